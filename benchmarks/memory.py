@@ -1,0 +1,132 @@
+"""Does memory grow with the number of queries?
+
+Claim: it does not: a run of 20,000 queries needs no more memory than one of 1,000, since the methods keep sums per pixel and
+nothing per query.
+
+Protocol: each run is a fresh process that imports seewhy, builds the classifier and explains one photo within a budget;
+its peak resident memory is read at the end (import and classifier included, saving and drawing not). ``idle`` is the same
+process after import and five queries.
+
+``python benchmarks/memory.py PHOTO [--queries N]... [--method SPEC]... [--infill SPEC]... [--classifier SPEC] [--json]``;
+the default classifier is a soft-max of the picture's mean colour at 224 x 224, so that 20,000 queries are cheap.
+"""
+
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import click
+import numpy as np
+from common import Asked, Row, classifier_option, environment, infill_option, json_option, method_option, pairs, publish
+from jaxtyping import Float, UInt8
+
+import seewhy
+
+DEFAULT: tuple[Asked, ...] = (
+    ("pmi:size=32,stride=1,samples=4", "donor"),
+    ("occlusion:size=32,stride=1", "gray"),
+    ("rise:masks=1000000", "gray"),
+)
+TINY = "mean-colour"
+STATUS = Path("/proc/self/status")
+
+
+def mean_colour(pictures: UInt8[np.ndarray, "n h w 3"]) -> Float[np.ndarray, "n 3"]:
+    """Return three logits: the mean of each channel, 0 to 10."""
+    logits: Float[np.ndarray, "n 3"] = pictures.mean((1, 2), dtype=np.float32) / np.float32(25.5)
+    return logits
+
+
+def build(spec: str) -> seewhy.Classifier:
+    """Build the classifier that was asked for, or the tiny one."""
+    return seewhy.classifier(mean_colour, size=224, outputs="logits") if spec == TINY else seewhy.classifier(spec)
+
+
+def peak() -> float:
+    """Return this process's largest resident memory so far, MB (2**20 bytes)."""
+    if STATUS.exists():  # on Linux ru_maxrss outlives exec: a child's is never less than its parent's
+        line = next(line for line in STATUS.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    import resource  # noqa: PLC0415 - not on every system
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
+
+
+def idle(spec: str, photo: Path) -> Row:
+    """Build the classifier, ask next to nothing, and say how much memory that took."""
+    seewhy.explain(build(spec), photo, method="rise:masks=4,cells=2", infill="gray")
+    return {"peak_mb": peak()}
+
+
+def run(spec: str, photo: Path, asked: Asked, queries: int) -> Row:
+    """Explain within a budget and say how many queries were asked, how long it took and how much memory."""
+    found = seewhy.explain(build(spec), photo, method=asked[0], infill=asked[1], budget=queries)
+    return {"queries": found.queries.forward_images, "peak_mb": peak(), "seconds": found.seconds}
+
+
+def measure(spec: str, photo: Path, asked: Sequence[Asked], queries: Sequence[int]) -> list[Row]:
+    """Run each method with each number of queries, every run in a process of its own, one after the other."""
+    rows: list[Row] = []
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as fresh:
+        rows.append({"method": "idle", **fresh.submit(idle, spec, photo).result()})
+        for one in asked:
+            for number in queries:
+                found = fresh.submit(run, spec, photo, one, number).result()
+                rows.append({"method": one[0], "infill": one[1], "asked": number, **found})
+    return rows
+
+
+def compare(rows: Sequence[Row]) -> list[Row]:
+    """Set the run with the most queries against the one with the fewest, method by method."""
+    groups = dict.fromkeys((row["method"], row["infill"]) for row in rows if "queries" in row)
+    lines = []
+    for group in groups:
+        runs = sorted(
+            (row for row in rows if (row["method"], row.get("infill")) == group), key=lambda row: row["queries"]
+        )
+        few, many = runs[0], runs[-1]
+        line: Row = {"method": group[0], "infill": group[1], "fewest": few["queries"], "most": many["queries"]}
+        line |= {"growth_mb": many["peak_mb"] - few["peak_mb"], "ratio": many["peak_mb"] / few["peak_mb"]}
+        lines.append(line)
+    return lines
+
+
+@click.command()
+@click.argument("photo", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--queries", multiple=True, type=click.IntRange(min=2), default=(1000, 20000), show_default=True)
+@classifier_option(TINY)
+@method_option
+@infill_option
+@json_option
+def main(
+    photo: Path,
+    *,
+    queries: tuple[int, ...],
+    classifier: str,
+    methods: tuple[str, ...],
+    infills: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Print the peak memory of runs with few and with many queries."""
+    rows = measure(classifier, photo, pairs(methods, infills, DEFAULT), queries)
+    changes = compare(rows)
+    figures: Row = {
+        "benchmark": "memory",
+        "runs": rows,
+        "growth": changes,
+        "largest_growth_mb": max(change["growth_mb"] for change in changes),
+        "largest_ratio": max(change["ratio"] for change in changes),
+        "protocol": (
+            f"one photo, classifier {classifier}, batches of 4; each run in a fresh process, budget as asked (queries: what "
+            "was really asked, the self-test's 7 not counted); peak resident memory of the whole process after explain(), in "
+            "MB of 2**20 bytes; idle: after import and five queries; growth and ratio: most against fewest queries"
+        ),
+        **environment(),
+    }
+    publish(figures, as_json=as_json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""How Sphinx builds the documentation; everything works without a network."""
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.application import Sphinx
+from sphinx.writers.html5 import HTML5Translator
+
+project = "seewhy"
+author = "The seewhy authors"
+copyright = "The seewhy authors, Apache-2.0"
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+default_role = "code"
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # shapes and units stand in the docstrings, shorter than jaxtyping's own text
+autodoc_preserve_defaults = True
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+
+html_theme = "furo"
+html_title = "seewhy"
+html_static_path = ["_static"]
+html_css_files = ["formulas.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_math_renderer = "mathml"
+
+
+def inline(translator: HTML5Translator, node: nodes.math) -> None:
+    """Write an inline formula as MathML, which browsers draw without a script."""
+    translator.body.append(tex2mathml(node.astext(), as_block=False))
+    raise nodes.SkipNode
+
+
+def block(translator: HTML5Translator, node: nodes.math_block) -> None:
+    """Write a displayed formula as MathML."""
+    translator.body.append(f"<div>{tex2mathml(node.astext(), as_block=True)}</div>")
+    raise nodes.SkipNode
+
+
+def setup(app: Sphinx) -> None:
+    """Register the formula writer."""
+    app.add_html_math_renderer("mathml", (inline, None), (block, None))

@@ -1,0 +1,1 @@
+"""Back-ends: each file makes one kind of callable a classifier. Nothing outside this folder sees preprocessing."""

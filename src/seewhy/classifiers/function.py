@@ -1,0 +1,230 @@
+"""Any Python function as a classifier."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from seewhy.classifiers.settings import (
+    Channels,
+    Labels,
+    Noting,
+    Outputs,
+    Scaling,
+    Size,
+    Triple,
+    as_probabilities,
+    check_choice,
+    digest,
+    make_mean_color,
+    make_view,
+    read_labels,
+    tensor_bytes,
+)
+from seewhy.core.access import Access
+from seewhy.core.arrays import Images, Probabilities
+from seewhy.core.classifier import Color
+from seewhy.core.errors import ClassifierError, RequestError
+from seewhy.core.view import Fit, View
+
+Dtype = Literal["uint8", "float32"]
+Function = Callable[..., object]
+"""``(n, h, w, 3)`` uint8 or float32 array → ``(n, k)`` numbers, as an array, a list or a tensor."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class FunctionClassifier:
+    """A function behind the door; made by `from_function`.
+
+    Args:
+        function: takes ``(n, h, w, 3)``, returns ``(n, k)``.
+        name: what it is called in results.
+        labels: one name a class, or None.
+        view: how a user's picture becomes its input.
+        fingerprint: SHA-256 of its source and the settings.
+        mean_color: of its training pictures, RGB in [0, 1].
+        dtype: of the array it is given.
+        channels: the order that it takes.
+        outputs: what it returns.
+        batch: pictures it takes at once, or None for any number.
+        fixed: whether it takes exactly ``batch``.
+
+    Example:
+        >>> brightness = lambda pictures: [[p.mean() / 255, 1 - p.mean() / 255] for p in pictures]
+        >>> from_function(brightness, size=2)(torch.ones(1, 3, 2, 2)).tolist()
+        [[1.0, 0.0]]
+    """
+
+    function: Function
+    name: str
+    labels: tuple[str, ...] | None
+    view: View
+    fingerprint: str
+    mean_color: Color
+    dtype: Dtype
+    channels: Channels
+    outputs: Outputs
+    batch: int | None
+    fixed: bool
+
+    @property
+    def access(self) -> Access:
+        """Probabilities only."""
+        return Access.PROBABILITIES
+
+    @property
+    def device(self) -> torch.device:
+        """The CPU: arrays are numpy's."""
+        return torch.device("cpu")
+
+    @property
+    def runtime(self) -> str:
+        """How it is called."""
+        return f"python function, {self.dtype} {self.channels}, batch {self.batch or 'any'}"
+
+    def __call__(self, images: Images) -> Probabilities:
+        """Return class probabilities.
+
+        Args:
+            images: ``(n, 3, h, w)`` float32 in [0, 1], RGB.
+
+        Raises:
+            ClassifierError: the function does not return one row of numbers a picture.
+        """
+        pieces = torch.split(images.detach().cpu(), self.batch or max(1, len(images)))
+        scores = torch.cat([self._ask(piece) for piece in pieces])
+        return as_probabilities(scores, len(images), self.outputs)
+
+    def _ask(self, images: Images) -> Float[Tensor, "n k"]:
+        """Call the function once, with a copy of the pictures in the form that it takes."""
+        rows = len(images)
+        if self.fixed and self.batch is not None:
+            images = torch.cat([images, images[-1:].expand(self.batch - rows, -1, -1, -1)])
+        array = _as_array(images, self.dtype, self.channels)
+        with Noting(f"while {self.name} was called with an array of shape {array.shape}, {array.dtype}"):
+            answer = self.function(array)
+        return _as_rows(answer, len(images))[:rows]
+
+
+def _as_array(images: Images, dtype: Dtype, channels: Channels) -> Shaped[np.ndarray, "n h w 3"]:
+    """Bring pictures to ``(n, h, w, 3)``; always a copy, so that the function may write into it."""
+    array = images.permute(0, 2, 3, 1).numpy()
+    array = array[..., ::-1] if channels == "bgr" else array
+    if dtype == "float32":
+        return np.array(array, dtype=np.float32, order="C")
+    return np.ascontiguousarray((array * np.float32(255)).round().clip(0, 255).astype(np.uint8))
+
+
+def _as_rows(answer: object, rows: int) -> Float[Tensor, "n k"]:
+    """Bring what a function returned to a float tensor of its own, one row a picture."""
+    try:
+        array = answer.detach().cpu().double().numpy() if isinstance(answer, Tensor) else np.asarray(answer)
+    except (TypeError, ValueError, RuntimeError):
+        array = np.asarray(None)
+    if array.dtype.kind not in "biuf":
+        raise ClassifierError(
+            f"expected ({rows}, classes) numbers from the function, got {type(answer).__name__}; "
+            "return an array, a list of equally long lists or a tensor"
+        )
+    # A copy: the function may return the same buffer, filled anew, at each call.
+    numbers = torch.tensor(array.astype(np.float32))
+    return as_probabilities(numbers, rows, "probabilities")  # the shape only; any soft-max comes once, at the end
+
+
+def from_function(
+    function: Function,
+    *,
+    labels: Labels | None = None,
+    size: Size | None = None,
+    short_side: int | None = None,
+    fit: Fit = "crop",
+    dtype: Dtype = "uint8",
+    channels: Channels = "rgb",
+    outputs: Outputs = "probabilities",
+    batch: int | None = None,
+    fixed: bool = False,
+    name: str | None = None,
+    mean_color: Triple | None = None,
+) -> FunctionClassifier:
+    """Make any callable a classifier.
+
+    Args:
+        function: takes an array ``(n, h, w, 3)``, returns ``(n, k)`` numbers (array, lists or tensor).
+        labels: one name a class, or the path of a text file with one a line.
+        size: side of its input, or (height, width), pixels; None shows it each picture at its own size.
+        short_side: the picture's short side before the centre crop, pixels; None for just enough.
+        fit: ``crop`` or ``stretch``.
+        dtype: ``uint8``, 0 to 255, or ``float32``, 0 to 1.
+        channels: the order that it takes.
+        outputs: ``probabilities`` or ``logits`` (a soft-max is applied).
+        batch: the most pictures it takes at once; None for any number.
+        fixed: it takes exactly ``batch``: a smaller batch is filled up with repeats, whose answers are dropped.
+        name: what it is called in results; None for its own name.
+        mean_color: of its training pictures, RGB in [0, 1]; None for ImageNet's.
+
+    Raises:
+        RequestError: a setting makes no sense.
+
+    Example:
+        >>> classifier = from_function(lambda pictures: [[0.25, 0.75]] * len(pictures), labels=["no", "yes"], size=8)
+        >>> classifier(torch.zeros(2, 3, 8, 8)).tolist()
+        [[0.25, 0.75], [0.25, 0.75]]
+    """
+    check_choice("outputs", outputs, ("logits", "probabilities"))
+    check_choice("channels", channels, ("rgb", "bgr"))
+    check_choice("dtype", dtype, ("uint8", "float32"))
+    if (batch is None and fixed) or (batch is not None and batch < 1):
+        raise RequestError(
+            f"expected batch >= 1 pictures, got {batch}; say batch=8 for a function that takes 8 at once"
+        )
+    view = make_view(size, short_side, fit)
+    settings = (view, dtype, channels, outputs)
+    return FunctionClassifier(
+        function=function,
+        name=name or str(getattr(function, "__qualname__", type(function).__qualname__)),
+        labels=read_labels(labels),
+        view=view,
+        fingerprint=digest(*settings, *_identity(function)),
+        mean_color=make_mean_color(mean_color, Scaling(), "rgb"),
+        dtype=dtype,
+        channels=channels,
+        outputs=outputs,
+        batch=batch,
+        fixed=fixed,
+    )
+
+
+def _identity(function: Function) -> list[object]:
+    """List what tells this function from another: its name, its source, and the plain values that it carries."""
+    code = function if hasattr(function, "__qualname__") else type(function)
+    try:
+        source = inspect.getsource(code)
+    except (OSError, TypeError):
+        source = getattr(getattr(code, "__code__", None), "co_code", b"").hex()
+    carried = [*_closure(function), *(getattr(function, "__defaults__", None) or ())]
+    carried += getattr(function, "__dict__", {}).values()
+    return [code.__module__, code.__qualname__, source, *(_value(item) for item in carried)]
+
+
+def _closure(function: Function) -> list[object]:
+    """List the values that a function took from around it."""
+    try:
+        return [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
+    except ValueError:  # a name that is bound only later
+        return []
+
+
+def _value(item: object) -> object:
+    """Describe a value that a function carries, without its address in memory."""
+    if isinstance(item, Tensor):
+        return (str(item.dtype), tuple(item.shape), tensor_bytes(item))
+    if isinstance(item, np.ndarray):
+        return (item.dtype.str, item.shape, item.tobytes())
+    plain = isinstance(item, bool | int | float | str | bytes | None)
+    return item if plain else type(item).__qualname__

@@ -1,0 +1,227 @@
+"""The command line: each command reads its arguments and calls one function."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from seewhy import registry
+from seewhy.classifiers.selftest import SelfTest
+from seewhy.core.budget import Budget
+from seewhy.core.errors import RequestError
+from seewhy.core.settings import describe, schema
+from seewhy.draw.terminal import summary
+from seewhy.images.open import Picture, open_picture
+from seewhy.images.sources import list_images
+from seewhy.runs.doctor import examine
+from seewhy.runs.explain import answer, test_door
+from seewhy.runs.explanation import Explanation
+from seewhy.runs.request import Request, prepare
+from seewhy.runs.store import claim, publish
+from seewhy.train.sampler import main as train_sampler
+
+messages = Console(stderr=True, highlight=False)
+_DONE, _WRONG, _SOME_FAILED, _INTERRUPTED = 0, 2, 3, 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="seewhy")
+def cli() -> None:
+    """What in this picture made the classifier say that?
+
+    Exit status: 0 done; 2 the request is wrong; 3 some pictures failed; 130 interrupted.
+    """
+
+
+@cli.command()
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--classifier",
+    default=registry.DEFAULT_CLASSIFIER,
+    show_default=True,
+    help="Spec, or a file.onnx, or module:attribute.",
+)
+@click.option("--method", default=registry.DEFAULT_METHOD, show_default=True, help="Spec; see `seewhy list methods`.")
+@click.option(
+    "--target", "targets", multiple=True, help="Class name or index, information, or contrast:a/b; repeatable."
+)
+@click.option("--infill", help="Spec; the method's usual one if left out.")
+@click.option("--budget", type=int, help="Queries at most, the unmodified picture included.")
+@click.option("--seconds", type=float, help="Stop after this long, once the picture is covered.")
+@click.option("--tolerance", type=float, help="Stop when the map's root mean square standard error is this small.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same maps.")
+@click.option("--device", help="Where torch computes: cpu, cuda, …")
+@click.option(
+    "--batch-size", type=int, default=4, show_default=True, help="Pictures shown at once; changes the speed only."
+)
+@click.option("--max-megapixels", type=float, default=200.0, show_default=True, help="Larger pictures are refused.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("seewhy-out"),
+    show_default=True,
+    help="Folder; one folder a picture in it.",
+)
+@click.option("--trust", is_flag=True, help="Allow a classifier Spec that runs code from a file.")
+@click.option("--json", "as_json", is_flag=True, help="Facts to stdout, one JSON object a picture.")
+@click.option("--quiet", is_flag=True, help="No progress and no table.")
+def explain(images: tuple[Path, ...], **options: Any) -> int:  # noqa: ANN401 - click's own types, read above
+    """Explain each IMAGE (files or folders) and write its folder under --out."""
+    paths = list_images(images)
+    folders = claim(options["out"], paths)
+    request = prepare(
+        options["classifier"],
+        method=options["method"],
+        targets=options["targets"] or None,
+        infill=options["infill"],
+        budget=Budget(options["budget"], options["seconds"], options["tolerance"]),
+        seed=options["seed"],
+        batch_size=options["batch_size"],
+        trust=options["trust"],
+        device=options["device"],
+    )
+    return _explain_all(request, paths, folders, options)
+
+
+def _explain_all(request: Request, paths: Sequence[Path], folders: Sequence[Path], options: dict[str, Any]) -> int:
+    """Explain picture after picture; what is finished is on disk before the next begins."""
+    failures: list[str] = []
+    finished = 0
+    tested: SelfTest | None = None
+    for path, folder in zip(paths, folders, strict=True):
+        try:
+            picture = open_picture(path, max_megapixels=options["max_megapixels"])
+            tested = tested or test_door(request, picture)
+            explanation = _explain_one(request, path, picture, tested, quiet=options["quiet"])
+            publish(explanation, folder)
+        except RequestError as problem:
+            failures.append(f"{path}: {problem}")
+        except KeyboardInterrupt:
+            messages.print(f"interrupted: {finished} of {len(paths)} pictures done, in {options['out']}")
+            return _INTERRUPTED
+        else:
+            finished += 1
+            _show(explanation, folder, options)
+    for failure in failures:
+        click.echo(f"error: {failure}", err=True)
+    if failures:
+        return _SOME_FAILED if finished else _WRONG
+    return _DONE
+
+
+def _explain_one(request: Request, path: Path, picture: Picture, tested: SelfTest, *, quiet: bool) -> Explanation:
+    """Explain one picture under a progress bar."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=messages, disable=quiet, transient=True) as bar:
+        task = bar.add_task(path.name, total=None, rate="")
+
+        def progress(done: int, planned: int) -> None:
+            _tick(bar, task, done, planned)
+
+        return answer(request, picture, source=str(path), tested=tested, progress=progress)
+
+
+def _tick(bar: Progress, task: TaskID, done: int, planned: int) -> None:
+    """Move the bar and show the rate."""
+    elapsed = bar.tasks[task].elapsed or 0
+    rate = f"{done / elapsed:.0f} queries/s" if elapsed > 0 else ""
+    bar.update(task, completed=done, total=planned or None, rate=rate)
+
+
+def _show(explanation: Explanation, folder: Path, options: dict[str, Any]) -> None:
+    """Say what was found and where it is."""
+    for warning in explanation.manifest["warnings"]:
+        click.echo(f"warning: {warning}", err=True)
+    if options["as_json"]:
+        hidden = {"schema_version", "watched", "versions"}
+        facts = {name: value for name, value in explanation.manifest.items() if name not in hidden}
+        click.echo(json.dumps({**facts, "folder": str(folder)}, ensure_ascii=False, allow_nan=False))
+    elif not options["quiet"]:
+        Console(highlight=False).print(summary(explanation.manifest))
+        click.echo(f"report: {folder / 'report.html'}")
+
+
+@cli.group()
+def train() -> None:
+    """Learn what an explanation needs from pictures of your own."""
+
+
+train.add_command(train_sampler, "sampler")
+
+
+@cli.command("list")
+@click.argument("kind", type=click.Choice(["methods", "infills", "classifiers"]))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def list_(kind: str, *, as_json: bool) -> int:
+    """List what there is, with settings and their defaults."""
+    rows = {name: _facts(entry) for name, entry in registry.table(kind).items()}
+    if as_json:
+        click.echo(json.dumps(rows, ensure_ascii=False))
+        return _DONE
+    for name, facts in rows.items():
+        click.echo(f"{name}: {facts['summary']}")
+        for setting, allowed in facts["settings"].items():
+            click.echo(f"    {setting}={allowed['default']}  ({allowed['type']})")
+        for key in ("paper", "needs", "extra", "infill", "cost"):
+            if facts.get(key):
+                click.echo(f"    {key}: {facts[key]}")
+    return _DONE
+
+
+def _facts(entry: registry.Method | registry.Part) -> dict[str, Any]:
+    """A row of a table as plain data."""
+    function = entry.run if isinstance(entry, registry.Method) else entry.build
+    defaults = registry.resolved(function, {})
+    settings = {
+        name: {"type": describe(hint), "default": defaults[name]} for name, (hint, _) in schema(function).items()
+    }
+    facts: dict[str, Any] = {"summary": entry.summary, "paper": entry.paper, "settings": settings}
+    if isinstance(entry, registry.Method):
+        return facts | {
+            "needs": entry.access.name,
+            "infill": entry.infill,
+            "cost": f"{entry.cost} queries at 224 × 224",
+        }
+    return facts | {"extra": entry.extra}
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def doctor(*, as_json: bool) -> int:
+    """Say what is installed, how fast it is here, and which extras are missing."""
+    facts = examine()
+    if as_json:
+        click.echo(json.dumps(facts, ensure_ascii=False))
+        return _DONE
+    for name, value in facts.items():
+        click.echo(f"{name}:")
+        for key, detail in value.items():
+            click.echo(f"    {key}: {detail}")
+    return _DONE
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit status."""
+    try:
+        status = cli.main(args=None if arguments is None else list(arguments), standalone_mode=False)
+    except click.ClickException as problem:
+        problem.show()
+        status = problem.exit_code
+    except RequestError as problem:
+        click.echo(f"error: {problem}", err=True)
+        status = _WRONG
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted: nothing was finished", err=True)
+        status = _INTERRUPTED
+    sys.exit(status or _DONE)

@@ -1,0 +1,216 @@
+"""The bound question: classifier, in-fill, picture, seed and budget. The only thing that a method may touch."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from seewhy.core.arrays import Image, Images, Keep, Seeds
+from seewhy.core.budget import Budget, Queries
+from seewhy.core.classifier import Classifier
+from seewhy.core.errors import ClassifierError, RequestError
+from seewhy.core.infill import Infill
+
+Answers = Float[Tensor, "n k"]
+"""Class probabilities in float64, each row summing to 1 to float64 precision."""
+
+Progress = Callable[[int, int], None]
+"""Told after each batch: queries done, queries planned."""
+
+
+LOOK_EVERY = 64
+"""Windows or grids between two looks at the standard error: a look costs as much as a few queries."""
+
+
+def pieces(total: int, step: int) -> Iterator[tuple[int, int]]:
+    """Cut ``0 … total`` into pieces of at most ``step`` that end at every multiple of `LOOK_EVERY`.
+
+    So a run looks at its errors, and may stop, at the same places for every batch size.
+
+    Example:
+        >>> list(pieces(100, 50))
+        [(0, 50), (50, 64), (64, 100)]
+    """
+    start = 0
+    while start < total:
+        stop = min(start + step, total, (start // LOOK_EVERY + 1) * LOOK_EVERY)
+        yield start, stop
+        start = stop
+
+
+def silent(done: int, planned: int) -> None:
+    """Report nothing."""
+    del done, planned
+
+
+@dataclass(eq=False)
+class Probe:
+    """Ask one classifier about one picture, in batches, within a budget, and count what was asked.
+
+    Args:
+        classifier: what is asked.
+        infill: what stands where something was removed.
+        image: the picture in the classifier's view, ``(3, h, w)`` in [0, 1].
+        seed: the run's seed; each query derives its own from it.
+        budget: when to stop.
+        batch_size: pictures shown at once; changes the speed, not the answer.
+        progress: told of each batch.
+
+    Example:
+        ``probe(keep, seeds)`` with ``keep (n, h, w)`` and ``seeds (n,)`` returns ``(n, k)`` probabilities, float64.
+    """
+
+    classifier: Classifier
+    infill: Infill
+    image: Image
+    seed: int = 0
+    budget: Budget = field(default_factory=Budget)
+    batch_size: int = 4
+    progress: Progress = silent
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise RequestError(f"expected batch_size >= 1, got {self.batch_size}")
+        self.image = self.image.to(self.classifier.device)
+        self.planned = 0
+        self._images = self._calls = 0
+        self._started = time.monotonic()
+
+    @property
+    def queries(self) -> Queries:
+        """What was asked so far."""
+        return Queries(forward_images=self._images, forward_calls=self._calls)
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds since the probe was made."""
+        return time.monotonic() - self._started
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the picture in the classifier's view."""
+        return self.image.shape[1], self.image.shape[2]
+
+    @cached_property
+    def prediction(self) -> Float[Tensor, " k"]:
+        """What the classifier says of the whole picture; costs one query, the first time."""
+        return self._ask(self.image[None])[0]
+
+    def __call__(self, keep: Keep, seeds: Seeds) -> Answers:
+        """Remove, fill in, ask.
+
+        Args:
+            keep: ``(n, h, w)``, 1 = kept.
+            seeds: ``(n,)`` int64.
+
+        Returns:
+            ``(n, k)`` float64 probabilities.
+
+        Raises:
+            ClassifierError: the answer is not finite, not of one shape, or not a distribution.
+        """
+        parts = zip(torch.split(keep, self.batch_size), torch.split(seeds, self.batch_size), strict=True)
+        return torch.cat([self._ask(self.infill(self.image, rows, row_seeds)) for rows, row_seeds in parts])
+
+    def plan(self, queries: int) -> None:
+        """Say how many queries the method means to ask in all, for the progress bar."""
+        self.planned = queries
+
+    def affordable(self, queries: int, *, smallest: int, hint: str) -> int:
+        """Cut a wish down to the budget.
+
+        Args:
+            queries: what the method would ask, the unmodified picture included.
+            smallest: the least that gives any answer.
+            hint: what makes a smaller question, for the error message.
+
+        Raises:
+            RequestError: the budget is less than ``smallest``.
+        """
+        limit = self.budget.queries
+        if limit is None:
+            return queries
+        if limit < smallest:
+            raise RequestError(
+                f"a budget of {limit} queries is too small to say anything; expected at least {smallest}, or {hint}"
+            )
+        return min(queries, limit)
+
+    def why_stop(self, done: int, error: Callable[[], float] | None) -> str | None:
+        """Say whether time is up or the map is sure enough; None means go on.
+
+        Args:
+            done: windows or grids so far; errors are looked at where `pieces` ends at a multiple of `LOOK_EVERY`.
+            error: gives the map's root mean square standard error, the worst target's; None where there is none.
+        """
+        if self.budget.seconds is not None and self.seconds >= self.budget.seconds:
+            return "seconds"
+        if self.budget.tolerance is None or error is None or done % LOOK_EVERY != 0:
+            return None
+        return "tolerance" if error() <= self.budget.tolerance else None
+
+    def _ask(self, images: Images) -> Answers:
+        """Show one batch and hold the answer to the contract."""
+        if self.budget.queries is not None and self._images + len(images) > self.budget.queries:
+            raise AssertionError("a method asked more than it was given")
+        with torch.no_grad():
+            answers = self.classifier(images)
+        self._images += len(images)
+        self._calls += 1
+        self.progress(self._images, self.planned)
+        return as_distributions(answers, len(images))
+
+
+def as_distributions(answers: Tensor, rows: int) -> Answers:
+    """Check a classifier's answer and bring each row to sum to 1 in float64.
+
+    Args:
+        answers: what the classifier returned.
+        rows: how many pictures it was shown.
+
+    Raises:
+        ClassifierError: the shape is not ``(rows, k)``, a value is not finite, negative, or rows do not sum to 1.
+
+    Example:
+        >>> as_distributions(torch.tensor([[0.25, 0.75]]), 1).sum().item()
+        1.0
+    """
+    if answers.ndim != 2 or len(answers) != rows or answers.shape[1] < 2:
+        raise ClassifierError(
+            f"expected probabilities of shape ({rows}, classes >= 2), got {tuple(answers.shape)}; return one row a picture"
+        )
+    exact = answers.double()
+    if not bool(exact.isfinite().all()):
+        row = int((~exact.isfinite().all(1)).nonzero()[0])
+        raise ClassifierError(
+            f"expected finite probabilities, got NaN or infinity in row {row}; look at the classifier"
+        )
+    if float(exact.min()) < 0:
+        raise ClassifierError(
+            f"expected probabilities >= 0, got {float(exact.min()):.3g}; these look like logits (no soft-max): "
+            "pass outputs='logits'"
+        )
+    totals = exact.sum(1, keepdim=True)
+    off = float((totals - 1).abs().max())
+    if not off <= SUM_TOLERANCE:
+        raise ClassifierError(_why_not_one(exact, float(totals[(totals - 1).abs().argmax()])))
+    return exact / totals
+
+
+SUM_TOLERANCE = 1e-2
+"""A row may miss 1 by this much: soft-max in half precision over 1,000 classes does."""
+
+
+def _why_not_one(rows: Answers, total: float) -> str:
+    """Name the likely reason why probabilities do not sum to 1."""
+    start = f"expected probabilities that sum to 1, got a row that sums to {total:.4g}; "
+    if math.isclose(total, 100, rel_tol=0.01):
+        return start + "these look like percentages: divide by 100"
+    if float(rows.max()) > 1:
+        return start + "these look like logits (no soft-max): pass outputs='logits'"
+    return start + "these look like independent sigmoid outputs: wrap each class as (p, 1 - p) or apply a soft-max"

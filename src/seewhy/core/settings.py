@@ -1,0 +1,132 @@
+"""Settings typed as text, held against a function's keyword-only arguments: the signature is the schema."""
+
+import inspect
+import types
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from seewhy.core.errors import RequestError, did_you_mean
+
+REQUIRED = inspect.Parameter.empty
+"""Stands for the default of a setting that has none."""
+
+AUTO = "auto"
+"""What a user writes, and a manifest shows, for a setting that is left to the program (None in Python)."""
+
+
+def schema(function: Callable[..., object]) -> dict[str, tuple[Any, object]]:
+    """Return setting → (type, default) for each keyword-only argument of a function.
+
+    Example:
+        >>> def f(*, size: int = 8) -> None: ...
+        >>> schema(f)
+        {'size': (<class 'int'>, 8)}
+    """
+    hints = get_type_hints(function)
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: (hints[p.name], p.default) for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def bind(function: Callable[..., object], settings: Mapping[str, str], owner: str) -> dict[str, object]:
+    """Turn text settings into keyword arguments for a function.
+
+    Args:
+        function: whose keyword-only arguments are the settings.
+        settings: setting → text.
+        owner: the name the user typed, for messages.
+
+    Raises:
+        RequestError: a setting does not exist, or its text is not of its type.
+
+    Example:
+        >>> def f(*, size: int = 8) -> None: ...
+        >>> bind(f, {"size": "16"}, "f")
+        {'size': 16}
+    """
+    known = schema(function)
+    _check_names(known, settings, owner)
+    return {name: _read(text, known[name][0], f"{owner}:{name}") for name, text in settings.items()}
+
+
+def _check_names(known: Collection[str], given: Iterable[str], owner: str) -> None:
+    """Refuse a setting that does not exist, with the nearest that does."""
+    for name in given:
+        if name not in known:
+            hint = did_you_mean(name, known) if known else "it takes none"
+            raise RequestError(f"{owner} has no setting {name!r}; {hint}")
+
+
+def require(function: Callable[..., object], settings: Mapping[str, object], owner: str) -> None:
+    """Make sure that only settings that exist were given, and every one that has no default.
+
+    Raises:
+        RequestError: one does not exist, or is missing; the message shows how to write it.
+
+    Example:
+        >>> def f(*, path: str) -> None: ...
+        >>> require(f, {"path": "net.onnx"}, "f")
+    """
+    known = schema(function)
+    _check_names(known, settings, owner)
+    for name, (hint, default) in known.items():
+        if default is REQUIRED and name not in settings:
+            raise RequestError(f"{owner} needs a setting {name!r}; write {owner}:{name}={describe(hint)}")
+
+
+def describe(hint: Any) -> str:  # noqa: ANN401 - a type hint is anything
+    """Say in a few words what a type allows.
+
+    Example:
+        >>> describe(int | None)
+        'int or auto'
+    """
+    if get_origin(hint) is Literal:
+        return " or ".join(str(choice) for choice in get_args(hint))
+    if get_origin(hint) in {Union, types.UnionType}:
+        return " or ".join(AUTO if part is type(None) else describe(part) for part in get_args(hint))
+    if get_origin(hint) is tuple:
+        return "/".join(describe(part) for part in get_args(hint))
+    return str(getattr(hint, "__name__", hint))
+
+
+def _read(text: str, hint: Any, what: str) -> object:  # noqa: ANN401 - a type hint is anything
+    """Read text as a type, or say what was expected."""
+    try:
+        return _convert(text, hint)
+    except ValueError:
+        raise RequestError(f"expected {what}={describe(hint)}, got {text!r}") from None
+
+
+def _convert(text: str, hint: Any) -> object:  # noqa: ANN401 - a type hint is anything
+    """Read text as one of the few types that settings have."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return _pick(text, parts)
+    if origin in {Union, types.UnionType}:
+        return None if text == AUTO and type(None) in parts else _first(text, parts)
+    if origin is tuple:
+        pieces = text.split("/")
+        return tuple(_convert(piece, part) for piece, part in zip(pieces, parts, strict=True))
+    if hint is bool:
+        return {"true": True, "false": False}[_pick(text.lower(), ("true", "false"))]
+    if hint in {int, float, str}:
+        return hint(text)
+    raise ValueError(text)
+
+
+def _first(text: str, parts: tuple[Any, ...]) -> object:
+    """Read text as the first of several types that takes it."""
+    for part in parts:
+        if part is not type(None):
+            try:
+                return _convert(text, part)
+            except ValueError:
+                continue
+    raise ValueError(text)
+
+
+def _pick(text: str, choices: tuple[Any, ...]) -> str:
+    """Return text if it is one of the choices."""
+    if text not in choices:
+        raise ValueError(text)
+    return text

@@ -1,0 +1,222 @@
+"""What a manifest says, in words: shared by the overview and the report. What is absent is left out."""
+
+from collections.abc import Mapping, Sequence
+
+from seewhy.draw.scene import Panel
+
+Fields = Mapping[str, object]
+
+_HEADINGS = {
+    "image": "Picture",
+    "view": "View",
+    "classifier": "Classifier",
+    "method": "Method",
+    "infill": "In-fill",
+    "seed": "Seed",
+    "targets": "Targets",
+    "unit": "Unit",
+    "queries": "Queries",
+    "seconds": "Seconds",
+    "stopped_because": "Stopped because",
+    "verdict": "Verdict",
+    "runtime": "Runtime",
+    "versions": "Versions",
+    "schema_version": "Schema version",
+}
+_SHOWN_ELSEWHERE = {"predicted", "command", "warnings"}
+_STOPPED = {
+    "queries": "The query budget ran out before the method was done",
+    "seconds": "The time budget ran out before the method was done",
+    "tolerance": "Stopped early: the wanted precision was reached",
+}
+
+
+def section(manifest: Fields, key: str) -> Fields:
+    """Return a nested part of the manifest, empty when it is absent or not a mapping."""
+    found = manifest.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
+def rows(manifest: Fields, key: str) -> list[Fields]:
+    """Return a list of mappings from the manifest, without whatever else the list holds."""
+    return [row for row in items(manifest, key) if isinstance(row, Mapping)]
+
+
+def items(manifest: Fields, key: str) -> list[object]:
+    """Return a list from the manifest, empty when it is absent or not a list."""
+    found = manifest.get(key)
+    return list(found) if isinstance(found, Sequence) and not isinstance(found, str) else []
+
+
+def text(manifest: Fields, key: str) -> str:
+    """Return a value as text, empty when it is absent."""
+    found = manifest.get(key)
+    return "" if found is None else _plain(found)
+
+
+def probability(value: object) -> str:
+    """Write a probability with three decimals, or nothing when it is not a number.
+
+    Example:
+        >>> probability(0.8713), probability(0.0001), probability(None)
+        ('0.871', '<0.001', '')
+    """
+    if not isinstance(value, int | float):
+        return ""
+    return "<0.001" if 0 < value < 0.0005 else f"{value:.3f}"
+
+
+def footer(manifest: Fields) -> str:
+    """One line: classifier · method · in-fill · queries · seconds · seed."""
+    parts = [
+        text(section(manifest, "classifier"), "spec"),
+        text(section(manifest, "method"), "spec") or text(section(manifest, "method"), "name"),
+        _named("in-fill", text(section(manifest, "infill"), "spec")),
+        _queries(section(manifest, "queries")),
+        _seconds(manifest.get("seconds")),
+        _named("seed", text(manifest, "seed")),
+    ]
+    return "  ·  ".join(part for part in parts if part)
+
+
+def headline(manifest: Fields) -> str:
+    """The question that the picture answers."""
+    predicted = rows(manifest, "predicted")
+    label = text(predicted[0], "label") if predicted else ""
+    return f"What made the classifier say “{label}”?" if label else "What did the classifier look at?"
+
+
+def notices(manifest: Fields) -> tuple[list[str], list[str]]:
+    """Return the warnings and the quieter notes, for the top of the page."""
+    warnings = [_plain(item) for item in items(manifest, "warnings")]
+    notes = [_plain(item) for item in items(section(manifest, "image"), "notes")]
+    stopped = _STOPPED.get(text(manifest, "stopped_because"))
+    return warnings, notes + ([f"{stopped}."] if stopped else [])
+
+
+def caption(panels: Sequence[Panel]) -> str:
+    """The shortest useful answer to "how do I read this?", for the overview."""
+    parts = []
+    if any(panel.diverging and panel.unit == "nats" for panel in panels):
+        parts.append(
+            "Red speaks for the class, blue against it; +0.69 nats = twice as likely with the patch as without."
+        )
+    elif any(panel.diverging for panel in panels):
+        parts.append("Red raises the class's score, blue lowers it.")
+    if any(panel.key == "information" for panel in panels):
+        parts.append("Information: how much the whole prediction rests on a spot; darker is more.")
+    elif not any(panel.diverging for panel in panels):
+        parts.append("The darker the colour, the more the spot matters.")
+    if len(panels) > 1:
+        parts.append("Each map has its own scale: compare numbers, not colours.")
+    return " ".join(parts)
+
+
+def reading(panels: Sequence[Panel]) -> list[str]:
+    """Explain the maps in plain language, one paragraph an idea.
+
+    Args:
+        panels: the maps that are shown; the text depends on their unit, sign and errors.
+    """
+    diverging = [panel for panel in panels if panel.diverging]
+    other = [panel for panel in panels if not panel.diverging and panel.key != "information"]
+    return [
+        *(_read_diverging(diverging[0]) if diverging else []),
+        *(_READ_CONTRAST if any(panel.key.startswith("contrast:") for panel in panels) else []),
+        *(_READ_INFORMATION if any(panel.key == "information" for panel in panels) else []),
+        *([f"The darker the colour, the more the spot matters, in {other[0].unit or 'no unit'}."] if other else []),
+        *(_READ_ERRORS if any(panel.stderr is not None for panel in panels) else _READ_NO_ERRORS),
+        _READ_COLOUR,
+    ]
+
+
+def recipe(manifest: Fields) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return the manifest as a table: heading, then pairs of name and value (the name may be empty)."""
+    known = [key for key in _HEADINGS if key in manifest]
+    unknown = [key for key in manifest if key not in _HEADINGS and key not in _SHOWN_ELSEWHERE]
+    table = [(_HEADINGS.get(key, key), _pairs(manifest[key])) for key in [*known, *unknown]]
+    return [(heading, pairs) for heading, pairs in table if pairs]
+
+
+_READ_CONTRAST = [
+    "A contrast shows why one class rather than another: the evidence for the first minus that for the second."
+]
+_READ_INFORMATION = [
+    (
+        "Information names no class: it is how far the whole prediction moves when a patch is hidden, in nats. It is at "
+        "least zero in expectation; a value slightly below zero is sampling noise and is left uncoloured."
+    )
+]
+_READ_ERRORS = [
+    (
+        "± is one standard error of the random in-fills. A value smaller than about two standard errors cannot be told "
+        "from zero."
+    )
+]
+_READ_NO_ERRORS = ["This method gives no error bars: do not read much into small differences."]
+_READ_COLOUR = (
+    "Each map has its own scale, which ends at a round number: compare numbers, not colours. Where there is no colour the value is near the low end of the scale (near zero on a signed one), or the "
+    "classifier did not see that part of the picture."
+)
+
+
+def _read_diverging(panel: Panel) -> list[str]:
+    """What the sign and the size of a value mean."""
+    if panel.unit != "nats":
+        unit = f", in {panel.unit}" if panel.unit else ""
+        return [f"Red raises the score of the class, blue lowers it{unit}."]
+    return [
+        (
+            "Each patch of the picture was hidden behind plausible in-fills, and the classifier was asked again. Positive "
+            "(red) means that the patch supports the class, negative (blue) that it opposes it."
+        ),
+        (
+            "Values are in nats: +0.69 means that the class is twice as likely with this patch as without it, −0.69 half "
+            "as likely, +2.30 ten times. A pixel shows the mean over the patches that cover it."
+        ),
+    ]
+
+
+def _named(name: str, value: str) -> str:
+    """The value after its name, or nothing."""
+    return f"{name} {value}" if value else ""
+
+
+def _queries(queries: Fields) -> str:
+    """How much the classifier was asked."""
+    forward, backward = queries.get("forward_images"), queries.get("backward_images")
+    parts = [f"{forward:,} {'query' if forward == 1 else 'queries'}"] if isinstance(forward, int) else []
+    if isinstance(backward, int) and backward:
+        parts.append(f"{backward:,} gradients")
+    return " + ".join(parts)
+
+
+def _seconds(value: object) -> str:
+    """Seconds with as many digits as matter."""
+    if not isinstance(value, int | float):
+        return ""
+    return f"{value:.3g} s" if value < 100 else f"{value:,.0f} s"
+
+
+def _pairs(value: object) -> list[tuple[str, str]]:
+    """A manifest value as pairs of name and text: nested mappings flattened with dots, lists of mappings row by row."""
+    if isinstance(value, Mapping):
+        nested = [(str(name), _pairs(part)) for name, part in value.items()]
+        return [(f"{name}.{inner}" if inner else name, shown) for name, part in nested for inner, shown in part]
+    if isinstance(value, Sequence) and value and all(isinstance(part, Mapping) and part for part in value):
+        first = [[_plain(cell) for cell in part.values()] for part in value]
+        return [(cells[0], ", ".join(cell for cell in cells[1:] if cell)) for cells in first]
+    return [("", _plain(value))] if _plain(value) else []
+
+
+def _plain(value: object) -> str:
+    """Any manifest value on one line."""
+    if value is None:
+        return ""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_plain(part)}" for name, part in value.items() if part is not None)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return (" · " if any(isinstance(part, Mapping) for part in value) else ", ").join(map(_plain, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,304 @@
+"""Open a picture from whatever a user has, and say what was done to it on the way."""
+
+import hashlib
+import io
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from seewhy.core.errors import RequestError
+
+Pixels = UInt8[np.ndarray, "h w 3"]
+
+_PILLOW = threading.RLock()
+"""Pillow's size limit and Python's list of warnings are global; one thread at a time changes them and puts them back."""
+
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
+"""What Pillow's decoders raise on damaged files."""
+
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation → what undoes it."""
+
+_SIGNS = {
+    b"%PDF": "a PDF document",
+    b"PK\x03\x04": "a ZIP archive",
+    b"\x1f\x8b": "a gzip archive",
+    b"<!DOCTYPE": "an HTML page",
+    b"<html": "an HTML page",
+    b"<svg": "an SVG drawing",
+    b"<?xml": "an XML document",
+    b"version http": "a Git LFS pointer",
+}
+"""First bytes → what the file is, for those that are often taken for pictures."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A user's picture.
+
+    Args:
+        pixels: ``(h, w, 3)`` uint8, RGB, upright.
+        name: the file's name, or what the caller called it.
+        sha256: of the file's bytes; of the pixels or of the tensor where there was no file.
+        notes: what was done to it beyond decoding, in words.
+        tensor: ``(3, h, w)`` float32 in [0, 1] where the caller gave one: it is what the classifier sees, to the last bit,
+            as long as the picture need not be resized.
+
+    Example:
+        >>> open_picture(np.zeros((4, 6, 3), np.uint8)).pixels.shape
+        (4, 6, 3)
+    """
+
+    pixels: Pixels
+    name: str
+    sha256: str
+    notes: tuple[str, ...] = ()
+    tensor: Float[Tensor, "3 h w"] | None = None
+
+
+def open_picture(source: object, *, max_megapixels: float = 200.0, name: str | None = None) -> Picture:
+    """Open a picture.
+
+    Args:
+        source: a path, the bytes of a file, a PIL picture, an ``(h, w, 3)`` uint8 array, or a ``(3, h, w)`` float tensor
+            in [0, 1].
+        max_megapixels: a larger picture is refused before it is decoded.
+        name: what it is called in results; None for the file's name.
+
+    Returns:
+        8-bit RGB pixels, upright, transparency on white, and notes that say so.
+
+    Raises:
+        RequestError: there is no such file, it is not one still picture, it is damaged, too large, smaller than 2 × 2, or
+            of a kind that has no plain 8-bit form.
+
+    Example:
+        >>> open_picture(np.full((2, 2, 3), 255, np.uint8), name="white").name
+        'white'
+    """
+    if isinstance(source, str | Path):
+        path = Path(source)
+        return _decode(_read(path), name or path.name, max_megapixels)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _decode(bytes(source), name or "picture", max_megapixels)
+    if isinstance(source, Image.Image):
+        filename = Path(str(getattr(source, "filename", "") or "picture")).name
+        return _from_pil(source, name or filename, max_megapixels)
+    if isinstance(source, np.ndarray):
+        return _from_array(source, name or "picture", max_megapixels)
+    if isinstance(source, Tensor):
+        return picture_from_tensor(source, name=name, max_megapixels=max_megapixels)
+    raise RequestError(
+        f"expected a picture as path, bytes, PIL picture, array or tensor, got {type(source).__name__}; convert it"
+    )
+
+
+def picture_from_tensor(tensor: Tensor, *, name: str | None = None, max_megapixels: float = 200.0) -> Picture:
+    """Take a float picture as it is.
+
+    Args:
+        tensor: ``(3, h, w)`` floating, RGB in [0, 1].
+        name: what it is called in results.
+        max_megapixels: a larger picture is refused.
+
+    Returns:
+        The picture with its 8-bit pixels for display, and the very tensor for the classifier.
+
+    Raises:
+        RequestError: shape, type or values are not as said.
+
+    Example:
+        >>> picture_from_tensor(torch.ones(3, 2, 2)).pixels.max().item()
+        255
+    """
+    if tensor.ndim != 3 or tensor.shape[0] != 3:
+        raise RequestError(f"expected a tensor of shape (3, h, w), got {tuple(tensor.shape)}; permute or index it")
+    if not tensor.is_floating_point():
+        raise RequestError(f"expected a float tensor in [0, 1], got {tensor.dtype}; write tensor / 255")
+    exact = tensor.detach().cpu().to(torch.float32).contiguous()
+    _check_size(exact.shape[2], exact.shape[1], max_megapixels)
+    if not bool(exact.isfinite().all()):
+        raise RequestError("expected finite values in [0, 1], got NaN or infinity; look at where the tensor comes from")
+    low, high = float(exact.min()), float(exact.max())
+    if low < 0 or high > 1:
+        hint = "divide by 255" if low >= 0 and high > 2 else "undo its normalisation"
+        raise RequestError(f"expected values in [0, 1], got {low:.4g} to {high:.4g}; {hint}")
+    pixels = (exact * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    sha256 = hashlib.sha256(exact.numpy().tobytes()).hexdigest()
+    return Picture(pixels, name or "picture", sha256, (), exact.clone())
+
+
+def _read(path: Path) -> bytes:
+    """Read a file."""
+    if path.is_dir():
+        raise RequestError(f"expected a picture file, got the folder {path}; name a file in it")
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise RequestError(f"expected a picture file, got {path}, which does not exist; check the path") from error
+    except (OSError, ValueError) as error:
+        raise RequestError(f"expected a readable picture file, got {path}: {error}; check the path") from error
+
+
+def _decode(data: bytes, name: str, max_megapixels: float) -> Picture:
+    """Decode the bytes of a file."""
+    if not data:
+        raise RequestError(f"expected a picture, got {name}, which is empty; save it again")
+    sha256 = hashlib.sha256(data).hexdigest()
+    with _pillow() as notes:
+        try:
+            image = Image.open(io.BytesIO(data))
+        except UnidentifiedImageError as error:
+            raise RequestError(f"expected a picture, got {name}, {_what(data)}; save it as PNG or JPEG") from error
+        except _BROKEN as error:
+            raise RequestError(
+                f"expected a whole picture, got {name}, which is damaged: {error}; save it again"
+            ) from error
+        _check_size(*image.size, max_megapixels)
+        pixels, done = _convert(image, name)
+    return Picture(pixels, name, sha256, (*done, *dict.fromkeys(notes)))
+
+
+@contextmanager
+def _pillow() -> Iterator[list[str]]:
+    """Lift Pillow's own size limit, which is not ours, and gather its warnings: the list is filled at the end."""
+    notes: list[str] = []
+    with _PILLOW, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield notes
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+            notes += [f"Pillow: {warning.message}" for warning in caught]
+
+
+def _what(data: bytes) -> str:
+    """Say what a file that is no picture seems to be."""
+    start = data[:64].lstrip()
+    for sign, kind in _SIGNS.items():
+        if start.lower().startswith(sign.lower()):
+            return f"which is {kind}"
+    if data[4:8] == b"ftyp":
+        return "which is a HEIC, AVIF or video file that this Pillow cannot read"
+    if start.isascii() and start.decode("ascii").isprintable():
+        return f"which is text: {start[:24].decode('ascii')!r}"
+    return f"which is {len(data)} bytes of an unknown kind that begin with {data[:4].hex(' ')}"
+
+
+def _check_size(width: int, height: int, max_megapixels: float) -> None:
+    """Refuse what is too large to decode, and what is too small to explain."""
+    megapixels = width * height / 1e6
+    if megapixels > max_megapixels:
+        raise RequestError(
+            f"expected at most {max_megapixels:g} megapixels, got {width} × {height} = {megapixels:.4g}; "
+            "make it smaller, or raise the limit with max_megapixels= (--max-megapixels)"
+        )
+    if min(width, height) < 2:
+        raise RequestError(f"expected a picture of at least 2 × 2 pixels, got {width} × {height}; choose a larger one")
+
+
+def _from_pil(image: Image.Image, name: str, max_megapixels: float) -> Picture:
+    """Take a PIL picture; the caller's object stays as it is."""
+    _check_size(*image.size, max_megapixels)
+    with _pillow() as notes:
+        pixels, done = _convert(image, name)
+    return Picture(pixels, name, hashlib.sha256(pixels.tobytes()).hexdigest(), (*done, *dict.fromkeys(notes)))
+
+
+def _from_array(array: np.ndarray, name: str, max_megapixels: float) -> Picture:
+    """Take an array of 8-bit pixels."""
+    if array.ndim != 3 or array.shape[2] != 3:
+        raise RequestError(f"expected an array of shape (h, w, 3), got {array.shape}; stack or drop channels")
+    if array.dtype != np.uint8:
+        hint = "it holds NaN or infinity" if array.dtype.kind == "f" and not np.isfinite(array).all() else "convert it"
+        raise RequestError(
+            f"expected a uint8 array, 0 to 255, got {array.dtype}; {hint}, or pass a (3, h, w) float tensor in [0, 1]"
+        )
+    _check_size(array.shape[1], array.shape[0], max_megapixels)
+    pixels = np.array(array, order="C")
+    return Picture(pixels, name, hashlib.sha256(pixels.tobytes()).hexdigest())
+
+
+def _convert(image: Image.Image, name: str) -> tuple[Pixels, tuple[str, ...]]:
+    """Decode one still picture to upright 8-bit RGB."""
+    try:
+        first = _only_frame(image, name)
+        image.load()
+        rgb, colour = _to_rgb(image, name)
+        # Read after loading: some decoders turn the picture themselves and then take the tag away.
+        rgb, turned = _upright(rgb, image.getexif().get(_ORIENTATION, 1))
+    except RequestError:
+        raise
+    except _BROKEN as error:
+        raise RequestError(f"expected a whole picture, got {name}, which is damaged: {error}; save it again") from error
+    return np.array(rgb), (*first, *colour, *turned)
+
+
+def _only_frame(image: Image.Image, name: str) -> tuple[str, ...]:
+    """Refuse animations; a phone's JPEG may carry more than the photo."""
+    frames = int(getattr(image, "n_frames", 1))
+    if frames == 1:
+        return ()
+    if image.format == "MPO":
+        return (f"took the first of {frames} pictures in the file",)
+    raise RequestError(f"expected one still picture, got {name} with {frames} frames; save the frame you want as PNG")
+
+
+def _to_rgb(image: Image.Image, name: str) -> tuple[Image.Image, tuple[str, ...]]:
+    """Bring any mode to RGB."""
+    if image.mode.startswith("I"):
+        return _from_16_bit(image, name)
+    if image.mode == "F":
+        raise RequestError(f"expected 8 or 16 bits a channel, got {name} with 32-bit floats; save it as PNG")
+    if "transparency" in image.info or "A" in image.getbands() or "a" in image.getbands():
+        return _on_white(image.convert("RGBA"))
+    notes = (f"converted from {image.mode} to RGB",) if image.mode not in {"1", "L", "P", "RGB", "RGBX"} else ()
+    return image.convert("RGB"), notes
+
+
+def _from_16_bit(image: Image.Image, name: str) -> tuple[Image.Image, tuple[str, ...]]:
+    """Scale 16-bit gray to 8 bits: 65535 is white."""
+    levels = np.asarray(image).astype(np.int64)
+    if levels.min() < 0 or levels.max() > 65535:
+        raise RequestError(
+            f"expected 8 or 16 bits a channel, got {name} with values {levels.min()} to {levels.max()}; save it as PNG"
+        )
+    gray = np.rint(levels / 257).astype(np.uint8)
+    return Image.fromarray(gray).convert("RGB"), ("scaled from 16 to 8 bits",)
+
+
+def _on_white(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
+    """Lay a picture on white where it is transparent."""
+    low, _ = image.getchannel("A").getextrema()
+    notes = ("transparency laid on white",) if float(str(low)) < 255 else ()
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image).convert("RGB"), notes
+
+
+def _upright(image: Image.Image, orientation: object) -> tuple[Image.Image, tuple[str, ...]]:
+    """Turn a picture as its camera says."""
+    turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+    if turn is None:
+        return image, ()
+    return image.transpose(turn), (f"turned upright (EXIF orientation {orientation})",)

@@ -1,0 +1,1 @@
+"""What can stand where something was removed: one idea, one file."""

@@ -1,0 +1,37 @@
+"""Where the holes are: geometry that several in-fills share."""
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from seewhy.core.arrays import Keep
+
+Boxes = Int[Tensor, "n 4"]
+"""Top, left, height, width of the hole of each row; all 0 where a row has none."""
+
+
+def bounding_boxes(keep: Keep) -> Boxes:
+    """Find the smallest box around everything that is removed, row by row.
+
+    Args:
+        keep: ``(n, h, w)``, 1 = kept.
+
+    Returns:
+        ``(n, 4)`` int64: top, left, height, width.
+
+    Example:
+        >>> bounding_boxes(torch.tensor([[[1.0, 1.0], [1.0, 0.0]]])).tolist()
+        [[1, 1, 1, 1]]
+    """
+    removed = keep < 1
+    top, height = _span(removed.any(2))
+    left, width = _span(removed.any(1))
+    return torch.stack([top, left, height, width], dim=1)
+
+
+def _span(touched: Tensor) -> tuple[Tensor, Tensor]:
+    """First touched place of each row, and the distance to the last one, inclusive."""
+    flags = touched.int()
+    first = flags.argmax(1)
+    last = touched.shape[1] - 1 - flags.flip(1).argmax(1)
+    return first, torch.where(touched.any(1), last - first + 1, 0)

@@ -1,0 +1,1 @@
+"""One paper, one file: a function ``(probe, targets, *, settings) → Maps``."""

@@ -1,0 +1,361 @@
+"""A small patch sampler of this project's own: coarse pixels first, each group conditioned on what already stands there.
+
+The hidden K × K pixels are drawn in 1 + 2 log2 K groups of a quincunx refinement (1, 1, 2, 4, … pixels), as multi-scale
+autoregressive models do (Reed et al., ICML 2017). A group's pixels are independent given the ring and all earlier groups;
+inside a pixel G, R, B follow one discretised mixture of logistics with coupled means (PixelCNN++: Salimans et al., ICLR
+2017). So the likelihood of an 8-bit patch is exact, samples hang together, and each pixel costs one pass of a small network.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+_COLOUR_ORDER = (1, 0, 2)  # green first: it is nearest to luminance, the other two follow it
+_RADII = (3, 4, 4, 5, 7)  # of a group's view, from the last group to the first; earlier groups see further
+_NEAR, _WIDE = 4.0, 2.0  # powers of distance that weigh known pixels for the reference colour and for the contrast
+_FLOOR = 1 / 255  # contrast of a flat neighbourhood: one level
+_ROWS = 16  # drawn together, padded: matrix products of one shape add up in one order, whatever the batch
+_DARK = 1e-6  # weight of mid-grey in the reference colour: decides only where nothing at all is visible
+
+
+class Mixture(NamedTuple):
+    """A discretised mixture of logistics for the three channels of each pixel, in 8-bit levels, channels in G, R, B order."""
+
+    log_weights: Float[Tensor, "n p m"]
+    means: Float[Tensor, "n p 3 m"]
+    log_scales: Float[Tensor, "n p 3 m"]
+    couplings: Float[Tensor, "n p 3 m"]
+
+    def mean_given(self, channel: int, seen: Float[Tensor, "n p 3"]) -> Float[Tensor, "n p m"]:
+        """Move a channel's mean by what the channels before it turned out to be.
+
+        Args:
+            channel: 0, 1, 2 in G, R, B order.
+            seen: levels in G, R, B order; only the channels before ``channel`` are read.
+
+        Returns:
+            Each component's mean of that channel, in levels.
+        """
+        mean = self.means[:, :, channel]
+        if channel > 0:
+            surprise = seen[:, :, 0, None] - self.means[:, :, 0]
+            mean = mean + self.couplings[:, :, channel - 1] * surprise
+        if channel > 1:
+            mean = mean + self.couplings[:, :, 2] * (seen[:, :, 1, None] - self.mean_given(1, seen))
+        return mean
+
+    def log_likelihood(self, levels: Float[Tensor, "n p 3"]) -> Float[Tensor, "n p 3"]:
+        """Return the natural log probability of each sub-pixel given the channels before it (G, R, B order)."""
+        means = torch.stack([self.mean_given(channel, levels) for channel in range(3)], dim=2)
+        joint = self.log_weights[:, :, None] + _log_bins(levels, means, self.log_scales).cumsum(2)
+        chained = joint.logsumexp(-1)
+        return torch.cat([chained[:, :, :1], chained.diff(dim=2)], dim=2)
+
+    def draw(self, uniforms: Float[Tensor, "n p 4"]) -> Float[Tensor, "n p 3"]:
+        """Draw levels (G, R, B order) from four uniform numbers a pixel: one chooses the component, three the channels."""
+        weights = self.log_weights.exp().cumsum(-1)
+        choice = (uniforms[:, :, :1] * weights[:, :, -1:] > weights).sum(-1, keepdim=True)
+        noise = torch.logit(uniforms[:, :, 1:])
+        levels = torch.zeros_like(noise)
+        for channel in range(3):
+            mean = self.mean_given(channel, levels).gather(-1, choice)[..., 0]
+            scale = self.log_scales[:, :, channel].gather(-1, choice)[..., 0].exp()
+            levels[:, :, channel] = (mean + scale * noise[:, :, channel]).round().clamp(0, 255)
+        return levels
+
+
+def _log_bins(
+    levels: Float[Tensor, "n p 3"],
+    means: Float[Tensor, "n p 3 m"],
+    log_scales: Float[Tensor, "n p 3 m"],
+) -> Float[Tensor, "n p 3 m"]:
+    """Log mass of a logistic in the bin of width 1 around each level; the outermost bins own the tails."""
+    rate = torch.exp(-log_scales)
+    middle = (levels[..., None] - means) * rate
+    above = functional.softplus(-(middle + rate / 2))
+    below = functional.softplus(middle - rate / 2)
+    first, last = (levels == 0)[..., None], (levels == 255)[..., None]
+    # sigmoid(b) - sigmoid(a) = sigmoid(b) sigmoid(-a) (1 - exp(a - b)): no cancellation however narrow or far the bin is
+    width = torch.log(-torch.expm1(-rate))
+    inner = width - above - below
+    return torch.where(first, -above, torch.where(last, -below, inner))
+
+
+def refinement(patch: int) -> list[list[tuple[int, int]]]:
+    """List the groups of pixels of a patch in the order in which they are drawn.
+
+    Each group doubles what is known: the middles of the squares of the lattice so far, then the middles of its diagonals.
+
+    Args:
+        patch: side K of the patch, a power of two.
+
+    Returns:
+        1 + 2 log2 K lists of (row, column).
+
+    Example:
+        >>> [len(group) for group in refinement(8)]
+        [1, 1, 2, 4, 8, 16, 32]
+    """
+    start, step = patch // 4, patch
+    groups = [[(start, start)]]
+    while step > 1:
+        half = step // 2
+        near = sorted({(start + i) % patch for i in range(0, patch, step)})
+        far = sorted({(start + half + i) % patch for i in range(0, patch, step)})
+        groups.append([(y, x) for y in far for x in far])
+        groups.append(sorted([(y, x) for y in near for x in far] + [(y, x) for y in far for x in near]))
+        step = half
+    return groups
+
+
+class _Group(nn.Module):
+    """What a group of pixels sees, and the small network that turns it into a mixture for each of them."""
+
+    view: Int[Tensor, "p v"]
+    known: Float[Tensor, "p v"]
+    pixels: Int[Tensor, " p"]
+    near: Float[Tensor, "s p"]
+    wide: Float[Tensor, "s p"]
+
+    def __init__(
+        self,
+        cells: list[tuple[int, int]],
+        known: Bool[Tensor, "s s"],
+        *,
+        radius: int,
+        context: int,
+        width: int,
+        outputs: int,
+    ) -> None:
+        super().__init__()
+        side = known.shape[0]
+        patch = side // 3
+        rows, columns = (torch.tensor(axis) + patch for axis in zip(*cells, strict=True))
+        reach = torch.arange(-radius, radius + 1)
+        view = ((rows[:, None] + reach)[:, :, None] * side + (columns[:, None] + reach)[:, None, :]).flatten(1)
+        ys, xs = torch.arange(side)[:, None, None], torch.arange(side)[None, :, None]
+        squared = ((ys - rows) ** 2 + (xs - columns) ** 2).flatten(0, 1).float()
+        weights = known.flatten()[:, None] / squared.clamp(min=1)
+        for name, value in {
+            "view": view,
+            "known": known.flatten()[view].float(),
+            "pixels": rows * side + columns,
+            "near": weights ** (_NEAR / 2),
+            "wide": weights ** (_WIDE / 2),
+        }.items():
+            self.register_buffer(name, value, persistent=False)
+        self.enter = nn.Linear(3 * view.shape[1] + context + 4, width)
+        self.first, self.second = nn.Linear(width, width), nn.Linear(width, width)
+        self.leave = nn.Linear(width, outputs)
+
+    def reference(
+        self, canvas: Float[Tensor, "n 3 s"], visible: Float[Tensor, "n s"]
+    ) -> tuple[Float[Tensor, "n p 3"], Float[Tensor, "n p 1"]]:
+        """Return the colour that the known pixels near by suggest and the contrast around it, both in [0, 1]."""
+        seen = canvas * visible[:, None]
+        colour = ((seen @ self.near + _DARK / 2) / ((visible @ self.near)[:, None] + _DARK)).transpose(1, 2)
+        total = (visible @ self.wide)[:, None] + _DARK
+        first, second = ((power @ self.wide / total).transpose(1, 2) for power in (seen, seen * canvas))
+        variance = (second - 2 * colour * first + colour**2).clamp(min=0).mean(2, keepdim=True)
+        return colour, (variance + _FLOOR**2).sqrt()
+
+    def forward(
+        self, canvas: Float[Tensor, "n 3 s"], visible: Float[Tensor, "n s"], context: Float[Tensor, "n p f"]
+    ) -> tuple[Float[Tensor, "n p o"], Float[Tensor, "n p 3"], Float[Tensor, "n p 1"]]:
+        """Return a group's raw outputs, its reference colour and its contrast."""
+        with torch.autocast(
+            canvas.device.type, enabled=False
+        ):  # a reference colour in half precision would be off by levels
+            colour, contrast = self.reference(canvas, visible)
+        seen = canvas[:, :, self.view].transpose(1, 2)
+        known = (self.known * visible[:, self.view])[:, :, None]
+        local = (seen - colour[..., None]) * (known / contrast[..., None])
+        facts = [local.flatten(2), context, 2 * colour - 1, contrast.log() + 3]
+        x = functional.silu(self.enter(torch.cat(facts, dim=2)))
+        x = x + functional.silu(self.first(x))
+        x = x + functional.silu(self.second(x))
+        return self.leave(x).float(), colour, contrast
+
+
+class CompactSampler(nn.Module):
+    """q(patch | ring) with an exact likelihood, cheap enough to vanish beside the classifier.
+
+    Args:
+        patch: side K of the patch: 4, 8 or 16.
+        width: hidden units a pixel.
+        context: numbers that each hidden pixel gets to know about the whole ring.
+        summary: numbers that describe the whole ring.
+        components: logistics in each pixel's mixture.
+
+    Raises:
+        ValueError: K is not 4, 8 or 16.
+    """
+
+    arch = "compact"
+    hidden: Bool[Tensor, "s s"]
+    order: Int[Tensor, " q"]
+
+    def __init__(
+        self, patch: int = 8, *, width: int = 128, context: int = 64, summary: int = 192, components: int = 5
+    ) -> None:
+        super().__init__()
+        if patch not in {4, 8, 16}:
+            raise ValueError(f"expected a patch of 4, 8 or 16 pixels, got {patch}; choose one of those or arch=paper")
+        self.patch, self.components, self.context = patch, components, context
+        self.draws = 4 * patch * patch
+        self.settings = {"width": width, "context": context, "summary": summary, "components": components}
+        side = 3 * patch
+        hidden = torch.zeros(side, side, dtype=torch.bool)
+        hidden[patch : 2 * patch, patch : 2 * patch] = True
+        self.register_buffer("hidden", hidden, persistent=False)
+        self.stem = nn.Sequential(
+            nn.Conv2d(5, 32, 4, stride=2, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(32, 32, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(32, 64, 4, stride=2, padding=1),
+            nn.SiLU(),
+            nn.Flatten(),
+            nn.Linear(64 * (side // 4) ** 2, summary),
+            nn.SiLU(),
+        )
+        self.refine = nn.Linear(summary + 4, summary)
+        self.spread = nn.Linear(summary, patch * patch * context)
+        self.groups = nn.ModuleList(self._groups(~hidden, width=width, context=context, outputs=10 * components))
+        order = torch.tensor([y * patch + x for group in refinement(patch) for y, x in group])
+        self.register_buffer("order", order, persistent=False)
+
+    @staticmethod
+    def _groups(known: Bool[Tensor, "s s"], *, width: int, context: int, outputs: int) -> list[_Group]:
+        """Build the groups from the first to the last, each knowing the pixels of those before it."""
+        patch = known.shape[0] // 3
+        cells = refinement(patch)
+        groups = []
+        for index, group in enumerate(cells):
+            radius = min(_RADII[min(len(cells) - 1 - index, len(_RADII) - 1)], patch)
+            groups.append(_Group(group, known, radius=radius, context=context, width=width, outputs=outputs))
+            known = known.clone()
+            for y, x in group:
+                known[patch + y, patch + x] = True
+        return groups
+
+    def encode(self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"]) -> Float[Tensor, "n q f"]:
+        """Describe the ring to each hidden pixel; one call serves every sample of the same window.
+
+        Args:
+            windows: ``(n, 3, 3K, 3K)`` in [0, 1]; the middle K × K is not looked at.
+            outside: ``(n, 3K, 3K)``, 1 where the window has left the picture.
+
+        Returns:
+            ``(n, K·K, context)``, pixels in the order in which they are drawn.
+        """
+        visible = ((1 - outside) * ~self.hidden)[:, None]
+        total = visible.sum((2, 3), keepdim=True) + _DARK
+        mean = ((windows * visible).sum((2, 3), keepdim=True) + _DARK / 2) / total
+        centred = (windows - mean) * visible
+        contrast = ((centred**2).sum((1, 2, 3), keepdim=True) / (3 * total) + _FLOOR**2).sqrt()
+        hidden = self.hidden.to(windows.dtype).expand_as(outside)
+        summary: Tensor = self.stem(torch.cat([centred / contrast, hidden[:, None], outside[:, None]], dim=1))
+        facts = torch.cat([2 * mean - 1, contrast.log() + 3], dim=1).flatten(1)
+        summary = summary + functional.silu(self.refine(torch.cat([summary, facts], dim=1)))
+        return functional.silu(self.spread(summary)).view(len(windows), -1, self.context)
+
+    def _mixture(
+        self,
+        group: _Group,
+        canvas: Float[Tensor, "n 3 s"],
+        visible: Float[Tensor, "n s"],
+        context: Float[Tensor, "n p f"],
+    ) -> Mixture:
+        """Read a group's outputs as a mixture around the reference colour, in units of the local contrast."""
+        out, colour, contrast = group(canvas, visible, context)
+        weights, rest = out.split([self.components, 9 * self.components], dim=2)
+        offsets, scales, couplings = rest.view(*rest.shape[:2], 3, 3, self.components).unbind(2)
+        levels = 255 * contrast[..., None]
+        return Mixture(
+            weights.log_softmax(-1),
+            255 * colour[:, :, _COLOUR_ORDER, None] + levels * offsets,
+            (levels.log() + scales - 1).clamp(min=-4),
+            couplings + 0.7,  # the channels of a photo move together
+        )
+
+    def log_likelihood(
+        self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"], patches: Float[Tensor, "n 3 k k"]
+    ) -> Float[Tensor, "n 3 k k"]:
+        """Return the exact natural log probability of each 8-bit sub-pixel given those drawn before it.
+
+        Args:
+            windows: ``(n, 3, 3K, 3K)`` in [0, 1]; the middle is not looked at.
+            outside: ``(n, 3K, 3K)``, 1 where the window has left the picture.
+            patches: the true middles, multiples of 1/255.
+
+        Returns:
+            Nats, one a sub-pixel; their sum is the log probability of the patch.
+
+        Example:
+            >>> net = CompactSampler(4)
+            >>> nats = net.log_likelihood(torch.zeros(1, 3, 12, 12), torch.zeros(1, 12, 12), torch.zeros(1, 3, 4, 4))
+            >>> nats.shape, bool((nats < 0).all())
+            (torch.Size([1, 3, 4, 4]), True)
+        """
+        contexts = self._by_group(self.encode(windows, outside))
+        patch, visible = self.patch, 1 - outside.flatten(1)
+        canvas = windows.clone()
+        canvas[:, :, patch : 2 * patch, patch : 2 * patch] = patches
+        canvas = canvas.flatten(2)
+        nats = []
+        for group, context in zip(self._each(), contexts, strict=True):
+            truth = (canvas[:, :, group.pixels] * 255).round()[:, _COLOUR_ORDER, :].transpose(1, 2)
+            nats.append(self._mixture(group, canvas, visible, context).log_likelihood(truth))
+        drawn = torch.cat(nats, dim=1)[:, :, _COLOUR_ORDER]
+        placed = torch.zeros_like(drawn).index_copy(1, self.order, drawn)
+        return placed.transpose(1, 2).reshape(-1, 3, patch, patch)
+
+    def sample(
+        self,
+        windows: Float[Tensor, "w 3 s s"],
+        outside: Float[Tensor, "w s s"],
+        uniforms: Float[Tensor, "n m"],
+        which: Int[Tensor, " n"],
+    ) -> Float[Tensor, "n 3 k k"]:
+        """Draw one patch a row of ``uniforms``, group by group.
+
+        Args:
+            windows: ``(w, 3, 3K, 3K)`` in [0, 1], each distinct window once; the middle is not looked at.
+            outside: ``(w, 3K, 3K)``, 1 where the window has left the picture.
+            uniforms: ``(n, draws)`` in (0, 1).
+            which: the window of each row.
+
+        Returns:
+            ``(n, 3, K, K)``, multiples of 1/255.
+        """
+        count = len(which)
+        padded = torch.split(functional.pad(which, (0, -count % _ROWS)), _ROWS)
+        numbers = torch.split(functional.pad(uniforms, (0, 0, 0, -count % _ROWS), value=0.5), _ROWS)
+        drawn = [self._sample(windows[rows], outside[rows], part) for rows, part in zip(padded, numbers, strict=True)]
+        return torch.cat(drawn)[:count]
+
+    def _sample(
+        self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"], uniforms: Float[Tensor, "n m"]
+    ) -> Float[Tensor, "n 3 k k"]:
+        """Draw one patch a window."""
+        contexts, parts = (
+            self._by_group(self.encode(windows, outside)),
+            self._by_group(uniforms.view(len(windows), -1, 4)),
+        )
+        patch, visible, canvas = self.patch, 1 - outside.flatten(1), windows.flatten(2).clone()
+        for group, context, part in zip(self._each(), contexts, parts, strict=True):
+            levels = self._mixture(group, canvas, visible, context).draw(part)
+            canvas[:, :, group.pixels] = levels[:, :, _COLOUR_ORDER].transpose(1, 2) / 255
+        return canvas.view_as(windows)[:, :, patch : 2 * patch, patch : 2 * patch].contiguous()
+
+    def _by_group(self, values: Float[Tensor, "n q f"]) -> tuple[Float[Tensor, "n p f"], ...]:
+        """Split what belongs to pixels, in the order in which they are drawn, into groups."""
+        return torch.split(values, [len(group.pixels) for group in self._each()], dim=1)
+
+    def _each(self) -> list[_Group]:
+        """The groups in the order in which they are drawn."""
+        return [group for group in self.groups if isinstance(group, _Group)]

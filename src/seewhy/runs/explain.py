@@ -1,0 +1,117 @@
+"""Explain one picture: the main job, from a request to an `Explanation`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from seewhy import registry
+from seewhy.classifiers.selftest import SelfTest, self_test
+from seewhy.core.budget import Budget
+from seewhy.core.infill import Infill
+from seewhy.core.probe import Probe, Progress, silent
+from seewhy.images.open import Picture, open_picture
+from seewhy.images.view import apply_view
+from seewhy.runs.evidence import Evidence
+from seewhy.runs.explanation import SCHEMA_VERSION, Explanation
+from seewhy.runs.manifest import about_classifier, about_picture, about_request, about_run, command
+from seewhy.runs.request import Request, prepare
+from seewhy.runs.targets import Asked, read_targets
+
+
+def explain(
+    classifier: object,
+    image: object,
+    *,
+    method: str = registry.DEFAULT_METHOD,
+    targets: Asked | Sequence[Asked] | None = None,
+    infill: str | Infill | None = None,
+    budget: int | Budget | None = None,
+    seed: int = 0,
+    batch_size: int = 4,
+    max_megapixels: float = 200.0,
+    progress: Progress = silent,
+) -> Explanation:
+    """Say what in a picture made a classifier say what it says.
+
+    Args:
+        classifier: a Spec such as ``"efficientnet-lite0"``, a ``torch.nn.Module``, a function on ``(n, h, w, 3)`` uint8
+            batches, or what `seewhy.classifier` returned.
+        image: a path, bytes, a PIL picture, an ``(h, w, 3)`` uint8 array or a ``(3, h, w)`` float tensor in [0, 1].
+        method: a Spec, ``"pmi:size=8,stride=1,samples=8"`` say; see ``seewhy list methods``.
+        targets: class indices or names, ``"information"``, ``("contrast", a, b)``; None: the three likeliest classes, and
+            the information where the method has it.
+        infill: a Spec or an `Infill`; None: the method's usual one.
+        budget: queries, or a `Budget` with seconds and tolerance.
+        seed: the same seed gives the same maps.
+        batch_size: pictures shown at once; changes the speed, not the maps.
+        max_megapixels: larger pictures are refused before they are decoded.
+        progress: called with (queries done, queries planned) after each batch.
+
+    Returns:
+        Maps, their standard errors and the account of what was asked.
+
+    Raises:
+        RequestError: anything is wrong with the request; the message says what, which value, what to do.
+        ClassifierError: the classifier contradicts its own description.
+
+    Cost in queries: the method's (see its documentation), and seven more for the self-test at the door.
+    """
+    request = prepare(
+        classifier, method=method, targets=targets, infill=infill, budget=budget, seed=seed, batch_size=batch_size
+    )
+    source = str(image) if isinstance(image, str | Path) else None
+    picture = open_picture(image, max_megapixels=max_megapixels)
+    return answer(request, picture, source=source, progress=progress)
+
+
+def test_door(request: Request, picture: Picture) -> SelfTest:
+    """Test the classifier on a picture, once for many pictures; see `seewhy.classifiers.selftest.self_test`."""
+    return self_test(request.classifier, apply_view(picture, request.classifier.view)[0])
+
+
+def answer(
+    request: Request,
+    picture: Picture,
+    *,
+    source: str | None = None,
+    tested: SelfTest | None = None,
+    progress: Progress = silent,
+) -> Explanation:
+    """Carry out a request on one picture.
+
+    Args:
+        request: from `prepare`.
+        picture: from `open_picture`.
+        source: the picture's path as the user wrote it, for the command that runs it again.
+        tested: the classifier's self-test, if it was done before; it is done here otherwise.
+        progress: called with (queries done, queries planned) after each batch.
+
+    Raises:
+        RequestError: the picture, the targets or the budget do not fit the method.
+        ClassifierError: the classifier contradicts its own description.
+    """
+    tested = tested or test_door(request, picture)
+    image, frame = apply_view(picture, request.classifier.view)
+    probe = Probe(
+        request.classifier,
+        request.infill,
+        image,
+        seed=request.seed,
+        budget=request.budget,
+        batch_size=request.batch_size,
+        progress=progress,
+    )
+    labels = request.classifier.labels
+    targets = read_targets(request.targets, probe.prediction, labels, information=request.information)
+    maps = request.function(probe, targets, **request.settings)
+    seconds = probe.seconds
+    evidence = Evidence.of(picture.pixels, probe, maps.witnesses)
+    manifest = {
+        "schema_version": SCHEMA_VERSION,
+        **about_picture(picture, frame, request.classifier),
+        **about_classifier(request.classifier, tested, probe.prediction, targets, maps),
+        **about_request(request, maps),
+        **about_run(probe, maps, seconds),
+        "warnings": [*tested.warnings, *picture.notes],
+        "command": command(request, probe, maps, source),
+    }
+    return Explanation(dict(maps.values), dict(maps.stderr), manifest, frame, evidence)

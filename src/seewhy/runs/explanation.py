@@ -1,0 +1,140 @@
+"""The answer a user holds, and the folder it is kept in."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.numpy import load as read_tensors
+from safetensors.numpy import save as write_tensors
+
+from seewhy.core.budget import Queries
+from seewhy.core.errors import RequestError
+from seewhy.core.maps import Map
+from seewhy.core.view import Frame
+from seewhy.draw.overview import overview_png
+from seewhy.draw.report import report_html
+from seewhy.runs.evidence import Evidence
+from seewhy.runs.scene import scene
+
+SCHEMA_VERSION = 1
+MANIFEST = "explanation.json"
+_STDERR = "stderr/"
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What in a picture made a classifier say what it said.
+
+    Args:
+        maps: target → ``(h, w)`` float32 in the classifier's view; keys are ``information``, ``class:INDEX`` and
+            ``contrast:INDEX/OTHER``.
+        stderr: target → its Monte-Carlo standard error, for the targets that have one.
+        manifest: all that is written to ``explanation.json``.
+        frame: what part of the picture the classifier saw.
+        evidence: the picture and some of the questions behind the maps.
+    """
+
+    maps: Mapping[str, Map]
+    stderr: Mapping[str, Map]
+    manifest: Mapping[str, Any]
+    frame: Frame
+    evidence: Evidence
+
+    @property
+    def unit(self) -> str:
+        """The unit of the maps and their errors."""
+        return str(self.manifest["unit"])
+
+    @property
+    def queries(self) -> Queries:
+        """What was asked of the classifier."""
+        return Queries(**self.manifest["queries"])
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds of explaining; start-up and drawing excluded."""
+        return float(self.manifest["seconds"])
+
+    @property
+    def stopped_because(self) -> str:
+        """``complete``, ``queries``, ``seconds`` or ``tolerance``."""
+        return str(self.manifest["stopped_because"])
+
+    @property
+    def predicted(self) -> list[dict[str, Any]]:
+        """The likeliest classes: index, label, probability."""
+        return list(self.manifest["predicted"])
+
+    def overview(self) -> bytes:
+        """Draw the picture and all maps side by side; PNG."""
+        return overview_png(scene(self.maps, self.stderr, self.manifest, self.frame, self.evidence))
+
+    def report(self) -> str:
+        """Write the self-contained page; HTML."""
+        return report_html(scene(self.maps, self.stderr, self.manifest, self.frame, self.evidence))
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the explanation's folder; each file appears whole or not at all, the manifest last.
+
+        Args:
+            folder: made if it is missing; the files of an earlier explanation in it are replaced.
+
+        Returns:
+            The folder.
+
+        Raises:
+            RequestError: the folder cannot be written.
+        """
+        target = Path(folder)
+        errors = {_STDERR + key: values for key, values in self.stderr.items()}
+        files = {
+            "maps.safetensors": write_tensors({**self.maps, **errors}),
+            "evidence.safetensors": write_tensors(self.evidence.tensors()),
+            "overview.png": self.overview(),
+            "report.html": self.report().encode(),
+            MANIFEST: (json.dumps(self.manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode(),
+        }
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            for name, content in files.items():
+                partial = target / f".{name}.partial"
+                partial.write_bytes(content)
+                partial.replace(target / name)
+        except OSError as problem:
+            raise RequestError(f"cannot write to {target}: {problem.strerror}; choose another folder") from problem
+        return target
+
+
+def load(folder: str | Path) -> Explanation:
+    """Read an explanation's folder back.
+
+    Args:
+        folder: written by `Explanation.save` or the command line.
+
+    Raises:
+        RequestError: there is no explanation in it, a file is damaged, or it was written by a later version.
+    """
+    source = Path(folder)
+    try:
+        manifest = json.loads((source / MANIFEST).read_text(encoding="utf-8"))
+        tensors = read_tensors((source / "maps.safetensors").read_bytes())
+        evidence = read_tensors((source / "evidence.safetensors").read_bytes())
+    except OSError as problem:
+        raise RequestError(
+            f"expected an explanation in {source}, got {problem.strerror}: {problem.filename}"
+        ) from problem
+    except (ValueError, SafetensorError) as problem:
+        raise RequestError(f"the explanation in {source} is damaged: {problem}; make it again") from problem
+    if manifest.get("schema_version") != SCHEMA_VERSION:
+        raise RequestError(
+            f"expected schema_version {SCHEMA_VERSION} in {source}, got {manifest.get('schema_version')}; "
+            "use the seewhy version that wrote it"
+        )
+    view, image = manifest["view"], manifest["image"]
+    frame = Frame(tuple(view["box"]), tuple(view["size"]), (image["height"], image["width"]))
+    maps: dict[str, Map] = {target["key"]: tensors[target["key"]] for target in manifest["targets"]}
+    stderr: dict[str, Map] = {key: tensors[_STDERR + key] for key in maps if _STDERR + key in tensors}
+    return Explanation(maps, stderr, manifest, frame, Evidence.from_tensors(evidence))

@@ -1,0 +1,109 @@
+"""A question, checked before any work starts."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+
+from seewhy import registry
+from seewhy.core.budget import Budget
+from seewhy.core.classifier import Classifier
+from seewhy.core.errors import RequestError
+from seewhy.core.infill import Infill
+from seewhy.core.maps import Maps
+from seewhy.core.spec import Spec
+from seewhy.runs.targets import Asked, read_targets
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """A question, checked: all that can be checked without the picture was, when it was made.
+
+    Args:
+        classifier: what is asked.
+        method: the method's Spec.
+        function: the method.
+        settings: the user's settings, read.
+        information: whether it answers the class-free target.
+        infill_spec: the in-fill's Spec with every setting.
+        infill: what stands where something was removed.
+        targets: what the user wrote, or None.
+        budget: when to stop.
+        seed: of the run.
+        batch_size: pictures shown at once.
+        origin: what the user typed for the classifier, ``--device`` and ``--trust`` included; None for an object.
+    """
+
+    classifier: Classifier
+    method: Spec
+    function: Callable[..., Maps]
+    settings: Mapping[str, object]
+    information: bool
+    infill_spec: Spec
+    infill: Infill
+    targets: Sequence[Asked] | None
+    budget: Budget
+    seed: int
+    batch_size: int
+    origin: tuple[str, ...] | None
+
+
+def prepare(
+    classifier: object,
+    *,
+    method: str = registry.DEFAULT_METHOD,
+    targets: Asked | Sequence[Asked] | None = None,
+    infill: str | Infill | None = None,
+    budget: int | Budget | None = None,
+    seed: int = 0,
+    batch_size: int = 4,
+    trust: bool = True,
+    device: str | None = None,
+) -> Request:
+    """Check a question before any work starts; see `seewhy.explain` and `seewhy.classifier` for arguments and errors."""
+    asked = registry.classifier(classifier, trust=trust, **({} if device is None else {"device": device}))
+    spec, found, settings = registry.method(method)
+    if asked.access < found.access:
+        raise RequestError(f"{spec.name} needs {found.access.name}, this classifier gives {asked.access.name}")
+    if isinstance(infill, Infill):
+        infill_spec, stand_in = Spec(type(infill).__name__), infill
+    else:
+        infill_spec, stand_in = registry.infill(infill or found.infill, asked)
+    if batch_size < 1:
+        raise RequestError(f"expected batch_size >= 1, got {batch_size}")
+    if not -(2**63) <= seed < 2**63:
+        raise RequestError(f"expected a seed of 64 bits, from -2**63 to 2**63 - 1, got {seed}")
+    return Request(
+        classifier=asked,
+        method=spec,
+        function=found.run,
+        settings=settings,
+        information=found.information,
+        infill_spec=infill_spec,
+        infill=stand_in,
+        targets=_checked(targets, asked, information=found.information),
+        budget=Budget(queries=budget) if isinstance(budget, int) else budget or Budget(),
+        seed=seed,
+        batch_size=batch_size,
+        origin=_origin(classifier, device) if isinstance(classifier, str) else None,
+    )
+
+
+def _checked(
+    targets: Asked | Sequence[Asked] | None, classifier: Classifier, *, information: bool
+) -> Sequence[Asked] | None:
+    """Make a list of one target, and find a wrong name before the work where the classifier has names."""
+    if isinstance(targets, int | str) or (isinstance(targets, tuple) and targets[:1] == ("contrast",)):
+        targets = [cast("Asked", targets)]
+    if targets is not None and classifier.labels:
+        even = torch.full((len(classifier.labels),), 1 / len(classifier.labels))
+        read_targets(targets, even, classifier.labels, information=information)
+    return targets
+
+
+def _origin(classifier: str, device: str | None) -> tuple[str, ...]:
+    """The words of a command line that open the same classifier."""
+    words = ["--classifier", classifier]
+    words += [] if device is None else ["--device", device]
+    return (*words, "--trust") if registry.runs_code(classifier) else tuple(words)

@@ -1,0 +1,159 @@
+"""Every script explains itself, and a tiny run ends with one JSON object that holds its protocol."""
+
+import csv
+import importlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+SCRIPTS = Path(__file__).parents[2] / "benchmarks"
+NAMES = ("backends", "localisation", "memory", "seeds")
+
+CLASSIFIER = '''
+import numpy as np
+
+def colours(pictures):
+    """Three logits: the mean of each channel."""
+    return pictures.astype(np.float32).mean((1, 2)) / 25
+'''
+
+Load = Callable[[str], ModuleType]
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Load:
+    """Import a script the way Python does when it is run: with its folder on the path."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    return importlib.import_module
+
+
+@pytest.fixture
+def run(load: Load) -> Run:
+    """Run a script in this process; return what its last line of stdout says."""
+
+    def call(name: str, *arguments: object) -> dict[str, Any]:
+        result = CliRunner().invoke(load(name).main, [*map(str, arguments), "--json"], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        figures: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+        assert figures["benchmark"] == name
+        assert figures["protocol"]
+        return figures
+
+    return call
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A file with random pixels, brighter to the right."""
+    pixels = np.random.default_rng(0).integers(0, 128, (40, 40, 3)) + np.linspace(0, 127, 40)[None, :, None]
+    Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+@pytest.fixture
+def classifier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The Spec of a tiny classifier in a file of its own."""
+    (tmp_path / "tiny_benchmarked.py").write_text(CLASSIFIER, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return "python:object=tiny_benchmarked:colours,size=32,outputs=logits"
+
+
+@pytest.fixture
+def cutouts(tmp_path: Path) -> Path:
+    """Two red discs with soft alpha, labelled with the class that looks at red."""
+    (tmp_path / "images").mkdir()
+    distance = np.hypot(*np.mgrid[-20:20, -20:20])
+    pixels = np.dstack([np.full((40, 40), 255), np.zeros((40, 40, 2)), (16 - distance).clip(0, 1) * 255])
+    names = ["one.png", "two.png"]
+    for name in names:
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "images" / name)
+    with (tmp_path / "labels.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([["file", "class_idx"], *([name, 0] for name in names)])
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help(load: Load, name: str) -> None:
+    """``--help`` lists the options of every script, ``--json`` among them."""
+    result = CliRunner().invoke(load(name).main, ["--help"])
+    assert result.exit_code == 0
+    assert "--json" in result.output
+
+
+def test_localisation(run: Run, cutouts: Path, classifier: str, tmp_path: Path) -> None:
+    """A classifier that looks at red finds red discs; pictures and a sheet are written."""
+    asked = ("--method", "pmi:size=8", "--method", "rise:masks=60", "--infill", "gray")
+    out = tmp_path / "out"
+    figures = run("localisation", cutouts, "--classifier", classifier, "--scale", 0.8, *asked, "--out", out)
+    assert figures["right"] == len(figures["pictures"]) == 2
+    pmi = next(row for row in figures["summary"] if row["target"] == "class" and row["method"] == "pmi:size=8")
+    assert pmi["ratio"] > 1
+    assert pmi["share_low"] <= pmi["share"] <= pmi["share_high"]
+    assert {path.name for path in out.iterdir()} == {"00-one.png", "01-two.png", "sheet.png"}
+
+
+def test_localisation_measures_by_alpha(load: Load) -> None:
+    """A map that is the alpha itself lies on the object, one that is its opposite does not."""
+    alpha = np.zeros((4, 4), np.float32)
+    alpha[0, 0] = 1
+    measure = load("localisation").measure
+    assert measure(alpha, alpha) == {"share": 1.0, "ratio": 16.0, "top_area": 1.0, "pointing": 1.0}
+    assert measure(1 - alpha, alpha) == {"share": 0.0, "ratio": 0.0, "top_area": 0.0, "pointing": 0.0}
+    assert measure(-alpha, alpha)["share"] is None
+
+
+def test_localisation_is_deterministic(load: Load, cutouts: Path) -> None:
+    """The same seed composes the same picture, another seed another one, and the object keeps off the centre."""
+    script = load("localisation")
+    view = script.seewhy.View((64, 64), short_side=72)
+    one, two = (script.read_scenes(cutouts, view, 0.4, None) for _ in range(2))
+    assert (one[0].pixels == two[0].pixels).all()
+    assert (one[0].pixels != one[1].pixels).any()
+    assert one[0].alpha.sum() > 0
+    assert one[0].alpha[32, 32] == 0
+
+
+def test_memory(run: Run, photo: Path) -> None:
+    """Two runs in fresh processes say how many queries they asked and how large they grew."""
+    figures = run("memory", photo, "--queries", 20, "--queries", 60, "--method", "occlusion:size=112,stride=28")
+    assert [row.get("asked") for row in figures["runs"]] == [None, 20, 60]
+    assert all(row["peak_mb"] > 10 for row in figures["runs"])
+    assert figures["largest_ratio"] == figures["growth"][0]["ratio"]
+
+
+def test_seeds(run: Run, photo: Path, classifier: str) -> None:
+    """The identities hold on a tiny classifier, in two parts of its classes."""
+    figures = run("seeds", photo, "--classifier", classifier, "--method", "pmi:size=8", "--classes", 2)
+    (row,) = figures["photos"]
+    assert max(row["identity"], row["identity_uncorrected"], row["contrast"], row["batch"]) < 1e-5
+    assert row["lowest_information"] >= 0
+    assert row["same_seed_same_map"] is True
+    assert 0 < row["classes_mean_z"] < 5
+
+
+def test_backends(run: Run, photo: Path) -> None:
+    """Three doors to the small network give the same maps."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    asked = ("--method", "pmi:size=56", "--method", "rise:masks=50", "--infill", "gray")
+    figures = run("backends", photo, "--network", "small", "--rounds", 1, *asked)
+    assert figures["holds"] is True
+    assert [row["back_end"] for row in figures["runs"]] == ["torch", "onnx", "function"] * 2
+
+
+def test_interval(load: Load) -> None:
+    """The interval holds the mean, is the same every time, and there is none for no values."""
+    common = load("common")
+    found = common.interval([1.0, 2.0, 3.0, 6.0])
+    assert found["mean"] == 3.0
+    assert found["low"] < 3.0 < found["high"]
+    assert found == common.interval([1.0, 2.0, 3.0, 6.0])
+    assert common.interval([]) == {"mean": None, "low": None, "high": None}

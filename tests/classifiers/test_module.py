@@ -1,0 +1,125 @@
+"""A torch module behind the door."""
+
+from dataclasses import FrozenInstanceError
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from seewhy.classifiers.module import from_module
+from seewhy.core.access import Access
+from seewhy.core.classifier import IMAGENET_MEAN, Classifier
+from seewhy.core.errors import ClassifierError, RequestError
+
+
+class Wrapped(nn.Module):
+    """A module that returns whatever a function makes of its input."""
+
+    def __init__(self, answer: object) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, images: Tensor) -> object:
+        """Return the answer, for as many pictures."""
+        return self.answer(images) if callable(self.answer) else self.answer
+
+
+def test_contract(net: nn.Module, images: Tensor) -> None:
+    """It has all that a classifier has, and its rows sum to 1."""
+    classifier = from_module(net, labels=list("abcd"), size=(12, 16))
+    assert isinstance(classifier, Classifier)
+    assert classifier.access is Access.INTERNALS
+    assert (classifier.name, classifier.labels) == ("Sequential", ("a", "b", "c", "d"))
+    assert (classifier.view.size, classifier.device.type) == ((12, 16), "cpu")
+    assert classifier.mean_color == IMAGENET_MEAN
+    assert classifier.runtime == f"torch {torch.__version__}, cpu, float32"
+    torch.testing.assert_close(classifier(images).sum(1), torch.ones(5))
+    with pytest.raises(FrozenInstanceError):
+        classifier.name = "other"  # type: ignore[misc]
+
+
+def test_outputs(net: nn.Module, images: Tensor) -> None:
+    """Logits get a soft-max; probabilities do not get another."""
+    expected = net(images).softmax(1)
+    torch.testing.assert_close(from_module(net)(images), expected)
+    whole = nn.Sequential(net, nn.Softmax(1)).eval()
+    classifier = from_module(whole, outputs="probabilities")
+    torch.testing.assert_close(classifier(images), expected)
+    torch.testing.assert_close(classifier.logits(images).softmax(1), expected)
+    torch.testing.assert_close(from_module(net).logits(images), net(images))
+
+
+def test_preprocessing(net: nn.Module, images: Tensor) -> None:
+    """Channels are put in order first, then mean and std apply in that order."""
+    mean, std = (0.1, 0.2, 0.3), (0.5, 0.6, 0.7)
+    scaled = (images.flip(1) - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
+    classifier = from_module(net, mean=mean, std=std, channels="bgr")
+    torch.testing.assert_close(classifier(images), net(scaled).softmax(1))
+    assert classifier.mean_color == (0.3, 0.2, 0.1)
+
+
+def test_gradient(net: nn.Module, images: Tensor) -> None:
+    """A gradient can be taken through probabilities and logits."""
+    images.requires_grad_()
+    for answer in (from_module(net)(images), from_module(net).logits(images)):
+        (slope,) = torch.autograd.grad(answer[:, 0].sum(), images)
+        assert slope.abs().max() > 0
+
+
+def test_precision(net: nn.Module, images: Tensor) -> None:
+    """A module in another precision is given pictures of that precision and returns float32."""
+    classifier = from_module(net.double())
+    assert classifier(images).dtype == torch.float32
+    assert classifier.runtime.endswith("float64")
+
+
+def test_training_mode(net: nn.Module) -> None:
+    """A module in training mode is refused, and so is a dropout inside that is."""
+    with pytest.raises(ClassifierError, match=r"got Sequential in training mode; call model.eval\(\)"):
+        from_module(net.train())
+    half = nn.Sequential(nn.Flatten(), nn.Dropout()).eval()
+    half[1].train()
+    with pytest.raises(ClassifierError, match=r"got its part '1' in training mode; call model.eval\(\)"):
+        from_module(half)
+
+
+def test_fingerprint(net: nn.Module) -> None:
+    """It changes with weights and preprocessing, not with the name."""
+    first = from_module(net).fingerprint
+    assert first == from_module(net, name="other").fingerprint
+    assert first != from_module(net, mean=0.5).fingerprint
+    with torch.no_grad():
+        next(net.parameters())[0] += 1e-3
+    assert first != from_module(net).fingerprint
+
+
+def test_object_with_logits(images: Tensor) -> None:
+    """An answer with ``.logits`` is taken; a tuple is refused with what it was."""
+    good = Wrapped(lambda images: SimpleNamespace(logits=torch.zeros(len(images), 2))).eval()
+    assert from_module(good)(images).tolist() == [[0.5, 0.5]] * 5
+    bad = Wrapped(lambda images: (images, images)).eval()
+    with pytest.raises(ClassifierError, match=r"a tensor or an object with .logits, got tuple; wrap the module"):
+        from_module(bad)(images)
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 3), (5, 3, 2), (5, 1)])
+def test_wrong_shape(images: Tensor, shape: tuple[int, ...]) -> None:
+    """An answer that is not one row a picture is refused."""
+    with pytest.raises(ClassifierError, match=r"expected (outputs of shape \(5, classes\)|at least 2 classes)"):
+        from_module(Wrapped(torch.zeros(shape)).eval())(images)
+
+
+def test_error_inside(images: Tensor) -> None:
+    """What goes wrong inside keeps its type and says on what."""
+    with pytest.raises(RuntimeError) as caught:
+        from_module(nn.Sequential(nn.Flatten(), nn.Linear(7, 2)).eval(), name="small")(images)
+    assert caught.value.__notes__ == ["while the module small was called with pictures of shape (5, 3, 12, 16)"]
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("setting", ["outputs", "channels"])
+def test_wrong_word(net: nn.Module, setting: str) -> None:
+    """A wrong word for a setting says which there are."""
+    with pytest.raises(RequestError, match=f"expected {setting} .* or .*, got 'x'"):
+        from_module(net, **{setting: "x"})  # type: ignore[arg-type]

@@ -1,0 +1,156 @@
+"""``module:attribute`` of the user's own code as a classifier."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from seewhy.classifiers.function import FunctionClassifier
+from seewhy.classifiers.module import TorchClassifier
+from seewhy.classifiers.python import python
+from seewhy.core.errors import ClassifierError, RequestError
+
+CODE = """
+import torch
+from torch import nn
+
+def build():
+    return nn.Sequential(nn.Conv2d(3, 2, 1), nn.Dropout(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+def logits_of_function(pictures):
+    return [[0.25, 0.75]] * len(pictures)
+
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(*build())
+
+net = build().eval()
+learning = build().train()
+number = 7
+"""
+
+
+@pytest.fixture(autouse=True)
+def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with the user's module, which is forgotten afterwards."""
+    (tmp_path / "seewhy_user.py").write_text(CODE)
+    (tmp_path / "seewhy_broken.py").write_text("import seewhy_not_installed")
+    (tmp_path / "seewhy_failing.py").write_text("1 / 0")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    for name in ("seewhy_user", "seewhy_broken", "seewhy_failing"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def state() -> dict[str, Tensor]:
+    """Weights for what ``build`` builds."""
+    return {"0.weight": torch.ones(2, 3, 1, 1), "0.bias": torch.tensor([0.0, 1.0])}
+
+
+def test_module() -> None:
+    """A module instance is a torch classifier; the search path is as it was."""
+    path = list(sys.path)
+    classifier = python(object="seewhy_user:net", size="8", mean="0.5", std="0.5/0.5/0.5", channels="bgr")
+    assert isinstance(classifier, TorchClassifier)
+    assert (classifier.name, classifier.view.size, classifier.scaling.std) == ("seewhy_user:net", (8, 8), (0.5,) * 3)
+    assert (classifier.outputs, sys.path) == ("logits", path)
+
+
+def test_function(code: Path) -> None:
+    """A function is a function classifier, with labels from a file."""
+    (code / "labels.txt").write_text("no\nyes\n")
+    classifier = python(object="seewhy_user:logits_of_function", labels="labels.txt", dtype="float32", batch=2)
+    assert isinstance(classifier, FunctionClassifier)
+    assert (classifier.labels, classifier.outputs, classifier.dtype) == (("no", "yes"), "probabilities", "float32")
+    assert classifier(torch.zeros(3, 3, 4, 4)).tolist() == [[0.25, 0.75]] * 3
+
+
+@pytest.mark.parametrize("builder", ["build", "Net"])
+@pytest.mark.parametrize("form", ["w.pt", "w.safetensors"])
+def test_weights(state: dict[str, Tensor], builder: str, form: str) -> None:
+    """Weights go into what a function or a class builds, which is then set to eval mode."""
+    save_file(state, form) if form.endswith("safetensors") else torch.save(state, form)
+    classifier = python(object=f"seewhy_user:{builder}", weights=form)
+    with torch.no_grad():
+        answer = classifier(torch.zeros(1, 3, 4, 4))
+    torch.testing.assert_close(answer, torch.tensor([[0.0, 1.0]]).softmax(1))
+
+
+def test_checkpoint(state: dict[str, Tensor]) -> None:
+    """A training checkpoint's own layer around the state dict is taken off."""
+    torch.save({"state_dict": {f"module.{name}": value for name, value in state.items()}, "epoch": 3}, "w.pt")
+    assert isinstance(python(object="seewhy_user:build", weights="w.pt"), TorchClassifier)
+
+
+def test_weights_that_run_code() -> None:
+    """A pickled model would run code when it is loaded; it is not loaded."""
+    torch.save(nn.Linear(1, 1), "model.pt")
+    with pytest.raises(RequestError, match=r"got a pickle that wants to run code; .*save model.state_dict\(\)"):
+        python(object="seewhy_user:build", weights="model.pt")
+
+
+def test_wrong_weights(code: Path) -> None:
+    """Weights that are missing, empty, damaged, of another net, or no weights at all are refused."""
+    with pytest.raises(RequestError, match=r"expected a file of weights, got none.pt.*check the path"):
+        python(object="seewhy_user:build", weights="none.pt")
+    for name in ("empty.pt", "empty.safetensors"):
+        (code / name).touch()
+        with pytest.raises(RequestError, match=f"expected a file of weights, got {name}"):
+            python(object="seewhy_user:build", weights=name)
+    torch.save({"other": torch.zeros(1)}, "other.pt")
+    with pytest.raises(RequestError, match=r"which do not fit: Missing key.*0.weight"):
+        python(object="seewhy_user:build", weights="other.pt")
+    torch.save([torch.zeros(1)], "list.pt")
+    with pytest.raises(RequestError, match=r"expected a state dict in list.pt, got list"):
+        python(object="seewhy_user:build", weights="list.pt")
+
+
+def test_weights_for_no_builder() -> None:
+    """Weights need something that builds a module."""
+    with pytest.raises(RequestError, match=r"to build a torch.nn.Module for weights=, got int"):
+        python(object="seewhy_user:number", weights="w.pt")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seewhy_user", "expected module:attribute, got 'seewhy_user'"),
+        (":net", "expected module:attribute"),
+        ("seewhy_usr:net", "expected a module, got 'seewhy_usr', which is not found; did you mean seewhy_user?"),
+        ("seewhy_broken:net", "an import of seewhy_not_installed, which is not installed; install it"),
+        ("seewhy_user:nt", "got 'nt', which it lacks; did you mean net?"),
+        ("seewhy_user:Net", "got the class seewhy_user:Net; name an instance of it, or add weights=FILE"),
+        ("seewhy_user:build", "which takes no argument; .*add weights=FILE if it builds a module"),
+        ("seewhy_user:number", "expected a module or a function, got seewhy_user:number, a int"),
+    ],
+)
+def test_wrong_object(text: str, message: str) -> None:
+    """What cannot be found or cannot classify is refused, with the nearest names."""
+    with pytest.raises(RequestError, match=message):
+        python(object=text)
+
+
+def test_training_mode() -> None:
+    """A module in training mode is refused, as everywhere."""
+    with pytest.raises(ClassifierError, match=r"call model.eval\(\)"):
+        python(object="seewhy_user:learning")
+
+
+def test_settings_of_the_other_kind() -> None:
+    """A setting that would do nothing is refused."""
+    with pytest.raises(RequestError, match=r"only settings of functions, got mean=0.5; leave it out"):
+        python(object="seewhy_user:logits_of_function", mean=0.5)
+    with pytest.raises(RequestError, match=r"only settings of modules, got batch=2; leave it out"):
+        python(object="seewhy_user:net", batch=2)
+
+
+def test_error_while_importing() -> None:
+    """What the user's own code raises comes through, with a note."""
+    with pytest.raises(ZeroDivisionError) as caught:
+        python(object="seewhy_failing:net")
+    assert caught.value.__notes__ == ["while seewhy_failing was imported"]

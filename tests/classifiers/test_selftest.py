@@ -1,0 +1,167 @@
+"""The self-test names each usual mistake, and says nothing of a sound classifier."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from seewhy.classifiers.function import FunctionClassifier, from_function
+from seewhy.classifiers.module import from_module
+from seewhy.classifiers.selftest import self_test
+from seewhy.core.errors import ClassifierError
+
+Function = Callable[[np.ndarray], object]
+
+
+@pytest.fixture
+def image() -> Tensor:
+    """A picture, 12 × 16, more red than blue."""
+    picture = torch.rand(3, 12, 16, generator=torch.Generator().manual_seed(2))
+    return picture * torch.tensor([1.0, 0.7, 0.4])[:, None, None]
+
+
+def wide(pictures: np.ndarray) -> np.ndarray:
+    """Probabilities of ten classes that depend on the picture, each for itself."""
+    means = pictures.reshape(len(pictures), -1, 3).mean(1) / 255
+    logits = means @ np.random.default_rng(0).normal(size=(3, 10)) * 20
+    odds = np.exp(logits - logits.max(1, keepdims=True))
+    return np.asarray(odds / odds.sum(1, keepdims=True))
+
+
+def redness(pictures: np.ndarray) -> np.ndarray:
+    """Sure of class 0 for a red picture, unsure of three for a blue one."""
+    red = (pictures.reshape(len(pictures), -1, 3).mean(1) @ [1, 0, -1] > 20)[:, None]
+    return np.where(red, [0.94, 0.03, 0.03], [0.34, 0.33, 0.33])
+
+
+def make(function: Function, **settings: object) -> FunctionClassifier:
+    """Put a function behind the door."""
+    return from_function(function, **settings)  # type: ignore[arg-type]
+
+
+def test_sound(net: nn.Module, image: Tensor) -> None:
+    """A sound classifier gets no warning, in 7 queries."""
+    for classifier in (from_module(net), make(wide), make(wide, batch=2, fixed=True)):
+        tested = self_test(classifier, image)
+        assert (tested.warnings, tested.queries) == ((), 7)
+        assert tested.agreement <= 1e-6
+
+
+def noisy(pictures: np.ndarray) -> np.ndarray:
+    """Drop out at random."""
+    return np.random.default_rng().dirichlet(np.ones(3), len(pictures))
+
+
+def batch_normalised(pictures: np.ndarray) -> np.ndarray:
+    """Subtract the batch's own mean first."""
+    return wide(pictures - pictures.mean((0, 1, 2)) + 128)
+
+
+CONTRADICTIONS: list[tuple[Function, str]] = [
+    (lambda x: wide(x) * 5 - 1, r"probabilities >= 0, got .*no soft-max.*pass outputs='logits'"),
+    (lambda x: wide(x) * 5, "sum to 1, got a row that sums to 5"),
+    (lambda x: wide(x) * 100, "percentages: divide by 100"),
+    (lambda x: wide(x) * 0.5, "independent sigmoid outputs"),
+    (lambda x: wide(x) * np.nan, "finite probabilities, got NaN or infinity in row 0"),
+    (noisy, r"the same answer to the same picture.*dropout.*model.eval\(\)"),
+    (batch_normalised, "does not depend on the rest of the batch.*batch norm in training mode.*whole batch"),
+]
+
+
+@pytest.mark.parametrize(("function", "message"), CONTRADICTIONS)
+def test_contradictions(function: Function, message: str, image: Tensor) -> None:
+    """What contradicts the contract is refused with the mistake behind it."""
+    with pytest.raises(ClassifierError, match=message):
+        self_test(make(function), image)
+
+
+def test_labels(image: Tensor) -> None:
+    """As many labels as classes."""
+    with pytest.raises(ClassifierError, match=r"got 3 labels for 10 classes; give 10 labels"):
+        self_test(make(wide, labels=["a", "b", "c"]), image)
+
+
+def test_classes_that_come_and_go(image: Tensor) -> None:
+    """As many classes at each call."""
+    with pytest.raises(ClassifierError, match=r"expected 3 classes at each call, got 3 and 7; return a fixed number"):
+        self_test(make(lambda x: np.full((len(x), 2 + len(x)), 1 / (2 + len(x)))), image)
+
+
+def test_module_set_to_training_later(net: nn.Module, image: Tensor) -> None:
+    """A module that was set to training mode after it was taken is refused."""
+    classifier = from_module(net)
+    net.train()
+    with pytest.raises(ClassifierError, match=r"training mode; call model.eval\(\)"):
+        self_test(classifier, image)
+
+
+def test_batch_norm_in_training(image: Tensor) -> None:
+    """A function around a module in training mode is found out by its answers."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(8, 3))
+
+    def function(pictures: np.ndarray) -> object:
+        return net(torch.from_numpy(pictures).permute(0, 3, 1, 2)).softmax(1)
+
+    with pytest.raises(ClassifierError, match=r"batch norm in training mode"):
+        self_test(make(function, dtype="float32"), image)
+
+
+def test_soft_max_twice(image: Tensor) -> None:
+    """Probabilities that went through another soft-max are suspected, with the ceiling that they cannot pass."""
+    (warning,) = self_test(make(wide, outputs="logits"), image).warnings
+    assert warning.startswith("looks like soft-max was applied twice: the largest of 10 probabilities is 0.2")
+    assert warning.endswith("no picture can give more than 0.23; pass outputs='probabilities'")
+    whole = make(lambda x: from_function(wide, outputs="logits")(torch.tensor(x).permute(0, 3, 1, 2) / 255))
+    assert self_test(whole, image).warnings[0].endswith("leave one of them out")
+
+
+def test_untrained(image: Tensor) -> None:
+    """About equal probabilities of an untrained network are not mistaken for a second soft-max."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 10 * 14, 1000)).eval()
+    assert self_test(from_module(net), image).warnings == ()
+
+
+def test_channels(image: Tensor) -> None:
+    """Confidence that rises when red and blue are swapped is the channel order."""
+    (warning,) = self_test(make(redness, channels="bgr"), image).warnings
+    assert warning == (
+        "looks like RGB: confidence rises from 0.34 to 0.94 when channels are swapped; pass channels='rgb'"
+    )
+    (warning,) = self_test(make(lambda x: redness(x[..., ::-1])), image).warnings
+    assert warning.startswith("looks like BGR")
+    assert self_test(make(redness), image).warnings == ()
+
+
+def test_constant(image: Tensor) -> None:
+    """An answer that is the same for every picture is suspected."""
+    (warning,) = self_test(make(lambda x: [[0.7, 0.2, 0.1]] * len(x)), image).warnings
+    assert warning.startswith("the answer does not depend on the picture")
+
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Bare:
+    """The least that a self-test needs of a classifier of the user's own making."""
+
+    answer: Callable[[Tensor], Tensor]
+    labels: None = None
+    device: torch.device = CPU
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Answer."""
+        return self.answer(images)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_wrong_shape(image: Tensor) -> None:
+    """A classifier of the user's own that returns another shape is refused."""
+    for answer in (torch.zeros(1), torch.ones(1, 1), torch.zeros(3, 2)):
+        with pytest.raises(ClassifierError, match=r"shape \(1, classes >= 2\)"):
+            self_test(Bare(lambda _, answer=answer: answer), image)  # type: ignore[arg-type, misc]

@@ -1,0 +1,94 @@
+"""Every in-fill of the registry keeps the in-fill contract; a new row is tested by standing in the table."""
+
+import pytest
+import torch
+
+from games import Game, picture, pixel_logits
+from seewhy import registry
+from seewhy.core.infill import Infill
+
+SIDE = 40
+HOLES = [(0, 0), (13, 20), (SIDE - 8, SIDE - 8), (5, SIDE - 8)]
+
+
+@pytest.fixture(params=sorted(registry.INFILLS))
+def infill(request: pytest.FixtureRequest) -> Infill:
+    """Each in-fill with its defaults."""
+    return registry.infill(request.param, Game(pixel_logits))[1]
+
+
+def holes(*corners: tuple[int, int]) -> torch.Tensor:
+    """One 8 x 8 hole a row."""
+    keep = torch.ones(len(corners), SIDE, SIDE)
+    for row, (top, left) in enumerate(corners):
+        keep[row, top : top + 8, left : left + 8] = 0
+    return keep
+
+
+def test_what_is_kept_is_untouched(infill: Infill) -> None:
+    """Where keep is 1 the picture comes back exactly."""
+    image, keep = picture(SIDE, SIDE), holes(*HOLES)
+    filled = infill(image, keep, torch.arange(len(keep)))
+    assert filled.shape == (len(keep), 3, SIDE, SIDE)
+    kept = keep[:, None].expand_as(filled) == 1
+    assert torch.equal(filled[kept], image.expand_as(filled)[kept])
+
+
+def test_what_is_put_in_is_an_8_bit_picture(infill: Infill) -> None:
+    """Values lie in [0, 1] on the 256 levels, so that a uint8 classifier sees the same picture."""
+    filled = infill(picture(SIDE, SIDE), holes(*HOLES), torch.arange(4))
+    assert filled.min() >= 0
+    assert filled.max() <= 1
+    torch.testing.assert_close(filled * 255, (filled * 255).round(), atol=1e-4, rtol=0)
+
+
+def test_a_hole_is_really_filled(infill: Infill) -> None:
+    """What was removed leaves no exact trace: a random patch does not come back."""
+    image, keep = picture(SIDE, SIDE), holes((13, 20))
+    filled = infill(image, keep, torch.arange(1))[0]
+    assert (filled != image).any(0)[13:21, 20:28].float().mean() > 0.5
+
+
+def test_a_row_depends_on_nothing_but_itself(infill: Infill) -> None:
+    """Alone or in any batch, in any order, a row is the same."""
+    image, keep, seeds = picture(SIDE, SIDE), holes(*HOLES), torch.tensor([3, 1, 4, 1])
+    together = infill(image, keep, seeds)
+    for row in range(len(keep)):
+        alone = infill(image, keep[row : row + 1], seeds[row : row + 1])
+        torch.testing.assert_close(together[row : row + 1], alone, atol=1.01 / 255, rtol=0)
+        assert (together[row] != alone[0]).float().mean() < 1e-3
+
+
+def test_seeds_matter_as_stated(infill: Infill) -> None:
+    """The same seed gives the same picture; another seed another one, exactly where the in-fill says so."""
+    image, keep = picture(SIDE, SIDE), holes((13, 20), (13, 20))
+    same = infill(image, keep, torch.tensor([7, 7]))
+    other = infill(image, keep, torch.tensor([7, 8]))
+    assert torch.equal(same[0], same[1])
+    assert torch.equal(other[0], other[1]) is not infill.stochastic
+
+
+def test_nothing_removed_nothing_changed(infill: Infill) -> None:
+    """A row without a hole returns the picture."""
+    image = picture(SIDE, SIDE)
+    assert torch.equal(infill(image, torch.ones(1, SIDE, SIDE), torch.zeros(1, dtype=torch.int64))[0], image)
+
+
+def test_inputs_and_the_global_generator_are_left_alone(infill: Infill) -> None:
+    """Neither the arguments nor torch's own random state change."""
+    image, keep, seeds = picture(SIDE, SIDE), holes(*HOLES), torch.arange(4)
+    before = image.clone(), keep.clone(), seeds.clone(), torch.get_rng_state()
+    infill(image, keep, seeds)
+    assert all(
+        torch.equal(old, new) for old, new in zip(before, (image, keep, seeds, torch.get_rng_state()), strict=True)
+    )
+
+
+@pytest.mark.parametrize("name", sorted(set(registry.INFILLS) - {"patch-sampler"}))
+def test_whole_pictures_can_be_removed(name: str) -> None:
+    """Random grids and deletion curves remove large parts; all but the patch sampler can fill them, soft edges too."""
+    infill = registry.infill(name, Game(pixel_logits))[1]
+    keep = torch.stack([torch.zeros(SIDE, SIDE), torch.linspace(0, 1, SIDE).expand(SIDE, SIDE)])
+    filled = infill(picture(SIDE, SIDE), keep, torch.arange(2))
+    assert bool(filled.isfinite().all())
+    assert torch.equal(filled[1, :, :, -1], picture(SIDE, SIDE)[:, :, -1])

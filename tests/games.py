@@ -1,0 +1,62 @@
+"""Classifiers with known answers, and one that writes down what it was asked."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from seewhy.core.access import Access
+from seewhy.core.view import View
+
+
+@dataclass(eq=False)
+class Game:
+    """A classifier given by logits that are a closed form of the picture; it records every batch it is shown."""
+
+    logits: "torch.nn.Module | object"
+    classes: int = 3
+    labels: tuple[str, ...] | None = None
+    view: View = field(default_factory=View.native)
+    access: Access = Access.PROBABILITIES
+    name: str = "game"
+    fingerprint: str = "game"
+    mean_color: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    runtime: str = "test"
+    seen: list[Tensor] = field(default_factory=list)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Soft-max of the closed form, in float64."""
+        self.seen.append(images.clone())
+        return torch.softmax(self.logits(images.double()), dim=1)  # type: ignore[operator]
+
+
+def pixel_logits(images: Tensor) -> Tensor:
+    """Class 0 looks at pixel (2, 3), class 1 at pixel (9, 9), class 2 at nothing: all else is irrelevant."""
+    zero = images[:, 0, 2, 3] * 3
+    one = images[:, 1, 9, 9] * 2
+    return torch.stack([zero, one, torch.zeros_like(zero)], dim=1)
+
+
+def small_cnn(classes: int = 5, seed: int = 0) -> nn.Module:
+    """A random small convolutional network whose answers depend on the whole picture."""
+    generator = torch.Generator().manual_seed(seed)
+    layers = nn.Sequential(
+        nn.Conv2d(3, 8, 5, stride=2),
+        nn.ReLU(),
+        nn.Conv2d(8, 16, 3),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(64, classes),
+    )
+    with torch.no_grad():
+        for parameter in layers.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.25)
+    return layers.requires_grad_(requires_grad=False).eval()
+
+
+def picture(height: int = 20, width: int = 17, seed: int = 1) -> Tensor:
+    """Random 8-bit picture, ``(3, height, width)`` in [0, 1]."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (3, height, width), generator=generator).float() / 255

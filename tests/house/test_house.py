@@ -1,0 +1,126 @@
+"""The rules of the house, as tests."""
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import seewhy
+
+SOURCE = Path(seewhy.__file__).parent
+FILES = sorted(SOURCE.rglob("*.py"))
+HEAVY = ("onnxruntime", "onnx", "efficientnet_lite_pytorch", "skimage", "beartype", "matplotlib.pyplot", "scipy")
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def functions() -> Iterator[tuple[Path, Function]]:
+    """Every function of the package."""
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, Function):
+                yield path, node
+
+
+def code_lines(function: Function) -> int:
+    """Lines of a function without its signature and docstring."""
+    body = function.body
+    if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+        body = body[1:]
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+def test_functions_are_short() -> None:
+    """At most 50 lines of code; nine in ten at most 30."""
+    lengths = {f"{path.name}:{function.name}": code_lines(function) for path, function in functions()}
+    assert not {name: length for name, length in lengths.items() if length > 50}
+    assert sorted(lengths.values())[int(0.9 * len(lengths))] <= 30
+
+
+def test_files_are_short() -> None:
+    """At most 400 lines."""
+    assert not [path.name for path in FILES if len(path.read_text(encoding="utf-8").splitlines()) > 400]
+
+
+def test_classes_are_abstract_or_final() -> None:
+    """No class of the package inherits from another one, but the two errors."""
+    ours = {
+        node.name: [ast.unparse(base) for base in node.bases]
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    }
+    chains = {name: [base for base in bases if base in ours] for name, bases in ours.items()}
+    assert {name for name, bases in chains.items() if bases} <= {"ClassifierError"}
+
+
+def test_public_names_have_docstrings() -> None:
+    """Every public module, class and function says what it is."""
+    missing = []
+    for path in FILES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        inner = {id(node) for f in ast.walk(tree) if isinstance(f, Function) for node in ast.walk(f) if node is not f}
+        nodes = [
+            node
+            for node in ast.walk(tree)
+            if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_") and id(node) not in inner
+        ]
+        missing += [
+            f"{path.name}:{getattr(node, 'name', '')}" for node in [tree, *nodes] if not ast.get_docstring(node)
+        ]
+    protocol_members = {"classifier.py:" + name for name in dir(seewhy.Classifier)}
+    assert sorted(set(missing) - protocol_members) == []
+
+
+def test_polarity_has_one_name() -> None:
+    """No array is called a mask: it is keep, 1 = kept. RISE's setting keeps the paper's word for its number of grids."""
+    named = re.compile(r"\b\w*masks?\b")
+    for path, function in functions():
+        names = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)} | {
+            a.arg for a in function.args.args
+        }
+        assert not [name for name in names if named.fullmatch(name)] or path.name == "rise.py"
+
+
+def test_nothing_catches_everything() -> None:
+    """Broad handlers hide errors."""
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ExceptHandler):
+                assert node.type is not None
+                assert "Exception" not in ast.unparse(node.type).split("."), path
+
+
+def test_the_import_is_light() -> None:
+    """`import seewhy` loads no extra and no plotting interface."""
+    script = f"import sys, seewhy; print([name for name in {HEAVY!r} if name in sys.modules])"
+    assert (
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
+        == "[]"
+    )
+
+
+def test_the_light_import_test_can_fail() -> None:
+    """The subprocess would notice a heavy module."""
+    script = f"import sys, onnxruntime, seewhy; print([name for name in {HEAVY!r} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert "onnxruntime" in found
+
+
+def test_all_is_what_is_there() -> None:
+    """The public names are exactly the ones that the package re-exports."""
+    modules = {name for name, value in vars(seewhy).items() if inspect.ismodule(value)}
+    assert {name for name in vars(seewhy) if not name.startswith("_")} - modules == set(seewhy.__all__)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((SOURCE.parents[1]).glob("src/**/*.safetensors")), ids=lambda path: path.parent.name
+)
+def test_weights_are_small(path: Path) -> None:
+    """Weights in the repository are at most 8 MB each."""
+    assert path.stat().st_size <= 8_000_000

@@ -1,0 +1,172 @@
+"""The learned in-fill: only the hole changes, each row is its own, and the shipped weights know something about photos."""
+
+import math
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from seewhy.core.errors import RequestError
+from seewhy.core.infill import Infill
+from seewhy.core.seeds import derive
+from seewhy.infills import patch_sampler as module
+from seewhy.infills.patch_sampler import PatchSampler, patch_sampler
+from seewhy.nets.patch_sampler import load_sampler
+from seewhy.train.sampler import Windows, bits_per_subpixel, cut_windows
+
+SHIPPED = Path(module.__file__).parent / "weights" / "patch_sampler_8"
+
+
+def _coffee() -> UInt8[np.ndarray, "400 600 3"]:
+    """A real photo that no part of the training data contains."""
+    return np.asarray(skimage.data.coffee())  # type: ignore[no-untyped-call]
+
+
+@cache
+def _photo() -> Float[Tensor, "3 96 96"]:
+    """A real photo, made small, on 8-bit levels."""
+    small = cv2.resize(_coffee()[:, 100:500], (96, 96), interpolation=cv2.INTER_AREA)
+    return torch.from_numpy(small).movedim(2, 0).float() / 255
+
+
+def _holes(*corners: tuple[int, int], side: int = 8) -> Float[Tensor, "n 96 96"]:
+    """One square hole a row."""
+    keep = torch.ones(len(corners), 96, 96)
+    for row, (y, x) in enumerate(corners):
+        keep[row, y : y + side, x : x + side] = 0
+    return keep
+
+
+def _scattered(count: int) -> Float[Tensor, "n 96 96"]:
+    """Holes all over the picture, border and corners included."""
+    places = torch.randint(0, 89, (count - 2, 2), generator=torch.Generator().manual_seed(1)).tolist()
+    return _holes((0, 0), (88, 88), *((y, x) for y, x in places))
+
+
+def test_it_is_an_infill_with_a_checksum() -> None:
+    """It satisfies the contract, is stochastic, and states the SHA-256 of its weights."""
+    infill = patch_sampler()
+    assert isinstance(infill, Infill)
+    assert infill.stochastic
+    assert len(infill.checksum) == 64
+
+
+def test_kept_pixels_are_untouched_and_drawn_ones_are_eight_bit() -> None:
+    """Outside the hole the row equals the image exactly; inside, values are multiples of 1/255 and not the image's own."""
+    keep = _scattered(20)
+    rows = patch_sampler()(_photo(), keep, derive(0, torch.arange(20)))
+    kept = keep[:, None].expand_as(rows) == 1
+    assert torch.equal(rows[kept], _photo().expand_as(rows)[kept])
+    assert torch.equal((rows * 255).round() / 255, rows)
+    assert (rows != _photo()).flatten(1).any(1).all()
+
+
+def test_rows_do_not_depend_on_their_batch() -> None:
+    """Batches of 1, 7 and all 40 rows give the same pictures, bit for bit."""
+    keep, seeds, infill = _scattered(40), derive(0, torch.arange(40)), patch_sampler()
+    whole = infill(_photo(), keep, seeds)
+    for size in (1, 7):
+        parts = [infill(_photo(), keep[i : i + size], seeds[i : i + size]) for i in range(0, 40, size)]
+        assert torch.equal(torch.cat(parts), whole)
+
+
+def test_seeds_decide() -> None:
+    """The same seed gives the same patch, another seed another one."""
+    keep, infill = _holes((40, 40)).expand(3, -1, -1), patch_sampler()
+    first, second, third = infill(_photo(), keep, torch.tensor([5, 5, 6]))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, third)
+
+
+def test_a_row_without_a_hole_is_the_image() -> None:
+    """Nothing removed, nothing changed."""
+    assert torch.equal(patch_sampler()(_photo(), torch.ones(2, 96, 96), torch.tensor([1, 2]))[1], _photo())
+
+
+def test_a_small_hole_is_filled_where_it_is() -> None:
+    """A hole smaller than the patch, at a corner, changes nothing beside it; a half-kept pixel is blended."""
+    keep = _holes((0, 90), side=3)
+    keep[0, 50, 50] = 1
+    row = patch_sampler()(_photo(), keep, torch.tensor([3]))[0]
+    changed = (row != _photo()).any(0).nonzero()
+    assert len(changed) > 0
+    assert changed[:, 0].max() < 3
+    assert changed[:, 1].min() >= 90
+    half = torch.ones(1, 96, 96)
+    half[0, 20, 20] = 0.5
+    near = patch_sampler()(_photo(), half, torch.tensor([3]))[0, :, 20, 20]
+    full = patch_sampler()(_photo(), (half == 1).float(), torch.tensor([3]))[0, :, 20, 20]
+    assert torch.allclose(near, (_photo()[:, 20, 20] + full) / 2, atol=0.5 / 255 + 1e-6)
+
+
+def test_the_hidden_content_does_not_leak() -> None:
+    """Painting over what the hole covers leaves the answer as it was."""
+    painted, keep = _photo().clone(), _holes((30, 60))
+    painted[:, 30:38, 60:68] = 0
+    infill, seeds = patch_sampler(), torch.tensor([9])
+    assert torch.equal(infill(_photo(), keep, seeds), infill(painted, keep, seeds))
+
+
+def test_a_picture_as_small_as_the_patch_is_filled() -> None:
+    """With nothing visible at all the in-fill still draws a picture."""
+    row = patch_sampler()(torch.zeros(3, 8, 8), torch.zeros(1, 8, 8), torch.tensor([1]))
+    assert row.isfinite().all()
+
+
+def test_a_hole_too_large_is_refused() -> None:
+    """The error names the limit, the size that was asked for, its row and a way out."""
+    keep = torch.cat([_holes((3, 3)), _holes((40, 20), side=9)])
+    with pytest.raises(RequestError, match=r"at most 8 × 8 pixels, got 9 × 9 in row 1; .*size=8.* blur"):
+        patch_sampler()(_photo(), keep, torch.tensor([1, 2]))
+
+
+@pytest.mark.parametrize("shape", [(1, 96, 96), (3, 7, 96)])
+def test_pictures_it_was_not_made_for_are_refused(shape: tuple[int, int, int]) -> None:
+    """A grey or tiny picture is named in the error."""
+    with pytest.raises(RequestError, match=f"got {shape[0]} channels, {shape[1]} × {shape[2]}"):
+        patch_sampler()(torch.zeros(shape), torch.ones(1, *shape[1:]), torch.tensor([1]))
+
+
+def test_the_paper_network_has_no_shipped_weights() -> None:
+    """Asking for the published architecture says what weights there are and how to train others."""
+    with pytest.raises(RequestError, match=r"arch=paper patch=8, got arch=compact .* seewhy train sampler"):
+        patch_sampler(arch="paper")
+
+
+def test_equal_settings_are_equal_values() -> None:
+    """The in-fill is a value: two of the same settings compare equal and carry no tensors."""
+    first: PatchSampler = patch_sampler()
+    assert first == patch_sampler()
+    assert hash(first) == hash(patch_sampler())
+
+
+def test_no_gradient_graph_is_built() -> None:
+    """Sampling is not differentiable, so no graph hangs on the answer."""
+    image = _photo().clone().requires_grad_()
+    assert not patch_sampler()(image, _holes((4, 4)), torch.tensor([1])).requires_grad
+
+
+def test_shipped_weights_are_small() -> None:
+    """The weights that travel with the package take at most 8 MB."""
+    assert (SHIPPED / "weights.safetensors").stat().st_size <= 8_000_000
+
+
+def _histogram_bits(windows: Windows) -> float:
+    """Bits a sub-pixel of the best histogram a channel, fitted on the very patches it is judged on."""
+    levels = (windows.patches * 255).round().long()
+    shares = [levels[:, channel].flatten().bincount(minlength=256) / levels[:, channel].numel() for channel in range(3)]
+    return sum(-(share[share > 0] * share[share > 0].log()).sum().item() for share in shares) / 3 / math.log(2)
+
+
+def test_shipped_weights_know_what_photos_look_like() -> None:
+    """On a photo they have not seen they need over two bits a sub-pixel less than a histogram of that very photo."""
+    net, _ = load_sampler(SHIPPED, arch="compact", patch=8)
+    photo = cv2.resize(_coffee(), (336, 224), interpolation=cv2.INTER_AREA)
+    windows = cut_windows([photo], 8, 256, np.random.default_rng(0))
+    assert bits_per_subpixel(net, windows) < _histogram_bits(windows) - 2

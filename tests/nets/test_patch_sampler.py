@@ -1,0 +1,188 @@
+"""The networks behind the learned in-fill: exact likelihoods, samples that follow them, the published size."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from seewhy.core.errors import RequestError
+from seewhy.nets.compact_sampler import Mixture, refinement
+from seewhy.nets.patch_sampler import PaperSampler, PatchNet, build_sampler, load_sampler
+
+LEVELS = torch.arange(256)
+
+
+def _net(arch: str, patch: int) -> PatchNet:
+    """An untrained network that is the same in every test."""
+    return build_sampler(arch, patch, seed=1).eval().requires_grad_(False)
+
+
+def _pictures(*shape: int) -> Float[Tensor, "..."]:
+    """Random pictures on 8-bit levels."""
+    return torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(2)) / 255
+
+
+def _mixture(rows: int) -> Mixture:
+    """The same wide mixture of two logistics for one pixel in each row."""
+    return Mixture(
+        torch.tensor([0.3, 0.7]).log().expand(rows, 1, 2),
+        torch.tensor([[40.0, 200.0], [3.0, 90.0], [250.0, 128.0]]).expand(rows, 1, 3, 2),
+        torch.tensor([[2.0, 1.0], [2.0, 2.5], [1.5, 2.0]]).expand(rows, 1, 3, 2),
+        torch.tensor([[0.5, -0.5], [0.3, 0.9], [0.2, 0.4]]).expand(rows, 1, 3, 2),
+    )
+
+
+def test_paper_network_has_the_published_size() -> None:
+    """At K = 8 the network of the paper has 38.93 million parameters."""
+    with torch.device("meta"):
+        net = PaperSampler(8)
+    assert sum(value.numel() for value in net.parameters()) == 38_927_616
+
+
+@pytest.mark.parametrize("patch", [1, 2, 4, 8, 16])
+def test_paper_network_answers_for_every_patch_size(patch: int) -> None:
+    """Pooling and cropping leave exactly K × K cells of 3 × 256 levels for K = 1, 2, 4, 8, 16."""
+    with torch.device("meta"):
+        answer = PaperSampler(patch).log_probabilities(torch.zeros(1, 3, 3 * patch, 3 * patch))
+    assert answer.shape == (1, 3, patch, patch, 256)
+
+
+@pytest.mark.parametrize(("arch", "patch"), [("compact", 4), ("paper", 2)])
+@pytest.mark.parametrize("channel", [0, 1, 2])
+def test_likelihood_of_one_sub_pixel_sums_to_one(arch: str, patch: int, channel: int) -> None:
+    """Over its 256 levels, everything drawn before it held still, a sub-pixel has probability 1."""
+    net, window = _net(arch, patch), _pictures(1, 3, 3 * patch, 3 * patch)
+    patches = _pictures(1, 3, patch, patch).repeat(256, 1, 1, 1)
+    patches[:, channel, 1, 0] = LEVELS / 255
+    nats = net.log_likelihood(window.expand(256, -1, -1, -1), torch.zeros(256, 3 * patch, 3 * patch), patches)
+    assert nats[:, channel, 1, 0].exp().sum().item() == pytest.approx(1, abs=1e-4)
+
+
+def test_samples_of_a_mixture_follow_its_likelihood() -> None:
+    """Drawn levels of each channel occur as often as the exact marginal of the stated likelihood says."""
+    count = 20_000
+    drawn = _mixture(count).draw(torch.rand(count, 1, 4, generator=torch.Generator().manual_seed(3)))
+    two = torch.cartesian_prod(LEVELS, LEVELS).float()
+    nats = _mixture(len(two)).log_likelihood(torch.cat([two, torch.zeros(len(two), 1)], dim=1)[:, None])
+    joint = nats[:, 0, :2].sum(1).exp().view(256, 256)
+    for channel, exact in enumerate((joint.sum(1), joint.sum(0))):
+        seen = drawn[:, 0, channel].long().bincount(minlength=256) / count
+        assert exact.sum().item() == pytest.approx(1, abs=1e-4)
+        assert 0.5 * (seen - exact).abs().sum() < 0.05
+
+
+def test_samples_of_the_paper_network_follow_its_likelihood() -> None:
+    """A sub-pixel's drawn levels occur as often as its categorical says."""
+    net, count = _net("paper", 1), 20_000
+    numbers = torch.rand(count, 3, generator=torch.Generator().manual_seed(4))
+    window = _pictures(1, 3, 3, 3)
+    drawn = net.sample(window, torch.zeros(1, 3, 3), numbers, torch.zeros(count, dtype=torch.int64))
+    assert isinstance(net, PaperSampler)
+    exact = net.log_probabilities(window).exp()[0, 0, 0, 0]
+    seen = (drawn[:, 0, 0, 0] * 255).round().long().bincount(minlength=256) / count
+    assert 0.5 * (seen - exact).abs().sum() < 0.08
+
+
+@pytest.mark.parametrize(("arch", "patch"), [("compact", 4), ("paper", 2)])
+def test_what_is_hidden_is_not_looked_at(arch: str, patch: int) -> None:
+    """Another content of the hidden middle changes neither the likelihood of a patch nor the samples."""
+    net, side = _net(arch, patch), 3 * patch
+    window, patches, outside = _pictures(1, 3, side, side), _pictures(1, 3, patch, patch), torch.zeros(1, side, side)
+    other = window.clone()
+    other[:, :, patch : 2 * patch, patch : 2 * patch] = 0.25
+    numbers = torch.rand(1, net.draws, generator=torch.Generator().manual_seed(5))
+    which = torch.zeros(1, dtype=torch.int64)
+    assert torch.equal(net.log_likelihood(window, outside, patches), net.log_likelihood(other, outside, patches))
+    assert torch.equal(net.sample(window, outside, numbers, which), net.sample(other, outside, numbers, which))
+
+
+def test_later_pixels_are_conditioned_on_earlier_ones() -> None:
+    """Changing the first pixel changes what the last group thinks, and nothing that was drawn before or with it."""
+    net, window, outside = _net("compact", 4), _pictures(1, 3, 12, 12), torch.zeros(1, 12, 12)
+    patches = _pictures(1, 3, 4, 4)
+    (y, x), groups = refinement(4)[0][0], refinement(4)
+    other = patches.clone()
+    other[0, 2, y, x] = 1 - other[0, 2, y, x]
+    change = (net.log_likelihood(window, outside, patches) - net.log_likelihood(window, outside, other))[0].abs()
+    assert change[:2, y, x].max() == 0
+    assert all(change[:, row, column].max() > 0 for row, column in groups[-1])
+
+
+@pytest.mark.parametrize("patch", [4, 8, 16])
+def test_refinement_draws_each_pixel_once(patch: int) -> None:
+    """The groups partition the patch, and each holds as many pixels as all before it."""
+    groups = refinement(patch)
+    cells = [cell for group in groups for cell in group]
+    assert sorted(cells) == [(y, x) for y in range(patch) for x in range(patch)]
+    assert all(len(group) == sum(map(len, groups[:index])) for index, group in enumerate(groups) if index > 0)
+
+
+def test_extreme_mixtures_stay_finite() -> None:
+    """A needle far from the true level has a very low but finite log likelihood, never minus infinity or NaN."""
+    mixture = _mixture(3)._replace(log_scales=torch.full((3, 1, 3, 2), -4.0))
+    levels = torch.tensor([0.0, 100.0, 255.0])[:, None, None].expand(3, 1, 3)
+    assert mixture.log_likelihood(levels).isfinite().all()
+
+
+def test_compact_network_is_cheap() -> None:
+    """One sample at K = 8 costs at most 15 million multiply-adds, ring included, and the weights are under 8 MB."""
+    net = _net("compact", 8)
+    with FlopCounterMode(display=False) as counter:
+        net.sample(
+            torch.zeros(16, 3, 24, 24), torch.zeros(16, 24, 24), torch.full((16, net.draws), 0.5), torch.arange(16)
+        )
+    assert counter.get_total_flops() / 2 / 16 < 15e6
+    assert sum(value.numel() for value in net.parameters()) * 4 < 8.4e6
+
+
+def test_rows_do_not_depend_on_their_batch() -> None:
+    """A row drawn alone equals the same row drawn among twenty, bit for bit."""
+    net, windows, outside = _net("compact", 4), _pictures(20, 3, 12, 12), torch.zeros(20, 12, 12)
+    numbers = torch.rand(20, net.draws, generator=torch.Generator().manual_seed(6))
+    together = net.sample(windows, outside, numbers, torch.arange(20))
+    alone = [net.sample(windows[i : i + 1], outside[:1], numbers[i : i + 1], torch.tensor([0])) for i in range(20)]
+    assert torch.equal(together, torch.cat(alone))
+
+
+def test_building_a_network_leaves_the_global_random_numbers_alone() -> None:
+    """Torch's generator stands where it stood, and the seed alone decides the weights."""
+    torch.manual_seed(11)
+    before = torch.get_rng_state()
+    first, second = (next(build_sampler("compact", 4, seed=3).parameters()) for _ in range(2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("arch", "patch", "settings", "message"),
+    [
+        ("papr", 8, {}, "did you mean paper"),
+        ("compact", 5, {}, "expected a patch of 4, 8 or 16 pixels, got 5"),
+        ("paper", 3, {}, "expected a patch of 1, 2, 4, 8 or 16 pixels, got 3"),
+        ("compact", 8, {"depth": 2}, "depth"),
+    ],
+)
+def test_impossible_networks_are_refused(arch: str, patch: int, settings: dict[str, int], message: str) -> None:
+    """An unknown architecture, size or setting is named in the error."""
+    with pytest.raises(RequestError, match=message):
+        build_sampler(arch, patch, **settings)
+
+
+def test_missing_weights_say_how_to_train_them(tmp_path: Path) -> None:
+    """Without a weight file the error names the file and the command that makes it."""
+    with pytest.raises(RequestError, match=r"expected weights\.safetensors .* seewhy train sampler"):
+        load_sampler(tmp_path, arch="paper", patch=8)
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    """A card that speaks of another network is not quietly accepted; nor are weights that are not the card's."""
+    (tmp_path / "weights.safetensors").write_bytes(b"x")
+    (tmp_path / "card.json").write_text(json.dumps({"arch": "compact", "patch": 8, "sha256": "0"}))
+    with pytest.raises(RequestError, match="expected weights for arch=paper patch=8, got arch=compact patch=8"):
+        load_sampler(tmp_path, arch="paper", patch=8)
+    with pytest.raises(RequestError, match="expected a weight file with SHA-256 0, got 2d711642"):
+        load_sampler(tmp_path, arch="compact", patch=8)

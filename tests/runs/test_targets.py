@@ -1,0 +1,60 @@
+"""What a user asks to have explained."""
+
+import pytest
+import torch
+
+from seewhy.core.errors import RequestError
+from seewhy.runs.targets import Asked, read_targets
+
+LABELS = ["cat", "dog", "tabby cat", "sports car"]
+PREDICTION = torch.tensor([0.1, 0.5, 0.3, 0.1])
+
+
+def keys(asked: list[Asked] | None, labels: list[str] | None = LABELS, *, information: bool = True) -> list[str]:
+    """The targets' keys."""
+    return [target.key for target in read_targets(asked, PREDICTION, labels, information=information)]
+
+
+def test_the_default_is_the_information_and_the_likeliest_classes() -> None:
+    """Three classes in order of probability; no information where the method has none."""
+    assert keys(None)[:3] == ["information", "class:1", "class:2"]
+    assert keys(None, information=False)[0] == "class:1"
+
+
+def test_classes_by_index_name_and_key() -> None:
+    """Numbers, names in any letter case and keys mean the same; what is asked twice is answered once."""
+    assert keys([2, "Tabby Cat", "class:2", "2"]) == ["class:2"]
+
+
+def test_contrasts_by_text_and_tuple() -> None:
+    """Both spellings, names or numbers."""
+    assert keys(["contrast:cat/dog", ("contrast", 0, "dog")]) == ["contrast:0/1"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("tabby", "did you mean tabby cat"),
+        ("dgo", "did you mean dog"),
+        ("xylophone", "unknown class"),
+        (4, "from 0 to 3, got 4"),
+        (-1, "from 0 to 3, got -1"),
+        ("contrast:cat", "contrast:a/b"),
+        ("contrast:cat/cat", "different classes"),
+        (("versus", 0, 1), "contrast"),
+    ],
+)
+def test_what_does_not_exist_is_refused(asked: Asked, message: str) -> None:
+    """With the nearest names, or the range."""
+    with pytest.raises(RequestError, match=message):
+        keys([asked])
+
+
+def test_names_need_labels_and_information_a_method_that_has_it() -> None:
+    """A classifier without names takes indices only."""
+    with pytest.raises(RequestError, match="no class names"):
+        keys(["dog"], None)
+    with pytest.raises(RequestError, match="no information map"):
+        keys(["information"], information=False)
+    with pytest.raises(RequestError, match="at least one"):
+        keys([])

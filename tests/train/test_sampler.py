@@ -1,0 +1,144 @@
+"""Training the patch sampler: a short run on synthetic photos writes a card, goes on after a break and can be used."""
+
+import json
+from itertools import count
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from seewhy.core.errors import RequestError
+from seewhy.infills.patch_sampler import patch_sampler
+from seewhy.train.sampler import (
+    Result,
+    centre_view,
+    cut_windows,
+    held_out_windows,
+    is_held_out,
+    main,
+    random_view,
+    read_photos,
+    train_sampler,
+)
+
+
+def _train(
+    folder: Path, out: Path, *, patch: int = 4, stop_at: int | None = None, rate: float = 2e-3, patience: int = 8
+) -> Result:
+    """A run of twenty small steps."""
+    return train_sampler(
+        [folder], out, patch=patch, steps=20, batch=32, check_every=10, stop_at=stop_at, rate=rate, patience=patience
+    )
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of smooth colour pictures, some of them held out by their content; bitmaps, so that no codec has a say."""
+    folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    held = 0
+    for number in count():
+        coarse = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        path = folder / f"{number}.bmp"
+        cv2.imwrite(str(path), cv2.resize(coarse, (80, 60), interpolation=cv2.INTER_CUBIC))
+        held += is_held_out(path.read_bytes())
+        if number >= 8 and held:
+            return folder
+    raise AssertionError
+
+
+def test_a_short_run_learns_and_can_be_used(photos: Path, tmp_path: Path) -> None:
+    """Twenty steps beat uniform noise, leave a card without paths and weights that the in-fill loads."""
+    result = _train(photos, tmp_path)
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert result.stopped == "steps"
+    assert result.bits == pytest.approx(card["held_out_bits_per_subpixel"], abs=1e-4)
+    assert result.bits < 8
+    assert card["photos"]["held_out"] > 0
+    assert str(photos) not in json.dumps(card)
+    assert not (tmp_path / "checkpoint.safetensors").exists()
+    infill = patch_sampler(patch=4, weights=str(tmp_path))
+    keep = torch.ones(1, 16, 16)
+    keep[0, 4:8, 4:8] = 0
+    assert infill(torch.full((3, 16, 16), 0.5), keep, torch.tensor([1])).shape == (1, 3, 16, 16)
+    assert infill.checksum == card["sha256"]
+
+
+def test_a_run_that_was_cut_off_goes_on(photos: Path, tmp_path: Path) -> None:
+    """Ten steps, a break and ten more give the very weights of twenty steps in one go."""
+    broken = tmp_path / "broken"
+    cut = _train(photos, broken, stop_at=10)
+    assert (cut.steps, cut.stopped) == (10, "cut off")
+    rest = _train(photos, broken)
+    whole = _train(photos, tmp_path / "whole")
+    assert rest == whole
+    assert (broken / "weights.safetensors").read_bytes() == (tmp_path / "whole" / "weights.safetensors").read_bytes()
+
+
+def test_a_checkpoint_of_another_network_is_refused(photos: Path, tmp_path: Path) -> None:
+    """Going on with another patch size says that the checkpoint does not fit."""
+    _train(photos, tmp_path, stop_at=10)
+    with pytest.raises(RequestError, match="expected a checkpoint of this network"):
+        _train(photos, tmp_path, patch=8)
+
+
+def test_training_stops_without_progress(photos: Path, tmp_path: Path) -> None:
+    """With a learning rate of nothing, the second look is no better than the first, and patience ends the run."""
+    result = _train(photos, tmp_path, rate=0.0, patience=1)
+    assert (result.steps, result.stopped) == (20, "patience")
+
+
+def test_training_leaves_the_global_random_numbers_alone(photos: Path, tmp_path: Path) -> None:
+    """Neither torch's nor NumPy's global generator moves."""
+    torch.manual_seed(11)
+    before = torch.get_rng_state()
+    _train(photos, tmp_path, stop_at=1)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_photos_are_split_by_content(photos: Path, tmp_path: Path) -> None:
+    """A copy under another name changes nothing, and no photo is on both sides."""
+    train, held_out = read_photos([photos])
+    for path in photos.iterdir():
+        (tmp_path / f"copy_{path.name}").write_bytes(path.read_bytes())
+    again = read_photos([photos, tmp_path])
+    assert [len(part) for part in again] == [len(train), len(held_out)]
+    assert not {photo.tobytes() for photo in train} & {photo.tobytes() for photo in held_out}
+
+
+def test_too_few_photos_are_refused(tmp_path: Path) -> None:
+    """An empty folder is named for what it is."""
+    with pytest.raises(RequestError, match="got 0 and 0; give more photos"):
+        _train(tmp_path, tmp_path / "out")
+
+
+def test_windows_at_the_border_are_flagged(photos: Path) -> None:
+    """A white picture's window is white exactly where it is not flagged as outside, and some windows cross the border."""
+    del photos
+    white = np.full((20, 20, 3), 255, dtype=np.uint8)
+    windows = cut_windows([white], 4, 100, np.random.default_rng(0))
+    assert torch.equal(windows.windows, (1 - windows.outside)[:, None].expand(-1, 3, -1, -1))
+    assert (windows.patches == 1).all()
+    crossing = windows.outside.flatten(1).any(1)
+    assert crossing.any()
+    assert not crossing.all()
+
+
+def test_views_have_the_classifiers_size(photos: Path) -> None:
+    """Random and centre views of a photo that is smaller than the classifier's input are 224 × 224 all the same."""
+    train, held_out = read_photos([photos])
+    rng = np.random.default_rng(0)
+    assert random_view(train[0], rng).shape == centre_view(train[0]).shape == (224, 224, 3)
+    assert torch.equal(held_out_windows(held_out, 4).patches, held_out_windows(held_out, 4).patches)
+
+
+def test_the_command_trains(photos: Path, tmp_path: Path) -> None:
+    """The command line runs the same loop, says what came of it, and refuses a folder without photos."""
+    words = [str(photos), "--out", str(tmp_path / "w"), "--patch", "4", "--steps", "2", "--batch", "16"]
+    good = CliRunner().invoke(main, words)
+    assert good.exit_code == 0, good.output
+    assert "bits per sub-pixel on held-out photos after 2 steps (steps)" in good.output
+    with pytest.raises(RequestError, match="give more photos"):
+        main([str(tmp_path / "w"), "--out", str(tmp_path / "x")], standalone_mode=False)
