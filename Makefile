@@ -37,6 +37,7 @@ bench: .venv/.installed
 	$(BIN)/python benchmarks/sampler_bits.py $(PHOTOS) --all --json
 	$(BIN)/python benchmarks/memory.py $(PHOTOS)/coffee.jpg --queries 500 --queries 2000 --json
 	$(BIN)/python benchmarks/seeds.py $(PHOTOS)/coffee.jpg --method pmi:size=56,stride=56 --json
+	$(BIN)/python benchmarks/allocator.py --seconds 1 --json
 	$(BIN)/python benchmarks/backends.py $(PHOTOS)/coffee.jpg --network small --rounds 1 --json
 ifdef CUTOUTS
 	$(BIN)/python benchmarks/localisation.py $(CUTOUTS) --json

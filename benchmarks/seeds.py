@@ -9,7 +9,8 @@ class, ``--classes`` at a time with the same seed, so with the same answers. For
 at each pixel: with exact errors of a Gaussian, |z| <= 2 for a share of 0.954 and mean |z| = 0.798; errors that are themselves
 estimated from 4 samples make z rather like Student's t with 6 degrees of freedom: 0.908 and 0.919.
 
-``python benchmarks/seeds.py PHOTO... [--method SPEC] [--infill SPEC] [--classifier SPEC] [--json]``; the defaults ask about
+``python benchmarks/seeds.py PHOTO... [--method SPEC] [--infill SPEC] [--errors-method SPEC] [--errors-infill SPEC]
+[--classifier SPEC] [--json]``; the defaults ask about
 3,260 queries a photo with 1,000 classes.
 """
 
@@ -123,15 +124,28 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
 @click.option("--method", default="pmi:size=32,stride=32", show_default=True, help="Spec of a PMI sweep.")
 @click.option("--infill", default="donor", show_default=True, help="Spec; a random one.")
 @click.option("--classes", default=250, show_default=True, help="Class maps held in memory at once.")
+@click.option("--errors-method", help="Spec of the sweep whose errors are judged; that of --method if left out.")
+@click.option("--errors-infill", help="Its in-fill; that of --infill if left out.")
 @json_option
-def main(photos: tuple[Path, ...], *, classifier: str, method: str, infill: str, classes: int, as_json: bool) -> None:
+def main(
+    photos: tuple[Path, ...],
+    *,
+    classifier: str,
+    method: str,
+    infill: str,
+    classes: int,
+    errors_method: str | None,
+    errors_infill: str | None,
+    as_json: bool,
+) -> None:
     """Print how exactly the identities hold, and how well standard errors foretell the change with the seed."""
     door = seewhy.classifier(classifier)
     rows: list[Row] = []
     for photo in photos:
         ask: Ask = partial(seewhy.explain, door, photo, infill=infill)
         exact, chosen = identities(ask, door, method, classes), partial(ask, method=method)
-        rows.append({"photo": photo.name, **exact, **stability(chosen), **coverage(chosen)})
+        judged = partial(ask, method=errors_method or method, infill=errors_infill or infill)
+        rows.append({"photo": photo.name, **exact, **stability(chosen), **coverage(judged)})
         click.echo(f"{len(rows)}/{len(photos)} {photo.name}", err=True)
     figures: Row = {
         "benchmark": "seeds",
@@ -141,7 +155,7 @@ def main(photos: tuple[Path, ...], *, classifier: str, method: str, infill: str,
             f"{len(photos)} photos, {door.name}, {method}, in-fill {infill}; nats; identity: largest difference over pixels of "
             "Σ_y p(y|x) PMI(y) over all classes and IG, as corrected by default and uncorrected; contrast: of the two top "
             f"classes, against the difference of their maps; batch: largest change of a map from batch size {BATCHES[0]} to "
-            f"{BATCHES[1:]}; within_2 and mean_z: |difference| of seeds {SEEDS} over its standard error, all pixels "
+            f"{BATCHES[1:]}; within_2 and mean_z ({errors_method or method}, in-fill {errors_infill or infill}): |difference| of seeds {SEEDS} over its standard error, all pixels "
             "(information, and the mean over the 3 top classes), Gaussian 0.954 and 0.798, t with 6 degrees of freedom (4 "
             "samples) 0.908 and 0.919; low and high: 95 % bootstrap over photos, 2,000 resamples, seed 0"
         ),

@@ -23,6 +23,7 @@ from seewhy.runs.explain import answer, test_door
 from seewhy.runs.explanation import Explanation
 from seewhy.runs.request import Request, prepare
 from seewhy.runs.store import claim, publish
+from seewhy.runtime.allocator import keep_freed_memory
 from seewhy.train.sampler import main as train_sampler
 
 messages = Console(stderr=True, highlight=False)
@@ -36,6 +37,7 @@ def cli() -> None:
 
     Exit status: 0 done; 2 the request is wrong; 3 some pictures failed; 130 interrupted.
     """
+    keep_freed_memory()
 
 
 @cli.command()

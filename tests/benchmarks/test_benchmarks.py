@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 SCRIPTS = Path(__file__).parents[2] / "benchmarks"
-NAMES = ("backends", "localisation", "memory", "seeds")
+NAMES = ("allocator", "backends", "localisation", "memory", "seeds")
 
 CLASSIFIER = '''
 import numpy as np
@@ -157,3 +157,12 @@ def test_interval(load: Load) -> None:
     assert found["low"] < 3.0 < found["high"]
     assert found == common.interval([1.0, 2.0, 3.0, 6.0])
     assert common.interval([]) == {"mean": None, "low": None, "high": None}
+
+
+def test_the_allocator_changes_no_answer(load: Load, classifier: str) -> None:
+    """One turn with and one without: queries were counted, the answers are the same to the last bit."""
+    script = load("allocator")
+    back, kept = (script.ask(classifier, 0.05, keep=keep) for keep in (False, True))
+    assert back["digest"] == kept["digest"]
+    assert min(back["queries_per_second"], kept["queries_per_second"]) > 0
+    assert back["kept"] is False

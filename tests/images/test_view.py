@@ -1,7 +1,5 @@
 """What the classifier sees is the picture scaled and cropped; maps come back to where they belong."""
 
-import time
-
 import numpy as np
 import pytest
 import torch
@@ -10,7 +8,7 @@ from skimage import data
 
 from seewhy.core.view import Frame, View
 from seewhy.images.open import open_picture
-from seewhy.images.view import apply_view, on_picture, seen
+from seewhy.images.view import apply_view
 
 COFFEE = np.asarray(data.coffee())  # type: ignore[no-untyped-call]
 
@@ -41,18 +39,17 @@ def test_native() -> None:
     """A native view leaves every pixel alone."""
     image, frame = apply_view(open_picture(COFFEE), View.native())
     assert torch.equal((image * 255).round().byte().permute(1, 2, 0), torch.tensor(COFFEE))
-    assert (frame.size, frame.scale) == ((400, 600), (1.0, 1.0))
+    assert frame == Frame((0.0, 0.0, 600.0, 400.0), (400, 600), (400, 600))
 
 
 @pytest.mark.parametrize("shape", [(2, 50_000), (50_000, 2)])
 def test_long_thin_picture(shape: tuple[int, int]) -> None:
-    """A picture of 25,000 : 1 is cropped without its 6 million pixels wide enlargement."""
+    """A picture of 25,000 : 1 is cropped straight from its middle: 224 of 256 parts of its short side."""
     picture = open_picture(np.full((*shape, 3), 77, np.uint8))
-    start = time.monotonic()
     image, frame = apply_view(picture, View((224, 224), short_side=256))
-    assert time.monotonic() - start < 1
     assert bool(((image * 255).round() == 77).all())
-    assert frame.scale == (2 / 256, 2 / 256)
+    left, top, right, bottom = frame.box
+    assert (right - left, bottom - top) == pytest.approx((1.75, 1.75))
 
 
 @pytest.mark.parametrize("side", range(225, 260, 7))
@@ -69,44 +66,3 @@ def test_tensor_is_shown_exactly() -> None:
     for view in (View.native(), View((8, 8)), View((8, 8), "stretch")):
         assert torch.equal(apply_view(picture, view)[0], tensor)
     assert apply_view(picture, View((4, 4)))[0].shape == (3, 4, 4)
-
-
-def test_map_comes_back_where_it_was() -> None:
-    """A map of coordinates, laid on the picture, has each pixel's own coordinate; outside it is NaN."""
-    frame = View((224, 224), short_side=256).frame(400, 600)
-    columns = np.broadcast_to(np.arange(224, dtype=np.float32), (224, 224))
-    laid = on_picture(columns, frame, (400, 600))
-    left, top, right, bottom = frame.box
-    expected = (np.arange(600) + 0.5 - left) / frame.scale[1] - 0.5
-    row = laid[200]
-    inside = ~np.isnan(row)
-    np.testing.assert_allclose(row[inside], expected[inside].clip(0, 223), atol=1e-3)
-    assert laid.shape == (400, 600)
-    assert laid.dtype == np.float32
-    area = (round(right) - round(left)) * (round(bottom) - round(top))
-    assert (~np.isnan(laid)).sum() == pytest.approx(area, rel=0.01)
-    np.testing.assert_array_equal(seen(frame, (400, 600)), ~np.isnan(laid))
-
-
-def test_round_trip() -> None:
-    """A smooth picture that was framed and laid back is the same picture, inside the frame."""
-    y, x = np.mgrid[:300, :200]
-    pixels = np.stack([x, y * 0.8, 255 - x], -1).astype(np.uint8)
-    image, frame = apply_view(open_picture(pixels), View((64, 64), short_side=80))
-    laid = on_picture(image[0].numpy(), frame, (300, 200))
-    inside = seen(frame, (300, 200))
-    assert np.abs(laid[inside] * 255 - pixels[..., 0][inside]).max() < 4
-
-
-def test_on_a_smaller_copy() -> None:
-    """A map can be laid on a copy of the picture of any size."""
-    frame = Frame((10.0, 0.0, 30.0, 20.0), (4, 4), (20, 40))
-    assert seen(frame, (20, 40)).mean() == seen(frame, (10, 20)).mean() == 0.5
-    assert on_picture(np.ones((4, 4), np.float32), frame, (10, 20))[5, 10] == 1
-
-
-def test_frame_without_a_pixel() -> None:
-    """A copy so small that no pixel's centre is in the frame shows nothing."""
-    frame = Frame((0.0, 0.0, 1.0, 100.0), (4, 4), (100, 100))
-    assert np.isnan(on_picture(np.ones((4, 4), np.float32), frame, (2, 2))).all()
-    assert not seen(frame, (2, 2)).any()

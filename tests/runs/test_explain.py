@@ -189,6 +189,13 @@ def test_a_classifier_must_be_one() -> None:
         seewhy.explain(lambda _: np.zeros(3), pixels())
 
 
+def test_a_suspicion_is_a_warning() -> None:
+    """A classifier that ignores the picture is explained, but the user is told; the manifest remembers."""
+    with pytest.warns(UserWarning, match="does not depend on the picture"):
+        answer = seewhy.explain(lambda batch: [[0.3, 0.7]] * len(batch), pixels(), method="occlusion:size=20")
+    assert "does not depend" in answer.manifest["warnings"][0]
+
+
 def test_what_is_not_an_explanation_is_not_loaded(tmp_path: Path) -> None:
     """A missing folder, a damaged file and a later version are each named."""
     with pytest.raises(seewhy.RequestError, match="No such file"):

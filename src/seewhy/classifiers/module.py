@@ -90,22 +90,6 @@ class TorchClassifier:
         """
         return as_probabilities(self._scores(images), len(images), self.outputs)
 
-    def logits(self, images: Images) -> Probabilities:
-        """Return scores whose soft-max is the probabilities; a gradient can be taken through them.
-
-        Args:
-            images: ``(n, 3, h, w)`` float32 in [0, 1], RGB.
-
-        Returns:
-            ``(n, k)`` float32: the module's own logits, or the logarithm of its probabilities.
-
-        Raises:
-            ClassifierError: the module does not return one row a picture.
-        """
-        # "probabilities" here only checks the shape: logits must come out as they are.
-        scores = as_probabilities(self._scores(images), len(images), "probabilities")
-        return scores if self.outputs == "logits" else scores.clamp_min(torch.finfo(scores.dtype).tiny).log()
-
     def _scores(self, images: Images) -> Tensor:
         """Preprocess and run the module."""
         pictures = images.to(self.device)

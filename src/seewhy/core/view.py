@@ -18,19 +18,13 @@ class Frame:
         picture: height, width of the picture.
 
     Example:
-        >>> Frame((0.0, 0.0, 448.0, 448.0), (224, 224), (448, 448)).scale
-        (2.0, 2.0)
+        >>> Frame((0.0, 0.0, 448.0, 448.0), (224, 224), (448, 448)).size
+        (224, 224)
     """
 
     box: tuple[float, float, float, float]
     size: tuple[int, int]
     picture: tuple[int, int]
-
-    @property
-    def scale(self) -> tuple[float, float]:
-        """Picture pixels to one input pixel, vertically and horizontally."""
-        left, top, right, bottom = self.box
-        return (bottom - top) / self.size[0], (right - left) / self.size[1]
 
 
 @dataclass(frozen=True)

@@ -70,9 +70,8 @@ def plan(probe: Probe, *, size: int, stride: int | None, samples: int | None, de
     if fixed is None:
         fixed = default_samples if limit is None else max(2, min(2 * default_samples, (limit - 1) // len(positions)))
     covering = windows.covering(*probe.size)
-    hint = f"a larger size than {size} (and an in-fill that fills it)" + (
-        f" or fewer samples than {fixed}" if fixed > 1 else ""
-    )
+    hint = f"a larger size than {size} (and an in-fill that fills it)"
+    hint += f" or fewer samples than {fixed}" if fixed > 1 else ""
     queries = probe.affordable(1 + fixed * len(positions), smallest=1 + fixed * covering, hint=hint)
     reach = (queries - 1) // fixed
     probe.plan(1 + fixed * reach)

@@ -1,5 +1,6 @@
 """Explain one picture: the main job, from a request to an `Explanation`."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,6 +54,9 @@ def explain(
         RequestError: anything is wrong with the request; the message says what, which value, what to do.
         ClassifierError: the classifier contradicts its own description.
 
+    Warns:
+        UserWarning: the classifier looks as if it was wired up wrongly; the message names the likely mistake.
+
     Cost in queries: the method's (see its documentation), and seven more for the self-test at the door.
     """
     request = prepare(
@@ -60,7 +64,10 @@ def explain(
     )
     source = str(image) if isinstance(image, str | Path) else None
     picture = open_picture(image, max_megapixels=max_megapixels)
-    return answer(request, picture, source=source, progress=progress)
+    tested = test_door(request, picture)
+    for suspicion in tested.warnings:
+        warnings.warn(suspicion, stacklevel=2)
+    return answer(request, picture, source=source, tested=tested, progress=progress)
 
 
 def test_door(request: Request, picture: Picture) -> SelfTest:

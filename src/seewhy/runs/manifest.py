@@ -47,7 +47,7 @@ def about_classifier(
 ) -> Facts:
     """Say which classifier it was and what it said of the whole picture."""
     top = torch.topk(prediction, min(PREDICTED, len(prediction))).indices.tolist()
-    watched = [target.index for target in targets if isinstance(target, ClassEvidence)] or top[:1]
+    watched = maps.witnesses.classes if maps.witnesses else ()
     return {
         "classifier": {
             "spec": classifier.name,

@@ -7,6 +7,7 @@ import numpy as np
 
 from seewhy.core.maps import Map
 from seewhy.core.view import Frame
+from seewhy.draw.overlay import resize_frame
 from seewhy.draw.scene import Exhibits, Panel, Scene
 from seewhy.runs.evidence import Evidence
 
@@ -32,8 +33,8 @@ def scene(
         )
         for target in manifest["targets"]
     )
-    shown = evidence.picture.shape[0], evidence.picture.shape[1]
-    return Scene(evidence.picture, _rescaled(frame, shown), panels, manifest, _exhibits(manifest, evidence))
+    shown = resize_frame(frame, *evidence.picture.shape[:2])
+    return Scene(evidence.picture, shown, panels, manifest, _exhibits(manifest, evidence))
 
 
 def _subtitle(target: Mapping[str, Any]) -> str:
@@ -41,13 +42,6 @@ def _subtitle(target: Mapping[str, Any]) -> str:
     if "probability" in target:
         return f"p = {target['probability']:.3f}"
     return "any class" if target["key"] == "information" else "difference of evidence"
-
-
-def _rescaled(frame: Frame, shown: tuple[int, int]) -> Frame:
-    """Bring the frame's box to a picture of another size."""
-    per_y, per_x = shown[0] / frame.picture[0], shown[1] / frame.picture[1]
-    left, top, right, bottom = frame.box
-    return Frame((left * per_x, top * per_y, right * per_x, bottom * per_y), frame.size, shown)
 
 
 def _exhibits(manifest: Mapping[str, Any], evidence: Evidence) -> Exhibits | None:
