@@ -19,6 +19,7 @@ from seewhy.core.target import ClassEvidence, Contrast, Information, Target
 from seewhy.infills.donor import donor
 from seewhy.infills.plain import constant, noise
 from seewhy.methods.pmi import Correction, evidence, pmi
+from seewhy.methods.sweep import root_bias
 
 CLASSES: list[Target] = [Information(), ClassEvidence(0), ClassEvidence(1), Contrast(0, 1)]
 
@@ -278,3 +279,14 @@ def test_a_finished_plan_is_complete_whatever_the_clock_says() -> None:
     """Time that runs out with the last window has cut nothing short."""
     probe = Probe(Game(small_cnn().double()), noise(), picture(24, 24), budget=Budget(seconds=1e-9))
     assert pmi(probe, CLASSES, size=4, stride=4, samples=2).stopped_because == "complete"
+
+
+def test_the_stated_error_is_the_spread_over_seeds() -> None:
+    """Over 20,000 windows of four samples the mean stated error equals the spread of the values, to 2 %."""
+    answers = 0.3 + 0.02 * torch.randn(20_000, 4, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    prediction = torch.tensor([0.5, 0.5], dtype=torch.float64)
+    score = evidence(prediction, [ClassEvidence(0)], "jackknife")
+    values, variances = score(torch.cat([answers, 1 - answers], dim=2))
+    assert variances is not None
+    stated = np.sqrt(variances) / root_bias(np.array([[3]]))[0, 0]
+    assert stated.mean() == pytest.approx(values.std(), rel=0.02)
