@@ -79,8 +79,8 @@ def answer(
     request: Request,
     picture: Picture,
     *,
+    tested: SelfTest,
     source: str | None = None,
-    tested: SelfTest | None = None,
     progress: Progress = silent,
 ) -> Explanation:
     """Carry out a request on one picture.
@@ -89,14 +89,13 @@ def answer(
         request: from `prepare`.
         picture: from `open_picture`.
         source: the picture's path as the user wrote it, for the command that runs it again.
-        tested: the classifier's self-test, if it was done before; it is done here otherwise.
+        tested: the classifier's self-test, from `test_door`.
         progress: called with (queries done, queries planned) after each batch.
 
     Raises:
         RequestError: the picture, the targets or the budget do not fit the method.
         ClassifierError: the classifier contradicts its own description.
     """
-    tested = tested or test_door(request, picture)
     image, frame = apply_view(picture, request.classifier.view)
     probe = Probe(
         request.classifier,
