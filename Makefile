@@ -39,10 +39,27 @@ bench: .venv/.installed
 	$(BIN)/python benchmarks/seeds.py $(PHOTOS)/coffee.jpg --method pmi:size=56,stride=56 --json
 	$(BIN)/python benchmarks/allocator.py --seconds 1 --json
 	$(BIN)/python benchmarks/backends.py $(PHOTOS)/coffee.jpg --network small --rounds 1 --json
+	$(BIN)/python benchmarks/infill_cost.py $(PHOTOS)/coffee.jpg --rounds 5 --infill patch-sampler --infill telea --json
+	@mkdir -p $(DEMO)
+	$(BIN)/python benchmarks/contact_sheet.py $(PHOTOS)/coffee.jpg --out $(DEMO)/contact_sheet.png --json
+	$(BIN)/python benchmarks/sample_scores.py $(PHOTOS) --all --windows 8 --json
+ifdef TRAIN
+	$(BIN)/python benchmarks/sampler_families.py $(TRAIN) --steps 20 --batch 64 --json
+	$(BIN)/python benchmarks/learning_curve.py $(TRAIN) --steps 10 --steps 20 --batch 64 --json
+else
+	@echo "benchmarks/sampler_families.py and learning_curve.py train on dozens of photos: make bench TRAIN=FOLDER"
+endif
 ifdef CUTOUTS
 	$(BIN)/python benchmarks/localisation.py $(CUTOUTS) --json
+	$(BIN)/python benchmarks/true_evidence.py $(CUTOUTS) --json
 else
-	@echo "benchmarks/localisation.py needs cut-outs (labels.csv and images/): make bench CUTOUTS=FOLDER"
+	@echo "benchmarks/localisation.py and true_evidence.py need cut-outs (labels.csv and images/): make bench CUTOUTS=FOLDER"
+endif
+ifdef BOXES
+	$(BIN)/python benchmarks/false_evidence.py $(BOXES) --json
+	$(BIN)/python benchmarks/pointing.py $(BOXES) --json
+else
+	@echo "benchmarks/false_evidence.py and pointing.py need photos with boxes (labels.csv and images/): make bench BOXES=FOLDER"
 endif
 
 docs: .venv/.installed

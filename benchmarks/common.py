@@ -1,6 +1,7 @@
 """What the scripts of this folder share: tables, the JSON line, intervals, and which method runs with which in-fill."""
 
 import json
+import math
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
@@ -11,6 +12,11 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+import seewhy
+from seewhy import registry
+from seewhy.core.infill import Infill
+from seewhy.runtime.allocator import keep_freed_memory
+
 Row = dict[str, Any]
 """Column → value of one line of a table."""
 
@@ -20,9 +26,40 @@ Asked = tuple[str, str | None]
 DRAWS = 2000
 """Resamples behind each interval."""
 
+INFILLS = (
+    "patch-sampler",
+    "patch-sampler:arch=gaussian",
+    "exemplar",
+    "donor",
+    "gray",
+    "mean",
+    "blur",
+    "noise",
+    "telea",
+    "navier-stokes",
+)
+"""Specs of the in-fills that the scripts about in-fills compare; the first is what the others are held against."""
+
+Statistic = Callable[[Float[np.ndarray, "*n c"]], Float[np.ndarray, "*n"]]
+"""A figure that is computed from the means of some columns."""
+
 json_option = click.option("--json", "as_json", is_flag=True, help="End with one JSON object on a line.")
 method_option = click.option("--method", "methods", multiple=True, help="Spec; repeatable.")
 infill_option = click.option("--infill", "infills", multiple=True, help="Spec; repeatable; run with each method.")
+compared_option = click.option(
+    "--infill",
+    "infills",
+    multiple=True,
+    default=INFILLS,
+    show_default=True,
+    help="Spec; repeatable; the others are held against the first.",
+)
+all_option = click.option(
+    "--all", "everything", is_flag=True, help="Also photos that the sampler may have learned from."
+)
+threads_option = click.option(
+    "--threads", type=click.IntRange(min=1), help="Processor threads; by default torch's choice."
+)
 
 
 def classifier_option(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -47,14 +84,55 @@ def environment() -> Row:
     return {"torch": torch.__version__, "threads": torch.get_num_threads(), "machine": platform.machine()}
 
 
+def settle(threads: int | None) -> None:
+    """Run as the command line does, with freed memory kept, and with so many threads; None for torch's choice."""
+    keep_freed_memory()
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+
+def build_infills(specs: Sequence[str], classifier: seewhy.Classifier) -> dict[str, Infill]:
+    """Build each in-fill once, under the name that it was asked by."""
+    return {spec: registry.infill(spec, classifier)[1] for spec in specs}
+
+
+def about_infills(specs: Sequence[str], classifier: seewhy.Classifier) -> list[Row]:
+    """Write down every setting, the checksum of the weights, and whether another seed gives another picture."""
+    rows = []
+    for name in specs:
+        spec, infill = registry.infill(name, classifier)
+        rows.append({"infill": name, "spec": str(spec), "stochastic": infill.stochastic, "checksum": infill.checksum})
+    return rows
+
+
 def interval(values: Sequence[float]) -> Row:
     """Mean and its 95 % percentile bootstrap interval (Efron, Annals of Statistics, 1979); the same numbers every time."""
-    numbers = np.asarray(values, np.float64)
-    if not len(numbers):
-        return {"mean": None, "low": None, "high": None}
-    picks = np.random.default_rng(0).integers(len(numbers), size=(DRAWS, len(numbers)))
-    low, high = np.quantile(numbers[picks].mean(1), [0.025, 0.975])
-    return {"mean": float(numbers.mean()), "low": float(low), "high": float(high)}
+    return bootstrap(np.asarray(values, np.float64)[:, None], lambda means: means[..., 0])
+
+
+def bootstrap(columns: Float[np.ndarray, "n c"], statistic: Statistic) -> Row:
+    """Work out a figure from column means, and its 95 % percentile bootstrap interval over the rows, ``mean, low, high``.
+
+    None where there are no rows, or where the figure is not finite (a share of nothing).
+    """
+    nothing: Row = {"mean": None, "low": None, "high": None}
+    if not len(columns):
+        return nothing
+    picks = np.random.default_rng(0).integers(len(columns), size=(DRAWS, len(columns)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        low, high = np.quantile(statistic(columns[picks].mean(1)), [0.025, 0.975])
+        found = {"mean": float(statistic(columns.mean(0))), "low": float(low), "high": float(high)}
+    return {name: value if math.isfinite(value) else None for name, value in found.items()}
+
+
+def wilson(hits: int, trials: int) -> Row:
+    """Share of hits and its 95 % score interval (Wilson, Journal of the American Statistical Association, 1927)."""
+    if not trials:
+        return {"rate": None, "low": None, "high": None}
+    z2 = 1.959964**2
+    share, spread = hits / trials, math.sqrt(z2 * (hits * (trials - hits) / trials + z2 / 4))
+    low, high = ((hits + z2 / 2 + sign * spread) / (trials + z2) for sign in (-1, 1))
+    return {"rate": share, "low": max(0.0, low), "high": min(1.0, high)}
 
 
 def largest_difference(

@@ -14,9 +14,7 @@ these two need no zero. By chance all three equal ``area``.
 picture.
 """
 
-import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -33,8 +31,9 @@ from common import (
     pairs,
     publish,
 )
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from PIL import Image
+from scenes import Scene, read_scenes
 
 import seewhy
 from seewhy.core.maps import Map
@@ -53,60 +52,6 @@ ALL_POSITIVE = {"rise"}
 """Methods whose maps cannot be negative for any picture, so that "positive mass" would mean nothing."""
 
 FIGURES = ("share", "ratio", "top_area", "pointing")
-
-
-@dataclass(frozen=True, eq=False)
-class Scene:
-    """A composed picture and the object's alpha in the classifier's view."""
-
-    file: str
-    label: int
-    pixels: UInt8[np.ndarray, "s s 3"]
-    alpha: Float[np.ndarray, "h w"]
-
-
-def texture(side: int, rng: np.random.Generator) -> UInt8[np.ndarray, "s s 3"]:
-    """Noise whose spectrum falls with a power of the frequency, drawn out in one direction, in shades of one colour."""
-    down, across = np.fft.fftfreq(side)[:, None], np.fft.fftfreq(side)[None]
-    angle, stretch, power = rng.uniform(0, np.pi), rng.uniform(1, 4), rng.uniform(0.7, 1.4)
-    along, aside = np.cos(angle) * down + np.sin(angle) * across, np.cos(angle) * across - np.sin(angle) * down
-    amplitude = (along**2 + (stretch * aside) ** 2 + (2 / side) ** 2) ** (-power / 2)
-    noise = np.fft.ifft2(np.fft.fft2(rng.standard_normal((side, side))) * amplitude).real
-    shades = (noise - noise.mean()) / noise.std() * rng.uniform(8, 16)
-    colour = rng.uniform(90, 180) + rng.uniform(-20, 20, 3)
-    levels: UInt8[np.ndarray, "s s 3"] = (colour + shades[:, :, None]).clip(0, 255).astype(np.uint8)
-    return levels
-
-
-def paste(cutout: Image.Image, view: seewhy.View, scale: float, seed: int) -> tuple[Image.Image, Image.Image]:
-    """Put a cut-out into a corner region of a texture of just the size that the view neither shrinks nor enlarges."""
-    rng = np.random.default_rng(seed)
-    side = view.short_side or max(view.size or (224, 224))
-    left, top, right, bottom = view.frame(side, side).box
-    width, height = right - left, bottom - top
-    tight = cutout.crop(cutout.getchannel("A").getbbox())
-    factor = scale * min(width, height) / max(tight.size)
-    small = tight.resize((round(tight.width * factor), round(tight.height * factor)), Image.Resampling.LANCZOS)
-    near, gap = rng.integers(2, size=2), rng.uniform(0.03, 0.08, 2) * (width, height)
-    x = left + (gap[0] if near[0] else width - small.width - gap[0])
-    y = top + (gap[1] if near[1] else height - small.height - gap[1])
-    layer = Image.new("RGBA", (side, side))
-    layer.paste(small, (round(x), round(y)))
-    ground = Image.fromarray(texture(side, rng)).convert("RGBA")
-    return Image.alpha_composite(ground, layer).convert("RGB"), layer.getchannel("A")
-
-
-def read_scenes(folder: Path, view: seewhy.View, scale: float, limit: int | None) -> list[Scene]:
-    """Compose a picture from each line of ``labels.csv``; the seed is the line's number."""
-    with (folder / "labels.csv").open(encoding="utf-8", newline="") as lines:
-        rows = list(csv.DictReader(lines))[:limit]
-    scenes = []
-    for seed, row in enumerate(rows):
-        with Image.open(folder / "images" / row["file"]) as cutout:
-            picture, alpha = paste(cutout.convert("RGBA"), view, scale, seed)
-        seen, _ = apply_view(open_picture(np.repeat(np.asarray(alpha)[:, :, None], 3, axis=2)), view)
-        scenes.append(Scene(row["file"], int(row["class_idx"]), np.asarray(picture), seen[0].numpy()))
-    return scenes
 
 
 def measure(values: Map, alpha: Float[np.ndarray, "h w"]) -> Row:

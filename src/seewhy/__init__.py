@@ -7,7 +7,10 @@ from seewhy.core.errors import ClassifierError, RequestError
 from seewhy.core.infill import Infill
 from seewhy.core.spec import Spec
 from seewhy.core.view import View
+from seewhy.infills.external import inpainter
 from seewhy.registry import classifier
+from seewhy.runs.compare import compare_infills
+from seewhy.runs.comparison import Comparison
 from seewhy.runs.explain import explain
 from seewhy.runs.explanation import Explanation, load
 
@@ -16,6 +19,7 @@ __all__ = [
     "Budget",
     "Classifier",
     "ClassifierError",
+    "Comparison",
     "Explanation",
     "Infill",
     "Queries",
@@ -23,6 +27,8 @@ __all__ = [
     "Spec",
     "View",
     "classifier",
+    "compare_infills",
     "explain",
+    "inpainter",
     "load",
 ]

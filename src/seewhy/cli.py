@@ -2,31 +2,38 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from seewhy import registry
 from seewhy.classifiers.selftest import SelfTest
 from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
 from seewhy.core.settings import describe, schema
-from seewhy.draw.terminal import summary
+from seewhy.draw.terminal import agreement, summary
 from seewhy.images.open import Picture, open_picture
 from seewhy.images.sources import list_images
+from seewhy.runs.compare import Watch, compare, line_up
+from seewhy.runs.comparison import RECORD, Comparison
 from seewhy.runs.doctor import examine
 from seewhy.runs.explain import answer, test_door
 from seewhy.runs.explanation import Explanation
 from seewhy.runs.request import Request, prepare
 from seewhy.runs.store import claim, publish
 from seewhy.runtime.allocator import keep_freed_memory
-from seewhy.train.sampler import main as train_sampler
+from seewhy.train.command import sampler
 
 messages = Console(stderr=True, highlight=False)
+Decorator = Callable[[Any], Any]
 _DONE, _WRONG, _SOME_FAILED, _INTERRUPTED = 0, 2, 3, 130
 
 
@@ -40,67 +47,128 @@ def cli() -> None:
     keep_freed_memory()
 
 
+def _in_order(*options: Decorator) -> Decorator:
+    """Several arguments and options as one decorator."""
+    return lambda command: reduce(lambda decorated, option: option(decorated), reversed(options), command)
+
+
+_asked = _in_order(
+    click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path)),
+    click.option(
+        "--classifier",
+        default=registry.DEFAULT_CLASSIFIER,
+        show_default=True,
+        help="Spec, or a file.onnx, or module:attribute.",
+    ),
+    click.option(
+        "--method", default=registry.DEFAULT_METHOD, show_default=True, help="Spec; see `seewhy list methods`."
+    ),
+    click.option(
+        "--target", "targets", multiple=True, help="Class name or index, information, or contrast:a/b; repeatable."
+    ),
+)
+_how = _in_order(
+    click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same maps."),
+    click.option("--device", help="Where torch computes: cpu, cuda, …"),
+    click.option(
+        "--batch-size", type=int, default=4, show_default=True, help="Pictures shown at once; changes the speed only."
+    ),
+    click.option("--max-megapixels", type=float, default=200.0, show_default=True, help="Larger pictures are refused."),
+    click.option("--trust", is_flag=True, help="Allow a Spec that runs code from a file."),
+    click.option("--json", "as_json", is_flag=True, help="Facts to stdout, one JSON object a picture."),
+    click.option("--quiet", is_flag=True, help="No progress and no table."),
+)
+
+
+def _out(folder: str) -> Decorator:
+    """The option for the folder that answers are written under."""
+    return click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        default=Path(folder),
+        show_default=True,
+        help="Folder; one folder a picture in it.",
+    )
+
+
 @cli.command()
-@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--classifier",
-    default=registry.DEFAULT_CLASSIFIER,
-    show_default=True,
-    help="Spec, or a file.onnx, or module:attribute.",
-)
-@click.option("--method", default=registry.DEFAULT_METHOD, show_default=True, help="Spec; see `seewhy list methods`.")
-@click.option(
-    "--target", "targets", multiple=True, help="Class name or index, information, or contrast:a/b; repeatable."
-)
+@_asked
 @click.option("--infill", help="Spec; the method's usual one if left out.")
 @click.option("--budget", type=int, help="Queries at most, the unmodified picture included.")
 @click.option("--seconds", type=float, help="Stop after this long, once the picture is covered.")
 @click.option("--tolerance", type=float, help="Stop when the map's root mean square standard error is this small.")
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same maps.")
-@click.option("--device", help="Where torch computes: cpu, cuda, …")
-@click.option(
-    "--batch-size", type=int, default=4, show_default=True, help="Pictures shown at once; changes the speed only."
-)
-@click.option("--max-megapixels", type=float, default=200.0, show_default=True, help="Larger pictures are refused.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("seewhy-out"),
-    show_default=True,
-    help="Folder; one folder a picture in it.",
-)
-@click.option("--trust", is_flag=True, help="Allow a classifier Spec that runs code from a file.")
-@click.option("--json", "as_json", is_flag=True, help="Facts to stdout, one JSON object a picture.")
-@click.option("--quiet", is_flag=True, help="No progress and no table.")
+@click.option("--check-infill", is_flag=True, help="Ask again with two other in-fills: does the map stay?")
+@_how
+@_out("seewhy-out")
 def explain(images: tuple[Path, ...], **options: Any) -> int:  # noqa: ANN401 - click's own types, read above
     """Explain each IMAGE (files or folders) and write its folder under --out."""
     paths = list_images(images)
     folders = claim(options["out"], paths)
-    request = prepare(
-        options["classifier"],
-        method=options["method"],
-        targets=options["targets"] or None,
-        infill=options["infill"],
-        budget=Budget(options["budget"], options["seconds"], options["tolerance"]),
-        seed=options["seed"],
-        batch_size=options["batch_size"],
-        trust=options["trust"],
-        device=options["device"],
+    limits = Budget(options["budget"], options["seconds"], options["tolerance"])
+    checked = {"check_infill": options["check_infill"]}
+    request = prepare(options["classifier"], infill=options["infill"], budget=limits, **_shared(options), **checked)
+
+    def work(path: Path, picture: Picture, tested: SelfTest, watch: Watch) -> Explanation:
+        return answer(request, picture, source=str(path), tested=tested, progress=watch(path.name))
+
+    return _each(
+        request, dict(zip(folders, paths, strict=True)), options, _Job(work, summary, "report: {}/report.html")
     )
-    return _explain_all(request, paths, folders, options)
 
 
-def _explain_all(request: Request, paths: Sequence[Path], folders: Sequence[Path], options: dict[str, Any]) -> int:
-    """Explain picture after picture; what is finished is on disk before the next begins."""
+@cli.command("compare-infills")
+@_asked
+@click.option("--infill", "infills", multiple=True, help="Spec; give two or more. Left out: five usual ones.")
+@click.option("--budget", type=int, help="Queries at most for each in-fill, the unmodified picture included.")
+@_how
+@_out("seewhy-compared")
+def compare_infills(images: tuple[Path, ...], **options: Any) -> int:  # noqa: ANN401 - click's own types, read above
+    """Ask about the same windows of each IMAGE under several in-fills, and say how far their maps agree."""
+    paths = list_images(images)
+    folders = claim(options["out"], paths, record=RECORD)
+    infills, limits = options["infills"] or None, Budget(options["budget"])
+    rivals = line_up(options["classifier"], infills, budget=limits, **_shared(options))
+
+    def work(path: Path, picture: Picture, tested: SelfTest, watch: Watch) -> Comparison:
+        return compare(rivals, picture, source=str(path), tested=tested, watch=lambda t: watch(f"{path.name} · {t}"))
+
+    job = _Job(work, agreement, "picture: {}/comparison.png")
+    return _each(rivals[0].request, dict(zip(folders, paths, strict=True)), options, job)
+
+
+def _shared(options: dict[str, Any]) -> dict[str, Any]:
+    """The part of a question that every command asks in the same words."""
+    same = {name: options[name] for name in ("method", "seed", "batch_size", "trust", "device")}
+    return {**same, "targets": options["targets"] or None}
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a command does with a picture, and how it shows the answer.
+
+    Args:
+        work: answers.
+        table: the answer's manifest for the terminal.
+        where: the line that names the page to open; ``{}`` is the folder.
+    """
+
+    work: Callable[[Path, Picture, SelfTest, Watch], Explanation | Comparison]
+    table: Callable[[dict[str, Any]], Table]
+    where: str
+
+
+def _each(request: Request, paths: dict[Path, Path], options: dict[str, Any], job: _Job) -> int:
+    """Work on picture after picture, folder → path; what is finished is on disk before the next begins."""
     failures: list[str] = []
     finished = 0
     tested: SelfTest | None = None
-    for path, folder in zip(paths, folders, strict=True):
+    for folder, path in paths.items():
         try:
             picture = open_picture(path, max_megapixels=options["max_megapixels"])
             tested = tested or test_door(request, picture)
-            explanation = _explain_one(request, path, picture, tested, quiet=options["quiet"])
-            publish(explanation, folder)
+            with _bars(quiet=options["quiet"]) as watch:
+                answered = job.work(path, picture, tested, watch)
+            publish(answered, folder)
         except RequestError as problem:
             failures.append(f"{path}: {problem}")
         except KeyboardInterrupt:
@@ -108,7 +176,7 @@ def _explain_all(request: Request, paths: Sequence[Path], folders: Sequence[Path
             return _INTERRUPTED
         else:
             finished += 1
-            _show(explanation, folder, options)
+            _show(dict(answered.manifest), folder, options, job)
     for failure in failures:
         click.echo(f"error: {failure}", err=True)
     if failures:
@@ -116,8 +184,9 @@ def _explain_all(request: Request, paths: Sequence[Path], folders: Sequence[Path
     return _DONE
 
 
-def _explain_one(request: Request, path: Path, picture: Picture, tested: SelfTest, *, quiet: bool) -> Explanation:
-    """Explain one picture under a progress bar."""
+@contextmanager
+def _bars(*, quiet: bool) -> Iterator[Watch]:
+    """Progress bars: a title makes one, and gives what moves it."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -126,12 +195,12 @@ def _explain_one(request: Request, path: Path, picture: Picture, tested: SelfTes
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=messages, disable=quiet, transient=True) as bar:
-        task = bar.add_task(path.name, total=None, rate="")
 
-        def progress(done: int, planned: int) -> None:
-            _tick(bar, task, done, planned)
+        def watch(title: str) -> Callable[[int, int], None]:
+            task = bar.add_task(title, total=None, rate="")
+            return lambda done, planned: _tick(bar, task, done, planned)
 
-        return answer(request, picture, source=str(path), tested=tested, progress=progress)
+        yield watch
 
 
 def _tick(bar: Progress, task: TaskID, done: int, planned: int) -> None:
@@ -141,17 +210,17 @@ def _tick(bar: Progress, task: TaskID, done: int, planned: int) -> None:
     bar.update(task, completed=done, total=planned or None, rate=rate)
 
 
-def _show(explanation: Explanation, folder: Path, options: dict[str, Any]) -> None:
+def _show(manifest: dict[str, Any], folder: Path, options: dict[str, Any], job: _Job) -> None:
     """Say what was found and where it is."""
-    for warning in explanation.manifest["warnings"]:
+    for warning in manifest["warnings"]:
         click.echo(f"warning: {warning}", err=True)
     if options["as_json"]:
         hidden = {"schema_version", "watched", "versions"}
-        facts = {name: value for name, value in explanation.manifest.items() if name not in hidden}
+        facts = {name: value for name, value in manifest.items() if name not in hidden}
         click.echo(json.dumps({**facts, "folder": str(folder)}, ensure_ascii=False, allow_nan=False))
     elif not options["quiet"]:
-        Console(highlight=False).print(summary(explanation.manifest))
-        click.echo(f"report: {folder / 'report.html'}")
+        Console(highlight=False).print(job.table(manifest))
+        click.echo(job.where.format(folder))
 
 
 @cli.group()
@@ -159,7 +228,7 @@ def train() -> None:
     """Learn what an explanation needs from pictures of your own."""
 
 
-train.add_command(train_sampler, "sampler")
+train.add_command(sampler)
 
 
 @cli.command("list")

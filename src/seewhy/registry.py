@@ -24,7 +24,12 @@ from seewhy.core.settings import AUTO, REQUIRED, bind, require, schema
 from seewhy.core.spec import Spec
 from seewhy.infills.classic import navier_stokes, telea
 from seewhy.infills.donor import donor
+from seewhy.infills.exemplar import exemplar
+from seewhy.infills.external import python_inpainter
+from seewhy.infills.inpaint import inpaint
+from seewhy.infills.onnx_inpainter import onnx_inpainter
 from seewhy.infills.patch_sampler import patch_sampler
+from seewhy.infills.patchmatch import patchmatch
 from seewhy.infills.plain import blur, constant, gray, mean, noise
 from seewhy.methods.occlusion import occlusion
 from seewhy.methods.pmi import pmi
@@ -109,6 +114,18 @@ INFILLS: dict[str, Part] = {
     "patch-sampler": Part(
         patch_sampler, "a learned model draws the patch from its surroundings", "Yi et al., arXiv 2009.11150, 2020"
     ),
+    "inpaint": Part(
+        inpaint, "the learned model draws holes of any size, tile after tile", "Yi et al., arXiv 2009.11150, 2020"
+    ),
+    "exemplar": Part(
+        exemplar, "a piece of the same picture whose surroundings look alike", "after Efros, Leung, ICCV 1999"
+    ),
+    "patchmatch": Part(
+        patchmatch,
+        "patches of the same picture, matched and averaged from coarse to fine",
+        "Barnes et al., SIGGRAPH 2009",
+        extra="patchmatch",
+    ),
     "donor": Part(donor, "patches copied from elsewhere in the same picture"),
     "gray": Part(
         gray, "the mean colour of the data set", "Zeiler, Fergus, ECCV 2014", from_classifier={"color": "mean_color"}
@@ -120,6 +137,10 @@ INFILLS: dict[str, Part] = {
     "telea": Part(telea, "fast marching from the border inwards", "Telea, J. Graphics Tools, 2004"),
     "navier-stokes": Part(
         navier_stokes, "lines of equal brightness flow into the hole", "Bertalmio, Bertozzi, Sapiro, CVPR 2001"
+    ),
+    "onnx-inpainter": Part(onnx_inpainter, "an in-painting network of yours in an ONNX file", extra="onnx"),
+    "python-inpainter": Part(
+        python_inpainter, "a function of yours: python-inpainter:object=module:attribute", runs_code=True
     ),
 }
 
@@ -185,17 +206,18 @@ def method(spec: str | Spec) -> tuple[Spec, Method, dict[str, object]]:
     return asked, found, bind(found.run, asked.settings, asked.name)
 
 
-def infill(spec: str | Spec, classifier: Classifier) -> tuple[Spec, Infill]:
-    """Build an in-fill for a classifier.
+def infill(spec: str | Spec, classifier: Classifier, *, trust: bool = True) -> tuple[Spec, Infill]:
+    """Build an in-fill for a classifier; ``trust`` allows Specs that run code from a file, as in `classifier`.
 
     Returns:
         The Spec with every setting filled in, and the in-fill.
 
     Raises:
-        RequestError: the in-fill or a setting is unknown, or a value is not of its type.
+        RequestError: the in-fill or a setting is unknown, a value is not of its type, or code is not trusted.
     """
     asked = Spec.parse(spec) if isinstance(spec, str) else spec
     found: Part = row("infills", asked.name)
+    _check_trust(found, str(asked), trust=trust)
     settings = {name: getattr(classifier, attribute) for name, attribute in found.from_classifier.items()}
     settings |= bind(found.build, asked.settings, asked.name)
     require(found.build, settings, asked.name)
@@ -262,12 +284,17 @@ def _from_spec(text: str, *, trust: bool, settings: dict[str, Any]) -> Classifie
     """Build a classifier from what a user typed."""
     spec = _shorthand(text)
     found: Part = row("classifiers", spec.name)
-    if found.runs_code and not trust:
-        raise RequestError(f"{text} runs code from a file; add --trust if you wrote it or have read it")
+    _check_trust(found, text, trust=trust)
     every = bind(found.build, spec.settings, spec.name) | settings
     require(found.build, every, spec.name)
     built: Classifier = found.build(**every)
     return built
+
+
+def _check_trust(found: Part, text: str, *, trust: bool) -> None:
+    """Refuse what runs code that the user has not said to trust."""
+    if found.runs_code and not trust:
+        raise RequestError(f"{text} runs code from a file; add --trust if you wrote it or have read it")
 
 
 def runs_code(text: str) -> bool:

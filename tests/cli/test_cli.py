@@ -115,6 +115,66 @@ def test_a_run_cut_short_can_be_made_again(home: Path, capsys: pytest.CaptureFix
     assert (home / "again/one/maps.safetensors").read_bytes() == (home / "out/one/maps.safetensors").read_bytes()
 
 
+def test_the_check_is_shown_and_repeated_by_the_command(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A column in the table, the number of further queries, and the option in the command."""
+    status, out, _ = run(*EXPLAIN, "--check-infill", capsys=capsys)
+    manifest = json.loads((home / "out/one/explanation.json").read_text())
+    assert status == 0
+    assert "agrees" in out
+    assert "patch-sampler and exemplar, 38 more queries" in " ".join(out.split())
+    assert manifest["infill_check"]["queries"] == 38
+    assert "--check-infill" in manifest["command"].split()
+
+
+COMPARE = ("compare-infills", *EXPLAIN[1:], "--infill", "gray", "--infill", "donor")
+
+
+def test_infills_are_compared(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A table on stdout, the record, the picture and an explanation an in-fill on disk, status 0; again is fine."""
+    status, out, _ = run(*COMPARE, capsys=capsys)
+    folder = home / "out" / "one"
+    assert status == 0
+    assert "mean rank correlation of the maps of 2 in-fills" in out
+    assert {path.name for path in folder.iterdir()} >= {"comparison.json", "comparison.png", "gray", "donor"}
+    assert (folder / "donor" / "report.html").exists()
+    assert run(*COMPARE, "--quiet", capsys=capsys)[:2] == (0, "")
+
+
+def test_the_command_of_a_comparison_gives_the_same_one(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Copied from the record and run, it makes the same picture again; so do the commands of its explanations."""
+    run(*COMPARE, "--seed", "3", "--budget", "30", "--target", "0", "--target", "contrast:0/1", capsys=capsys)
+    record = json.loads((home / "out/one/comparison.json").read_text())
+    words = record["command"].split()
+    assert words[:3] == ["seewhy", "compare-infills", "one.png"]
+    assert run(*words[1:], "--out", "again", capsys=capsys)[0] == 0
+    again = json.loads((home / "again/one/comparison.json").read_text())
+    assert again["targets"] == record["targets"]
+    alone = json.loads((home / "out/one/gray/explanation.json").read_text())["command"].split()
+    assert run(*alone[1:], "--out", "alone", capsys=capsys)[0] == 0
+    maps = [home / folder / "maps.safetensors" for folder in ("out/one/gray", "alone/one")]
+    assert maps[0].read_bytes() == maps[1].read_bytes()
+
+
+def test_a_comparison_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """One object a picture; the left-out in-fill is a warning on stderr and a row of the object."""
+    words = ("compare-infills", "two.png", *EXPLAIN[1:-2], "--method", "occlusion:size=20", "--json", "--out", "out")
+    status, out, err = run(*words, capsys=capsys)
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert status == 0
+    assert [row["image"]["name"] for row in rows] == ["two.png", "one.png"]
+    assert [row["skipped"][0]["title"] for row in rows] == ["patch-sampler"] * 2
+    assert "warning: patch-sampler was left out" in err
+    assert {"correlation", "expected", "verdict"} <= set(rows[0]["targets"][0])
+
+
+def test_some_bad_pictures_do_not_stop_a_comparison(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 3, as for `explain`."""
+    (home / "bad.png").write_bytes(b"not a picture")
+    status, _, err = run("compare-infills", "bad.png", *COMPARE[1:], capsys=capsys)
+    assert (status, "bad.png" in err) == (3, True)
+    assert [path.name for path in (home / "out").iterdir()] == ["one"]
+
+
 def test_the_classifier_is_tested_once(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two pictures, one self-test."""
     (home / "counting.py").write_text(
@@ -142,7 +202,7 @@ def test_an_earlier_explanation_is_replaced_anything_else_is_not(
     (home / "mine" / "one").mkdir(parents=True)
     (home / "mine" / "one" / "thesis.txt").write_text("do not touch")
     status, _, err = run(*EXPLAIN[:-1], "mine", capsys=capsys)
-    assert (status, "not an explanation" in err) == (2, True)
+    assert (status, "holds no explanation.json" in err) == (2, True)
     assert (home / "mine/one/thesis.txt").exists()
 
 
@@ -174,6 +234,10 @@ def test_pictures_of_one_name_get_folders_of_their_own(home: Path, capsys: pytes
         ([*EXPLAIN, "--seconds", "-1"], "seconds > 0"),
         ([*EXPLAIN, "--infill", "blur:sigma=x"], "expected blur:sigma=float"),
         ([*EXPLAIN, "--out", "own.py/deep"], "own.py"),
+        ([*COMPARE[:-2]], "at least two in-fills"),
+        ([*COMPARE[:-2], "--infill", "donro"], "did you mean donor"),
+        ([*COMPARE, "--budget", "3"], "at least"),
+        ([*COMPARE, "--method", "occlusion:size=20", "--infill", "patch-sampler"], "expected a hole"),
         (["explain"], "IMAGE"),
         (["list", "metrcis"], "metrcis"),
     ],

@@ -1,9 +1,13 @@
 """Every in-fill of the registry keeps the in-fill contract; a new row is tested by standing in the table."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 import torch
 
 from games import Game, picture, pixel_logits
+from inpainters import write_graph
 from seewhy import registry
 from seewhy.core.infill import Infill
 
@@ -11,10 +15,21 @@ SIDE = 40
 HOLES = [(0, 0), (13, 20), (SIDE - 8, SIDE - 8), (5, SIDE - 8)]
 
 
+@pytest.fixture
+def build(tmp_path: Path) -> Callable[[str], Infill]:
+    """Build an in-fill by name, with its defaults and what it cannot do without."""
+    needed = {
+        "onnx-inpainter": f":path={tmp_path / 'net.onnx'},hole=1,kept=0,scale=unit",
+        "python-inpainter": ":object=inpainters:mean_of_kept",
+    }
+    write_graph(tmp_path / "net.onnx", gains=(1.0, 0.5))
+    return lambda name: registry.infill(name + needed.get(name, ""), Game(pixel_logits))[1]
+
+
 @pytest.fixture(params=sorted(registry.INFILLS))
-def infill(request: pytest.FixtureRequest) -> Infill:
-    """Each in-fill with its defaults."""
-    return registry.infill(request.param, Game(pixel_logits))[1]
+def infill(request: pytest.FixtureRequest, build: Callable[[str], Infill]) -> Infill:
+    """Each in-fill of the table."""
+    return build(request.param)
 
 
 def holes(*corners: tuple[int, int]) -> torch.Tensor:
@@ -85,9 +100,9 @@ def test_inputs_and_the_global_generator_are_left_alone(infill: Infill) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(registry.INFILLS) - {"patch-sampler"}))
-def test_whole_pictures_can_be_removed(name: str) -> None:
+def test_whole_pictures_can_be_removed(name: str, build: Callable[[str], Infill]) -> None:
     """Random grids and deletion curves remove large parts; all but the patch sampler can fill them, soft edges too."""
-    infill = registry.infill(name, Game(pixel_logits))[1]
+    infill = build(name)
     keep = torch.stack([torch.zeros(SIDE, SIDE), torch.linspace(0, 1, SIDE).expand(SIDE, SIDE)])
     filled = infill(picture(SIDE, SIDE), keep, torch.arange(2))
     assert bool(filled.isfinite().all())

@@ -11,7 +11,7 @@ import pytest
 import seewhy
 from seewhy import registry
 from seewhy.cli import cli
-from seewhy.core.settings import schema
+from seewhy.core.settings import REQUIRED, schema
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -85,8 +85,9 @@ def test_every_infill_is_described_with_its_settings(name: str) -> None:
     (row,) = re.findall(rf"^\| `{name}` \|.*$", INFILLS, re.MULTILINE)
     random, settings = (cell.strip() for cell in row.split("|")[3:5])
     assert re.findall(r"`([a-z_]+)", settings) == list(schema(found.build))
-    built = registry.infill(name, seewhy.classifier(lambda pictures: [[0.5, 0.5]] * len(pictures)))[1]
-    assert random == ("yes" if built.stochastic else "no")
+    if all(default is not REQUIRED for _, default in schema(found.build).values()):
+        built = registry.infill(name, seewhy.classifier(lambda pictures: [[0.5, 0.5]] * len(pictures)))[1]
+        assert random == ("yes" if built.stochastic else "no")
     paper = f" {found.paper}" if found.paper else ""
     assert f"| `{name}` | {found.summary} |{paper} |" in section(README, "In-fills")
 
@@ -115,7 +116,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_file_is_described(folder: Path) -> None:
     """One row a file, and no row for a file that is not written."""
-    assert set(re.findall(r"^\| `([a-z]+\.[a-z]+)` \|", FILES, re.MULTILINE)) == {
+    described = FILES.partition("\n## ")[0]
+    assert set(re.findall(r"^\| `([a-z]+\.[a-z]+)` \|", described, re.MULTILINE)) == {
         path.name for path in folder.iterdir()
     }
 
@@ -129,6 +131,21 @@ def test_every_key_of_the_manifest_is_described(folder: Path) -> None:
         value = manifest[key][-1] if key in {"predicted", "targets"} else manifest[key]
         inner = value if isinstance(value, dict) and key != "settings" else {}
         assert [name for name in inner if f"`{name}`" not in rows[key]] == []
+
+
+def test_a_comparison_is_described(tmp_path: Path) -> None:
+    """One row a file and a key, and each key of an in-fill and a target named in the row."""
+    picture = np.random.default_rng(0).integers(0, 256, (24, 24, 3), np.uint8)
+    classifier = seewhy.classifier(lambda pictures: [[p.mean() / 255, 1 - p.mean() / 255] for p in pictures])
+    folder = seewhy.compare_infills(classifier, picture, ["gray", "blur"]).save(tmp_path / "out")
+    files = set(re.findall(r"^\| `([a-z]+\.[a-z]+)` \|", section(FILES, "A comparison"), re.MULTILINE))
+    assert files == {path.name for path in folder.iterdir() if path.is_file()}
+    record = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+    rows = re.findall(r"^\| (`[a-z_`, ]+`) \| (.*) \|$", section(FILES, "comparison.json"), re.MULTILINE)
+    described = {key: text for keys, text in rows for key in re.findall(r"[a-z_]+", keys)}
+    assert set(described) == set(record)
+    for key in ("infills", "targets"):
+        assert [name for name in record[key][-1] if f"`{name}`" not in described[key]] == []
 
 
 @pytest.mark.parametrize("path", [*PAGES, ROOT / "README.md"], ids=lambda path: path.name)

@@ -14,6 +14,7 @@ SAYS = {
     "explain_photo": "espresso: p = 0.95",
     "onnx_model": "red; 401 queries",
     "own_function": "p(red) = 0.65",
+    "own_inpainter": "p(dark) falls by at most 0.",
     "own_torch_module": "red rather than green: at most +",
 }
 

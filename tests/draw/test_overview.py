@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from seewhy.core.errors import RequestError
-from seewhy.draw.overview import _font, overview_image, overview_png, resize, shorten
+from seewhy.draw.overview import overview_image, overview_png
+from seewhy.draw.page import resize, shorten, typeface
 from seewhy.draw.scene import Panel, Scene
 
 SceneMaker = Callable[..., Scene]
@@ -47,7 +48,7 @@ def test_hostile_and_long_names_are_drawn(make_scene: SceneMaker) -> None:
 
 def test_names_are_shortened_with_an_ellipsis() -> None:
     """A name that fits stays; a longer one ends in an ellipsis and fits."""
-    font = _font(20)
+    font = typeface(20)
     assert shorten("cup", font, 500) == "cup"
     cut = shorten("chocolate sauce, chocolate syrup", font, 120)
     assert cut.endswith("…")

@@ -2,7 +2,6 @@
 
 import math
 from functools import cache
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,12 +14,10 @@ from torch import Tensor
 from seewhy.core.errors import RequestError
 from seewhy.core.infill import Infill
 from seewhy.core.seeds import derive
-from seewhy.infills import patch_sampler as module
-from seewhy.infills.patch_sampler import PatchSampler, patch_sampler
+from seewhy.infills.patch_sampler import SHIPPED, Arch, PatchSampler, patch_sampler, shipped
 from seewhy.nets.patch_sampler import load_sampler
-from seewhy.train.sampler import Windows, bits_per_subpixel, cut_windows
-
-SHIPPED = Path(module.__file__).parent / "weights" / "patch_sampler_8"
+from seewhy.train.sampler import bits_per_subpixel
+from seewhy.train.windows import Windows, cut_windows
 
 
 def _coffee() -> UInt8[np.ndarray, "400 600 3"]:
@@ -115,27 +112,46 @@ def test_the_hidden_content_does_not_leak() -> None:
 
 def test_a_picture_as_small_as_the_patch_is_filled() -> None:
     """With nothing visible at all the in-fill still draws a picture."""
-    row = patch_sampler()(torch.zeros(3, 8, 8), torch.zeros(1, 8, 8), torch.tensor([1]))
+    row = patch_sampler(patch=8)(torch.zeros(3, 8, 8), torch.zeros(1, 8, 8), torch.tensor([1]))
     assert row.isfinite().all()
 
 
 def test_a_hole_too_large_is_refused() -> None:
     """The error names the limit, the size that was asked for, its row and a way out."""
     keep = torch.cat([_holes((3, 3)), _holes((40, 20), side=9)])
-    with pytest.raises(RequestError, match=r"at most 8 × 8 pixels, got 9 × 9 in row 1; .*size=8.* blur"):
-        patch_sampler()(_photo(), keep, torch.tensor([1, 2]))
+    with pytest.raises(RequestError, match=r"at most 8 × 8 pixels, got 9 × 9 in row 1; .*size=8.* inpaint"):
+        patch_sampler(patch=8)(_photo(), keep, torch.tensor([1, 2]))
+
+
+def test_the_smallest_patch_that_covers_the_hole_is_drawn() -> None:
+    """Left to itself it fills holes of 3, 8 and 12 pixels in one batch as the networks for 4, 8 and 16 do one by one."""
+    keep = torch.cat([_holes((20, 30), side=side) for side in (3, 8, 12)])
+    seeds = torch.tensor([1, 2, 3])
+    together = patch_sampler()(_photo(), keep, seeds)
+    for row, patch in enumerate(SHIPPED["compact"]):
+        alone = patch_sampler(patch=patch)(_photo(), keep[row : row + 1], seeds[row : row + 1])
+        assert torch.equal(together[row : row + 1], alone)
+
+
+def test_sizes_without_weights_are_refused() -> None:
+    """Only some patches have shipped weights; the message lists them."""
+    with pytest.raises(
+        RequestError,
+        match=r"patch of 4, 8, 16 for .*arch=compact, got 6; train .* weights=FOLDER",
+    ):
+        patch_sampler(patch=6)
 
 
 @pytest.mark.parametrize("shape", [(1, 96, 96), (3, 7, 96)])
 def test_pictures_it_was_not_made_for_are_refused(shape: tuple[int, int, int]) -> None:
     """A grey or tiny picture is named in the error."""
     with pytest.raises(RequestError, match=f"got {shape[0]} channels, {shape[1]} × {shape[2]}"):
-        patch_sampler()(torch.zeros(shape), torch.ones(1, *shape[1:]), torch.tensor([1]))
+        patch_sampler(patch=8)(torch.zeros(shape), torch.ones(1, *shape[1:]), torch.tensor([1]))
 
 
 def test_the_paper_network_has_no_shipped_weights() -> None:
-    """Asking for the published architecture says what weights there are and how to train others."""
-    with pytest.raises(RequestError, match=r"arch=paper patch=8, got arch=compact .* seewhy train sampler"):
+    """Asking for the published architecture says what weights there are and what to do."""
+    with pytest.raises(RequestError, match=r"patch of no size for .*arch=paper, got 8; train .* weights=FOLDER"):
         patch_sampler(arch="paper")
 
 
@@ -152,9 +168,13 @@ def test_no_gradient_graph_is_built() -> None:
     assert not patch_sampler()(image, _holes((4, 4)), torch.tensor([1])).requires_grad
 
 
-def test_shipped_weights_are_small() -> None:
-    """The weights that travel with the package take at most 8 MB."""
-    assert (SHIPPED / "weights.safetensors").stat().st_size <= 8_000_000
+@pytest.mark.parametrize(("arch", "patch"), [(arch, patch) for arch, sides in SHIPPED.items() for patch in sides])
+def test_shipped_weights_are_small(arch: Arch, patch: int) -> None:
+    """The weights that travel with the package take at most 8 MB each, and are what their card says."""
+    assert (shipped(patch, arch) / "weights.safetensors").stat().st_size <= 8_000_000
+    checksum = load_sampler(shipped(patch, arch), arch=arch, patch=patch)[1]
+    assert patch_sampler(patch=patch, arch=arch).checksum == checksum
+    assert patch_sampler(weights=str(shipped(patch, arch))).checksum == checksum
 
 
 def _histogram_bits(windows: Windows) -> float:
@@ -164,9 +184,10 @@ def _histogram_bits(windows: Windows) -> float:
     return sum(-(share[share > 0] * share[share > 0].log()).sum().item() for share in shares) / 3 / math.log(2)
 
 
-def test_shipped_weights_know_what_photos_look_like() -> None:
+@pytest.mark.parametrize("patch", SHIPPED["compact"])
+def test_shipped_weights_know_what_photos_look_like(patch: int) -> None:
     """On a photo they have not seen they need over two bits a sub-pixel less than a histogram of that very photo."""
-    net, _ = load_sampler(SHIPPED, arch="compact", patch=8)
+    net, _ = load_sampler(shipped(patch), arch="compact", patch=patch)
     photo = cv2.resize(_coffee(), (336, 224), interpolation=cv2.INTER_AREA)
-    windows = cut_windows([photo], 8, 256, np.random.default_rng(0))
+    windows = cut_windows([photo], patch, 128, np.random.default_rng(0))
     assert bits_per_subpixel(net, windows) < _histogram_bits(windows) - 2

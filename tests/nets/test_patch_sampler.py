@@ -10,10 +10,14 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from seewhy.core.errors import RequestError
-from seewhy.nets.compact_sampler import Mixture, refinement
+from seewhy.nets.compact_sampler import refinement
+from seewhy.nets.gaussian_sampler import GaussianSampler
+from seewhy.nets.mixture import Mixture
 from seewhy.nets.patch_sampler import PaperSampler, PatchNet, build_sampler, load_sampler
 
 LEVELS = torch.arange(256)
+HIDDEN_CELLS = [5, 6, 9, 10]  # the middle 2 × 2 of 4 × 4
+HIDDEN = [cell in HIDDEN_CELLS for cell in range(16)]
 
 
 def _net(arch: str, patch: int) -> PatchNet:
@@ -51,7 +55,7 @@ def test_paper_network_answers_for_every_patch_size(patch: int) -> None:
     assert answer.shape == (1, 3, patch, patch, 256)
 
 
-@pytest.mark.parametrize(("arch", "patch"), [("compact", 4), ("paper", 2)])
+@pytest.mark.parametrize(("arch", "patch"), [("compact", 4), ("paper", 2), ("gaussian", 4)])
 @pytest.mark.parametrize("channel", [0, 1, 2])
 def test_likelihood_of_one_sub_pixel_sums_to_one(arch: str, patch: int, channel: int) -> None:
     """Over its 256 levels, everything drawn before it held still, a sub-pixel has probability 1."""
@@ -87,7 +91,61 @@ def test_samples_of_the_paper_network_follow_its_likelihood() -> None:
     assert 0.5 * (seen - exact).abs().sum() < 0.08
 
 
-@pytest.mark.parametrize(("arch", "patch"), [("compact", 4), ("paper", 2)])
+@pytest.mark.parametrize(("arch", "patch"), [("compact", 4), ("paper", 2), ("gaussian", 4)])
+def test_ranks_of_a_models_own_samples_are_uniform(arch: str, patch: int) -> None:
+    """Numbers drawn between the two ranks of samples spread evenly, channel by channel: the model is calibrated to itself."""
+    net, count, side = _net(arch, patch), 400, 3 * patch
+    generator = torch.Generator().manual_seed(8)
+    window, outside = _pictures(1, 3, side, side), torch.zeros(1, side, side)
+    numbers = torch.rand(count, net.draws, generator=generator)
+    drawn = net.sample(window, outside, numbers, torch.zeros(count, dtype=torch.int64))
+    ranks = net.ranks(window.expand(count, -1, -1, -1), outside.expand(count, -1, -1), drawn)
+    assert (ranks[..., 0] <= ranks[..., 1]).all()
+    placed = ranks[..., 0] + torch.rand(drawn.shape, generator=generator) * (ranks[..., 1] - ranks[..., 0])
+    for channel in range(3):
+        ordered = placed[:, channel].flatten().sort().values
+        even = (torch.arange(len(ordered)) + 0.5) / len(ordered)
+        assert (ordered - even).abs().max() < 2.5 / len(ordered) ** 0.5
+
+
+@pytest.mark.parametrize("arch", ["compact", "paper", "gaussian"])
+def test_ranks_agree_with_the_likelihood(arch: str) -> None:
+    """The two ranks of a level lie as far apart as its probability says."""
+    net, windows, patches = _net(arch, 4), _pictures(8, 3, 12, 12), _pictures(8, 3, 4, 4)
+    patches[0, :, 0] = 0
+    patches[1, :, 0] = 1
+    nats, ranks = (ask(windows, torch.zeros(8, 12, 12), patches) for ask in (net.log_likelihood, net.ranks))
+    torch.testing.assert_close(ranks[..., 1] - ranks[..., 0], nats.exp(), atol=2e-6, rtol=1e-3)
+
+
+def test_the_gaussian_is_conditioned_as_in_the_textbook() -> None:
+    """Pixel by pixel, mean and variance given all that is seen and drawn before come out of the joint covariance."""
+    net, generator = GaussianSampler(2, ring=1), torch.Generator().manual_seed(9)
+    factor = torch.randn(3, 16, 16, generator=generator) * 6
+    net.covariance.copy_(factor @ factor.mT + 50 * torch.eye(16))
+    net.mean.copy_(100 + 20 * torch.rand(3, 16, generator=generator))
+    windows, outside = _pictures(1, 3, 6, 6), torch.zeros(1, 6, 6)
+    outside[0, 1, :3] = 1
+    patches = net.sample(windows, outside, torch.rand(1, net.draws, generator=generator), torch.tensor([0]))
+    inner = windows[0, :, 1:5, 1:5].flatten(1).double() * 255
+    known = [not (hidden or beyond) for hidden, beyond in zip(HIDDEN, outside[0, 1:5, 1:5].flatten(), strict=True)]
+    nats = net.log_likelihood(windows, outside, patches)
+    for channel in range(3):
+        covariance = net.covariance[channel].double() + torch.eye(16) / 12
+        seen, values = [index for index, flag in enumerate(known) if flag], inner[channel].clone()
+        for place, cell in enumerate(HIDDEN_CELLS):
+            gain = covariance[cell, seen] @ covariance[seen][:, seen].inverse()
+            mean = net.mean[channel, cell].double() + gain @ (values[seen] - net.mean[channel, seen].double())
+            spread = (covariance[cell, cell] - gain @ covariance[seen, cell]).sqrt()
+            values[cell] = (patches[0, channel].flatten()[place] * 255).round()
+            exact = torch.special.ndtr((values[cell] + 0.5 - mean) / spread) - torch.special.ndtr(
+                (values[cell] - 0.5 - mean) / spread
+            )
+            assert nats[0, channel].flatten()[place].item() == pytest.approx(exact.log().item(), rel=1e-4)
+            seen.append(cell)
+
+
+@pytest.mark.parametrize(("arch", "patch"), [("compact", 4), ("paper", 2), ("gaussian", 4)])
 def test_what_is_hidden_is_not_looked_at(arch: str, patch: int) -> None:
     """Another content of the hidden middle changes neither the likelihood of a patch nor the samples."""
     net, side = _net(arch, patch), 3 * patch

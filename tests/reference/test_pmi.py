@@ -249,7 +249,7 @@ def test_too_little_time_still_covers_the_picture() -> None:
     probe = Probe(Game(small_cnn().double()), noise(), picture(24, 24), budget=Budget(seconds=1e-9))
     maps = pmi(probe, CLASSES, size=4, stride=1, samples=2)
     assert maps.stopped_because == "seconds"
-    assert probe.queries.forward_images == 1 + 2 * 36
+    assert 1 + 2 * 36 <= probe.queries.forward_images < 1 + 2 * 36 + probe.rows
 
 
 @pytest.mark.parametrize(

@@ -12,25 +12,35 @@ from click.testing import CliRunner
 
 from seewhy.core.errors import RequestError
 from seewhy.infills.patch_sampler import patch_sampler
-from seewhy.train.sampler import (
-    Result,
-    centre_view,
-    cut_windows,
-    held_out_windows,
-    is_held_out,
-    main,
-    random_view,
-    read_photos,
-    train_sampler,
-)
+from seewhy.nets.patch_sampler import load_sampler
+from seewhy.train.command import sampler
+from seewhy.train.photos import centre_view, is_held_out, random_view, read_photos
+from seewhy.train.sampler import Result, train_sampler
+from seewhy.train.windows import cut_windows, held_out_windows, hide_ring
 
 
 def _train(
-    folder: Path, out: Path, *, patch: int = 4, stop_at: int | None = None, rate: float = 2e-3, patience: int = 8
+    folder: Path,
+    out: Path,
+    *,
+    patch: int = 4,
+    stop_at: int | None = None,
+    rate: float = 2e-3,
+    patience: int = 8,
+    begin: Path | None = None,
 ) -> Result:
     """A run of twenty small steps."""
     return train_sampler(
-        [folder], out, patch=patch, steps=20, batch=32, check_every=10, stop_at=stop_at, rate=rate, patience=patience
+        [folder],
+        out,
+        patch=patch,
+        steps=20,
+        batch=32,
+        check_every=10,
+        stop_at=stop_at,
+        rate=rate,
+        patience=patience,
+        begin=begin,
     )
 
 
@@ -57,6 +67,9 @@ def test_a_short_run_learns_and_can_be_used(photos: Path, tmp_path: Path) -> Non
     assert result.bits == pytest.approx(card["held_out_bits_per_subpixel"], abs=1e-4)
     assert result.bits < 8
     assert card["photos"]["held_out"] > 0
+    assert [look.step for look in result.curve] == [10, 20]
+    assert card["curve"] == [[look.step, round(look.trained, 4), round(look.held_out, 4)] for look in result.curve]
+    assert result.bits == min(look.held_out for look in result.curve)
     assert str(photos) not in json.dumps(card)
     assert not (tmp_path / "checkpoint.safetensors").exists()
     infill = patch_sampler(patch=4, weights=str(tmp_path))
@@ -82,6 +95,16 @@ def test_a_checkpoint_of_another_network_is_refused(photos: Path, tmp_path: Path
     _train(photos, tmp_path, stop_at=10)
     with pytest.raises(RequestError, match="expected a checkpoint of this network"):
         _train(photos, tmp_path, patch=8)
+
+
+def test_training_begins_from_trained_weights(photos: Path, tmp_path: Path) -> None:
+    """With a learning rate of nothing the weights that a run began from come out, and the card says whose they are."""
+    _train(photos, tmp_path / "first")
+    _train(photos, tmp_path / "second", rate=0.0, begin=tmp_path / "first")
+    first, second = (load_sampler(tmp_path / name, arch="compact")[0].state_dict() for name in ("first", "second"))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    cards = [json.loads((tmp_path / name / "card.json").read_text()) for name in ("first", "second")]
+    assert cards[1]["begun_from"] == cards[0]["sha256"]
 
 
 def test_training_stops_without_progress(photos: Path, tmp_path: Path) -> None:
@@ -126,6 +149,18 @@ def test_windows_at_the_border_are_flagged(photos: Path) -> None:
     assert not crossing.all()
 
 
+def test_hidden_rings_are_blank_and_flagged() -> None:
+    """Of white windows about the share asked for loses something; what is lost is black and flagged, the middle stays."""
+    white = np.full((40, 40, 3), 255, dtype=np.uint8)
+    whole = cut_windows([white], 4, 400, np.random.default_rng(0))
+    cut = hide_ring(whole, 0.5, np.random.default_rng(1))
+    assert torch.equal(cut.windows, (1 - cut.outside)[:, None].expand(-1, 3, -1, -1))
+    assert torch.equal(cut.patches, whole.patches)
+    assert (cut.outside >= whole.outside).all()
+    assert 0.35 < (cut.outside != whole.outside).flatten(1).any(1).float().mean() < 0.65
+    assert torch.equal(hide_ring(whole, 0.0, np.random.default_rng(1)).outside, whole.outside)
+
+
 def test_views_have_the_classifiers_size(photos: Path) -> None:
     """Random and centre views of a photo that is smaller than the classifier's input are 224 × 224 all the same."""
     train, held_out = read_photos([photos])
@@ -137,8 +172,8 @@ def test_views_have_the_classifiers_size(photos: Path) -> None:
 def test_the_command_trains(photos: Path, tmp_path: Path) -> None:
     """The command line runs the same loop, says what came of it, and refuses a folder without photos."""
     words = [str(photos), "--out", str(tmp_path / "w"), "--patch", "4", "--steps", "2", "--batch", "16"]
-    good = CliRunner().invoke(main, words)
+    good = CliRunner().invoke(sampler, words)
     assert good.exit_code == 0, good.output
     assert "bits per sub-pixel on held-out photos after 2 steps (steps)" in good.output
     with pytest.raises(RequestError, match="give more photos"):
-        main([str(tmp_path / "w"), "--out", str(tmp_path / "x")], standalone_mode=False)
+        sampler([str(tmp_path / "w"), "--out", str(tmp_path / "x")], standalone_mode=False)

@@ -13,7 +13,6 @@ from torch import Tensor
 from seewhy.classifiers.settings import (
     Channels,
     Labels,
-    Noting,
     Outputs,
     Scaling,
     Size,
@@ -31,6 +30,7 @@ from seewhy.core.arrays import Images, Probabilities
 from seewhy.core.classifier import Color
 from seewhy.core.errors import ClassifierError, RequestError
 from seewhy.core.view import Fit, View
+from seewhy.runtime.notes import Noting
 
 Dtype = Literal["uint8", "float32"]
 Function = Callable[..., object]

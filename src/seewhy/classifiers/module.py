@@ -11,7 +11,6 @@ from torch.nn.modules.dropout import _DropoutNd
 from seewhy.classifiers.settings import (
     Channels,
     Labels,
-    Noting,
     Outputs,
     Scaling,
     Size,
@@ -31,6 +30,7 @@ from seewhy.core.arrays import Images, Probabilities
 from seewhy.core.classifier import Color
 from seewhy.core.errors import ClassifierError
 from seewhy.core.view import Fit, View
+from seewhy.runtime.notes import Noting
 
 
 @final

@@ -1,10 +1,7 @@
 """An ONNX file as a classifier, run by ONNX Runtime (extra ``onnx``)."""
 
-import hashlib
-import importlib
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal, final
 
 import numpy as np
@@ -15,7 +12,6 @@ from torch import Tensor
 from seewhy.classifiers.settings import (
     Channels,
     Labels,
-    Noting,
     Outputs,
     Scaling,
     Size,
@@ -35,30 +31,14 @@ from seewhy.core.classifier import Color
 from seewhy.core.errors import ClassifierError, RequestError, did_you_mean
 from seewhy.core.probe import SUM_TOLERANCE
 from seewhy.core.view import Fit, View
+from seewhy.runtime.graphs import ELEMENTS, contents, open_graph, runtime_name
+from seewhy.runtime.notes import Noting
 
 Layout = Literal["nchw", "nhwc"]
 Scale = Literal["auto", "unit", "255"]
 
 _TRIAL = (224, 224)
 """Size of the trial pictures for a graph that takes any."""
-
-_DTYPES: dict[str, type[np.generic]] = {
-    "tensor(float)": np.float32,
-    "tensor(float16)": np.float16,
-    "tensor(uint8)": np.uint8,
-}
-
-_ERRORS = (
-    "Fail",
-    "InvalidArgument",
-    "InvalidGraph",
-    "InvalidProtobuf",
-    "NoModel",
-    "NoSuchFile",
-    "NotImplemented",
-    "RuntimeException",
-)
-"""What ONNX Runtime raises for a file that it cannot run; they have no common base but Exception."""
 
 
 @dataclass(frozen=True)
@@ -243,7 +223,7 @@ def onnx(
     check_choice("outputs", outputs, ("auto", "logits", "probabilities"))
     check_choice("channels", channels, ("rgb", "bgr"))
     file = Path(path)
-    session = _open(file)
+    session = open_graph(file)
     door = _door(session, layout)
     top = _top(scale, door.dtype, scaled=mean is not None or std is not None)
     scaling = make_scaling(mean, std, top=top)
@@ -255,44 +235,11 @@ def onnx(
         name=name or f"onnx:path={file.name},outputs={kind}",
         labels=read_labels(labels),
         view=view,
-        fingerprint=digest(door, graph.output, view, scaling, top, channels, kind, *_contents(file)),
+        fingerprint=digest(door, graph.output, view, scaling, top, channels, kind, *contents(file)),
         mean_color=make_mean_color(mean_color, scaling, channels, top=top),
         outputs=kind,
-        runtime=f"{_runtime()}, outputs are {kind}" + (" (found by running it)" if outputs == "auto" else ""),
+        runtime=f"{runtime_name()}, outputs are {kind}" + (" (found by running it)" if outputs == "auto" else ""),
     )
-
-
-def _onnxruntime() -> ModuleType:
-    """Import ONNX Runtime, only now that it is needed."""
-    try:
-        return importlib.import_module("onnxruntime")
-    except ModuleNotFoundError as error:
-        raise RequestError(
-            "expected the package onnxruntime, got none installed; run: pip install 'seewhy[onnx]'"
-        ) from error
-
-
-def _runtime() -> str:
-    """Name what runs the graph."""
-    return f"onnxruntime {_onnxruntime().__version__}, cpu"
-
-
-def _open(file: Path) -> Any:  # noqa: ANN401 - onnxruntime ships no types
-    """Load a graph."""
-    runtime = _onnxruntime()
-    if not file.is_file():
-        raise RequestError(f"expected an ONNX file, got {file}, which is not a file; check the path")
-    options = runtime.SessionOptions()
-    options.log_severity_level = 3  # what goes wrong is raised; the rest is noise on stderr
-    errors = tuple(getattr(runtime.capi.onnxruntime_pybind11_state, name) for name in _ERRORS)
-    try:
-        return runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    except errors as error:
-        reason = str(error).splitlines()[0].replace(str(file), file.name)
-        raise RequestError(
-            f"expected an ONNX graph of standard operators, got {file.name}, which ONNX Runtime refuses: {reason}; "
-            "export it again"
-        ) from error
 
 
 def _door(session: Any, layout: Literal["auto", "nchw", "nhwc"]) -> Door:  # noqa: ANN401 - as above
@@ -302,7 +249,7 @@ def _door(session: Any, layout: Literal["auto", "nchw", "nhwc"]) -> Door:  # noq
         names = ", ".join(entry.name for entry in inputs)
         raise RequestError(f"expected a graph with one input, got {len(inputs)} ({names}); export the classifier alone")
     entry = inputs[0]
-    if entry.type not in _DTYPES:
+    if entry.type not in ELEMENTS:
         raise RequestError(
             f"expected an input of type float, float16 or uint8, got {entry.type}; export it with float32 input"
         )
@@ -318,7 +265,7 @@ def _door(session: Any, layout: Literal["auto", "nchw", "nhwc"]) -> Door:  # noq
             f"expected 3 input channels ({order}), got {channels} in {entry.shape}; "
             "wrap it in a function that makes them of RGB"
         )
-    return Door(entry.name, _DTYPES[entry.type], order, axes[0], (height, width))
+    return Door(entry.name, ELEMENTS[entry.type], order, axes[0], (height, width))
 
 
 def _layout(axes: list[int | None], layout: Literal["auto", "nchw", "nhwc"]) -> Layout:
@@ -378,9 +325,3 @@ def _read_outputs(graph: Graph, size: tuple[int, int] | None) -> Outputs:
         f"expected probabilities that sum to 1 or logits, got values in [0, 1] that sum to {float(scores[0].sum()):.4g}; "
         "these may be independent sigmoid outputs, or logits that happen to be small: say outputs="
     )
-
-
-def _contents(file: Path) -> list[bytes]:
-    """Read the graph, and the weights beside it under the names that exporters give them."""
-    beside = [file, file.with_name(f"{file.name}.data"), file.with_name(f"{file.name}_data")]
-    return [hashlib.sha256(path.read_bytes()).digest() for path in beside if path.is_file()]

@@ -1,13 +1,8 @@
 """A classifier named on the command line: ``module:attribute`` of the user's own code."""
 
-import importlib
 import inspect
 import pickle
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -17,9 +12,11 @@ from torch import Tensor, nn
 
 from seewhy.classifiers.function import Dtype, Function, FunctionClassifier, from_function
 from seewhy.classifiers.module import TorchClassifier, from_module
-from seewhy.classifiers.settings import Channels, Noting, Outputs, Size, Triple
-from seewhy.core.errors import RequestError, did_you_mean
+from seewhy.classifiers.settings import Channels, Outputs, Size, Triple
+from seewhy.core.errors import RequestError
 from seewhy.core.view import Fit
+from seewhy.runtime.code import find
+from seewhy.runtime.notes import Noting
 
 
 def python(
@@ -71,7 +68,7 @@ def python(
     Example:
         ``python(object="my_code:net", size=224, mean=0.5, std=0.5)``, or ``--classifier python:object=my_code:net,size=224``
     """
-    found = _find(object)
+    found = find(object)
     if weights is not None:
         found = _with_weights(_build(found, object), Path(weights))
     common: dict[str, Any] = {"labels": labels, "size": size, "short_side": short_side, "fit": fit, "outputs": outputs}
@@ -89,47 +86,6 @@ def _given(own: dict[str, Any], foreign: dict[str, Any], kind: str) -> dict[str,
     if stray:
         raise RequestError(f"expected only settings of {kind}, got {stray[0]}={foreign[stray[0]]}; leave it out")
     return {setting: value for setting, value in own.items() if value is not None}
-
-
-def _find(text: str) -> object:
-    """Import the module and take the attribute."""
-    module_name, colon, attribute = text.partition(":")
-    if not (module_name and colon and attribute):
-        raise RequestError(f"expected module:attribute, got {text!r}; write my_code:net for net in my_code.py")
-    module = _import(module_name)
-    if not hasattr(module, attribute):
-        names = [name for name in vars(module) if not name.startswith("_")]
-        hint = did_you_mean(attribute, names) if names else "the module is empty"
-        raise RequestError(f"expected an attribute of {module_name}, got {attribute!r}, which it lacks; {hint}")
-    return getattr(module, attribute)
-
-
-def _import(name: str) -> ModuleType:
-    """Import a module, from the working directory first."""
-    with _working_directory(), Noting(f"while {name} was imported"):
-        try:
-            return importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            missing = error.name or name
-            if not f"{name}.".startswith(f"{missing}."):
-                raise RequestError(
-                    f"expected to import {name}, got an import of {missing}, which is not installed; install it"
-                ) from error
-            here = [path.stem for path in Path.cwd().glob("*.py")]
-            hint = did_you_mean(missing, here) if here else "change to the folder that holds it, or install it"
-            raise RequestError(f"expected a module, got {missing!r}, which is not found; {hint}") from error
-
-
-@contextmanager
-def _working_directory() -> Iterator[None]:
-    """Let modules in the working directory be found, and leave the search path as it was."""
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
-    importlib.invalidate_caches()
-    try:
-        yield
-    finally:
-        sys.path.remove(here)
 
 
 def _build(found: object, text: str) -> nn.Module:

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Literal
 
 import torch
@@ -26,30 +25,6 @@ Labels = str | Path | Sequence[str]
 
 Outputs = Literal["logits", "probabilities"]
 Channels = Literal["rgb", "bgr"]
-
-
-@dataclass(frozen=True)
-class Noting:
-    """Add a note to whatever is raised inside the ``with`` block, and let it pass.
-
-    Args:
-        note: what was being done.
-
-    Example:
-        >>> with Noting("called with 2 pictures"):
-        ...     pass
-    """
-
-    note: str
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is not None:
-            error.add_note(self.note)
 
 
 def check_choice(setting: str, value: str, choices: Sequence[str]) -> None:

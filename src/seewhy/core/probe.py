@@ -23,6 +23,9 @@ Progress = Callable[[int, int], None]
 """Told after each batch: queries done, queries planned."""
 
 
+_FILLED_TOGETHER = 16
+"""Pictures that are filled in at once at least: a learned in-fill is slow on fewer, a classifier may be fast on few."""
+
 LOOK_EVERY = 64
 """Windows or grids between two looks at the standard error: a look costs as much as a few queries."""
 
@@ -82,6 +85,11 @@ class Probe:
         self._started = time.monotonic()
 
     @property
+    def rows(self) -> int:
+        """How many questions are best put in one call: whole batches, and enough for the in-fill."""
+        return self.batch_size * math.ceil(_FILLED_TOGETHER / self.batch_size)
+
+    @property
     def queries(self) -> Queries:
         """What was asked so far."""
         return Queries(forward_images=self._images, forward_calls=self._calls)
@@ -114,8 +122,11 @@ class Probe:
         Raises:
             ClassifierError: the answer is not finite, not of one shape, or not a distribution.
         """
-        parts = zip(torch.split(keep, self.batch_size), torch.split(seeds, self.batch_size), strict=True)
-        return torch.cat([self._ask(self.infill(self.image, rows, row_seeds)) for rows, row_seeds in parts])
+        answers = []
+        for rows, row_seeds in zip(torch.split(keep, self.rows), torch.split(seeds, self.rows), strict=True):
+            images = self.infill(self.image, rows, row_seeds)
+            answers += [self._ask(batch) for batch in torch.split(images, self.batch_size)]
+        return torch.cat(answers)
 
     def plan(self, queries: int) -> None:
         """Say how many queries the method means to ask in all, for the progress bar."""

@@ -43,6 +43,7 @@ def report_html(scene: Scene) -> str:
         legends="".join(map(_legend, _scales(scene))),
         exhibits=_exhibits(scene.exhibits),
         predicted=_predicted(scene),
+        check=_check(scene),
         reading="".join(f"<p>{escape(paragraph)}</p>" for paragraph in words.reading(scene.panels)),
         recipe=_recipe(scene),
         command=_command(scene),
@@ -186,6 +187,42 @@ def _predicted(scene: Scene) -> str:
         )
     body = f'<ul class="predicted">{"".join(lines)}</ul>'
     return f'<section class="card"><h2>What the classifier says</h2>{body}</section>' if lines else ""
+
+
+_VERDICTS = {
+    "agree": "stays",
+    "in part": "stays in part",
+    "depends": "depends on the in-fill",
+    "noisy": "noise may hide that it stays",
+    "flat": "nothing to compare",
+}
+
+
+def _check(scene: Scene) -> str:
+    """Whether each map stays with other in-fills, where they were asked."""
+    check = words.section(scene.manifest, "infill_check")
+    titles = {panel.key: panel.title for panel in scene.panels}
+    keyed = [(words.text(row, "key"), row) for row in words.rows(check, "targets")]
+    lines = [_check_row(titles.get(key, key), row) for key, row in keyed]
+    if not lines:
+        return ""
+    others = " and ".join(words.text(row, "spec").partition(":")[0] for row in words.rows(check, "infills"))
+    return (
+        '<section class="card"><h2>Does the map stay with other in-fills?</h2>'
+        '<table class="check"><thead><tr><th scope="col">map</th><th scope="col">correlation</th>'
+        '<th scope="col">noise leaves</th><th scope="col"></th></tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table>"
+        f'<p class="hint">Mean rank correlation with the maps of {escape(others)} for the same windows '
+        f"({escape(words.text(check, 'queries'))} more queries); beside it, what noise alone would leave of 1.</p></section>"
+    )
+
+
+def _check_row(title: str, row: words.Fields) -> str:
+    """One map."""
+    numbers = (words.correlation(row.get(key)) for key in ("correlation", "expected"))
+    cells = "".join(f"<td>{number}</td>" for number in numbers)
+    verdict = escape(_VERDICTS.get(words.text(row, "verdict"), ""))
+    return f'<tr><th scope="row">{escape(title)}</th>{cells}<td>{verdict}</td></tr>'
 
 
 def _recipe(scene: Scene) -> str:

@@ -1,10 +1,12 @@
-"""What the terminal shows when a picture is explained."""
+"""What the terminal shows when a picture is explained, or in-fills are compared."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+
+from seewhy.draw.words import correlation
 
 
 def summary(manifest: Mapping[str, Any]) -> Table:
@@ -16,7 +18,38 @@ def summary(manifest: Mapping[str, Any]) -> Table:
     unit, queries = manifest["unit"], manifest["queries"]["forward_images"]
     how = f"{queries:,} queries · {manifest['seconds']:.1f} s · {manifest['stopped_because']}"
     caption = "\n".join((manifest["method"]["spec"], f"in-fill {manifest['infill']['spec']}", how))
+    check = manifest["infill_check"]
+    if check:
+        caption += f"\nagrees: rank correlation with {_names(check['infills'])}, {check['queries']:,} more queries"
     title = f"{manifest['image']['name']}: strongest evidence ({unit}) at row, column of the view"
+    table = _table(title, caption, ("p", "for", "at", "against", "at", *(["agrees"] if check else [])))
+    agrees = {row["key"]: correlation(row["correlation"]) for row in check["targets"]} if check else {}
+    for target in manifest["targets"]:
+        points = (*_point(target["highest"], 1), *_point(target["lowest"], -1))
+        table.add_row(target["label"], _chance(target), *points, *filter(None, [agrees.get(target["key"])]))
+    return table
+
+
+def agreement(manifest: Mapping[str, Any]) -> Table:
+    """Tabulate each target of a comparison: the mean rank correlation of the in-fills' maps, and what that means.
+
+    Args:
+        manifest: the content of ``comparison.json``.
+    """
+    asked = [f"{each['title']} {each['queries']['forward_images']:,}" for each in manifest["infills"]]
+    how = f"{manifest['queries']['forward_images']:,} queries ({', '.join(asked)}) · {manifest['seconds']:.1f} s"
+    title = f"{manifest['image']['name']}: mean rank correlation of the maps of {len(asked)} in-fills"
+    table = _table(title, f"{manifest['method']['spec']}\n{how}", ("p", "agrees", "noise leaves", "signs differ"))
+    table.add_column("verdict", max_width=44)
+    for target in manifest["targets"]:
+        conflict = "" if target["sign_conflict"] is None else f"{target['sign_conflict']:.1%}"
+        numbers = (correlation(target["correlation"]), correlation(target["expected"]), conflict)
+        table.add_row(target["label"], _chance(target), *numbers, target["words"])
+    return table
+
+
+def _table(title: str, caption: str, numbers: Sequence[str]) -> Table:
+    """An empty table: a column for the target and some for numbers."""
     table = Table(
         title=title,
         caption=caption,
@@ -26,12 +59,19 @@ def summary(manifest: Mapping[str, Any]) -> Table:
         caption_justify="left",
     )
     table.add_column("what", overflow="ellipsis", no_wrap=True)
-    for name in ("p", "for", "at", "against", "at"):
+    for name in numbers:
         table.add_column(name, justify="right", no_wrap=True)
-    for target in manifest["targets"]:
-        probability = f"{target['probability']:.3f}" if "probability" in target else ""
-        table.add_row(target["label"], probability, *_point(target["highest"], 1), *_point(target["lowest"], -1))
     return table
+
+
+def _chance(target: Mapping[str, Any]) -> str:
+    """The probability of a class; nothing for other targets."""
+    return f"{target['probability']:.3f}" if "probability" in target else ""
+
+
+def _names(infills: Sequence[Mapping[str, Any]]) -> str:
+    """In-fills without their settings."""
+    return " and ".join(each["spec"].partition(":")[0] for each in infills)
 
 
 def _point(extreme: Mapping[str, Any], sign: int) -> tuple[str, str]:

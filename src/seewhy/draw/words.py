@@ -23,7 +23,7 @@ _HEADINGS = {
     "versions": "Versions",
     "schema_version": "Schema version",
 }
-_SHOWN_ELSEWHERE = {"predicted", "command", "warnings"}
+_SHOWN_ELSEWHERE = {"predicted", "command", "warnings", "infill_check"}
 _STOPPED = {
     "queries": "The query budget ran out before the method was done",
     "seconds": "The time budget ran out before the method was done",
@@ -64,6 +64,16 @@ def probability(value: object) -> str:
     if not isinstance(value, int | float):
         return ""
     return "<0.001" if 0 < value < 0.0005 else f"{value:.3f}"
+
+
+def correlation(value: object) -> str:
+    """Write a correlation with two decimals and a true minus, or a dash when it is not a number.
+
+    Example:
+        >>> correlation(0.616), correlation(-0.2), correlation(None)
+        ('0.62', '−0.20', '–')
+    """
+    return f"{value:.2f}".replace("-", "−") if isinstance(value, int | float) else "–"
 
 
 def footer(manifest: Fields) -> str:

@@ -1,9 +1,10 @@
 """The learned in-fill of Yi, Kim, Kim, Yoon (arXiv 2009.11150, 2020): draw the removed patch from q(patch | ring around it)."""
 
+import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import final
+from typing import Literal, final
 
 import torch
 from jaxtyping import Float, Int
@@ -13,26 +14,49 @@ from torch.nn import functional
 from seewhy.core.arrays import Image, Images, Keep, Seeds, compose
 from seewhy.core.errors import RequestError
 from seewhy.core.seeds import uniforms
-from seewhy.infills.holes import bounding_boxes
-from seewhy.nets.patch_sampler import PatchNet, load_sampler
+from seewhy.infills.holes import Boxes, bounding_boxes
+from seewhy.nets.patch_sampler import PatchNet, load_sampler, read_card
 
-_SHIPPED = Path(__file__).parent / "weights"
+_WEIGHTS = Path(__file__).parent / "weights"
+
+Arch = Literal["compact", "gaussian", "paper"]
+
+SHIPPED: dict[Arch, tuple[int, ...]] = {"compact": (4, 8, 16), "gaussian": (8,), "paper": ()}
+"""Sides K of the patches that the shipped weights draw."""
+
+
+def shipped(patch: int, arch: Arch = "compact") -> Path:
+    """Return the folder of the shipped weights for a side K.
+
+    Raises:
+        RequestError: no weights are shipped for it.
+
+    Example:
+        >>> shipped(8).name
+        'compact_8'
+    """
+    if patch not in SHIPPED[arch]:
+        there = ", ".join(map(str, SHIPPED[arch])) or "no size"
+        raise RequestError(
+            f"expected a patch of {there} for the shipped weights of arch={arch}, got {patch}; "
+            "train a sampler, and give weights=FOLDER"
+        )
+    return _WEIGHTS / f"{arch}_{patch}"
 
 
 @lru_cache(maxsize=8)
-def _network(folder: Path, arch: str, patch: int, device: str) -> tuple[PatchNet, str]:
+def network(trained: "Trained", device: str) -> PatchNet:
     """Read the weights once a process and device."""
-    net, checksum = load_sampler(folder, arch=arch, patch=patch)
-    return net.to(device), checksum
+    net, _ = load_sampler(trained.folder, arch=trained.arch, patch=trained.patch)
+    return net.to(device)
 
 
-@final
 @dataclass(frozen=True)
-class PatchSampler:
-    """Draws what stands in a hole of at most K × K pixels from a network that has seen how photos go on.
+class Trained:
+    """Weights on disk, not yet read.
 
     Attributes:
-        folder: where the weights lie.
+        folder: where they lie.
         arch: ``compact`` or ``paper``.
         patch: side K of the patch that is drawn.
         checksum: SHA-256 of the weight file.
@@ -43,10 +67,28 @@ class PatchSampler:
     patch: int
     checksum: str
 
+
+@final
+@dataclass(frozen=True)
+class PatchSampler:
+    """Draws what stands in a hole of at most K × K pixels from a network that has seen how photos go on.
+
+    Attributes:
+        networks: by the side K of their patches, smallest first; each hole is filled by the first that covers it.
+    """
+
+    networks: tuple[Trained, ...]
+
     @property
     def stochastic(self) -> bool:
         """True: another seed gives another patch."""
         return True
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the weight file; of several files' SHA-256 written one after the other."""
+        sums = [trained.checksum for trained in self.networks]
+        return sums[0] if len(sums) == 1 else hashlib.sha256("".join(sums).encode()).hexdigest()
 
     @torch.no_grad()
     def __call__(self, image: Image, keep: Keep, seeds: Seeds) -> Images:
@@ -66,31 +108,45 @@ class PatchSampler:
         Raises:
             RequestError: a hole is larger than K × K, or the picture has not three channels or is smaller than K.
         """
-        net, _ = _network(self.folder, self.arch, self.patch, str(image.device))
-        rows, columns = self._corners(image, keep)
-        places, which = torch.unique(rows * image.shape[2] + columns, return_inverse=True)
-        windows, outside = _windows(image, places, self.patch)
-        patches = net.sample(windows, outside, uniforms(seeds, net.draws), which)
-        return _paste(image, keep, patches, rows, columns)
+        boxes = bounding_boxes(keep)
+        choice = self._choose(boxes)
+        filled = image.repeat(len(keep), 1, 1, 1)
+        for index in torch.unique(choice).tolist():
+            rows = choice == index
+            filled[rows] = _fill(self.networks[index], image, keep[rows], seeds[rows], boxes[rows])
+        return filled
 
-    def _corners(self, image: Image, keep: Keep) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"]]:
-        """Find the top left corner of the patch that covers each row's hole, centred on it where the picture allows."""
-        channels, height, width = image.shape
-        if channels != 3 or min(height, width) < self.patch:
+    def _choose(self, boxes: Boxes) -> Int[Tensor, " n"]:
+        """Find the first network that covers each row's hole."""
+        sides = torch.tensor([trained.patch for trained in self.networks], device=boxes.device)
+        largest = int(sides[-1])
+        hole = boxes[:, 2:].amax(1)
+        if bool((hole > largest).any()):
+            row = int((hole > largest).long().argmax())
             raise RequestError(
-                f"expected a colour picture of at least {self.patch} × {self.patch} pixels, "
-                f"got {channels} channels, {height} × {width}; choose another in-fill such as blur"
+                f"expected a hole of at most {largest} × {largest} pixels, got {boxes[row, 2]} × {boxes[row, 3]} in row {row}; "
+                f"remove windows of size={largest}, or choose the in-fill inpaint"
             )
-        top, left, tall, wide = bounding_boxes(keep).unbind(1)
-        large = torch.maximum(tall, wide) > self.patch
-        if large.any():
-            row = int(large.long().argmax())
-            raise RequestError(
-                f"expected a hole of at most {self.patch} × {self.patch} pixels, got {tall[row]} × {wide[row]} in row {row}; "
-                f"remove windows of size={self.patch}, or choose another in-fill such as blur"
-            )
-        corner = top - (self.patch - tall) // 2, left - (self.patch - wide) // 2
-        return corner[0].clamp(0, height - self.patch), corner[1].clamp(0, width - self.patch)
+        return (hole[:, None] > sides).sum(1)
+
+
+def _fill(trained: Trained, image: Image, keep: Keep, seeds: Seeds, boxes: Boxes) -> Images:
+    """Fill holes that one network covers; its patch is centred on the hole where the picture allows."""
+    channels, height, width = image.shape
+    patch = trained.patch
+    if channels != 3 or min(height, width) < patch:
+        raise RequestError(
+            f"expected a colour picture of at least {patch} × {patch} pixels, "
+            f"got {channels} channels, {height} × {width}; choose another in-fill such as blur"
+        )
+    net = network(trained, str(image.device))
+    top, left, tall, wide = boxes.unbind(1)
+    rows = (top - (patch - tall) // 2).clamp(0, height - patch)
+    columns = (left - (patch - wide) // 2).clamp(0, width - patch)
+    places, which = torch.unique(rows * width + columns, return_inverse=True)
+    windows, outside = _windows(image, places, patch)
+    patches = net.sample(windows, outside, uniforms(seeds, net.draws), which)
+    return _paste(image, keep, patches, rows, columns)
 
 
 def _windows(
@@ -121,15 +177,17 @@ def _paste(
     return filled
 
 
-def patch_sampler(*, patch: int = 8, arch: str = "compact", weights: str | None = None) -> PatchSampler:
+def patch_sampler(*, patch: int | None = None, arch: Arch | None = None, weights: str | None = None) -> PatchSampler:
     """Fill holes with patches drawn from a learned q(patch | ring around it).
 
     Yi, Kim, Kim, Yoon, "Information-Theoretic Visual Explanation for Black-Box Classifiers", arXiv 2009.11150, 2020. The
     shipped weights are this project's own, of its own ``compact`` network; see their ``card.json``.
 
     Args:
-        patch: side K of the patch; the largest hole that can be filled.
-        arch: ``compact``, or ``paper`` for the published network, whose weights are not shipped.
+        patch: side K of the patch, the largest hole that can be filled; auto: for each hole the smallest that covers it of
+            those whose weights are shipped (4, 8 and 16), or that of ``weights``.
+        arch: ``compact``; ``gaussian``, the model of prediction-difference analysis (Zintgraf, Cohen, Adel, Welling, ICLR
+            2017); ``paper``, the published network, whose weights are not shipped; auto: that of ``weights``, or ``compact``.
         weights: folder with ``weights.safetensors`` and ``card.json``; None for the shipped ones.
 
     Returns:
@@ -145,6 +203,14 @@ def patch_sampler(*, patch: int = 8, arch: str = "compact", weights: str | None 
         >>> infill(torch.full((3, 16, 16), 0.5), keep, torch.tensor([7])).shape
         torch.Size([1, 3, 16, 16])
     """
-    folder = Path(weights) if weights is not None else _SHIPPED / f"patch_sampler_{patch}"
-    _, checksum = _network(folder, arch, patch, "cpu")
-    return PatchSampler(folder, arch, patch, checksum)
+    if weights is not None:
+        return PatchSampler((_trained(Path(weights), arch, patch),))
+    kind = arch or "compact"
+    sides = (SHIPPED[kind] or (8,)) if patch is None else (patch,)
+    return PatchSampler(tuple(_trained(shipped(side, kind), kind, side) for side in sides))
+
+
+def _trained(folder: Path, arch: Arch | None, patch: int | None) -> Trained:
+    """Read what the card says."""
+    card = read_card(folder, arch=arch, patch=patch)
+    return Trained(folder, card["arch"], card["patch"], card["sha256"])

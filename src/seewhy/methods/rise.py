@@ -77,7 +77,7 @@ def _fewest(grids: RandomGrids) -> int:
 
 def _ask_all(probe: Probe, grids: RandomGrids, reach: int, sums: "_Sums", weights: Float[Tensor, "k t"]) -> str | None:
     """Draw, ask and add up, batch by batch; say why if it stops early."""
-    for start, stop in pieces(reach, probe.batch_size):
+    for start, stop in pieces(reach, probe.rows):
         seeds = derive(probe.seed, torch.arange(start, stop, device=probe.image.device))
         keep = grids.keep(seeds, *probe.size)
         sums.add(keep, probe(keep, seeds), weights)

@@ -201,7 +201,7 @@ def sweep(
 
 def _ask_all(probe: Probe, chosen: Plan, score: Score, canvas: _Canvas, log: _Log) -> str:
     """Go through the windows until they, the seconds or the doubts run out; say which."""
-    for start, stop in pieces(len(chosen.positions), max(1, probe.batch_size // chosen.samples)):
+    for start, stop in pieces(len(chosen.positions), max(1, probe.rows // chosen.samples)):
         positions = chosen.positions[start:stop]
         seeds, answers = _ask(probe, chosen, positions)
         values, variances = score(answers)

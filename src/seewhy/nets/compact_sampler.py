@@ -6,82 +6,22 @@ inside a pixel G, R, B follow one discretised mixture of logistics with coupled 
 2017). So the likelihood of an 8-bit patch is exact, samples hang together, and each pixel costs one pass of a small network.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from seewhy.nets.mixture import Mixture
+
 _COLOUR_ORDER = (1, 0, 2)  # green first: it is nearest to luminance, the other two follow it
 _RADII = (3, 4, 4, 5, 7)  # of a group's view, from the last group to the first; earlier groups see further
 _NEAR, _WIDE = 4.0, 2.0  # powers of distance that weigh known pixels for the reference colour and for the contrast
 _FLOOR = 1 / 255  # contrast of a flat neighbourhood: one level
+_LOG_SCALES = (-4.0, 8.0)  # from a spike to nearly uniform: outside, a likelihood in float32 would lose its gradient
 _ROWS = 16  # drawn together, padded: matrix products of one shape add up in one order, whatever the batch
 _DARK = 1e-6  # weight of mid-grey in the reference colour: decides only where nothing at all is visible
-
-
-class Mixture(NamedTuple):
-    """A discretised mixture of logistics for the three channels of each pixel, in 8-bit levels, channels in G, R, B order."""
-
-    log_weights: Float[Tensor, "n p m"]
-    means: Float[Tensor, "n p 3 m"]
-    log_scales: Float[Tensor, "n p 3 m"]
-    couplings: Float[Tensor, "n p 3 m"]
-
-    def mean_given(self, channel: int, seen: Float[Tensor, "n p 3"]) -> Float[Tensor, "n p m"]:
-        """Move a channel's mean by what the channels before it turned out to be.
-
-        Args:
-            channel: 0, 1, 2 in G, R, B order.
-            seen: levels in G, R, B order; only the channels before ``channel`` are read.
-
-        Returns:
-            Each component's mean of that channel, in levels.
-        """
-        mean = self.means[:, :, channel]
-        if channel > 0:
-            surprise = seen[:, :, 0, None] - self.means[:, :, 0]
-            mean = mean + self.couplings[:, :, channel - 1] * surprise
-        if channel > 1:
-            mean = mean + self.couplings[:, :, 2] * (seen[:, :, 1, None] - self.mean_given(1, seen))
-        return mean
-
-    def log_likelihood(self, levels: Float[Tensor, "n p 3"]) -> Float[Tensor, "n p 3"]:
-        """Return the natural log probability of each sub-pixel given the channels before it (G, R, B order)."""
-        means = torch.stack([self.mean_given(channel, levels) for channel in range(3)], dim=2)
-        joint = self.log_weights[:, :, None] + _log_bins(levels, means, self.log_scales).cumsum(2)
-        chained = joint.logsumexp(-1)
-        return torch.cat([chained[:, :, :1], chained.diff(dim=2)], dim=2)
-
-    def draw(self, uniforms: Float[Tensor, "n p 4"]) -> Float[Tensor, "n p 3"]:
-        """Draw levels (G, R, B order) from four uniform numbers a pixel: one chooses the component, three the channels."""
-        weights = self.log_weights.exp().cumsum(-1)
-        choice = (uniforms[:, :, :1] * weights[:, :, -1:] > weights).sum(-1, keepdim=True)
-        noise = torch.logit(uniforms[:, :, 1:])
-        levels = torch.zeros_like(noise)
-        for channel in range(3):
-            mean = self.mean_given(channel, levels).gather(-1, choice)[..., 0]
-            scale = self.log_scales[:, :, channel].gather(-1, choice)[..., 0].exp()
-            levels[:, :, channel] = (mean + scale * noise[:, :, channel]).round().clamp(0, 255)
-        return levels
-
-
-def _log_bins(
-    levels: Float[Tensor, "n p 3"],
-    means: Float[Tensor, "n p 3 m"],
-    log_scales: Float[Tensor, "n p 3 m"],
-) -> Float[Tensor, "n p 3 m"]:
-    """Log mass of a logistic in the bin of width 1 around each level; the outermost bins own the tails."""
-    rate = torch.exp(-log_scales)
-    middle = (levels[..., None] - means) * rate
-    above = functional.softplus(-(middle + rate / 2))
-    below = functional.softplus(middle - rate / 2)
-    first, last = (levels == 0)[..., None], (levels == 255)[..., None]
-    # sigmoid(b) - sigmoid(a) = sigmoid(b) sigmoid(-a) (1 - exp(a - b)): no cancellation however narrow or far the bin is
-    width = torch.log(-torch.expm1(-rate))
-    inner = width - above - below
-    return torch.where(first, -above, torch.where(last, -below, inner))
 
 
 def refinement(patch: int) -> list[list[tuple[int, int]]]:
@@ -186,8 +126,8 @@ class CompactSampler(nn.Module):
     Args:
         patch: side K of the patch: 4, 8 or 16.
         width: hidden units a pixel.
-        context: numbers that each hidden pixel gets to know about the whole ring.
-        summary: numbers that describe the whole ring.
+        context: numbers that each hidden pixel gets to know about the whole ring; None: 64, for K = 16 24.
+        summary: numbers that describe the whole ring; None: 192, for K = 16 128.
         components: logistics in each pixel's mixture.
 
     Raises:
@@ -199,11 +139,19 @@ class CompactSampler(nn.Module):
     order: Int[Tensor, " q"]
 
     def __init__(
-        self, patch: int = 8, *, width: int = 128, context: int = 64, summary: int = 192, components: int = 5
+        self,
+        patch: int = 8,
+        *,
+        width: int = 128,
+        context: int | None = None,
+        summary: int | None = None,
+        components: int = 5,
     ) -> None:
         super().__init__()
         if patch not in {4, 8, 16}:
             raise ValueError(f"expected a patch of 4, 8 or 16 pixels, got {patch}; choose one of those or arch=paper")
+        usual = (64, 192) if patch < 16 else (24, 128)  # the weights of all K = 16 contexts would not be small
+        context, summary = context or usual[0], summary or usual[1]
         self.patch, self.components, self.context = patch, components, context
         self.draws = 4 * patch * patch
         self.settings = {"width": width, "context": context, "summary": summary, "components": components}
@@ -278,7 +226,7 @@ class CompactSampler(nn.Module):
         return Mixture(
             weights.log_softmax(-1),
             255 * colour[:, :, _COLOUR_ORDER, None] + levels * offsets,
-            (levels.log() + scales - 1).clamp(min=-4),
+            (levels.log() + scales - 1).clamp(*_LOG_SCALES),
             couplings + 0.7,  # the channels of a photo move together
         )
 
@@ -301,18 +249,39 @@ class CompactSampler(nn.Module):
             >>> nats.shape, bool((nats < 0).all())
             (torch.Size([1, 3, 4, 4]), True)
         """
+        return self._placed(
+            [mixture.log_likelihood(truth) for mixture, truth in self._forced(windows, outside, patches)]
+        )
+
+    def ranks(
+        self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"], patches: Float[Tensor, "n 3 k k"]
+    ) -> Float[Tensor, "n 3 k k 2"]:
+        """Return the probability of less than each true level, and of at most it, given those drawn before it.
+
+        Were the model true, a number drawn between the two would be uniform on [0, 1]: the probability integral transform
+        (Rosenblatt, 1952; for discrete values Czado, Gneiting, Held, Biometrics, 2009). Arguments as `log_likelihood`.
+        """
+        each = [mixture.ranks(truth) for mixture, truth in self._forced(windows, outside, patches)]
+        return torch.stack([self._placed([ranks[..., side] for ranks in each]) for side in range(2)], dim=-1)
+
+    def _forced(
+        self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"], patches: Float[Tensor, "n 3 k k"]
+    ) -> Iterator[tuple[Mixture, Float[Tensor, "n p 3"]]]:
+        """Give each group's mixture when all before it are as they truly were, with its own true levels (G, R, B order)."""
         contexts = self._by_group(self.encode(windows, outside))
         patch, visible = self.patch, 1 - outside.flatten(1)
         canvas = windows.clone()
         canvas[:, :, patch : 2 * patch, patch : 2 * patch] = patches
         canvas = canvas.flatten(2)
-        nats = []
         for group, context in zip(self._each(), contexts, strict=True):
             truth = (canvas[:, :, group.pixels] * 255).round()[:, _COLOUR_ORDER, :].transpose(1, 2)
-            nats.append(self._mixture(group, canvas, visible, context).log_likelihood(truth))
-        drawn = torch.cat(nats, dim=1)[:, :, _COLOUR_ORDER]
+            yield self._mixture(group, canvas, visible, context), truth
+
+    def _placed(self, values: list[Float[Tensor, "n _ 3"]]) -> Float[Tensor, "n 3 k k"]:
+        """Lay each group's values (G, R, B order) on the pixels of the patch."""
+        drawn = torch.cat(values, dim=1)[:, :, _COLOUR_ORDER]
         placed = torch.zeros_like(drawn).index_copy(1, self.order, drawn)
-        return placed.transpose(1, 2).reshape(-1, 3, patch, patch)
+        return placed.transpose(1, 2).reshape(-1, 3, self.patch, self.patch)
 
     def sample(
         self,

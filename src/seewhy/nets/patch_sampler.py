@@ -1,13 +1,16 @@
 """Networks for q(patch | ring around it), the Patch Sampler of Yi, Kim, Kim, Yoon (arXiv 2009.11150, 2020).
 
-``paper`` is the network of that paper; ``compact`` (see `seewhy.nets.compact_sampler`) is this project's own. Both answer two questions about windows ``(n, 3, 3K, 3K)`` in [0, 1], whose middle K × K is not
-looked at and whose pixels outside the picture are 0 and flagged: ``log_likelihood`` of the true middles, and ``sample``.
+``paper`` is the network of that paper; ``compact`` (see `seewhy.nets.compact_sampler`) is this project's own; ``gaussian`` (see
+`seewhy.nets.gaussian_sampler`) is the model of prediction-difference analysis. They answer the same questions about windows
+``(n, 3, 3K, 3K)`` in [0, 1], whose middle K × K is not looked at and whose pixels outside the picture are 0 and flagged:
+``log_likelihood`` and ``ranks`` of the true middles, and ``sample``.
 """
 
 import hashlib
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -18,6 +21,7 @@ from torch.nn import functional
 
 from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.nets.compact_sampler import CompactSampler
+from seewhy.nets.gaussian_sampler import GaussianSampler
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -106,6 +110,15 @@ class PaperSampler(nn.Module):
         levels = (patches * 255).round().long()
         return self.log_probabilities(windows).gather(-1, levels[..., None])[..., 0]
 
+    def ranks(
+        self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"], patches: Float[Tensor, "n 3 k k"]
+    ) -> Float[Tensor, "n 3 k k 2"]:
+        """Return the probability of less than each true level, and of at most it; arguments as `log_likelihood`."""
+        del outside
+        levels = (patches * 255).round().long()[..., None]
+        below = functional.pad(self.log_probabilities(windows).exp().cumsum(-1), (1, 0)).clamp(max=1)
+        return below.gather(-1, torch.cat([levels, levels + 1], dim=-1))
+
     def sample(
         self,
         windows: Float[Tensor, "w 3 s s"],
@@ -130,17 +143,21 @@ class PaperSampler(nn.Module):
         return (wanted > below).sum(-1).float() / 255
 
 
-PatchNet = PaperSampler | CompactSampler
-"""Either network."""
+PatchNet = PaperSampler | CompactSampler | GaussianSampler
+"""Any of them."""
 
-_NETS: dict[str, type[PaperSampler] | type[CompactSampler]] = {"compact": CompactSampler, "paper": PaperSampler}
+_NETS: dict[str, type[PaperSampler] | type[CompactSampler] | type[GaussianSampler]] = {
+    "compact": CompactSampler,
+    "paper": PaperSampler,
+    "gaussian": GaussianSampler,
+}
 
 
 def build_sampler(arch: str = "compact", patch: int = 8, *, seed: int = 0, **settings: int) -> PatchNet:
     """Build an untrained patch sampler.
 
     Args:
-        arch: ``compact`` or ``paper``.
+        arch: ``compact``, ``paper`` or ``gaussian``.
         patch: side K of the patch.
         seed: of the weights; torch's own generator is left as it was.
         settings: sizes of the network, as its class names them.
@@ -165,37 +182,62 @@ def build_sampler(arch: str = "compact", patch: int = 8, *, seed: int = 0, **set
         raise RequestError(f"{arch} patch sampler: {error}") from error
 
 
-def load_sampler(folder: Path, *, arch: str, patch: int) -> tuple[PatchNet, str]:
+def read_card(folder: Path, *, arch: str | None = None, patch: int | None = None) -> dict[str, Any]:
+    """Read ``card.json`` of a trained patch sampler without its weights.
+
+    Args:
+        folder: where ``weights.safetensors`` and ``card.json`` lie.
+        arch: the architecture that is wanted; None: any.
+        patch: the side K that is wanted; None: any.
+
+    Returns:
+        The card: ``arch``, ``patch``, ``settings``, ``sha256`` and what training wrote down.
+
+    Raises:
+        RequestError: a file is missing, or the weights are not what was asked for.
+    """
+    wanted = {name: value for name, value in (("arch", arch), ("patch", patch)) if value is not None}
+    options = "".join(f" --{name} {value}" for name, value in wanted.items())
+    remedy = f"train one with: seewhy train sampler PHOTOS --out FOLDER{options}, and give weights=FOLDER"
+    for name in (WEIGHTS, CARD):
+        if not (folder / name).is_file():
+            raise RequestError(f"expected {name} of a patch sampler in {folder}, got no such file; {remedy}")
+    card: dict[str, Any] = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    if {name: card.get(name) for name in wanted} != wanted:
+        asked, found = (
+            " ".join(f"{name}={facts.get(name)}" for name in ("arch", "patch") if name in wanted)
+            for facts in (wanted, card)
+        )
+        raise RequestError(f"expected weights for {asked}, got {found}; {remedy}")
+    return card
+
+
+def load_sampler(folder: Path, *, arch: str | None = None, patch: int | None = None) -> tuple[PatchNet, str]:
     """Read a trained patch sampler from ``weights.safetensors`` and ``card.json``.
 
     Args:
         folder: where the two files lie.
-        arch: the architecture that is wanted.
-        patch: the side K that is wanted.
+        arch: the architecture that is wanted; None: that of the weights.
+        patch: the side K that is wanted; None: that of the weights.
 
     Returns:
         The network in float32, ready to answer, and the SHA-256 of its weight file.
 
     Raises:
-        RequestError: a file is missing, or they are not what was asked for.
+        RequestError: a file is missing or damaged, or they are not what was asked for.
     """
-    remedy = f"train one with: seewhy train sampler PHOTOS --out FOLDER --arch {arch} --patch {patch}, and give weights=FOLDER"
-    for name in (WEIGHTS, CARD):
-        if not (folder / name).is_file():
-            raise RequestError(f"expected {name} of a {arch} patch sampler in {folder}, got no such file; {remedy}")
-    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    found = (card.get("arch"), card.get("patch"))
-    if found != (arch, patch):
-        raise RequestError(
-            f"expected weights for arch={arch} patch={patch}, got arch={found[0]} patch={found[1]}; {remedy}"
-        )
+    card = read_card(folder, arch=arch, patch=patch)
     raw = (folder / WEIGHTS).read_bytes()
     checksum = hashlib.sha256(raw).hexdigest()
     if checksum != card.get("sha256"):
-        raise RequestError(f"expected a weight file with SHA-256 {card.get('sha256')}, got {checksum}; {remedy}")
-    net = build_sampler(arch, patch, **card.get("settings", {}))
+        raise RequestError(
+            f"expected a weight file with SHA-256 {card.get('sha256')}, got {checksum}; copy both files again"
+        )
+    net = build_sampler(card["arch"], card["patch"], **card.get("settings", {}))
     try:
         net.load_state_dict({name: tensor.float() for name, tensor in read_tensors(raw).items()})
     except (RuntimeError, SafetensorError) as error:
-        raise RequestError(f"expected tensors that fit a {arch} patch sampler, got {error}; {remedy}") from error
+        raise RequestError(
+            f"expected tensors that fit a {card['arch']} patch sampler, got {error}; train it again"
+        ) from error
     return net.eval().requires_grad_(False), checksum

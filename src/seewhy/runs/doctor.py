@@ -11,7 +11,7 @@ import torch
 from seewhy import registry
 from seewhy.core.errors import RequestError
 
-EXTRAS = {"demo": "efficientnet_lite_pytorch", "onnx": "onnxruntime"}
+EXTRAS = {"demo": "efficientnet_lite_pytorch", "onnx": "onnxruntime", "patchmatch": "patchmatch"}
 """Extra → a module that is there when the extra is installed."""
 
 

@@ -8,13 +8,14 @@ from seewhy import registry
 from seewhy.classifiers.selftest import SelfTest, self_test
 from seewhy.core.budget import Budget
 from seewhy.core.infill import Infill
-from seewhy.core.probe import Probe, Progress, silent
+from seewhy.core.probe import Progress, silent
 from seewhy.images.open import Picture, open_picture
 from seewhy.images.view import apply_view
+from seewhy.runs.check import complaints, second_opinion
 from seewhy.runs.evidence import Evidence
 from seewhy.runs.explanation import SCHEMA_VERSION, Explanation
 from seewhy.runs.manifest import about_classifier, about_picture, about_request, about_run, command
-from seewhy.runs.request import Request, prepare
+from seewhy.runs.request import Request, bind, prepare
 from seewhy.runs.targets import Asked, read_targets
 
 
@@ -29,6 +30,7 @@ def explain(
     seed: int = 0,
     batch_size: int = 4,
     max_megapixels: float = 200.0,
+    check_infill: bool = False,
     progress: Progress = silent,
 ) -> Explanation:
     """Say what in a picture made a classifier say what it says.
@@ -45,6 +47,8 @@ def explain(
         seed: the same seed gives the same maps.
         batch_size: pictures shown at once; changes the speed, not the maps.
         max_megapixels: larger pictures are refused before they are decoded.
+        check_infill: ask the same windows again with two in-fills of another kind, and warn where the map does not stay;
+            see the manifest's ``infill_check``.
         progress: called with (queries done, queries planned) after each batch.
 
     Returns:
@@ -55,19 +59,32 @@ def explain(
         ClassifierError: the classifier contradicts its own description.
 
     Warns:
-        UserWarning: the classifier looks as if it was wired up wrongly; the message names the likely mistake.
+        UserWarning: the classifier looks as if it was wired up wrongly, and the message names the likely mistake; or
+            ``check_infill`` found that the map does not stay.
 
-    Cost in queries: the method's (see its documentation), and seven more for the self-test at the door.
+    Cost in queries: the method's (see its documentation), and seven more for the self-test at the door. ``check_infill``
+    adds up to four a window, or two a grid, beyond ``budget``; the manifest says how many.
     """
     request = prepare(
-        classifier, method=method, targets=targets, infill=infill, budget=budget, seed=seed, batch_size=batch_size
+        classifier,
+        method=method,
+        targets=targets,
+        infill=infill,
+        budget=budget,
+        seed=seed,
+        batch_size=batch_size,
+        check_infill=check_infill,
     )
     source = str(image) if isinstance(image, str | Path) else None
     picture = open_picture(image, max_megapixels=max_megapixels)
     tested = test_door(request, picture)
     for suspicion in tested.warnings:
         warnings.warn(suspicion, stacklevel=2)
-    return answer(request, picture, source=source, tested=tested, progress=progress)
+    explanation = answer(request, picture, source=source, tested=tested, progress=progress)
+    for text in explanation.manifest["warnings"]:
+        if text not in {*tested.warnings, *picture.notes}:
+            warnings.warn(text, stacklevel=2)
+    return explanation
 
 
 def test_door(request: Request, picture: Picture) -> SelfTest:
@@ -97,27 +114,24 @@ def answer(
         ClassifierError: the classifier contradicts its own description.
     """
     image, frame = apply_view(picture, request.classifier.view)
-    probe = Probe(
-        request.classifier,
-        request.infill,
-        image,
-        seed=request.seed,
-        budget=request.budget,
-        batch_size=request.batch_size,
-        progress=progress,
-    )
+    probe = bind(request, image, progress)
     labels = request.classifier.labels
     targets = read_targets(request.targets, probe.prediction, labels, information=request.information)
     maps = request.function(probe, targets, **request.settings)
     seconds = probe.seconds
     evidence = Evidence.of(picture.pixels, probe, maps.witnesses)
+    said = about_classifier(request.classifier, tested, probe.prediction, targets, maps)
+    check = second_opinion(request, probe, targets, maps, progress) if request.check_infill else None
+    matters = {"information", f"class:{said['predicted'][0]['index']}"}
+    names = {target["key"]: target["label"] for target in said["targets"] if target["key"] in matters}
     manifest = {
         "schema_version": SCHEMA_VERSION,
         **about_picture(picture, frame, request.classifier),
-        **about_classifier(request.classifier, tested, probe.prediction, targets, maps),
+        **said,
         **about_request(request, maps),
         **about_run(probe, maps, seconds),
-        "warnings": [*tested.warnings, *picture.notes],
+        "infill_check": check,
+        "warnings": [*tested.warnings, *picture.notes, *(complaints(check, names) if check else [])],
         "command": command(request, probe, maps, source),
     }
     return Explanation(dict(maps.values), dict(maps.stderr), manifest, frame, evidence)

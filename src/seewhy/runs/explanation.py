@@ -88,24 +88,44 @@ class Explanation:
         Raises:
             RequestError: the folder cannot be written.
         """
-        target = Path(folder)
         errors = {_STDERR + key: values for key, values in self.stderr.items()}
         files = {
             "maps.safetensors": write_tensors({**self.maps, **errors}),
             "evidence.safetensors": write_tensors(self.evidence.tensors()),
             "overview.png": self.overview(),
             "report.html": self.report().encode(),
-            MANIFEST: (json.dumps(self.manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode(),
+            MANIFEST: as_record(self.manifest),
         }
-        try:
-            target.mkdir(parents=True, exist_ok=True)
-            for name, content in files.items():
-                partial = target / f".{name}.partial"
-                partial.write_bytes(content)
-                partial.replace(target / name)
-        except OSError as problem:
-            raise RequestError(f"cannot write to {target}: {problem.strerror}; choose another folder") from problem
-        return target
+        return write_files(Path(folder), files)
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> Path:
+    """Write files one after the other, each whole or not at all.
+
+    Args:
+        folder: made if it is missing.
+        files: name → content; the record last, so that a folder with a record is complete.
+
+    Returns:
+        The folder.
+
+    Raises:
+        RequestError: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            partial = folder / f".{name}.partial"
+            partial.write_bytes(content)
+            partial.replace(folder / name)
+    except OSError as problem:
+        raise RequestError(f"cannot write to {folder}: {problem.strerror}; choose another folder") from problem
+    return folder
+
+
+def as_record(manifest: Mapping[str, Any]) -> bytes:
+    """Write a record as JSON that a person can read."""
+    return (json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def load(folder: str | Path) -> Explanation:

@@ -116,6 +116,10 @@ def command(request: Request, probe: Probe, maps: Maps, source: str | None) -> s
         words += ["--target", f"contrast:{asked[1]}/{asked[2]}" if isinstance(asked, tuple) else str(asked)]
     if maps.stopped_because != "complete":  # windows come in one order, so the same number gives the same maps
         words += ["--budget", str(probe.queries.forward_images)]
+    if request.check_infill:
+        words.append("--check-infill")
+    if row("infills", request.infill_spec.name).runs_code and "--trust" not in words:
+        words.append("--trust")
     return shlex.join(words)
 
 

@@ -1,17 +1,19 @@
 """A question, checked before any work starts."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
 
 from seewhy import registry
+from seewhy.core.arrays import Image
 from seewhy.core.budget import Budget
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
 from seewhy.core.infill import Infill
 from seewhy.core.maps import Maps
+from seewhy.core.probe import Probe, Progress
 from seewhy.core.spec import Spec
 from seewhy.runs.targets import Asked, read_targets
 
@@ -33,6 +35,7 @@ class Request:
         seed: of the run.
         batch_size: pictures shown at once.
         origin: what the user typed for the classifier, ``--device`` and ``--trust`` included; None for an object.
+        check_infill: whether other in-fills are asked the same questions; see `seewhy.runs.check`.
     """
 
     classifier: Classifier
@@ -47,6 +50,7 @@ class Request:
     seed: int
     batch_size: int
     origin: tuple[str, ...] | None
+    check_infill: bool = False
 
 
 def prepare(
@@ -60,6 +64,7 @@ def prepare(
     batch_size: int = 4,
     trust: bool = True,
     device: str | None = None,
+    check_infill: bool = False,
 ) -> Request:
     """Check a question before any work starts; see `seewhy.explain` and `seewhy.classifier` for arguments and errors."""
     asked = registry.classifier(classifier, trust=trust, **({} if device is None else {"device": device}))
@@ -69,7 +74,7 @@ def prepare(
     if isinstance(infill, Infill):
         infill_spec, stand_in = Spec(type(infill).__name__), infill
     else:
-        infill_spec, stand_in = registry.infill(infill or found.infill, asked)
+        infill_spec, stand_in = registry.infill(infill or found.infill, asked, trust=trust)
     if batch_size < 1:
         raise RequestError(f"expected batch_size >= 1, got {batch_size}")
     if not -(2**63) <= seed < 2**63:
@@ -87,7 +92,45 @@ def prepare(
         seed=seed,
         batch_size=batch_size,
         origin=_origin(classifier, device) if isinstance(classifier, str) else None,
+        check_infill=check_infill,
     )
+
+
+def bind(request: Request, image: Image, progress: Progress) -> Probe:
+    """Bind a request to a picture, ``(3, h, w)`` in the classifier's view; ``progress`` is told of each batch."""
+    return Probe(
+        request.classifier,
+        request.infill,
+        image,
+        seed=request.seed,
+        budget=request.budget,
+        batch_size=request.batch_size,
+        progress=progress,
+    )
+
+
+def follow(
+    request: Request, leader: Infill, settled: Mapping[str, object], queries: int, *, samples: int | None = None
+) -> Request:
+    """Bind a request to what another in-fill was asked: the same windows, or grids, however that run ended.
+
+    Args:
+        request: with an in-fill of its own; its settings and its budget are replaced.
+        leader: the other in-fill.
+        settled: every setting as the leader's run had it.
+        queries: what the leader's run took.
+        samples: a window, where the in-fill is random; None: as many as the leader. One that is the same every time is
+            asked once.
+    """
+    settings = dict(settled)
+    if not (request.infill.stochastic and leader.stochastic):
+        settings.pop("correction", None)  # what there is to correct depends on the in-fill's scatter
+    before = each = 1
+    if isinstance(asked := settings.get("samples"), int):
+        before, each = asked, (samples or asked) if request.infill.stochastic else 1
+        settings["samples"] = each
+    # Windows come in one order: so many queries reach the same ones.
+    return replace(request, settings=settings, budget=Budget(queries=1 + (queries - 1) // before * each))
 
 
 def _checked(

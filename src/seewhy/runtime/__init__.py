@@ -1,1 +1,1 @@
-"""What lets this machine answer queries as fast as it can, without changing an answer."""
+"""What this machine runs and how: memory, ONNX graphs, code of the user's own."""

@@ -1,152 +1,84 @@
 """Learn a patch sampler q(patch | ring) from a folder of photos, by maximising its exact likelihood.
 
 The training recipe of the Patch Sampler (Yi et al., arXiv 2009.11150, 2020) is not published; this one is our own: windows
-cut at random from photos at the classifier's scale, some of them across the picture's border, Adam, a cosine schedule, a
-moving average of the weights. Everything at step t is a function of ``(seed, t)``, so a run that was cut off goes on as if
-nothing had happened.
+cut at random from photos at the classifier's scale, some of them across the picture's border, some with part of the ring
+hidden, Adam, a cosine schedule, a moving average of the weights. Everything at step t is a function of ``(seed, t)``, so a
+run that was cut off goes on as if nothing had happened.
 """
 
 import hashlib
 import json
 import math
-import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
-import click
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
-from PIL import Image, ImageOps
+from jaxtyping import Float
+from PIL import Image
 from safetensors.torch import load_file, save, save_file
 from torch import Tensor
 
 from seewhy.core.errors import RequestError
-from seewhy.nets.patch_sampler import CARD, WEIGHTS, PatchNet, build_sampler
+from seewhy.nets.patch_sampler import CARD, WEIGHTS, PatchNet, build_sampler, load_sampler
+from seewhy.train.photos import HELD_OUT_ONE_IN, SHORT_SIDE, VIEW, random_view, read_photos
+from seewhy.train.windows import Windows, batches, cut_windows, held_out_windows, hide_ring
 
-VIEW, SHORT_SIDE = 224, 256  # the classifier's picture: short side 256, centre crop 224
-_STORED = 400  # longest short side that is kept in memory: more is never needed
-_HELD_OUT = 10  # one photo in ten
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+_HIDDEN_RINGS = 0.4  # share of the windows that the compact network sees with part of the ring hidden
+
+Progress = Callable[[int, int, float], None]
+"""Told after each step: steps done, steps planned, bits a sub-pixel of the batch."""
 
 
 @dataclass(frozen=True)
-class Windows:
-    """Windows with their true middles: ``windows`` and ``patches`` in [0, 1] on 8-bit levels, ``outside`` 0 or 1."""
+class Look:
+    """One look at the held-out photos: step, bits a sub-pixel of the training windows since the last look, held-out bits."""
 
-    windows: Float[Tensor, "n 3 s s"]
-    outside: Float[Tensor, "n s s"]
-    patches: Float[Tensor, "n 3 k k"]
+    step: int
+    trained: float
+    held_out: float
+
+
+Looked = Callable[[Look], None]
+"""Told after each look."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a training run came to: steps taken, held-out bits a sub-pixel of the weights that were written."""
+    """What a training run came to: steps taken, held-out bits a sub-pixel of the weights that were written, every look."""
 
     steps: int
     bits: float
     stopped: str
+    curve: tuple[Look, ...]
 
 
-def is_held_out(content: bytes) -> bool:
-    """Tell from a photo file's content alone whether training never sees it; one photo in ten is held out.
-
-    Example:
-        >>> is_held_out(b"a photo")
-        False
-    """
-    return int(hashlib.sha256(content).hexdigest(), 16) % _HELD_OUT == 0
+def silent(*facts: object) -> None:
+    """Report nothing."""
+    del facts
 
 
-def read_photos(folders: Iterable[Path]) -> tuple[list[Image.Image], list[Image.Image]]:
-    """Decode every photo below the folders, once, into memory.
+@runtime_checkable
+class Likelihood(Protocol):
+    """Whatever states an exact likelihood of a hidden patch."""
 
-    Args:
-        folders: searched recursively; a file that occurs twice counts once.
-
-    Returns:
-        Training photos and held-out photos, RGB, in an order that depends on their content only.
-    """
-    paths = [path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES]
-    contents = {hashlib.sha256(path.read_bytes()).digest(): path for path in sorted(paths)}
-    parts: tuple[list[Image.Image], list[Image.Image]] = ([], [])
-    for _, path in sorted(contents.items()):
-        with Image.open(path) as opened:
-            photo = ImageOps.exif_transpose(opened).convert("RGB")
-        scale = min(1, _STORED / min(photo.size))
-        if scale < 1:
-            photo = photo.resize((round(photo.width * scale), round(photo.height * scale)), Image.Resampling.BICUBIC)
-        parts[is_held_out(path.read_bytes())].append(photo)
-    return parts
+    def log_likelihood(
+        self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"], patches: Float[Tensor, "n 3 k k"]
+    ) -> Float[Tensor, "n 3 k k"]:
+        """Return nats a sub-pixel; see `seewhy.nets.patch_sampler`."""
+        ...
 
 
-def centre_view(photo: Image.Image) -> UInt8[np.ndarray, "224 224 3"]:
-    """Bring a photo to the classifier's view: short side 256, centre crop 224."""
-    scale = SHORT_SIDE / min(photo.size)
-    width, height = (max(SHORT_SIDE, round(side * scale)) for side in photo.size)
-    left, top = (width - VIEW) // 2, (height - VIEW) // 2
-    whole = photo.resize((width, height), Image.Resampling.BICUBIC)
-    return np.asarray(whole.crop((left, top, left + VIEW, top + VIEW)))
-
-
-def random_view(photo: Image.Image, rng: np.random.Generator) -> UInt8[np.ndarray, "224 224 3"]:
-    """Bring a photo to the classifier's scale give or take a fifth, a little stretched, at random place, maybe mirrored."""
-    scale = max(VIEW, SHORT_SIDE * np.exp(rng.uniform(-0.13, 0.2))) / min(photo.size)
-    stretch = np.exp(rng.uniform(-0.08, 0.08))
-    width, height = (
-        min(side, VIEW / factor) for side, factor in zip(photo.size, (scale * stretch, scale / stretch), strict=True)
-    )
-    left, top = rng.uniform(0, photo.width - width), rng.uniform(0, photo.height - height)
-    view = photo.resize((VIEW, VIEW), Image.Resampling.BICUBIC, box=(left, top, left + width, top + height))
-    return np.asarray(ImageOps.mirror(view) if rng.random() < 0.5 else view)
-
-
-def cut_windows(
-    views: Sequence[UInt8[np.ndarray, "h w 3"]], patch: int, each: int, rng: np.random.Generator
-) -> Windows:
-    """Cut windows 3K × 3K at patch positions that are uniform over each picture, border included.
-
-    Args:
-        views: pictures of one size.
-        patch: side K of the patch.
-        each: windows a picture.
-        rng: chooses the positions.
-
-    Returns:
-        ``len(views) · each`` windows; what lies outside the picture is 0 and flagged.
-    """
-    side, (height, width) = 3 * patch, views[0].shape[:2]
-    padded = np.pad(np.stack(views), ((0, 0), (patch, patch), (patch, patch), (0, 0)))
-    inside = np.pad(np.ones((height, width), np.float32), patch)
-    picture = np.repeat(np.arange(len(views)), each)[:, None, None]
-    rows = rng.integers(0, height - patch + 1, picture.size)[:, None, None] + np.arange(side)[:, None]
-    columns = rng.integers(0, width - patch + 1, picture.size)[:, None, None] + np.arange(side)
-    windows = torch.from_numpy(padded[picture, rows, columns]).movedim(3, 1).contiguous().float() / 255
-    patches = windows[:, :, patch : 2 * patch, patch : 2 * patch].clone()
-    return Windows(windows, 1 - torch.from_numpy(inside[rows, columns]), patches)
-
-
-def held_out_windows(photos: Sequence[Image.Image], patch: int, *, each: int = 32) -> Windows:
-    """Cut the same windows every time from the classifier's view of each photo."""
-    return cut_windows([centre_view(photo) for photo in photos], patch, each, np.random.default_rng(2009_11150))
-
-
-def bits_per_subpixel(net: PatchNet, windows: Windows, *, batch: int = 256) -> float:
+def bits_per_subpixel(net: Likelihood, windows: Windows, *, batch: int = 256) -> float:
     """Return the mean of -log2 q over all sub-pixels; uniform noise costs 8, lower is better."""
     total = 0.0
     with torch.inference_mode():
-        for part in _batches(windows, batch):
+        for part in batches(windows, batch):
             total -= net.log_likelihood(part.windows, part.outside, part.patches).double().sum().item()
     return total / windows.patches.numel() / math.log(2)
-
-
-def _batches(windows: Windows, batch: int) -> Iterable[Windows]:
-    """Split windows into batches in their order."""
-    parts = (torch.split(tensor, batch) for tensor in (windows.windows, windows.outside, windows.patches))
-    for window, outside, patch in zip(*parts, strict=True):
-        yield Windows(window, outside, patch)
 
 
 @dataclass
@@ -157,8 +89,19 @@ class _Run:
     average: PatchNet
     optimiser: torch.optim.Optimizer
     step: int = 0
-    best: float = math.inf
-    stale: int = 0
+    trained: float = 0.0  # sum of the bits since the last look
+    curve: list[Look] = field(default_factory=list)
+
+    @property
+    def best(self) -> float:
+        """The fewest held-out bits so far."""
+        return min((look.held_out for look in self.curve), default=math.inf)
+
+    @property
+    def stale(self) -> int:
+        """How many looks have not improved on it."""
+        held_out = [look.held_out for look in self.curve]
+        return len(held_out) - 1 - held_out.index(self.best) if held_out else 0
 
     def save(self, path: Path) -> None:
         """Write the run to one safetensors file, which appears whole or not at all."""
@@ -166,7 +109,9 @@ class _Run:
         tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
         for index, moments in self.optimiser.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": value for name, value in moments.items()}
-        tensors["run"] = torch.tensor([self.step, self.best, self.stale], dtype=torch.float64)
+        looks = [(look.step, look.trained, look.held_out) for look in self.curve]
+        tensors["curve"] = torch.tensor(looks, dtype=torch.float64).reshape(-1, 3)
+        tensors["step"] = torch.tensor([self.step])
         fresh = path.with_suffix(".tmp")
         save_file({name: value.contiguous() for name, value in tensors.items()}, fresh)
         fresh.replace(path)
@@ -191,18 +136,23 @@ class _Run:
                 _, index, name = key.split(".")
                 moments.setdefault(int(index), {})[name] = value
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
-        step, self.best, stale = tensors["run"].tolist()
-        self.step, self.stale = int(step), int(stale)
+        self.step = int(tensors["step"].item())
+        self.curve = [Look(int(step), trained, held_out) for step, trained, held_out in tensors["curve"].tolist()]
 
 
-def _start(arch: str, patch: int, *, seed: int, rate: float, device: str) -> _Run:
+def _start(arch: str, patch: int, *, seed: int, rate: float, device: str, begin: Path | None) -> _Run:
     """Build the network and its moving average, equal to begin with."""
-    net = build_sampler(arch, patch, seed=seed).to(device)
-    average = build_sampler(arch, patch, seed=seed).to(device).requires_grad_(False)
-    return _Run(net, average, torch.optim.AdamW(net.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=0.01))
+    net, average = (_network(arch, patch, seed, begin).to(device) for _ in range(2))
+    optimiser = torch.optim.AdamW(net.requires_grad_(True).parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=0.01)
+    return _Run(net.train(), average.requires_grad_(False), optimiser)
 
 
-def _schedule(step: int, steps: int) -> float:
+def _network(arch: str, patch: int, seed: int, begin: Path | None) -> PatchNet:
+    """An untrained network, or a trained one to go on from."""
+    return build_sampler(arch, patch, seed=seed) if begin is None else load_sampler(begin, arch=arch, patch=patch)[0]
+
+
+def schedule(step: int, steps: int) -> float:
     """Learning rate as a share of its peak: a short linear rise, then a cosine to nothing."""
     rise = max(1, min(200, steps // 10))
     return min((step + 1) / rise, 0.5 * (1 + math.cos(math.pi * min(1, step / steps))))
@@ -224,15 +174,19 @@ def _train_step(run: _Run, batch: Windows, *, rate: float, half: bool) -> float:
     with torch.no_grad():
         for slow, fast in zip(run.average.parameters(), run.net.parameters(), strict=True):
             slow.lerp_(fast, 1 - keep)
-    return nats.item() / math.log(2)
+    bits = nats.item() / math.log(2)
+    run.trained += bits
+    return bits
 
 
-def _batch_at(photos: Sequence[Image.Image], step: int, *, patch: int, batch: int, seed: int, device: str) -> Windows:
-    """Cut the batch of one step: sixteen windows from each of as many photos as that takes."""
-    rng = np.random.default_rng([seed, step])
+def _batch_at(photos: Sequence[Image.Image], run: _Run, *, batch: int, seed: int, device: str) -> Windows:
+    """Cut the batch of the run's next step: sixteen windows from each of as many photos as that takes."""
+    rng = np.random.default_rng([seed, run.step])
     each = min(16, batch)
     chosen = rng.integers(0, len(photos), batch // each)
-    cut = cut_windows([random_view(photos[index], rng) for index in chosen], patch, each, rng)
+    cut = cut_windows([random_view(photos[index], rng) for index in chosen], run.net.patch, each, rng)
+    if run.net.arch == "compact":  # the paper's network cannot be told what is not there
+        cut = hide_ring(cut, _HIDDEN_RINGS, rng)
     return Windows(cut.windows.to(device), cut.outside.to(device), cut.patches.to(device))
 
 
@@ -241,23 +195,43 @@ def _rounded(net: PatchNet) -> dict[str, Tensor]:
     return {name: value.half().cpu().contiguous() for name, value in net.state_dict().items()}
 
 
-def _judge(run: _Run, held_out: Windows, out: Path, card: dict[str, object]) -> float:
+def _look(run: _Run, held_out: Windows, out: Path, facts: dict[str, object]) -> None:
     """Measure the averaged weights as they would be shipped, and write them if they are the best so far."""
-    shipped = build_sampler(run.net.arch, run.net.patch)
-    shipped.load_state_dict({name: value.float() for name, value in _rounded(run.average).items()})
+    weights = _rounded(run.average)
+    shipped = build_sampler(run.net.arch, run.net.patch, **run.net.settings)
+    shipped.load_state_dict({name: value.float() for name, value in weights.items()})
     bits = bits_per_subpixel(shipped.eval(), held_out)
-    run.stale = 0 if bits < run.best else run.stale + 1
-    if bits < run.best:
-        run.best = bits
-        raw = save(_rounded(run.average))
+    steps = run.step - (run.curve[-1].step if run.curve else 0)
+    run.curve.append(Look(run.step, run.trained / steps, bits))
+    run.trained = 0.0
+    if run.stale == 0:
+        raw = save(weights)
         (out / WEIGHTS).write_bytes(raw)
-        figures = {
-            "steps": run.step,
-            "held_out_bits_per_subpixel": round(bits, 4),
-            "sha256": hashlib.sha256(raw).hexdigest(),
-        }
-        (out / CARD).write_text(json.dumps(card | figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return bits
+        facts["steps"], facts["held_out_bits_per_subpixel"] = run.step, round(bits, 4)
+        facts["sha256"] = hashlib.sha256(raw).hexdigest()
+    facts["curve"] = [[look.step, round(look.trained, 4), round(look.held_out, 4)] for look in run.curve]
+    (out / CARD).write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    run.save(out / "checkpoint.safetensors")
+
+
+def read_both(folders: Sequence[Path]) -> tuple[list[Image.Image], list[Image.Image]]:
+    """Read training and held-out photos.
+
+    Raises:
+        RequestError: there are none of either kind.
+    """
+    train, held_out = read_photos(folders)
+    if not train or not held_out:
+        raise RequestError(
+            f"expected photos to train on and photos to hold out, got {len(train)} and {len(held_out)}; give more photos"
+        )
+    return train, held_out
+
+
+def _some(photos: list[Image.Image], count: int | None, seed: int) -> list[Image.Image]:
+    """Choose that many photos; a larger choice with the same seed holds the smaller one."""
+    order = np.random.default_rng(seed).permutation(len(photos))[:count]
+    return [photos[index] for index in sorted(order.tolist())]
 
 
 def train_sampler(
@@ -272,16 +246,20 @@ def train_sampler(
     seed: int = 0,
     device: str = "cpu",
     half: bool = False,
+    begin: Path | None = None,
+    photos: int | None = None,
     check_every: int = 250,
     patience: int = 8,
     stop_at: int | None = None,
     data: str = "photos of the user's own",
     licence: str = "that of the photos it was trained on",
+    progress: Progress = silent,
+    looked: Looked = silent,
 ) -> Result:
     """Train a patch sampler and write ``weights.safetensors`` and ``card.json``.
 
     Goes on from ``out/checkpoint.safetensors`` if there is one, and removes it when done. The weights that are written are
-    those of the check with the fewest held-out bits.
+    those of the look with the fewest held-out bits; the card holds every look.
 
     Args:
         folders: photos, searched recursively; one in ten is held out by the hash of its content.
@@ -294,57 +272,53 @@ def train_sampler(
         seed: of the weights and of every batch.
         device: torch device.
         half: multiply in bfloat16 where that is safe; faster on processors that have it.
+        begin: folder of a trained sampler whose weights to go on from, instead of random ones.
+        photos: train on only so many of them, to learn what more photos would bring; None: all.
         check_every: steps between two looks at the held-out photos.
         patience: looks without progress after which training ends.
         stop_at: end after this step as if cut off, keeping the checkpoint.
         data: what the photos are, in words, for the card.
         licence: under which terms the weights may be used, for the card.
+        progress: told after each step.
+        looked: told after each look.
 
     Returns:
-        Steps taken, best held-out bits a sub-pixel, why it stopped.
+        Steps taken, best held-out bits a sub-pixel, why it stopped, every look.
 
     Raises:
         RequestError: too few photos, no such architecture, or a checkpoint of another network.
     """
-    train, held_out = read_photos(folders)
-    if not train or not held_out:
-        raise RequestError(
-            f"expected photos to train on and photos to hold out, got {len(train)} and {len(held_out)}; give more photos"
-        )
+    train, held_out = read_both(folders)
+    train = _some(train, photos, seed)
     judged = held_out_windows(held_out, patch)
-    run = _start(arch, patch, seed=seed, rate=rate, device=device)
+    run = _start(arch, patch, seed=seed, rate=rate, device=device, begin=begin)
     out.mkdir(parents=True, exist_ok=True)
+    facts = card(run.net, data=data, licence=licence, photos=(len(train), len(held_out)))
+    facts |= {"seed": seed, "batch": batch, "rate": rate, "half": half, "begun_from": _card_sum(begin)}
     checkpoint = out / "checkpoint.safetensors"
     if checkpoint.exists():
         run.restore(checkpoint)
-    card = _card(
-        run.net,
-        data=data,
-        licence=licence,
-        seed=seed,
-        rate=rate,
-        half=half,
-        batch=batch,
-        photos=(len(train), len(held_out)),
-    )
-    began, last = time.monotonic(), min(steps, stop_at or steps)
+        facts = json.loads((out / CARD).read_text(encoding="utf-8"))
+    last = min(steps, stop_at or steps)
     while run.step < last and run.stale < patience:
-        cut = _batch_at(train, run.step, patch=patch, batch=batch, seed=seed, device=device)
-        bits = _train_step(run, cut, rate=rate * _schedule(run.step, steps), half=half)
+        cut = _batch_at(train, run, batch=batch, seed=seed, device=device)
+        bits = _train_step(run, cut, rate=rate * schedule(run.step, steps), half=half)
+        progress(run.step, steps, bits)
         if run.step % check_every == 0 or run.step == last:
-            judged_bits = _judge(run, judged, out, card)
-            run.save(checkpoint)
-            line = f"step {run.step}/{steps}  {bits:.3f} bits  held out {judged_bits:.4f}  {time.monotonic() - began:.0f} s"
-            click.echo(line, err=True)
+            _look(run, judged, out, facts)
+            looked(run.curve[-1])
     stopped = "patience" if run.stale >= patience else "steps" if run.step >= steps else "cut off"
     if stopped != "cut off":
         checkpoint.unlink(missing_ok=True)
-    return Result(run.step, run.best, stopped)
+    return Result(run.step, run.best, stopped, tuple(run.curve))
 
 
-def _card(
-    net: PatchNet, *, data: str, licence: str, seed: int, rate: float, half: bool, batch: int, photos: tuple[int, int]
-) -> dict[str, object]:
+def _card_sum(folder: Path | None) -> str | None:
+    """The SHA-256 of the weights that a run began from."""
+    return None if folder is None else str(json.loads((folder / CARD).read_text(encoding="utf-8"))["sha256"])
+
+
+def card(net: PatchNet, *, data: str, licence: str, photos: tuple[int, int]) -> dict[str, object]:
     """What a reader must know to trust the weights, or not."""
     return {
         "what": f"q(patch | ring), {net.patch} × {net.patch} pixels hidden in a {3 * net.patch} × {3 * net.patch} window",
@@ -354,37 +328,8 @@ def _card(
         "parameters": sum(value.numel() for value in net.parameters()),
         "data": data,
         "photos": {"trained_on": photos[0], "held_out": photos[1]},
-        "split": f"held out where SHA-256 of the photo file is divisible by {_HELD_OUT}",
+        "split": f"held out where SHA-256 of the photo file is divisible by {HELD_OUT_ONE_IN}",
         "scale": f"short side {SHORT_SIDE}, crops of {VIEW} × {VIEW}, 8-bit RGB",
         "licence": licence,
-        "seed": seed,
-        "batch": batch,
-        "rate": rate,
-        "half": half,
         "seewhy": version("seewhy"),
     }
-
-
-@click.command()
-@click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for weights and card."
-)
-@click.option("--patch", default=8, show_default=True, help="Side K of the patch.")
-@click.option("--arch", default="compact", show_default=True, type=click.Choice(["compact", "paper"]))
-@click.option("--steps", default=4000, show_default=True)
-@click.option("--batch", default=512, show_default=True, help="Windows a step.")
-@click.option("--rate", default=2e-3, show_default=True, help="Peak learning rate.")
-@click.option("--seed", default=0, show_default=True)
-@click.option("--device", default="cpu", show_default=True)
-@click.option("--half", is_flag=True, help="Multiply in bfloat16.")
-@click.option("--threads", default=1, show_default=True, help="Processor threads.")
-@click.option(
-    "--data", default="photos of the user's own", show_default=True, help="What the photos are, for the card."
-)
-@click.option("--licence", default="that of the photos it was trained on", show_default=True, help="For the card.")
-def main(folders: tuple[Path, ...], out: Path, *, threads: int, **settings: object) -> None:
-    """Train a patch sampler on the photos in FOLDERS. Run it again to go on after an interruption."""
-    torch.set_num_threads(threads)
-    result = train_sampler(folders, out, **settings)  # type: ignore[arg-type]
-    click.echo(f"{result.bits:.4f} bits per sub-pixel on held-out photos after {result.steps} steps ({result.stopped})")

@@ -1,0 +1,172 @@
+"""What does an in-fill cost beside the classifier?
+
+Protocol: (1) pictures a second of each in-fill and of the classifier, in batches as `pmi` asks them: windows of 8 × 8, several
+samples of each where the in-fill is random. All take their turn in every round, each round has other windows, the first
+round is not counted; ``ratio`` is the median over rounds of the in-fill's pictures a second over the classifier's in the same
+round (above 1: the in-fill is the faster one), ``low`` and ``high`` are the quartiles. (2) ``explain`` with `pmi` and each
+in-fill: the share of its time, start to end, that is spent in the in-fill.
+
+``python benchmarks/infill_cost.py PHOTO [--infill SPEC]... [--batch 4 --batch 8] [--rounds 30] [--method pmi] [--threads 1]
+[--json]``. (2) asks 13,336 queries with the defaults.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from common import (
+    Row,
+    about_infills,
+    build_infills,
+    classifier_option,
+    compared_option,
+    environment,
+    json_option,
+    publish,
+    settle,
+    threads_option,
+)
+from jaxtyping import Float
+from questions import removed
+
+import seewhy
+from seewhy.core.arrays import Image, Images, Keep, Seeds
+from seewhy.core.infill import Infill
+from seewhy.images.open import open_picture
+from seewhy.images.view import apply_view
+from seewhy.methods.pmi import DEFAULT_SAMPLES
+
+SIZE = 8
+"""Side of a window, pixels."""
+
+Turn = Callable[[], object]
+"""One call that is timed."""
+
+
+@dataclass
+class Timed:
+    """An in-fill and the seconds that were spent in it."""
+
+    infill: Infill
+    seconds: float = 0.0
+
+    @property
+    def stochastic(self) -> bool:
+        """That of the in-fill."""
+        return self.infill.stochastic
+
+    @property
+    def checksum(self) -> str | None:
+        """That of the in-fill."""
+        return self.infill.checksum
+
+    def __call__(self, image: Image, keep: Keep, seeds: Seeds) -> Images:
+        """Fill in, and add the time it took."""
+        start = time.perf_counter()
+        filled = self.infill(image, keep, seeds)
+        self.seconds += time.perf_counter() - start
+        return filled
+
+
+def seconds(turn: Turn) -> float:
+    """Time one call."""
+    start = time.perf_counter()
+    turn()
+    return time.perf_counter() - start
+
+
+def turns(
+    classifier: seewhy.Classifier, infills: Mapping[str, Infill], image: Image, batch: int, rng: np.random.Generator
+) -> list[Turn]:
+    """Prepare one round: the classifier, then each in-fill, on new windows."""
+    height, width = image.shape[1:]
+    pictures = image.repeat(batch, 1, 1, 1)
+    found: list[Turn] = [partial(classifier, pictures)]
+    for infill in infills.values():
+        samples = min(batch, DEFAULT_SAMPLES) if infill.stochastic else 1
+        places = rng.integers(0, (height - SIZE + 1, width - SIZE + 1), (batch // samples, 2))
+        keep, seeds = removed(torch.from_numpy(places).to(image.device), samples, SIZE, (height, width))
+        found.append(partial(infill, image, keep, seeds))
+    return found
+
+
+def speeds(
+    classifier: seewhy.Classifier, infills: Mapping[str, Infill], image: Image, batch: int, rounds: int
+) -> list[Row]:
+    """Let all take their turn in every round; a line for the classifier and for each in-fill."""
+    rng = np.random.default_rng(0)
+    with torch.no_grad():
+        taken = [[seconds(turn) for turn in turns(classifier, infills, image, batch, rng)] for _ in range(rounds + 1)]
+    times: Float[np.ndarray, "r n"] = np.array(taken[1:])
+    low, middle, high = np.quantile(times[:, :1] / times, [0.25, 0.5, 0.75], axis=0).tolist()
+    per_second = (batch / np.median(times, axis=0)).tolist()
+    names = ["classifier", *infills]
+    return [
+        {"infill": name, "batch": batch, "pictures_per_second": rate, "ratio": m, "low": a, "high": b}
+        for name, rate, m, a, b in zip(names, per_second, middle, low, high, strict=True)
+    ]
+
+
+def share(classifier: seewhy.Classifier, photo: Path, method: str, name: str, infill: Infill) -> Row:
+    """Explain the photo and say how much of the time was spent in the in-fill."""
+    timed = Timed(infill)
+    start = time.perf_counter()
+    explanation = seewhy.explain(classifier, photo, method=method, infill=timed)
+    whole = time.perf_counter() - start
+    queries = explanation.queries.forward_images
+    return {"infill": name, "queries": queries, "seconds": whole, "infill_share": timed.seconds / whole}
+
+
+@click.command()
+@click.argument("photo", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@classifier_option("efficientnet-lite0")
+@compared_option
+@click.option("--batch", "batches", multiple=True, default=(4, 8), show_default=True, type=click.IntRange(min=1))
+@click.option("--rounds", default=30, show_default=True, type=click.IntRange(min=1), help="Turns that are counted.")
+@click.option("--method", default="pmi", show_default=True, help="Spec of what is explained with.")
+@threads_option
+@json_option
+def main(
+    photo: Path,
+    *,
+    classifier: str,
+    infills: tuple[str, ...],
+    batches: tuple[int, ...],
+    rounds: int,
+    method: str,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Print the speed of in-fills beside the classifier's, and their share of an explanation's time."""
+    settle(threads)
+    door = seewhy.classifier(classifier)
+    built = build_infills(infills, door)
+    image = apply_view(open_picture(photo), door.view)[0].to(door.device)
+    shares = []
+    for name, infill in built.items():
+        shares.append(share(door, photo, method, name, infill))
+        click.echo(f"{len(shares)}/{len(built)} {name}", err=True)
+    figures: Row = {
+        "benchmark": "infill_cost",
+        "speeds": [row for batch in batches for row in speeds(door, built, image, batch, rounds)],
+        "shares": shares,
+        "infills": about_infills(infills, door),
+        "protocol": (
+            f"one photo, {door.name}, {door.view.describe()}; speeds: windows of {SIZE} × {SIZE}, in a batch up to "
+            f"{DEFAULT_SAMPLES} samples of a window where the in-fill is random, else one; {rounds} rounds after one that is "
+            "not counted, in each everyone once, on new windows; ratio: pictures a second over the classifier's of the same "
+            f"round, median, low and high: quartiles; shares: of the whole time of explain() with {method}, self-test and the "
+            "in-fills drawn again for the report included; freed memory is kept, as by the command line"
+        ),
+        **environment(),
+    }
+    publish(figures, as_json=as_json, unprinted=("infills",))
+
+
+if __name__ == "__main__":
+    main()

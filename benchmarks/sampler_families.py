@@ -1,0 +1,189 @@
+"""Which kind of model should draw a hidden patch? Four kinds, the same photos, the same windows, the same number of steps.
+
+``factorised``: every sub-pixel a categorical of 256 levels of its own, given the ring (the paper's form; here with a network of
+this project's size). ``dct``: one mixture of Laplace distributions for the whole patch at once, in the basis of a discrete
+cosine transform of luminance and two colour differences, its components sharing what belongs together. ``gaussian``: the
+conditional Gaussian of prediction-difference analysis, fitted and not trained. ``compact``: the shipped kind, coarse pixels
+first, each group given those before it.
+
+Protocol: 8 × 8 patches, windows as in training (`seewhy.train`), Adam with the same schedule and seed, judged on the photos that
+are held out, as in ``sampler_bits.py``. The dct model is a density: its bits are those of levels with uniform noise of one level
+added, which is at least what the model itself needs (Theis, van den Oord, Bethge, ICLR 2016).
+
+``python benchmarks/sampler_families.py FOLDER... [--steps N] [--batch N] [--json]``
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from common import Row, environment, json_option, publish
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor, nn
+
+from seewhy.nets.compact_sampler import CompactSampler
+from seewhy.nets.gaussian_sampler import GaussianSampler
+from seewhy.train.gaussian import count_windows
+from seewhy.train.photos import random_view
+from seewhy.train.sampler import bits_per_subpixel, read_both, schedule
+from seewhy.train.windows import Windows, cut_windows, held_out_windows
+
+PATCH = 8
+LEVELS = 256
+
+
+def ring_encoder(outputs: int) -> nn.Sequential:
+    """The summary of a 24 × 24 window with its flags, about as large as the shipped network's."""
+    return nn.Sequential(
+        nn.Conv2d(5, 32, 4, stride=2, padding=1),
+        nn.SiLU(),
+        nn.Conv2d(32, 64, 3, padding=1),
+        nn.SiLU(),
+        nn.Conv2d(64, 64, 4, stride=2, padding=1),
+        nn.SiLU(),
+        nn.Flatten(),
+        nn.Linear(64 * 36, 256),
+        nn.SiLU(),
+        nn.Linear(256, outputs),
+    )
+
+
+def shown(windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"]) -> Float[Tensor, "n 5 s s"]:
+    """Blank the middle and add the two flags: hidden, outside."""
+    keep = torch.ones_like(outside)
+    keep[:, PATCH : 2 * PATCH, PATCH : 2 * PATCH] = 0
+    return torch.cat([(windows * 2 - 1) * (keep * (1 - outside))[:, None], 1 - keep[:, None], outside[:, None]], dim=1)
+
+
+class Factorised(nn.Module):
+    """Independent categoricals: a map of features a pixel, then 256 logits a sub-pixel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = ring_encoder(64 * PATCH * PATCH)
+        self.leave = nn.Sequential(nn.Conv2d(64, 128, 3, padding=1), nn.SiLU(), nn.Conv2d(128, 3 * LEVELS, 1))
+
+    def log_likelihood(
+        self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"], patches: Float[Tensor, "n 3 k k"]
+    ) -> Float[Tensor, "n 3 k k"]:
+        """Return nats a sub-pixel."""
+        features = self.encoder(shown(windows, outside)).view(-1, 64, PATCH, PATCH)
+        logits = self.leave(features).float().unflatten(1, (3, LEVELS))
+        levels = (patches * 255).round().long()
+        nats: Tensor = logits.log_softmax(2).gather(2, levels[:, :, None])[:, :, 0]
+        return nats
+
+
+class Cosine(nn.Module):
+    """A mixture of Laplace distributions in a fixed orthonormal basis of the patch."""
+
+    basis: Float[Tensor, "d d"]
+
+    def __init__(self, components: int = 6) -> None:
+        super().__init__()
+        self.components = components
+        self.encoder = ring_encoder(components * (1 + 2 * 3 * PATCH * PATCH))
+        place = torch.arange(PATCH)
+        rows = torch.cos(math.pi * (place + 0.5) * place[:, None] / PATCH) * math.sqrt(2 / PATCH)
+        rows[0] /= math.sqrt(2)
+        third, half, sixth = (1 / math.sqrt(number) for number in (3, 2, 6))
+        colours = torch.tensor([[third] * 3, [half, 0, -half], [sixth, -2 * sixth, sixth]])
+        self.register_buffer("basis", torch.kron(colours, torch.kron(rows, rows)))
+
+    def log_likelihood(
+        self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"], patches: Float[Tensor, "n 3 k k"]
+    ) -> Float[Tensor, "n 3 k k"]:
+        """Return nats a patch, spread evenly over its sub-pixels."""
+        noise = torch.rand(patches.shape, generator=torch.Generator().manual_seed(0)) - 0.5
+        coefficients = (patches * 255 + noise - 127.5).flatten(1) @ self.basis.T
+        raw = self.encoder(shown(windows, outside)).float().view(len(windows), self.components, -1)
+        weights, (centre, scale) = raw[..., 0].log_softmax(1), raw[..., 1:].chunk(2, dim=-1)
+        spread = (scale + 2).clamp(-2, 8)
+        each = -(coefficients[:, None] - 100 * centre).abs() * torch.exp(-spread) - spread - math.log(2)
+        nats: Tensor = (weights + each.sum(2)).logsumexp(1)
+        return (nats / patches[0].numel())[:, None, None, None].expand_as(patches)
+
+
+Trainable = Factorised | Cosine | CompactSampler
+
+
+def batch_at(photos: Sequence[Image.Image], step: int, batch: int) -> Windows:
+    """The windows of one step, the same for every family."""
+    rng = np.random.default_rng([0, step])
+    chosen = rng.integers(0, len(photos), batch // 16)
+    return cut_windows([random_view(photos[index], rng) for index in chosen], PATCH, 16, rng)
+
+
+def learn(net: Trainable, photos: Sequence[Image.Image], *, steps: int, batch: int, rate: float) -> float:
+    """Train a network in place; returns seconds a step without the cutting of windows."""
+    optimiser, seconds = torch.optim.AdamW(net.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=0.01), []
+    for step in range(steps):
+        cut = batch_at(photos, step, batch)
+        start = time.perf_counter()
+        for group in optimiser.param_groups:
+            group["lr"] = rate * schedule(step, steps)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            nats = -net.log_likelihood(cut.windows, cut.outside, cut.patches).mean()
+        optimiser.zero_grad()
+        nats.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimiser.step()
+        seconds.append(time.perf_counter() - start)
+        if (step + 1) % 100 == 0:
+            click.echo(f"{type(net).__name__}: step {step + 1}/{steps}, {nats.item() / math.log(2):.3f} bits", err=True)
+    return float(np.median(seconds))
+
+
+def measure(folders: Sequence[Path], *, steps: int, batch: int) -> Row:
+    """Train and judge each family."""
+    train, held_out = read_both(folders)
+    windows = held_out_windows(held_out, PATCH)
+    gaussian = GaussianSampler(PATCH)
+    count_windows(gaussian, train, windows=steps * batch, seed=0)
+    rows: list[Row] = [{"family": "gaussian", "bits": bits_per_subpixel(gaussian, windows)}]
+    networks: dict[str, Callable[[], Trainable]] = {"factorised": Factorised, "dct": Cosine, "compact": CompactSampler}
+    for name, build in networks.items():
+        torch.manual_seed(0)
+        net = build()
+        seconds = learn(net, train, steps=steps, batch=batch, rate=2e-3)
+        bits = bits_per_subpixel(net.eval(), windows)
+        rows.append(
+            {
+                "family": name,
+                "bits": bits,
+                "parameters": sum(value.numel() for value in net.parameters()),
+                "seconds_a_step": seconds,
+            }
+        )
+    for row in rows[1:]:
+        row["time_to_compact"] = row.pop("seconds_a_step") / seconds  # compact came last
+    return {
+        "benchmark": "sampler_families",
+        "families": rows,
+        "protocol": (
+            f"{len(train)} photos, {steps} steps of {batch} windows, 8 × 8 patches, bfloat16 products, seed 0; judged on "
+            f"{len(held_out)} held-out photos, 32 patches each; time_to_compact: median seconds a step over those of compact"
+        ),
+        **environment(),
+    }
+
+
+@click.command()
+@click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--steps", default=750, show_default=True)
+@click.option("--batch", default=512, show_default=True, help="Windows a step.")
+@click.option("--threads", default=1, show_default=True, help="Processor threads.")
+@json_option
+def main(folders: tuple[Path, ...], *, steps: int, batch: int, threads: int, as_json: bool) -> None:
+    """Print held-out bits per sub-pixel of four kinds of models after the same training."""
+    torch.set_num_threads(threads)
+    publish(measure(folders, steps=steps, batch=batch), as_json=as_json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""Pictures with an object of known place: cut-outs pasted on a background, and photos with boxes or trimaps."""
+
+import csv
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image
+
+import seewhy
+from seewhy.core.probe import as_distributions
+from seewhy.images.open import open_picture
+from seewhy.images.view import apply_view
+from seewhy.train.photos import is_held_out
+
+Pixels = UInt8[np.ndarray, "h w 3"]
+
+Ground = Callable[[int, np.random.Generator], Image.Image]
+"""Makes a square background of so many pixels a side."""
+
+CANDIDATES = 8
+"""Crops of photos among which a background is chosen."""
+
+BACKGROUND = 2
+"""The level of a trimap that is surely not the object; 1 is the object, 3 its border."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A picture, and where its object is.
+
+    Args:
+        file: its name.
+        label: index of the object's class, where there is one.
+        pixels: the picture as a user would hand it in.
+        alpha: in the classifier's view, how much of each pixel is the object, 0 to 1.
+        seed: of everything that is drawn for this picture.
+    """
+
+    file: str
+    label: int | None
+    pixels: Pixels
+    alpha: Float[np.ndarray, "h w"]
+    seed: int
+
+
+def read_rows(folder: Path) -> list[dict[str, str]]:
+    """Read the lines of the folder's ``labels.csv``."""
+    labels = folder / "labels.csv"
+    if not labels.is_file():
+        raise click.UsageError(f"expected labels.csv in {folder}, got none; see benchmarks/scenes.py")
+    with labels.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def in_view(alpha: UInt8[np.ndarray, "h w"], view: seewhy.View) -> Float[np.ndarray, "a b"]:
+    """Bring a picture's alpha, 0 to 255, to the classifier's view, 0 to 1."""
+    seen, _ = apply_view(open_picture(np.repeat(alpha[:, :, None], 3, axis=2)), view)
+    return seen[0].numpy()
+
+
+def texture(side: int, rng: np.random.Generator) -> Image.Image:
+    """Noise whose spectrum falls with a power of the frequency, drawn out in one direction, in shades of one colour."""
+    down, across = np.fft.fftfreq(side)[:, None], np.fft.fftfreq(side)[None]
+    angle, stretch, power = rng.uniform(0, np.pi), rng.uniform(1, 4), rng.uniform(0.7, 1.4)
+    along, aside = np.cos(angle) * down + np.sin(angle) * across, np.cos(angle) * across - np.sin(angle) * down
+    amplitude = (along**2 + (stretch * aside) ** 2 + (2 / side) ** 2) ** (-power / 2)
+    noise = np.fft.ifft2(np.fft.fft2(rng.standard_normal((side, side))) * amplitude).real
+    shades = (noise - noise.mean()) / noise.std() * rng.uniform(8, 16)
+    colour = rng.uniform(90, 180) + rng.uniform(-20, 20, 3)
+    return Image.fromarray((colour + shades[:, :, None]).clip(0, 255).astype(np.uint8))
+
+
+def photo_ground(folder: Path, classifier: seewhy.Classifier, *, everything: bool) -> Ground:
+    """Make backgrounds of crops from a folder's photos: of `CANDIDATES` crops the one of which the classifier is least sure.
+
+    So that texture and clutter come before objects that it knows, and backgrounds still differ. Costs as many queries each.
+    """
+    inside = folder / "images" if (folder / "images").is_dir() else folder
+    contents = [path.read_bytes() for path in sorted(inside.iterdir()) if path.is_file()]
+    photos = [open_picture(content).pixels for content in contents if everything or is_held_out(content)]
+    if not photos:
+        raise click.UsageError(f"expected held-out photos in {inside}, got none; add --all to take every photo")
+
+    def ground(side: int, rng: np.random.Generator) -> Image.Image:
+        crops = [_crop(photos[rng.integers(len(photos))], side, rng) for _ in range(CANDIDATES)]
+        seen = torch.stack([apply_view(open_picture(crop), classifier.view)[0] for crop in crops])
+        with torch.no_grad():
+            sure = as_distributions(classifier(seen.to(classifier.device)), len(crops)).amax(1)
+        return crops[int(sure.argmin())]
+
+    return ground
+
+
+def _crop(photo: Pixels, side: int, rng: np.random.Generator) -> Image.Image:
+    """Cut a square of a photo at its own scale, somewhere; a photo that is too small is enlarged."""
+    square = min(side, *photo.shape[:2])
+    top, left = (int(rng.integers(length - square + 1)) for length in photo.shape[:2])
+    cut = Image.fromarray(photo[top : top + square, left : left + square])
+    return cut.resize((side, side), Image.Resampling.BICUBIC)
+
+
+def paste(
+    cutout: Image.Image, view: seewhy.View, scale: float, seed: int, ground: Ground = texture
+) -> tuple[Image.Image, Image.Image]:
+    """Put a cut-out into a corner region of a background of just the size that the view neither shrinks nor enlarges."""
+    rng = np.random.default_rng(seed)
+    side = view.short_side or max(view.size or (224, 224))
+    left, top, right, bottom = view.frame(side, side).box
+    width, height = right - left, bottom - top
+    tight = cutout.crop(cutout.getchannel("A").getbbox())
+    factor = scale * min(width, height) / max(tight.size)
+    small = tight.resize((round(tight.width * factor), round(tight.height * factor)), Image.Resampling.LANCZOS)
+    near, gap = rng.integers(2, size=2), rng.uniform(0.03, 0.08, 2) * (width, height)
+    x = left + (gap[0] if near[0] else width - small.width - gap[0])
+    y = top + (gap[1] if near[1] else height - small.height - gap[1])
+    layer = Image.new("RGBA", (side, side))
+    layer.paste(small, (round(x), round(y)))
+    behind = ground(side, rng).convert("RGBA")
+    return Image.alpha_composite(behind, layer).convert("RGB"), layer.getchannel("A")
+
+
+def read_scenes(
+    folder: Path, view: seewhy.View, scale: float, limit: int | None, ground: Ground = texture
+) -> list[Scene]:
+    """Compose a picture from each cut-out in ``labels.csv``; the seed is the line's number."""
+    scenes = []
+    for seed, row in enumerate(read_rows(folder)[:limit]):
+        with Image.open(folder / "images" / row["file"]) as cutout:
+            picture, alpha = paste(cutout.convert("RGBA"), view, scale, seed, ground)
+        seen = in_view(np.asarray(alpha), view)
+        scenes.append(Scene(row["file"], int(row["class_idx"]), np.asarray(picture), seen, seed))
+    return scenes
+
+
+def read_located(folder: Path, view: seewhy.View, *, everything: bool, limit: int | None = None) -> Iterator[Scene]:
+    """Read the photos of ``labels.csv`` whose object is known by boxes or by a trimap, one after the other.
+
+    Args:
+        folder: holds ``labels.csv`` (``file``, perhaps ``class_idx``), ``images/``, and either ``trimaps/`` (PNG of the same
+            name: 1 object, 2 background, 3 border) or a column whose name starts with ``boxes``: ``x0 y0 x1 y1`` as parts
+            of the picture, several separated by ``;``. With ``orig_w`` and ``orig_h`` the picture is brought to that size.
+        view: the classifier's.
+        everything: take also photos that the sampler may have learned from.
+        limit: only so many.
+    """
+
+    def scenes() -> Iterator[Scene]:
+        for row in read_rows(folder):
+            content = (folder / "images" / row["file"]).read_bytes()
+            if everything or is_held_out(content):
+                yield _located(folder, row, content, view)
+
+    return islice(scenes(), limit)
+
+
+def _located(folder: Path, row: dict[str, str], content: bytes, view: seewhy.View) -> Scene:
+    """Read one photo; its seed comes from its content."""
+    pixels = open_picture(content).pixels
+    if "orig_w" in row:
+        size = (int(row["orig_w"]), int(row["orig_h"]))
+        pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+    alpha = in_view(_object(folder, row, pixels.shape[0], pixels.shape[1]), view)
+    label = int(row["class_idx"]) if "class_idx" in row else None
+    seed = int.from_bytes(hashlib.sha256(content).digest()[:8])
+    return Scene(row["file"], label, pixels, alpha, seed)
+
+
+def _object(folder: Path, row: dict[str, str], height: int, width: int) -> UInt8[np.ndarray, "h w"]:
+    """Paint the object white: what a trimap does not call background, or what lies in a box."""
+    if (folder / "trimaps").is_dir():
+        with Image.open(folder / "trimaps" / Path(row["file"]).with_suffix(".png").name) as trimap:
+            levels = np.asarray(trimap)
+        if levels.shape != (height, width):
+            raise click.UsageError(f"expected a trimap of {width} × {height} for {row['file']}, got {trimap.size}")
+        return np.where(levels == BACKGROUND, 0, 255).astype(np.uint8)
+    boxes = next((value for column, value in row.items() if column.startswith("boxes")), None)
+    if boxes is None:
+        raise click.UsageError(f"expected trimaps/ or a column boxes… in {folder}/labels.csv, got {', '.join(row)}")
+    white = np.zeros((height, width), np.uint8)
+    for box in boxes.split(";"):
+        x0, y0, x1, y1 = map(float, box.split())
+        white[int(y0 * height) : math.ceil(y1 * height), int(x0 * width) : math.ceil(x1 * width)] = 255
+    return white

@@ -1,0 +1,230 @@
+"""How far maps of one question agree, and how much of a difference noise may explain.
+
+Everything is computed on the pixels of the classifier's view. Pixels of one window share a value; they count as many times
+as there are of them.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int, Shaped
+
+from seewhy.core.maps import Map
+from seewhy.draw.words import correlation
+
+AGREE = 0.7
+"""From this mean rank correlation on, maps are said to agree."""
+
+PARTLY = 0.4
+"""Below this one, the map is said to depend on the in-fill; between the two, maps agree in part."""
+
+CERTAIN = 2.0
+"""Standard errors that a value is away from zero when its sign is taken seriously."""
+
+VISIBLE = 0.1
+"""Share of its map's largest absolute value that a value has when its sign is taken seriously."""
+
+Verdict = Literal["agree", "in part", "depends", "noisy", "flat"]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far several maps of one target agree.
+
+    Args:
+        correlation: the mean of the rank correlations over the pairs of maps; None where no pair has one.
+        expected: the mean over the same pairs of what noise alone would leave, from `expected`.
+        verdict: from `judge`.
+        reliability: of each map, from `reliability`; None for a map without standard error.
+        correlations: Spearman's rank correlation of each pair, a symmetric matrix with 1 on its diagonal; None where a map
+            has one value everywhere.
+    """
+
+    correlation: float | None
+    expected: float | None
+    verdict: Verdict
+    reliability: tuple[float | None, ...]
+    correlations: tuple[tuple[float | None, ...], ...]
+
+
+def agreement(maps: Sequence[Map], errors: Sequence[Map | None], *, main: int | None = None) -> Agreement:
+    """Compare maps of one target, each with each.
+
+    Args:
+        maps: at least two, of one size.
+        errors: the standard error of each, or None.
+        main: the place of a map whose pairs alone go into the means; None: all pairs.
+
+    Example:
+        >>> rising = np.arange(4.0).reshape(2, 2)
+        >>> agreement([rising, rising**3], [None, None]).verdict
+        'agree'
+    """
+    count = len(maps)
+    ranked = [ranks(values) for values in maps]
+    matrix: list[list[float | None]] = [[1.0] * count for _ in maps]
+    for one, other in combinations(range(count), 2):
+        matrix[one][other] = matrix[other][one] = _correlation(ranked[one], ranked[other])
+    sure = [reliability(values, error) for values, error in zip(maps, errors, strict=True)]
+    pairs = [pair for pair in combinations(range(count), 2) if main is None or main in pair]
+    found = {pair: value for pair in pairs if (value := matrix[pair[0]][pair[1]]) is not None}
+    mean = _mean(list(found.values()))
+    ceiling = _mean([expected(sure[one], sure[other]) for one, other in found])
+    return Agreement(mean, ceiling, judge(mean, ceiling), tuple(sure), tuple(map(tuple, matrix)))
+
+
+def ranks(values: Shaped[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    """Number the values from 1 on, from the smallest; equal values share the mean of their numbers.
+
+    Example:
+        >>> ranks(np.array([0.5, 0.1, 0.5])).tolist()
+        [2.5, 1.0, 2.5]
+    """
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    numbered: Float[np.ndarray, "*shape"] = (last - (counts - 1) / 2)[place].reshape(values.shape)
+    return numbered
+
+
+def rank_correlation(one: Map, other: Map) -> float | None:
+    """Spearman's rank correlation: the correlation of the ranks, ties averaged.
+
+    Returns:
+        -1 to 1; None where one of the two has one value everywhere.
+
+    Example:
+        >>> rank_correlation(np.array([[1.0, 2.0, 9.0]]), np.array([[3.0, 2.0, 1.0]]))
+        -1.0
+    """
+    return _correlation(ranks(one), ranks(other))
+
+
+def _correlation(one: Float[np.ndarray, "h w"], other: Float[np.ndarray, "h w"]) -> float | None:
+    """Pearson's correlation of numbers that are far from any rounding."""
+    first, second = one - one.mean(), other - other.mean()
+    spread = math.sqrt(float((first**2).sum()) * float((second**2).sum()))
+    return None if spread == 0 else max(-1.0, min(1.0, float((first * second).sum()) / spread))
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    """The mean, or None of nothing."""
+    return sum(values) / len(values) if values else None
+
+
+def reliability(values: Map, error: Map | None) -> float | None:
+    """The share of a map's variance that is not noise: ``1 - mean(error²) / variance``, at least 0.
+
+    Returns:
+        0 to 1; None without a standard error, and 0 for a map with one value everywhere.
+
+    Example:
+        >>> reliability(np.array([[-1.0, 1.0]]), np.array([[0.5, 0.5]]))
+        0.75
+    """
+    if error is None:
+        return None
+    variance = float(values.astype(np.float64).var())
+    noise = float(np.mean(error.astype(np.float64) ** 2))
+    return 0.0 if variance == 0 else max(0.0, 1 - noise / variance)
+
+
+def expected(one: float | None, other: float | None) -> float:
+    """The correlation that two maps of the very same thing would have, given their reliabilities: noise leaves no more.
+
+    True of Pearson's correlation; a guide for that of ranks. A map without standard error counts as free of noise.
+
+    Example:
+        >>> expected(0.64, None)
+        0.8
+    """
+    return math.sqrt((1.0 if one is None else one) * (1.0 if other is None else other))
+
+
+def judge(correlation: float | None, ceiling: float | None) -> Verdict:
+    """Put a mean rank correlation into a word.
+
+    Args:
+        correlation: between maps of different in-fills; None where there is none.
+        ceiling: what noise alone would leave of it.
+
+    Returns:
+        ``agree`` from `AGREE` on. Below it ``noisy`` where noise alone may be the reason: the correlation reaches `AGREE`
+        of what noise would leave, or noise would leave less than `PARTLY`. Else ``in part`` from `PARTLY` on, and
+        ``depends`` (on the in-fill). ``flat`` where there is nothing to compare.
+
+    Example:
+        >>> judge(0.8, 1.0), judge(0.3, 0.95), judge(0.3, 0.4)
+        ('agree', 'depends', 'noisy')
+    """
+    if correlation is None or ceiling is None:
+        return "flat"
+    if correlation >= AGREE:
+        return "agree"
+    if correlation >= AGREE * ceiling or ceiling < PARTLY:
+        return "noisy"
+    return "in part" if correlation >= PARTLY else "depends"
+
+
+def disagreement(maps: Sequence[Map]) -> Float32[np.ndarray, "h w"]:
+    """How far in-fills are apart about a pixel, on a common footing.
+
+    Each map is shifted to a median of 0, its dull level, and divided by its root mean square; then the standard deviation over
+    the maps is taken. Ranks would put as much weight on the order of dull pixels as on that of the strongest.
+
+    Returns:
+        ``(h, w)`` from 0, the same everywhere up to height and shift; at 1 the maps are as far apart as they are high on
+        average.
+
+    Example:
+        >>> rising = np.array([[-1.0, 0.0, 1.0]])
+        >>> disagreement([rising, 5 * rising]).tolist()
+        [[0.0, 0.0, 0.0]]
+    """
+    spread: Float32[np.ndarray, "h w"] = np.std([_standard(values) for values in maps], axis=0).astype(np.float32)
+    return spread
+
+
+def _standard(values: Map) -> Float[np.ndarray, "h w"]:
+    """A map with a median of 0 and a root mean square of 1, or zeros for one value everywhere."""
+    shifted = values.astype(np.float64) - np.median(values)
+    height = math.sqrt(float((shifted**2).mean()))
+    scaled: Float[np.ndarray, "h w"] = shifted / (height or 1.0)
+    return scaled
+
+
+def sign_conflict(maps: Sequence[Map], errors: Sequence[Map | None]) -> Bool[np.ndarray, "h w"]:
+    """Where one in-fill says that a pixel supports the class and another that it opposes it.
+
+    A sign counts where the value is more than `CERTAIN` standard errors from zero (without errors: not zero) and more than
+    `VISIBLE` of its map's largest absolute value.
+
+    Example:
+        >>> sign_conflict([np.array([[1.0, 1.0]]), np.array([[-1.0, -0.01]])], [None, None]).tolist()
+        [[True, False]]
+    """
+    signs = [_sign(values, error) for values, error in zip(maps, errors, strict=True)]
+    conflict: Bool[np.ndarray, "h w"] = (np.max(signs, axis=0) > 0) & (np.min(signs, axis=0) < 0)
+    return conflict
+
+
+def _sign(values: Map, error: Map | None) -> Int[np.ndarray, "h w"]:
+    """1 supports, -1 opposes, 0 cannot be told."""
+    doubt = 0.0 if error is None else CERTAIN * error
+    sure = np.abs(values) > np.maximum(doubt, VISIBLE * float(np.abs(values).max()))
+    return np.where(sure, np.sign(values), 0).astype(np.int64)
+
+
+def in_words(found: Agreement) -> str:
+    """Say what an agreement means, in one sentence."""
+    said = {
+        "agree": "the in-fills agree",
+        "in part": "the in-fills agree in part",
+        "depends": "the map depends on the in-fill",
+        "noisy": f"noise may hide that the in-fills agree: it alone would leave {correlation(found.expected)}; ask more samples",
+        "flat": "nothing to compare: a map has one value everywhere",
+    }
+    return said[found.verdict]

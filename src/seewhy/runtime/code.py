@@ -1,0 +1,63 @@
+"""Code of the user's own, named as ``module:attribute``."""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from seewhy.core.errors import RequestError, did_you_mean
+from seewhy.runtime.notes import Noting
+
+
+def find(text: str) -> object:
+    """Import the user's module, from the working directory first, and take what it names. This runs the module's code.
+
+    Args:
+        text: ``module:attribute``.
+
+    Raises:
+        RequestError: there is no such module or attribute; the nearest are named.
+
+    Example:
+        >>> find("math:pi")
+        3.141592653589793
+    """
+    module_name, colon, attribute = text.partition(":")
+    if not (module_name and colon and attribute):
+        raise RequestError(f"expected module:attribute, got {text!r}; write my_code:net for net in my_code.py")
+    module = _import(module_name)
+    if not hasattr(module, attribute):
+        names = [name for name in vars(module) if not name.startswith("_")]
+        hint = did_you_mean(attribute, names) if names else "the module is empty"
+        raise RequestError(f"expected an attribute of {module_name}, got {attribute!r}, which it lacks; {hint}")
+    return getattr(module, attribute)
+
+
+def _import(name: str) -> ModuleType:
+    """Import a module, from the working directory first."""
+    with _working_directory(), Noting(f"while {name} was imported"):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            missing = error.name or name
+            if not f"{name}.".startswith(f"{missing}."):
+                raise RequestError(
+                    f"expected to import {name}, got an import of {missing}, which is not installed; install it"
+                ) from error
+            here = [path.stem for path in Path.cwd().glob("*.py")]
+            hint = did_you_mean(missing, here) if here else "change to the folder that holds it, or install it"
+            raise RequestError(f"expected a module, got {missing!r}, which is not found; {hint}") from error
+
+
+@contextmanager
+def _working_directory() -> Iterator[None]:
+    """Let modules in the working directory be found, and leave the search path as it was."""
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path.remove(here)

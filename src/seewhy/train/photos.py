@@ -1,0 +1,67 @@
+"""Photos as a patch sampler learns from them: read once, split by content, brought to the classifier's scale."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageOps
+
+VIEW, SHORT_SIDE = 224, 256  # the classifier's picture: short side 256, centre crop 224
+_STORED = 400  # longest short side that is kept in memory: more is never needed
+HELD_OUT_ONE_IN = 10  # one photo in ten
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+
+
+def is_held_out(content: bytes) -> bool:
+    """Tell from a photo file's content alone whether training never sees it; one photo in ten is held out.
+
+    Example:
+        >>> is_held_out(b"a photo")
+        False
+    """
+    return int(hashlib.sha256(content).hexdigest(), 16) % HELD_OUT_ONE_IN == 0
+
+
+def read_photos(folders: Iterable[Path]) -> tuple[list[Image.Image], list[Image.Image]]:
+    """Decode every photo below the folders, once, into memory.
+
+    Args:
+        folders: searched recursively; a file that occurs twice counts once.
+
+    Returns:
+        Training photos and held-out photos, RGB, in an order that depends on their content only.
+    """
+    paths = [path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES]
+    contents = {hashlib.sha256(path.read_bytes()).digest(): path for path in sorted(paths)}
+    parts: tuple[list[Image.Image], list[Image.Image]] = ([], [])
+    for _, path in sorted(contents.items()):
+        with Image.open(path) as opened:
+            photo = ImageOps.exif_transpose(opened).convert("RGB")
+        scale = min(1, _STORED / min(photo.size))
+        if scale < 1:
+            photo = photo.resize((round(photo.width * scale), round(photo.height * scale)), Image.Resampling.BICUBIC)
+        parts[is_held_out(path.read_bytes())].append(photo)
+    return parts
+
+
+def centre_view(photo: Image.Image) -> UInt8[np.ndarray, "224 224 3"]:
+    """Bring a photo to the classifier's view: short side 256, centre crop 224."""
+    scale = SHORT_SIDE / min(photo.size)
+    width, height = (max(SHORT_SIDE, round(side * scale)) for side in photo.size)
+    left, top = (width - VIEW) // 2, (height - VIEW) // 2
+    whole = photo.resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(whole.crop((left, top, left + VIEW, top + VIEW)))
+
+
+def random_view(photo: Image.Image, rng: np.random.Generator) -> UInt8[np.ndarray, "224 224 3"]:
+    """Bring a photo to the classifier's scale give or take a fifth, a little stretched, at random place, maybe mirrored."""
+    scale = max(VIEW, SHORT_SIDE * np.exp(rng.uniform(-0.13, 0.2))) / min(photo.size)
+    stretch = np.exp(rng.uniform(-0.08, 0.08))
+    width, height = (
+        min(side, VIEW / factor) for side, factor in zip(photo.size, (scale * stretch, scale / stretch), strict=True)
+    )
+    left, top = rng.uniform(0, photo.width - width), rng.uniform(0, photo.height - height)
+    view = photo.resize((VIEW, VIEW), Image.Resampling.BICUBIC, box=(left, top, left + width, top + height))
+    return np.asarray(ImageOps.mirror(view) if rng.random() < 0.5 else view)
