@@ -52,7 +52,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         axis.set_xscale("log", base=2)
         axis.set_xticks([row[varied] for row in chosen], [f"{row[varied]:,}" for row in chosen])
         axis.minorticks_off()
-        axis.set_xlabel("steps, all photos" if varied == "steps" else "photos, longest but one training")
+        axis.set_xlabel("steps, all photos" if varied == "steps" else f"photos, {chosen[0]['steps']:,} steps each")
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(axis="y", alpha=0.3)
     axes[0].set_ylabel("held-out bits per sub-pixel")

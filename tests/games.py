@@ -1,12 +1,17 @@
-"""Classifiers with known answers, and one that writes down what it was asked."""
+"""Classifiers with known answers, one that writes down what it was asked, and pictures made up on the spot."""
 
 from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from seewhy.core.access import Access
 from seewhy.core.view import View
+from seewhy.train.photos import is_held_out
 
 
 @dataclass(eq=False)
@@ -60,3 +65,16 @@ def picture(height: int = 20, width: int = 17, seed: int = 1) -> Tensor:
     """Random 8-bit picture, ``(3, height, width)`` in [0, 1]."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(0, 256, (3, height, width), generator=generator).float() / 255
+
+
+def smooth_photos(folder: Path) -> Path:
+    """Fill a folder with smooth colour pictures, at least one of them held out; bitmaps, so that no codec has a say."""
+    rng, held = np.random.default_rng(0), 0
+    for number in count():
+        coarse = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        path = folder / f"{number}.bmp"
+        cv2.imwrite(str(path), cv2.resize(coarse, (80, 60), interpolation=cv2.INTER_CUBIC))
+        held += is_held_out(path.read_bytes())
+        if number >= 8 and held:
+            break
+    return folder

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from seewhy.train.photos import is_held_out
+from games import smooth_photos
 
 Load = Callable[[str], ModuleType]
 Run = Callable[..., dict[str, Any]]
@@ -23,16 +22,7 @@ Run = Callable[..., dict[str, Any]]
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of smooth colour pictures, at least one of them held out by its content."""
-    folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
-    held = 0
-    for number in count():
-        coarse = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
-        path = folder / f"{number}.bmp"
-        cv2.imwrite(str(path), cv2.resize(coarse, (80, 60), interpolation=cv2.INTER_CUBIC))
-        held += is_held_out(path.read_bytes())
-        if number >= 8 and held:
-            return folder
-    raise AssertionError
+    return smooth_photos(tmp_path_factory.mktemp("photos"))
 
 
 class Even:

@@ -120,7 +120,7 @@ def test_the_check_is_shown_and_repeated_by_the_command(home: Path, capsys: pyte
     status, out, _ = run(*EXPLAIN, "--check-infill", capsys=capsys)
     manifest = json.loads((home / "out/one/explanation.json").read_text())
     assert status == 0
-    assert "agrees" in out
+    assert "agree:" in out
     assert "patch-sampler and exemplar, 38 more queries" in " ".join(out.split())
     assert manifest["infill_check"]["queries"] == 38
     assert "--check-infill" in manifest["command"].split()

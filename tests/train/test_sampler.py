@@ -1,20 +1,19 @@
 """Training the patch sampler: a short run on synthetic photos writes a card, goes on after a break and can be used."""
 
 import json
-from itertools import count
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 
+from games import smooth_photos
 from seewhy.core.errors import RequestError
 from seewhy.infills.patch_sampler import patch_sampler
 from seewhy.nets.patch_sampler import load_sampler
 from seewhy.train.command import sampler
-from seewhy.train.photos import centre_view, is_held_out, random_view, read_photos
+from seewhy.train.photos import centre_view, random_view, read_photos
 from seewhy.train.sampler import Result, train_sampler
 from seewhy.train.windows import cut_windows, held_out_windows, hide_ring
 
@@ -47,16 +46,7 @@ def _train(
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of smooth colour pictures, some of them held out by their content; bitmaps, so that no codec has a say."""
-    folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
-    held = 0
-    for number in count():
-        coarse = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
-        path = folder / f"{number}.bmp"
-        cv2.imwrite(str(path), cv2.resize(coarse, (80, 60), interpolation=cv2.INTER_CUBIC))
-        held += is_held_out(path.read_bytes())
-        if number >= 8 and held:
-            return folder
-    raise AssertionError
+    return smooth_photos(tmp_path_factory.mktemp("photos"))
 
 
 def test_a_short_run_learns_and_can_be_used(photos: Path, tmp_path: Path) -> None:
@@ -98,9 +88,11 @@ def test_a_checkpoint_of_another_network_is_refused(photos: Path, tmp_path: Path
 
 
 def test_training_begins_from_trained_weights(photos: Path, tmp_path: Path) -> None:
-    """With a learning rate of nothing the weights that a run began from come out, and the card says whose they are."""
+    """Where training only does harm, the weights that a run began from come out, and the card says whose they are."""
     _train(photos, tmp_path / "first")
-    _train(photos, tmp_path / "second", rate=0.0, begin=tmp_path / "first")
+    result = _train(photos, tmp_path / "second", rate=1.0, begin=tmp_path / "first")
+    assert [look.step for look in result.curve] == [0, 10, 20]
+    assert result.bits == result.curve[0].held_out
     first, second = (load_sampler(tmp_path / name, arch="compact")[0].state_dict() for name in ("first", "second"))
     assert all(torch.equal(first[name], second[name]) for name in first)
     cards = [json.loads((tmp_path / name / "card.json").read_text()) for name in ("first", "second")]

@@ -20,9 +20,9 @@ def summary(manifest: Mapping[str, Any]) -> Table:
     caption = "\n".join((manifest["method"]["spec"], f"in-fill {manifest['infill']['spec']}", how))
     check = manifest["infill_check"]
     if check:
-        caption += f"\nagrees: rank correlation with {_names(check['infills'])}, {check['queries']:,} more queries"
+        caption += f"\nagree: rank correlation with {_names(check['infills'])}, {check['queries']:,} more queries"
     title = f"{manifest['image']['name']}: strongest evidence ({unit}) at row, column of the view"
-    table = _table(title, caption, ("p", "for", "at", "against", "at", *(["agrees"] if check else [])))
+    table = _table(title, caption, ("p", "for", "at", "against", "at", *(["agree"] if check else [])))
     agrees = {row["key"]: correlation(row["correlation"]) for row in check["targets"]} if check else {}
     for target in manifest["targets"]:
         points = (*_point(target["highest"], 1), *_point(target["lowest"], -1))

@@ -57,7 +57,7 @@ class Trained:
 
     Attributes:
         folder: where they lie.
-        arch: ``compact`` or ``paper``.
+        arch: ``compact``, ``gaussian`` or ``paper``.
         patch: side K of the patch that is drawn.
         checksum: SHA-256 of the weight file.
     """

@@ -81,12 +81,14 @@ def display_copy(picture: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "a b 
 def _patches(probe: Probe, witnesses: Witnesses) -> UInt8[np.ndarray, "m s a a 3"]:
     """Draw the in-fills of the witnessed windows again, a few windows at a time."""
     size, samples = witnesses.size, witnesses.seeds.shape[1]
-    windows = Windows(size, size)
-    patches = np.empty((len(witnesses.positions), samples, size, size, 3), np.uint8)
-    for number, (top, left) in enumerate(witnesses.positions.tolist()):
-        where = torch.tensor([[top, left]], device=probe.image.device).expand(samples, -1)
-        seeds = torch.from_numpy(witnesses.seeds[number]).to(where.device)
-        filled = probe.infill(probe.image, windows.keep(where, *probe.size), seeds)
-        cut = filled[:, :, top : top + size, left : left + size].permute(0, 2, 3, 1)
-        patches[number] = (cut * 255).round().to(torch.uint8).cpu().numpy()
-    return patches
+    positions = torch.from_numpy(witnesses.positions).to(probe.image.device)
+    seeds = torch.from_numpy(witnesses.seeds).to(positions.device)
+    reach = torch.arange(size, device=positions.device)
+    drawn = []
+    for part in torch.split(torch.arange(len(positions)), max(1, probe.rows // samples)):
+        where = positions[part].repeat_interleave(samples, dim=0)
+        filled = probe.infill(probe.image, Windows(size, size).keep(where, *probe.size), seeds[part].flatten())
+        each = torch.arange(len(where), device=where.device)[:, None, None]
+        down, across = where[:, :1, None] + reach[:, None], where[:, 1:, None] + reach
+        drawn.append((filled[each, :, down, across] * 255).round().to(torch.uint8).cpu())
+    return torch.cat(drawn).view(len(positions), samples, size, size, 3).numpy()

@@ -35,7 +35,10 @@ Progress = Callable[[int, int, float], None]
 
 @dataclass(frozen=True)
 class Look:
-    """One look at the held-out photos: step, bits a sub-pixel of the training windows since the last look, held-out bits."""
+    """One look at the held-out photos: step, bits a sub-pixel of the training windows since the last look, held-out bits.
+
+    Before the first step ``trained`` is 0.
+    """
 
     step: int
     trained: float
@@ -202,7 +205,7 @@ def _look(run: _Run, held_out: Windows, out: Path, facts: dict[str, object]) -> 
     shipped.load_state_dict({name: value.float() for name, value in weights.items()})
     bits = bits_per_subpixel(shipped.eval(), held_out)
     steps = run.step - (run.curve[-1].step if run.curve else 0)
-    run.curve.append(Look(run.step, run.trained / steps, bits))
+    run.curve.append(Look(run.step, run.trained / max(1, steps), bits))
     run.trained = 0.0
     if run.stale == 0:
         raw = save(weights)
@@ -299,6 +302,9 @@ def train_sampler(
     if checkpoint.exists():
         run.restore(checkpoint)
         facts = json.loads((out / CARD).read_text(encoding="utf-8"))
+    elif begin is not None:
+        _look(run, judged, out, facts)  # what comes out is never worse than what was there
+        looked(run.curve[-1])
     last = min(steps, stop_at or steps)
     while run.step < last and run.stale < patience:
         cut = _batch_at(train, run, batch=batch, seed=seed, device=device)
