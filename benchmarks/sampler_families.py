@@ -30,7 +30,7 @@ from seewhy.nets.compact_sampler import CompactSampler
 from seewhy.nets.gaussian_sampler import GaussianSampler
 from seewhy.train.gaussian import count_windows
 from seewhy.train.photos import random_view
-from seewhy.train.sampler import bits_per_subpixel, read_both, schedule
+from seewhy.train.sampler import bits_per_subpixel, descend, read_both, schedule
 from seewhy.train.windows import Windows, cut_windows, held_out_windows
 
 PATCH = 8
@@ -125,17 +125,10 @@ def learn(net: Trainable, photos: Sequence[Image.Image], *, steps: int, batch: i
     for step in range(steps):
         cut = batch_at(photos, step, batch)
         start = time.perf_counter()
-        for group in optimiser.param_groups:
-            group["lr"] = rate * schedule(step, steps)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            nats = -net.log_likelihood(cut.windows, cut.outside, cut.patches).mean()
-        optimiser.zero_grad()
-        nats.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimiser.step()
+        bits = descend(net, optimiser, cut, rate=rate * schedule(step, steps), half=True)
         seconds.append(time.perf_counter() - start)
         if (step + 1) % 100 == 0:
-            click.echo(f"{type(net).__name__}: step {step + 1}/{steps}, {nats.item() / math.log(2):.3f} bits", err=True)
+            click.echo(f"{type(net).__name__}: step {step + 1}/{steps}, {bits:.3f} bits", err=True)
     return float(np.median(seconds))
 
 

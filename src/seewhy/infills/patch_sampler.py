@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, final
+from typing import Literal, NamedTuple, final
 
 import torch
 from jaxtyping import Float, Int
@@ -44,13 +44,6 @@ def shipped(patch: int, arch: Arch = "compact") -> Path:
     return _WEIGHTS / f"{arch}_{patch}"
 
 
-@lru_cache(maxsize=8)
-def network(trained: "Trained", device: str) -> PatchNet:
-    """Read the weights once a process and device."""
-    net, _ = load_sampler(trained.folder, arch=trained.arch, patch=trained.patch)
-    return net.to(device)
-
-
 @dataclass(frozen=True)
 class Trained:
     """Weights on disk, not yet read.
@@ -66,6 +59,13 @@ class Trained:
     arch: str
     patch: int
     checksum: str
+
+
+@lru_cache(maxsize=8)
+def network(trained: Trained, device: str) -> PatchNet:
+    """Read the weights once a process and device."""
+    net, _ = load_sampler(trained.folder, arch=trained.arch, patch=trained.patch)
+    return net.to(device)
 
 
 @final
@@ -112,8 +112,8 @@ class PatchSampler:
         choice = self._choose(boxes)
         filled = image.repeat(len(keep), 1, 1, 1)
         for index in torch.unique(choice).tolist():
-            rows = choice == index
-            filled[rows] = _fill(self.networks[index], image, keep[rows], seeds[rows], boxes[rows])
+            each = (choice == index).nonzero()[:, 0]
+            _paste(filled, each, keep, _draw(self.networks[index], image, seeds[each], boxes[each]))
         return filled
 
     def _choose(self, boxes: Boxes) -> Int[Tensor, " n"]:
@@ -130,8 +130,16 @@ class PatchSampler:
         return (hole[:, None] > sides).sum(1)
 
 
-def _fill(trained: Trained, image: Image, keep: Keep, seeds: Seeds, boxes: Boxes) -> Images:
-    """Fill holes that one network covers; its patch is centred on the hole where the picture allows."""
+class _Drawn(NamedTuple):
+    """Patches, and the row and column of the picture where the top left corner of each lies."""
+
+    patches: Float[Tensor, "n 3 k k"]
+    rows: Int[Tensor, " n"]
+    columns: Int[Tensor, " n"]
+
+
+def _draw(trained: Trained, image: Image, seeds: Seeds, boxes: Boxes) -> _Drawn:
+    """Draw patches over holes that one network covers, centred on the hole where the picture allows."""
     channels, height, width = image.shape
     patch = trained.patch
     if channels != 3 or min(height, width) < patch:
@@ -145,8 +153,7 @@ def _fill(trained: Trained, image: Image, keep: Keep, seeds: Seeds, boxes: Boxes
     columns = (left - (patch - wide) // 2).clamp(0, width - patch)
     places, which = torch.unique(rows * width + columns, return_inverse=True)
     windows, outside = _windows(image, places, patch)
-    patches = net.sample(windows, outside, uniforms(seeds, net.draws), which)
-    return _paste(image, keep, patches, rows, columns)
+    return _Drawn(net.sample(windows, outside, uniforms(seeds, net.draws), which), rows, columns)
 
 
 def _windows(
@@ -161,20 +168,17 @@ def _windows(
     return functional.pad(image, margin)[:, rows, columns].movedim(0, 1), outside[rows, columns]
 
 
-def _paste(
-    image: Image, keep: Keep, patches: Float[Tensor, "n 3 k k"], rows: Int[Tensor, " n"], columns: Int[Tensor, " n"]
-) -> Images:
-    """Compose each patch with the picture where the patch lies; all else is a plain copy, which is most of the work saved."""
-    count, channels, patch, _ = patches.shape
-    reach = torch.arange(patch, device=image.device)
-    each = torch.arange(count, device=image.device)[:, None, None]
-    down, across = rows[:, None, None] + reach[:, None], columns[:, None, None] + reach
+def _paste(pictures: Images, rows: Int[Tensor, " m"], keep: Keep, drawn: _Drawn) -> None:
+    """Compose each patch with its picture, in place, where the patch lies; nothing else is touched, which saves most of the work."""
+    count, channels, patch, _ = drawn.patches.shape
+    reach = torch.arange(patch, device=pictures.device)
+    each = rows[:, None, None]
+    down, across = drawn.rows[:, None, None] + reach[:, None], drawn.columns[:, None, None] + reach
     # one tall picture of all the places, so that `compose` sees one image, one row of keep, one fill
-    here, kept = image[:, down, across].flatten(1, 2), keep[each, down, across].flatten(0, 1)
-    blend = compose(here, kept[None], patches.movedim(1, 0).reshape(1, channels, count * patch, patch))
-    filled = image.repeat(count, 1, 1, 1)
-    filled[each, :, down, across] = blend[0].view(channels, count, patch, patch).permute(1, 2, 3, 0)
-    return filled
+    here = pictures[each, :, down, across].permute(3, 0, 1, 2).reshape(channels, count * patch, patch)
+    fill = drawn.patches.movedim(1, 0).reshape(1, channels, count * patch, patch)
+    blend = compose(here, keep[each, down, across].flatten(0, 1)[None], fill)
+    pictures[each, :, down, across] = blend[0].view(channels, count, patch, patch).permute(1, 2, 3, 0)
 
 
 def patch_sampler(*, patch: int | None = None, arch: Arch | None = None, weights: str | None = None) -> PatchSampler:

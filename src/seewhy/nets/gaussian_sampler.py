@@ -25,6 +25,7 @@ class GaussianSampler(nn.Module):
     arch = "gaussian"
     mean: Float[Tensor, "3 d"]
     covariance: Float[Tensor, "3 d d"]
+    hidden: Bool[Tensor, " d"]
 
     def __init__(self, patch: int = 8, *, ring: int = 2) -> None:
         super().__init__()
@@ -36,7 +37,7 @@ class GaussianSampler(nn.Module):
         side = patch + 2 * ring
         hidden = torch.zeros(side, side, dtype=torch.bool)
         hidden[ring:-ring, ring:-ring] = True
-        self._hidden = hidden.flatten()
+        self.register_buffer("hidden", hidden.flatten(), persistent=False)
         self.register_buffer("mean", torch.full((3, side * side), 127.5))
         self.register_buffer("covariance", 64.0**2 * torch.eye(side * side).repeat(3, 1, 1))
 
@@ -49,9 +50,9 @@ class GaussianSampler(nn.Module):
         """Return what the hidden pixels' mean takes from each seen pixel, and the root of their covariance given these."""
         covariance = self.covariance[channel].double()
         covariance = covariance + _LEAST_VARIANCE * torch.eye(len(covariance), device=covariance.device)
-        across, among = covariance[self._hidden][:, seen], covariance[seen][:, seen]
+        across, among = covariance[self.hidden][:, seen], covariance[seen][:, seen]
         gain = torch.linalg.solve(among, across.T).T
-        rest = covariance[self._hidden][:, self._hidden] - gain @ across.T
+        rest = covariance[self.hidden][:, self.hidden] - gain @ across.T
         return gain, torch.linalg.cholesky((rest + rest.T) / 2)
 
     def _conditionals(
@@ -60,14 +61,14 @@ class GaussianSampler(nn.Module):
         """Return each window's mean, the root of the covariance for each pattern of what is outside, and whose is whose."""
         levels, beyond = self.crop(windows).double() * 255, self.crop(outside[:, None])[:, 0] > 0
         patterns, which = torch.unique(beyond, dim=0, return_inverse=True)
-        means = torch.empty(len(windows), 3, int(self._hidden.sum()), dtype=torch.float64, device=windows.device)
+        means = torch.empty(len(windows), 3, int(self.hidden.sum()), dtype=torch.float64, device=windows.device)
         roots = []
         for number, pattern in enumerate(patterns):
-            rows, seen = which == number, ~(pattern | self._hidden.to(pattern.device))
+            rows, seen = which == number, ~(pattern | self.hidden)
             for channel in range(3):
                 gain, root = self._given(seen, channel)
                 mean = self.mean[channel].double()
-                means[rows, channel] = mean[self._hidden] + (levels[rows][:, channel][:, seen] - mean[seen]) @ gain.T
+                means[rows, channel] = mean[self.hidden] + (levels[rows][:, channel][:, seen] - mean[seen]) @ gain.T
                 roots.append(root)
         return means, torch.stack(roots).view(len(patterns), 3, *roots[0].shape), which
 

@@ -1,19 +1,15 @@
 """Fit the conditional Gaussian of prediction-difference analysis: count, no gradient."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import save
 
 from seewhy.nets.gaussian_sampler import GaussianSampler
-from seewhy.nets.patch_sampler import CARD, WEIGHTS
 from seewhy.train.photos import random_view
-from seewhy.train.sampler import Result, bits_per_subpixel, card, read_both
+from seewhy.train.sampler import Result, bits_per_subpixel, card, read_both, write_card, write_weights
 from seewhy.train.windows import cut_windows, held_out_windows
 
 _PHOTOS, _EACH = 16, 64  # views a turn, windows a view
@@ -53,13 +49,11 @@ def fit_gaussian(
     net = GaussianSampler(patch)
     count = count_windows(net, train, windows=windows, seed=seed)
     bits = bits_per_subpixel(net, held_out_windows(held_out, patch))
-    raw = save(dict(net.state_dict()))
     facts = card(net, data=data, licence=licence, photos=(len(train), len(held_out)))
     facts |= {"seed": seed, "windows": count, "held_out_bits_per_subpixel": round(bits, 4)}
-    facts["sha256"] = hashlib.sha256(raw).hexdigest()
     out.mkdir(parents=True, exist_ok=True)
-    (out / WEIGHTS).write_bytes(raw)
-    (out / CARD).write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    facts["sha256"] = write_weights(out, dict(net.state_dict()))
+    write_card(out, facts)
     return Result(count, bits, "counted", ())
 
 

@@ -21,7 +21,12 @@ def is_held_out(content: bytes) -> bool:
         >>> is_held_out(b"a photo")
         False
     """
-    return int(hashlib.sha256(content).hexdigest(), 16) % HELD_OUT_ONE_IN == 0
+    return _is_held_out(hashlib.sha256(content).digest())
+
+
+def _is_held_out(digest: bytes) -> bool:
+    """Tell from the SHA-256 of a photo file's content."""
+    return int.from_bytes(digest) % HELD_OUT_ONE_IN == 0
 
 
 def read_photos(folders: Iterable[Path]) -> tuple[list[Image.Image], list[Image.Image]]:
@@ -36,13 +41,13 @@ def read_photos(folders: Iterable[Path]) -> tuple[list[Image.Image], list[Image.
     paths = [path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES]
     contents = {hashlib.sha256(path.read_bytes()).digest(): path for path in sorted(paths)}
     parts: tuple[list[Image.Image], list[Image.Image]] = ([], [])
-    for _, path in sorted(contents.items()):
+    for digest, path in sorted(contents.items()):
         with Image.open(path) as opened:
             photo = ImageOps.exif_transpose(opened).convert("RGB")
         scale = min(1, _STORED / min(photo.size))
         if scale < 1:
             photo = photo.resize((round(photo.width * scale), round(photo.height * scale)), Image.Resampling.BICUBIC)
-        parts[is_held_out(path.read_bytes())].append(photo)
+        parts[_is_held_out(digest)].append(photo)
     return parts
 
 

@@ -6,6 +6,7 @@ hidden, Adam, a cosine schedule, a moving average of the weights. Everything at 
 run that was cut off goes on as if nothing had happened.
 """
 
+import copy
 import hashlib
 import json
 import math
@@ -23,7 +24,7 @@ from safetensors.torch import load_file, save, save_file
 from torch import Tensor
 
 from seewhy.core.errors import RequestError
-from seewhy.nets.patch_sampler import CARD, WEIGHTS, PatchNet, build_sampler, load_sampler
+from seewhy.nets.patch_sampler import CARD, WEIGHTS, PatchNet, build_sampler, load_sampler, read_card
 from seewhy.train.photos import HELD_OUT_ONE_IN, SHORT_SIDE, VIEW, random_view, read_photos
 from seewhy.train.windows import Windows, batches, cut_windows, held_out_windows, hide_ring
 
@@ -145,14 +146,11 @@ class _Run:
 
 def _start(arch: str, patch: int, *, seed: int, rate: float, device: str, begin: Path | None) -> _Run:
     """Build the network and its moving average, equal to begin with."""
-    net, average = (_network(arch, patch, seed, begin).to(device) for _ in range(2))
-    optimiser = torch.optim.AdamW(net.requires_grad_(True).parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=0.01)
-    return _Run(net.train(), average.requires_grad_(False), optimiser)
-
-
-def _network(arch: str, patch: int, seed: int, begin: Path | None) -> PatchNet:
-    """An untrained network, or a trained one to go on from."""
-    return build_sampler(arch, patch, seed=seed) if begin is None else load_sampler(begin, arch=arch, patch=patch)[0]
+    built = build_sampler(arch, patch, seed=seed) if begin is None else load_sampler(begin, arch=arch, patch=patch)[0]
+    net = built.to(device).requires_grad_(True)
+    average = copy.deepcopy(net).requires_grad_(False)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=0.01)
+    return _Run(net.train(), average, optimiser)
 
 
 def schedule(step: int, steps: int) -> float:
@@ -161,23 +159,28 @@ def schedule(step: int, steps: int) -> float:
     return min((step + 1) / rise, 0.5 * (1 + math.cos(math.pi * min(1, step / steps))))
 
 
-def _train_step(run: _Run, batch: Windows, *, rate: float, half: bool) -> float:
-    """Take one step on one batch and return its bits a sub-pixel."""
-    for group in run.optimiser.param_groups:
+def descend(net: Likelihood, optimiser: torch.optim.Optimizer, batch: Windows, *, rate: float, half: bool) -> float:
+    """Take one step of the optimiser down the bits of one batch, and return them, a sub-pixel."""
+    for group in optimiser.param_groups:
         group["lr"] = rate
     device = batch.windows.device.type
     with torch.autocast(device, dtype=torch.bfloat16, enabled=half):
-        nats = -run.net.log_likelihood(batch.windows, batch.outside, batch.patches).mean()
-    run.optimiser.zero_grad()
+        nats = -net.log_likelihood(batch.windows, batch.outside, batch.patches).mean()
+    optimiser.zero_grad()
     nats.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(run.net.parameters(), 1.0)
-    run.optimiser.step()
+    torch.nn.utils.clip_grad_norm_([value for group in optimiser.param_groups for value in group["params"]], 1.0)
+    optimiser.step()
+    return nats.item() / math.log(2)
+
+
+def _train_step(run: _Run, batch: Windows, *, rate: float, half: bool) -> float:
+    """Take one step on one batch, draw the average after it, and return the batch's bits a sub-pixel."""
+    bits = descend(run.net, run.optimiser, batch, rate=rate, half=half)
     run.step += 1
     keep = min(0.999, (1 + run.step) / (10 + run.step))
     with torch.no_grad():
         for slow, fast in zip(run.average.parameters(), run.net.parameters(), strict=True):
             slow.lerp_(fast, 1 - keep)
-    bits = nats.item() / math.log(2)
     run.trained += bits
     return bits
 
@@ -208,12 +211,10 @@ def _look(run: _Run, held_out: Windows, out: Path, facts: dict[str, object]) -> 
     run.curve.append(Look(run.step, run.trained / max(1, steps), bits))
     run.trained = 0.0
     if run.stale == 0:
-        raw = save(weights)
-        (out / WEIGHTS).write_bytes(raw)
         facts["steps"], facts["held_out_bits_per_subpixel"] = run.step, round(bits, 4)
-        facts["sha256"] = hashlib.sha256(raw).hexdigest()
+        facts["sha256"] = write_weights(out, weights)
     facts["curve"] = [[look.step, round(look.trained, 4), round(look.held_out, 4)] for look in run.curve]
-    (out / CARD).write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_card(out, facts)
     run.save(out / "checkpoint.safetensors")
 
 
@@ -297,7 +298,8 @@ def train_sampler(
     run = _start(arch, patch, seed=seed, rate=rate, device=device, begin=begin)
     out.mkdir(parents=True, exist_ok=True)
     facts = card(run.net, data=data, licence=licence, photos=(len(train), len(held_out)))
-    facts |= {"seed": seed, "batch": batch, "rate": rate, "half": half, "begun_from": _card_sum(begin)}
+    facts |= {"seed": seed, "batch": batch, "rate": rate, "half": half}
+    facts["begun_from"] = None if begin is None else read_card(begin)["sha256"]
     checkpoint = out / "checkpoint.safetensors"
     if checkpoint.exists():
         run.restore(checkpoint)
@@ -319,9 +321,16 @@ def train_sampler(
     return Result(run.step, run.best, stopped, tuple(run.curve))
 
 
-def _card_sum(folder: Path | None) -> str | None:
-    """The SHA-256 of the weights that a run began from."""
-    return None if folder is None else str(json.loads((folder / CARD).read_text(encoding="utf-8"))["sha256"])
+def write_weights(out: Path, tensors: dict[str, Tensor]) -> str:
+    """Write a sampler's weights into its folder and return their SHA-256."""
+    raw = save(tensors)
+    (out / WEIGHTS).write_bytes(raw)
+    return hashlib.sha256(raw).hexdigest()
+
+
+def write_card(out: Path, facts: dict[str, object]) -> None:
+    """Write a sampler's card beside its weights."""
+    (out / CARD).write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def card(net: PatchNet, *, data: str, licence: str, photos: tuple[int, int]) -> dict[str, object]:
