@@ -37,8 +37,12 @@ bench: .venv/.installed
 	$(BIN)/python benchmarks/sampler_bits.py $(PHOTOS) --all --json
 	$(BIN)/python benchmarks/memory.py $(PHOTOS)/coffee.jpg --queries 500 --queries 2000 --json
 	$(BIN)/python benchmarks/seeds.py $(PHOTOS)/coffee.jpg --method pmi:size=56,stride=56 --json
+	$(BIN)/python benchmarks/calibration.py $(PHOTOS)/coffee.jpg --method pmi:size=16 --truth-stride 8 --truth-samples 2 --seeds 1 --json
+	$(BIN)/python benchmarks/pmi_queries.py $(PHOTOS)/coffee.jpg --truth-stride 8 --truth-samples 2 --share 0.3 --json
 	$(BIN)/python benchmarks/allocator.py --seconds 1 --json
 	$(BIN)/python benchmarks/backends.py $(PHOTOS)/coffee.jpg --network small --rounds 1 --json
+	$(BIN)/python benchmarks/throughput.py $(PHOTOS)/coffee.jpg --queries 100 --rounds 1 --json
+	$(BIN)/python benchmarks/cold_start.py $(PHOTOS)/coffee.jpg --repeats 1 --json
 	$(BIN)/python benchmarks/infill_cost.py $(PHOTOS)/coffee.jpg --rounds 5 --infill patch-sampler --infill telea --json
 	@mkdir -p $(DEMO)
 	$(BIN)/python benchmarks/contact_sheet.py $(PHOTOS)/coffee.jpg --out $(DEMO)/contact_sheet.png --json

@@ -55,7 +55,7 @@ from seewhy.core.features import Positions
 from seewhy.core.probe import Probe
 from seewhy.core.target import Information
 from seewhy.methods.pmi import evidence
-from seewhy.methods.sweep import Answers
+from seewhy.methods.windows import Answers
 
 ESTIMATES = ("plain", "corrected", "one_draw")
 HIGH = 0.01

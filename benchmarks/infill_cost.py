@@ -39,7 +39,7 @@ from seewhy.core.arrays import Image, Images, Keep, Seeds
 from seewhy.core.infill import Infill
 from seewhy.images.open import open_picture
 from seewhy.images.view import apply_view
-from seewhy.methods.pmi import DEFAULT_SAMPLES
+from seewhy.methods.sweep import SAMPLES
 
 SIZE = 8
 """Side of a window, pixels."""
@@ -88,7 +88,7 @@ def turns(
     pictures = image.repeat(batch, 1, 1, 1)
     found: list[Turn] = [partial(classifier, pictures)]
     for infill in infills.values():
-        samples = min(batch, DEFAULT_SAMPLES) if infill.stochastic else 1
+        samples = min(batch, SAMPLES) if infill.stochastic else 1
         places = rng.integers(0, (height - SIZE + 1, width - SIZE + 1), (batch // samples, 2))
         keep, seeds = removed(torch.from_numpy(places).to(image.device), samples, SIZE, (height, width))
         found.append(partial(infill, image, keep, seeds))
@@ -158,7 +158,7 @@ def main(
         "infills": about_infills(infills, door),
         "protocol": (
             f"one photo, {door.name}, {door.view.describe()}; speeds: windows of {SIZE} × {SIZE}, in a batch up to "
-            f"{DEFAULT_SAMPLES} samples of a window where the in-fill is random, else one; {rounds} rounds after one that is "
+            f"{SAMPLES} samples of a window where the in-fill is random, else one; {rounds} rounds after one that is "
             "not counted, in each everyone once, on new windows; ratio: pictures a second over the classifier's of the same "
             f"round, median, low and high: quartiles; shares: of the whole time of explain() with {method}, self-test and the "
             "in-fills drawn again for the report included; freed memory is kept, as by the command line"

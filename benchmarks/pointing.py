@@ -43,7 +43,7 @@ from scenes import Scene, read_located
 import seewhy
 from seewhy.core.features import Positions
 from seewhy.core.probe import Probe
-from seewhy.methods.pmi import DEFAULT_SAMPLES
+from seewhy.methods.sweep import SAMPLES
 
 TOLERANCE = 15
 """Pixels; how far beside the object still counts as a hit."""
@@ -91,9 +91,7 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @classifier_option("efficientnet-lite0")
 @compared_option
-@click.option(
-    "--samples", default=DEFAULT_SAMPLES, show_default=True, type=click.IntRange(min=2), help="Of a random in-fill."
-)
+@click.option("--samples", default=SAMPLES, show_default=True, type=click.IntRange(min=2), help="Of a random in-fill.")
 @click.option("--size", default=8, show_default=True, type=click.IntRange(min=1), help="Side of a window, pixels.")
 @click.option("--step", default=24, show_default=True, type=click.IntRange(min=1), help="Between windows, pixels.")
 @click.option("--easy", default=0.75, show_default=True, help="Highest chance of a photo that is played.")

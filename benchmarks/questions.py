@@ -18,7 +18,7 @@ from seewhy.core.target import ClassEvidence, Information
 from seewhy.images.open import open_picture
 from seewhy.images.view import apply_view
 from seewhy.methods.pmi import evidence
-from seewhy.methods.sweep import Answers
+from seewhy.methods.windows import Answers
 
 BATCH = 8
 """Pictures shown at once."""

@@ -47,7 +47,7 @@ from scenes import CANDIDATES, Scene, photo_ground, read_scenes, texture
 
 import seewhy
 from seewhy.core.probe import Probe
-from seewhy.methods.pmi import DEFAULT_SAMPLES
+from seewhy.methods.sweep import SAMPLES
 
 
 def on_and_off(scene: Scene, asked: Mapping[str, Probe], windows: int, samples: int, size: int) -> list[Row]:
@@ -106,9 +106,7 @@ def _median_ratio(pair: Float[np.ndarray, "n 2"]) -> float | None:
     "--backgrounds", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Photos to paste on."
 )
 @click.option("--windows", default=32, show_default=True, type=click.IntRange(min=1), help="On the object, and off it.")
-@click.option(
-    "--samples", default=DEFAULT_SAMPLES, show_default=True, type=click.IntRange(min=2), help="Of a random in-fill."
-)
+@click.option("--samples", default=SAMPLES, show_default=True, type=click.IntRange(min=2), help="Of a random in-fill.")
 @click.option("--size", default=8, show_default=True, type=click.IntRange(min=1), help="Side of a window, pixels.")
 @click.option("--scale", default=0.5, show_default=True, help="Longer side of the object, of the view's shorter side.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first cut-outs.")

@@ -61,6 +61,15 @@ def small_cnn(classes: int = 5, seed: int = 0) -> nn.Module:
     return layers.requires_grad_(requires_grad=False).eval()
 
 
+def tall_cnn(classes: int = 3) -> nn.Module:
+    """A random network whose first layers are costly and work on a large map: a small window changes little of it."""
+    torch.manual_seed(0)
+    last = nn.Linear(4, classes)
+    nn.init.normal_(last.weight, std=9.0)
+    first = (nn.Conv2d(3, 32, 3, 2, 1), nn.ReLU(), nn.Conv2d(32, 4, 3, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return nn.Sequential(*first, last).eval()
+
+
 def picture(height: int = 20, width: int = 17, seed: int = 1) -> Tensor:
     """Random 8-bit picture, ``(3, height, width)`` in [0, 1]."""
     generator = torch.Generator().manual_seed(seed)

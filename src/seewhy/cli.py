@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from seewhy import registry
-from seewhy.classifiers.selftest import SelfTest
+from seewhy.classifiers.tuning import unsaid
 from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
 from seewhy.core.settings import describe, schema
-from seewhy.draw.terminal import agreement, summary
+from seewhy.draw.terminal import agreement, runtimes, summary
 from seewhy.images.open import Picture, open_picture
 from seewhy.images.sources import list_images
 from seewhy.runs.compare import Watch, compare, line_up
 from seewhy.runs.comparison import RECORD, Comparison
-from seewhy.runs.doctor import examine
-from seewhy.runs.explain import answer, test_door
+from seewhy.runs.doctor import examine, tune_here
+from seewhy.runs.door import Door, test_door
+from seewhy.runs.explain import answer
 from seewhy.runs.explanation import Explanation
 from seewhy.runs.request import Request, prepare
 from seewhy.runs.store import claim, publish
@@ -70,8 +71,12 @@ _asked = _in_order(
 _how = _in_order(
     click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same maps."),
     click.option("--device", help="Where torch computes: cpu, cuda, …"),
+    click.option("--batch-size", type=int, help="Pictures shown at once; the fastest if left out."),
     click.option(
-        "--batch-size", type=int, default=4, show_default=True, help="Pictures shown at once; changes the speed only."
+        "--runtime",
+        default="auto",
+        show_default=True,
+        help="What runs the classifier; eager: as it came, without a search.",
     ),
     click.option("--max-megapixels", type=float, default=200.0, show_default=True, help="Larger pictures are refused."),
     click.option("--trust", is_flag=True, help="Allow a Spec that runs code from a file."),
@@ -96,7 +101,7 @@ def _out(folder: str) -> Decorator:
 @click.option("--infill", help="Spec; the method's usual one if left out.")
 @click.option("--budget", type=int, help="Queries at most, the unmodified picture included.")
 @click.option("--seconds", type=float, help="Stop after this long, once the picture is covered.")
-@click.option("--tolerance", type=float, help="Stop when the map's root mean square standard error is this small.")
+@click.option("--tolerance", type=float, help="Stop when errors are at most this part of the map's own spread.")
 @click.option("--check-infill", is_flag=True, help="Ask again with two other in-fills: does the map stay?")
 @_how
 @_out("seewhy-out")
@@ -108,8 +113,8 @@ def explain(images: tuple[Path, ...], **options: Any) -> int:  # noqa: ANN401 - 
     checked = {"check_infill": options["check_infill"]}
     request = prepare(options["classifier"], infill=options["infill"], budget=limits, **_shared(options), **checked)
 
-    def work(path: Path, picture: Picture, tested: SelfTest, watch: Watch) -> Explanation:
-        return answer(request, picture, source=str(path), tested=tested, progress=watch(path.name))
+    def work(path: Path, picture: Picture, door: Door, watch: Watch) -> Explanation:
+        return answer(request, picture, source=str(path), door=door, progress=watch(path.name))
 
     return _each(
         request, dict(zip(folders, paths, strict=True)), options, _Job(work, summary, "report: {}/report.html")
@@ -129,8 +134,8 @@ def compare_infills(images: tuple[Path, ...], **options: Any) -> int:  # noqa: A
     infills, limits = options["infills"] or None, Budget(options["budget"])
     rivals = line_up(options["classifier"], infills, budget=limits, **_shared(options))
 
-    def work(path: Path, picture: Picture, tested: SelfTest, watch: Watch) -> Comparison:
-        return compare(rivals, picture, source=str(path), tested=tested, watch=lambda t: watch(f"{path.name} · {t}"))
+    def work(path: Path, picture: Picture, door: Door, watch: Watch) -> Comparison:
+        return compare(rivals, picture, source=str(path), door=door, watch=lambda t: watch(f"{path.name} · {t}"))
 
     job = _Job(work, agreement, "picture: {}/comparison.png")
     return _each(rivals[0].request, dict(zip(folders, paths, strict=True)), options, job)
@@ -138,7 +143,7 @@ def compare_infills(images: tuple[Path, ...], **options: Any) -> int:  # noqa: A
 
 def _shared(options: dict[str, Any]) -> dict[str, Any]:
     """The part of a question that every command asks in the same words."""
-    same = {name: options[name] for name in ("method", "seed", "batch_size", "trust", "device")}
+    same = {name: options[name] for name in ("method", "seed", "batch_size", "runtime", "trust", "device")}
     return {**same, "targets": options["targets"] or None}
 
 
@@ -152,7 +157,7 @@ class _Job:
         where: the line that names the page to open; ``{}`` is the folder.
     """
 
-    work: Callable[[Path, Picture, SelfTest, Watch], Explanation | Comparison]
+    work: Callable[[Path, Picture, Door, Watch], Explanation | Comparison]
     table: Callable[[dict[str, Any]], Table]
     where: str
 
@@ -161,13 +166,13 @@ def _each(request: Request, paths: dict[Path, Path], options: dict[str, Any], jo
     """Work on picture after picture, folder → path; what is finished is on disk before the next begins."""
     failures: list[str] = []
     finished = 0
-    tested: SelfTest | None = None
+    door: Door | None = None
     for folder, path in paths.items():
         try:
             picture = open_picture(path, max_megapixels=options["max_megapixels"])
-            tested = tested or test_door(request, picture)
+            door = door or test_door(request, picture, unsaid if options["quiet"] else messages.print)
             with _bars(quiet=options["quiet"]) as watch:
-                answered = job.work(path, picture, tested, watch)
+                answered = job.work(path, picture, door, watch)
             publish(answered, folder)
         except RequestError as problem:
             failures.append(f"{path}: {problem}")
@@ -268,12 +273,20 @@ def _facts(entry: registry.Method | registry.Part) -> dict[str, Any]:
 
 
 @cli.command()
+@click.option("--tune", is_flag=True, help="Find the fastest runtime, with no limit of time, for later runs to use.")
+@click.option("--classifier", default=registry.DEFAULT_CLASSIFIER, show_default=True, help="What --tune is for.")
+@click.option("--device", help="Where torch computes: cpu, cuda, …")
+@click.option("--trust", is_flag=True, help="Allow a Spec that runs code from a file.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def doctor(*, as_json: bool) -> int:
+def doctor(*, tune: bool, classifier: str, device: str | None, trust: bool, as_json: bool) -> int:
     """Say what is installed, how fast it is here, and which extras are missing."""
-    facts = examine()
+    chosen = asdict(tune_here(classifier, device=device, trust=trust)) if tune else None
+    facts = examine() if chosen is None else {"tuned": chosen}
     if as_json:
         click.echo(json.dumps(facts, ensure_ascii=False))
+        return _DONE
+    if chosen is not None:
+        Console(highlight=False).print(runtimes(chosen))
         return _DONE
     for name, value in facts.items():
         click.echo(f"{name}:")

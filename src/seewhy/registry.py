@@ -46,6 +46,7 @@ class Method:
         paper: author, venue, year.
         access: what it needs of the classifier.
         infill: the Spec used when none is asked for.
+        large: the side in pixels of the largest window that this in-fill draws, and the Spec used for larger ones.
         information: whether it answers the class-free target.
         cost: queries with the defaults on a picture of 224 x 224.
     """
@@ -57,6 +58,18 @@ class Method:
     infill: str
     information: bool
     cost: str
+    large: tuple[int, str] | None = None
+
+    def windows(self, settings: Mapping[str, object]) -> tuple[int, ...]:
+        """Sides of the windows that it asks about, pixels, given its settings; none where it has no setting ``size``."""
+        size = settings.get("size", schema(self.run).get("size", (None, ()))[1])
+        sides = size if isinstance(size, tuple) else (size,)
+        return tuple(side for side in sides if isinstance(side, int))
+
+    def usual_infill(self, settings: Mapping[str, object]) -> str:
+        """The Spec used when none is asked for, given the method's settings."""
+        largest = max(self.windows(settings), default=0)
+        return self.large[1] if self.large and largest > self.large[0] else self.infill
 
 
 @dataclass(frozen=True)
@@ -89,6 +102,7 @@ METHODS: dict[str, Method] = {
         "patch-sampler",
         information=True,
         cost="3,137",
+        large=(16, "inpaint"),
     ),
     "occlusion": Method(
         occlusion,
@@ -97,7 +111,7 @@ METHODS: dict[str, Method] = {
         Access.PROBABILITIES,
         "gray",
         information=False,
-        cost="170",
+        cost="197",
     ),
     "rise": Method(
         rise,
@@ -241,7 +255,7 @@ def _text(value: object) -> str:
     if value is REQUIRED:
         return "required"
     if isinstance(value, tuple):
-        return "/".join(str(part) for part in value)
+        return ("+" if all(isinstance(part, int) for part in value) else "/").join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

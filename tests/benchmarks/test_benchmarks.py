@@ -7,22 +7,30 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 NAMES = (
     "allocator",
     "backends",
+    "calibration",
+    "cold_start",
     "contact_sheet",
     "false_evidence",
     "infill_cost",
     "learning_curve",
     "localisation",
     "memory",
+    "overhead",
+    "partial_recompute",
+    "pmi_queries",
     "pointing",
+    "rise_estimators",
     "sample_scores",
     "sampler_bits",
     "sampler_families",
     "seeds",
+    "throughput",
     "true_evidence",
 )
 
@@ -79,9 +87,43 @@ def test_memory(run: Run, photo: Path) -> None:
     assert figures["largest_ratio"] == figures["growth"][0]["ratio"]
 
 
+def test_memory_at_native_size(run: Run, photo: Path) -> None:
+    """A photo enlarged to so many pixels is explained at that size and saved, beside an idle process."""
+    asked = ("--method", "rise:cells=2", "--infill", "gray", "--queries", 20)
+    figures = run("memory", photo, "--megapixels", 0.01, *asked)
+    (row,) = figures["runs"]
+    assert row["queries"] == 20
+    assert row["peak_mb"] >= row["peak_explained_mb"] > 10
+    assert 0 < row["report_mb"] < 2
+    assert figures["largest_above_idle_mb"] == row["peak_mb"] - row["idle_mb"]
+
+
+def test_rise_estimators(run: Run, photo: Path, classifier: str) -> None:
+    """Every estimator and sampling is judged; of a nearly linear classifier, regression knows most."""
+    asked = ("--queries", 128, "--queries", 256, "--truth", 1024, "--seeds", 1)
+    figures = run("rise_estimators", photo, "--classifier", classifier, *asked)
+    assert len(figures["summary"]) == 3 * 3 * 2
+    assert len(figures["worth"]) == 3 * 3
+    error = {(row["normalisation"], row["sampling"], row["queries"]): row["error"] for row in figures["summary"]}
+    assert error["regression", "antithetic", 256] < error["paper", "independent", 256] / 2
+    assert all(0 <= row["inside"] <= 1 for row in figures["summary"])
+
+
+def test_rise_answers_are_asked_once(load: Load) -> None:
+    """A shorter run repeats the answers of the longer one and asks no query but that of the whole picture."""
+    script = load("rise_estimators")
+    door = script.seewhy.classifier(lambda pictures: pictures.mean((1, 2)) + 1, size=12, outputs="logits")
+    image = torch.rand(3, 12, 12, generator=torch.Generator().manual_seed(0))
+    probe = script.Replay(door, script.registry.infill("gray", door)[1], image)
+    whole = script.ask(probe, [0], 64, ("paper", "independent"))
+    again = script.ask(probe, [0], 64, ("paper", "independent"))
+    assert probe.queries.forward_images == 65
+    assert np.array_equal(whole.values["class:0"], again.values["class:0"])
+
+
 def test_seeds(run: Run, photo: Path, classifier: str) -> None:
     """The identities hold on a tiny classifier, in two parts of its classes."""
-    figures = run("seeds", photo, "--classifier", classifier, "--method", "pmi:size=8", "--classes", 2)
+    figures = run("seeds", photo, "--classifier", classifier, "--method", "pmi:size=8,stride=8", "--classes", 2)
     (row,) = figures["photos"]
     assert max(row["identity"], row["identity_uncorrected"], row["contrast"], row["batch"]) < 1e-5
     assert row["lowest_information"] >= 0
@@ -97,6 +139,18 @@ def test_backends(run: Run, photo: Path) -> None:
     figures = run("backends", photo, "--network", "small", "--rounds", 1, *asked)
     assert figures["holds"] is True
     assert [row["back_end"] for row in figures["runs"]] == ["torch", "onnx", "function"] * 2
+
+
+def test_overhead(run: Run, photo: Path, classifier: str) -> None:
+    """Classifier and in-fill take a part of each run, and what is beside the classifier is the rest."""
+    asked = ("--method", "occlusion:size=16,stride=8", "--method", "rise:masks=60", "--infill", "noise")
+    figures = run("overhead", photo, "--classifier", classifier, *asked, "--rounds", 1)
+    assert [row["method"].partition(":")[0] for row in figures["runs"]] == ["occlusion", "rise"]
+    for row in figures["runs"]:
+        assert 0 < row["classifier_share"] < row["classifier_share"] + row["infill_share"] < 1
+        rest = row["queries"] * row["beside_ms"] / 1e3 / row["seconds"]
+        assert rest == pytest.approx(1 - row["classifier_share"])
+        assert row["low"] == row["high"] == row["classifier_share"]
 
 
 def test_interval(load: Load) -> None:

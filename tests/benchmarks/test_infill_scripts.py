@@ -136,7 +136,7 @@ def test_windows_are_asked_as_pmi_asks_them(load: Load) -> None:
         lambda pictures: (torch.from_numpy(pictures / 255).float().flatten(1) @ weights).softmax(1).numpy(), size=16
     )
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
-    explanation = seewhy.explain(door, pixels, method="pmi:size=4,samples=3", infill="noise")
+    explanation = seewhy.explain(door, pixels, method="pmi:size=4,stride=4,samples=3", infill="noise")
     scene = load("scenes").Scene("picture", None, pixels, np.zeros((16, 16), np.float32), 0)
     (probe,) = questions.probes(door, scene, load("common").build_infills(["noise"], door)).values()
     assert isinstance(probe, Probe)
@@ -293,7 +293,7 @@ def test_infill_cost(run: Run, photo: Path, classifier: str) -> None:
         "--rounds",
         2,
         "--method",
-        "pmi:size=16",
+        "pmi:size=16,stride=16",
     )
     figures = run("infill_cost", photo, "--classifier", classifier, *asked)
     assert [(row["infill"], row["batch"]) for row in figures["speeds"]] == [

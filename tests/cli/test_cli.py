@@ -60,7 +60,7 @@ EXPLAIN = (
     "own:bright",
     "--trust",
     "--method",
-    "occlusion:size=16",
+    "occlusion:size=16,stride=8",
     "--out",
     "out",
 )
@@ -293,7 +293,7 @@ def test_the_doctor_answers(capsys: pytest.CaptureFixture[str]) -> None:
     """Versions, machine, extras and speed."""
     found = json.loads(run("doctor", "--json", capsys=capsys)[1])
     assert found["versions"]["torch"] == torch.__version__
-    assert set(found) == {"versions", "machine", "extras", "speed"}
+    assert set(found) == {"versions", "machine", "extras", "runtimes", "speed"}
 
 
 def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -74,6 +74,21 @@ def test_compose_rounds_only_what_it_touches() -> None:
     assert (mixed[1:] * 255).tolist() == pytest.approx([143, 255], abs=1e-4)
 
 
+@pytest.mark.parametrize("fill", [(1, 3, 1, 1), (1, 3, 5, 4), (19, 3, 5, 4)])
+def test_compose_blends_every_row_alike(fill: tuple[int, ...]) -> None:
+    """However many rows there are: kept pixels are exact, the others the nearest of the 256 levels to the blend."""
+    generator = torch.Generator().manual_seed(4)
+    image, painted = (torch.rand(shape, generator=generator) for shape in ((3, 5, 4), fill))
+    keep = (2 * torch.rand(19, 5, 4, generator=generator) - 0.5).clamp(0, 1)
+    mixed = arrays.compose(image, keep, painted)
+    kept = keep[:, None].expand_as(mixed) == 1
+    assert torch.equal(mixed[kept], image.expand_as(mixed)[kept])
+    levels = mixed[~kept] * 255
+    torch.testing.assert_close(levels, levels.round(), atol=1e-4, rtol=0)
+    exact = keep[:, None].double() * image + (1 - keep[:, None].double()) * painted
+    assert ((mixed - exact).abs() * 255)[~kept].max() <= 0.5 + 1e-4
+
+
 def test_a_spec_survives_being_written() -> None:
     """Text → Spec → the same text."""
     text = "python:object=pkg.mod:fn,size=224"
@@ -161,6 +176,15 @@ def test_a_classifier_that_breaks_midway_is_caught() -> None:
     assert asked.prediction.sum() == 1
     with pytest.raises(ClassifierError, match="NaN"):
         asked(torch.zeros(1, 8, 8), torch.zeros(1, dtype=torch.int64))
+
+
+@pytest.mark.parametrize(
+    ("side", "batch", "rows"), [(224, 4, 32), (224, 5, 30), (224, 64, 64), (1000, 1, 2), (3500, 4, 4), (3500, 1, 1)]
+)
+def test_the_probe_fills_whole_batches_within_its_room(side: int, batch: int, rows: int) -> None:
+    """About 32 pictures together, fewer of large ones, and never less than a batch."""
+    image = torch.zeros(3, 1, 1).expand(3, side, side)
+    assert probe.Probe(Game(pixel_logits), constant(), image, batch_size=batch).rows == rows
 
 
 def test_the_probe_guards_the_budget() -> None:

@@ -8,7 +8,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seewhy.draw.embed import pack, picture_uri, safe_json, sprite, sprite_columns, sprite_uri, unpack
+from seewhy.draw.embed import (
+    MAP_SIDE,
+    pack,
+    packed_size,
+    picture_uri,
+    safe_json,
+    sprite,
+    sprite_columns,
+    sprite_uri,
+    thin,
+    unpack,
+)
 from seewhy.draw.scene import Exhibits
 
 
@@ -32,6 +43,16 @@ def test_zero_and_unknown_come_back_exactly() -> None:
     """An all-zero map and NaN are kept as they are."""
     values = np.array([[0.0, np.nan, 0.0]], np.float32)
     assert np.array_equal(unpack(pack(values), (1, 3)), values, equal_nan=True)
+
+
+def test_a_large_map_travels_thinned_to_values_of_its_own() -> None:
+    """Every value that is left is one of the map's, at its place; a small map is left alone."""
+    values = np.arange(1900 * 3, dtype=np.float32).reshape(1900, 3)
+    thinned = thin(values)
+    assert thinned.shape == packed_size(values.shape) == (MAP_SIDE, 1)
+    assert np.abs(thinned[:, 0] // 3 - (np.arange(MAP_SIDE) + 0.5) * 1900 / MAP_SIDE).max() <= 1
+    assert (thinned % 3 == 1).all()
+    assert np.array_equal(thin(values[:20]), values[:20])
 
 
 def test_json_cannot_end_its_element() -> None:

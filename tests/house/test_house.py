@@ -14,7 +14,16 @@ import seewhy
 
 SOURCE = Path(seewhy.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
-HEAVY = ("onnxruntime", "onnx", "efficientnet_lite_pytorch", "skimage", "beartype", "matplotlib.pyplot", "scipy")
+HEAVY = (
+    "onnxruntime",
+    "onnx",
+    "openvino",
+    "efficientnet_lite_pytorch",
+    "skimage",
+    "beartype",
+    "matplotlib.pyplot",
+    "scipy",
+)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

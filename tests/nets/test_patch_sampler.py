@@ -158,6 +158,29 @@ def test_what_is_hidden_is_not_looked_at(arch: str, patch: int) -> None:
     assert torch.equal(net.sample(window, outside, numbers, which), net.sample(other, outside, numbers, which))
 
 
+def test_a_hidden_middle_flagged_as_outside_is_drawn_all_the_same() -> None:
+    """Whoever says of the middle too that it cannot be seen gets the same samples: each pixel still sees those before it."""
+    net, window, outside = _net("compact", 4), _pictures(1, 3, 12, 12), torch.zeros(1, 12, 12)
+    flagged = outside.clone()
+    flagged[:, 4:8, 4:8] = 1
+    numbers = torch.rand(1, net.draws, generator=torch.Generator().manual_seed(6))
+    which = torch.zeros(1, dtype=torch.int64)
+    assert torch.equal(net.sample(window, flagged, numbers, which), net.sample(window, outside, numbers, which))
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+def test_samples_do_not_depend_on_their_batch(samples: int) -> None:
+    """Rows drawn together, of shared windows and of their own, are bit by bit those that are drawn one by one."""
+    net, windows, outside = _net("compact", 8), _pictures(20, 3, 24, 24), torch.zeros(20, 24, 24)
+    which = torch.arange(20).repeat_interleave(samples)
+    numbers = torch.rand(len(which), net.draws, generator=torch.Generator().manual_seed(7))
+    together = net.sample(windows, outside, numbers, which)
+    for row in range(0, len(which), 9):
+        place = which[row : row + 1]
+        alone = net.sample(windows[place], outside[place], numbers[row : row + 1], torch.zeros(1, dtype=torch.int64))
+        assert torch.equal(together[row : row + 1], alone)
+
+
 def test_later_pixels_are_conditioned_on_earlier_ones() -> None:
     """Changing the first pixel changes what the last group thinks, and nothing that was drawn before or with it."""
     net, window, outside = _net("compact", 4), _pictures(1, 3, 12, 12), torch.zeros(1, 12, 12)
@@ -191,9 +214,9 @@ def test_compact_network_is_cheap() -> None:
     net = _net("compact", 8)
     with FlopCounterMode(display=False) as counter:
         net.sample(
-            torch.zeros(16, 3, 24, 24), torch.zeros(16, 24, 24), torch.full((16, net.draws), 0.5), torch.arange(16)
+            torch.zeros(32, 3, 24, 24), torch.zeros(32, 24, 24), torch.full((32, net.draws), 0.5), torch.arange(32)
         )
-    assert counter.get_total_flops() / 2 / 16 < 15e6
+    assert counter.get_total_flops() / 2 / 32 < 15e6
     assert sum(value.numel() for value in net.parameters()) * 4 < 8.4e6
 
 

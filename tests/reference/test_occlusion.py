@@ -37,9 +37,3 @@ def test_samples_give_a_standard_error() -> None:
     )
     error = np.hypot(one.stderr["class:0"], other.stderr["class:0"])
     assert np.mean(np.abs(one.values["class:0"] - other.values["class:0"]) <= 2 * error) >= 0.9
-
-
-def test_the_default_is_half_a_window() -> None:
-    """Without a stride or a budget, windows overlap by half."""
-    maps = occlusion(Probe(Game(small_cnn().double()), constant(), picture(64, 64)), [ClassEvidence(0)])
-    assert maps.settings == {"size": 32, "stride": 16, "samples": 1}

@@ -198,7 +198,7 @@ def test_the_stated_error_covers_another_seed() -> None:
 def test_a_deterministic_infill_is_asked_once() -> None:
     """Asking an in-fill that never changes for samples would waste queries; there is no error to state either."""
     probe = Probe(Game(small_cnn().double()), constant(), picture(16, 16))
-    maps = pmi(probe, CLASSES, size=4, samples=8)
+    maps = pmi(probe, CLASSES, size=4, stride=4, samples=8)
     assert probe.queries.forward_images == 1 + 16
     assert maps.stderr == {}
     assert maps.settings["samples"] == 1
@@ -222,18 +222,18 @@ def test_a_budget_is_kept_and_covers_the_picture(budget: int) -> None:
     assert maps.stopped_because == "queries"
 
 
-def test_a_budget_chooses_the_finest_stride_it_pays_for() -> None:
-    """Left to the program, the stride is the finest of size, size/2, … that the budget covers."""
-    probe = Probe(Game(small_cnn().double()), noise(), picture(24, 24), budget=Budget(queries=1 + 4 * 11**2))
-    maps = pmi(probe, CLASSES, size=4)
-    assert (maps.settings["stride"], maps.settings["samples"], maps.stopped_because) == (2, 4, "complete")
+def test_a_budget_chooses_the_samples_of_a_sweep() -> None:
+    """Left to the program, as many samples as it pays for, from 2 to 8."""
+    probe = Probe(Game(small_cnn().double()), noise(), picture(24, 24), budget=Budget(queries=1 + 6 * 11**2))
+    maps = pmi(probe, CLASSES, size=4, stride=2)
+    assert (maps.settings["samples"], maps.stopped_because) == (6, "complete")
 
 
 def test_a_budget_that_covers_nothing_is_refused() -> None:
     """The message states the smallest budget that would do."""
     probe = Probe(Game(small_cnn().double()), noise(), picture(24, 24), budget=Budget(queries=72))
     with pytest.raises(RequestError, match="at least 73"):
-        pmi(probe, CLASSES, size=4)
+        pmi(probe, CLASSES, size=4, stride=4)
 
 
 def test_a_loose_tolerance_stops_early() -> None:
@@ -266,13 +266,6 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, object], me
     """Each says what was expected and what came."""
     with pytest.raises(RequestError, match=message):
         run(Game(small_cnn().double()), noise(), picture(24, 24), **settings)  # type: ignore[arg-type]
-
-
-def test_seconds_alone_choose_the_finest_stride() -> None:
-    """With only a clock there is no plan to keep to: the sweep refines until time is up."""
-    probe = Probe(Game(small_cnn().double()), noise(), picture(24, 24), budget=Budget(seconds=1e-9))
-    maps = pmi(probe, CLASSES, size=4, samples=2)
-    assert (maps.settings["stride"], maps.stopped_because) == (1, "seconds")
 
 
 def test_a_finished_plan_is_complete_whatever_the_clock_says() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from jaxtyping import Float
 
+from seewhy.core.maps import reliability
 from seewhy.runs.agreement import (
     AGREE,
     PARTLY,
@@ -14,7 +15,6 @@ from seewhy.runs.agreement import (
     judge,
     rank_correlation,
     ranks,
-    reliability,
     sign_conflict,
 )
 
@@ -61,15 +61,16 @@ def test_noise_leaves_what_was_expected() -> None:
         one, other = (truth + rng.normal(size=truth.shape) * level for _ in range(2))
         measured = rank_correlation(one, other)
         assert measured is not None
-        assert expected(reliability(one, error), reliability(other, error)) == pytest.approx(measured, abs=0.03)
+        assert expected(
+            reliability(one, error, predicted=False), reliability(other, error, predicted=False)
+        ) == pytest.approx(measured, abs=0.03)
 
 
-def test_reliability_without_error_or_variance() -> None:
-    """No error, no reliability; more noise than variance, and a flat map, have none of it."""
-    assert reliability(rough(0), None) is None
-    assert reliability(rough(0), np.full((12, 9), 100.0)) == 0
-    assert reliability(np.ones((3, 3)), np.ones((3, 3))) == 0
-    assert expected(None, None) == 1
+def test_reliability_without_variance() -> None:
+    """More noise than variance, and a flat map, have none of it."""
+    assert reliability(rough(0), np.full((12, 9), 100.0), predicted=False) == 0
+    assert reliability(np.ones((3, 3)), np.ones((3, 3)), predicted=False) == 0
+    assert reliability(np.ones((3, 3)), np.ones((3, 3)), predicted=True) == 0
 
 
 def test_the_mean_is_over_all_pairs_or_those_of_the_main_map() -> None:
@@ -112,7 +113,7 @@ def test_every_verdict_has_words() -> None:
     """The noisy one says what noise alone would leave."""
     rng = np.random.default_rng(1)
     maps = [rng.normal(size=(20, 20)) for _ in range(2)]
-    found = agreement(maps, [np.ones((20, 20))] * 2)
+    found = agreement(maps, [reliability(each, np.ones((20, 20)), predicted=False) for each in maps])
     assert found.verdict == "noisy"
     assert f"{found.expected:.2f}" in in_words(found)
     assert in_words(agreement([maps[0]] * 2, [None] * 2)) == "the in-fills agree"

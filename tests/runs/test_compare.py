@@ -49,7 +49,7 @@ def compare(
     classifier: object, infills: list[str | Infill] | None, **settings: object
 ) -> tuple[seewhy.Comparison, dict[str, Any]]:
     """A small comparison, and what it says of class 0."""
-    asked: dict[str, object] = {"method": "pmi:size=8,samples=2", "targets": 0} | settings
+    asked: dict[str, object] = {"method": "pmi:size=8,stride=8,samples=2", "targets": 0} | settings
     found = seewhy.compare_infills(classifier, pixels(), infills, **asked)  # type: ignore[arg-type]
     return found, found.manifest["targets"][0]
 
@@ -89,7 +89,7 @@ def test_each_explanation_is_the_one_that_explain_gives() -> None:
     """Comparing changes no map."""
     found, _ = compare(small_cnn(), ["telea", "donor"])
     for infill, answer in found.explanations.items():
-        alone = seewhy.explain(small_cnn(), pixels(), method="pmi:size=8,samples=2", targets=0, infill=infill)
+        alone = seewhy.explain(small_cnn(), pixels(), method="pmi:size=8,stride=8,samples=2", targets=0, infill=infill)
         assert np.array_equal(alone.maps["class:0"], answer.maps["class:0"])
 
 
@@ -144,7 +144,7 @@ def test_a_wrong_comparison_says_what_to_do(
 
 def checked(classifier: object, **settings: object) -> seewhy.Explanation:
     """A small explanation that was held against other in-fills."""
-    asked: dict[str, object] = {"method": "pmi:size=8,samples=2", "infill": "gray", "targets": 0} | settings
+    asked: dict[str, object] = {"method": "pmi:size=8,stride=8,samples=2", "infill": "gray", "targets": 0} | settings
     return seewhy.explain(classifier, pixels(), check_infill=True, **asked)  # type: ignore[arg-type]
 
 
@@ -160,7 +160,9 @@ def test_the_check_warns_of_an_artefact_and_of_nothing_else() -> None:
 def test_the_check_changes_no_map_and_counts_apart() -> None:
     """Same maps, same queries; the others' queries are a sum of their own, whatever the budget."""
     answer = checked(small_cnn(), budget=10)
-    plain = seewhy.explain(small_cnn(), pixels(), method="pmi:size=8,samples=2", infill="gray", targets=0, budget=10)
+    plain = seewhy.explain(
+        small_cnn(), pixels(), method="pmi:size=8,stride=8,samples=2", infill="gray", targets=0, budget=10
+    )
     check = answer.manifest["infill_check"]
     assert plain.manifest["infill_check"] is None
     assert answer.queries == plain.queries

@@ -26,7 +26,7 @@ def pixels(height: int = 40, width: int = 36) -> np.ndarray:
 
 def explanation(**settings: object) -> seewhy.Explanation:
     """A small explanation."""
-    asked: dict[str, object] = {"method": "pmi:size=8,samples=2", "infill": "donor"} | settings
+    asked: dict[str, object] = {"method": "pmi:size=8,stride=8,samples=2", "infill": "donor"} | settings
     return seewhy.explain(network(), pixels(), **asked)  # type: ignore[arg-type]
 
 
@@ -169,7 +169,7 @@ def test_the_default_sampler_explains() -> None:
         ({"batch_size": 0}, "batch_size >= 1"),
         ({"seed": 2**70}, "64 bits"),
         ({"method": "pmi:size=41"}, "at least 41 pixels"),
-        ({"method": "pmi:size=20", "infill": None}, "expected a hole"),
+        ({"method": "pmi:size=20", "infill": "patch-sampler"}, "expected a hole"),
         ({"method": "rise", "infill": None, "targets": "information"}, "no information map"),
     ],
 )

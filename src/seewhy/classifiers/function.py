@@ -118,7 +118,10 @@ def _as_array(images: Images, dtype: Dtype, channels: Channels) -> Shaped[np.nda
     array = array[..., ::-1] if channels == "bgr" else array
     if dtype == "float32":
         return np.array(array, dtype=np.float32, order="C")
-    return np.ascontiguousarray((array * np.float32(255)).round().clip(0, 255).astype(np.uint8))
+    levels = np.empty(array.shape, np.uint8)
+    for row, picture in zip(levels, array, strict=True):  # one at a time: floats of 12 megapixels take 144 MB
+        row[...] = (picture * np.float32(255)).round().clip(0, 255)
+    return levels
 
 
 def _as_rows(answer: object, rows: int) -> Float[Tensor, "n k"]:

@@ -75,6 +75,11 @@ class TorchClassifier:
         return Access.INTERNALS
 
     @property
+    def network(self) -> nn.Module:
+        """The whole way from pictures to probabilities as one module, for converters and compilers."""
+        return _Network(self)
+
+    @property
     def runtime(self) -> str:
         """Torch, its version, the device and the precision."""
         return f"torch {torch.__version__}, {self.device}, {str(self.dtype).removeprefix('torch.')}"
@@ -103,6 +108,21 @@ class TorchClassifier:
                 "wrap the module in one that returns the class scores"
             )
         return answer
+
+
+@final
+class _Network(nn.Module):
+    """A classifier as a module, with its own module inside, so that copies and conversions find the weights."""
+
+    def __init__(self, classifier: TorchClassifier) -> None:
+        super().__init__()
+        self.module = classifier.module
+        self.classifier = classifier
+        self.training = False  # and leave the parts as they are
+
+    def forward(self, images: Images) -> Probabilities:
+        """Preprocess, run the module, soft-max."""
+        return self.classifier(images)
 
 
 def from_module(

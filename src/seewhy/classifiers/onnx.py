@@ -70,7 +70,8 @@ class Graph:
     """An ONNX graph and the preprocessing that it wants.
 
     Args:
-        session: an ``onnxruntime.InferenceSession``.
+        file: that it was read from.
+        session: an ``onnxruntime.InferenceSession``, or what is called like one.
         door: what its input is.
         output: name of the output that is read.
         scaling: subtracts and divides, in the units of ``top``.
@@ -81,6 +82,7 @@ class Graph:
         ``graph.scores(images)`` returns what the graph says, before any soft-max.
     """
 
+    file: Path
     session: Any
     door: Door
     output: str
@@ -228,7 +230,7 @@ def onnx(
     top = _top(scale, door.dtype, scaled=mean is not None or std is not None)
     scaling = make_scaling(mean, std, top=top)
     view = _view(door, size, short_side, fit)
-    graph = Graph(session, door, _output(session, output), scaling, top, channels)
+    graph = Graph(file, session, door, _output(session, output), scaling, top, channels)
     kind = _read_outputs(graph, view.size) if outputs == "auto" else outputs
     return OnnxClassifier(
         graph=graph,

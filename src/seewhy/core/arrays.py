@@ -20,6 +20,10 @@ Probabilities = Float[Tensor, "n k"]
 """Class probabilities, one row a picture."""
 
 
+_BLOCK = 8  # pictures of 224 × 224 that stay in a processor's cache from the first step to the last
+
+
+@torch.no_grad()
 def compose(image: Image, keep: Keep, fill: Float[Tensor, "#n c #h #w"]) -> Images:
     """Put ``fill`` where ``keep`` is 0 and leave ``image`` exactly as it is where ``keep`` is 1.
 
@@ -39,6 +43,10 @@ def compose(image: Image, keep: Keep, fill: Float[Tensor, "#n c #h #w"]) -> Imag
         >>> compose(torch.ones(1, 1, 2), torch.tensor([[[1.0, 0.0]]]), torch.zeros(1, 1, 1, 2)).tolist()
         [[[[1.0, 0.0]]]]
     """
-    weight = keep[:, None]
-    blend = (weight * image + (1 - weight) * fill).clamp(0, 1)
-    return torch.where(weight == 1, image, (blend * 255).round() / 255)
+    bright, composed = image * 255, image.new_empty(len(keep), *image.shape)
+    blocks = (torch.split(rows, _BLOCK) for rows in (composed, keep[:, None], fill.expand(len(keep), -1, -1, -1)))
+    for blend, weight, paint in zip(*blocks, strict=True):
+        whole = weight.floor()  # 1 where the pixel is kept as it is, also if it is on no level
+        torch.lerp(paint.clamp(0, 1) * 255, bright, weight, out=blend).round_().div_(255)
+        blend.mul_(1 - whole).addcmul_(whole, image)
+    return composed

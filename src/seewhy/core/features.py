@@ -2,15 +2,15 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional
 
-from seewhy.core.arrays import Keep, Seeds
+from seewhy.core.arrays import Keep
 from seewhy.core.errors import RequestError
-from seewhy.core.seeds import mix, uniforms
+from seewhy.core.seeds import derive, mix, uniforms
 
 Positions = Int[Tensor, "m 2"]
 """Top and left of each window, pixels."""
@@ -84,7 +84,42 @@ class Windows:
         top, left = positions[:, :1], positions[:, 1:]
         inside_y = (rows >= top) & (rows < top + self.size)
         inside_x = (columns >= left) & (columns < left + self.size)
-        return 1 - (inside_y[:, :, None] & inside_x[:, None, :]).float()
+        return 1 - inside_y[:, :, None].float() * inside_x[:, None, :].float()
+
+
+Sampling = Literal["independent", "antithetic", "balanced"]
+
+BLOCK = 64
+"""Grids that are drawn together under ``balanced``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Grids:
+    """Coarse grids that were drawn, and how far each is shifted.
+
+    Args:
+        cells: ``(n, c, c)``, 1 = kept.
+        shift: ``(n, 2)`` down and across, as a share of a cell's length, from 0 to less than 1.
+    """
+
+    cells: Float[Tensor, "n c c"]
+    shift: Float[Tensor, "n 2"]
+
+    def __getitem__(self, rows: Int[Tensor, " m"]) -> "Grids":
+        """Pick some."""
+        return Grids(self.cells[rows], self.shift[rows])
+
+    def keep(self, height: int, width: int) -> Keep:
+        """Bring the grids to the picture's size: enlarged bilinearly to ``cells + 1`` cells' length, cropped at the shift."""
+        device = self.cells.device
+        rows, columns = (torch.arange(side, dtype=torch.float32, device=device) for side in (height, width))
+        return self.at(rows, columns, height, width)
+
+    def at(self, rows: Float[Tensor, " a"], columns: Float[Tensor, " b"], height: int, width: int) -> Keep:
+        """Return `keep` of a picture of ``height`` x ``width`` at some of its rows and columns only, ``(n, a, b)``."""
+        down = _hats(rows, self.shift[:, 0], height, self.cells.shape[1])
+        across = _hats(columns, self.shift[:, 1], width, self.cells.shape[2])
+        return (down @ self.cells.to(down.dtype) @ across.mT).clamp_(0, 1)
 
 
 @dataclass(frozen=True)
@@ -94,17 +129,21 @@ class RandomGrids:
     Args:
         cells: cells along each side of the grid.
         p: probability that a cell is kept, between 0 and 1.
+        sampling: ``independent``; ``antithetic``: in pairs of one shift whose cells are drawn from u and 1 - u, complements
+            for p = 0.5 (Hammersley, Morton, 1956); ``balanced``: in blocks of 64 in which every cell is kept equally often,
+            up to one (Latin hypercube: McKay, Beckman, Conover, Technometrics, 1979).
 
     Raises:
         RequestError: ``cells`` is not positive or ``p`` is not strictly between 0 and 1.
 
     Example:
-        >>> RandomGrids(7, 0.5).keep(torch.arange(4), 224, 224).shape
+        >>> RandomGrids(7, 0.5).draw(0, torch.arange(4)).keep(224, 224).shape
         torch.Size([4, 224, 224])
     """
 
     cells: int
     p: float
+    sampling: Sampling = "independent"
 
     def __post_init__(self) -> None:
         if self.cells < 1:
@@ -112,24 +151,57 @@ class RandomGrids:
         if not 0 < self.p < 1:
             raise RequestError(f"expected p between 0 and 1, got {self.p}")
 
-    def keep(self, seeds: Seeds, height: int, width: int) -> Keep:
-        """Draw one grid a seed and bring it to the picture's size.
+    @property
+    def together(self) -> int:
+        """How many grids in a row depend on each other; the next so many are independent of them."""
+        return _TOGETHER[self.sampling]
 
-        The grid is enlarged bilinearly to ``cells + 1`` cells' length and cropped at a uniform shift of less than a cell.
+    def draw(self, seed: int, numbers: Int[Tensor, " n"]) -> Grids:
+        """Draw grids by their number in a run; each is the same whatever else is drawn with it."""
+        lone, pair = derive(seed, numbers), derive(seed, numbers - numbers % 2)
+        uniform = {
+            "independent": lambda: uniforms(lone, self.cells**2),
+            "antithetic": lambda: _turned(uniforms(pair, self.cells**2), numbers % 2),
+            "balanced": lambda: _stratified(seed, numbers, self.cells**2),
+        }[self.sampling]()
+        shift = uniforms(pair if self.sampling == "antithetic" else lone, 2, stream=1)
+        return Grids((uniform < self.p).float().view(-1, self.cells, self.cells), shift)
+
+    def overlap(self, rows: Float[Tensor, " a"], others: Float[Tensor, " b"], length: int) -> Float[Tensor, "a b"]:
+        """Return how much two places along a side of ``length`` pixels depend on the same cells, averaged over all shifts.
+
+        ``p (1 - p)`` times the product of both sides' overlap is the covariance of ``keep`` at two pixels.
         """
-        cell_y, cell_x = math.ceil(height / self.cells), math.ceil(width / self.cells)
-        grids = (uniforms(seeds, self.cells**2) < self.p).float().reshape(-1, 1, self.cells, self.cells)
-        size = ((self.cells + 1) * cell_y, (self.cells + 1) * cell_x)
-        large = functional.interpolate(grids, size=size, mode="bilinear", align_corners=False)[:, 0]
-        shift = uniforms(seeds, 2, stream=1)
-        return _crop(large, (shift[:, 0] * cell_y).long(), (shift[:, 1] * cell_x).long(), height, width)
+        cell = math.ceil(length / self.cells)
+        shifts = (torch.arange(cell, dtype=rows.dtype, device=rows.device) + 0.5) / cell
+        one, other = (_hats(where, shifts, length, self.cells) for where in (rows, others))
+        return torch.einsum("sac,sbc->ab", one, other) / cell
 
 
-def _crop(
-    large: Float[Tensor, "n a b"], top: Int[Tensor, " n"], left: Int[Tensor, " n"], height: int, width: int
-) -> Keep:
-    """Cut a window out of each row at its own place."""
-    rows = top[:, None] + torch.arange(height, device=large.device)
-    columns = left[:, None] + torch.arange(width, device=large.device)
-    picked = large.gather(1, rows[:, :, None].expand(-1, -1, large.shape[2]))
-    return picked.gather(2, columns[:, None, :].expand(-1, height, -1)).clamp(0, 1)
+_TOGETHER: dict[str, int] = {"independent": 1, "antithetic": 2, "balanced": BLOCK}
+
+
+def _turned(uniform: Float[Tensor, "n m"], second: Int[Tensor, " n"]) -> Float[Tensor, "n m"]:
+    """Turn u into 1 - u for the second of each pair."""
+    return torch.where(second[:, None] == 1, 1 - uniform, uniform)
+
+
+def _stratified(seed: int, numbers: Int[Tensor, " n"], count: int) -> Float[Tensor, "n m"]:
+    """Draw, for each cell, one number from each of `BLOCK` equal strata, in random order over the block's grids."""
+    blocks, place = torch.unique(numbers // BLOCK, return_inverse=True)
+    order = uniforms(derive(seed, blocks), BLOCK * count, stream=2).view(-1, BLOCK, count)
+    strata = order.argsort(dim=1, stable=True).argsort(dim=1)[place, numbers % BLOCK]
+    return (strata + uniforms(derive(seed, numbers), count)) / BLOCK
+
+
+def _hats(
+    positions: Float[Tensor, " a"], shift: Float[Tensor, " n"], length: int, cells: int
+) -> Float[Tensor, "n a c"]:
+    """Weigh each cell at each position along one side: bilinear interpolation from half-pixel centres, edges repeated.
+
+    The weights of a position sum to 1, so a grid and its complement sum to 1 everywhere.
+    """
+    cell = math.ceil(length / cells)
+    start = (shift * cell).long()[:, None]
+    centre = ((positions + start + 0.5) * (cells / ((cells + 1) * cell)) - 0.5).clamp(0, cells - 1)
+    return (1 - (centre[:, :, None] - torch.arange(cells, device=centre.device)).abs()).clamp_(min=0)

@@ -1,7 +1,8 @@
 """What a method returns: maps, their standard errors, their unit, and the windows they were made from."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -28,17 +29,78 @@ class Witnesses:
     classes: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Scale:
+    """What windows of one size do.
+
+    Args:
+        size: side of a window, pixels.
+        windows: how many were asked about.
+        strongest: target → value and standard error at the pixel where the map of this size is furthest from 0.
+    """
+
+    size: int
+    windows: int
+    strongest: Mapping[str, tuple[float, float]]
+
+
+def relative_error(values: Map, error: Map) -> float:
+    """Say how large the errors of a map are beside its own spread.
+
+    Args:
+        values: of the map.
+        error: their standard errors.
+
+    Returns:
+        The root mean square of the errors over the standard deviation of the values, 0 or more; infinite for a map that has
+        errors and no spread.
+
+    Example:
+        >>> relative_error(np.array([[1.0, 3.0]]), np.array([[0.5, 0.5]]))
+        0.5
+    """
+    noise = float(np.sqrt(np.square(error, dtype=np.float64).mean()))
+    spread = float(values.std(dtype=np.float64))
+    return noise / spread if spread > 0 else math.inf if noise > 0 else 0.0
+
+
+def reliability(values: Map, error: Map, *, predicted: bool) -> float:
+    """Say how much of a map would come again: the square of its expected correlation with the map of a very long run.
+
+    Args:
+        values: of the map.
+        error: their standard errors.
+        predicted: as in `Maps`; a best prediction has the truth's variance less that of its errors, an unbiased estimate has
+            the errors' on top.
+
+    Returns:
+        0 to 1; 0 for a map with one value everywhere.
+
+    Example:
+        >>> reliability(np.array([[-1.0, 1.0]]), np.array([[0.5, 0.5]]), predicted=False)
+        0.75
+    """
+    variance = float(values.var(dtype=np.float64))
+    noise = float(np.square(error, dtype=np.float64).mean())
+    if variance == 0:
+        return 0.0
+    return variance / (variance + noise) if predicted else max(0.0, 1 - noise / variance)
+
+
 @dataclass(frozen=True, eq=False)
 class Maps:
     """The answer of one method to one question.
 
     Args:
         values: one map a target, ``(h, w)`` float32 in the classifier's view.
-        stderr: the Monte-Carlo standard error of a map, for the targets that have one.
+        stderr: the standard error of a map, for the targets that have one.
         unit: of values and errors.
         settings: every setting as it was run, ``auto`` resolved.
         stopped_because: ``complete``, ``queries``, ``seconds`` or ``tolerance``.
         witnesses: some of the questions behind the maps, where the method has windows.
+        predicted: whether the values are best predictions, which spread less than the truth, and not unbiased estimates,
+            which spread more.
+        scales: what windows of each size do, where the method has windows of several sizes or refines.
     """
 
     values: Mapping[str, Map]
@@ -46,4 +108,11 @@ class Maps:
     unit: str
     settings: Mapping[str, object]
     stopped_because: str
-    witnesses: Witnesses | None = field(default=None)
+    witnesses: Witnesses | None = None
+    predicted: bool = False
+    scales: tuple[Scale, ...] = ()
+
+    def reliability(self, key: str) -> float | None:
+        """The share of a map's variance that is not error; None without standard errors. See `reliability`."""
+        error = self.stderr.get(key)
+        return None if error is None else reliability(self.values[key], error, predicted=self.predicted)

@@ -23,8 +23,11 @@ Progress = Callable[[int, int], None]
 """Told after each batch: queries done, queries planned."""
 
 
-_FILLED_TOGETHER = 16
-"""Pictures that are filled in at once at least: a learned in-fill is slow on fewer, a classifier may be fast on few."""
+_FILLED_TOGETHER = 32
+"""Pictures that are filled in at once where there is room: a learned in-fill is slow on few, a classifier may not be."""
+
+_ROOM = 2**25
+"""Bytes of such pictures, but for one batch: at 224 x 224 they all fit, and stay in most processors' caches."""
 
 LOOK_EVERY = 64
 """Windows or grids between two looks at the standard error: a look costs as much as a few queries."""
@@ -86,8 +89,9 @@ class Probe:
 
     @property
     def rows(self) -> int:
-        """How many questions are best put in one call: whole batches, and enough for the in-fill."""
-        return self.batch_size * math.ceil(_FILLED_TOGETHER / self.batch_size)
+        """How many questions are best put in one call: whole batches, enough for the in-fill, not too much for the memory."""
+        together = min(_FILLED_TOGETHER, _ROOM // self.image.nbytes)
+        return self.batch_size * max(1, together // self.batch_size)
 
     @property
     def queries(self) -> Queries:
@@ -157,7 +161,8 @@ class Probe:
 
         Args:
             done: windows or grids so far; errors are looked at where `pieces` ends at a multiple of `LOOK_EVERY`.
-            error: gives the map's root mean square standard error, the worst target's; None where there is none.
+            error: gives the relative error of the target that is known worst, see `seewhy.core.maps.relative_error`; None
+                where there is none.
         """
         if self.budget.seconds is not None and self.seconds >= self.budget.seconds:
             return "seconds"
@@ -196,20 +201,11 @@ def as_distributions(answers: Tensor, rows: int) -> Answers:
             f"expected probabilities of shape ({rows}, classes >= 2), got {tuple(answers.shape)}; return one row a picture"
         )
     exact = answers.double()
-    if not bool(exact.isfinite().all()):
-        row = int((~exact.isfinite().all(1)).nonzero()[0])
-        raise ClassifierError(
-            f"expected finite probabilities, got NaN or infinity in row {row}; look at the classifier"
-        )
-    if float(exact.min()) < 0:
-        raise ClassifierError(
-            f"expected probabilities >= 0, got {float(exact.min()):.3g}; these look like logits (no soft-max): "
-            "pass outputs='logits'"
-        )
     totals = exact.sum(1, keepdim=True)
-    off = float((totals - 1).abs().max())
-    if not off <= SUM_TOLERANCE:
-        raise ClassifierError(_why_not_one(exact, float(totals[(totals - 1).abs().argmax()])))
+    off = (totals - 1).abs()
+    # what is not finite gets as far as the sum, and every comparison with NaN is False
+    if not (float(off.max()) <= SUM_TOLERANCE and float(exact.min()) >= 0):
+        raise ClassifierError(_why_no_distribution(exact, float(totals[off.argmax()])))
     return exact / totals
 
 
@@ -217,8 +213,17 @@ SUM_TOLERANCE = 1e-2
 """A row may miss 1 by this much: soft-max in half precision over 1,000 classes does."""
 
 
-def _why_not_one(rows: Answers, total: float) -> str:
-    """Name the likely reason why probabilities do not sum to 1."""
+def _why_no_distribution(rows: Answers, total: float) -> str:
+    """Say what is wrong, and name the likely reason where probabilities do not sum to 1."""
+    finite = rows.isfinite().all(1)
+    if not bool(finite.all()):
+        row = int((~finite).nonzero()[0])
+        return f"expected finite probabilities, got NaN or infinity in row {row}; look at the classifier"
+    if float(rows.min()) < 0:
+        return (
+            f"expected probabilities >= 0, got {float(rows.min()):.3g}; these look like logits (no soft-max): "
+            "pass outputs='logits'"
+        )
     start = f"expected probabilities that sum to 1, got a row that sums to {total:.4g}; "
     if math.isclose(total, 100, rel_tol=0.01):
         return start + "these look like percentages: divide by 100"

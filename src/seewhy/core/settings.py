@@ -84,6 +84,8 @@ def describe(hint: Any) -> str:  # noqa: ANN401 - a type hint is anything
         return " or ".join(str(choice) for choice in get_args(hint))
     if get_origin(hint) in {Union, types.UnionType}:
         return " or ".join(AUTO if part is type(None) else describe(part) for part in get_args(hint))
+    if get_origin(hint) is tuple and get_args(hint)[1:] == (...,):
+        return f"{describe(get_args(hint)[0])}+…"
     if get_origin(hint) is tuple:
         return "/".join(describe(part) for part in get_args(hint))
     return str(getattr(hint, "__name__", hint))
@@ -104,6 +106,8 @@ def _convert(text: str, hint: Any) -> object:  # noqa: ANN401 - a type hint is a
         return _pick(text, parts)
     if origin in {Union, types.UnionType}:
         return None if text == AUTO and type(None) in parts else _first(text, parts)
+    if origin is tuple and parts[1:] == (...,):
+        return tuple(_convert(piece, parts[0]) for piece in text.split("+"))
     if origin is tuple:
         pieces = text.split("/")
         return tuple(_convert(piece, part) for piece, part in zip(pieces, parts, strict=True))

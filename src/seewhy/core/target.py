@@ -80,6 +80,33 @@ class Contrast:
 
 
 @dataclass(frozen=True)
+class WeightOfEvidence:
+    """How much speaks for a class and against all others: its log odds instead of its log probability.
+
+    ``PMI(y) - PMI(not y)`` (Good, 1950; prediction difference: Robnik-Šikonja, Kononenko, 2008). Unlike PMI it has no
+    ceiling for a class that is nearly certain.
+
+    Args:
+        index: the class.
+
+    Example:
+        >>> WeightOfEvidence(967).key
+        'woe:967'
+    """
+
+    index: int
+
+    @property
+    def key(self) -> str:
+        """``woe:INDEX``."""
+        return f"woe:{self.index}"
+
+    def weights(self, prediction: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
+        """Return the weights of the evidence for each class; that for not being it weighs -1, see `complement_matrix`."""
+        return ClassEvidence(self.index).weights(prediction)
+
+
+@dataclass(frozen=True)
 class Information:
     """How much the prediction as a whole rests on a pixel; no class is named.
 
@@ -106,3 +133,15 @@ def weight_matrix(targets: Sequence[Target], prediction: Float[Tensor, " k"]) ->
         [[1.0, 0.5], [0.0, 0.5]]
     """
     return torch.stack([target.weights(prediction) for target in targets], dim=1)
+
+
+def complement_matrix(targets: Sequence[Target], prediction: Float[Tensor, " k"]) -> Float[Tensor, "k t"]:
+    """Stack the targets' weights of the evidence for *not* being each class, one column a target.
+
+    Example:
+        >>> complement_matrix([WeightOfEvidence(1), Information()], torch.tensor([0.5, 0.5])).tolist()
+        [[0.0, 0.0], [-1.0, 0.0]]
+    """
+    columns = weight_matrix(targets, prediction)
+    weighed = torch.tensor([isinstance(target, WeightOfEvidence) for target in targets], device=columns.device)
+    return -columns * weighed

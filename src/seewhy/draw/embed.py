@@ -15,6 +15,9 @@ from seewhy.draw.scene import Exhibits, Picture
 _LONGEST = 1200
 _TOLERANCE = 1e-3
 
+MAP_SIDE = 900
+"""A map travels at no more values a side than this: about what the page shows, whatever the size of the view."""
+
 
 class Packed(TypedDict):
     """An array as text: little-endian ``float16`` or ``float32``, base64."""
@@ -42,6 +45,35 @@ def pack(values: Float32[np.ndarray, "h w"]) -> Packed:
         "dtype": "float16" if fits else "float32",
         "data": base64.b64encode((half if fits else values.astype("<f4")).tobytes()).decode("ascii"),
     }
+
+
+def packed_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the height and width at which a map of this size travels.
+
+    Example:
+        >>> packed_size((224, 224)), packed_size((3000, 4000))
+        ((224, 224), (675, 900))
+    """
+    factor = min(1.0, MAP_SIDE / max(size))
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+
+
+def thin(values: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "a b"]:
+    """Leave rows and columns out of a large map; what stays are values of the map, each with its own standard error.
+
+    Args:
+        values: of any size.
+
+    Example:
+        >>> thin(np.zeros((1800, 10), np.float32)).shape
+        (900, 5)
+    """
+    rows, columns = (
+        ((np.arange(fewer) + 0.5) * length / fewer).astype(np.int64)
+        for fewer, length in zip(packed_size(values.shape), values.shape, strict=True)
+    )
+    thinned: Float32[np.ndarray, "a b"] = values[np.ix_(rows, columns)]
+    return thinned
 
 
 def unpack(packed: Packed, shape: tuple[int, int]) -> Float32[np.ndarray, "h w"]:

@@ -13,7 +13,7 @@ from string import Template
 import numpy as np
 
 from seewhy.draw import words
-from seewhy.draw.embed import jpeg_uri, pack, picture_uri, safe_json, sprite_columns, sprite_uri
+from seewhy.draw.embed import jpeg_uri, pack, packed_size, picture_uri, safe_json, sprite_columns, sprite_uri, thin
 from seewhy.draw.overview import overview_image
 from seewhy.draw.scales import Scale, distinct, scales_of
 from seewhy.draw.scene import Exhibits, Panel, Scene
@@ -84,7 +84,12 @@ def _data(scene: Scene) -> dict[str, object]:
     """What the script needs."""
     scales, shared = _scales(scene), scales_of(scene.panels)
     return {
-        "frame": {"box": scene.frame.box, "size": scene.frame.size, "picture": scene.frame.picture},
+        "frame": {
+            "box": scene.frame.box,
+            "size": scene.frame.size,
+            "maps": packed_size(scene.frame.size),
+            "picture": scene.frame.picture,
+        },
         "scales": [_scale_data(scale) for scale in scales],
         "panels": [_panel_data(panel, scales.index(shared[panel.key])) for panel in scene.panels],
         "exhibits": _exhibits_data(scene.exhibits),
@@ -105,8 +110,8 @@ def _panel_data(panel: Panel, scale: int) -> dict[str, object]:
         "unit": panel.unit,
         "diverging": panel.diverging,
         "scale": scale,
-        "values": pack(panel.values),
-        "stderr": None if panel.stderr is None else pack(panel.stderr),
+        "values": pack(thin(panel.values)),
+        "stderr": None if panel.stderr is None else pack(thin(panel.stderr)),
     }
 
 

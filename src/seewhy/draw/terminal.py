@@ -1,4 +1,4 @@
-"""What the terminal shows when a picture is explained, or in-fills are compared."""
+"""What the terminal shows when a picture is explained, in-fills are compared, or runtimes are tried."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -45,6 +45,23 @@ def agreement(manifest: Mapping[str, Any]) -> Table:
         conflict = "" if target["sign_conflict"] is None else f"{target['sign_conflict']:.1%}"
         numbers = (correlation(target["correlation"]), correlation(target["expected"]), conflict)
         table.add_row(target["label"], _chance(target), *numbers, target["words"])
+    return table
+
+
+def runtimes(choice: Mapping[str, Any]) -> Table:
+    """Tabulate the runtimes that were tried: speed, agreement with the classifier as it came, and why some are out.
+
+    Args:
+        choice: as in the manifest's ``runtime``.
+    """
+    table = _table(f"{choice['name']}: {choice['why']}", "", ("precision", "batch", "queries/s", "differs by"))
+    table.add_column("out, because")
+    for trial in choice["tried"]:
+        numbers = (trial["batch_size"], trial["queries_per_second"], trial["agreement"])
+        shown = (
+            "" if number is None else f"{number:.{digits}g}" for number, digits in zip(numbers, (3, 3, 1), strict=True)
+        )
+        table.add_row(trial["name"], trial["precision"], *shown, trial["reason"] or "")
     return table
 
 

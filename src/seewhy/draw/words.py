@@ -100,6 +100,7 @@ def notices(manifest: Fields) -> tuple[list[str], list[str]]:
     """Return the warnings and the quieter notes, for the top of the page."""
     warnings = [_plain(item) for item in items(manifest, "warnings")]
     notes = [_plain(item) for item in items(section(manifest, "image"), "notes")]
+    notes += [_plain(item) for item in items(section(manifest, "verdict"), "findings")]
     stopped = _STOPPED.get(text(manifest, "stopped_because"))
     return warnings, notes + ([f"{stopped}."] if stopped else [])
 
@@ -214,9 +215,15 @@ def _pairs(value: object) -> list[tuple[str, str]]:
         nested = [(str(name), _pairs(part)) for name, part in value.items()]
         return [(f"{name}.{inner}" if inner else name, shown) for name, part in nested for inner, shown in part]
     if isinstance(value, Sequence) and value and all(isinstance(part, Mapping) and part for part in value):
-        first = [[_plain(cell) for cell in part.values()] for part in value]
+        first = [[_cell(name, cell) for name, cell in part.items()] for part in value]
         return [(cells[0], ", ".join(cell for cell in cells[1:] if cell)) for cells in first]
     return [("", _plain(value))] if _plain(value) else []
+
+
+def _cell(name: str, value: object) -> str:
+    """A value in a row of a table without headings: a number says what it is."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{name.replace('_', ' ')} {_plain(value)}" if number else _plain(value)
 
 
 def _plain(value: object) -> str:

@@ -153,7 +153,8 @@ def _draw(trained: Trained, image: Image, seeds: Seeds, boxes: Boxes) -> _Drawn:
     columns = (left - (patch - wide) // 2).clamp(0, width - patch)
     places, which = torch.unique(rows * width + columns, return_inverse=True)
     windows, outside = _windows(image, places, patch)
-    return _Drawn(net.sample(windows, outside, uniforms(seeds, net.draws), which), rows, columns)
+    with torch.inference_mode():  # a tenth faster on so many small steps; the patches are copied into a picture
+        return _Drawn(net.sample(windows, outside, uniforms(seeds, net.draws), which), rows, columns)
 
 
 def _windows(

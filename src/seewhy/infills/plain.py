@@ -19,16 +19,19 @@ from seewhy.core.errors import RequestError
 from seewhy.core.seeds import normals
 from seewhy.infills.holes import Boxes, bounding_boxes
 
+Paint = Callable[[Image], Float[Tensor, "c a b"]]
+"""Makes what lies under a picture: ``(c, h, w)``, or what broadcasts to it."""
+
 
 @dataclass(frozen=True)
 class Painted:
     """An in-fill that knows beforehand what lies under the whole picture.
 
     Args:
-        paint: makes ``(c, h, w)`` (or what broadcasts to it) from the picture.
+        paint: makes it from the picture.
     """
 
-    paint: Callable[[Image], Float[Tensor, "c a b"]]
+    paint: Paint
     stochastic: bool = False
     checksum: str | None = None
 
@@ -99,7 +102,21 @@ def blur(*, sigma: float = 10.0) -> Painted:
     """
     if not sigma > 0:
         raise RequestError(f"expected sigma > 0 pixels, got {sigma}")
-    return Painted(lambda image: gaussian_blur(image, sigma))
+    return Painted(_once(lambda image: gaussian_blur(image, sigma)))
+
+
+def _once(paint: Paint) -> Paint:
+    """Remember the last picture and what lies under it: a run asks about one, and a blur costs as much as many answers."""
+    last: tuple[Image, Image] | None = None
+
+    def painted(image: Image) -> Image:
+        nonlocal last
+        found = last  # another thread may change `last` meanwhile
+        if found is None or found[0].device != image.device or not torch.equal(found[0], image):
+            last = found = image.clone(), paint(image)
+        return found[1]
+
+    return painted
 
 
 def gaussian_blur(image: Image, sigma: float) -> Image:

@@ -5,54 +5,55 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor
 
-from seewhy.core.budget import Budget
-from seewhy.core.errors import RequestError
 from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target, weight_matrix
-from seewhy.methods.sweep import Answers, Score, Scores, plan, sweep
-
-DEFAULT_SAMPLES = 4
+from seewhy.methods import refine, sweep
+from seewhy.methods.windows import Answers, Score, Scores, check_windows
 
 
 def occlusion(
     probe: Probe,
     targets: Sequence[Target],
     *,
-    size: int = 32,
+    size: int | tuple[int, ...] = 32,
     stride: int | None = None,
     samples: int | None = None,
 ) -> Maps:
     """Measure how much the probability of a class falls when a window is covered.
 
     The window's value is ``p(y|x) - mean over the samples of p(y | x with the window filled in)``; a pixel's value is the
-    mean over the windows that cover it.
+    mean over the windows that cover it. Without a stride the windows are chosen as the answers come in, finer where the map
+    is least known, and the mean over all windows is predicted from them (`seewhy.methods.refine`).
 
     Args:
         probe: the bound question.
         targets: classes and contrasts.
-        size: side of a window, pixels.
-        stride: step between windows, pixels, 1 to ``size``; auto: half of ``size``, or what the
-            limits allow.
-        samples: in-fills drawn for a window; auto: 1 where the in-fill is the same every time, else 4, or what the
-            budget allows from 2 to 8.
+        size: side of a window, pixels; several as ``16+32+64``: the map is then the mean over the sizes.
+        stride: step between windows, pixels, 1 to ``size``; auto: fine where it pays, coarse elsewhere.
+        samples: in-fills drawn for a window; auto: 1 where the in-fill is the same every time, else 2, with a stride 4 or what
+            the budget allows from 2 to 8.
 
     Returns:
-        Maps in differences of probability, -1 to 1: positive supports the class. Standard errors where there are at
-        least two samples.
+        Maps in differences of probability, -1 to 1: positive supports the class. Standard errors, of the windows not asked
+        about too; with a stride of the scatter only, where there are at least two samples.
 
     Raises:
         RequestError: the settings do not fit the picture, or the budget does not cover the picture once.
 
-    Cost: ``1 + windows x samples`` queries; 170 for a picture of 224 x 224 with the defaults.
+    Cost: without limits four queries for each window that covers the picture, 197 at 224 x 224; with a stride
+    ``1 + windows x samples``.
     """
-    if samples is not None and samples < 1:
-        raise RequestError(f"expected samples >= 1, got {samples}")
-    if stride is None and probe.budget == Budget():
-        stride = max(1, size // 2)
-    chosen = plan(probe, size=size, stride=stride, samples=samples, default_samples=DEFAULT_SAMPLES)
-    settings: dict[str, object] = {"size": size, "stride": chosen.windows.stride, "samples": chosen.samples}
-    return sweep(probe, chosen, targets, drop(probe.prediction, targets), unit="probability", settings=settings)
+    sizes = check_windows(size, stride, samples)
+    settings: dict[str, object] = {"size": size, "stride": stride}
+    score = drop(probe.prediction, targets)
+    if stride is None:
+        drawn = refine.draws(probe, sizes, samples)
+        return refine.refine(probe, targets, score, sizes=sizes, samples=drawn, unit="probability", settings=settings)
+    chosen = sweep.plan(probe, size=sizes[0], stride=stride, samples=samples)
+    return sweep.sweep(
+        probe, chosen, targets, score, unit="probability", settings={**settings, "samples": chosen.samples}
+    )
 
 
 def drop(prediction: Float[Tensor, " k"], targets: Sequence[Target]) -> Score:

@@ -10,8 +10,9 @@ from torch import Tensor
 from seewhy.core.errors import RequestError
 from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
-from seewhy.core.target import Target, weight_matrix
-from seewhy.methods.sweep import Answers, Score, Scores, plan, sweep
+from seewhy.core.target import Target, complement_matrix, weight_matrix
+from seewhy.methods import refine, sweep
+from seewhy.methods.windows import Answers, Score, Scores, check_windows
 
 Correction = Literal["jackknife", "none"]
 
@@ -21,14 +22,12 @@ FLOOR = 1e-30
 Far below what a float32 soft-max gives to any class that matters, so that the formulas hold to the last digit elsewhere.
 """
 
-DEFAULT_SAMPLES = 4
-
 
 def pmi(
     probe: Probe,
     targets: Sequence[Target],
     *,
-    size: int = 8,
+    size: int | tuple[int, ...] = 8,
     stride: int | None = None,
     samples: int | None = None,
     correction: Correction | None = None,
@@ -37,59 +36,75 @@ def pmi(
 
     For a window i, p̄ᵢ(y) is the mean of p(y | x with the window filled in) over the samples. Then
     ``PMIᵢ(y) = log p(y|x) - log p̄ᵢ(y)`` and ``IGᵢ = Σ_y p(y|x) PMIᵢ(y) = KL(p(·|x) ‖ p̄ᵢ)``, in nats, logarithms in
-    float64. A pixel's value is the mean over the windows that cover it. One query set answers every class, contrast and
-    the information. ``size=8, stride=1, samples=8, correction=none`` is the setting of the paper's authors.
+    float64. A pixel's value is the mean over the windows that cover it. One query set answers every class, contrast, weight
+    of evidence and the information. ``size=8, stride=1, samples=8, correction=none`` is the setting of the paper's authors.
+
+    Without a stride the windows are chosen as the answers come in, finer where the map is least known, and the mean over all
+    windows is predicted from them (`seewhy.methods.refine`). With a stride every window of that stride is asked.
 
     With few samples both measures are too large by about ``Var[p(y)] / (2 N p̄(y)²)``; the jackknife (Quenouille, 1956;
     Efron, 1982) removes that term and gives the standard error. It needs two samples.
 
     Args:
         probe: the bound question.
-        targets: classes, contrasts and the information.
-        size: side of a window, pixels.
-        stride: step between windows, pixels, 1 to ``size``; auto: ``size``, or as fine as the limits allow.
-        samples: in-fills drawn for a window; auto: 4, or what the budget allows from 2 to 8. An in-fill that is the same
-            every time is asked once.
+        targets: classes, contrasts, weights of evidence and the information.
+        size: side of a window, pixels; several as ``8+16+32``: the map is then the mean over the sizes.
+        stride: step between windows, pixels, 1 to ``size``; auto: fine where it pays, coarse elsewhere.
+        samples: in-fills drawn for a window; auto: 2 or, where the budget is too small for that, 1; with a stride 4, or
+            what the budget allows from 2 to 8. An in-fill that is the same every time is asked once.
         correction: ``jackknife`` or ``none``; auto: jackknife where there are two samples.
 
     Returns:
         Maps in nats: positive supports the class, negative opposes it; the information is non-negative but for the
-        correction and its noise. Standard errors where there are at least two samples.
+        correction and its noise. Standard errors, of the windows not asked about too; with a stride of the scatter only, where
+        there are at least two samples.
 
     Raises:
         RequestError: the settings do not fit the picture or each other, or the budget does not cover the picture once.
 
-    Cost: ``1 + windows x samples`` queries; 3,137 for a picture of 224 x 224 with the defaults.
+    Cost: without limits four queries for each window that covers the picture, 3,137 at 224 x 224; with a stride
+    ``1 + windows x samples``.
     """
-    if samples is not None and samples < 1:
-        raise RequestError(f"expected samples >= 1, got {samples}")
-    chosen = plan(probe, size=size, stride=stride, samples=samples, default_samples=DEFAULT_SAMPLES)
+    sizes = check_windows(size, stride, samples)
+    if stride is not None:
+        chosen = sweep.plan(probe, size=sizes[0], stride=stride, samples=samples)
+        drawn = chosen.samples
+    else:
+        drawn = refine.draws(probe, sizes, samples)
     if correction is None:
-        correction = "jackknife" if chosen.samples > 1 else "none"
-    if correction == "jackknife" and chosen.samples < 2:
+        correction = "jackknife" if drawn > 1 else "none"
+    if correction == "jackknife" and drawn < 2:
         raise RequestError("expected samples >= 2 for correction=jackknife, got 1; write correction=none")
     settings: dict[str, object] = {
         "size": size,
-        "stride": chosen.windows.stride,
-        "samples": chosen.samples,
+        "stride": stride,
+        "samples": drawn,
         "correction": correction,
     }
     score = evidence(probe.prediction, targets, correction)
-    return sweep(probe, chosen, targets, score, unit="nats", settings=settings)
+    if stride is None:
+        return refine.refine(probe, targets, score, sizes=sizes, samples=drawn, unit="nats", settings=settings)
+    return sweep.sweep(probe, chosen, targets, score, unit="nats", settings=settings)
 
 
 def evidence(prediction: Float[Tensor, " k"], targets: Sequence[Target], correction: Correction) -> Score:
     """Make the function that turns the answers for some windows into evidence and its variance."""
-    logs = _log(prediction)
-    weights = weight_matrix(targets, prediction)
+    weights, against = weight_matrix(targets, prediction), complement_matrix(targets, prediction)
+    odds = bool(against.any())
+
+    def scale(answers: Float[Tensor, "*n k"]) -> Float[Tensor, "*n t"]:
+        """What the targets say of a distribution; evidence is the difference of two such."""
+        return _log(answers) @ weights + (_log(1 - answers) @ against if odds else 0)
+
+    whole = scale(prediction)
 
     def score(answers: Answers) -> tuple[Scores, Scores | None]:
-        plain = (logs - _log(answers.mean(1))) @ weights
+        plain = whole - scale(answers.mean(1))
         samples = answers.shape[1]
         if samples == 1:
             return plain.cpu().numpy(), None
-        rest = ((answers.sum(1, keepdim=True) - answers) / (samples - 1)).clamp(min=0)
-        without_one = (logs - _log(rest)) @ weights
+        rest = ((answers.sum(1, keepdim=True) - answers) / (samples - 1)).clamp(0, 1)
+        without_one = whole - scale(rest)
         center = without_one.mean(1)
         variance = (samples - 1) * (without_one - center[:, None]).square().mean(1)
         value = plain if correction == "none" else samples * plain - (samples - 1) * center

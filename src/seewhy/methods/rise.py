@@ -1,23 +1,32 @@
-"""RISE: randomized input sampling for explanation (Petsiuk, Das, Saenko, BMVC 2018)."""
+"""RISE: randomized input sampling for explanation (Petsiuk, Das, Saenko, BMVC 2018), with errors at any time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 from torch import Tensor
+from torch.nn import functional
 
-from seewhy.core.arrays import Keep
+from seewhy.core.arrays import Seeds
 from seewhy.core.errors import RequestError
-from seewhy.core.features import RandomGrids
-from seewhy.core.maps import Maps
+from seewhy.core.features import Grids, RandomGrids, Sampling
+from seewhy.core.maps import Maps, relative_error
 from seewhy.core.probe import Answers, Probe, pieces
 from seewhy.core.seeds import derive
 from seewhy.core.target import Target, weight_matrix
+from seewhy.methods.surrogate import Surrogate
 
-Normalisation = Literal["paper", "coverage"]
+Normalisation = Literal["regression", "coverage", "paper"]
+
+LATTICE = 512
+"""Sums are kept at no more points a side; between them the map is interpolated. It is smooth: 73 points a cell by default."""
+
+_STEP = 16
+"""Grids between two lessons of the surrogate, whatever the batch size."""
 
 
 def rise(
@@ -27,12 +36,15 @@ def rise(
     masks: int = 4000,
     p: float = 0.5,
     cells: int = 7,
-    normalisation: Normalisation = "paper",
+    normalisation: Normalisation = "regression",
+    sampling: Sampling = "antithetic",
 ) -> Maps:
     """Keep random parts of the picture and average them, each weighted by the probability it got.
 
-    Each query keeps a random coarse grid, enlarged smoothly and shifted. ``paper``: ``S(l) = 1/(N p) Σᵢ f(x Mᵢ) Mᵢ(l)``;
-    ``coverage`` divides by ``Σᵢ Mᵢ(l)`` instead, which evens out how often a pixel was kept.
+    Each query keeps a random coarse grid, enlarged smoothly and shifted; the map is ``S(l) = E[f(x M) M(l)] / p``. All
+    estimators are a ratio of two sums over the queries: ``paper``: ``Σ f M(l) / Σ p``; ``coverage``: ``Σ f M(l) / Σ M(l)``,
+    which evens out how often a pixel was kept; ``regression`` (the default): ``Σ w ((f - h) M(l) + E[h M(l)]) / Σ w p``
+    with a linear surrogate h that was learned from the queries before: without bias, and with the least error.
 
     Args:
         probe: the bound question.
@@ -40,96 +52,160 @@ def rise(
         masks: random grids; the budget may cut them short.
         p: probability that a cell is kept.
         cells: cells along each side of the grid.
-        normalisation: ``paper`` or ``coverage``.
+        normalisation: ``regression``, ``coverage`` or ``paper``.
+        sampling: ``antithetic`` (pairs of complements), ``balanced`` (blocks of 64 that keep each cell equally often) or
+            ``independent``, as in the paper.
 
     Returns:
-        Maps of the expected probability when the pixel is kept, 0 to 1 (contrasts: -1 to 1), with standard errors.
+        Maps of the expected probability when the pixel is kept, 0 to 1 (contrasts: -1 to 1) up to noise, with standard errors
+        from the scatter of pairs, blocks or single grids. ``coverage`` has NaN where a pixel was never kept.
 
     Raises:
         RequestError: a setting is out of range, or the budget is smaller than the cells of a grid.
 
     Cost: ``1 + masks`` queries.
     """
-    grids = RandomGrids(cells, p)
+    grids = RandomGrids(cells, p, sampling)
     smallest = _fewest(grids)
     if masks < smallest:
-        raise RequestError(f"expected masks >= {smallest} for {cells} x {cells} cells, got {masks}")
+        raise RequestError(f"expected masks >= {smallest} for {cells} x {cells} cells and {sampling}, got {masks}")
     reach = probe.affordable(1 + masks, smallest=1 + smallest, hint="fewer cells") - 1
     probe.plan(1 + reach)
+    estimator = _Estimator.start(probe, grids, len(targets), normalisation)
     weights = weight_matrix(targets, probe.prediction)
-    sums = _Sums.zeros(len(targets), probe)
-    stopped = _ask_all(probe, grids, reach, sums, weights) or ("queries" if reach < masks else "complete")
-    value, error = sums.paper(p) if normalisation == "paper" else sums.coverage()
+    stopped = _ask_all(probe, grids, reach, estimator, weights) or ("queries" if reach < masks else "complete")
     keys = [target.key for target in targets]
     return Maps(
-        dict(zip(keys, value.astype(np.float32), strict=True)),
-        dict(zip(keys, error.astype(np.float32), strict=True)),
+        dict(zip(keys, _enlarge(estimator.ratio.value(), probe.size), strict=True)),
+        dict(zip(keys, _enlarge(estimator.ratio.error(), probe.size), strict=True)),
         "probability",
-        {"masks": sums.queries, "p": p, "cells": cells, "normalisation": normalisation},
+        {"masks": estimator.asked, "p": p, "cells": cells, "normalisation": normalisation, "sampling": sampling},
         stopped,
     )
 
 
 def _fewest(grids: RandomGrids) -> int:
-    """Fewer grids than cells cannot tell the cells apart, and one has no standard error."""
-    return max(2, grids.cells**2)
+    """Fewer grids than cells cannot tell the cells apart, and a single independent draw has no standard error."""
+    return max(2 * grids.together, grids.cells**2)
 
 
-def _ask_all(probe: Probe, grids: RandomGrids, reach: int, sums: "_Sums", weights: Float[Tensor, "k t"]) -> str | None:
-    """Draw, ask and add up, batch by batch; say why if it stops early."""
-    for start, stop in pieces(reach, probe.rows):
-        seeds = derive(probe.seed, torch.arange(start, stop, device=probe.image.device))
-        keep = grids.keep(seeds, *probe.size)
-        sums.add(keep, probe(keep, seeds), weights)
-        if _fewest(grids) <= stop < reach and (why := probe.why_stop(stop, lambda: sums.worst_error(grids.p))):
+def _ask_all(
+    probe: Probe, grids: RandomGrids, reach: int, estimator: "_Estimator", weights: Float[Tensor, "k t"]
+) -> str | None:
+    """Draw, ask and add up, piece by piece; say why if it stops early."""
+    step = max(_STEP, grids.together)
+    for start, stop in pieces(reach, max(step, probe.rows // step * step)):
+        numbers = torch.arange(start, stop, device=probe.image.device)
+        drawn = grids.draw(probe.seed, numbers)
+        answers = _ask(probe, drawn, derive(probe.seed, numbers)) @ weights
+        for rows in torch.split(torch.arange(stop - start, device=numbers.device), step):
+            estimator.add(drawn[rows], answers[rows])
+        if _fewest(grids) <= stop < reach and (why := probe.why_stop(stop, estimator.ratio.worst_error)):
             return why
     return None
 
 
+def _ask(probe: Probe, drawn: Grids, seeds: Seeds) -> Answers:
+    """Ask about each grid, with no more of them at full size at once than the probe takes."""
+    rows = torch.split(torch.arange(len(seeds), device=seeds.device), probe.rows)
+    return torch.cat([probe(drawn[some].keep(*probe.size), seeds[some]) for some in rows])
+
+
 Stack = Float[Tensor, "t h w"]
+Level = Float[Tensor, "#t #h #w"]
 
 
 @dataclass
-class _Sums:
-    """Running sums per pixel over the queries: of M, M², fM, fM², f²M². All that RISE remembers."""
+class _Estimator:
+    """Turns answers into the two sums whose ratio is the map. It remembers sums and nothing of a query."""
 
-    m: Float[Tensor, "h w"]
-    mm: Float[Tensor, "h w"]
-    fm: Stack
-    fmm: Stack
-    ffmm: Stack
-    queries: int = 0
+    grids: RandomGrids
+    size: tuple[int, int]
+    rows: Float[Tensor, " h"]
+    columns: Float[Tensor, " w"]
+    normalisation: Normalisation
+    surrogate: Surrogate | None
+    ratio: "_Ratio"
+    asked: int = 0
 
     @classmethod
-    def zeros(cls, targets: int, probe: Probe) -> "_Sums":
+    def start(cls, probe: Probe, grids: RandomGrids, targets: int, normalisation: Normalisation) -> "_Estimator":
         """Start with nothing asked."""
-        flat = torch.zeros(probe.size, dtype=torch.float64, device=probe.image.device)
-        stack = flat.expand(targets, -1, -1)
-        return cls(flat.clone(), flat.clone(), stack.clone(), stack.clone(), stack.clone())
+        points = partial(torch.linspace, 0, dtype=torch.float64, device=probe.image.device)
+        rows, columns = (points(side - 1, steps=min(side, LATTICE)) for side in probe.size)
+        surrogate = (
+            Surrogate.start(grids, probe.size, rows, columns, targets) if normalisation == "regression" else None
+        )
+        level = rows.new_zeros(1, len(rows), len(columns))
+        ratio = _Ratio.zeros(level.expand(targets, -1, -1), level if normalisation == "coverage" else level[:, :1, :1])
+        return cls(grids, probe.size, rows, columns, normalisation, surrogate, ratio)
 
-    def add(self, keep: Keep, answers: Answers, weights: Float[Tensor, "k t"]) -> None:
-        """Add one batch."""
-        m, f = keep.double(), answers @ weights
-        mm = m.square()
-        self.m += m.sum(0)
-        self.mm += mm.sum(0)
-        self.fm += torch.tensordot(f.T, m, 1)
-        self.fmm += torch.tensordot(f.T, mm, 1)
-        self.ffmm += torch.tensordot(f.square().T, mm, 1)
-        self.queries += len(keep)
+    def add(self, drawn: Grids, answers: Float[Tensor, "n t"]) -> None:
+        """Add a few grids and what was answered; pairs and blocks count as one."""
+        keep = drawn.at(self.rows, self.columns, *self.size)
+        factors, constant, weight = answers, answers.new_zeros(()), 1.0
+        if self.surrogate is not None:
+            seen = self.surrogate.look(drawn)
+            factors, weight = answers - self.surrogate.predict(seen), self.surrogate.weight
+            constant = self.surrogate.expected()
+            self.surrogate.learn(seen, answers)
+        for some in torch.split(torch.arange(len(keep), device=keep.device), self.grids.together):
+            numerator = torch.tensordot(factors[some].T, keep[some], 1) + len(some) * constant
+            kept = (
+                keep[some].sum(0, keepdim=True)
+                if self.normalisation == "coverage"
+                else keep.new_full((1, 1, 1), self.grids.p * len(some))
+            )
+            self.ratio.add(weight * numerator, weight * kept)
+        self.asked += len(answers)
 
-    def paper(self, p: float) -> tuple[Float[np.ndarray, "t h w"], Float[np.ndarray, "t h w"]]:
-        """The paper's estimate and its standard error: a mean of N independent terms fM/p."""
-        mean = self.fm / self.queries
-        variance = (self.ffmm / self.queries - mean.square()).clamp(min=0) / (self.queries - 1)
-        return (mean / p).cpu().numpy(), (variance.sqrt() / p).cpu().numpy()
 
-    def coverage(self) -> tuple[Float[np.ndarray, "t h w"], Float[np.ndarray, "t h w"]]:
-        """The self-normalised estimate and its standard error: a ratio of sums, to first order (delta method)."""
-        ratio = self.fm / self.m
-        residuals = (self.ffmm - 2 * ratio * self.fmm + ratio.square() * self.mm).clamp(min=0)
-        return ratio.cpu().numpy(), (residuals.sqrt() / self.m).cpu().numpy()
+@dataclass
+class _Ratio:
+    """A ratio of two sums over independent terms, with its standard error by the delta method."""
 
-    def worst_error(self, p: float) -> float:
-        """The root mean square of the standard error over the map, for the target where it is largest."""
-        return float(np.sqrt((self.paper(p)[1] ** 2).mean((1, 2))).max())
+    y: Stack
+    yy: Stack
+    yd: Stack
+    d: Level
+    dd: Level
+    terms: int = 0
+
+    @classmethod
+    def zeros(cls, like: Stack, shared: Level) -> "_Ratio":
+        """Start with no term; the lower sum has the shape of ``shared``."""
+        y, yy, yd = (torch.zeros_like(like, memory_format=torch.contiguous_format) for _ in range(3))
+        return cls(y, yy, yd, torch.zeros_like(shared), torch.zeros_like(shared))
+
+    def add(self, y: Stack, d: Level) -> None:
+        """Add one term to both sums."""
+        self.y += y
+        self.yy += y.square()
+        self.yd += y * d
+        self.d += d
+        self.dd += d.square()
+        self.terms += 1
+
+    def value(self) -> Stack:
+        """The ratio."""
+        return self.y / self.d
+
+    def error(self) -> Stack:
+        """Its standard error: the scatter of ``y - ratio d`` from term to term."""
+        ratio = self.value()
+        scatter = (self.yy - 2 * ratio * self.yd + ratio.square() * self.dd).clamp(min=0)
+        return (scatter * (self.terms / (self.terms - 1))).sqrt() / self.d
+
+    def worst_error(self) -> float:
+        """The relative error of the target that is known worst; see `seewhy.core.maps.relative_error`."""
+        maps = zip(self.value().cpu().numpy(), self.error().cpu().numpy(), strict=True)
+        return max(relative_error(value, error) for value, error in maps)
+
+
+def _enlarge(stack: Stack, size: tuple[int, int]) -> Iterator[Float32[np.ndarray, "h w"]]:
+    """Bring maps from the lattice to the picture's size, one after the other; at the picture's own size they are kept."""
+    for level in stack:
+        whole = level.float()[None, None]
+        if level.shape != size:
+            whole = functional.interpolate(whole, size=size, mode="bilinear", align_corners=True)
+        yield whole[0, 0].cpu().numpy()

@@ -6,7 +6,7 @@ inside a pixel G, R, B follow one discretised mixture of logistics with coupled 
 2017). So the likelihood of an 8-bit patch is exact, samples hang together, and each pixel costs one pass of a small network.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -15,12 +15,16 @@ from torch.nn import functional
 
 from seewhy.nets.mixture import Mixture
 
+Canvas = Float[Tensor, "n 7 d"]
+"""Windows, their pixels in one row: R, G, B where visible, 1 where visible, and the squares of R, G, B."""
+
 _COLOUR_ORDER = (1, 0, 2)  # green first: it is nearest to luminance, the other two follow it
 _RADII = (3, 4, 4, 5, 7)  # of a group's view, from the last group to the first; earlier groups see further
 _NEAR, _WIDE = 4.0, 2.0  # powers of distance that weigh known pixels for the reference colour and for the contrast
 _FLOOR = 1 / 255  # contrast of a flat neighbourhood: one level
 _LOG_SCALES = (-4.0, 8.0)  # from a spike to nearly uniform: outside, a likelihood in float32 would lose its gradient
-_ROWS = 16  # drawn together, padded: matrix products of one shape add up in one order, whatever the batch
+_WINDOWS = 8  # read together, padded: matrix products of one shape add up in one order, whatever the batch
+_ROWS = 32  # drawn together, padded likewise: half as many take nearly as long
 _DARK = 1e-6  # weight of mid-grey in the reference colour: decides only where nothing at all is visible
 
 
@@ -51,14 +55,21 @@ def refinement(patch: int) -> list[list[tuple[int, int]]]:
     return groups
 
 
+def _in_chunks(function: Callable[..., Tensor], size: int, *rows: Tensor) -> Tensor:
+    """Call a function on ``size`` rows at a time, the last ones padded with repeats, and drop what those gave."""
+    count = len(rows[0])
+    padded = (torch.cat([each, each[:1].expand(-count % size, *each.shape[1:])]) for each in rows)
+    parts = zip(*(torch.split(each, size) for each in padded), strict=True)
+    return torch.cat([function(*part) for part in parts])[:count]
+
+
 class _Group(nn.Module):
     """What a group of pixels sees, and the small network that turns it into a mixture for each of them."""
 
-    view: Int[Tensor, "p v"]
+    view: Int[Tensor, " u"]
     known: Float[Tensor, "p v"]
     pixels: Int[Tensor, " p"]
-    near: Float[Tensor, "s p"]
-    wide: Float[Tensor, "s p"]
+    weights: Float[Tensor, "d e"]
 
     def __init__(
         self,
@@ -80,39 +91,35 @@ class _Group(nn.Module):
         squared = ((ys - rows) ** 2 + (xs - columns) ** 2).flatten(0, 1).float()
         weights = known.flatten()[:, None] / squared.clamp(min=1)
         for name, value in {
-            "view": view,
+            "view": (torch.arange(4)[:, None, None] * side**2 + view).flatten(),  # of R, G, B and what is visible
             "known": known.flatten()[view].float(),
             "pixels": rows * side + columns,
-            "near": weights ** (_NEAR / 2),
-            "wide": weights ** (_WIDE / 2),
+            "weights": torch.cat([weights ** (_NEAR / 2), weights ** (_WIDE / 2)], dim=1),
         }.items():
             self.register_buffer(name, value, persistent=False)
         self.enter = nn.Linear(3 * view.shape[1] + context + 4, width)
         self.first, self.second = nn.Linear(width, width), nn.Linear(width, width)
         self.leave = nn.Linear(width, outputs)
 
-    def reference(
-        self, canvas: Float[Tensor, "n 3 s"], visible: Float[Tensor, "n s"]
-    ) -> tuple[Float[Tensor, "n p 3"], Float[Tensor, "n p 1"]]:
+    def reference(self, canvas: Canvas) -> tuple[Float[Tensor, "n p 3"], Float[Tensor, "n p 1"]]:
         """Return the colour that the known pixels near by suggest and the contrast around it, both in [0, 1]."""
-        seen = canvas * visible[:, None]
-        colour = ((seen @ self.near + _DARK / 2) / ((visible @ self.near)[:, None] + _DARK)).transpose(1, 2)
-        total = (visible @ self.wide)[:, None] + _DARK
-        first, second = ((power @ self.wide / total).transpose(1, 2) for power in (seen, seen * canvas))
+        near, wide = torch.chunk((canvas @ self.weights).transpose(1, 2), 2, dim=1)
+        colour = (near[:, :, :3] + _DARK / 2) / (near[:, :, 3:4] + _DARK)
+        first, second = (part / (wide[:, :, 3:4] + _DARK) for part in (wide[:, :, :3], wide[:, :, 4:]))
         variance = (second - 2 * colour * first + colour**2).clamp(min=0).mean(2, keepdim=True)
         return colour, (variance + _FLOOR**2).sqrt()
 
     def forward(
-        self, canvas: Float[Tensor, "n 3 s"], visible: Float[Tensor, "n s"], context: Float[Tensor, "n p f"]
+        self, canvas: Canvas, context: Float[Tensor, "n p f"]
     ) -> tuple[Float[Tensor, "n p o"], Float[Tensor, "n p 3"], Float[Tensor, "n p 1"]]:
         """Return a group's raw outputs, its reference colour and its contrast."""
         with torch.autocast(
             canvas.device.type, enabled=False
         ):  # a reference colour in half precision would be off by levels
-            colour, contrast = self.reference(canvas, visible)
-        seen = canvas[:, :, self.view].transpose(1, 2)
-        known = (self.known * visible[:, self.view])[:, :, None]
-        local = (seen - colour[..., None]) * (known / contrast[..., None])
+            colour, contrast = self.reference(canvas)
+        around = canvas.flatten(1).index_select(1, self.view).view(len(canvas), 4, *self.known.shape)
+        seen, visible = around[:, :3].transpose(1, 2), around[:, 3]
+        local = (seen - colour[..., None]) * (self.known * visible / contrast)[:, :, None]
         facts = [local.flatten(2), context, 2 * colour - 1, contrast.log() + 3]
         x = functional.silu(self.enter(torch.cat(facts, dim=2)))
         x = x + functional.silu(self.first(x))
@@ -200,6 +207,7 @@ class CompactSampler(nn.Module):
         Returns:
             ``(n, K·K, context)``, pixels in the order in which they are drawn.
         """
+        outside = outside * ~self.hidden
         visible = ((1 - outside) * ~self.hidden)[:, None]
         total = visible.sum((2, 3), keepdim=True) + _DARK
         mean = ((windows * visible).sum((2, 3), keepdim=True) + _DARK / 2) / total
@@ -211,15 +219,15 @@ class CompactSampler(nn.Module):
         summary = summary + functional.silu(self.refine(torch.cat([summary, facts], dim=1)))
         return functional.silu(self.spread(summary)).view(len(windows), -1, self.context)
 
-    def _mixture(
-        self,
-        group: _Group,
-        canvas: Float[Tensor, "n 3 s"],
-        visible: Float[Tensor, "n s"],
-        context: Float[Tensor, "n p f"],
-    ) -> Mixture:
+    def _canvas(self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"]) -> Canvas:
+        """Lay out windows; of their middle each group looks only at what was drawn before it."""
+        visible = (1 - outside * ~self.hidden).flatten(1)[:, None]
+        seen = windows.flatten(2) * visible
+        return torch.cat([seen, visible, seen.square()], dim=1)
+
+    def _mixture(self, group: _Group, canvas: Canvas, context: Float[Tensor, "n p f"]) -> Mixture:
         """Read a group's outputs as a mixture around the reference colour, in units of the local contrast."""
-        out, colour, contrast = group(canvas, visible, context)
+        out, colour, contrast = group(canvas, context)
         weights, rest = out.split([self.components, 9 * self.components], dim=2)
         offsets, scales, couplings = rest.view(*rest.shape[:2], 3, 3, self.components).unbind(2)
         levels = 255 * contrast[..., None]
@@ -268,14 +276,13 @@ class CompactSampler(nn.Module):
         self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"], patches: Float[Tensor, "n 3 k k"]
     ) -> Iterator[tuple[Mixture, Float[Tensor, "n p 3"]]]:
         """Give each group's mixture when all before it are as they truly were, with its own true levels (G, R, B order)."""
-        contexts = self._by_group(self.encode(windows, outside))
-        patch, visible = self.patch, 1 - outside.flatten(1)
-        canvas = windows.clone()
-        canvas[:, :, patch : 2 * patch, patch : 2 * patch] = patches
-        canvas = canvas.flatten(2)
+        patch, contexts = self.patch, self._by_group(self.encode(windows, outside))
+        whole = windows.clone()
+        whole[:, :, patch : 2 * patch, patch : 2 * patch] = patches
+        canvas = self._canvas(whole, outside)
         for group, context in zip(self._each(), contexts, strict=True):
-            truth = (canvas[:, :, group.pixels] * 255).round()[:, _COLOUR_ORDER, :].transpose(1, 2)
-            yield self._mixture(group, canvas, visible, context), truth
+            truth = (canvas[:, :3, group.pixels] * 255).round()[:, _COLOUR_ORDER, :].transpose(1, 2)
+            yield self._mixture(group, canvas, context), truth
 
     def _placed(self, values: list[Float[Tensor, "n _ 3"]]) -> Float[Tensor, "n 3 k k"]:
         """Lay each group's values (G, R, B order) on the pixels of the patch."""
@@ -301,25 +308,21 @@ class CompactSampler(nn.Module):
         Returns:
             ``(n, 3, K, K)``, multiples of 1/255.
         """
-        count = len(which)
-        padded = torch.split(functional.pad(which, (0, -count % _ROWS)), _ROWS)
-        numbers = torch.split(functional.pad(uniforms, (0, 0, 0, -count % _ROWS), value=0.5), _ROWS)
-        drawn = [self._sample(windows[rows], outside[rows], part) for rows, part in zip(padded, numbers, strict=True)]
-        return torch.cat(drawn)[:count]
+        contexts = _in_chunks(self.encode, _WINDOWS, windows, outside)
+        blank = self._canvas(windows, outside)
+        return _in_chunks(lambda each, part: self._draw(blank[each], contexts[each], part), _ROWS, which, uniforms)
 
-    def _sample(
-        self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"], uniforms: Float[Tensor, "n m"]
+    def _draw(
+        self, canvas: Canvas, contexts: Float[Tensor, "n q f"], uniforms: Float[Tensor, "n m"]
     ) -> Float[Tensor, "n 3 k k"]:
-        """Draw one patch a window."""
-        contexts, parts = (
-            self._by_group(self.encode(windows, outside)),
-            self._by_group(uniforms.view(len(windows), -1, 4)),
-        )
-        patch, visible, canvas = self.patch, 1 - outside.flatten(1), windows.flatten(2).clone()
-        for group, context, part in zip(self._each(), contexts, parts, strict=True):
-            levels = self._mixture(group, canvas, visible, context).draw(part)
-            canvas[:, :, group.pixels] = levels[:, :, _COLOUR_ORDER].transpose(1, 2) / 255
-        return canvas.view_as(windows)[:, :, patch : 2 * patch, patch : 2 * patch].contiguous()
+        """Draw one patch a row, onto the canvas."""
+        parts = self._by_group(uniforms.view(len(canvas), -1, 4))
+        drawn = []
+        for group, context, part in zip(self._each(), self._by_group(contexts), parts, strict=True):
+            drawn.append(self._mixture(group, canvas, context).draw(part))
+            colours = drawn[-1][:, :, _COLOUR_ORDER].transpose(1, 2) / 255
+            canvas[:, :3, group.pixels], canvas[:, 4:, group.pixels] = colours, colours.square()
+        return self._placed(drawn) / 255
 
     def _by_group(self, values: Float[Tensor, "n q f"]) -> tuple[Float[Tensor, "n p f"], ...]:
         """Split what belongs to pixels, in the order in which they are drawn, into groups."""

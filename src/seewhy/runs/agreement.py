@@ -39,7 +39,7 @@ class Agreement:
         correlation: the mean of the rank correlations over the pairs of maps; None where no pair has one.
         expected: the mean over the same pairs of what noise alone would leave, from `expected`.
         verdict: from `judge`.
-        reliability: of each map, from `reliability`; None for a map without standard error.
+        reliability: of each map; None for a map without standard error.
         correlations: Spearman's rank correlation of each pair, a symmetric matrix with 1 on its diagonal; None where a map
             has one value everywhere.
     """
@@ -51,12 +51,12 @@ class Agreement:
     correlations: tuple[tuple[float | None, ...], ...]
 
 
-def agreement(maps: Sequence[Map], errors: Sequence[Map | None], *, main: int | None = None) -> Agreement:
+def agreement(maps: Sequence[Map], sure: Sequence[float | None], *, main: int | None = None) -> Agreement:
     """Compare maps of one target, each with each.
 
     Args:
         maps: at least two, of one size.
-        errors: the standard error of each, or None.
+        sure: the reliability of each; None where it is not known. See `seewhy.core.maps.reliability`.
         main: the place of a map whose pairs alone go into the means; None: all pairs.
 
     Example:
@@ -69,7 +69,6 @@ def agreement(maps: Sequence[Map], errors: Sequence[Map | None], *, main: int | 
     matrix: list[list[float | None]] = [[1.0] * count for _ in maps]
     for one, other in combinations(range(count), 2):
         matrix[one][other] = matrix[other][one] = _correlation(ranked[one], ranked[other])
-    sure = [reliability(values, error) for values, error in zip(maps, errors, strict=True)]
     pairs = [pair for pair in combinations(range(count), 2) if main is None or main in pair]
     found = {pair: value for pair in pairs if (value := matrix[pair[0]][pair[1]]) is not None}
     mean = _mean(list(found.values()))
@@ -113,23 +112,6 @@ def _correlation(one: Float[np.ndarray, "h w"], other: Float[np.ndarray, "h w"])
 def _mean(values: Sequence[float]) -> float | None:
     """The mean, or None of nothing."""
     return sum(values) / len(values) if values else None
-
-
-def reliability(values: Map, error: Map | None) -> float | None:
-    """The share of a map's variance that is not noise: ``1 - mean(error²) / variance``, at least 0.
-
-    Returns:
-        0 to 1; None without a standard error, and 0 for a map with one value everywhere.
-
-    Example:
-        >>> reliability(np.array([[-1.0, 1.0]]), np.array([[0.5, 0.5]]))
-        0.75
-    """
-    if error is None:
-        return None
-    variance = float(values.astype(np.float64).var())
-    noise = float(np.mean(error.astype(np.float64) ** 2))
-    return 0.0 if variance == 0 else max(0.0, 1 - noise / variance)
 
 
 def expected(one: float | None, other: float | None) -> float:

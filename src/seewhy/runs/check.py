@@ -110,7 +110,7 @@ def _facts(opinions: Sequence[_Opinion], targets: Sequence[Target], maps: Maps) 
 
 def _compare(key: str, answers: Sequence[Maps]) -> dict[str, Any]:
     """Hold the first map against each of the others."""
-    found = agreement([maps.values[key] for maps in answers], [maps.stderr.get(key) for maps in answers], main=0)
+    found = agreement([maps.values[key] for maps in answers], [maps.reliability(key) for maps in answers], main=0)
     return {
         "key": key,
         "correlation": found.correlation,

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from seewhy import registry
-from seewhy.classifiers.selftest import SelfTest
 from seewhy.core.errors import ClassifierError, RequestError
 from seewhy.core.infill import Infill
 from seewhy.core.probe import Progress, silent
 from seewhy.images.open import Picture, open_picture
 from seewhy.runs.agreement import AGREE, CERTAIN, PARTLY, VISIBLE, agreement, disagreement, in_words, sign_conflict
 from seewhy.runs.comparison import SCHEMA_VERSION, Comparison
-from seewhy.runs.explain import answer, test_door
+from seewhy.runs.door import Door, test_door
+from seewhy.runs.explain import answer
 from seewhy.runs.explanation import Explanation
 from seewhy.runs.request import Request, follow, prepare
 from seewhy.runs.targets import Asked
@@ -53,7 +53,8 @@ def compare_infills(
     targets: Asked | Sequence[Asked] | None = None,
     budget: int | None = None,
     seed: int = 0,
-    batch_size: int = 4,
+    batch_size: int | None = None,
+    runtime: str = "auto",
     max_megapixels: float = 200.0,
     progress: Progress = silent,
 ) -> Comparison:
@@ -70,7 +71,8 @@ def compare_infills(
         targets: what is compared; None: the likeliest class, and the information where the method has it.
         budget: queries for each in-fill.
         seed: the same seed gives the same maps.
-        batch_size: pictures shown at once; changes the speed, not the maps.
+        batch_size: as for `seewhy.explain`.
+        runtime: as for `seewhy.explain`.
         max_megapixels: larger pictures are refused before they are decoded.
         progress: called with (queries done, queries planned) of each in-fill in turn.
 
@@ -90,12 +92,13 @@ def compare_infills(
         >>> [infill["queries"]["forward_images"] for infill in found.manifest["infills"]]
         [50, 50]
     """
-    same = {"method": method, "targets": targets, "budget": budget, "seed": seed, "batch_size": batch_size}
+    same = {"method": method, "targets": targets, "budget": budget, "seed": seed}
+    same |= {"batch_size": batch_size, "runtime": runtime}
     rivals = line_up(classifier, infills, **same)
     source = str(image) if isinstance(image, str | Path) else None
     picture = open_picture(image, max_megapixels=max_megapixels)
-    tested = test_door(rivals[0].request, picture)
-    comparison = compare(rivals, picture, tested=tested, source=source, watch=lambda _: progress)
+    door = test_door(rivals[0].request, picture)
+    comparison = compare(rivals, picture, door=door, source=source, watch=lambda _: progress)
     for text in comparison.manifest["warnings"]:
         if text not in picture.notes:
             warnings.warn(text, stacklevel=2)
@@ -129,14 +132,14 @@ def line_up(classifier: object, infills: Sequence[str | Infill] | None, **same: 
 
 
 def compare(
-    rivals: Sequence[Rival], picture: Picture, *, tested: SelfTest, source: str | None = None, watch: Watch
+    rivals: Sequence[Rival], picture: Picture, *, door: Door, source: str | None = None, watch: Watch
 ) -> Comparison:
     """Carry out a comparison on one picture.
 
     Args:
         rivals: from `line_up`.
         picture: from `open_picture`.
-        tested: the classifier's self-test, from `test_door`.
+        door: the classifier, tested and made ready, from `test_door`.
         source: the picture's path as the user wrote it, for the commands that run it again.
         watch: is given each in-fill's title, and returns what is told of its batches.
 
@@ -150,7 +153,7 @@ def compare(
     for rival in sorted(rivals, key=_turn):
         request = rival.request if leader is None else _bound(rival.request, leader, answers[leader.name])
         try:
-            answers[rival.name] = answer(request, picture, tested=tested, source=source, progress=watch(rival.title))
+            answers[rival.name] = answer(request, picture, door=door, source=source, progress=watch(rival.title))
         except ClassifierError:
             raise
         except RequestError as problem:
@@ -190,7 +193,7 @@ def _judge(
         key = target["key"]
         maps = [each.maps[key] for each in answers.values()]
         errors = [each.stderr.get(key) for each in answers.values()]
-        found = agreement(maps, errors)
+        found = agreement(maps, [each.reliability(key) for each in answers.values()])
         spread[key] = disagreement(maps)
         if key != "information":
             conflict[key] = sign_conflict(maps, errors)

@@ -7,11 +7,19 @@ from importlib.metadata import version
 from typing import Any
 
 import torch
+from torch.nn.functional import interpolate
 
 from seewhy import registry
+from seewhy.classifiers.tuning import Choice, Wish, tune
 from seewhy.core.errors import RequestError
+from seewhy.runtime.machine import installed
 
-EXTRAS = {"demo": "efficientnet_lite_pytorch", "onnx": "onnxruntime", "patchmatch": "patchmatch"}
+EXTRAS = {
+    "demo": "efficientnet_lite_pytorch",
+    "onnx": "onnxruntime",
+    "openvino": "openvino",
+    "patchmatch": "patchmatch",
+}
 """Extra → a module that is there when the extra is installed."""
 
 
@@ -19,10 +27,39 @@ def examine() -> dict[str, dict[str, Any]]:
     """Look around.
 
     Returns:
-        ``versions``, ``machine``, ``extras`` (installed, or the command that installs them) and ``speed`` (queries a
-        second of the default classifier for several batch sizes, where it is installed).
+        ``versions``, ``machine``, ``extras`` (installed, or the command that installs them), ``runtimes`` (the packages
+        that run networks, with their versions) and ``speed`` (queries a second of the default classifier as it comes,
+        for several batch sizes, where it is installed).
     """
-    return {"versions": _versions(), "machine": _machine(), "extras": _extras(), "speed": _speed()}
+    runtimes = {name: installed(name) or "none" for name in ("torch", "openvino", "onnxruntime")}
+    return {
+        "versions": _versions(),
+        "machine": _machine(),
+        "extras": _extras(),
+        "runtimes": runtimes,
+        "speed": _speed(),
+    }
+
+
+def tune_here(source: str = registry.DEFAULT_CLASSIFIER, *, device: str | None = None, trust: bool = False) -> Choice:
+    """Search for the fastest runtime of a classifier at any length, for later runs to find in the cache.
+
+    Every candidate is tried, those that take long to build included, and that for the windows of the default method. The
+    picture is a made one, smooth as photos are; each run holds the choice to its own picture again.
+
+    Args:
+        source: the classifier's Spec.
+        device: where torch computes; None for its own.
+        trust: allow a Spec that runs code from a file.
+
+    Raises:
+        RequestError: the Spec is wrong.
+    """
+    classifier = registry.classifier(source, trust=trust, **({} if device is None else {"device": device}))
+    colours = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    smooth = interpolate(colours, classifier.view.size or (224, 224), mode="bilinear")[0]
+    box = min(registry.METHODS[registry.DEFAULT_METHOD].windows({}))
+    return tune(classifier, (smooth * 255).round() / 255, Wish(), box=box)[1]
 
 
 def _versions() -> dict[str, str]:

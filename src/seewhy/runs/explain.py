@@ -5,18 +5,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seewhy import registry
-from seewhy.classifiers.selftest import SelfTest, self_test
 from seewhy.core.budget import Budget
 from seewhy.core.infill import Infill
 from seewhy.core.probe import Progress, silent
 from seewhy.images.open import Picture, open_picture
 from seewhy.images.view import apply_view
 from seewhy.runs.check import complaints, second_opinion
+from seewhy.runs.door import Door, test_door
 from seewhy.runs.evidence import Evidence
 from seewhy.runs.explanation import SCHEMA_VERSION, Explanation
 from seewhy.runs.manifest import about_classifier, about_picture, about_request, about_run, command
 from seewhy.runs.request import Request, bind, prepare
 from seewhy.runs.targets import Asked, read_targets
+from seewhy.runs.verdict import verdict
 
 
 def explain(
@@ -28,7 +29,8 @@ def explain(
     infill: str | Infill | None = None,
     budget: int | Budget | None = None,
     seed: int = 0,
-    batch_size: int = 4,
+    batch_size: int | None = None,
+    runtime: str = "auto",
     max_megapixels: float = 200.0,
     check_infill: bool = False,
     progress: Progress = silent,
@@ -45,7 +47,9 @@ def explain(
         infill: a Spec or an `Infill`; None: the method's usual one.
         budget: queries, or a `Budget` with seconds and tolerance.
         seed: the same seed gives the same maps.
-        batch_size: pictures shown at once; changes the speed, not the maps.
+        batch_size: pictures shown at once; changes the speed, not the maps. None: the fastest.
+        runtime: how a torch module or an ONNX file is run: ``"auto"`` is the fastest way here that says the same,
+            ``"eager"`` the classifier as it came; see ``docs/explanation/runtimes.md``.
         max_megapixels: larger pictures are refused before they are decoded.
         check_infill: ask the same windows again with two in-fills of another kind, and warn where the map does not stay;
             see the manifest's ``infill_check``.
@@ -62,7 +66,8 @@ def explain(
         UserWarning: the classifier looks as if it was wired up wrongly, and the message names the likely mistake; or
             ``check_infill`` found that the map does not stay.
 
-    Cost in queries: the method's (see its documentation), and seven more for the self-test at the door. ``check_infill``
+    Cost in queries: the method's (see its documentation), and seven more for the self-test at the door; those of
+    `seewhy.classifiers.tuning.tune`, which asks a function none. ``check_infill``
     adds up to four a window, or two a grid, beyond ``budget``; the manifest says how many.
     """
     request = prepare(
@@ -73,30 +78,26 @@ def explain(
         budget=budget,
         seed=seed,
         batch_size=batch_size,
+        runtime=runtime,
         check_infill=check_infill,
     )
     source = str(image) if isinstance(image, str | Path) else None
     picture = open_picture(image, max_megapixels=max_megapixels)
-    tested = test_door(request, picture)
-    for suspicion in tested.warnings:
+    door = test_door(request, picture)
+    for suspicion in door.tested.warnings:
         warnings.warn(suspicion, stacklevel=2)
-    explanation = answer(request, picture, source=source, tested=tested, progress=progress)
+    explanation = answer(request, picture, source=source, door=door, progress=progress)
     for text in explanation.manifest["warnings"]:
-        if text not in {*tested.warnings, *picture.notes}:
+        if text not in {*door.tested.warnings, *picture.notes}:
             warnings.warn(text, stacklevel=2)
     return explanation
-
-
-def test_door(request: Request, picture: Picture) -> SelfTest:
-    """Test the classifier on a picture, once for many pictures; see `seewhy.classifiers.selftest.self_test`."""
-    return self_test(request.classifier, apply_view(picture, request.classifier.view)[0])
 
 
 def answer(
     request: Request,
     picture: Picture,
     *,
-    tested: SelfTest,
+    door: Door,
     source: str | None = None,
     progress: Progress = silent,
 ) -> Explanation:
@@ -106,7 +107,7 @@ def answer(
         request: from `prepare`.
         picture: from `open_picture`.
         source: the picture's path as the user wrote it, for the command that runs it again.
-        tested: the classifier's self-test, from `test_door`.
+        door: the classifier, tested and made ready, from `seewhy.runs.door.test_door`.
         progress: called with (queries done, queries planned) after each batch.
 
     Raises:
@@ -114,13 +115,14 @@ def answer(
         ClassifierError: the classifier contradicts its own description.
     """
     image, frame = apply_view(picture, request.classifier.view)
+    request = door.let_in(request, image)
     probe = bind(request, image, progress)
     labels = request.classifier.labels
     targets = read_targets(request.targets, probe.prediction, labels, information=request.information)
     maps = request.function(probe, targets, **request.settings)
     seconds = probe.seconds
     evidence = Evidence.of(picture.pixels, probe, maps.witnesses)
-    said = about_classifier(request.classifier, tested, probe.prediction, targets, maps)
+    said = about_classifier(door, probe.prediction, targets, maps)
     check = second_opinion(request, probe, targets, maps, progress) if request.check_infill else None
     matters = {"information", f"class:{said['predicted'][0]['index']}"}
     names = {target["key"]: target["label"] for target in said["targets"] if target["key"] in matters}
@@ -130,8 +132,13 @@ def answer(
         **said,
         **about_request(request, maps),
         **about_run(probe, maps, seconds),
+        "verdict": verdict(maps, said["targets"]),
         "infill_check": check,
-        "warnings": [*tested.warnings, *picture.notes, *(complaints(check, names) if check else [])],
+        "warnings": [
+            *door.tested.warnings,
+            *picture.notes,
+            *(complaints(check, names) if check else []),
+        ],
         "command": command(request, probe, maps, source),
     }
     return Explanation(dict(maps.values), dict(maps.stderr), manifest, frame, evidence)

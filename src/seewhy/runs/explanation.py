@@ -31,7 +31,7 @@ class Explanation:
     Args:
         maps: target → ``(h, w)`` float32 in the classifier's view; keys are ``information``, ``class:INDEX`` and
             ``contrast:INDEX/OTHER``.
-        stderr: target → its Monte-Carlo standard error, for the targets that have one.
+        stderr: target → its standard error, for the targets that have one.
         manifest: all that is written to ``explanation.json``.
         frame: what part of the picture the classifier saw.
         evidence: the picture and some of the questions behind the maps.
@@ -67,6 +67,11 @@ class Explanation:
     def predicted(self) -> list[dict[str, Any]]:
         """The likeliest classes: index, label, probability."""
         return list(self.manifest["predicted"])
+
+    def reliability(self, key: str) -> float | None:
+        """The share of a map's variance that is not error; None without standard errors."""
+        expected = self.manifest["verdict"]["expected_correlation"][key]
+        return None if expected is None else float(expected) ** 2
 
     def overview(self) -> bytes:
         """Draw the picture and all maps side by side; PNG."""

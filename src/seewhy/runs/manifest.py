@@ -12,15 +12,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from seewhy.classifiers.selftest import SelfTest
 from seewhy.core.classifier import Classifier
 from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.spec import Spec
-from seewhy.core.target import ClassEvidence, Contrast, Target
+from seewhy.core.target import ClassEvidence, Contrast, Target, WeightOfEvidence
 from seewhy.core.view import Frame
 from seewhy.images.open import Picture
 from seewhy.registry import resolved, row, table
+from seewhy.runs.door import Door
 from seewhy.runs.request import Request
 
 PREDICTED = 5
@@ -42,10 +42,9 @@ def about_picture(picture: Picture, frame: Frame, classifier: Classifier) -> Fac
     }
 
 
-def about_classifier(
-    classifier: Classifier, tested: SelfTest, prediction: Float[Tensor, " k"], targets: Sequence[Target], maps: Maps
-) -> Facts:
-    """Say which classifier it was and what it said of the whole picture."""
+def about_classifier(door: Door, prediction: Float[Tensor, " k"], targets: Sequence[Target], maps: Maps) -> Facts:
+    """Say which classifier it was, how it was run, and what it said of the whole picture."""
+    classifier = door.original
     top = torch.topk(prediction, min(PREDICTED, len(prediction))).indices.tolist()
     watched = maps.witnesses.classes if maps.witnesses else ()
     return {
@@ -59,10 +58,9 @@ def about_classifier(
         "watched": [_class(index, classifier, prediction) for index in watched],
         "targets": [{**_target(target, classifier, prediction), **_extremes(maps, target.key)} for target in targets],
         "runtime": {
-            "name": classifier.runtime,
+            **door.facts(),
             "device": str(classifier.device),
             "threads": torch.get_num_threads(),
-            "agreement": tested.agreement,
         },
     }
 
@@ -111,7 +109,7 @@ def command(request: Request, probe: Probe, maps: Maps, source: str | None) -> s
         return None
     method = Spec(request.method.name, resolved(request.function, maps.settings))
     words = ["seewhy", "explain", source, *request.origin, "--method", str(method)]
-    words += ["--infill", str(request.infill_spec), "--seed", str(request.seed)]
+    words += ["--infill", str(request.infill_spec), "--seed", str(request.seed), "--runtime", request.runtime]
     for asked in request.targets or ():
         words += ["--target", f"contrast:{asked[1]}/{asked[2]}" if isinstance(asked, tuple) else str(asked)]
     if maps.stopped_because != "complete":  # windows come in one order, so the same number gives the same maps
@@ -137,6 +135,9 @@ def _target(target: Target, classifier: Classifier, prediction: Float[Tensor, " 
     """One target, in words."""
     if isinstance(target, ClassEvidence):
         return {"key": target.key, **_class(target.index, classifier, prediction)}
+    if isinstance(target, WeightOfEvidence):
+        named = _class(target.index, classifier, prediction)
+        return {"key": target.key, **named, "label": f"{named['label']} (weight of evidence)"}
     if isinstance(target, Contrast):
         return {
             "key": target.key,

@@ -7,6 +7,7 @@ from typing import cast
 import torch
 
 from seewhy import registry
+from seewhy.classifiers.tuning import PLAIN_BATCH, Wish
 from seewhy.core.arrays import Image
 from seewhy.core.budget import Budget
 from seewhy.core.classifier import Classifier
@@ -33,7 +34,8 @@ class Request:
         targets: what the user wrote, or None.
         budget: when to stop.
         seed: of the run.
-        batch_size: pictures shown at once.
+        batch_size: pictures shown at once; None for the fastest, which is settled at the door.
+        runtime: how the classifier is to be run; see `seewhy.classifiers.tuning.tune`.
         origin: what the user typed for the classifier, ``--device`` and ``--trust`` included; None for an object.
         check_infill: whether other in-fills are asked the same questions; see `seewhy.runs.check`.
     """
@@ -48,7 +50,8 @@ class Request:
     targets: Sequence[Asked] | None
     budget: Budget
     seed: int
-    batch_size: int
+    batch_size: int | None
+    runtime: str
     origin: tuple[str, ...] | None
     check_infill: bool = False
 
@@ -61,7 +64,8 @@ def prepare(
     infill: str | Infill | None = None,
     budget: int | Budget | None = None,
     seed: int = 0,
-    batch_size: int = 4,
+    batch_size: int | None = None,
+    runtime: str = "auto",
     trust: bool = True,
     device: str | None = None,
     check_infill: bool = False,
@@ -74,9 +78,8 @@ def prepare(
     if isinstance(infill, Infill):
         infill_spec, stand_in = Spec(type(infill).__name__), infill
     else:
-        infill_spec, stand_in = registry.infill(infill or found.infill, asked, trust=trust)
-    if batch_size < 1:
-        raise RequestError(f"expected batch_size >= 1, got {batch_size}")
+        infill_spec, stand_in = registry.infill(infill or found.usual_infill(settings), asked, trust=trust)
+    Wish(runtime, batch_size)  # refuses what cannot be
     if not -(2**63) <= seed < 2**63:
         raise RequestError(f"expected a seed of 64 bits, from -2**63 to 2**63 - 1, got {seed}")
     return Request(
@@ -91,6 +94,7 @@ def prepare(
         budget=Budget(queries=budget) if isinstance(budget, int) else budget or Budget(),
         seed=seed,
         batch_size=batch_size,
+        runtime=runtime,
         origin=_origin(classifier, device) if isinstance(classifier, str) else None,
         check_infill=check_infill,
     )
@@ -104,7 +108,7 @@ def bind(request: Request, image: Image, progress: Progress) -> Probe:
         image,
         seed=request.seed,
         budget=request.budget,
-        batch_size=request.batch_size,
+        batch_size=request.batch_size or PLAIN_BATCH,
         progress=progress,
     )
 
@@ -112,7 +116,7 @@ def bind(request: Request, image: Image, progress: Progress) -> Probe:
 def follow(
     request: Request, leader: Infill, settled: Mapping[str, object], queries: int, *, samples: int | None = None
 ) -> Request:
-    """Bind a request to what another in-fill was asked: the same windows, or grids, however that run ended.
+    """Bind a request to what another in-fill was asked: as many windows, or the same grids, however that run ended.
 
     Args:
         request: with an in-fill of its own; its settings and its budget are replaced.
@@ -129,7 +133,6 @@ def follow(
     if isinstance(asked := settings.get("samples"), int):
         before, each = asked, (samples or asked) if request.infill.stochastic else 1
         settings["samples"] = each
-    # Windows come in one order: so many queries reach the same ones.
     return replace(request, settings=settings, budget=Budget(queries=1 + (queries - 1) // before * each))
 
 

@@ -7,10 +7,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seewhy.core.errors import RequestError, did_you_mean
-from seewhy.core.target import ClassEvidence, Contrast, Information, Target
+from seewhy.core.target import ClassEvidence, Contrast, Information, Target, WeightOfEvidence
 
 Asked = int | str | tuple[str, int | str, int | str]
-"""A class index, a class name, ``"information"``, ``"contrast:a/b"`` or ``("contrast", a, b)``."""
+"""A class index or name, ``"information"``, ``"woe:a"`` (weight of evidence), ``"contrast:a/b"`` or ``("contrast", a, b)``."""
 
 DEFAULT_CLASSES = 3
 
@@ -48,6 +48,8 @@ def read_targets(
     targets = [_read(target, len(prediction), labels) for target in asked]
     if not information and any(isinstance(target, Information) for target in targets):
         raise RequestError("this method has no information map; ask for classes, or use pmi")
+    if not information and any(isinstance(target, WeightOfEvidence) for target in targets):
+        raise RequestError("this method has no weight of evidence; ask for classes, or use pmi")
     return list({target.key: target for target in targets}.values())
 
 
@@ -55,6 +57,8 @@ def _read(asked: Asked, classes: int, labels: Sequence[str] | None) -> Target:
     """Read one target."""
     if asked == "information":
         return Information()
+    if isinstance(asked, str) and asked.startswith("woe:"):
+        return WeightOfEvidence(class_index(asked.removeprefix("woe:"), classes, labels))
     if isinstance(asked, str) and asked.startswith("contrast:"):
         first, slash, second = asked.removeprefix("contrast:").partition("/")
         if not slash:

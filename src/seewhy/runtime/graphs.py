@@ -2,13 +2,19 @@
 
 import hashlib
 import importlib
+import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+import torch
+from torch import nn
 
+from seewhy.core.arrays import Images, Probabilities
 from seewhy.core.errors import RequestError
+from seewhy.runtime.cache import Cache
+from seewhy.runtime.engines import Answer, missing
 
 ELEMENTS: dict[str, type[np.generic]] = {
     "tensor(float)": np.float32,
@@ -16,6 +22,8 @@ ELEMENTS: dict[str, type[np.generic]] = {
     "tensor(uint8)": np.uint8,
 }
 """Types of input that are understood: ONNX Runtime's name → numpy's."""
+
+_MODEL = "network.onnx"
 
 _ERRORS = (
     "Fail",
@@ -35,9 +43,7 @@ def _onnxruntime() -> ModuleType:
     try:
         return importlib.import_module("onnxruntime")
     except ModuleNotFoundError as error:
-        raise RequestError(
-            "expected the package onnxruntime, got none installed; run: pip install 'seewhy[onnx]'"
-        ) from error
+        raise missing("onnxruntime", "onnx") from error
 
 
 def runtime_name() -> str:
@@ -68,6 +74,7 @@ def open_graph(file: Path) -> Any:  # noqa: ANN401 - onnxruntime ships no types
     if not file.is_file():
         raise RequestError(f"expected an ONNX file, got {file}, which is not a file; check the path")
     options = runtime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()  # one setting for all that computes here
     options.log_severity_level = 3  # what goes wrong is raised; the rest is noise on stderr
     errors = tuple(getattr(runtime.capi.onnxruntime_pybind11_state, name) for name in _ERRORS)
     try:
@@ -78,6 +85,48 @@ def open_graph(file: Path) -> Any:  # noqa: ANN401 - onnxruntime ships no types
             f"expected an ONNX graph of standard operators, got {file.name}, which ONNX Runtime refuses: {reason}; "
             "export it again"
         ) from error
+
+
+def from_network(network: nn.Module, size: tuple[int, int], cache: Cache, key: str) -> Answer:
+    """Export a torch network, or take it from the cache, and let ONNX Runtime run it.
+
+    Args:
+        network: pictures → probabilities, on the CPU.
+        size: height and width of the pictures.
+        cache: keeps the exported network.
+        key: of this network in the cache.
+
+    Raises:
+        RequestError: the extra ``onnx`` is missing, or ONNX Runtime refuses the network.
+        RuntimeError: torch cannot export it.
+        OSError: the cache cannot be written.
+
+    Example:
+        ``from_network(network, (224, 224), cache, key)(images)``
+    """
+    _onnxruntime()
+    entry = cache.need(key, lambda folder: _export(network, size, folder / _MODEL))
+    session = open_graph(entry / _MODEL)
+
+    def answer(images: Images) -> Probabilities:
+        return torch.from_numpy(session.run(None, {"images": images.contiguous().numpy()})[0])
+
+    return answer
+
+
+def _export(network: nn.Module, size: tuple[int, int], file: Path) -> None:
+    """Write a network as an ONNX file for any number of pictures."""
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter that needs no further package is the older one, and says so
+        torch.onnx.export(
+            network,
+            (torch.zeros(2, 3, *size),),
+            str(file),
+            input_names=["images"],
+            output_names=["probabilities"],
+            dynamic_axes={"images": {0: "n"}, "probabilities": {0: "n"}},
+            dynamo=False,
+        )
 
 
 def contents(file: Path) -> list[bytes]:

@@ -3,6 +3,7 @@
   const $ = (id) => document.getElementById(id);
   const data = JSON.parse($("seewhy-data").textContent);
   const [height, width] = data.frame.size;
+  const [rows, columns] = data.frame.maps; // fewer than the view's where that is large
   const [tall, wide] = data.frame.picture;
   const [left, top, right, bottom] = data.frame.box;
   const stepY = (bottom - top) / height;
@@ -71,10 +72,10 @@
   // Values are interpolated before they are coloured, as the overview does it.
   function between(values, row, column) {
     const corners = [
-      [values[row.low * width + column.low], (1 - row.weight) * (1 - column.weight)],
-      [values[row.low * width + column.high], (1 - row.weight) * column.weight],
-      [values[row.high * width + column.low], row.weight * (1 - column.weight)],
-      [values[row.high * width + column.high], row.weight * column.weight],
+      [values[row.low * columns + column.low], (1 - row.weight) * (1 - column.weight)],
+      [values[row.low * columns + column.high], (1 - row.weight) * column.weight],
+      [values[row.high * columns + column.low], row.weight * (1 - column.weight)],
+      [values[row.high * columns + column.high], row.weight * column.weight],
     ];
     let total = 0;
     let weight = 0;
@@ -90,16 +91,16 @@
   function paint() {
     const { values, scale } = current();
     const table = tables[data.scales.indexOf(scale)];
-    const times = clamp(Math.ceil(900 / Math.max(width, height)), 1, 32);
+    const times = clamp(Math.ceil(900 / Math.max(columns, rows)), 1, 32);
     const canvas = $("overlay");
-    canvas.width = width * times;
-    canvas.height = height * times;
+    canvas.width = columns * times;
+    canvas.height = rows * times;
     const context = canvas.getContext("2d");
     const image = context.createImageData(canvas.width, canvas.height);
-    const columns = axis(width, times);
+    const across = axis(columns, times);
     let at = 0;
-    for (const row of axis(height, times)) {
-      for (const column of columns) {
+    for (const row of axis(rows, times)) {
+      for (const column of across) {
         const entry = 4 * level(between(values, row, column), scale);
         for (let channel = 0; channel < 4; channel += 1) image.data[at + channel] = table[entry + channel];
         at += 4;
@@ -134,8 +135,9 @@
   function readout() {
     const panel = current();
     const [y, x] = state.pixel;
-    const value = panel.values[y * width + x];
-    const error = panel.stderr ? panel.stderr[y * width + x] : null;
+    const place = Math.floor((y * rows) / height) * columns + Math.floor((x * columns) / width);
+    const value = panel.values[place];
+    const error = panel.stderr ? panel.stderr[place] : null;
     const places = digits(panel.scale);
     $("where").textContent = `${panel.title} · row ${y}, column ${x}`;
     $("value").replaceChildren();
@@ -308,7 +310,8 @@
     values.forEach((value, place) => {
       if (!Number.isNaN(value) && (best < 0 || Math.abs(value) > Math.abs(values[best]))) best = place;
     });
-    return best < 0 ? null : [Math.floor(best / width), best % width];
+    const middle = (place, size, fewer) => Math.floor(((place + 0.5) * size) / fewer);
+    return best < 0 ? null : [middle(Math.floor(best / columns), height, rows), middle(best % columns, width, columns)];
   }
 
   function follow() {

@@ -1,0 +1,144 @@
+"""How much of a run is spent in the classifier, and how much beside it?
+
+Claim: at least 90 % of the wall time of a run of 4,000 queries is inside the runtime that was chosen for the classifier.
+
+Protocol: the classifier is tested and its runtime chosen first, as by ``explain``, and that is not counted. Then each method
+explains the photo, every call of the classifier and of the in-fill is timed, and so is the whole, from the picture's view to
+the finished explanation (saving and drawing not). ``classifier_share`` and ``infill_share`` are parts of the whole; the in-fill's
+contains the in-fills that are drawn again for the report. ``beside_ms`` is what a query costs beside the classifier. Methods
+take turns, the first round is not counted; the middle value of the rounds is given, and the lowest and highest share.
+
+``python benchmarks/overhead.py PHOTO [--method SPEC]... [--infill SPEC]... [--classifier SPEC] [--runtime auto] [--rounds 3]
+[--threads 1] [--json]``. A round asks some 15,000 queries with the defaults. Other work on the machine falls upon the small
+steps beside the classifier more than on the classifier, so it should be idle.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from common import (
+    Asked,
+    Row,
+    classifier_option,
+    environment,
+    infill_option,
+    json_option,
+    method_option,
+    pairs,
+    publish,
+    settle,
+    threads_option,
+)
+from infill_cost import Timed
+
+import seewhy
+from seewhy.classifiers.fast import RUNTIMES, FastClassifier
+from seewhy.core.arrays import Images, Probabilities
+from seewhy.images.open import Picture, open_picture
+from seewhy.runs.door import Door, test_door
+from seewhy.runs.explain import answer
+from seewhy.runs.request import Request, prepare
+
+DEFAULT: tuple[Asked, ...] = (
+    ("pmi", "patch-sampler"),
+    ("occlusion:size=32,stride=3", "gray"),
+    ("rise", "gray"),
+    ("rise", "blur"),
+)
+
+
+@dataclass
+class Clocked:
+    """A classifier's answers and the seconds that they took."""
+
+    classifier: seewhy.Classifier
+    seconds: float = 0.0
+
+    def __call__(self, images: Images) -> Probabilities:
+        """Answer, and add the time it took."""
+        start = time.perf_counter()
+        answers = self.classifier(images)
+        if answers.is_cuda:
+            torch.cuda.synchronize(answers.device)
+        self.seconds += time.perf_counter() - start
+        return answers
+
+
+def once(request: Request, door: Door, picture: Picture) -> Row:
+    """Explain the picture, and say where the time went."""
+    clocked, infill = Clocked(door.classifier), Timed(request.infill)
+    timed = replace(door, classifier=FastClassifier(door.classifier, clocked, door.classifier.runtime))
+    start = time.perf_counter()
+    explanation = answer(replace(request, infill=infill), picture, door=timed)
+    whole = time.perf_counter() - start
+    queries = explanation.queries.forward_images
+    return {
+        "queries": queries,
+        "seconds": whole,
+        "classifier_share": clocked.seconds / whole,
+        "infill_share": infill.seconds / whole,
+        "classifier_ms": 1e3 * clocked.seconds / queries,
+        "beside_ms": 1e3 * (whole - clocked.seconds) / queries,
+    }
+
+
+def middle(rounds: Sequence[Row]) -> Row:
+    """Take the median of each figure, and the range of the share."""
+    shares = [row["classifier_share"] for row in rounds]
+    medians = {name: float(np.median([row[name] for row in rounds])) for name in rounds[0]}
+    return {**medians, "queries": rounds[0]["queries"], "low": min(shares), "high": max(shares)}
+
+
+@click.command()
+@click.argument("photo", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@classifier_option("efficientnet-lite0")
+@click.option("--runtime", default="auto", show_default=True, type=click.Choice(RUNTIMES), help="How it is run.")
+@method_option
+@infill_option
+@click.option("--rounds", default=3, show_default=True, type=click.IntRange(min=1), help="Rounds that are counted.")
+@threads_option
+@json_option
+def main(
+    photo: Path,
+    *,
+    classifier: str,
+    runtime: str,
+    methods: tuple[str, ...],
+    infills: tuple[str, ...],
+    rounds: int,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Print how much of a run is spent in the classifier."""
+    settle(threads)
+    opened, picture = seewhy.classifier(classifier), open_picture(photo)
+    asked = pairs(methods, infills, DEFAULT)
+    requests = [prepare(opened, method=method, infill=infill, runtime=runtime) for method, infill in asked]
+    door = test_door(requests[0], picture)
+    taken = [[once(request, door, picture) for request in requests] for _ in range(rounds + 1)][1:]
+    figures: Row = {
+        "benchmark": "overhead",
+        "runs": [
+            {"method": str(request.method), "infill": str(request.infill_spec), **middle(rows)}
+            for request, rows in zip(requests, zip(*taken, strict=True), strict=True)
+        ],
+        "runtime": door.classifier.runtime,
+        "batch_size": door.choice.batch_size,
+        "protocol": (
+            f"one photo, {opened.name}, {opened.view.describe()}; self-test and choice of the runtime not counted; wall "
+            f"time of each run from the picture's view to the finished explanation, saving and drawing not; {rounds} rounds after "
+            "one that is not counted, each method once in each; medians, low and high: range of the share; freed memory is "
+            "kept, as by the command line"
+        ),
+        **environment(),
+    }
+    publish(figures, as_json=as_json)
+
+
+if __name__ == "__main__":
+    main()

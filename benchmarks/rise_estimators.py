@@ -1,0 +1,213 @@
+"""Which estimator and which sampling of RISE is nearest to the truth with the same queries, and are its errors right?
+
+Claims: all estimators tend to the same map; ``regression`` on ``antithetic`` grids, the default, needs the fewest queries; its
+95 % intervals hold the truth at about 95 % of the pixels.
+
+Protocol: each photo, its likeliest classes. The truth is a run of ``--truth`` independent grids with a seed of its own, read by
+the regression estimator, whose error is the smallest; ``same_map`` is the share of pixels at which the paper's estimate
+from the same answers is within 1.96 of its own standard errors of it. All estimators and numbers of queries read the same
+remembered answers of a seed and a sampling. ``error``: root mean square over pixels, seeds, classes and photos, in
+units of the true map's standard deviation over its pixels, the truth's own squared error taken off; ``shape``: the same
+after the mean over pixels is taken off each map, since a level marks no place. ``pearson``, ``rank`` (Spearman) and ``top``
+(shared part of the highest 5 % of pixels): means. ``inside``: share of pixels within 1.96 standard errors of the truth,
+the truth's included. ``same_error_at`` and ``same_shape_at``: queries at which ``error`` and ``shape`` come down to those of the
+paper's estimator on independent grids with the most queries, interpolated in logarithms; none if they do not.
+
+``python benchmarks/rise_estimators.py PHOTO... [--queries N]... [--seeds N] [--truth N] [--classes N] [--classifier SPEC]
+[--json]``; the defaults ask about 56,000 queries a photo.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import get_args
+
+import click
+import numpy as np
+import torch
+from common import Row, classifier_option, environment, json_option, publish
+from jaxtyping import Bool, Float
+
+import seewhy
+from seewhy import registry
+from seewhy.core.arrays import Keep, Seeds
+from seewhy.core.features import Sampling
+from seewhy.core.maps import Maps
+from seewhy.core.probe import Answers, Probe
+from seewhy.core.target import ClassEvidence
+from seewhy.images.open import open_picture
+from seewhy.images.view import apply_view
+from seewhy.methods.rise import Normalisation, rise
+from seewhy.runs.agreement import rank_correlation
+
+Stack = Float[np.ndarray, "t h w"]
+How = tuple[Normalisation, Sampling]
+
+PAPER: How = ("paper", "independent")
+TOP = 0.05
+TRUTH_SEED = 1 << 32
+
+
+@dataclass(eq=False)
+class Replay(Probe):
+    """A probe that asks what a longer run asked before, in the same order, only once."""
+
+    memory: list[Answers] = field(default_factory=list)
+    place: int = 0
+
+    def __call__(self, keep: Keep, seeds: Seeds) -> Answers:
+        """Answer from memory what is in it."""
+        stop = self.place + len(keep)
+        if new := max(0, stop - max(self.place, len(self.memory))):
+            self.memory += super().__call__(keep[-new:], seeds[-new:])
+        answers = torch.stack(self.memory[self.place : stop])
+        self.place = stop
+        return answers
+
+
+def ask(probe: Replay, classes: Sequence[int], queries: int, how: How) -> Maps:
+    """Run RISE from the first answer on."""
+    probe.place = 0
+    targets = [ClassEvidence(index) for index in classes]
+    return rise(probe, targets, masks=queries, normalisation=how[0], sampling=how[1])
+
+
+def stacked(maps: Maps) -> tuple[Stack, Stack]:
+    """Maps and errors of all targets."""
+    return tuple(np.stack(list(kind.values())).astype(np.float64) for kind in (maps.values, maps.stderr))  # type: ignore[return-value]
+
+
+def compare(found: tuple[Stack, Stack], truth: tuple[Stack, Stack]) -> list[Row]:
+    """Hold each class's map against the truth."""
+    rows: list[Row] = []
+    for value, error, true, doubt in zip(*found, *truth, strict=True):
+        gap, spread = value - true, true.var()
+        rows.append(
+            {
+                "error": ((gap**2).mean() - (doubt**2).mean()) / spread,
+                "shape": (gap.var() - (doubt**2).mean() * _shape_share(gap)) / spread,
+                "pearson": np.corrcoef(value.ravel(), true.ravel())[0, 1],
+                "rank": rank_correlation(value, true),
+                "top": (highest(value) & highest(true)).sum() / highest(true).sum(),
+                "inside": (np.abs(gap) <= 1.96 * np.hypot(error, doubt)).mean(),
+            }
+        )
+    return rows
+
+
+def _shape_share(gap: Float[np.ndarray, "h w"]) -> float:
+    """How much of a squared error is not level."""
+    return float(gap.var() / (gap**2).mean())
+
+
+def highest(values: Float[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """Mark the highest pixels."""
+    marked: Bool[np.ndarray, "h w"] = values >= np.quantile(values, 1 - TOP)
+    return marked
+
+
+def judge(make: "partial[Replay]", classes: Sequence[int], queries: Sequence[int], seeds: int, truth: int) -> list[Row]:
+    """Judge everything on one photo."""
+    long = make(seed=TRUTH_SEED)
+    true = stacked(ask(long, classes, truth, ("regression", "independent")))
+    paper = stacked(ask(long, classes, truth, PAPER))
+    same = (np.abs(paper[0] - true[0]) <= 1.96 * paper[1]).mean()
+    rows: list[Row] = [
+        {"same_map": same, "truth_error": np.sqrt((true[1] ** 2).mean((1, 2)) / true[0].var((1, 2))).mean()}
+    ]
+    for seed, sampling in product(range(seeds), get_args(Sampling)):
+        probe = make(seed=seed)
+        for normalisation, number in product(get_args(Normalisation), sorted(queries, reverse=True)):
+            found = stacked(ask(probe, classes, number, (normalisation, sampling)))
+            about = {"normalisation": normalisation, "sampling": sampling, "queries": number}
+            rows += [{**about, **row} for row in compare(found, true)]
+    return rows
+
+
+def summarise(rows: Sequence[Row]) -> list[Row]:
+    """Average over photos, classes and seeds: root mean squares of errors, means of the rest."""
+    groups: dict[tuple[str, str, int], list[Row]] = {}
+    for row in rows:
+        if "queries" in row:
+            groups.setdefault((row["normalisation"], row["sampling"], row["queries"]), []).append(row)
+    lines = []
+    for (normalisation, sampling, queries), some in sorted(groups.items()):
+        line: Row = {"normalisation": normalisation, "sampling": sampling, "queries": queries}
+        line |= {key: float(np.sqrt(max(0, np.mean([row[key] for row in some])))) for key in ("error", "shape")}
+        line |= {key: float(np.mean([row[key] for row in some])) for key in ("pearson", "rank", "top", "inside")}
+        lines.append(line)
+    return lines
+
+
+def worth(lines: Sequence[Row]) -> list[Row]:
+    """Say with how many queries each estimator is as near as the paper's with the most."""
+    most = max(line["queries"] for line in lines)
+    (goal,) = (line for line in lines if (line["normalisation"], line["sampling"], line["queries"]) == (*PAPER, most))
+    found = []
+    for how in dict.fromkeys((line["normalisation"], line["sampling"]) for line in lines):
+        some = [line for line in lines if (line["normalisation"], line["sampling"]) == how]
+        row: Row = {"normalisation": how[0], "sampling": how[1]}
+        found.append(row | {f"same_{key}_at": reached(some, key, goal[key]) for key in ("error", "shape")})
+    return found
+
+
+def reached(lines: Sequence[Row], key: str, goal: float) -> float | None:
+    """Interpolate the number of queries at which an error comes down to the goal."""
+    number, error = (np.log([max(line[name], 1e-12) for line in lines]) for name in ("queries", key))
+    if error[-1] > np.log(goal) + 1e-9:
+        return None
+    return float(np.exp(np.interp(-np.log(goal), -error, number)))
+
+
+@click.command()
+@click.argument("photos", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--queries", multiple=True, type=click.IntRange(min=128), default=(250, 500, 1000, 2000, 4000), show_default=True
+)
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(min=1))
+@click.option("--truth", default=20000, show_default=True, type=click.IntRange(min=128), help="Grids of the long run.")
+@click.option("--classes", default=2, show_default=True, type=click.IntRange(min=1), help="Likeliest classes.")
+@classifier_option("efficientnet-lite0")
+@json_option
+def main(
+    photos: tuple[Path, ...],
+    *,
+    queries: tuple[int, ...],
+    seeds: int,
+    truth: int,
+    classes: int,
+    classifier: str,
+    as_json: bool,
+) -> None:
+    """Print how near each estimator and sampling comes to a long run, and how often its intervals hold it."""
+    door = seewhy.classifier(classifier)
+    infill = registry.infill("gray", door)[1]
+    rows: list[Row] = []
+    for photo in photos:
+        image, _ = apply_view(open_picture(photo), door.view)
+        make = partial(Replay, door, infill, image, batch_size=8)
+        top = make().prediction.topk(classes).indices.tolist()
+        rows += [{"photo": photo.name, **row} for row in judge(make, top, queries, seeds, truth)]
+        click.echo(photo.name, err=True)
+    lines = summarise(rows)
+    figures: Row = {
+        "benchmark": "rise_estimators",
+        "truth": [row for row in rows if "same_map" in row],
+        "summary": lines,
+        "worth": worth(lines),
+        "protocol": (
+            f"{len(photos)} photos, the {classes} likeliest classes of {door.name}, gray, 7 x 7 cells, p = 0.5, {seeds} seeds; truth: "
+            f"{truth} independent grids of another seed, regression; same_map: share of pixels where the paper's estimate "
+            "from those answers is within 1.96 of its errors; error, shape: root mean square in units of the true map's "
+            "standard deviation over pixels, the truth's own taken off, shape without each map's mean; top: shared "
+            "part of the highest 5 %; inside: within 1.96 errors; same_…_at: queries for the error of paper, independent, with the most"
+        ),
+        **environment(),
+    }
+    publish(figures, as_json=as_json)
+
+
+if __name__ == "__main__":
+    main()

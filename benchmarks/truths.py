@@ -1,0 +1,230 @@
+"""What a very long run says: a photo made ready to be asked about, and the full map of `pmi`, worked out once and kept."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+import seewhy
+from seewhy.classifiers.settings import digest
+from seewhy.core.arrays import Image
+from seewhy.core.budget import Budget
+from seewhy.core.features import Windows
+from seewhy.core.maps import Map
+from seewhy.core.probe import Probe, silent
+from seewhy.core.target import Target
+from seewhy.images.open import open_picture
+from seewhy.images.view import apply_view
+from seewhy.methods.pmi import evidence
+from seewhy.methods.windows import Answers, ask
+from seewhy.runs.door import test_door
+from seewhy.runs.request import Request, bind, prepare
+from seewhy.runs.targets import read_targets
+
+KINDS = ("full", "first", "second", "corrected", "variance")
+"""What is kept of each window: evidence from all samples, from the first half of them, from the second half, by the
+jackknife from all, and the jackknife's variance."""
+
+TRUTH_SEED = 0
+"""Of every long run; the runs that are judged have seeds from 1 on."""
+
+_TELL_EVERY = 10  # rows of windows
+
+cache_option = click.option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder that keeps full maps of pmi; by default they are worked out anew.",
+)
+samples_option = click.option(
+    "--truth-samples",
+    default=8,
+    show_default=True,
+    type=click.IntRange(min=2),
+    help="In-fills a window, an even number.",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A photo, an in-fill and a classifier that was tested and made ready for it.
+
+    Args:
+        request: what was asked for, from which every run takes all but method, seed and budget.
+        image: the photo in the classifier's view.
+        name: of the photo's file.
+        sha256: of the photo's file.
+    """
+
+    request: Request
+    image: Image
+    name: str
+    sha256: str
+
+    @classmethod
+    def open(
+        cls, photo: Path, classifier: seewhy.Classifier, *, method: str, infill: str | None, runtime: str, queries: int
+    ) -> "Subject":
+        """Open a photo; ``queries`` is about how many will be asked, which decides what choosing a runtime may cost."""
+        picture = open_picture(photo)
+        asked = prepare(classifier, method=method, infill=infill, budget=queries, runtime=runtime)
+        image = apply_view(picture, classifier.view)[0]
+        return cls(test_door(asked, picture).let_in(asked, image), image, photo.name, picture.sha256)
+
+    def probe(self, seed: int, queries: int | None = None) -> Probe:
+        """Bind a run to the photo."""
+        return bind(replace(self.request, seed=seed, budget=Budget(queries=queries)), self.image, silent)
+
+    @cached_property
+    def targets(self) -> list[Target]:
+        """The usual ones: the three likeliest classes, and the information where the method has it."""
+        prediction = self.probe(TRUTH_SEED).prediction
+        return read_targets(None, prediction, self.request.classifier.labels, information=self.request.information)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A long run of `pmi`.
+
+    Args:
+        size: side of a window, pixels.
+        stride: step between windows; 1 in the paper's setting.
+        samples: in-fills of each window, an even number; 8 in the paper's setting.
+    """
+
+    size: int
+    stride: int
+    samples: int
+
+    def __post_init__(self) -> None:
+        if self.samples % 2:
+            raise click.UsageError(f"expected an even number of --truth-samples, which are halved, got {self.samples}")
+
+    def key(self, subject: Subject) -> str:
+        """Name its result: by photo, classifier and in-fill, whatever runtime answered."""
+        asked = subject.request
+        spec, checksum = str(asked.infill_spec), asked.infill.checksum
+        return digest(subject.sha256, asked.classifier.fingerprint, spec, checksum, asdict(self), TRUTH_SEED)
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """The result of a long run, window by window.
+
+    Args:
+        keys: of the targets.
+        tops: of the windows.
+        lefts: of the windows.
+        grids: for each of `KINDS` and each target a number a window.
+        size: side of a window, pixels.
+        picture: height and width.
+    """
+
+    keys: tuple[str, ...]
+    tops: Int[np.ndarray, " a"]
+    lefts: Int[np.ndarray, " b"]
+    grids: Float[np.ndarray, "5 t a b"]
+    size: int
+    picture: tuple[int, int]
+
+    def maps(self, kind: str) -> dict[str, Map]:
+        """Target → pixels: means over the windows that cover each, and of the variance, what it is of such a mean."""
+        down, across = (
+            _cover(places, self.size, length, power=2 if kind == "variance" else 1)
+            for places, length in zip((self.tops, self.lefts), self.picture, strict=True)
+        )
+        return dict(zip(self.keys, down @ self.grids[KINDS.index(kind)] @ across.T, strict=True))
+
+    def length(self, key: str) -> float | None:
+        """Correlation length of the windows' evidence, in sides of a window, as `seewhy.methods.kriging` has it.
+
+        From the mean product of windows half a side apart (or the stride, if that is more), in rows and columns, over the mean
+        square less the noise; None where there is one row or column, or neighbours are not alike at all.
+        """
+        if (fewest := min(self.grids.shape[2:])) < 2:
+            return None
+        corrected, noise = (self.grids[KINDS.index(kind), self.keys.index(key)] for kind in ("corrected", "variance"))
+        step = max(1, min(fewest - 1, round(self.size / 2 / float(self.tops[1] - self.tops[0]))))
+        apart = float(self.tops[step] - self.tops[0]) / self.size
+        products = (corrected[step:] * corrected[:-step]).mean(), (corrected[:, step:] * corrected[:, :-step]).mean()
+        alike = np.mean(products) / max((corrected**2).mean() - noise.mean(), np.finfo(np.float64).tiny)
+        return float(-apart / np.log(alike)) if 0 < alike < 1 else None
+
+    def save(self, path: Path) -> None:
+        """Write it to a file, all or nothing."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(".part")
+        with unfinished.open("wb") as file:
+            np.savez(file, **{**asdict(self), "keys": np.array(self.keys)})
+        unfinished.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Truth":
+        """Read what `save` wrote."""
+        with np.load(path) as found:
+            height, width = found["picture"].tolist()
+            keys, size = tuple(found["keys"].tolist()), int(found["size"])
+            return cls(keys, found["tops"], found["lefts"], found["grids"], size, (height, width))
+
+
+def _cover(places: Int[np.ndarray, " a"], size: int, length: int, *, power: int) -> Float[np.ndarray, "n a"]:
+    """Weigh the windows at these places at each pixel along an axis: 1 over the number that cover it, to a power."""
+    pixel = np.arange(length)[:, None]
+    covers = (places <= pixel) & (pixel < places + size)
+    weights: Float[np.ndarray, "n a"] = covers / covers.sum(1, keepdims=True) ** power
+    return weights
+
+
+def numbers(prediction: Float[Tensor, " k"], targets: Sequence[Target], answers: Answers) -> Float[np.ndarray, "5 t m"]:
+    """Turn the answers for some windows into the numbers that are kept of each, in the order of `KINDS`."""
+    plain, half = evidence(prediction, targets, "none"), answers.shape[1] // 2
+    value, variance = evidence(prediction, targets, "jackknife")(answers)
+    whole, first, second = (plain(part)[0] for part in (answers, answers[:, :half], answers[:, half:]))
+    scatter = np.zeros_like(value) if variance is None else variance
+    return np.stack([whole, first, second, value, scatter]).swapaxes(1, 2)
+
+
+def measure(subject: Subject, plan: Plan) -> Truth:
+    """Ask about every window of the plan, in rows from the top; memory holds the answers to one row. Says on stderr how far it is.
+
+    Cost: ``windows x samples`` queries, 376,712 for 8 samples of 8 × 8 windows at stride 1 of 224 × 224.
+    """
+    probe, windows = subject.probe(TRUTH_SEED), Windows(plan.size, plan.stride)
+    tops, lefts = (torch.unique(places) for places in windows.positions(*probe.size).unbind(1))
+    together = max(1, probe.rows // plan.samples)
+    rows = []
+    for top in tops:
+        row = torch.cartesian_prod(top[None], lefts)
+        answers = torch.cat([ask(probe, windows, plan.samples, part)[1] for part in torch.split(row, together)])
+        rows.append(numbers(probe.prediction, subject.targets, answers))
+        if len(rows) % _TELL_EVERY == 0:
+            click.echo(f"{subject.name}: {len(rows)} of {len(tops)} rows of windows", err=True)
+    keys = tuple(target.key for target in subject.targets)
+    return Truth(keys, tops.numpy(), lefts.numpy(), np.stack(rows, axis=2), plan.size, probe.size)
+
+
+def long_run(subject: Subject, plan: Plan, cache: Path | None) -> Truth:
+    """Take a full map from the cache, or work it out and put it there."""
+    asked = subject.request
+    if not asked.infill.stochastic:
+        raise click.UsageError(f"expected an in-fill that is random, got {asked.infill_spec}; name another one")
+    if cache is None:
+        return measure(subject, plan)
+    path = cache / f"{Path(subject.name).stem}-{plan.key(subject)}.npz"
+    if path.is_file():
+        return Truth.load(path)
+    truth = measure(subject, plan)
+    truth.save(path)
+    return truth
+
+
+def pearson(one: Map, other: Map) -> float:
+    """Correlate two maps; 0 where one of them has one value everywhere and so shows nothing."""
+    first, second = (values - values.mean(dtype=np.float64) for values in (one, other))
+    spread = float(np.sqrt((first**2).sum() * (second**2).sum()))
+    return float((first * second).sum()) / spread if spread > 0 else 0.0

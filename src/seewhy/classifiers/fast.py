@@ -1,0 +1,241 @@
+"""A classifier that another runtime answers for, and the runtimes that a classifier can have."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from seewhy.classifiers.module import TorchClassifier
+from seewhy.classifiers.onnx import OnnxClassifier
+from seewhy.classifiers.settings import digest
+from seewhy.core.access import Access
+from seewhy.core.arrays import Image, Images, Probabilities
+from seewhy.core.classifier import Classifier, Color
+from seewhy.core.view import View
+from seewhy.runtime import graphs, openvino
+from seewhy.runtime.cache import Cache
+from seewhy.runtime.eager import torch_candidates
+from seewhy.runtime.engines import Answer, Candidate, Engine
+from seewhy.runtime.machine import installed
+from seewhy.runtime.partial import Partial, split
+
+PARTIAL = "openvino-partial"
+"""The runtime that computes again only around a window; for methods that ask about windows."""
+
+RUNTIMES = (
+    "auto",
+    "eager",
+    "openvino",
+    PARTIAL,
+    "channels-last",
+    "onnxruntime",
+    "bfloat16",
+    "openvino-bfloat16",
+    "float16",
+    "cuda-graph",
+    "compile",
+)
+"""What ``--runtime`` takes."""
+
+_BATCHES_PARTIAL = (8, 16)
+"""Many at once: each stage has a price of its own, and what it computes is small."""
+
+_TOLERANCE_PARTIAL = 1e-5
+"""What is wrong near an edge of a crop is small: it must not pass for rounding (decision 017)."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class FastClassifier:
+    """A classifier that another runtime answers for; made by `seewhy.classifiers.tuning.tune`.
+
+    Args:
+        original: what it stands for; ask it where gradients are needed.
+        answer: pictures → probabilities.
+        runtime: what computes it, and in which precision.
+
+    Example:
+        ``FastClassifier(original, answer, "openvino 2026.4.1, cpu, float32")(images)``
+    """
+
+    original: Classifier
+    answer: Answer
+    runtime: str
+
+    @property
+    def name(self) -> str:
+        """The original's."""
+        return self.original.name
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """The original's."""
+        return self.original.labels
+
+    @property
+    def view(self) -> View:
+        """The original's."""
+        return self.original.view
+
+    @property
+    def access(self) -> Access:
+        """Probabilities only."""
+        return Access.PROBABILITIES
+
+    @property
+    def fingerprint(self) -> str:
+        """The original's: the same function."""
+        return self.original.fingerprint
+
+    @property
+    def mean_color(self) -> Color:
+        """The original's."""
+        return self.original.mean_color
+
+    @property
+    def device(self) -> torch.device:
+        """The original's."""
+        return self.original.device
+
+    def on(self, image: Image) -> "FastClassifier":
+        """Get ready for questions about a picture, ``(3, h, w)`` in the view: what computes around windows runs it once."""
+        return replace(self, answer=self.answer.on(image)) if isinstance(self.answer, Partial) else self
+
+    def __call__(self, images: Images) -> Probabilities:
+        """Return class probabilities.
+
+        Args:
+            images: ``(n, 3, h, w)`` float32 in [0, 1], RGB.
+        """
+        return self.answer(images)
+
+
+def candidates(classifier: Classifier, cache: Cache) -> list[Candidate]:
+    """List the ways to run a classifier, the way that it came first.
+
+    A function has no other, nor has a classifier that takes pictures of any size: a converted network is made for one.
+
+    Args:
+        classifier: what is to be run.
+        cache: keeps converted networks.
+
+    Example:
+        >>> from seewhy.classifiers.function import from_function
+        >>> from seewhy.runtime.cache import default_cache
+        >>> even = from_function(lambda pictures: [[0.5, 0.5]] * len(pictures), size=8)
+        >>> [each.name for each in candidates(even, default_cache())]
+        ['eager']
+    """
+    size = classifier.view.size
+    if isinstance(classifier, TorchClassifier) and size is not None:
+        return _of_module(classifier, size, cache)
+    if isinstance(classifier, OnnxClassifier) and size is not None:
+        return [_as_it_came(classifier, "onnxruntime"), *openvino.openvino_candidates(_of_graph(classifier))]
+    return [_as_it_came(classifier, "eager")]
+
+
+def _as_it_came(classifier: Classifier, name: str) -> Candidate:
+    """Run a classifier by itself."""
+    return Candidate(name, lambda: classifier, classifier.runtime, "as it came")
+
+
+def _of_module(classifier: TorchClassifier, size: tuple[int, int], cache: Cache) -> list[Candidate]:
+    """List the ways to run a torch module; converters are for float32 on the CPU, the likeliest winner comes first."""
+    network = classifier.network
+    plain, *others = torch_candidates(network, classifier.device, classifier.dtype)
+    if not _converts(classifier):
+        return [plain, *others]
+    vino, half = openvino.openvino_candidates(lambda precision: _whole(classifier, size, cache, precision))
+    onnx = Candidate(
+        "onnxruntime",
+        lambda: graphs.from_network(network, size, cache, _key("onnxruntime", classifier)),
+        f"onnxruntime {installed('onnxruntime')}, cpu",
+        "float32",
+    )
+    return [plain, vino, others[0], onnx, half, *others[1:]]
+
+
+def _converts(classifier: TorchClassifier) -> bool:
+    """Whether converters can take a module: on the CPU, in float32."""
+    return classifier.device.type == "cpu" and classifier.dtype == torch.float32
+
+
+def _whole(classifier: TorchClassifier, size: tuple[int, int], cache: Cache, precision: str) -> Engine:
+    """Run a module by OpenVINO."""
+    return openvino.from_network(classifier.network, (3, *size), precision, cache, _key("openvino", classifier))
+
+
+def _key(package: str, classifier: TorchClassifier, *piece: object) -> str:
+    """Name a converted module, or a piece of it, in the cache."""
+    versions = package, installed(package), torch.__version__
+    return digest(*versions, classifier.fingerprint, classifier.view.size, *_code(classifier.module), *piece)
+
+
+def around_windows(classifier: Classifier, image: Image, box: int | None, cache: Cache) -> list[Candidate]:
+    """List the ways to run a classifier on pictures that differ from one in a small window: `seewhy.runtime.partial`, or none.
+
+    Args:
+        classifier: what is to be run.
+        image: the picture, ``(3, h, w)`` in the classifier's view.
+        box: side of the window, pixels; None where there are no windows.
+        cache: keeps converted pieces.
+
+    Example:
+        >>> from seewhy.classifiers.module import from_module
+        >>> from seewhy.runtime.cache import default_cache
+        >>> net, picture = from_module(nn.Conv2d(3, 2, 8).eval(), size=8), torch.zeros(3, 8, 8)
+        >>> [way.box for side in (None, 4) for way in around_windows(net, picture, side, default_cache())]
+        [4]
+    """
+    size = classifier.view.size
+    if box is None or size is None or not (isinstance(classifier, TorchClassifier) and _converts(classifier)):
+        return []
+
+    def build() -> Partial:
+        def engine(piece: nn.Module, example: Tensor) -> Engine:
+            shape = tuple(example.shape[1:])
+            key = _key("openvino", classifier, shape, str(piece))  # a traced module's text is its code
+            return openvino.from_network(piece, shape, "float32", cache, key)
+
+        return split(_in_layers(classifier), image, box, engine, _whole(classifier, size, cache, "float32"))
+
+    text = f"openvino {installed('openvino')}, cpu, only what a window of {box} × {box} changes"
+    return [Candidate(PARTIAL, build, text, "float32", _BATCHES_PARTIAL, box=box, tolerance=_TOLERANCE_PARTIAL)]
+
+
+def _in_layers(classifier: TorchClassifier) -> nn.Module:
+    """Put a classifier into torch's own layers, which torch.fx can follow; preprocessing is a convolution of single pixels."""
+    order = torch.eye(3).flip(1) if classifier.channels == "bgr" else torch.eye(3)
+    mean, std = torch.tensor([classifier.scaling.mean, classifier.scaling.std])
+    scale = nn.Conv2d(3, 3, 1)
+    scale.load_state_dict({"weight": (order / std[:, None])[:, :, None, None], "bias": -mean / std})
+    end = nn.Softmax(1) if classifier.outputs == "logits" else nn.Identity()
+    return nn.Sequential(scale, classifier.module, nn.Flatten(), end)
+
+
+def _code(module: nn.Module) -> Sequence[object]:
+    """List what the parts of a module do, which the fingerprint leaves out: a conversion is of that code."""
+    codes = {getattr(type(part).forward, "__code__", None) for part in module.modules()}
+    plain = (bool, int, float, str, bytes, type(None))
+    return sorted(
+        (
+            code.co_qualname,
+            code.co_code,
+            code.co_names,
+            repr([each for each in code.co_consts if isinstance(each, plain)]),
+        )
+        for code in codes
+        if code is not None
+    )
+
+
+def _of_graph(classifier: OnnxClassifier) -> Callable[[str], Answer]:
+    """Run an ONNX file's graph by OpenVINO, with the preprocessing and the soft-max that it has anyway."""
+
+    def build(precision: str) -> Answer:
+        session = openvino.Session.of(classifier.graph.file, precision)
+        return replace(classifier, graph=replace(classifier.graph, session=session))
+
+    return build

@@ -1,0 +1,256 @@
+"""From a few windows to every pixel: the map, and what is still unknown of it, by local kriging (Cressie, 1993).
+
+The effect of a window at each place is taken for a random field whose values are alike where windows are near:
+``Cov(e(w), e(w')) = σ² κ(Δy) κ(Δx)`` with ``κ(d) = exp(-|d| / ℓ)``, observed with sampling noise. A pixel's value is the mean
+of the field over the windows that cover it; the map is its best linear prediction, and the variance of the prediction holds
+both the sampling noise and the windows that were never asked about. The local scale σ is read off the errors of predicting
+each window from the others (leave-one-out), so that the error bars rest on how well the map foretells what was seen.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+LENGTH = 0.6
+"""Correlation length ℓ as a part of the window's side.
+
+Shorter than that of photos: maps hardly depend on it, and a longer one overstates the errors (benchmarks/calibration.py).
+"""
+
+_REACH = 1.0  # windows are looked at up to so many sides beyond a block
+_NEAREST = 256  # at most so many: at stride 1 those of the block itself and a rim
+_TOGETHER = 2**22  # covariances of pixels and windows in one call: 32 MB
+_USUAL = 0.4  # noise to signal of one sample of the learned in-fill, where a single sample cannot tell
+_FLOOR = 1e-3  # noise to signal of windows whose in-fill has no scatter: keeps the equations well posed
+_CEILING = 1e3  # and of windows that are nothing but noise
+_WEIGHTS = (0.5, 1.0, 0.5)  # of a cell and its neighbours in the local scale
+_PRIOR = 0.5  # windows' worth of belief that the local scale is the picture's
+
+Stack = Float[Tensor, "t h w"]
+Cells = Float[Tensor, "t a b"]
+"""One number a target for each ``size`` × ``size`` cell of the picture."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is known of the field.
+
+    Args:
+        positions: top and left of each window.
+        values: each window's number for each target.
+        noise: its variance, zeros where the in-fill has no scatter; None where single samples cannot tell.
+    """
+
+    positions: Int[Tensor, "m 2"]
+    values: Float[Tensor, "m t"]
+    noise: Float[Tensor, "m t"] | None
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A predicted map.
+
+    Args:
+        values: of the pixels.
+        variance: of the prediction's error.
+        scale: σ² of each cell.
+        noise_ratio: sampling variance of a window over the field's own, all targets together.
+    """
+
+    values: Stack
+    variance: Stack
+    scale: Cells
+    noise_ratio: float
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """Covariances along one axis, all of a field of variance 1.
+
+    Args:
+        windows: of a window with another, ``(places, places)``.
+        pixels: of a pixel's value with a window, ``(pixels, places)``.
+        own: of a pixel's value with itself, ``(pixels,)``.
+    """
+
+    windows: Float[Tensor, "p p"]
+    pixels: Float[Tensor, "n p"]
+    own: Float[Tensor, " n"]
+
+    @classmethod
+    def of(cls, length: int, size: int) -> "_Axis":
+        """Work them out for an axis of so many pixels."""
+        places = torch.arange(length - size + 1)
+        windows = torch.exp(-(places[:, None] - places).abs().double() / (LENGTH * size))
+        pixel = torch.arange(length)[:, None]
+        covers = ((places <= pixel) & (pixel < places + size)).double()
+        covers /= covers.sum(1, keepdim=True)
+        pixels = covers @ windows
+        return cls(windows, pixels, (pixels * covers).sum(1))
+
+
+def krige(seen: Seen, size: int, picture: tuple[int, int]) -> Fit:
+    """Predict every pixel from the windows seen.
+
+    Args:
+        seen: windows of one size that cover the picture.
+        size: side of a window, pixels.
+        picture: height and width.
+
+    Returns:
+        The map, the variance of its error, and the local scale of the field.
+
+    Example:
+        >>> seen = Seen(torch.tensor([[0, 0], [0, 4]]), torch.ones(2, 1).double(), torch.zeros(2, 1).double())
+        >>> bool((krige(seen, 4, (4, 8)).values > 0.4).all())
+        True
+    """
+    ratio = _noise_ratio(seen)
+    unit = _predict(seen, ratio, size, picture)
+    scale = _scale(seen.positions, unit.misses, size, picture)
+    each = functional.interpolate(scale[None], scale_factor=size, mode="nearest")[0][:, : picture[0], : picture[1]]
+    return Fit(unit.values, unit.variance * each, scale, ratio)
+
+
+@lru_cache(maxsize=64)
+def lattice_error(level: int, noise_ratio: float) -> float:
+    """Variance of a pixel's error, over σ², where a wide picture is covered at a stride of ``size / 2**level``.
+
+    It is the same for every size, so it is worked out for 8 pixels.
+
+    Example:
+        >>> lattice_error(0, 0.2) > lattice_error(1, 0.2)
+        True
+    """
+    size = 8
+    axes = [_Axis.of(4 * size, size)] * 2
+    reach = torch.arange(0, 3 * size + 1, size >> level)
+    at = torch.cartesian_prod(reach, reach)[None]
+    system = _System.of(axes, torch.tensor([[1, 1]]), at, torch.ones(at.shape[:2], dtype=torch.bool))
+    return float(system.solve(torch.zeros(1, at.shape[1], 1, dtype=torch.float64), noise_ratio)[1].mean())
+
+
+def _noise_ratio(seen: Seen) -> float:
+    """Sampling variance over the mean square without it, pooled over windows and targets, each target in its own unit.
+
+    One number for all targets: the map hardly depends on it, and one set of equations answers them all.
+    """
+    if seen.noise is None:
+        return _USUAL
+    total = seen.values.square().mean(0)
+    share = (seen.noise.mean(0) / total).nan_to_num(0.0).clamp(0, 1).mean()
+    return float((share / (1 - share)).clamp(_FLOOR, _CEILING))
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """Predictions for a field of variance 1.
+
+    Args:
+        values: of the pixels.
+        variance: of their error, the same for every target.
+        misses: each window's squared error when predicted from the others, over what was expected of it.
+    """
+
+    values: Stack
+    variance: Float[Tensor, "h w"]
+    misses: Float[Tensor, "m t"]
+
+
+def _predict(seen: Seen, ratio: float, size: int, picture: tuple[int, int]) -> _Unit:
+    """Go through the blocks of the picture, those with about as many windows near them together."""
+    axes = [_Axis.of(length, size) for length in picture]
+    cells = [-(-length // size) for length in picture]
+    targets = seen.values.shape[1]
+    found = torch.zeros(targets + 1, *cells, size, size, dtype=torch.float64)
+    misses = torch.zeros_like(seen.values)
+    for blocks, near, there in _neighbours(seen.positions, size, cells):
+        system = _System.of(axes, blocks, seen.positions[near], there)
+        values, variance, missed = system.solve(seen.values[near] * there[..., None], ratio)
+        both = torch.cat([values.movedim(2, 0), variance[None]])
+        found[:, blocks[:, 0], blocks[:, 1]] = both.view(*both.shape[:2], size, size)
+        own = there & (seen.positions[near] // size).minimum(torch.tensor(cells) - 1).eq(blocks[:, None]).all(2)
+        misses[near[own]] = missed[own]
+    whole = found.transpose(2, 3).flatten(3, 4).flatten(1, 2)[:, : picture[0], : picture[1]]
+    return _Unit(whole[:-1], whole[-1], misses)
+
+
+def _neighbours(
+    positions: Int[Tensor, "m 2"], size: int, cells: Sequence[int]
+) -> Iterator[tuple[Int[Tensor, "b 2"], Int[Tensor, "b n"], Bool[Tensor, "b n"]]]:
+    """Give blocks of the picture, the windows nearest to each, and which of these are real and which fill up the rows."""
+    blocks = torch.cartesian_prod(*(torch.arange(count) for count in cells)).view(-1, 2)
+    for part in torch.split(_by_crowd(positions, size, blocks), max(1, _TOGETHER // (size**2 * _NEAREST))):
+        away = (positions - blocks[part, None] * size).abs().amax(2)
+        reached = away <= (_REACH + 0.5) * size
+        most = min(int(reached.sum(1).max()), _NEAREST)
+        near = away.topk(most, largest=False).indices
+        yield blocks[part], near, reached.gather(1, near)
+
+
+def _by_crowd(positions: Int[Tensor, "m 2"], size: int, blocks: Int[Tensor, "b 2"]) -> Int[Tensor, " b"]:
+    """Order blocks by the windows that begin in them, so that a call has rows of about one length."""
+    counts = torch.zeros(*(blocks.amax(0) + 1).tolist())
+    inside = (positions // size).minimum(blocks.amax(0))
+    counts.index_put_(tuple(inside.unbind(1)), torch.ones(len(inside)), accumulate=True)
+    around = functional.max_pool2d(counts[None], 3, stride=1, padding=1)[0]
+    return around.flatten().argsort(stable=True)
+
+
+@dataclass(frozen=True)
+class _System:
+    """The kriging equations of some blocks.
+
+    Args:
+        known: covariances of the windows with each other; the identity where a row is only filled up.
+        wanted: of each pixel of the block with the windows.
+        own: of each pixel's value with itself.
+    """
+
+    known: Float[Tensor, "b n n"]
+    wanted: Float[Tensor, "b p n"]
+    own: Float[Tensor, "b p"]
+
+    @classmethod
+    def of(
+        cls, axes: Sequence[_Axis], blocks: Int[Tensor, "b 2"], at: Int[Tensor, "b n 2"], there: Bool[Tensor, "b n"]
+    ) -> "_System":
+        """Multiply the two axes' covariances."""
+        size = len(axes[0].own) - len(axes[0].windows) + 1
+        known, wanted, own = [], [], []
+        for axis, block, place in zip(axes, blocks.unbind(1), at.unbind(2), strict=True):
+            pixels = (block[:, None] * size + torch.arange(size)).clamp(max=len(axis.own) - 1)
+            known.append(axis.windows[place[:, :, None], place[:, None]])
+            wanted.append(axis.pixels[pixels[:, :, None], place[:, None]])
+            own.append(axis.own[pixels])
+        real = known[0] * known[1] * there[:, :, None] * there[:, None] + torch.diag_embed((~there).double())
+        seen_from = (wanted[0][:, :, None] * wanted[1][:, None]).flatten(1, 2) * there[:, None]
+        return cls(real, seen_from, (own[0][:, :, None] * own[1][:, None]).flatten(1))
+
+    def solve(
+        self, values: Float[Tensor, "b n t"], ratio: float
+    ) -> tuple[Float[Tensor, "b p t"], Float[Tensor, "b p"], Float[Tensor, "b n t"]]:
+        """Return the pixels' values and variance, and how far each window is from what the others foretell."""
+        noisy = self.known + ratio * torch.eye(self.known.shape[1], dtype=torch.float64)
+        inverse = torch.cholesky_inverse(torch.linalg.cholesky(noisy))
+        weighed = inverse @ values
+        variance = self.own - ((self.wanted @ inverse) * self.wanted).sum(2)
+        misses = weighed.square() / inverse.diagonal(dim1=1, dim2=2)[..., None]
+        return self.wanted @ weighed, variance.clamp(min=0), misses
+
+
+def _scale(positions: Int[Tensor, "m 2"], misses: Float[Tensor, "m t"], size: int, picture: tuple[int, int]) -> Cells:
+    """Average the windows' misses over each cell and its neighbours; the whole picture counts as half a window."""
+    cells = [-(-length // size) for length in picture]
+    inside = tuple((positions // size).minimum(torch.tensor(cells) - 1).unbind(1))
+    sums = torch.zeros(*cells, misses.shape[1] + 1, dtype=torch.float64)
+    sums.index_put_(inside, functional.pad(misses, (0, 1), value=1.0), accumulate=True)
+    weights = torch.tensor(_WEIGHTS, dtype=torch.float64)
+    around = functional.conv2d(sums.movedim(2, 0)[:, None], (weights[:, None] * weights)[None, None], padding=1)[:, 0]
+    total, count = around[:-1], around[-1]
+    return (total + _PRIOR * misses.mean(0)[:, None, None]) / (count + _PRIOR)

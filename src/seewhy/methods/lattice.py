@@ -1,0 +1,108 @@
+"""Which windows to ask about next: a lattice over the picture, refined cell by cell where the map is least known."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from seewhy.core.features import Positions, Windows
+from seewhy.core.seeds import mix
+
+Level = Int[Tensor, "a b"]
+
+LEVELS = 4
+"""Strides of a lattice at most: a window's side, a half, a quarter and an eighth of it."""
+
+_NEVER = LEVELS  # the level of places between the windows of the finest stride
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """Windows at strides ``size``, ``size/2``, ``size/4`` and ``size/8``, in cells of ``size`` × ``size`` places.
+
+    Finer than an eighth of a window there is nothing to learn: a pixel's mean is then known but for the in-fills' scatter.
+
+    Args:
+        size: side of a window, pixels.
+        picture: height and width.
+
+    Example:
+        >>> Lattice(8, (224, 224)).strides
+        (8, 4, 2, 1)
+    """
+
+    size: int
+    picture: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        Windows(self.size, self.size).covering(*self.picture)  # refuses a picture that is smaller than a window
+
+    @property
+    def places(self) -> int:
+        """How many windows there are at the finest stride."""
+        return math.prod(int((self._axis(axis)[1] < _NEVER).sum()) for axis in (0, 1))
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """The step between windows at each level of refinement."""
+        return tuple(self.size >> level for level in range(min(LEVELS - 1, int(math.log2(self.size))) + 1))
+
+    def _axis(self, axis: int) -> tuple[Int[Tensor, " p"], Int[Tensor, " p"]]:
+        """Cell and level of each place along an axis; the last place covers the rim, so it belongs to the coarsest level."""
+        places = torch.arange(self.picture[axis] - self.size + 1)
+        levels = torch.full_like(places, _NEVER)
+        for level in reversed(range(len(self.strides))):
+            levels[places % self.strides[level] == 0] = level
+        levels[-1] = 0
+        return places // self.size, levels
+
+    def start(self) -> Positions:
+        """List the fewest windows that leave no pixel out, in an even disorder."""
+        rows, columns = ((self._axis(axis)[1] == 0).nonzero()[:, 0] for axis in (0, 1))
+        grid = torch.cartesian_prod(rows, columns)
+        return grid[mix(torch.arange(len(grid))).argsort()]
+
+    def level(self) -> Level:
+        """Every cell at the coarsest level."""
+        return torch.zeros(*(int(self._axis(axis)[0][-1]) + 1 for axis in (0, 1)), dtype=torch.int64)
+
+    def _finer(self, level: Level) -> tuple[Positions, Int[Tensor, " m"]]:
+        """List the windows that each cell would gain by one more level, and the cell of each."""
+        (cells_y, levels_y), (cells_x, levels_x) = self._axis(0), self._axis(1)
+        needed = torch.maximum(levels_y[:, None], levels_x)
+        new = ((needed == level[cells_y][:, cells_x] + 1) & (needed < _NEVER)).nonzero()
+        return new, cells_y[new[:, 0]] * level.shape[1] + cells_x[new[:, 1]]
+
+    def refine(self, level: Level, worth: Float[Tensor, "a b"], count: int) -> tuple[Positions, Level]:
+        """Go one level down in the cells that gain most for a window.
+
+        Args:
+            level: of each cell.
+            worth: what each cell would gain by its next level.
+            count: windows that are wanted; the last cell may bring a few more.
+
+        Returns:
+            The new windows, best cell first, and the new levels. No windows: every cell is at the finest stride.
+        """
+        while True:
+            windows, cell = self._finer(level)
+            cost = torch.bincount(cell, minlength=level.numel())
+            empty = (cost.view_as(level) == 0) & (level < len(self.strides) - 1)
+            if not bool(empty.any()):
+                break
+            level = level + empty  # a small cell at the rim may have no window of its next stride
+        order = (
+            (worth.flatten() / cost.clamp(min=1))
+            .masked_fill(cost == 0, -torch.inf)
+            .argsort(descending=True, stable=True)
+        )
+        before = cost[order].cumsum(0) - cost[order]
+        chosen = order[(before < count) & (cost[order] > 0)]
+        rank = torch.full((level.numel(),), level.numel())
+        rank[chosen] = torch.arange(len(chosen))
+        turn = rank[cell].argsort(stable=True)[: int(cost[chosen].sum())]
+        deeper = level.clone().view(-1)
+        deeper[chosen] += 1
+        return windows[turn], deeper.view_as(level)

@@ -1,0 +1,247 @@
+"""Run a network on pictures that differ from one base picture in a small box, and compute again only what the box can change.
+
+The network is cut where `seewhy.runtime.locality` allows it. Each stage takes a crop of the base picture's feature map with the
+changed cells put in, and computes the changed cells of the next map; the last stage is the rest of the network, on a whole map.
+What a stage computes near an edge of its crop that is no edge of the picture is wrong, and is never used.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import final
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, fx, nn
+
+from seewhy.core.arrays import Image, Images, Probabilities
+from seewhy.core.errors import RequestError
+from seewhy.runtime.engines import FAILURES, Engine
+from seewhy.runtime.route import Axis, Place, Span, cheapest, extract, places
+
+Compile = Callable[[nn.Module, Tensor], Engine]
+"""Makes an engine of a module and an example of its input."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """A piece of the network, and where its input comes from.
+
+    Args:
+        base: the base picture's feature map.
+        rows: how it works down the rows.
+        columns: how it works along the columns.
+        part: the steps of the network.
+        engine: runs them on crops of such maps.
+    """
+
+    base: Float[Tensor, "c h w"]
+    rows: Axis
+    columns: Axis
+    part: nn.Module
+    engine: Engine
+
+    def run(self, patches: Sequence[Tensor], corners: Sequence[Sequence[int]]) -> Tensor:
+        """Put the changed cells into crops of the base, and run the engine."""
+        crops = self.base.new_empty(len(patches), len(self.base), self.rows.size, self.columns.size)
+        for crop, patch, (top, left) in zip(crops, patches, corners, strict=True):
+            row, column = self.rows.windows[top], self.columns.windows[left]
+            crop.copy_(_part(self.base, _from(row.crop, self.rows.size), _from(column.crop, self.columns.size)))
+            _part(crop, _moved(row.into, row.crop), _moved(column.into, column.crop)).copy_(patch)
+        return self.engine(crops)
+
+    def changed(self, maps: Tensor, corners: Sequence[Sequence[int]]) -> list[Tensor]:
+        """Take the changed cells out of what the engine returned."""
+        found = []
+        for single, (top, left) in zip(maps, corners, strict=True):
+            row, column = self.rows.windows[top], self.columns.windows[left]
+            rows = _moved(row.out, row.crop // self.rows.stride)
+            found.append(_part(single, rows, _moved(column.out, column.crop // self.columns.stride)))
+        return found
+
+
+def _part(single: Float[Tensor, "c h w"], rows: Span, columns: Span) -> Float[Tensor, "c r s"]:
+    """Look at a part of a map."""
+    return single[:, rows[0] : rows[1], columns[0] : columns[1]]
+
+
+def _changed(differs: Bool[np.ndarray, "c h w"]) -> tuple[Span, Span]:
+    """Return top and left of what differs, and its height and width."""
+    top, height = _extent(np.asarray(differs.any(2).any(0)))
+    left, width = _extent(np.asarray(differs[:, top : top + height].any((0, 1))))
+    return (top, left), (height, width)
+
+
+def _extent(changed: Bool[np.ndarray, " s"]) -> Span:
+    """Return where the changes along an axis begin, and over how many pixels they stretch."""
+    (places,) = changed.nonzero()
+    return (int(places[0]), int(places[-1] - places[0]) + 1) if len(places) else (0, 0)
+
+
+def _from(start: int, length: int) -> Span:
+    """Return the span of a length."""
+    return start, start + length
+
+
+def _moved(span: Span, origin: int) -> Span:
+    """Count a span from an origin."""
+    return span[0] - origin, span[1] - origin
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Partial:
+    """The same function as a network, faster on pictures that differ from a base picture in a small box; made by `split`.
+
+    Args:
+        base: the picture, ``(3, h, w)``.
+        box: side of the largest box, pixels.
+        stages: pieces of the network; the last one answers.
+        whole: the network, for all other pictures.
+        cuts: the steps of the network after which it was cut.
+        share: the work that should remain, of that of the whole network.
+
+    Example:
+        ``split(network, picture, 8, compile_it)(pictures)``
+    """
+
+    base: Image
+    box: int
+    stages: tuple[Stage, ...]
+    whole: Engine
+    cuts: tuple[str, ...]
+    share: float
+
+    @torch.no_grad()
+    def __call__(self, images: Images) -> Probabilities:
+        """Return class probabilities, without a record for gradients; pictures that differ in more are shown to the whole network.
+
+        Args:
+            images: ``(n, 3, h, w)`` in [0, 1].
+        """
+        corners, fits = self.locate(images)
+        if bool(fits.all()):
+            return self._near(images, corners)
+        if not bool(fits.any()):
+            return self.whole(images)
+        far = self.whole(images[~fits])
+        answers = far.new_empty(len(images), far.shape[1])
+        answers[~fits] = far
+        answers[fits] = self._near(images[fits], [corner for corner, near in zip(corners, fits, strict=True) if near])
+        return answers
+
+    @torch.no_grad()
+    def on(self, base: Image) -> "Partial":
+        """Take another base picture of the same size; nothing is compiled, and the network is run once."""
+        stages, features = [], base[None]
+        for stage in self.stages:
+            stages.append(replace(stage, base=features[0]))
+            features = stage.part(features.clone())
+        return replace(self, base=base, stages=tuple(stages))
+
+    def locate(self, images: Images) -> tuple[list[list[int]], Bool[Tensor, " n"]]:
+        """Find for each picture where a box stands that holds all that differs from the base, and whether there is one."""
+        differs = images.numpy(force=True) != self.base.numpy(force=True)  # several times as fast as torch's
+        boxes = [_changed(picture) for picture in differs]
+        furthest = [side - self.box for side in self.base.shape[1:]]
+        corners = [list(map(min, corner, furthest)) for corner, _ in boxes]
+        return corners, torch.tensor([max(sides) <= self.box for _, sides in boxes], device=images.device)
+
+    def _near(self, images: Images, corners: list[list[int]]) -> Probabilities:
+        """Go through the stages."""
+        patches = [
+            _part(image, _from(top, self.box), _from(left, self.box))
+            for image, (top, left) in zip(images, corners, strict=True)
+        ]
+        *before, last = self.stages
+        for stage in before:
+            patches = stage.changed(stage.run(patches, corners), corners)
+        return last.run(patches, corners)
+
+
+@torch.no_grad()
+def split(network: nn.Module, base: Image, box: int, compile_part: Compile, whole: Engine | None = None) -> Partial:
+    """Split a network where that leaves least to compute for a box of this size anywhere in the picture.
+
+    The choice counts multiply-adds and numbers written, so it is the same on every machine. Whether it pays in an engine is for
+    the caller to time.
+
+    Args:
+        network: pictures ``(n, 3, h, w)`` → probabilities ``(n, k)``, in eval mode, traceable by ``torch.fx``.
+        base: the picture, ``(3, h, w)`` in [0, 1].
+        box: side of the box that may change, pixels.
+        compile_part: makes an engine of each piece.
+        whole: an engine of the whole network, for pictures that differ in more; None to compile one.
+
+    Returns:
+        Answers within 1e-5 of the network's, in whatever batches.
+
+    Raises:
+        RequestError: the network cannot be traced, the box is larger than the picture, or no cut leaves less to compute.
+
+    Example:
+        >>> first = (nn.Conv2d(3, 64, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(64, 8, 3))
+        >>> net = nn.Sequential(*first, nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+        >>> picture = torch.rand(3, 128, 128)
+        >>> partial, others = split(net, picture, 8, lambda part, example: part), picture.repeat(2, 1, 1, 1)
+        >>> others[1, :, 3:9, 120:] = 0
+        >>> partial.cuts, bool(torch.allclose(partial(others), net(others), atol=1e-6))
+        (('_2',), True)
+    """
+    if not 1 <= box <= min(base.shape[1:]):
+        raise RequestError(
+            f"expected a box of 1 to {min(base.shape[1:])} pixels, got {box}; give one that fits into the picture"
+        )
+    traced = _trace(network)
+    path, share = cheapest(places(traced, base[None].clone()), box)
+    if len(path) == 1:
+        raise RequestError(
+            f"expected first layers of which a box of {box} × {box} pixels changes a part, got none in "
+            f"{type(network).__name__} at {base.shape[1]} × {base.shape[2]}; run the whole network"
+        )
+    stages = assemble(traced, path, base, box, compile_part)
+    names = tuple(place.node.name for place in path[1:])
+    return Partial(base, box, stages, whole or compile_part(network, base[None].clone()), names, share)
+
+
+@torch.no_grad()
+def assemble(
+    traced: fx.GraphModule, path: Sequence[Place], base: Image, box: int, compile_part: Compile
+) -> tuple[Stage, ...]:
+    """Make the stages between given cuts.
+
+    Args:
+        traced: the network.
+        path: the picture and the cuts after it, some of `places`.
+        base: the picture, ``(3, h, w)``.
+        box: side of the box, pixels.
+        compile_part: makes an engine of each piece.
+
+    Example:
+        >>> net = fx.symbolic_trace(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()).eval())
+        >>> picture = torch.rand(3, 16, 16)
+        >>> len(assemble(net, places(net, picture[None])[:-1], picture, 2, lambda part, example: part))
+        2
+    """
+    stages, features = [], base[None]
+    for here, there in pairwise(path):
+        piece = extract(traced, here.node, there.node)
+        rows, columns = here.axes(there, path[0], box)
+        crop = features[..., : rows.size, : columns.size]
+        stages.append(Stage(features[0], rows, columns, piece, compile_part(piece, crop.clone())))
+        features = piece(features.clone())  # clones: a layer may work in place
+    rows, columns = path[-1].whole(path[0], box)
+    rest = extract(traced, path[-1].node)
+    return (*stages, Stage(features[0], rows, columns, rest, compile_part(rest, features.clone())))
+
+
+def _trace(network: nn.Module) -> fx.GraphModule:
+    """Write down the steps of a network."""
+    try:
+        return fx.symbolic_trace(network)
+    except FAILURES as error:  # whatever its code does with a stand-in for the pictures
+        raise RequestError(
+            f"expected a network that torch.fx can trace, got {type(network).__name__}: {error}; run the whole network"
+        ) from error

@@ -1,0 +1,260 @@
+"""Choose where to cut a network so that least is left to compute when only a small box of its picture changes."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from torch import Tensor, fx
+from torch.nn import functional
+
+from seewhy.core.arrays import Images
+from seewhy.runtime.locality import Field, Reach, counts_pictures, cuts
+
+Span = tuple[int, int]
+"""First, and one after the last."""
+
+_PER_NUMBER = 25
+"""Cost of writing one number, in multiply-adds: it fits the layers of EfficientNet-Lite0 in OpenVINO (decision 017)."""
+
+_PER_STAGE = 8e6
+"""Cost of one more stage, in multiply-adds a picture."""
+
+
+class Window(NamedTuple):
+    """Where a changed box lies at one stage, along one axis.
+
+    Args:
+        crop: first cell of the crop of the stage's input.
+        into: changed cells of the input.
+        out: changed cells of the output.
+    """
+
+    crop: int
+    into: Span
+    out: Span
+
+
+class Axis(NamedTuple):
+    """How a stage works along one axis.
+
+    Args:
+        size: cells of its crop.
+        stride: input cells from output cell to output cell.
+        windows: one for each place of the box.
+    """
+
+    size: int
+    stride: int
+    windows: tuple[Window, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """A place where the network may be cut.
+
+    Args:
+        node: the step whose result is the feature map.
+        field: what its cells see of the picture.
+        shape: of the map, channels, rows, columns.
+        work: of all steps up to it, in multiply-adds a picture.
+    """
+
+    node: fx.Node
+    field: Field
+    shape: tuple[int, ...]
+    work: float
+
+    def axes(self, target: "Place", picture: "Place", box: int) -> tuple[Axis, Axis]:
+        """Plan the stage from this map to another one."""
+        sizes = zip(picture.shape[1:], self.shape[1:], target.shape[1:], strict=True)
+        rows, columns = map(plan, self.field, target.field, (box, box), sizes)
+        return rows, columns
+
+    def whole(self, picture: "Place", box: int) -> tuple[Axis, Axis]:
+        """Plan the last stage, which takes the whole map."""
+        rows, columns = (
+            Axis(cells, 1, tuple(Window(0, span, span) for span in spans(reach, box, pixels, cells)))
+            for reach, pixels, cells in zip(self.field, picture.shape[1:], self.shape[1:], strict=True)
+        )
+        return rows, columns
+
+
+@lru_cache(maxsize=1)  # rows and columns are most often alike
+def plan(near: Reach, far: Reach, box: int, sizes: tuple[int, int, int]) -> Axis:
+    """Plan a stage along one axis: which cells a box changes before and after, and which crop lets it compute the latter.
+
+    The crop starts at a multiple of the stride and ends so too, seen from the end of the map: then every layer inside lies
+    on the crop as it lies on the whole map.
+
+    Args:
+        near: what the cells of the stage's input see.
+        far: what the cells of its output see.
+        box: side of the box, pixels.
+        sizes: of the picture, the input and the output along this axis.
+
+    Example:
+        >>> axis = plan(Reach(1, 0, 0), Reach(2, -1, 1), 2, (16, 16, 8))
+        >>> axis.size, axis.windows[6]
+        (6, Window(crop=4, into=(6, 8), out=(3, 5)))
+    """
+    pixels, here, there = sizes
+    stride = far.stride // near.stride
+    step = Reach(stride, (far.first - near.first) // near.stride, (far.last - near.last) // near.stride)
+    changed = list(zip(spans(near, box, pixels, here), spans(far, box, pixels, there), strict=True))
+    seen = [_around(into, step.pixels(*out, here)) for into, out in changed]
+    longest = max(stop - start // stride * stride for start, stop in seen)
+    size = here - max(0, here - longest) // stride * stride
+    crops = [min(start // stride * stride, here - size) for start, _ in seen]
+    return Axis(size, stride, tuple(Window(crop, *pair) for crop, pair in zip(crops, changed, strict=True)))
+
+
+def spans(reach: Reach, box: int, pixels: int, cells: int) -> list[Span]:
+    """List the cells that a box changes, for each place of it along an axis of so many pixels and cells.
+
+    Example:
+        >>> spans(Reach(2, -1, 1), 1, 4, 2)
+        [(0, 1), (0, 2), (1, 2), (1, 2)]
+    """
+    return [reach.cells(start, start + box, cells) for start in range(pixels - box + 1)]
+
+
+def _around(one: Span, other: Span) -> Span:
+    """Cover two spans, where the second may be empty."""
+    return one if other[0] >= other[1] else (min(one[0], other[0]), max(one[1], other[1]))
+
+
+class _Work(fx.Interpreter):
+    """Run a network step by step and add up what the steps cost: multiply-adds with weights, and numbers written."""
+
+    def __init__(self, traced: fx.GraphModule) -> None:
+        super().__init__(traced)
+        self.total = 0.0
+        self.until: dict[fx.Node, float] = {}
+
+    def run_node(self, n: fx.Node) -> Any:  # noqa: ANN401 - torch's own signature
+        """Run a step; constants cost nothing."""
+        result = super().run_node(n)
+        if n.op.startswith("call") and isinstance(result, Tensor):
+            self.total += result.numel() * (self._multiplications(n) + _PER_NUMBER)
+        self.until[n] = self.total
+        return result
+
+    def _multiplications(self, node: fx.Node) -> int:
+        """Count the weights behind each number of a result."""
+        if node.op == "call_module":
+            weight = getattr(self.module.get_submodule(str(node.target)), "weight", None)
+        elif node.target in {functional.conv2d, functional.linear}:
+            args, kwargs = self.fetch_args_kwargs_from_env(node)
+            weight = kwargs["weight"] if "weight" in kwargs else args[1]
+        else:
+            weight = None
+        return weight[0].numel() if isinstance(weight, Tensor) and weight.ndim > 1 else 0
+
+
+def places(traced: fx.GraphModule, image: Images) -> list[Place]:
+    """List the picture, the places where a network may be cut, and its end.
+
+    Of places whose cells see equally much, the one with the fewest numbers stays, and of those the last: not inside a wide
+    layer, nor between a convolution and the activation or the padding that an engine runs with it.
+
+    Args:
+        traced: the network.
+        image: one picture.
+
+    Example:
+        >>> from torch import nn, zeros
+        >>> net = fx.symbolic_trace(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2)).eval())
+        >>> [place.node.name for place in places(net, zeros(1, 3, 8, 8))]
+        ['input_1', '_1', 'output']
+    """
+    work = _Work(traced)
+    work.run(image)
+    thinnest: dict[tuple[tuple[int, int], ...], Place] = {}
+    for cut in cuts(traced, image):
+        place = Place(cut.node, cut.field, tuple(cut.node.meta["tensor_meta"].shape[1:]), work.until[cut.node])
+        sees = tuple((reach.stride, reach.last - reach.first) for reach in cut.field)
+        if sees not in thinnest or math.prod(place.shape) <= math.prod(thinnest[sees].shape):
+            thinnest[sees] = place
+    first, last = (next(iter(nodes)) for nodes in (traced.graph.nodes, reversed(traced.graph.nodes)))
+    pixel = Field(Reach(1, 0, 0), Reach(1, 0, 0))
+    start = Place(first, pixel, tuple(image.shape[1:]), 0.0)
+    return [start, *thinnest.values(), Place(last, pixel, (), work.total)]
+
+
+def cheapest(route: Sequence[Place], box: int) -> tuple[list[Place], float]:
+    """Choose where to cut, by dynamic programming: each piece costs its work times the part of the map that its crop covers.
+
+    Args:
+        route: from `places`.
+        box: side of the box, pixels.
+
+    Returns:
+        The picture and the cuts after it, and the work that remains, as a share of the whole.
+
+    Example:
+        >>> from torch import nn, zeros
+        >>> net = fx.symbolic_trace(nn.Sequential(nn.Conv2d(3, 64, 3), nn.Conv2d(64, 8, 3), nn.Flatten()).eval())
+        >>> path, share = cheapest(places(net, zeros(1, 3, 96, 96)), 8)
+        >>> [place.node.name for place in path], share < 0.5
+        (['input_1', '_1'], True)
+    """
+    *steps, end = route
+    costs, paths = [0.0], [[steps[0]]]
+    for turn, there in enumerate(steps[1:], 1):
+        options = [cost + _piece(here, there, steps[0], box) for here, cost in zip(steps[:turn], costs, strict=True)]
+        nearest = min(range(turn), key=options.__getitem__)
+        costs.append(options[nearest])
+        paths.append([*paths[nearest], there])
+    rests = [
+        cost + end.work - place.work + _PER_NUMBER * (math.prod(place.shape) if place is not steps[0] else 0)
+        for place, cost in zip(steps, costs, strict=True)
+    ]
+    best = min(range(len(rests)), key=rests.__getitem__)
+    return paths[best], rests[best] / end.work
+
+
+def _piece(here: Place, there: Place, picture: Place, box: int) -> float:
+    """Cost of a stage."""
+    rows, columns = here.axes(there, picture, box)
+    covered = rows.size * columns.size / math.prod(here.shape[1:])
+    return (there.work - here.work + _PER_NUMBER * math.prod(here.shape)) * covered + _PER_STAGE
+
+
+def extract(traced: fx.GraphModule, start: fx.Node, stop: fx.Node | None = None) -> fx.GraphModule:
+    """Make a module of the steps after ``start``, up to and with ``stop``, or to the end.
+
+    Args:
+        traced: the network.
+        start: the step, or the input, whose result the module takes.
+        stop: the step whose result it returns; None for what the network returns.
+
+    Example:
+        >>> from torch import nn, ones
+        >>> net = fx.symbolic_trace(nn.Sequential(nn.ReLU(), nn.Flatten()))
+        >>> extract(net, next(iter(net.graph.nodes)))(ones(1, 3, 2, 2)).shape
+        torch.Size([1, 12])
+    """
+    returned = (
+        next(node for node in traced.graph.nodes if node.op == "output").all_input_nodes[0] if stop is None else stop
+    )
+    asked = _asked(returned, start)
+    graph = fx.Graph()
+    copies = {start: graph.placeholder("maps")}
+    for node in traced.graph.nodes:
+        if node in asked and node is not start:
+            copies[node] = graph.node_copy(node, lambda source: copies.get(source, copies[start]))
+    graph.output(copies[returned])
+    return fx.GraphModule(traced, graph)
+
+
+def _asked(node: fx.Node, start: fx.Node) -> set[fx.Node]:
+    """Collect the steps that a step needs, back to the start; how many pictures there are is asked of the start itself."""
+    asked, waiting = set(), [node]
+    while waiting:
+        step = waiting.pop()
+        if step not in asked and step is not start:
+            asked.add(step)
+            waiting += [] if counts_pictures(step) else step.all_input_nodes
+    return asked

@@ -1,0 +1,223 @@
+"""The search, with engines and a clock of the tests' own."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import groupby, pairwise
+
+import pytest
+import torch
+
+from games import picture
+from seewhy.core.arrays import Images, Probabilities
+from seewhy.core.errors import ClassifierError, RequestError
+from seewhy.runtime.engines import TOLERANCE, Answer, Candidate, Padded
+from seewhy.runtime.tune import COPIES, Found, ask, difference, fastest, perturbed, search, times_as_fast
+
+
+@dataclass
+class Clock:
+    """A clock that engines move."""
+
+    now: float = 0.0
+    begun: list[str] = field(default_factory=list)
+
+    def __call__(self) -> float:
+        """The time."""
+        return self.now
+
+
+def truth(images: Images) -> Probabilities:
+    """Two classes: the light of the picture, and the rest."""
+    light = images.mean((1, 2, 3))
+    return torch.stack([light, 1 - light], 1)
+
+
+def engine(
+    clock: Clock,
+    name: str,
+    cost: Callable[[int], float],
+    *,
+    off: float = 0.0,
+    build: float = 0.0,
+    fails: Exception | None = None,
+    slow: bool = False,
+    batches: tuple[int, ...] = (1, 2, 4, 8, 16, 32),
+) -> Candidate:
+    """An engine that takes ``cost(n)`` seconds for n pictures and says ``off`` too much of the first class."""
+
+    def make() -> Answer:
+        clock.begun.append(name)
+        clock.now += build
+        if fails:
+            raise fails
+
+        def answer(images: Images) -> Probabilities:
+            clock.now += cost(len(images))
+            return truth(images) + torch.tensor([off, -off])
+
+        return answer
+
+    return Candidate(name, make, name, "float32", batches, slow)
+
+
+def run(clock: Clock, *candidates: Candidate, limit: float = math.inf) -> Found:
+    """Search with a picture of the tests'."""
+    return search(candidates, perturbed(picture(12, 12)), clock=clock, limit=limit)
+
+
+def test_the_fastest_that_agrees_wins() -> None:
+    """Twice as fast as the original, and half as fast as one that says something else."""
+    clock = Clock()
+    found = run(
+        clock,
+        engine(clock, "eager", lambda n: 1.0 * n),
+        engine(clock, "wrong", lambda n: 0.25 * n, off=2 * TOLERANCE),
+        engine(clock, "good", lambda n: 0.5 * n, off=TOLERANCE / 2),
+        engine(clock, "slower", lambda n: 2.0 * n),
+    )
+    assert (found.best.name, found.best.queries_per_second) == ("good", 2.0)
+    assert found.best.agreement == pytest.approx(TOLERANCE / 2, rel=1e-3)
+    assert [trial.reason is None for trial in found.tried] == [True, False, True, True]
+    assert found.tried[1].reason == f"differs by {2 * TOLERANCE:.2g}, more than 0.001"
+    torch.testing.assert_close(found.answer(torch.ones(1, 3, 2, 2))[0, 0], torch.tensor(1 + TOLERANCE / 2))
+
+
+def test_the_original_stays_where_nothing_is_faster() -> None:
+    """No change for a tie."""
+    clock = Clock()
+    candidates = [engine(clock, name, lambda n: 1.0 * n) for name in ("eager", "other")]
+    assert run(clock, *candidates).best.name == "eager"
+
+
+@pytest.mark.parametrize("best", [1, 4, 32])
+def test_the_best_batch_size_is_found(best: int) -> None:
+    """Cost a picture is least at one size and rises on both sides of it."""
+    clock = Clock()
+    answer = engine(clock, "one", lambda n: n * (1 + abs(math.log2(n / best)))).build()
+    sizes = (1, 2, 4, 8, 16, 32)
+    assert fastest(answer, torch.zeros(3, 3, 2, 2), sizes, clock) == (best, 1.0)
+
+
+def test_larger_batches_are_not_tried_for_ever() -> None:
+    """Two sizes slower than the best end it."""
+    asked: list[int] = []
+    clock = Clock()
+
+    def answer(images: Images) -> Probabilities:
+        asked.append(len(images))
+        clock.now += len(images) ** 2
+        return truth(images)
+
+    assert fastest(answer, torch.zeros(3, 3, 2, 2), (1, 2, 4, 8, 16), clock)[0] == 1
+    assert max(asked) == 4
+
+
+@pytest.mark.parametrize("problem", [RequestError("run: pip install 'x'"), RuntimeError("no such operator\nat 5")])
+def test_one_that_cannot_be_built_is_listed_with_its_reason(problem: Exception) -> None:
+    """It is no error as long as nobody asked for it."""
+    clock = Clock()
+    found = run(
+        clock, engine(clock, "eager", lambda n: 1.0 * n), engine(clock, "bad", lambda n: 0.1 * n, fails=problem)
+    )
+    assert found.best.name == "eager"
+    assert found.tried[1].reason == str(problem).splitlines()[0]
+
+
+def test_one_that_answers_nonsense_is_out() -> None:
+    """Not a number, and another number of classes."""
+    clock = Clock()
+    plain = engine(clock, "eager", lambda n: 1.0 * n)
+    nan = Candidate("nan", lambda: lambda images: truth(images) * math.nan, "", "float32")
+    three = Candidate("three", lambda: lambda images: torch.zeros(len(images), 3), "", "float32")
+    found = run(clock, plain, nan, three)
+    assert [trial.reason for trial in found.tried[1:]] == ["differs by inf, more than 0.001"] * 2
+
+
+def test_no_candidate_is_begun_after_the_limit_but_the_second() -> None:
+    """The likeliest winner is tried however slow the original is; slow ones only without a limit."""
+    clock = Clock()
+    candidates = [
+        engine(clock, "eager", lambda n: 10.0 * n),
+        engine(clock, "second", lambda n: 1.0 * n),
+        engine(clock, "third", lambda n: 0.1 * n),
+    ]
+    found = run(clock, *candidates, limit=1.0)
+    assert (clock.begun, found.best.name) == (["eager", "second"], "second")
+    assert found.tried[2].reason is not None
+    assert "1 s were over" in found.tried[2].reason
+    patient, late = Clock(), Clock()
+    slow = [engine(patient, "eager", lambda n: 1.0 * n), engine(patient, "compile", lambda n: 0.1 * n, slow=True)]
+    assert run(patient, *slow, limit=1e9).best.name == "eager"
+    slow = [engine(late, "eager", lambda n: 1.0 * n), engine(late, "compile", lambda n: 0.1 * n, slow=True)]
+    assert run(late, *slow).best.name == "compile"
+
+
+def test_an_original_that_fails_is_an_error() -> None:
+    """There is nothing to agree with."""
+    clock = Clock()
+    with pytest.raises(ClassifierError, match="out of memory"):
+        run(clock, engine(clock, "eager", lambda n: 1.0 * n, fails=MemoryError("out of memory")))
+
+
+def test_the_copies_are_what_methods_ask_about() -> None:
+    """The picture first; a quarter of each copy is other, in 8-bit levels; the same ones every time."""
+    image = picture(16, 12)
+    pictures = perturbed(image)
+    assert pictures.shape == (1 + COPIES, 3, 16, 12)
+    assert torch.equal(pictures[0], image)
+    changed = (pictures[1:] != image).any(1)
+    assert changed.flatten(1).sum(1).tolist() == [16 * 12 / 4] * COPIES
+    levels = pictures[1:].movedim(1, -1)[changed] * 255
+    torch.testing.assert_close(levels, levels.round())
+    assert torch.equal(pictures, perturbed(image))
+    assert len({tuple(each.flatten().tolist()) for each in changed}) > COPIES // 4
+
+
+def test_windows_stand_anywhere_and_nothing_else_changes() -> None:
+    """A box of the side that is asked for, in places up to the borders."""
+    image = picture(9, 12)
+    changed = (perturbed(image, 200, box=3)[1:] != image).any(1)
+    rows, columns = changed.any(2), changed.any(1)
+    assert set(rows.sum(1).tolist()) == set(columns.sum(1).tolist()) == {3}
+    assert {int(row.int().argmax()) for row in rows} == set(range(7))
+    assert {int(column.int().argmax()) for column in columns} == set(range(10))
+
+
+def test_two_engines_are_compared_in_turns() -> None:
+    """A machine that slows down from round to round changes no ratio; batches of each one's own count."""
+    clock, turns = Clock(), list[str]()
+
+    def engine_of(name: str, cost: float) -> Answer:
+        def answer(images: Images) -> Probabilities:
+            turns.append(name)
+            clock.now += cost * len(images) * (1 + sum(a != b for a, b in pairwise(turns)) // 2)
+            return truth(images)
+
+        return answer
+
+    found = times_as_fast((engine_of("a", 1.0), 5), (engine_of("b", 3.0), 2), picture(4, 4)[None], clock)
+    assert found == pytest.approx(3)
+    assert [name for name, _ in groupby(turns)] == ["a", "b"] * 3
+
+
+def test_padding_shows_few_sizes_and_drops_what_it_added() -> None:
+    """Rows are the same for every batch size; smaller batches go into sizes that were seen."""
+    shown: list[int] = []
+
+    def answer(images: Images) -> Probabilities:
+        shown.append(len(images))
+        return truth(images)
+
+    padded = Padded(answer)
+    pictures = perturbed(picture(8, 8))[:11]
+    for batch in (8, 3, 1):
+        assert torch.equal(ask(padded, pictures, batch), truth(pictures))
+    assert set(shown) == {8}
+    padded(perturbed(picture(8, 8))[:20])
+    assert padded.sizes == {8, 20}
+
+
+def test_a_difference_is_the_largest() -> None:
+    """Over pictures and classes."""
+    assert difference(torch.tensor([[0.5, 0.5], [0.25, 0.75]]), torch.tensor([[0.5, 0.5], [0.75, 0.25]])) == 0.5
