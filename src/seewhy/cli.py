@@ -225,6 +225,8 @@ def _show(manifest: dict[str, Any], folder: Path, options: dict[str, Any], job: 
         click.echo(json.dumps({**facts, "folder": str(folder)}, ensure_ascii=False, allow_nan=False))
     elif not options["quiet"]:
         Console(highlight=False).print(job.table(manifest))
+        for finding in manifest.get("verdict", {}).get("findings", ()):
+            click.echo(finding)
         click.echo(job.where.format(folder))
 
 

@@ -363,15 +363,15 @@ def test_other_windows_and_no_windows_are_other_choices(
 def test_windows_of_a_run_that_is_short_enough_are_asked_as_any_picture(
     net: nn.Module, images: Tensor, cache: Cache, machine: Machine
 ) -> None:
-    """Twelve seconds in the fastest runtime would pay; it is tried once a run is that long."""
+    """Six seconds in the fastest runtime would pay; it is tried once a run is that long."""
     ask = partial(tune, wired(net), images[0], Wish(), box=3, cache=cache, clock=machine.clock)
-    choice = ask(queries=23)[1]
+    choice = ask(queries=11)[1]
     assert (choice.name, choice.tried[2].reason) == (
         "openvino",
-        "not tried: a run of less than 12 s does not pay for it",
+        "not tried: a run of less than 6 s does not pay for it",
     )
     assert PARTIAL not in machine.built
-    assert ask(queries=24)[1].name == PARTIAL
+    assert ask(queries=12)[1].name == PARTIAL
 
 
 def test_pieces_may_differ_by_rounding_only(net: nn.Module, images: Tensor, cache: Cache, machine: Machine) -> None:

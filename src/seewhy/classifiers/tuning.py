@@ -37,7 +37,7 @@ _LIMIT, _SHARE = 2.5, 0.05
 _WORTH = 5.0
 """Seconds that a run must be expected to take, as the classifier came, for a search to pay."""
 
-_WORTH_PARTIAL = 12.0
+_WORTH_PARTIAL = 6.0
 """Seconds that a run must be expected to take in the fastest runtime for any picture before pieces around windows are tried:
 they save about a third of it, and making them ready and timing them takes some seconds, once."""
 
@@ -137,7 +137,7 @@ def tune(
 
     Under ``auto`` an earlier choice for this classifier and this machine is taken up again, once it agrees on this picture;
     else the candidates are tried, where that pays: where the run, as the classifier came, would take 5 s or more. Where the
-    run asks about windows and still takes 12 s in the fastest of them, computing again only around the windows is tried too
+    run asks about windows and still takes 6 s in the fastest of them, computing again only around the windows is tried too
     (`seewhy.runtime.partial`), and taken if it is 1.15 times as fast.
 
     Args:

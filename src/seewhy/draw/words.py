@@ -160,8 +160,8 @@ _READ_INFORMATION = [
 ]
 _READ_ERRORS = [
     (
-        "± is one standard error of the random in-fills. A value smaller than about two standard errors cannot be told "
-        "from zero."
+        "± is one standard error: it holds the scatter of what was put in and, where not every window was asked about, what "
+        "is not known of the others. A value smaller than about two standard errors cannot be told from zero."
     )
 ]
 _READ_NO_ERRORS = ["This method gives no error bars: do not read much into small differences."]
