@@ -28,11 +28,20 @@ from pathlib import Path
 
 import click
 import numpy as np
-from common import Row, classifier_option, environment, infill_option, json_option, method_option, pairs, publish
+from common import (
+    Row,
+    classifier_option,
+    environment,
+    infill_option,
+    json_option,
+    method_option,
+    pairs,
+    publish,
+    runtime_option,
+)
 from truths import TRUTH_SEED, Plan, Subject, cache_option, long_run, pearson, samples_option
 
 import seewhy
-from seewhy.classifiers.fast import RUNTIMES
 from seewhy.core.maps import Map, Maps, relative_error, reliability
 
 GOAL = (0.93, 0.97)
@@ -185,7 +194,7 @@ def summarise(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
 @samples_option
 @click.option("--truth-budget", default=20000, show_default=True, type=click.IntRange(min=1), help="Grids of rise.")
 @cache_option
-@click.option("--runtime", default="auto", show_default=True, type=click.Choice(RUNTIMES), help="How it is run.")
+@runtime_option
 @json_option
 def main(
     photos: tuple[Path, ...],

@@ -14,6 +14,7 @@ from jaxtyping import Float
 
 import seewhy
 from seewhy import registry
+from seewhy.classifiers.fast import RUNTIMES
 from seewhy.core.infill import Infill
 from seewhy.runtime.allocator import keep_freed_memory
 
@@ -59,6 +60,11 @@ all_option = click.option(
 )
 threads_option = click.option(
     "--threads", type=click.IntRange(min=1), help="Processor threads; by default torch's choice."
+)
+
+
+runtime_option = click.option(
+    "--runtime", default="auto", show_default=True, type=click.Choice(RUNTIMES), help="How it is run."
 )
 
 

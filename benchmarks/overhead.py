@@ -31,13 +31,14 @@ from common import (
     method_option,
     pairs,
     publish,
+    runtime_option,
     settle,
     threads_option,
 )
 from infill_cost import Timed
 
 import seewhy
-from seewhy.classifiers.fast import RUNTIMES, FastClassifier
+from seewhy.classifiers.fast import FastClassifier
 from seewhy.core.arrays import Images, Probabilities
 from seewhy.images.open import Picture, open_picture
 from seewhy.runs.door import Door, test_door
@@ -97,7 +98,7 @@ def middle(rounds: Sequence[Row]) -> Row:
 @click.command()
 @click.argument("photo", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @classifier_option("efficientnet-lite0")
-@click.option("--runtime", default="auto", show_default=True, type=click.Choice(RUNTIMES), help="How it is run.")
+@runtime_option
 @method_option
 @infill_option
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(min=1), help="Rounds that are counted.")

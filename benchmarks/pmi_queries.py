@@ -32,13 +32,12 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
-from common import Row, classifier_option, environment, json_option, publish
+from common import Row, classifier_option, environment, json_option, publish, runtime_option
 from rise_estimators import TOP, highest
 from truths import TRUTH_SEED, Plan, Subject, Truth, cache_option, long_run, pearson, samples_option
 
 import seewhy
 from seewhy import registry
-from seewhy.classifiers.fast import RUNTIMES
 from seewhy.core.features import Windows
 from seewhy.core.maps import Map, Maps
 from seewhy.core.probe import Probe
@@ -217,7 +216,7 @@ def summarise(
 )
 @click.option("--seeds", default=1, show_default=True, type=click.IntRange(min=1), help="Runs of each kind.")
 @cache_option
-@click.option("--runtime", default="auto", show_default=True, type=click.Choice(RUNTIMES), help="How it is run.")
+@runtime_option
 @json_option
 def main(
     photos: tuple[Path, ...],

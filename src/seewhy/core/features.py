@@ -43,7 +43,7 @@ class Windows:
                 f"expected stride from 1 to size={self.size}, got {self.stride}; a larger stride leaves pixels uncovered"
             )
 
-    def _axis(self, length: int) -> tuple[list[int], list[int]]:
+    def axis(self, length: int) -> tuple[list[int], list[int]]:
         """Positions along one axis, and the level of each: 0 covers everything, later ones refine."""
         if length < self.size:
             raise RequestError(
@@ -66,7 +66,7 @@ class Windows:
         Raises:
             RequestError: the picture is smaller than a window.
         """
-        (tops, top_levels), (lefts, left_levels) = self._axis(height), self._axis(width)
+        (tops, top_levels), (lefts, left_levels) = self.axis(height), self.axis(width)
         grid = torch.cartesian_prod(torch.tensor(tops), torch.tensor(lefts)).reshape(-1, 2)
         level = torch.maximum(torch.tensor(top_levels)[:, None], torch.tensor(left_levels)[None]).flatten()
         shuffled = mix(torch.arange(len(grid))).argsort()
@@ -74,7 +74,7 @@ class Windows:
 
     def covering(self, height: int, width: int) -> int:
         """Count the windows of the coarsest level: the fewest that leave no pixel out."""
-        (_, top_levels), (_, left_levels) = self._axis(height), self._axis(width)
+        (_, top_levels), (_, left_levels) = self.axis(height), self.axis(width)
         return top_levels.count(0) * left_levels.count(0)
 
     def keep(self, positions: Positions, height: int, width: int) -> Keep:

@@ -1,7 +1,7 @@
 """What a method returns: maps, their standard errors, their unit, and the windows they were made from."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +62,16 @@ def relative_error(values: Map, error: Map) -> float:
     noise = float(np.sqrt(np.square(error, dtype=np.float64).mean()))
     spread = float(values.std(dtype=np.float64))
     return noise / spread if spread > 0 else math.inf if noise > 0 else 0.0
+
+
+def worst_error(values: Iterable[Map], errors: Iterable[Map]) -> float:
+    """Return the relative error of the map that is known worst; see `relative_error`.
+
+    Example:
+        >>> worst_error([np.array([[1.0, 3.0]])] * 2, [np.array([[0.5, 0.5]]), np.array([[0.1, 0.1]])])
+        0.5
+    """
+    return max(map(relative_error, values, errors))
 
 
 def reliability(values: Map, error: Map, *, predicted: bool) -> float:

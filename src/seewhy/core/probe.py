@@ -156,13 +156,13 @@ class Probe:
             )
         return min(queries, limit)
 
-    def why_stop(self, done: int, error: Callable[[], float] | None) -> str | None:
+    def why_stop(self, error: Callable[[], float] | None = None, *, done: int = 0) -> str | None:
         """Say whether time is up or the map is sure enough; None means go on.
 
         Args:
+            error: gives the relative error of the target that is known worst, see `seewhy.core.maps.worst_error`; None
+                where there is none, or for the time only.
             done: windows or grids so far; errors are looked at where `pieces` ends at a multiple of `LOOK_EVERY`.
-            error: gives the relative error of the target that is known worst, see `seewhy.core.maps.relative_error`; None
-                where there is none.
         """
         if self.budget.seconds is not None and self.seconds >= self.budget.seconds:
             return "seconds"

@@ -174,7 +174,7 @@ def _predict(seen: Seen, ratio: float, size: int, picture: tuple[int, int]) -> _
         values, variance, missed = system.solve(seen.values[near] * there[..., None], ratio)
         both = torch.cat([values.movedim(2, 0), variance[None]])
         found[:, blocks[:, 0], blocks[:, 1]] = both.view(*both.shape[:2], size, size)
-        own = there & (seen.positions[near] // size).minimum(torch.tensor(cells) - 1).eq(blocks[:, None]).all(2)
+        own = there & _cells(seen.positions[near], size, cells).eq(blocks[:, None]).all(2)
         misses[near[own]] = missed[own]
     whole = found.transpose(2, 3).flatten(3, 4).flatten(1, 2)[:, : picture[0], : picture[1]]
     return _Unit(whole[:-1], whole[-1], misses)
@@ -193,10 +193,15 @@ def _neighbours(
         yield blocks[part], near, reached.gather(1, near)
 
 
+def _cells(positions: Int[Tensor, "*m 2"], size: int, count: Sequence[int]) -> Int[Tensor, "*m 2"]:
+    """Say in which cell each window begins; the last row and column of cells take what begins beyond."""
+    return (positions // size).minimum(torch.tensor(count) - 1)
+
+
 def _by_crowd(positions: Int[Tensor, "m 2"], size: int, blocks: Int[Tensor, "b 2"]) -> Int[Tensor, " b"]:
     """Order blocks by the windows that begin in them, so that a call has rows of about one length."""
     counts = torch.zeros(*(blocks.amax(0) + 1).tolist())
-    inside = (positions // size).minimum(blocks.amax(0))
+    inside = _cells(positions, size, (blocks.amax(0) + 1).tolist())
     counts.index_put_(tuple(inside.unbind(1)), torch.ones(len(inside)), accumulate=True)
     around = functional.max_pool2d(counts[None], 3, stride=1, padding=1)[0]
     return around.flatten().argsort(stable=True)
@@ -247,7 +252,7 @@ class _System:
 def _scale(positions: Int[Tensor, "m 2"], misses: Float[Tensor, "m t"], size: int, picture: tuple[int, int]) -> Cells:
     """Average the windows' misses over each cell and its neighbours; the whole picture counts as half a window."""
     cells = [-(-length // size) for length in picture]
-    inside = tuple((positions // size).minimum(torch.tensor(cells) - 1).unbind(1))
+    inside = tuple(_cells(positions, size, cells).unbind(1))
     sums = torch.zeros(*cells, misses.shape[1] + 1, dtype=torch.float64)
     sums.index_put_(inside, functional.pad(misses, (0, 1), value=1.0), accumulate=True)
     weights = torch.tensor(_WEIGHTS, dtype=torch.float64)

@@ -50,13 +50,9 @@ class Lattice:
         return tuple(self.size >> level for level in range(min(LEVELS - 1, int(math.log2(self.size))) + 1))
 
     def _axis(self, axis: int) -> tuple[Int[Tensor, " p"], Int[Tensor, " p"]]:
-        """Cell and level of each place along an axis; the last place covers the rim, so it belongs to the coarsest level."""
-        places = torch.arange(self.picture[axis] - self.size + 1)
-        levels = torch.full_like(places, _NEVER)
-        for level in reversed(range(len(self.strides))):
-            levels[places % self.strides[level] == 0] = level
-        levels[-1] = 0
-        return places // self.size, levels
+        """Cell and level of each place along an axis; see `seewhy.core.features.Windows.axis`."""
+        places, levels = map(torch.tensor, Windows(self.size, 1).axis(self.picture[axis]))
+        return places // self.size, levels.clamp(max=_NEVER)
 
     def start(self) -> Positions:
         """List the fewest windows that leave no pixel out, in an even disorder."""

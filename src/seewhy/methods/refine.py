@@ -14,7 +14,7 @@ from torch import Tensor
 
 from seewhy.core.budget import Budget
 from seewhy.core.features import Positions, Windows
-from seewhy.core.maps import Maps, Scale, relative_error
+from seewhy.core.maps import Maps, Scale, worst_error
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target
 from seewhy.methods.kriging import Fit, Seen, krige, lattice_error
@@ -101,7 +101,7 @@ def draws(probe: Probe, sizes: Sequence[int], samples: int | None) -> int:
         return 1
     if samples is not None or probe.budget.queries is None:
         return samples or _SAMPLES
-    start = sum(len(Lattice(size, probe.size).start()) for size in sizes)
+    start = sum(Windows(size, size).covering(*probe.size) for size in sizes)
     return _SAMPLES if probe.budget.queries >= 1 + _SAMPLES * start else 1
 
 
@@ -204,7 +204,7 @@ class _Run:
                 search.add(part, answers, self.score, stochastic=self.probe.infill.stochastic)
                 if search is self.searches[0]:
                     self.log.add(part, seeds, answers)
-                if interruptible and (why := self.probe.why_stop(1, None)):
+                if interruptible and (why := self.probe.why_stop()):
                     return why
         return None
 
@@ -214,7 +214,7 @@ class _Run:
 
     def why_stop(self, fits: Sequence[Fit]) -> str | None:
         """Say whether the map is sure enough, or time is up."""
-        return self.probe.why_stop(0, lambda: _joined(fits).worst_error())
+        return self.probe.why_stop(lambda: _joined(fits).worst_error())
 
 
 @dataclass(frozen=True)
@@ -225,11 +225,8 @@ class _Joined:
     variance: Float[Tensor, "t h w"]
 
     def worst_error(self) -> float:
-        """The relative error of the target that is known worst; see `seewhy.core.maps.relative_error`."""
-        errors = self.variance.sqrt()
-        return max(
-            relative_error(value.numpy(), error.numpy()) for value, error in zip(self.values, errors, strict=True)
-        )
+        """See `seewhy.core.maps.worst_error`."""
+        return worst_error(self.values.numpy(), self.variance.sqrt().numpy())
 
 
 def _joined(fits: Sequence[Fit]) -> _Joined:

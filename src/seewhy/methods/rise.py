@@ -14,7 +14,7 @@ from torch.nn import functional
 from seewhy.core.arrays import Seeds
 from seewhy.core.errors import RequestError
 from seewhy.core.features import Grids, RandomGrids, Sampling
-from seewhy.core.maps import Maps, relative_error
+from seewhy.core.maps import Maps, worst_error
 from seewhy.core.probe import Answers, Probe, pieces
 from seewhy.core.seeds import derive
 from seewhy.core.target import Target, weight_matrix
@@ -100,7 +100,7 @@ def _ask_all(
         answers = _ask(probe, drawn, derive(probe.seed, numbers)) @ weights
         for rows in torch.split(torch.arange(stop - start, device=numbers.device), step):
             estimator.add(drawn[rows], answers[rows])
-        if _fewest(grids) <= stop < reach and (why := probe.why_stop(stop, estimator.ratio.worst_error)):
+        if _fewest(grids) <= stop < reach and (why := probe.why_stop(estimator.ratio.worst_error, done=stop)):
             return why
     return None
 
@@ -197,9 +197,8 @@ class _Ratio:
         return (scatter * (self.terms / (self.terms - 1))).sqrt() / self.d
 
     def worst_error(self) -> float:
-        """The relative error of the target that is known worst; see `seewhy.core.maps.relative_error`."""
-        maps = zip(self.value().cpu().numpy(), self.error().cpu().numpy(), strict=True)
-        return max(relative_error(value, error) for value, error in maps)
+        """See `seewhy.core.maps.worst_error`."""
+        return worst_error(self.value().cpu().numpy(), self.error().cpu().numpy())
 
 
 def _enlarge(stack: Stack, size: tuple[int, int]) -> Iterator[Float32[np.ndarray, "h w"]]:

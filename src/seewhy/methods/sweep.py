@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from seewhy.core.features import Positions, Windows
-from seewhy.core.maps import Map, Maps, relative_error
+from seewhy.core.maps import Map, Maps, worst_error
 from seewhy.core.probe import Probe, pieces
 from seewhy.core.target import Target
 from seewhy.methods.windows import Log, Score, ask, watched
@@ -110,8 +110,8 @@ class _Canvas:
         return error
 
     def worst_error(self) -> float:
-        """The relative error of the target that is known worst; see `seewhy.core.maps.relative_error`."""
-        return max(map(relative_error, self.values(), self.errors()))
+        """See `seewhy.core.maps.worst_error`."""
+        return worst_error(self.values(), self.errors())
 
 
 def root_bias(freedom: Int[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
@@ -163,6 +163,6 @@ def _ask_all(probe: Probe, chosen: Plan, score: Score, canvas: _Canvas, log: Log
         for row, position in enumerate(positions.numpy()):
             canvas.add(chosen.windows.size, position, values[row], None if variances is None else variances[row])
         error = canvas.worst_error if canvas.has_error else None
-        if chosen.covering <= stop < len(chosen.positions) and (why := probe.why_stop(stop, error)):
+        if chosen.covering <= stop < len(chosen.positions) and (why := probe.why_stop(error, done=stop)):
             return why
     return "queries" if chosen.left_out else "complete"
