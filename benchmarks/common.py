@@ -15,6 +15,7 @@ from jaxtyping import Float
 import seewhy
 from seewhy import registry
 from seewhy.classifiers.fast import RUNTIMES
+from seewhy.core import intervals
 from seewhy.core.infill import Infill
 from seewhy.runtime.allocator import keep_freed_memory
 
@@ -23,9 +24,6 @@ Row = dict[str, Any]
 
 Asked = tuple[str, str | None]
 """Spec of a method, and of its in-fill; None for the method's usual one."""
-
-DRAWS = 2000
-"""Resamples behind each interval."""
 
 INFILLS = (
     "patch-sampler",
@@ -40,9 +38,6 @@ INFILLS = (
     "navier-stokes",
 )
 """Specs of the in-fills that the scripts about in-fills compare; the first is what the others are held against."""
-
-Statistic = Callable[[Float[np.ndarray, "*n c"]], Float[np.ndarray, "*n"]]
-"""A figure that is computed from the means of some columns."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="End with one JSON object on a line.")
 method_option = click.option("--method", "methods", multiple=True, help="Spec; repeatable.")
@@ -112,33 +107,24 @@ def about_infills(specs: Sequence[str], classifier: seewhy.Classifier) -> list[R
 
 
 def interval(values: Sequence[float]) -> Row:
-    """Mean and its 95 % percentile bootstrap interval (Efron, Annals of Statistics, 1979); the same numbers every time."""
-    return bootstrap(np.asarray(values, np.float64)[:, None], lambda means: means[..., 0])
+    """Mean and its 95 % bootstrap interval, ``mean, low, high``; see `seewhy.core.intervals`."""
+    return _row(intervals.mean(np.asarray(values, np.float64)), "mean")
 
 
-def bootstrap(columns: Float[np.ndarray, "n c"], statistic: Statistic) -> Row:
-    """Work out a figure from column means, and its 95 % percentile bootstrap interval over the rows, ``mean, low, high``.
-
-    None where there are no rows, or where the figure is not finite (a share of nothing).
-    """
-    nothing: Row = {"mean": None, "low": None, "high": None}
-    if not len(columns):
-        return nothing
-    picks = np.random.default_rng(0).integers(len(columns), size=(DRAWS, len(columns)))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        low, high = np.quantile(statistic(columns[picks].mean(1)), [0.025, 0.975])
-        found = {"mean": float(statistic(columns.mean(0))), "low": float(low), "high": float(high)}
-    return {name: value if math.isfinite(value) else None for name, value in found.items()}
+def bootstrap(columns: Float[np.ndarray, "n c"], statistic: intervals.Statistic) -> Row:
+    """Work out a figure from column means, with its 95 % bootstrap interval, ``mean, low, high``."""
+    return _row(intervals.bootstrap(np.asarray(columns, np.float64), statistic), "mean")
 
 
 def wilson(hits: int, trials: int) -> Row:
-    """Share of hits and its 95 % score interval (Wilson, Journal of the American Statistical Association, 1927)."""
-    if not trials:
-        return {"rate": None, "low": None, "high": None}
-    z2 = 1.959964**2
-    share, spread = hits / trials, math.sqrt(z2 * (hits * (trials - hits) / trials + z2 / 4))
-    low, high = ((hits + z2 / 2 + sign * spread) / (trials + z2) for sign in (-1, 1))
-    return {"rate": share, "low": max(0.0, low), "high": min(1.0, high)}
+    """Share of hits and its 95 % score interval, ``rate, low, high``."""
+    return _row(intervals.wilson(hits, trials), "rate")
+
+
+def _row(found: intervals.Interval, name: str) -> Row:
+    """Write an interval as columns; None where a number is not finite (no rows, or a share of nothing)."""
+    values = {name: found.value, "low": found.low, "high": found.high}
+    return {key: value if math.isfinite(value) else None for key, value in values.items()}
 
 
 def largest_difference(

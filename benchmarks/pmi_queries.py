@@ -41,7 +41,7 @@ from seewhy import registry
 from seewhy.core.features import Windows
 from seewhy.core.maps import Map, Maps
 from seewhy.core.probe import Probe
-from seewhy.runs.agreement import rank_correlation
+from seewhy.core.ranks import spearman
 
 SAMPLES = 8
 """In-fills a window in the paper's setting."""
@@ -89,7 +89,7 @@ def ways(queries: int, size: int, picture: tuple[int, int]) -> list[Asked]:
 def likeness(found: Map, truth: Map) -> Row:
     """Hold a map against another one."""
     shared = (highest(found) & highest(truth)).sum() / highest(truth).sum()
-    return {"pearson": pearson(found, truth), "rank": rank_correlation(found, truth) or 0.0, "top": float(shared)}
+    return {"pearson": pearson(found, truth), "rank": spearman(found, truth) or 0.0, "top": float(shared)}
 
 
 def deletion_auc(probe: Probe, values: Map, index: int) -> float:

@@ -36,11 +36,11 @@ from seewhy.core.arrays import Keep, Seeds
 from seewhy.core.features import Sampling
 from seewhy.core.maps import Maps
 from seewhy.core.probe import Answers, Probe
+from seewhy.core.ranks import spearman
 from seewhy.core.target import ClassEvidence
 from seewhy.images.open import open_picture
 from seewhy.images.view import apply_view
 from seewhy.methods.rise import Normalisation, rise
-from seewhy.runs.agreement import rank_correlation
 
 Stack = Float[np.ndarray, "t h w"]
 How = tuple[Normalisation, Sampling]
@@ -89,7 +89,7 @@ def compare(found: tuple[Stack, Stack], truth: tuple[Stack, Stack]) -> list[Row]
                 "error": ((gap**2).mean() - (doubt**2).mean()) / spread,
                 "shape": (gap.var() - (doubt**2).mean() * _shape_share(gap)) / spread,
                 "pearson": np.corrcoef(value.ravel(), true.ravel())[0, 1],
-                "rank": rank_correlation(value, true),
+                "rank": spearman(value, true),
                 "top": (highest(value) & highest(true)).sum() / highest(true).sum(),
                 "inside": (np.abs(gap) <= 1.96 * np.hypot(error, doubt)).mean(),
             }

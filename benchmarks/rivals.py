@@ -1,4 +1,4 @@
-"""What `throughput.py` races against: other libraries' explanations of one photo, each used as its documentation tells.
+"""What `throughput.py` and `compare_methods.py` compete with: other libraries' explanations of one photo, used as documented.
 
 Captum 0.9 (Kokhlikyan et al., arXiv 2009.07896, 2020), SHAP 0.51 (Lundberg and Lee, NeurIPS 2017), LIME 0.2 (Ribeiro, Singh and
 Guestrin, KDD 2016), XAITK-Saliency 0.15 (Hu et al., Applied AI Letters, 2021): ``pip install 'seewhy[rivals]'``. Each gets the
@@ -24,6 +24,8 @@ from seewhy.runtime.engines import Answer
 
 Pictures = Float[np.ndarray, "n h w 3"] | UInt8[np.ndarray, "n h w 3"]
 """Levels 0 to 255."""
+
+Values = Float[np.ndarray, "h w"]
 
 CLASSES = 3
 
@@ -66,57 +68,70 @@ class Job:
         return np.asarray(said)
 
 
-def captum_occlusion(job: Job) -> None:
+def captum_occlusion(job: Job) -> Values:
     """Slide a window."""
     size, stride = job.window
-    importlib.import_module("captum.attr").Occlusion(job.model).attribute(
-        job.image[None],
-        target=job.classes[0],
-        sliding_window_shapes=(3, size, size),
-        strides=(3, stride, stride),
-        perturbations_per_eval=job.batch,
+    found = (
+        importlib.import_module("captum.attr")
+        .Occlusion(job.model)
+        .attribute(
+            job.image[None],
+            target=job.classes[0],
+            sliding_window_shapes=(3, size, size),
+            strides=(3, stride, stride),
+            perturbations_per_eval=job.batch,
+        )
     )
+    return np.asarray(found[0].sum(0).cpu())
 
 
-def captum_ablation(job: Job) -> None:
+def captum_ablation(job: Job) -> Values:
     """Remove squares that do not overlap."""
     height, width = job.image.shape[1:]
     cells = max(1, min(height, width, math.isqrt(job.queries)))
     rows, columns = (torch.arange(side, device=job.image.device) * cells // side for side in (height, width))
     squares = (rows[:, None] * cells + columns)[None, None]
-    importlib.import_module("captum.attr").FeatureAblation(job.model).attribute(
-        job.image[None], target=job.classes[0], feature_mask=squares, perturbations_per_eval=job.batch
+    found = (
+        importlib.import_module("captum.attr")
+        .FeatureAblation(job.model)
+        .attribute(job.image[None], target=job.classes[0], feature_mask=squares, perturbations_per_eval=job.batch)
     )
+    return np.asarray(found[0].sum(0).cpu())
 
 
-def shap_partition(job: Job) -> None:
+def shap_partition(job: Job) -> Values:
     """Split the picture again and again, over a blurred copy."""
     shap, pixels = importlib.import_module("shap"), job.pixels.astype(np.float32)
     explainer = shap.Explainer(job.ask, shap.maskers.Image("blur(128,128)", pixels.shape), algorithm="partition")
     best = shap.Explanation.argsort.flip[:CLASSES]
-    explainer(pixels[None], max_evals=job.queries, batch_size=job.batch, outputs=best, silent=True)
+    found = explainer(pixels[None], max_evals=job.queries, batch_size=job.batch, outputs=best, silent=True)
+    values: Values = np.asarray(found.values)[0, :, :, :, 0].sum(2)
+    return values
 
 
-def lime_image(job: Job) -> None:
+def lime_image(job: Job) -> Values:
     """Fit a line to random super-pixels; their segmentation is a part of it."""
     explainer = importlib.import_module("lime.lime_image").LimeImageExplainer(random_state=0)
     with contextlib.redirect_stderr(io.StringIO()):  # its progress bar has no switch
-        explainer.explain_instance(
+        found = explainer.explain_instance(
             job.pixels, job.ask, top_labels=CLASSES, hide_color=0, num_samples=job.queries, batch_size=job.batch
         )
+    weights = dict(found.local_exp[job.classes[0]])
+    values: Values = np.vectorize(weights.get, otypes=[np.float64])(found.segments)
+    return values
 
 
-def xaitk_rise(job: Job) -> None:
+def xaitk_rise(job: Job) -> Values:
     """Average over random grids."""
     stacks = importlib.import_module("xaitk_saliency.impls.gen_image_classifier_blackbox_sal.rise")
-    stacks.RISEStack(n=job.queries, s=8, p1=0.5, seed=0)(job.pixels, _black_box(job))
+    return np.asarray(stacks.RISEStack(n=job.queries, s=8, p1=0.5, seed=0)(job.pixels, _black_box(job))[0])
 
 
-def xaitk_sliding_window(job: Job) -> None:
+def xaitk_sliding_window(job: Job) -> Values:
     """Slide a window."""
     size, stride = job.window
     stacks = importlib.import_module("xaitk_saliency.impls.gen_image_classifier_blackbox_sal.slidingwindow")
-    stacks.SlidingWindowStack((size, size), (stride, stride))(job.pixels, _black_box(job))
+    return np.asarray(stacks.SlidingWindowStack((size, size), (stride, stride))(job.pixels, _black_box(job))[0])
 
 
 def _black_box(job: Job) -> Any:  # noqa: ANN401 - a class of a package that may be missing
@@ -143,12 +158,12 @@ class Rival:
     Args:
         name: in the tables.
         package: that it needs.
-        run: explains.
+        run: explains; gives the map of the first class.
     """
 
     name: str
     package: str
-    run: Callable[[Job], None]
+    run: Callable[[Job], Values]
 
     @property
     def missing(self) -> bool:

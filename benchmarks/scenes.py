@@ -1,6 +1,5 @@
 """Pictures with an object of known place: cut-outs pasted on a background, and photos with boxes or trimaps."""
 
-import csv
 import hashlib
 import math
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from PIL import Image
 
 import seewhy
 from seewhy.core.probe import as_distributions
+from seewhy.images.labelled import LABELS, read_boxes, read_labels, restored
 from seewhy.images.open import open_picture
 from seewhy.images.view import apply_view
 from seewhy.train.photos import is_held_out
@@ -53,11 +53,9 @@ class Scene:
 
 def read_rows(folder: Path) -> list[dict[str, str]]:
     """Read the lines of the folder's ``labels.csv``."""
-    labels = folder / "labels.csv"
-    if not labels.is_file():
-        raise click.UsageError(f"expected labels.csv in {folder}, got none; see benchmarks/scenes.py")
-    with labels.open(encoding="utf-8", newline="") as lines:
-        return list(csv.DictReader(lines))
+    if not (folder / LABELS).is_file():
+        raise click.UsageError(f"expected {LABELS} in {folder}, got none; see benchmarks/scenes.py")
+    return read_labels(folder)
 
 
 def in_view(alpha: UInt8[np.ndarray, "h w"], view: seewhy.View) -> Float[np.ndarray, "a b"]:
@@ -163,10 +161,8 @@ def read_located(folder: Path, view: seewhy.View, *, everything: bool, limit: in
 
 def _located(folder: Path, row: dict[str, str], content: bytes, view: seewhy.View) -> Scene:
     """Read one photo; its seed comes from its content."""
-    pixels = open_picture(content).pixels
-    if "orig_w" in row:
-        size = (int(row["orig_w"]), int(row["orig_h"]))
-        pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+    size = (int(row["orig_h"]), int(row["orig_w"])) if "orig_w" in row else None
+    pixels = restored(open_picture(content), size).pixels
     alpha = in_view(_object(folder, row, pixels.shape[0], pixels.shape[1]), view)
     label = int(row["class_idx"]) if "class_idx" in row else None
     seed = int.from_bytes(hashlib.sha256(content).digest()[:8])
@@ -185,7 +181,6 @@ def _object(folder: Path, row: dict[str, str], height: int, width: int) -> UInt8
     if boxes is None:
         raise click.UsageError(f"expected trimaps/ or a column boxes… in {folder}/labels.csv, got {', '.join(row)}")
     white = np.zeros((height, width), np.uint8)
-    for box in boxes.split(";"):
-        x0, y0, x1, y1 = map(float, box.split())
+    for x0, y0, x1, y1 in read_boxes(boxes):
         white[int(y0 * height) : math.ceil(y1 * height), int(x0 * width) : math.ceil(x1 * width)] = 255
     return white

@@ -11,8 +11,12 @@ from seewhy.infills.external import inpainter
 from seewhy.registry import classifier
 from seewhy.runs.compare import compare_infills
 from seewhy.runs.comparison import Comparison
+from seewhy.runs.contest import Standings, compare
 from seewhy.runs.explain import explain
 from seewhy.runs.explanation import Explanation, load
+from seewhy.runs.region import region
+from seewhy.runs.rule_test import rule_error
+from seewhy.runs.score import Score, score
 
 __all__ = [
     "Access",
@@ -24,11 +28,17 @@ __all__ = [
     "Infill",
     "Queries",
     "RequestError",
+    "Score",
     "Spec",
+    "Standings",
     "View",
     "classifier",
+    "compare",
     "compare_infills",
     "explain",
     "inpainter",
     "load",
+    "region",
+    "rule_error",
+    "score",
 ]

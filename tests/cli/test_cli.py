@@ -188,6 +188,7 @@ def test_the_classifier_is_tested_once(home: Path, capsys: pytest.CaptureFixture
         "occlusion:size=32,stride=32",
         "--batch-size",
         "2",
+        "--no-verdict",
     )
     run("explain", "one.png", "two.png", *words, capsys=capsys)
     assert sys.modules["counting"].calls == [1, 1, 5, 1, 1, 1, 1]

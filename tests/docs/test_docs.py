@@ -18,7 +18,7 @@ DOCS = ROOT / "docs"
 CLI = (DOCS / "reference/cli.md").read_text(encoding="utf-8")
 FILES = (DOCS / "reference/files.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-METHODS = (DOCS / "explanation/methods.md").read_text(encoding="utf-8")
+METHODS = "\n".join(path.read_text(encoding="utf-8") for path in sorted((DOCS / "explanation").glob("*.md")))
 INFILLS = (DOCS / "explanation/infills.md").read_text(encoding="utf-8")
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
 
@@ -72,7 +72,7 @@ def test_no_command_is_described_that_is_not_there() -> None:
 def test_every_method_is_described_with_its_settings(name: str) -> None:
     """A section with one row a setting; a row in the README that says what the registry says."""
     found = registry.METHODS[name]
-    described = re.findall(r"^\| `([a-z_]+)` \|", section(METHODS, name), re.MULTILINE)
+    described = re.findall(r"^\| `([a-z_0-9]+)` \|", section(METHODS, name), re.MULTILINE)
     assert described == list(schema(found.run))
     row = f"| `{name}` | {found.summary} | {found.paper} | `{found.infill}` | {found.cost} |"
     assert row in section(README, "Methods")

@@ -23,6 +23,8 @@ HEAVY = (
     "beartype",
     "matplotlib.pyplot",
     "scipy",
+    "captum",
+    "cma",
 )
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -5,6 +5,7 @@ import pytest
 from jaxtyping import Float
 
 from seewhy.core.maps import reliability
+from seewhy.core.ranks import ranks, spearman
 from seewhy.runs.agreement import (
     AGREE,
     PARTLY,
@@ -13,8 +14,6 @@ from seewhy.runs.agreement import (
     expected,
     in_words,
     judge,
-    rank_correlation,
-    ranks,
     sign_conflict,
 )
 
@@ -41,15 +40,15 @@ def test_rank_correlation_is_that_of_the_definition() -> None:
     """Pearson's correlation of the ranks."""
     one, other = rough(0), rough(0) + rough(1)
     slow = np.corrcoef(slow_ranks(one), slow_ranks(other))[0, 1]
-    assert rank_correlation(one, other) == pytest.approx(slow, abs=1e-12)
+    assert spearman(one, other) == pytest.approx(slow, abs=1e-12)
 
 
 def test_only_the_order_counts() -> None:
     """1 with itself and with any rising function of itself, -1 with the reverse, None where there is no order."""
-    assert rank_correlation(rough(2), rough(2)) == 1
-    assert rank_correlation(rough(2), np.exp(rough(2))) == 1
-    assert rank_correlation(rough(2), -rough(2)) == -1
-    assert rank_correlation(rough(2), np.ones((12, 9), np.float32)) is None
+    assert spearman(rough(2), rough(2)) == 1
+    assert spearman(rough(2), np.exp(rough(2))) == 1
+    assert spearman(rough(2), -rough(2)) == -1
+    assert spearman(rough(2), np.ones((12, 9), np.float32)) is None
 
 
 def test_noise_leaves_what_was_expected() -> None:
@@ -59,7 +58,7 @@ def test_noise_leaves_what_was_expected() -> None:
     for level in (0.3, 1.0, 3.0):
         error = np.full(truth.shape, level)
         one, other = (truth + rng.normal(size=truth.shape) * level for _ in range(2))
-        measured = rank_correlation(one, other)
+        measured = spearman(one, other)
         assert measured is not None
         assert expected(
             reliability(one, error, predicted=False), reliability(other, error, predicted=False)

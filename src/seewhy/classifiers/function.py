@@ -3,17 +3,17 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import Literal, final, get_args
 
 import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from seewhy.classifiers.partial_answers import spread_labels, spread_top
 from seewhy.classifiers.settings import (
     Channels,
     Labels,
-    Outputs,
     Scaling,
     Size,
     Triple,
@@ -33,8 +33,13 @@ from seewhy.core.view import Fit, View
 from seewhy.runtime.notes import Noting
 
 Dtype = Literal["uint8", "float32"]
+Returns = Literal["probabilities", "logits", "labels", "top-k"]
+"""What a function returns: numbers for each class, the likeliest class, or the likeliest few with their probabilities."""
+
 Function = Callable[..., object]
-"""``(n, h, w, 3)`` uint8 or float32 array → ``(n, k)`` numbers, as an array, a list or a tensor."""
+"""``(n, h, w, 3)`` uint8 or float32 array → ``(n, k)`` numbers, as an array, a list or a tensor; see `Returns`."""
+
+_ACCESS = {"labels": Access.LABEL, "top-k": Access.TOP_K}
 
 
 @final
@@ -52,6 +57,7 @@ class FunctionClassifier:
         dtype: of the array it is given.
         channels: the order that it takes.
         outputs: what it returns.
+        classes: how many there are; None where the answers say so.
         batch: pictures it takes at once, or None for any number.
         fixed: whether it takes exactly ``batch``.
 
@@ -69,14 +75,15 @@ class FunctionClassifier:
     mean_color: Color
     dtype: Dtype
     channels: Channels
-    outputs: Outputs
+    outputs: Returns
+    classes: int | None
     batch: int | None
     fixed: bool
 
     @property
     def access(self) -> Access:
-        """Probabilities only."""
-        return Access.PROBABILITIES
+        """Probabilities at most."""
+        return _ACCESS.get(self.outputs, Access.PROBABILITIES)
 
     @property
     def device(self) -> torch.device:
@@ -89,17 +96,17 @@ class FunctionClassifier:
         return f"python function, {self.dtype} {self.channels}, batch {self.batch or 'any'}"
 
     def __call__(self, images: Images) -> Probabilities:
-        """Return class probabilities.
+        """Return class probabilities; where the function gives labels, 1 for the label and 0 for all other classes.
 
         Args:
             images: ``(n, 3, h, w)`` float32 in [0, 1], RGB.
 
         Raises:
-            ClassifierError: the function does not return one row of numbers a picture.
+            ClassifierError: the function does not return what ``outputs`` says.
         """
         pieces = torch.split(images.detach().cpu(), self.batch or max(1, len(images)))
         scores = torch.cat([self._ask(piece) for piece in pieces])
-        return as_probabilities(scores, len(images), self.outputs)
+        return as_probabilities(scores, len(images), "logits" if self.outputs == "logits" else "probabilities")
 
     def _ask(self, images: Images) -> Float[Tensor, "n k"]:
         """Call the function once, with a copy of the pictures in the form that it takes."""
@@ -109,6 +116,9 @@ class FunctionClassifier:
         array = _as_array(images, self.dtype, self.channels)
         with Noting(f"while {self.name} was called with an array of shape {array.shape}, {array.dtype}"):
             answer = self.function(array)
+        if self.classes is not None:
+            spread = spread_labels if self.outputs == "labels" else spread_top
+            return spread(answer, len(images), self.classes)[:rows]
         return _as_rows(answer, len(images))[:rows]
 
 
@@ -149,7 +159,8 @@ def from_function(
     fit: Fit = "crop",
     dtype: Dtype = "uint8",
     channels: Channels = "rgb",
-    outputs: Outputs = "probabilities",
+    outputs: Returns = "probabilities",
+    classes: int | None = None,
     batch: int | None = None,
     fixed: bool = False,
     name: str | None = None,
@@ -165,7 +176,10 @@ def from_function(
         fit: ``crop`` or ``stretch``.
         dtype: ``uint8``, 0 to 255, or ``float32``, 0 to 1.
         channels: the order that it takes.
-        outputs: ``probabilities`` or ``logits`` (a soft-max is applied).
+        outputs: ``probabilities``; ``logits`` (a soft-max is applied); ``labels``: the index of the likeliest class, ``(n,)``;
+            ``top-k``: for each picture a pair of the likeliest few classes and their probabilities. What the rest of the
+            classes have together is spread evenly over them.
+        classes: how many there are, for ``labels`` and ``top-k``; None counts ``labels=``.
         batch: the most pictures it takes at once; None for any number.
         fixed: it takes exactly ``batch``: a smaller batch is filled up with repeats, whose answers are dropped.
         name: what it is called in results; None for its own name.
@@ -179,28 +193,42 @@ def from_function(
         >>> classifier(torch.zeros(2, 3, 8, 8)).tolist()
         [[0.25, 0.75], [0.25, 0.75]]
     """
-    check_choice("outputs", outputs, ("logits", "probabilities"))
+    check_choice("outputs", outputs, get_args(Returns))
     check_choice("channels", channels, ("rgb", "bgr"))
     check_choice("dtype", dtype, ("uint8", "float32"))
     if (batch is None and fixed) or (batch is not None and batch < 1):
         raise RequestError(
             f"expected batch >= 1 pictures, got {batch}; say batch=8 for a function that takes 8 at once"
         )
-    view = make_view(size, short_side, fit)
-    settings = (view, dtype, channels, outputs)
+    view, names = make_view(size, short_side, fit), read_labels(labels)
+    classes = _count(outputs, classes, names)
+    settings = (view, dtype, channels, outputs, *([] if classes is None else [classes]))
     return FunctionClassifier(
         function=function,
         name=name or str(getattr(function, "__qualname__", type(function).__qualname__)),
-        labels=read_labels(labels),
+        labels=names,
         view=view,
         fingerprint=digest(*settings, *_identity(function)),
         mean_color=make_mean_color(mean_color, Scaling(), "rgb"),
         dtype=dtype,
         channels=channels,
         outputs=outputs,
+        classes=classes,
         batch=batch,
         fixed=fixed,
     )
+
+
+def _count(outputs: Returns, classes: int | None, names: tuple[str, ...] | None) -> int | None:
+    """Settle the number of classes where answers do not say it."""
+    if outputs not in _ACCESS:
+        if classes is not None:
+            raise RequestError(f"expected classes only with outputs='labels' or 'top-k', got {classes}; leave it out")
+        return None
+    count = classes if classes is not None else len(names or ())
+    if count < 2:
+        raise RequestError(f"expected at least 2 classes for outputs={outputs!r}, got {count}; say classes=")
+    return count
 
 
 def _identity(function: Function) -> list[object]:

@@ -27,7 +27,7 @@ from seewhy.classifiers.settings import (
 )
 from seewhy.core.access import Access
 from seewhy.core.arrays import Images, Probabilities
-from seewhy.core.classifier import Color
+from seewhy.core.classifier import Color, Scores
 from seewhy.core.errors import ClassifierError
 from seewhy.core.view import Fit, View
 from seewhy.runtime.notes import Noting
@@ -94,6 +94,14 @@ class TorchClassifier:
             ClassifierError: the module does not return one row a picture.
         """
         return as_probabilities(self._scores(images), len(images), self.outputs)
+
+    def scores(self, images: Images) -> Scores:
+        """Return logits, or the logarithm of the probabilities where the module gives those; see `__call__`."""
+        raw = self._scores(images)
+        probabilities = as_probabilities(raw, len(images), self.outputs)
+        if self.outputs == "logits":
+            return raw.flatten(1).float()
+        return probabilities.clamp(min=torch.finfo(torch.float32).tiny).log()
 
     def _scores(self, images: Images) -> Tensor:
         """Preprocess and run the module."""

@@ -10,9 +10,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from seewhy.classifiers.function import Dtype, Function, FunctionClassifier, from_function
+from seewhy.classifiers.function import Dtype, Function, FunctionClassifier, Returns, from_function
 from seewhy.classifiers.module import TorchClassifier, from_module
-from seewhy.classifiers.settings import Channels, Outputs, Size, Triple
+from seewhy.classifiers.settings import Channels, Size, Triple
 from seewhy.core.errors import RequestError
 from seewhy.core.view import Fit
 from seewhy.runtime.code import find
@@ -29,7 +29,8 @@ def python(
     fit: Fit = "crop",
     mean: Triple | None = None,
     std: Triple | None = None,
-    outputs: Outputs | None = None,
+    outputs: Returns | None = None,
+    classes: int | None = None,
     channels: Channels | None = None,
     device: str | None = None,
     dtype: Dtype | None = None,
@@ -51,7 +52,9 @@ def python(
         fit: ``crop`` or ``stretch``.
         mean: as in `from_module`; modules only.
         std: as in `from_module`; modules only.
-        outputs: ``logits`` or ``probabilities``; None is ``logits`` for a module, ``probabilities`` for a function.
+        outputs: ``logits`` or ``probabilities``; of functions also ``labels`` or ``top-k``, see `from_function`; None is ``logits`` for a module,
+            ``probabilities`` for a function.
+        classes: how many there are, for ``labels`` and ``top-k``; functions only.
         channels: ``rgb`` or ``bgr``; None for ``rgb``.
         device: where it runs; modules only.
         dtype: ``uint8`` or ``float32``; functions only.
@@ -74,7 +77,7 @@ def python(
     common: dict[str, Any] = {"labels": labels, "size": size, "short_side": short_side, "fit": fit, "outputs": outputs}
     common |= {"channels": channels, "name": name or object, "mean_color": mean_color}
     of_modules = {"mean": mean, "std": std, "device": device}
-    of_functions = {"dtype": dtype, "batch": batch, "fixed": fixed or None}
+    of_functions = {"classes": classes, "dtype": dtype, "batch": batch, "fixed": fixed or None}
     if isinstance(found, nn.Module):
         return from_module(found, **_given(common | of_modules, of_functions, "modules"))
     return from_function(_function(found, object), **_given(common | of_functions, of_modules, "functions"))

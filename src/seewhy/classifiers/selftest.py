@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from seewhy.classifiers.module import check_eval
+from seewhy.core.access import Access
 from seewhy.core.arrays import Image, Images
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import ClassifierError
@@ -74,6 +75,8 @@ def self_test(classifier: Classifier, image: Image) -> SelfTest:
     _check_repeat(float((again - alone).abs().max()))
     agreement = float((batch[1] - alone[0]).abs().max())
     _check_batch(agreement)
+    if classifier.access < Access.PROBABILITIES:  # labels may well be the same for all, and show no soft-max
+        return SelfTest((), agreement, 2 + len(batch))
     outputs, channels = getattr(classifier, "outputs", "logits"), getattr(classifier, "channels", "rgb")
     suspicions = (_constant(batch), _soft_max_twice(batch, outputs), _swapped(batch, channels))
     return SelfTest(tuple(text for text in suspicions if text is not None), agreement, 2 + len(batch))

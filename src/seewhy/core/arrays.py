@@ -50,3 +50,16 @@ def compose(image: Image, keep: Keep, fill: Float[Tensor, "#n c #h #w"]) -> Imag
         torch.lerp(paint.clamp(0, 1) * 255, bright, weight, out=blend).round_().div_(255)
         blend.mul_(1 - whole).addcmul_(whole, image)
     return composed
+
+
+def blend(image: Image, keep: Keep, fill: Float[Tensor, "#n c #h #w"]) -> Images:
+    """Do as `compose` does, without rounding and with a gradient: for methods that learn what to keep.
+
+    Returns:
+        ``keep * image + (1 - keep) * fill``, ``(n, c, h, w)``.
+
+    Example:
+        >>> blend(torch.ones(1, 1, 2), torch.tensor([[[1.0, 0.25]]]), torch.zeros(1, 1, 1, 1)).tolist()
+        [[[[1.0, 0.25]]]]
+    """
+    return fill + keep[:, None] * (image - fill)

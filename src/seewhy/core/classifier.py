@@ -3,6 +3,8 @@
 from typing import Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from seewhy.core.access import Access
 from seewhy.core.arrays import Images, Probabilities
@@ -59,4 +61,31 @@ class Classifier(Protocol):
         Args:
             images: ``(n, 3, h, w)`` float32 in [0, 1], RGB, on ``device``.
         """
+        ...
+
+
+Scores = Float[Tensor, "n k"]
+"""Class scores before the soft-max (logits), or the logarithm of the probabilities where a network gives no logits."""
+
+
+@runtime_checkable
+class Differentiable(Protocol):
+    """What a classifier with `Access.GRADIENTS` or more offers beside the contract of `Classifier`."""
+
+    def scores(self, images: Images) -> Scores:
+        """Return scores whose soft-max is what the classifier answers; a gradient can be taken through them.
+
+        Args:
+            images: ``(n, 3, h, w)`` float32 in [0, 1], RGB, on ``device``.
+        """
+        ...
+
+
+@runtime_checkable
+class Open(Protocol):
+    """What a classifier with `Access.INTERNALS` offers beside `Differentiable`."""
+
+    @property
+    def module(self) -> nn.Module:
+        """The network that runs whenever `Differentiable.scores` is called; its layers can be watched and changed."""
         ...

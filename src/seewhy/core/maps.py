@@ -1,13 +1,16 @@
 """What a method returns: maps, their standard errors, their unit, and the windows they were made from."""
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 Map = Float[np.ndarray, "h w"]
+
+BoolMap = Bool[np.ndarray, "h w"]
+"""A region: the pixels that belong to it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +114,9 @@ class Maps:
         predicted: whether the values are best predictions, which spread less than the truth, and not unbiased estimates,
             which spread more.
         scales: what windows of each size do, where the method has windows of several sizes or refines.
+        findings: sentences for the reader that are not in the maps, such as that no sufficient region was found.
+        traces: name → numbers in the order in which they were found, such as the loss of each step.
+        outlines: ``TARGET/NAME`` → a region to be drawn on the target's map, such as the part that alone keeps the answer.
     """
 
     values: Mapping[str, Map]
@@ -121,6 +127,9 @@ class Maps:
     witnesses: Witnesses | None = None
     predicted: bool = False
     scales: tuple[Scale, ...] = ()
+    findings: tuple[str, ...] = ()
+    traces: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    outlines: Mapping[str, BoolMap] = field(default_factory=dict)
 
     def reliability(self, key: str) -> float | None:
         """The share of a map's variance that is not error; None without standard errors. See `reliability`."""

@@ -2,19 +2,21 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from seewhy.core.arrays import Image, Images, Keep, Seeds
 from seewhy.core.budget import Budget, Queries
-from seewhy.core.classifier import Classifier
+from seewhy.core.classifier import Classifier, Differentiable, Open, Scores
 from seewhy.core.errors import ClassifierError, RequestError
 from seewhy.core.infill import Infill
+from seewhy.core.layers import Change, shapes, watching
 
 Answers = Float[Tensor, "n k"]
 """Class probabilities in float64, each row summing to 1 to float64 precision."""
@@ -84,7 +86,7 @@ class Probe:
             raise RequestError(f"expected batch_size >= 1, got {self.batch_size}")
         self.image = self.image.to(self.classifier.device)
         self.planned = 0
-        self._images = self._calls = 0
+        self._images = self._calls = self._backward_images = self._backward_calls = 0
         self._started = time.monotonic()
 
     @property
@@ -96,7 +98,7 @@ class Probe:
     @property
     def queries(self) -> Queries:
         """What was asked so far."""
-        return Queries(forward_images=self._images, forward_calls=self._calls)
+        return Queries(self._images, self._calls, self._backward_images, self._backward_calls)
 
     @property
     def seconds(self) -> float:
@@ -131,6 +133,67 @@ class Probe:
             images = self.infill(self.image, rows, row_seeds)
             answers += [self._ask(batch) for batch in torch.split(images, self.batch_size)]
         return torch.cat(answers)
+
+    def show(self, images: Images) -> Answers:
+        """Ask about finished pictures, ``(n, 3, h, w)`` in [0, 1], batch by batch.
+
+        Raises:
+            ClassifierError: as in `__call__`.
+        """
+        return torch.cat([self._ask(batch) for batch in torch.split(images, self.batch_size)])
+
+    def fill(self, seeds: Seeds) -> Images:
+        """Return what stands there when everything is removed, ``(n, 3, h, w)``: one picture a seed; no query."""
+        nothing = self.image.new_zeros(len(seeds), *self.size)
+        return self.infill(self.image, nothing, seeds)
+
+    def scores(self, images: Images) -> Scores:
+        """Return class scores before the soft-max with a graph; one call, ``n`` forward pictures.
+
+        Args:
+            images: ``(n, 3, h, w)``, made with a graph, for example by `seewhy.core.arrays.blend`.
+
+        Raises:
+            RequestError: the classifier offers no gradients.
+        """
+        if not isinstance(self.classifier, Differentiable):
+            raise RequestError(f"expected a classifier with gradients, got {self.classifier.name}; give a torch module")
+        self._count(len(images))
+        with torch.enable_grad():
+            return self.classifier.scores(images)
+
+    def gradient(self, value: Tensor, of: Sequence[Tensor], pictures: int) -> tuple[Tensor, ...]:
+        """Return the gradient of one number; one backward call.
+
+        Args:
+            value: a scalar made from `scores`.
+            of: what it is taken with respect to.
+            pictures: how many pictures it goes back through, for the account.
+        """
+        self._backward_images += pictures
+        self._backward_calls += 1
+        return torch.autograd.grad(value, list(of))
+
+    def watching(self, layer: str, change: Change | None = None) -> AbstractContextManager[list[Tensor]]:
+        """Write down what a layer puts out during `scores`, and change it; see `seewhy.core.layers.watching`.
+
+        Raises:
+            RequestError: the classifier does not show its layers, or has no such layer.
+        """
+        return watching(self._module(), layer, change)
+
+    def layers(self) -> dict[str, tuple[int, ...]]:
+        """Say what shape each layer puts out for the picture; costs one query."""
+        with torch.no_grad():
+            return shapes(self._module(), lambda: self.scores(self.image[None]))
+
+    def _module(self) -> nn.Module:
+        """The network behind the door, where the classifier shows it."""
+        if not isinstance(self.classifier, Open):
+            raise RequestError(
+                f"expected a classifier that shows its layers, got {self.classifier.name}; give a torch module"
+            )
+        return self.classifier.module
 
     def plan(self, queries: int) -> None:
         """Say how many queries the method means to ask in all, for the progress bar."""
@@ -172,14 +235,17 @@ class Probe:
 
     def _ask(self, images: Images) -> Answers:
         """Show one batch and hold the answer to the contract."""
-        if self.budget.queries is not None and self._images + len(images) > self.budget.queries:
-            raise AssertionError("a method asked more than it was given")
+        self._count(len(images))
         with torch.no_grad():
-            answers = self.classifier(images)
-        self._images += len(images)
+            return as_distributions(self.classifier(images), len(images))
+
+    def _count(self, pictures: int) -> None:
+        """Enter one call into the account, and hold the method to its budget."""
+        if self.budget.queries is not None and self._images + pictures > self.budget.queries:
+            raise AssertionError("a method asked more than it was given")
+        self._images += pictures
         self._calls += 1
         self.progress(self._images, self.planned)
-        return as_distributions(answers, len(images))
 
 
 def as_distributions(answers: Tensor, rows: int) -> Answers:

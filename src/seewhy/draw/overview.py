@@ -4,6 +4,7 @@ from PIL import Image
 
 from seewhy.core.view import Frame
 from seewhy.draw import words
+from seewhy.draw.outline import draw_outlines
 from seewhy.draw.overlay import draw_map, fade_outside, resize_frame
 from seewhy.draw.page import (
     ABOVE_FOOT,
@@ -71,7 +72,8 @@ def _tiles(scene: Scene) -> list[Tile]:
 def map_tile(panel: Panel, picture: Picture, frame: Frame, scale: Scale) -> Tile:
     """A map over the photo; the scale stands under its title."""
     subtitle = " · ".join(filter(None, (panel.subtitle, scale.statement)))
-    return Tile(panel.title, subtitle, draw_map(picture, frame, panel.values, scale), scale)
+    drawn = draw_outlines(draw_map(picture, frame, panel.values, scale), frame, panel.outlines)
+    return Tile(panel.title, subtitle, drawn, scale)
 
 
 def photo_tile(manifest: words.Fields, picture: Picture) -> Tile:

@@ -14,6 +14,7 @@ import numpy as np
 
 from seewhy.draw import words
 from seewhy.draw.embed import jpeg_uri, pack, packed_size, picture_uri, safe_json, sprite_columns, sprite_uri, thin
+from seewhy.draw.outline import COLOURS, borders, label
 from seewhy.draw.overview import overview_image
 from seewhy.draw.scales import Scale, distinct, scales_of
 from seewhy.draw.scene import Exhibits, Panel, Scene
@@ -112,6 +113,10 @@ def _panel_data(panel: Panel, scale: int) -> dict[str, object]:
         "scale": scale,
         "values": pack(thin(panel.values)),
         "stderr": None if panel.stderr is None else pack(thin(panel.stderr)),
+        "outlines": [
+            {"label": label(name, where), "colour": f"rgb({red} {green} {blue})", "lines": borders(where)}
+            for (name, where), (red, green, blue) in zip(panel.outlines.items(), COLOURS, strict=False)
+        ],
     }
 
 

@@ -1,12 +1,13 @@
 """What is drawn: plain values, so that drawing needs neither a classifier nor a method."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
 
 from seewhy.core.errors import RequestError
+from seewhy.core.maps import BoolMap
 from seewhy.core.view import Frame
 
 Picture = UInt8[np.ndarray, "height width 3"]
@@ -25,6 +26,7 @@ class Panel:
         stderr: the standard error of each value, or None where the method has none.
         diverging: whether the values have a sign (for and against) or only a strength.
         unit: of values and errors, such as ``nats``.
+        outlines: name → a region in the classifier's view that is drawn as a line around it.
     """
 
     key: str
@@ -34,6 +36,7 @@ class Panel:
     stderr: Float32[np.ndarray, "h w"] | None
     diverging: bool
     unit: str
+    outlines: Mapping[str, BoolMap] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

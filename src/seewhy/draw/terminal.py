@@ -6,7 +6,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from seewhy.draw.words import correlation
+from seewhy.draw.words import correlation, queries
 
 
 def summary(manifest: Mapping[str, Any]) -> Table:
@@ -15,8 +15,8 @@ def summary(manifest: Mapping[str, Any]) -> Table:
     Args:
         manifest: the content of ``explanation.json``.
     """
-    unit, queries = manifest["unit"], manifest["queries"]["forward_images"]
-    how = f"{queries:,} queries · {manifest['seconds']:.1f} s · {manifest['stopped_because']}"
+    unit = manifest["unit"]
+    how = f"{queries(manifest['queries'])} · {manifest['seconds']:.1f} s · {manifest['stopped_because']}"
     caption = "\n".join((manifest["method"]["spec"], f"in-fill {manifest['infill']['spec']}", how))
     check = manifest["infill_check"]
     if check:

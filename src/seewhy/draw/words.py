@@ -82,7 +82,7 @@ def footer(manifest: Fields) -> str:
         text(section(manifest, "classifier"), "spec"),
         text(section(manifest, "method"), "spec") or text(section(manifest, "method"), "name"),
         _named("in-fill", text(section(manifest, "infill"), "spec")),
-        _queries(section(manifest, "queries")),
+        queries(section(manifest, "queries")),
         _seconds(manifest.get("seconds")),
         _named("seed", text(manifest, "seed")),
     ]
@@ -193,9 +193,14 @@ def _named(name: str, value: str) -> str:
     return f"{name} {value}" if value else ""
 
 
-def _queries(queries: Fields) -> str:
-    """How much the classifier was asked."""
-    forward, backward = queries.get("forward_images"), queries.get("backward_images")
+def queries(asked: Fields) -> str:
+    """Say how much the classifier was asked.
+
+    Example:
+        >>> queries({"forward_images": 21, "backward_images": 20})
+        '21 queries + 20 gradients'
+    """
+    forward, backward = asked.get("forward_images"), asked.get("backward_images")
     parts = [f"{forward:,} {'query' if forward == 1 else 'queries'}"] if isinstance(forward, int) else []
     if isinstance(backward, int) and backward:
         parts.append(f"{backward:,} gradients")

@@ -11,9 +11,11 @@ from itertools import combinations
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, Shaped
+from jaxtyping import Bool, Float, Float32, Int
 
 from seewhy.core.maps import Map
+from seewhy.core.ranks import correlation as pearson
+from seewhy.core.ranks import ranks
 from seewhy.draw.words import correlation
 
 AGREE = 0.7
@@ -68,45 +70,12 @@ def agreement(maps: Sequence[Map], sure: Sequence[float | None], *, main: int | 
     ranked = [ranks(values) for values in maps]
     matrix: list[list[float | None]] = [[1.0] * count for _ in maps]
     for one, other in combinations(range(count), 2):
-        matrix[one][other] = matrix[other][one] = _correlation(ranked[one], ranked[other])
+        matrix[one][other] = matrix[other][one] = pearson(ranked[one], ranked[other])
     pairs = [pair for pair in combinations(range(count), 2) if main is None or main in pair]
     found = {pair: value for pair in pairs if (value := matrix[pair[0]][pair[1]]) is not None}
     mean = _mean(list(found.values()))
     ceiling = _mean([expected(sure[one], sure[other]) for one, other in found])
     return Agreement(mean, ceiling, judge(mean, ceiling), tuple(sure), tuple(map(tuple, matrix)))
-
-
-def ranks(values: Shaped[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-    """Number the values from 1 on, from the smallest; equal values share the mean of their numbers.
-
-    Example:
-        >>> ranks(np.array([0.5, 0.1, 0.5])).tolist()
-        [2.5, 1.0, 2.5]
-    """
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    numbered: Float[np.ndarray, "*shape"] = (last - (counts - 1) / 2)[place].reshape(values.shape)
-    return numbered
-
-
-def rank_correlation(one: Map, other: Map) -> float | None:
-    """Spearman's rank correlation: the correlation of the ranks, ties averaged.
-
-    Returns:
-        -1 to 1; None where one of the two has one value everywhere.
-
-    Example:
-        >>> rank_correlation(np.array([[1.0, 2.0, 9.0]]), np.array([[3.0, 2.0, 1.0]]))
-        -1.0
-    """
-    return _correlation(ranks(one), ranks(other))
-
-
-def _correlation(one: Float[np.ndarray, "h w"], other: Float[np.ndarray, "h w"]) -> float | None:
-    """Pearson's correlation of numbers that are far from any rounding."""
-    first, second = one - one.mean(), other - other.mean()
-    spread = math.sqrt(float((first**2).sum()) * float((second**2).sum()))
-    return None if spread == 0 else max(-1.0, min(1.0, float((first * second).sum()) / spread))
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -119,9 +119,12 @@ def line_up(classifier: object, infills: Sequence[str | Infill] | None, **same: 
     asked = INFILLS if infills is None else infills
     if len(asked) < 2:
         raise RequestError(f"expected at least two in-fills to compare, got {len(asked)}; name another with --infill")
-    first = prepare(classifier, infill=asked[0], **same)
+    first = prepare(classifier, infill=asked[0], verdict=False, **same)
     same.pop("device", None)  # the classifier is opened once, and then is where it is
-    rest = [replace(prepare(first.classifier, infill=infill, **same), origin=first.origin) for infill in asked[1:]]
+    rest = [
+        replace(prepare(first.classifier, infill=infill, verdict=False, **same), origin=first.origin)
+        for infill in asked[1:]
+    ]
     rivals: list[Rival] = []
     for infill, request in zip(asked, [first, *rest], strict=True):
         title = infill if isinstance(infill, str) else request.infill_spec.name
@@ -247,7 +250,7 @@ def _command(led: str | None, manifests: Sequence[Mapping[str, Any]]) -> str | N
     """Turn the command of the in-fill that was asked first into that of the comparison, where all have names."""
     if led is None or any(manifest["command"] is None for manifest in manifests):
         return None
-    words = shlex.split(led)
+    words = [word for word in shlex.split(led) if word != "--no-verdict"]  # a comparison has none
     place = words.index("--infill")
     named = [word for manifest in manifests for word in ("--infill", manifest["infill"]["spec"])]
     trust = any("--trust" in shlex.split(manifest["command"]) for manifest in manifests) and "--trust" not in words

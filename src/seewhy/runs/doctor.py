@@ -19,6 +19,8 @@ EXTRAS = {
     "onnx": "onnxruntime",
     "openvino": "openvino",
     "patchmatch": "patchmatch",
+    "search": "scipy",
+    "segments": "skimage",
 }
 """Extra → a module that is there when the extra is installed."""
 

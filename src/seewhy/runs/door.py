@@ -72,13 +72,13 @@ def test_door(request: Request, picture: Picture, say: Say = unsaid) -> Door:  #
                 f"expected --runtime eager for {request.method.name}, which needs {found.access.name}, got {wish.runtime}"
             )
         wish = replace(wish, runtime="eager")
-    queries = request.budget.queries or _expected(found, request.settings, image)
+    queries = request.budget.queries or expected(found, request.settings, image)
     box = min(found.windows(request.settings), default=None)  # larger ones are shown to the whole network
     tuned, choice = tune(request.classifier, image, wish, queries=queries, box=box, say=say)
     return Door(request.classifier, tested, tuned, choice)
 
 
-def _expected(found: registry.Method, settings: Mapping[str, object], image: Image) -> int:
+def expected(found: registry.Method, settings: Mapping[str, object], image: Image) -> int:
     """About how many queries a run without a budget asks: as its row says, more for smaller steps and larger pictures."""
     usual = re.search(r"\d[\d,]*", found.cost)
     queries = float(usual[0].replace(",", "")) if usual else 0.0

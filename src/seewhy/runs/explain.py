@@ -3,10 +3,14 @@
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from seewhy import registry
+from seewhy.classifiers.tuning import PLAIN_BATCH
+from seewhy.core.arrays import Image
 from seewhy.core.budget import Budget
 from seewhy.core.infill import Infill
+from seewhy.core.maps import Maps
 from seewhy.core.probe import Progress, silent
 from seewhy.images.open import Picture, open_picture
 from seewhy.images.view import apply_view
@@ -17,7 +21,8 @@ from seewhy.runs.explanation import SCHEMA_VERSION, Explanation
 from seewhy.runs.manifest import about_classifier, about_picture, about_request, about_run, command
 from seewhy.runs.request import Request, bind, prepare
 from seewhy.runs.targets import Asked, read_targets
-from seewhy.runs.verdict import verdict
+from seewhy.runs.trial import trial
+from seewhy.runs.verdict import verdict as judge_maps
 
 
 def explain(
@@ -33,6 +38,7 @@ def explain(
     runtime: str = "auto",
     max_megapixels: float = 200.0,
     check_infill: bool = False,
+    verdict: bool = True,
     progress: Progress = silent,
 ) -> Explanation:
     """Say what in a picture made a classifier say what it says.
@@ -53,6 +59,8 @@ def explain(
         max_megapixels: larger pictures are refused before they are decoded.
         check_infill: ask the same windows again with two in-fills of another kind, and warn where the map does not stay;
             see the manifest's ``infill_check``.
+        verdict: put the map on trial: is what it marks needed, and enough, more than a random region? See
+            `seewhy.runs.trial.trial` and the manifest's ``verdict``.
         progress: called with (queries done, queries planned) after each batch.
 
     Returns:
@@ -80,6 +88,7 @@ def explain(
         batch_size=batch_size,
         runtime=runtime,
         check_infill=check_infill,
+        verdict=verdict,
     )
     source = str(image) if isinstance(image, str | Path) else None
     picture = open_picture(image, max_megapixels=max_megapixels)
@@ -118,12 +127,15 @@ def answer(
     request = door.let_in(request, image)
     probe = bind(request, image, progress)
     labels = request.classifier.labels
-    targets = read_targets(request.targets, probe.prediction, labels, information=request.information)
+    targets = read_targets(
+        request.targets, probe.prediction, labels, information=request.information, classes=request.classes
+    )
     maps = request.function(probe, targets, **request.settings)
     seconds = probe.seconds
     evidence = Evidence.of(picture.pixels, probe, maps.witnesses)
     said = about_classifier(door, probe.prediction, targets, maps)
     check = second_opinion(request, probe, targets, maps, progress) if request.check_infill else None
+    tried = _try(request, image, maps, said) if request.verdict else None
     matters = {"information", f"class:{said['predicted'][0]['index']}"}
     names = {target["key"]: target["label"] for target in said["targets"] if target["key"] in matters}
     manifest = {
@@ -132,7 +144,7 @@ def answer(
         **said,
         **about_request(request, maps),
         **about_run(probe, maps, seconds),
-        "verdict": verdict(maps, said["targets"]),
+        "verdict": judge_maps(maps, said["targets"], tried, len(probe.prediction)),
         "infill_check": check,
         "warnings": [
             *door.tested.warnings,
@@ -141,4 +153,17 @@ def answer(
         ],
         "command": command(request, probe, maps, source),
     }
-    return Explanation(dict(maps.values), dict(maps.stderr), manifest, frame, evidence)
+    return Explanation(dict(maps.values), dict(maps.stderr), manifest, frame, evidence, dict(maps.outlines))
+
+
+def _try(request: Request, image: Image, maps: Maps, said: dict[str, Any]) -> dict[str, Any]:
+    """Put the maps on trial."""
+    return trial(
+        request.classifier,
+        image,
+        maps,
+        said["targets"],
+        said["predicted"][0]["index"],
+        seed=request.seed,
+        batch_size=request.batch_size or PLAIN_BATCH,
+    )

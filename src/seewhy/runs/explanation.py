@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,17 @@ from safetensors.numpy import save as write_tensors
 
 from seewhy.core.budget import Queries
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map
+from seewhy.core.maps import BoolMap, Map
 from seewhy.core.view import Frame
 from seewhy.draw.overview import overview_png
 from seewhy.draw.report import report_html
+from seewhy.draw.scene import Scene
 from seewhy.runs.evidence import Evidence
 from seewhy.runs.scene import scene
 
 SCHEMA_VERSION = 1
 MANIFEST = "explanation.json"
-_STDERR = "stderr/"
+_STDERR, _OUTLINE = "stderr/", "outline/"
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +36,7 @@ class Explanation:
         manifest: all that is written to ``explanation.json``.
         frame: what part of the picture the classifier saw.
         evidence: the picture and some of the questions behind the maps.
+        outlines: ``TARGET/NAME`` → a region that is drawn on the target's map, where the method finds regions.
     """
 
     maps: Mapping[str, Map]
@@ -42,6 +44,7 @@ class Explanation:
     manifest: Mapping[str, Any]
     frame: Frame
     evidence: Evidence
+    outlines: Mapping[str, BoolMap] = field(default_factory=dict)
 
     @property
     def unit(self) -> str:
@@ -75,11 +78,15 @@ class Explanation:
 
     def overview(self) -> bytes:
         """Draw the picture and all maps side by side; PNG."""
-        return overview_png(scene(self.maps, self.stderr, self.manifest, self.frame, self.evidence))
+        return overview_png(self._scene())
 
     def report(self) -> str:
         """Write the self-contained page; HTML."""
-        return report_html(scene(self.maps, self.stderr, self.manifest, self.frame, self.evidence))
+        return report_html(self._scene())
+
+    def _scene(self) -> Scene:
+        """Arrange it for drawing."""
+        return scene(self.maps, self.stderr, self.manifest, self.frame, self.evidence, outlines=self.outlines)
 
     def save(self, folder: str | Path) -> Path:
         """Write the explanation's folder; each file appears whole or not at all, the manifest last.
@@ -94,8 +101,9 @@ class Explanation:
             RequestError: the folder cannot be written.
         """
         errors = {_STDERR + key: values for key, values in self.stderr.items()}
+        outlines = {_OUTLINE + key: where for key, where in self.outlines.items()}
         files = {
-            "maps.safetensors": write_tensors({**self.maps, **errors}),
+            "maps.safetensors": write_tensors({**self.maps, **errors, **outlines}),
             "evidence.safetensors": write_tensors(self.evidence.tensors()),
             "overview.png": self.overview(),
             "report.html": self.report().encode(),
@@ -162,4 +170,7 @@ def load(folder: str | Path) -> Explanation:
     frame = Frame(tuple(view["box"]), tuple(view["size"]), (image["height"], image["width"]))
     maps: dict[str, Map] = {target["key"]: tensors[target["key"]] for target in manifest["targets"]}
     stderr: dict[str, Map] = {key: tensors[_STDERR + key] for key in maps if _STDERR + key in tensors}
-    return Explanation(maps, stderr, manifest, frame, Evidence.from_tensors(evidence))
+    outlines: dict[str, BoolMap] = {
+        key.removeprefix(_OUTLINE): where for key, where in tensors.items() if key.startswith(_OUTLINE)
+    }
+    return Explanation(maps, stderr, manifest, frame, Evidence.from_tensors(evidence), outlines)

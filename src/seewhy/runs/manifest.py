@@ -19,7 +19,7 @@ from seewhy.core.spec import Spec
 from seewhy.core.target import ClassEvidence, Contrast, Target, WeightOfEvidence
 from seewhy.core.view import Frame
 from seewhy.images.open import Picture
-from seewhy.registry import resolved, row, table
+from seewhy.registry import Method, resolved, row, table
 from seewhy.runs.door import Door
 from seewhy.runs.request import Request
 
@@ -68,13 +68,15 @@ def about_classifier(door: Door, prediction: Float[Tensor, " k"], targets: Seque
 def about_request(request: Request, maps: Maps) -> Facts:
     """Say what was asked, every setting written out."""
     settings = resolved(request.function, maps.settings)
+    found: Method = row("methods", request.method.name)
     return {
         "method": {
             "spec": str(Spec(request.method.name, settings)),
             "name": request.method.name,
             "settings": dict(maps.settings),
-            "paper": row("methods", request.method.name).paper,
+            "paper": found.paper,
         },
+        "signed": found.signed,
         "infill": {
             "spec": str(request.infill_spec),
             "checksum": request.infill.checksum,
@@ -90,6 +92,8 @@ def about_run(probe: Probe, maps: Maps, seconds: float) -> Facts:
     """Say what it took."""
     return {
         "unit": maps.unit,
+        "findings": list(maps.findings),
+        "traces": {name: list(values) for name, values in maps.traces.items()},
         "queries": asdict(probe.queries),
         "seconds": round(seconds, 3),
         "stopped_because": maps.stopped_because,
@@ -116,6 +120,8 @@ def command(request: Request, probe: Probe, maps: Maps, source: str | None) -> s
         words += ["--budget", str(probe.queries.forward_images)]
     if request.check_infill:
         words.append("--check-infill")
+    if not request.verdict:
+        words.append("--no-verdict")
     if row("infills", request.infill_spec.name).runs_code and "--trust" not in words:
         words.append("--trust")
     return shlex.join(words)

@@ -29,6 +29,7 @@ class Request:
         function: the method.
         settings: the user's settings, read.
         information: whether it answers the class-free target.
+        classes: how many of the likeliest classes are explained when no target is named.
         infill_spec: the in-fill's Spec with every setting.
         infill: what stands where something was removed.
         targets: what the user wrote, or None.
@@ -38,6 +39,7 @@ class Request:
         runtime: how the classifier is to be run; see `seewhy.classifiers.tuning.tune`.
         origin: what the user typed for the classifier, ``--device`` and ``--trust`` included; None for an object.
         check_infill: whether other in-fills are asked the same questions; see `seewhy.runs.check`.
+        verdict: whether the map is put on trial; see `seewhy.runs.trial`.
     """
 
     classifier: Classifier
@@ -45,6 +47,7 @@ class Request:
     function: Callable[..., Maps]
     settings: Mapping[str, object]
     information: bool
+    classes: int
     infill_spec: Spec
     infill: Infill
     targets: Sequence[Asked] | None
@@ -54,6 +57,7 @@ class Request:
     runtime: str
     origin: tuple[str, ...] | None
     check_infill: bool = False
+    verdict: bool = True
 
 
 def prepare(
@@ -69,12 +73,15 @@ def prepare(
     trust: bool = True,
     device: str | None = None,
     check_infill: bool = False,
+    verdict: bool = True,
 ) -> Request:
     """Check a question before any work starts; see `seewhy.explain` and `seewhy.classifier` for arguments and errors."""
     asked = registry.classifier(classifier, trust=trust, **({} if device is None else {"device": device}))
     spec, found, settings = registry.method(method)
     if asked.access < found.access:
-        raise RequestError(f"{spec.name} needs {found.access.name}, this classifier gives {asked.access.name}")
+        fitting = registry.allowed(asked.access)
+        hint = f"these work with it: {', '.join(fitting)}" if fitting else "no method works with it"
+        raise RequestError(f"{spec.name} needs {found.access.name}, this classifier gives {asked.access.name}; {hint}")
     if isinstance(infill, Infill):
         infill_spec, stand_in = Spec(type(infill).__name__), infill
     else:
@@ -88,6 +95,7 @@ def prepare(
         function=found.run,
         settings=settings,
         information=found.information,
+        classes=found.classes,
         infill_spec=infill_spec,
         infill=stand_in,
         targets=_checked(targets, asked, information=found.information),
@@ -97,6 +105,7 @@ def prepare(
         runtime=runtime,
         origin=_origin(classifier, device) if isinstance(classifier, str) else None,
         check_infill=check_infill,
+        verdict=verdict,
     )
 
 

@@ -1,11 +1,12 @@
 """An explanation as the thing that is drawn: panels in reading order, with titles."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from seewhy.core.maps import Map
+from seewhy.core.maps import BoolMap, Map
 from seewhy.core.view import Frame
 from seewhy.draw.overlay import resize_frame
 from seewhy.draw.scene import Exhibits, Panel, Scene
@@ -18,9 +19,11 @@ def scene(
     manifest: Mapping[str, Any],
     frame: Frame,
     evidence: Evidence,
+    *,
+    outlines: Mapping[str, BoolMap] = MappingProxyType({}),
 ) -> Scene:
     """Arrange an explanation for drawing; the frame is brought to the size of the picture that is shown."""
-    diverging = {"nats": True, "probability": manifest["method"]["name"] != "rise"}[manifest["unit"]]
+    diverging = manifest["signed"]
     panels = tuple(
         Panel(
             key=target["key"],
@@ -30,11 +33,17 @@ def scene(
             stderr=stderr.get(target["key"]),
             diverging=target["key"] != "information" and (diverging or target["key"].startswith("contrast")),
             unit=manifest["unit"],
+            outlines=_outlines(target["key"], outlines),
         )
         for target in manifest["targets"]
     )
     shown = resize_frame(frame, *evidence.picture.shape[:2])
     return Scene(evidence.picture, shown, panels, manifest, _exhibits(manifest, evidence))
+
+
+def _outlines(key: str, outlines: Mapping[str, BoolMap]) -> dict[str, BoolMap]:
+    """The regions of one target, by their own names."""
+    return {name.removeprefix(f"{key}/"): where for name, where in outlines.items() if name.startswith(f"{key}/")}
 
 
 def _subtitle(target: Mapping[str, Any]) -> str:

@@ -21,14 +21,16 @@ def read_targets(
     labels: Sequence[str] | None,
     *,
     information: bool,
+    classes: int = DEFAULT_CLASSES,
 ) -> list[Target]:
     """Turn a request into targets.
 
     Args:
-        asked: what the user wrote; None means the three likeliest classes, and the information where the method has it.
+        asked: what the user wrote; None means the likeliest classes, and the information where the method has it.
         prediction: the classifier's answer to the whole picture.
         labels: one name a class, or None.
         information: whether the method answers the class-free target.
+        classes: how many of the likeliest are taken.
 
     Raises:
         RequestError: a class does not exist (the nearest names are offered), or the method has no information map.
@@ -38,9 +40,9 @@ def read_targets(
         ['class:0']
     """
     if asked is None:
-        top = torch.topk(prediction, min(DEFAULT_CLASSES, len(prediction))).indices.tolist()
-        classes: list[Target] = [ClassEvidence(index) for index in top]
-        return [Information(), *classes] if information else classes
+        top = torch.topk(prediction, min(classes, len(prediction))).indices.tolist()
+        likeliest: list[Target] = [ClassEvidence(index) for index in top]
+        return [Information(), *likeliest] if information else likeliest
     if not asked:
         raise RequestError(
             "expected at least one target, got an empty list; leave targets out for the likeliest classes"

@@ -1,6 +1,7 @@
 """How far to trust the maps of a run, measured: their expected correlation with those of a very long run, and what it means."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,32 +11,65 @@ from seewhy.draw.words import correlation
 ENOUGH = 0.7
 """Below this expected correlation more than half of what a map shows may be error."""
 
+_NAMED = re.compile(r"class:\d+|contrast:\d+/\d+")
+"""A target's key in a method's finding; the reader knows it by its label."""
+
 SMALL = 0.05
 """Nats: a spot that makes a class less than 5 % more or less likely."""
 
 
-def verdict(maps: Maps, targets: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Judge the maps of a run by their own standard errors.
+def verdict(
+    maps: Maps, targets: Sequence[dict[str, Any]], tried: dict[str, Any] | None, classes: int
+) -> dict[str, Any]:
+    """Judge the maps of a run by their own standard errors, and tell what came of their trial.
 
     Args:
         maps: of the run.
         targets: ``key`` and ``label`` of each, as in the manifest.
+        tried: from `seewhy.runs.trial.trial`, or None where there was no trial.
+        classes: how many the classifier has.
 
     Returns:
-        The manifest's ``verdict``: ``expected_correlation`` of each map with that of a very long run (null without standard
-        errors), whether each is ``enough`` (at least `ENOUGH`), and ``findings``, sentences for the reader.
+        The manifest's ``verdict``: ``trial``, ``expected_correlation`` of each map with that of a very long run (null
+        without standard errors), whether each is ``enough`` (at least `ENOUGH`), and ``findings``, sentences for the reader.
     """
     labels = {target["key"]: target["label"] for target in targets}
     found = {key: maps.reliability(key) for key in labels}
     expected = {key: None if share is None else math.sqrt(share) for key, share in found.items()}
     return {
+        "trial": tried,
         "expected_correlation": expected,
         "enough": {key: None if value is None else value >= ENOUGH for key, value in expected.items()},
         "windows": [
             {"size": scale.size, "windows": scale.windows, "strongest": dict(scale.strongest)} for scale in maps.scales
         ],
-        "findings": [*_trust(expected, labels), *_sizes(maps, targets)],
+        "findings": [
+            *([tried["sentence"]] if tried else []),
+            *doubts(targets, classes),
+            *(_NAMED.sub(lambda found: labels.get(found[0], found[0]), finding) for finding in maps.findings),
+            *_trust(expected, labels),
+            *_sizes(maps, targets),
+        ],
     }
+
+
+def doubts(targets: Sequence[dict[str, Any]], classes: int) -> list[str]:
+    """Say where the classifier gives no class that is explained more than a guess would.
+
+    Args:
+        targets: as in the manifest.
+        classes: how many the classifier has.
+
+    Example:
+        >>> doubts([{"label": "cup", "probability": 0.001}], 100)
+        ['The classifier gives cup a probability of 0.001, no more than a guess among 100 classes: such a map means little.']
+    """
+    asked = [target for target in targets if "probability" in target]
+    best = max(asked, key=lambda target: target["probability"], default=None)
+    if best is None or best["probability"] > 1 / classes:
+        return []
+    guess = f"no more than a guess among {classes:,} classes: such a map means little."
+    return [f"The classifier gives {best['label']} a probability of {best['probability']:.2g}, {guess}"]
 
 
 def _trust(expected: dict[str, float | None], labels: dict[str, str]) -> list[str]:

@@ -107,6 +107,36 @@
       }
     }
     context.putImageData(image, 0, 0);
+    const taken = [];
+    for (const outline of current().outlines) drawOutline(context, outline, taken);
+  }
+
+  function drawOutline(context, { label, colour, lines }, taken) {
+    if (!lines.length) return;
+    const { width: far, height: deep } = context.canvas;
+    const thin = Math.max(far, deep) / 450;
+    for (const [size, ink] of [[5 * thin / 2, "#fff"], [thin, colour]]) {
+      context.strokeStyle = ink;
+      context.lineWidth = size;
+      context.lineCap = "square";
+      context.beginPath();
+      for (const [y0, x0, y1, x1] of lines) {
+        context.moveTo((x0 * far) / width, (y0 * deep) / height);
+        context.lineTo((x1 * far) / width, (y1 * deep) / height);
+      }
+      context.stroke();
+    }
+    const high = 11 * thin;
+    let y = Math.max((lines[0][0] * deep) / height - high / 3, high);
+    while (taken.some((other) => Math.abs(other - y) < high)) y += high;
+    taken.push(y);
+    context.font = `bold ${high}px sans-serif`;
+    context.strokeStyle = "#fff";
+    context.lineWidth = 2 * thin;
+    const x = Math.min((lines[0][1] * far) / width, far - context.measureText(label).width - high / 3);
+    context.strokeText(label, x, y);
+    context.fillStyle = colour;
+    context.fillText(label, x, y);
   }
 
   /* ---- the read-out --------------------------------------------------------------------------------------- */

@@ -2,20 +2,23 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from seewhy import registry
 from seewhy.classifiers.tuning import unsaid
+from seewhy.cli.contest import compare as compare_methods
+from seewhy.cli.judge import judge
+from seewhy.cli.options import asked, how, out_option, shared
+from seewhy.cli.progress import bars, messages
+from seewhy.cli.region import region
+from seewhy.cli.test_rule import test_rule
 from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
 from seewhy.core.settings import describe, schema
@@ -32,9 +35,8 @@ from seewhy.runs.request import Request, prepare
 from seewhy.runs.store import claim, publish
 from seewhy.runtime.allocator import keep_freed_memory
 from seewhy.train.command import sampler
+from seewhy.train.inside import iba, readout
 
-messages = Console(stderr=True, highlight=False)
-Decorator = Callable[[Any], Any]
 _DONE, _WRONG, _SOME_FAILED, _INTERRUPTED = 0, 2, 3, 130
 
 
@@ -48,70 +50,23 @@ def cli() -> None:
     keep_freed_memory()
 
 
-def _in_order(*options: Decorator) -> Decorator:
-    """Several arguments and options as one decorator."""
-    return lambda command: reduce(lambda decorated, option: option(decorated), reversed(options), command)
-
-
-_asked = _in_order(
-    click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path)),
-    click.option(
-        "--classifier",
-        default=registry.DEFAULT_CLASSIFIER,
-        show_default=True,
-        help="Spec, or a file.onnx, or module:attribute.",
-    ),
-    click.option(
-        "--method", default=registry.DEFAULT_METHOD, show_default=True, help="Spec; see `seewhy list methods`."
-    ),
-    click.option(
-        "--target", "targets", multiple=True, help="Class name or index, information, or contrast:a/b; repeatable."
-    ),
-)
-_how = _in_order(
-    click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same maps."),
-    click.option("--device", help="Where torch computes: cpu, cuda, …"),
-    click.option("--batch-size", type=int, help="Pictures shown at once; the fastest if left out."),
-    click.option(
-        "--runtime",
-        default="auto",
-        show_default=True,
-        help="What runs the classifier; eager: as it came, without a search.",
-    ),
-    click.option("--max-megapixels", type=float, default=200.0, show_default=True, help="Larger pictures are refused."),
-    click.option("--trust", is_flag=True, help="Allow a Spec that runs code from a file."),
-    click.option("--json", "as_json", is_flag=True, help="Facts to stdout, one JSON object a picture."),
-    click.option("--quiet", is_flag=True, help="No progress and no table."),
-)
-
-
-def _out(folder: str) -> Decorator:
-    """The option for the folder that answers are written under."""
-    return click.option(
-        "--out",
-        type=click.Path(path_type=Path),
-        default=Path(folder),
-        show_default=True,
-        help="Folder; one folder a picture in it.",
-    )
-
-
 @cli.command()
-@_asked
+@asked
 @click.option("--infill", help="Spec; the method's usual one if left out.")
 @click.option("--budget", type=int, help="Queries at most, the unmodified picture included.")
 @click.option("--seconds", type=float, help="Stop after this long, once the picture is covered.")
 @click.option("--tolerance", type=float, help="Stop when errors are at most this part of the map's own spread.")
 @click.option("--check-infill", is_flag=True, help="Ask again with two other in-fills: does the map stay?")
-@_how
-@_out("seewhy-out")
+@click.option("--no-verdict", is_flag=True, help="Do not put the map on trial; saves 45 queries.")
+@how
+@out_option("seewhy-out")
 def explain(images: tuple[Path, ...], **options: Any) -> int:  # noqa: ANN401 - click's own types, read above
     """Explain each IMAGE (files or folders) and write its folder under --out."""
     paths = list_images(images)
     folders = claim(options["out"], paths)
     limits = Budget(options["budget"], options["seconds"], options["tolerance"])
-    checked = {"check_infill": options["check_infill"]}
-    request = prepare(options["classifier"], infill=options["infill"], budget=limits, **_shared(options), **checked)
+    checked = {"check_infill": options["check_infill"], "verdict": not options["no_verdict"]}
+    request = prepare(options["classifier"], infill=options["infill"], budget=limits, **shared(options), **checked)
 
     def work(path: Path, picture: Picture, door: Door, watch: Watch) -> Explanation:
         return answer(request, picture, source=str(path), door=door, progress=watch(path.name))
@@ -122,29 +77,23 @@ def explain(images: tuple[Path, ...], **options: Any) -> int:  # noqa: ANN401 - 
 
 
 @cli.command("compare-infills")
-@_asked
+@asked
 @click.option("--infill", "infills", multiple=True, help="Spec; give two or more. Left out: five usual ones.")
 @click.option("--budget", type=int, help="Queries at most for each in-fill, the unmodified picture included.")
-@_how
-@_out("seewhy-compared")
+@how
+@out_option("seewhy-compared")
 def compare_infills(images: tuple[Path, ...], **options: Any) -> int:  # noqa: ANN401 - click's own types, read above
     """Ask about the same windows of each IMAGE under several in-fills, and say how far their maps agree."""
     paths = list_images(images)
     folders = claim(options["out"], paths, record=RECORD)
     infills, limits = options["infills"] or None, Budget(options["budget"])
-    rivals = line_up(options["classifier"], infills, budget=limits, **_shared(options))
+    rivals = line_up(options["classifier"], infills, budget=limits, **shared(options))
 
     def work(path: Path, picture: Picture, door: Door, watch: Watch) -> Comparison:
         return compare(rivals, picture, source=str(path), door=door, watch=lambda t: watch(f"{path.name} · {t}"))
 
     job = _Job(work, agreement, "picture: {}/comparison.png")
     return _each(rivals[0].request, dict(zip(folders, paths, strict=True)), options, job)
-
-
-def _shared(options: dict[str, Any]) -> dict[str, Any]:
-    """The part of a question that every command asks in the same words."""
-    same = {name: options[name] for name in ("method", "seed", "batch_size", "runtime", "trust", "device")}
-    return {**same, "targets": options["targets"] or None}
 
 
 @dataclass(frozen=True)
@@ -171,7 +120,7 @@ def _each(request: Request, paths: dict[Path, Path], options: dict[str, Any], jo
         try:
             picture = open_picture(path, max_megapixels=options["max_megapixels"])
             door = door or test_door(request, picture, unsaid if options["quiet"] else messages.print)
-            with _bars(quiet=options["quiet"]) as watch:
+            with bars(quiet=options["quiet"]) as watch:
                 answered = job.work(path, picture, door, watch)
             publish(answered, folder)
         except RequestError as problem:
@@ -187,32 +136,6 @@ def _each(request: Request, paths: dict[Path, Path], options: dict[str, Any], jo
     if failures:
         return _SOME_FAILED if finished else _WRONG
     return _DONE
-
-
-@contextmanager
-def _bars(*, quiet: bool) -> Iterator[Watch]:
-    """Progress bars: a title makes one, and gives what moves it."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=messages, disable=quiet, transient=True) as bar:
-
-        def watch(title: str) -> Callable[[int, int], None]:
-            task = bar.add_task(title, total=None, rate="")
-            return lambda done, planned: _tick(bar, task, done, planned)
-
-        yield watch
-
-
-def _tick(bar: Progress, task: TaskID, done: int, planned: int) -> None:
-    """Move the bar and show the rate."""
-    elapsed = bar.tasks[task].elapsed or 0
-    rate = f"{done / elapsed:.0f} queries/s" if elapsed > 0 else ""
-    bar.update(task, completed=done, total=planned or None, rate=rate)
 
 
 def _show(manifest: dict[str, Any], folder: Path, options: dict[str, Any], job: _Job) -> None:
@@ -236,10 +159,16 @@ def train() -> None:
 
 
 train.add_command(sampler)
+train.add_command(iba)
+train.add_command(readout)
+cli.add_command(test_rule)
+cli.add_command(region)
+cli.add_command(compare_methods)
+cli.add_command(judge)
 
 
 @cli.command("list")
-@click.argument("kind", type=click.Choice(["methods", "infills", "classifiers"]))
+@click.argument("kind", type=click.Choice(["methods", "infills", "classifiers", "metrics", "rules"]))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def list_(kind: str, *, as_json: bool) -> int:
     """List what there is, with settings and their defaults."""
@@ -251,25 +180,37 @@ def list_(kind: str, *, as_json: bool) -> int:
         click.echo(f"{name}: {facts['summary']}")
         for setting, allowed in facts["settings"].items():
             click.echo(f"    {setting}={allowed['default']}  ({allowed['type']})")
-        for key in ("paper", "needs", "extra", "infill", "cost"):
+        for key in ("paper", "direction", "needs", "extra", "infill", "cost"):
             if facts.get(key):
                 click.echo(f"    {key}: {facts[key]}")
     return _DONE
 
 
-def _facts(entry: registry.Method | registry.Part) -> dict[str, Any]:
+def _facts(entry: registry.Method | registry.Part | registry.Metric | registry.Rule) -> dict[str, Any]:
     """A row of a table as plain data."""
-    function = entry.run if isinstance(entry, registry.Method) else entry.build
+    function = entry.build if isinstance(entry, registry.Part) else entry.run
     defaults = registry.resolved(function, {})
     settings = {
         name: {"type": describe(hint), "default": defaults[name]} for name, (hint, _) in schema(function).items()
     }
+    if isinstance(entry, registry.Rule):
+        tried = "+".join(f"{strength:g}" for strength in entry.strengths)
+        settings["strengths"] = {"type": entry.unit or "none", "default": tried}
+        return {"summary": entry.summary, "settings": settings, "needs": "boxes" if entry.region else None}
     facts: dict[str, Any] = {"summary": entry.summary, "paper": entry.paper, "settings": settings}
     if isinstance(entry, registry.Method):
         return facts | {
             "needs": entry.access.name,
             "infill": entry.infill,
             "cost": f"{entry.cost} queries at 224 × 224",
+        }
+    if isinstance(entry, registry.Metric):
+        better = {True: "higher is better", False: "lower is better", None: "neither direction is better"}
+        return facts | {
+            "direction": better[entry.higher_is_better],
+            "needs": "where the object is" if entry.region else None,
+            "infill": entry.infill if entry.asks else None,
+            "cost": entry.cost if entry.again else f"{entry.cost} queries at 224 × 224",
         }
     return facts | {"extra": entry.extra}
 

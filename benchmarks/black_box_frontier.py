@@ -1,0 +1,207 @@
+"""Which black-box method gives the best maps for so many queries?
+
+Claim: none by itself; it draws the frontier of price and quality that `docs/explanation/black-box.md` shows.
+
+Protocol: photos of a list in its order whose likeliest class is the labelled one, that class explained, one seed, every method
+with its usual in-fill and its default settings but for those in `CHOICES`, at each budget of queries. ``insertion`` and
+``deletion``: areas as in RISE's evaluation (28 steps; the authors' blur, the classifier's mean colour); ``gain``: the one less the
+other, whose 95 % bootstrap interval over the photos is ``low`` to ``high``; ``on_object``: share of the highest pixels in the
+boxes, as many as these have; ``energy``: share of the positive values in the boxes (even maps have ``area``; unfair to maps
+without a natural zero). ``queries`` and ``seconds``: means of what was asked and of the time, in-fills included. ``frontier``:
+``*`` where no other line has a higher mean gain for no more queries. The controls know nothing of the classifier.
+
+``python benchmarks/black_box_frontier.py FOLDER [--only LIST] [--photos N] [--budget N]... [--method NAME]... [--threads N]
+[--classifier SPEC] [--json]``; the folder has a ``labels.csv`` with classes and boxes.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+from common import (
+    Row,
+    classifier_option,
+    environment,
+    interval,
+    json_option,
+    publish,
+    runtime_option,
+    settle,
+    threads_option,
+)
+from jaxtyping import Bool
+
+import seewhy
+from seewhy import registry
+from seewhy.core.arrays import Image
+from seewhy.core.budget import Budget
+from seewhy.core.classifier import Classifier
+from seewhy.core.maps import Map
+from seewhy.core.probe import Probe
+from seewhy.core.score import Case
+from seewhy.core.target import ClassEvidence
+from seewhy.images.labelled import Labelled, list_labelled, region
+from seewhy.images.view import apply_view
+from seewhy.runs.door import test_door
+from seewhy.runs.request import prepare
+
+CHOICES: dict[str, dict[int, str]] = {
+    "occlusion": {0: "occlusion"},
+    "pmi": {0: "pmi:size=32", 200: "pmi:size=16", 800: "pmi"},
+    "rise": {0: "rise:masks={n}"},
+    "faded-rise": {0: "faded-rise:samples={n}"},
+    "kernel-shap": {0: "kernel-shap:segments=20,samples={n}", 200: "kernel-shap:samples={n}"},
+    "lime": {0: "lime:segments=20,samples={n}", 200: "lime:samples={n}"},
+    "hsic": {0: "hsic:samples={n}"},
+    "sobol": {0: "sobol:grid=4,samples={power}", 300: "sobol:samples={power}"},
+    "aise": {0: "aise:preset=speed", 300: "aise:preset=balance", 500: "aise:preset=quality"},
+}
+"""Method → the least budget of queries → its Spec from there on; small budgets take larger parts."""
+
+CONTROLS = ("random", "center", "edges")
+MEASURES = ("insertion", "deletion", "box-ratio", "energy-in-box")
+_BATCH = 16
+
+
+def specs(methods: Sequence[str], budgets: Sequence[int]) -> Iterator[tuple[str, int | None]]:
+    """List what is run: each method at each budget, and the controls once."""
+    for budget in sorted(budgets):
+        even, power = (budget - 2) // 2 * 2, 2 ** int(np.log2(budget))
+        for name in methods:
+            least = max(least for least in CHOICES[name] if least <= budget)
+            yield CHOICES[name][least].format(n=even, power=power), budget
+    yield from ((name, None) for name in CONTROLS)
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A photo whose class is recognised, and the classifier made ready for it."""
+
+    classifier: Classifier
+    image: Image
+    label: int
+    inside: Bool[np.ndarray, "h w"]
+    name: str
+
+    @classmethod
+    def open(cls, photo: Labelled, door: seewhy.Classifier, runtime: str) -> "Subject | None":
+        """Open a photo; None where it is of no use: another class is likelier, or its boxes are all or nothing of it."""
+        picture = photo.open()
+        image, frame = apply_view(picture, door.view)
+        inside = region(photo.boxes, frame)
+        if inside is None or inside.all() or not inside.any() or photo.label is None:
+            return None
+        asked = prepare(door, method="rise", budget=4000, runtime=runtime)
+        ready = test_door(asked, picture).let_in(asked, image).classifier
+        likeliest = int(ready(image[None].to(ready.device))[0].argmax())
+        return cls(ready, image, photo.label, inside, photo.path.name) if likeliest == photo.label else None
+
+    def probe(self, infill: str, budget: int | None = None) -> Probe:
+        """Bind an in-fill and a budget to the photo."""
+        built = registry.infill(infill, self.classifier)[1]
+        return Probe(self.classifier, built, self.image, budget=Budget(queries=budget), batch_size=_BATCH)
+
+    def run(self, text: str, budget: int | None) -> Row:
+        """Run a method and measure its map."""
+        spec, method, settings = registry.method(text)
+        probe = self.probe(method.usual_infill(settings), budget)
+        probe.prediction  # noqa: B018 - asks, once
+        maps = method.run(probe, [ClassEvidence(self.label)], **settings)
+        row = {"photo": self.name, "method": spec.name, "budget": budget or 1, "queries": probe.queries.forward_images}
+        return {**row, "seconds": probe.seconds, **self.judge(maps.values[f"class:{self.label}"])}
+
+    def judge(self, values: Map) -> Row:
+        """Measure a map."""
+        case, found = Case(self.label, self.inside), {}
+        for name in MEASURES:
+            metric = registry.METRICS[name]
+            found[name] = metric.run(self.probe(metric.infill), values, case).value
+        return {**found, "gain": found["insertion"] - found["deletion"]}
+
+
+def summarise(rows: Sequence[Row]) -> list[Row]:
+    """Average over the photos, and mark the frontier."""
+    groups: dict[tuple[str, int], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row["method"], row["budget"]), []).append(row)
+    lines: list[Row] = []
+    for (method, budget), some in groups.items():
+        means = {key: known([row[key] for row in some]) for key in ("queries", "seconds", *MEASURES)}
+        gain = interval([row["gain"] for row in some])
+        lines.append(
+            {"method": method, "budget": budget, "photos": len(some), **means, "gain": gain.pop("mean"), **gain}
+        )
+    for line in lines:
+        beaten = [other for other in lines if other["queries"] <= line["queries"] and other["gain"] > line["gain"]]
+        line["frontier"] = "" if beaten else "*"
+    return sorted(lines, key=lambda line: (line["budget"], -line["gain"]))
+
+
+def known(values: Sequence[float]) -> float | None:
+    """Average the values that are defined; None where none is."""
+    defined = [value for value in values if not np.isnan(value)]
+    return float(np.mean(defined)) if defined else None
+
+
+def subjects(photos: Sequence[Labelled], door: seewhy.Classifier, runtime: str, count: int) -> Iterator[Subject]:
+    """Open photos of use until there are enough."""
+    for photo in photos:
+        if count == 0:
+            return
+        if subject := Subject.open(photo, door, runtime):
+            count -= 1
+            yield subject
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, path_type=Path))
+@click.option("--only", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="List of file names.")
+@click.option("--photos", default=15, show_default=True, type=click.IntRange(min=1), help="Photos that are recognised.")
+@click.option(
+    "--budget", "budgets", multiple=True, type=click.IntRange(min=50), default=(100, 300, 1000), show_default=True
+)
+@click.option("--method", "methods", multiple=True, type=click.Choice(tuple(CHOICES)), default=tuple(CHOICES))
+@threads_option
+@runtime_option
+@classifier_option("efficientnet-lite0")
+@json_option
+def main(
+    folder: Path,
+    *,
+    only: Path | None,
+    photos: int,
+    budgets: tuple[int, ...],
+    methods: tuple[str, ...],
+    threads: int | None,
+    runtime: str,
+    classifier: str,
+    as_json: bool,
+) -> None:
+    """Print the price and the quality of each black-box method."""
+    settle(threads)
+    door = seewhy.classifier(classifier)
+    rows: list[Row] = []
+    areas: list[float] = []
+    for subject in subjects(list_labelled(folder, only), door, runtime, photos):
+        rows += [subject.run(spec, budget) for spec, budget in specs(methods, budgets)]
+        areas.append(float(subject.inside.mean()))
+        click.echo(f"{len(areas)} {subject.name}", err=True)
+    figures: Row = {
+        "benchmark": "black_box_frontier",
+        "summary": summarise(rows),
+        "rows": [{key: None if value != value else value for key, value in row.items()} for row in rows],  # noqa: PLR0124 - NaN
+        "area": float(np.mean(areas)),
+        "protocol": (
+            f"{len(areas)} photos whose likeliest class of {door.name} is the labelled one, which is explained; one seed, usual "
+            "in-fills; insertion, deletion: 28 steps, blur and mean colour of RISE; gain: the one less the other, 95 % "
+            "bootstrap interval over photos; box-ratio, energy-in-box: on the boxes; frontier: highest mean gain for no more queries"
+        ),
+        **environment(),
+    }
+    publish(figures, as_json=as_json, unprinted=("rows",))
+
+
+if __name__ == "__main__":
+    main()

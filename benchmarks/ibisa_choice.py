@@ -1,0 +1,255 @@
+"""Which variant of `ibisa` comes out best? Five figures on photos with boxes, one or more networks, ranks averaged.
+
+Claim: none; it is how the default of `ibisa` was chosen: the simplest variant whose average rank is within one standard error
+of the best, with one setting for all networks.
+
+Protocol: each photo's likeliest class is explained by every Spec, and the map is judged by the probability p of that class.
+``insertion``: mean p while the pixels come back, highest first, over the blurred picture (sigma 10); ``deletion``: mean p
+while they go, highest first, to the data set's mean colour; both in ``--steps`` steps of equal size, both ends included
+(after Petsiuk, Das, Saenko, BMVC 2018, with fewer steps). ``tiles14`` and ``tiles8``: mean p over `TILE_STEPS` steps when
+tiles of 14 × 14 or 8 × 8 pixels go to the mean colour, least relevant first, minus the same with the most relevant first
+(Schulz, Sixt, Tombari, Landgraf, ICLR 2020, not normalised, with fewer steps). ``box``: share inside the boxes of as many of
+the highest pixels as the boxes hold, for photos whose boxes cover at most half of the view. Ties are broken by one fixed
+shuffle. On each photo and network the Specs are ranked in each figure (1 is best, ties share); a photo's rank is the mean over
+figures and networks; ``rank`` is the mean over photos, ``error`` its standard error, ``behind`` and ``behind_error`` the mean
+difference from the best Spec, paired by photo. A Spec that learns with ``gray`` or ``blur`` has seen what the figures put in;
+``noise`` has not. Other runtimes than torch only answer what the figures ask.
+
+``python benchmarks/ibisa_choice.py FOLDER --photos benchmarks/lists/imagenet_boxes_dev.txt [--limit N] [--classifier SPEC]...
+[--mobilenet FILE] [--cache FILE] [--method SPEC]... [--infill SPEC]... [--json]``; FOLDER holds ``labels.csv`` and
+``images/``, see ``scenes.py``. The defaults ask some 2,100 queries a photo and network. The second network:
+``--mobilenet WEIGHTS.npz``, see ``networks.py``.
+"""
+
+import json
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from common import Asked, Row, environment, infill_option, json_option, method_option, pairs, publish, settle
+from jaxtyping import Float, Int
+from networks import mobilenet_v2
+from scenes import Scene, read_located
+
+import seewhy
+from seewhy import registry
+from seewhy.classifiers.fast import RUNTIMES
+from seewhy.classifiers.tuning import Wish, tune
+from seewhy.core.arrays import Image, Images
+from seewhy.core.maps import Map
+from seewhy.core.probe import Probe
+from seewhy.core.target import ClassEvidence
+from seewhy.images.open import open_picture
+from seewhy.images.view import apply_view
+from seewhy.infills.plain import gaussian_blur
+
+DEFAULT: tuple[Asked, ...] = (
+    *((f"ibisa:variant={variant}", infill) for variant in "rbcde" for infill in ("noise", "gray", "blur")),
+    ("rise:masks=20,cells=4,normalisation=coverage,sampling=independent", "gray"),
+    ("rise:masks=40,cells=6,normalisation=coverage,sampling=independent", "gray"),
+)
+BLUR = 10.0
+BATCH = 8
+TILE_STEPS = 10
+LARGEST_BOX = 0.5
+FIGURES = {"insertion": True, "deletion": False, "tiles14": True, "tiles8": True, "box": True}
+"""Figure → whether more is better."""
+
+
+def ranked(values: Map, side: int) -> Int[np.ndarray, "h w"]:
+    """Rank the tiles of a map by their mean, 0 for the highest, and give each pixel the rank of its tile as a share, 0 to 1."""
+    height, width = values.shape
+    down, across = np.arange(height) // side, np.arange(width) // side
+    tile = down[:, None] * (across[-1] + 1) + across[None]
+    means = np.bincount(tile.ravel(), values.ravel().astype(np.float64)) / np.bincount(tile.ravel())
+    shuffle = np.random.default_rng(0).permutation(len(means))
+    order = np.empty(len(means), np.int64)
+    order[np.lexsort((shuffle, -means))] = np.arange(len(means))
+    places: Int[np.ndarray, "h w"] = order[tile]
+    return places
+
+
+def course(image: Image, base: Image, order: Int[np.ndarray, "h w"], steps: int) -> Images:
+    """Pictures in which the first 0, 1/steps, … 1 of all places are as in ``image`` and the rest as in ``base``."""
+    ranks = torch.from_numpy(order)
+    cuts = torch.linspace(0, int(ranks.max()) + 1, steps + 1).round()
+    return torch.where(ranks < cuts[:, None, None, None], image, base)
+
+
+def judge(answer: Probe, index: int, values: Map, alpha: Float[np.ndarray, "h w"], steps: int) -> Row:
+    """Work out the figures of one map."""
+    image = answer.image
+    gray = torch.tensor(answer.classifier.mean_color)[:, None, None].expand_as(image)
+    pixels = ranked(values, 1)
+
+    def mean(pictures: Images) -> float:
+        return float(answer.show(pictures)[:, index].mean())
+
+    found: Row = {
+        "insertion": mean(course(image, gaussian_blur(image, BLUR), pixels, steps)),
+        "deletion": mean(course(gray, image, pixels, steps)),
+    }
+    for side in (14, 8):
+        tiles = ranked(values, side)
+        last, first = (mean(course(gray, image, order, TILE_STEPS)) for order in (tiles.max() - tiles, tiles))
+        found[f"tiles{side}"] = last - first
+    inside = alpha >= 0.5
+    small = 0 < inside.mean() <= LARGEST_BOX
+    found["box"] = float(inside[pixels < inside.sum()].mean()) if small else None
+    return found
+
+
+def examine(door: seewhy.Classifier, scene: Scene, asked: Sequence[Asked], steps: int, runtime: str) -> Iterator[Row]:
+    """Explain the likeliest class of one photo with every Spec, and judge the maps."""
+    image = apply_view(open_picture(scene.pixels), door.view)[0]
+    fast = tune(door, image, Wish(runtime, BATCH))[0]
+    answer = Probe(fast, registry.infill("gray", door)[1], image, batch_size=BATCH)
+    index = int(answer.prediction.argmax())
+    for spec, infill in asked:
+        _, method, settings = registry.method(spec)
+        fill = registry.infill(infill or method.infill, door)[1]
+        probe = Probe(door, fill, image, seed=scene.seed >> 1, batch_size=BATCH)  # seeds have 63 bits
+        probe.prediction  # noqa: B018 - asked first by every run
+        started = time.perf_counter()
+        values = method.run(probe, [ClassEvidence(index)], **settings).values[f"class:{index}"]
+        row: Row = {"file": scene.file, "network": door.name, "steps": steps, "method": spec, "infill": infill}
+        row |= {"seconds": time.perf_counter() - started, "forward": probe.queries.forward_images - 1}
+        row |= {"backward": probe.queries.backward_calls, "empty": not values.any()}
+        yield row | judge(answer, index, values, scene.alpha, steps)
+
+
+def cached(cache: Path | None) -> list[Row]:
+    """Read the rows of earlier runs."""
+    lines = cache.read_text(encoding="utf-8").splitlines() if cache is not None and cache.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+def measure(
+    door: seewhy.Classifier, scene: Scene, asked: Sequence[Asked], cache: Path | None, *, steps: int, runtime: str
+) -> list[Row]:
+    """Examine a photo, except with what the cache knows; what is new is added to it."""
+    same = [
+        row for row in cached(cache) if (row["network"], row["file"], row["steps"]) == (door.name, scene.file, steps)
+    ]
+    rows = [row for row in same if (row["method"], row["infill"]) in asked]
+    known = [(row["method"], row["infill"]) for row in rows]
+    for row in examine(door, scene, [each for each in asked if each not in known], steps, runtime):
+        rows.append(row)
+        if cache is not None:
+            with cache.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+    return rows
+
+
+def ranks(values: Sequence[float], *, more: bool) -> list[float]:
+    """Rank numbers, 1 for the best; equal ones share the mean of their places."""
+    better = [[other > one if more else other < one for other in values] for one in values]
+    return [1 + sum(row) + (values.count(one) - 1) / 2 for row, one in zip(better, values, strict=True)]
+
+
+def rank_rows(rows: Sequence[Row]) -> dict[Asked, dict[str, float]]:
+    """Give each Spec its mean rank on each photo, over figures and networks."""
+    collected: dict[Asked, dict[str, list[float]]] = {}
+    for question in dict.fromkeys((row["file"], row["network"]) for row in rows):
+        chosen = [row for row in rows if (row["file"], row["network"]) == question]
+        for figure, more in FIGURES.items():
+            if chosen[0][figure] is not None:
+                for row, rank in zip(chosen, ranks([row[figure] for row in chosen], more=more), strict=True):
+                    spec = collected.setdefault((row["method"], row["infill"]), {})
+                    spec.setdefault(row["file"], []).append(rank)
+    return {spec: {file: statistics.fmean(all_) for file, all_ in files.items()} for spec, files in collected.items()}
+
+
+def summarise(rows: Sequence[Row]) -> list[Row]:
+    """One line a Spec, best rank first."""
+    placed = rank_rows(rows)
+    best = min(placed, key=lambda spec: statistics.fmean(placed[spec].values()))
+    lines = []
+    for spec, by_photo in sorted(placed.items(), key=lambda item: statistics.fmean(item[1].values())):
+        behind = [rank - placed[best][file] for file, rank in by_photo.items()]
+        mine = [row for row in rows if (row["method"], row["infill"]) == spec]
+        line: Row = {"method": spec[0], "infill": spec[1], "rank": statistics.fmean(by_photo.values())}
+        line |= {
+            "error": error(list(by_photo.values())),
+            "behind": statistics.fmean(behind),
+            "behind_error": error(behind),
+        }
+        for figure in (*FIGURES, "seconds"):
+            values = [row[figure] for row in mine if row[figure] is not None]
+            line[figure] = statistics.fmean(values) if values else None
+        lines.append(line | {"empty": sum(row["empty"] for row in mine)})
+    return lines
+
+
+def error(values: Sequence[float]) -> float | None:
+    """Return the standard error of a mean; None for a single value."""
+    return statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else None
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--photos", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File names, one a line.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first photos.")
+@click.option(
+    "--classifier", "classifiers", multiple=True, help="Spec; repeatable; Lite0 where there is no other network."
+)
+@click.option(
+    "--mobilenet", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Weights; see networks.py."
+)
+@method_option
+@infill_option
+@click.option("--steps", default=28, show_default=True, type=click.IntRange(min=1), help="Of insertion and deletion.")
+@click.option(
+    "--cache", type=click.Path(dir_okay=False, path_type=Path), help="Keeps every row; what is there is not asked."
+)
+@click.option("--runtime", default="eager", show_default=True, type=click.Choice(RUNTIMES), help="Answers the figures.")
+@click.option("--threads", type=click.IntRange(min=1), help="Processor threads; by default torch's choice.")
+@json_option
+def main(
+    folder: Path,
+    *,
+    photos: Path | None,
+    limit: int | None,
+    classifiers: tuple[str, ...],
+    mobilenet: Path | None,
+    methods: tuple[str, ...],
+    infills: tuple[str, ...],
+    steps: int,
+    cache: Path | None,
+    runtime: str,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Print the figures and the average rank of each Spec."""
+    settle(threads)
+    listed = None if photos is None else photos.read_text(encoding="utf-8").split()[:limit]
+    asked = pairs(methods, infills, DEFAULT)
+    rows: list[Row] = []
+    doors = [seewhy.classifier(name) for name in classifiers]
+    doors += [mobilenet_v2(mobilenet)] if mobilenet is not None else []
+    for door in doors or [seewhy.classifier("efficientnet-lite0")]:
+        for scene in read_located(folder, door.view, everything=True, limit=limit if photos is None else None):
+            if listed is None or scene.file in listed:
+                rows += measure(door, scene, asked, cache, steps=steps, runtime=runtime)
+                click.echo(f"{door.name} {scene.file}", err=True)
+    figures: Row = {
+        "benchmark": "ibisa_choice",
+        "photos": len({row["file"] for row in rows}),
+        "specs": summarise(rows),
+        "measurements": rows,
+        "protocol": (
+            f"likeliest class; insertion over blur (sigma {BLUR:g}) and deletion to gray in {steps} steps; tiles to gray in "
+            f"{TILE_STEPS} steps, least minus most relevant first; boxes that cover at most {LARGEST_BOX:.0%}; ranks averaged "
+            f"over figures and networks, photo by photo; {', '.join(dict.fromkeys(row['network'] for row in rows))}; figures answered by {runtime}"
+        ),
+        **environment(),
+    }
+    publish(figures, as_json=as_json, unprinted=("measurements",))
+
+
+if __name__ == "__main__":
+    main()

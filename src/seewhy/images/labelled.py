@@ -1,0 +1,174 @@
+"""Pictures of which more is known than their pixels: the class, and boxes around the object."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
+from PIL import Image
+
+from seewhy.core.errors import RequestError, did_you_mean
+from seewhy.core.view import Frame
+from seewhy.images.open import Picture, open_picture
+from seewhy.images.sources import list_images
+
+LABELS = "labels.csv"
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom as parts of the whole picture, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A picture's file, and what is known of it.
+
+    Args:
+        path: of the file.
+        label: index of its class; None where nobody said.
+        boxes: around the object; none where nobody said.
+        size: height and width that it had before its file was squashed to another aspect; None where it was not.
+    """
+
+    path: Path
+    label: int | None = None
+    boxes: tuple[Box, ...] = ()
+    size: tuple[int, int] | None = None
+
+    def open(self, *, max_megapixels: float = 200.0) -> Picture:
+        """Open the picture, in its own aspect.
+
+        Raises:
+            RequestError: as `seewhy.images.open.open_picture`.
+        """
+        return restored(open_picture(self.path, max_megapixels=max_megapixels), self.size)
+
+
+def restored(picture: Picture, size: tuple[int, int] | None) -> Picture:
+    """Bring a picture back to the height and width that it had before it was squashed; None leaves it alone.
+
+    Example:
+        >>> restored(open_picture(np.zeros((4, 4, 3), np.uint8)), (2, 6)).pixels.shape
+        (2, 6, 3)
+    """
+    if size is None or size == picture.pixels.shape[:2]:
+        return picture
+    height, width = size
+    pixels = np.asarray(Image.fromarray(picture.pixels).resize((width, height), Image.Resampling.BICUBIC))
+    return replace(picture, pixels=pixels, notes=(*picture.notes, f"resized to {width} × {height}, as it was taken"))
+
+
+def region(boxes: Sequence[Box], frame: Frame) -> Bool[np.ndarray, "h w"] | None:
+    """Say which pixels of the classifier's view lie in a box: those whose centre does.
+
+    Args:
+        boxes: on the whole picture.
+        frame: what the classifier saw of it.
+
+    Returns:
+        None where there is no box.
+
+    Example:
+        >>> region([(0.0, 0.0, 0.5, 1.0)], Frame((0.0, 0.0, 8.0, 8.0), (1, 4), (8, 8))).tolist()
+        [[True, True, False, False]]
+    """
+    if not boxes:
+        return None
+    left, top, right, bottom = frame.box
+    down = (top + (np.arange(frame.size[0]) + 0.5) * (bottom - top) / frame.size[0]) / frame.picture[0]
+    across = (left + (np.arange(frame.size[1]) + 0.5) * (right - left) / frame.size[1]) / frame.picture[1]
+    inside = np.zeros(frame.size, dtype=bool)
+    for x0, y0, x1, y1 in boxes:
+        inside |= ((down >= y0) & (down < y1))[:, None] & ((across >= x0) & (across < x1))
+    return inside
+
+
+def list_labelled(source: str | Path, only: str | Path | None = None) -> list[Labelled]:
+    """List the pictures of a folder with what its ``labels.csv`` says of them, if it has one.
+
+    Args:
+        source: a picture, a folder of pictures, or a folder with ``labels.csv``. Its columns are ``file`` (in the folder, or
+            in ``images/`` there), and perhaps ``class_idx``, ``boxes_norm`` (``x0 y0 x1 y1`` as parts of the whole picture,
+            several separated by ``;``), ``orig_w`` and ``orig_h``.
+        only: a text file with the names of the files to take, one a line, in this order; None takes all.
+
+    Raises:
+        RequestError: there is no picture, a line of ``labels.csv`` cannot be read, or a name is not there.
+    """
+    folder = Path(source)
+    known = _labelled(folder) if (folder / LABELS).is_file() else [Labelled(path) for path in list_images([folder])]
+    return known if only is None else _chosen(known, Path(only))
+
+
+def _chosen(known: Sequence[Labelled], only: Path) -> list[Labelled]:
+    """Take the pictures that a list names."""
+    try:
+        names = [line.strip() for line in only.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as problem:
+        raise RequestError(f"expected a text file with one file name a line, got {only}: {problem}") from problem
+    by_name = {each.path.name: each for each in known}
+    for name in names:
+        if name not in by_name:
+            hint = did_you_mean(name, by_name) if len(by_name) < 50 else "look at the folder"
+            raise RequestError(f"{only} names {name}, which is not in the folder; {hint}")
+    if not names:
+        raise RequestError(f"expected file names in {only}, got none; write one a line")
+    return [by_name[name] for name in dict.fromkeys(names)]
+
+
+def read_labels(folder: Path) -> list[dict[str, str]]:
+    """Read the lines of a folder's ``labels.csv``, column → text.
+
+    Raises:
+        RequestError: there is none, it has no column ``file``, or no line.
+    """
+    path = folder / LABELS
+    try:
+        with path.open(encoding="utf-8", newline="") as lines:
+            rows = [{column: text or "" for column, text in row.items() if column} for row in csv.DictReader(lines)]
+    except (OSError, UnicodeDecodeError, csv.Error) as problem:
+        raise RequestError(
+            f"expected {LABELS} in {folder}, got {problem}; see the documentation for its columns"
+        ) from problem
+    if not rows or "file" not in rows[0]:
+        raise RequestError(f"expected lines and a column file in {path}, got {', '.join(rows[0]) if rows else 'none'}")
+    return rows
+
+
+def _labelled(folder: Path) -> list[Labelled]:
+    """Read what is known of each picture of a folder."""
+    inside = folder / "images" if (folder / "images").is_dir() else folder
+    return [_line(inside, number, row) for number, row in enumerate(read_labels(folder), 2)]
+
+
+def _line(inside: Path, number: int, row: dict[str, str]) -> Labelled:
+    """Read one line; its number is for the message."""
+    try:
+        label = int(row["class_idx"]) if row.get("class_idx") else None
+        size = (int(row["orig_h"]), int(row["orig_w"])) if row.get("orig_h") and row.get("orig_w") else None
+        return Labelled(inside / row["file"], label, read_boxes(row.get("boxes_norm", "")), size)
+    except ValueError as problem:
+        raise RequestError(f"cannot read line {number} of {LABELS}: {problem}") from problem
+
+
+def read_boxes(text: str) -> tuple[Box, ...]:
+    """Read ``x0 y0 x1 y1; …``, parts of the whole picture.
+
+    Raises:
+        RequestError: there are not four numbers, or they are not a box within the picture.
+
+    Example:
+        >>> read_boxes("0 0 0.5 1; 0.5 0.5 1 1")
+        ((0.0, 0.0, 0.5, 1.0), (0.5, 0.5, 1.0, 1.0))
+    """
+    boxes = []
+    for piece in filter(str.strip, text.split(";")):
+        try:
+            x0, y0, x1, y1 = map(float, piece.split())
+        except ValueError:
+            raise RequestError(f"expected a box x0 y0 x1 y1, got {piece.strip()!r}") from None
+        if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
+            raise RequestError(f"expected a box with 0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1, got {piece.strip()!r}")
+        boxes.append((x0, y0, x1, y1))
+    return tuple(boxes)

@@ -1,0 +1,321 @@
+"""Extremal perturbations: the smooth region of a given area that says most (Fong, Patrick, Vedaldi, ICCV 2019)."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from seewhy.core.arrays import Image, Images, Keep, blend
+from seewhy.core.errors import RequestError
+from seewhy.core.maps import Map, Maps
+from seewhy.core.probe import Probe
+from seewhy.core.seeds import derive
+from seewhy.core.target import Target, weight_matrix
+from seewhy.infills.plain import gaussian_blur
+
+Game = Literal["preserve", "delete", "dual"]
+Perturbation = Literal["pyramid", "infill"]
+
+Nodes = Float[Tensor, "n a b"]
+"""The values that are learned, one every few pixels."""
+
+Show = Callable[[Keep, int], Images]
+"""Makes the pictures for some ``keep`` and the number of a step."""
+
+LEVELS = 8
+"""Pictures in the pyramid of blurs."""
+
+STRONGEST = 20.0
+"""Standard deviation of its strongest blur, pixels."""
+
+_COLDNESS = 20
+"""How near the smooth maximum comes to the maximum."""
+
+_STILL = 1e-6
+"""Scores that move by less have not moved."""
+
+
+def extremal_perturbation(
+    probe: Probe,
+    targets: Sequence[Target],
+    *,
+    game: Game = "preserve",
+    areas: tuple[float, ...] = (0.025, 0.05, 0.1, 0.2),
+    perturbation: Perturbation = "pyramid",
+    iterations: int = 800,
+    step: int = 7,
+    sigma: float = 21.0,
+    rate: float = 0.01,
+    weight: float = 300.0,
+    growth: float = 1.0035,
+) -> Maps:
+    """Learn for each area the smooth region of that area with the highest score (Fong, Patrick, Vedaldi, ICCV 2019).
+
+    Maximises over regions M in [0, 1] the class's score before the soft-max, less ``weight · growth^t · mean (sort(M) - r)²``
+    with r = 0 but for the last share ``area``, which is 1. M is smooth: ``M(u) = smooth-max over nodes v of k(|u - v| / sigma)
+    m(v)``, ``k(z) = exp(-2 max(0, z - 1/2)²)``, a node every ``step`` pixels. ``preserve`` shows the region alone, ``delete``
+    all but the region and asks for the lowest score, ``dual`` for the highest difference of the two. Stochastic gradient
+    descent, momentum and dampening 0.9, a clip to [0, 1] after each step; every other picture is flipped. The area is that
+    of the visible pixels: the authors' code counts a margin in which a region can hide.
+
+    Args:
+        probe: the bound question.
+        targets: classes and contrasts; each is learned by itself.
+        game: ``preserve``, ``delete`` or ``dual``.
+        areas: shares of the picture, ``0.05+0.1`` say; they are learned side by side.
+        perturbation: ``pyramid``: blur by as much as is removed, without the in-fill; ``infill``: blend with the in-fill.
+        iterations: steps; the budget may cut them short.
+        step: pixels between two nodes.
+        sigma: reach of a node, pixels.
+        rate: step size.
+        weight: of the area at the first step.
+        growth: factor of the weight from step to step.
+
+    Returns:
+        Maps of the sum of the regions: in how many of them a pixel lies, 0 to ``len(areas)``; with one area, its region. Findings
+        say what each region does and which is the smallest that counts; traces ``KEY: probability, area A``, every ten steps,
+        and ``KEY: probabilities`` and ``KEY: areas``, as they came out. Nothing is drawn where no region changes the answer.
+
+    Raises:
+        RequestError: a setting is out of range, the budget is too small for one step, or the classifier has no gradients.
+
+    Cost: one query, and for each target and area ``1 + iterations`` with ``iterations`` backward passes; twice for ``dual``.
+    """
+    _check(areas, iterations, step, sigma)
+    shown = len(areas) * (2 if game == "dual" else 1)
+    steps = _steps(probe, iterations, len(targets), shown)
+    smooth = Smooth.of(probe.size, step, sigma, probe.image.device)
+    show = pyramid(probe.image) if perturbation == "pyramid" else _blending(probe)
+    values, findings, stopped = {}, [], None
+    traces: dict[str, list[float]] = {}
+    for target, weights in zip(targets, weight_matrix(targets, probe.prediction).T, strict=True):
+        task = _Task(probe, weights, game, areas, smooth, show, rate, weight, growth)
+        regions, why = task.learn(steps)
+        stopped = stopped or why
+        chances = task.chances(regions)
+        counts = float(task.moved(chances) > _STILL)
+        values[target.key] = _numbers(counts * regions.sum(0))
+        findings.append(f"{target.key}: {task.finding(chances) if counts else 'no region changes the answer'}")
+        traces |= {f"{target.key}: {name}": trace for name, trace in task.traces(regions, chances).items()}
+    if perturbation == "pyramid":
+        findings.append("the in-fill was not used: parts were blurred by degrees")
+    settings = {"game": game, "areas": areas, "perturbation": perturbation, "iterations": steps, "step": step}
+    return Maps(
+        values,
+        {},
+        "regions",
+        {**settings, "sigma": sigma, "rate": rate, "weight": weight, "growth": growth},
+        stopped or ("queries" if steps < iterations else "complete"),
+        findings=tuple(findings),
+        traces=traces,
+    )
+
+
+def _check(areas: tuple[float, ...], iterations: int, step: int, sigma: float) -> None:
+    """Refuse settings that mean nothing."""
+    if not areas or not all(0 < area < 1 for area in areas):
+        raise RequestError(
+            f"expected areas between 0 and 1, got {areas}; write areas=0.05+0.1 for 5 % and 10 % of the picture"
+        )
+    for name, value in {"iterations": iterations, "step": step}.items():
+        if value < 1:
+            raise RequestError(f"expected {name} >= 1, got {value}")
+    if not sigma > 0:
+        raise RequestError(f"expected sigma > 0 pixels, got {sigma}")
+
+
+def _steps(probe: Probe, iterations: int, targets: int, shown: int) -> int:
+    """How many steps each target can be given, with ``shown`` pictures a step and as many in the end."""
+    wish, least = (1 + targets * shown * (1 + steps) for steps in (iterations, 1))
+    reach = probe.affordable(wish, smallest=least, hint="fewer targets or areas")
+    steps = (reach - 1) // (targets * shown) - 1
+    probe.plan(1 + targets * shown * (1 + steps))
+    return steps
+
+
+def _numbers(stack: Float[Tensor, "h w"]) -> Map:
+    """As the map of an explanation."""
+    return stack.cpu().numpy().astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Smooth:
+    """Turns a few values into a smooth region: each pixel takes the smooth maximum of the nodes around it, by distance.
+
+    Args:
+        size: height and width of the picture.
+        step: pixels between nodes, which stand in the middle of blocks of ``step`` by ``step`` pixels.
+        kernel: weight of each of the ``k`` nodes around a block for each pixel of the block.
+    """
+
+    size: tuple[int, int]
+    step: int
+    kernel: Float[Tensor, "k s s"]
+
+    @classmethod
+    def of(cls, size: tuple[int, int], step: int, sigma: float, device: torch.device) -> "Smooth":
+        """Weigh the nodes up to a step further away than ``sigma`` by ``exp(-2 max(0, distance / sigma - 1/2)²)``."""
+        reach = 1 + math.ceil(sigma / step)
+        pixels = torch.arange(step, device=device) - (step - 1) / 2
+        nodes = step * torch.arange(-reach, reach + 1, device=device)
+        squares = (pixels - nodes[:, None]).square()
+        distance = (squares[:, None, :, None] + squares[None, :, None, :]).sqrt().flatten(0, 1)
+        return cls(size, step, torch.exp(-2 * (distance / sigma - 0.5).clamp(min=0).square()))
+
+    @property
+    def nodes(self) -> tuple[int, int]:
+        """Rows and columns of nodes."""
+        return math.ceil(self.size[0] / self.step), math.ceil(self.size[1] / self.step)
+
+    def __call__(self, nodes: Nodes) -> Keep:
+        """Return ``(n, h, w)``, 0 to 1; beyond the border there is nothing."""
+        side, (rows, columns) = math.isqrt(len(self.kernel)), self.nodes
+        around = functional.pad(nodes, (side // 2,) * 4)
+        above, below = nodes.new_zeros(()), nodes.new_zeros(())
+        for number, weights in enumerate(self.kernel):  # one node after the other stays in the processor's cache
+            top, left = divmod(number, side)
+            near = around[:, top : top + rows, None, left : left + columns, None] * weights[:, None]
+            exponential = (_COLDNESS * near).exp()
+            above, below = above + near * exponential, below + exponential
+        smooth = (above / below).flatten(3, 4).flatten(1, 2)
+        return smooth[:, : self.size[0], : self.size[1]]
+
+
+def pyramid(image: Image) -> Show:
+    """Blur each pixel by as much as is removed there: between eight pictures from sigma 20 to the picture itself.
+
+    Example:
+        >>> pyramid(torch.ones(3, 4, 4))(torch.ones(2, 4, 4), 0).shape
+        torch.Size([2, 3, 4, 4])
+    """
+    strengths = (STRONGEST * (1 - level / (LEVELS - 1)) for level in range(LEVELS - 1))
+    levels = torch.stack([*(gaussian_blur(image, strength) for strength in strengths), image])
+
+    def show(keep: Keep, number: int) -> Images:
+        del number
+        place = keep[:, None] * (LEVELS - 1)
+        below = place.detach().long().clamp(max=LEVELS - 2)  # at keep = 1 there is a slope too
+        index = below.expand(-1, len(image), -1, -1)
+        return torch.lerp(levels.gather(0, index), levels.gather(0, index + 1), place - below)
+
+    return show
+
+
+def _blending(probe: Probe) -> Show:
+    """Blend with the in-fill, a random one drawn anew for each step."""
+    fill: Images | None = None
+
+    def show(keep: Keep, number: int) -> Images:
+        nonlocal fill
+        if fill is None or probe.infill.stochastic:
+            fill = probe.fill(derive(probe.seed, torch.tensor([number], device=keep.device)))
+        return blend(probe.image, keep, fill)
+
+    return show
+
+
+@dataclass
+class _Task:
+    """One target, and the account of what was learned for it."""
+
+    probe: Probe
+    weights: Float[Tensor, " k"]
+    game: Game
+    areas: tuple[float, ...]
+    smooth: Smooth
+    show: Show
+    rate: float
+    weight: float
+    growth: float
+    scores: list[list[float]] = field(default_factory=list)
+
+    def moved(self, chances: Float[Tensor, "g n"]) -> float:
+        """How far the answers are apart: the scores of all steps, and the probabilities before and after."""
+        scores = torch.tensor(self.scores)
+        every = torch.cat([chances.flatten(), (self.probe.prediction @ self.weights)[None]])
+        return max(float(some.max() - some.min()) for some in (scores, every))
+
+    def learn(self, steps: int) -> tuple[Keep, str | None]:
+        """Improve the regions of all areas side by side; say why if time was up before the last step."""
+        nodes = self.probe.image.new_ones(len(self.areas), *self.smooth.nodes).requires_grad_()
+        optimiser = torch.optim.SGD([nodes], lr=self.rate, momentum=0.9, dampening=0.9)
+        together = max(1, self.probe.batch_size // (2 if self.game == "dual" else 1))
+        why = None
+        for number in range(steps):
+            rows = torch.split(torch.arange(len(self.areas)), together)
+            slopes, scores = zip(*(self._slope(nodes[some], some.tolist(), number) for some in rows), strict=True)
+            nodes.grad = torch.cat(slopes)
+            optimiser.step()
+            nodes.data.clamp_(0, 1)
+            self.scores.append(torch.cat(scores).tolist())
+            if why := self.probe.why_stop():
+                break
+        return self.smooth(nodes.detach()), why
+
+    def _slope(self, nodes: Nodes, some: list[int], number: int) -> tuple[Nodes, Float[Tensor, " n"]]:
+        """The gradient of the loss for some of the areas, and their scores."""
+        own = nodes.detach().requires_grad_()
+        regions = self.smooth(own)
+        pictures = self._pictures(regions, number)
+        answers = self.probe.scores(pictures.flip(3) if number % 2 == 0 else pictures)
+        scores = self._signed(answers @ self.weights.to(answers))
+        price = self.weight * self.growth**number * area_penalty(regions, [self.areas[index] for index in some])
+        (slope,) = self.probe.gradient((price - scores).sum(), [own], len(pictures))
+        return slope, scores.detach()
+
+    def _pictures(self, regions: Keep, number: int) -> Float[Tensor, "m c h w"]:
+        """What is shown for some regions; for the dual game first what they keep, then what they leave."""
+        keeps = {"preserve": [regions], "delete": [1 - regions], "dual": [regions, 1 - regions]}[self.game]
+        return self.show(torch.cat(keeps), number)
+
+    def _signed(self, answers: Float[Tensor, " m"]) -> Float[Tensor, " n"]:
+        """What is to be made as high as possible, one number a region."""
+        if self.game == "dual":
+            kept, left = answers.chunk(2)
+            return kept - left
+        return answers if self.game == "preserve" else -answers
+
+    def chances(self, regions: Keep) -> Float[Tensor, "g n"]:
+        """The probability of the target for each region, in the dual game first with it alone, then without it."""
+        answers = torch.cat([self.probe.show(self._pictures(row, 0)) @ self.weights for row in torch.split(regions, 1)])
+        return answers.reshape(len(regions), -1).T
+
+    def finding(self, chances: Float[Tensor, "g n"]) -> str:
+        """Say what each region does, and which is the smallest that does half of it."""
+        whole = float(self.probe.prediction @ self.weights)
+        said = [f"the whole picture has the probability {whole:.3g}"]
+        for row, kept in zip(
+            chances.tolist(), {"preserve": [True], "delete": [False]}.get(self.game, [True, False]), strict=True
+        ):
+            pairs = ", ".join(f"{area:.1%}: {chance:.3g}" for area, chance in zip(self.areas, row, strict=True))
+            enough = [area for area, chance in zip(self.areas, row, strict=True) if (chance > whole / 2) is kept]
+            what = "keeps" if kept else "takes away"
+            smallest = f"{min(enough):.1%} {what} half of it" if enough else f"none {what} half of it"
+            said.append(f"{'a region alone' if kept else 'without a region'} {pairs}; {smallest}")
+        return "; ".join(said)
+
+    def traces(self, regions: Keep, chances: Float[Tensor, "g n"]) -> dict[str, list[float]]:
+        """The score of each area every ten steps, and in the end the probabilities and the areas as they came out."""
+        learned = {
+            f"score, area {area:g}": [row[index] for row in self.scores[::10]] for index, area in enumerate(self.areas)
+        }
+        return {**learned, "probabilities": chances.flatten().tolist(), "areas": regions.mean((1, 2)).tolist()}
+
+
+def area_penalty(regions: Keep, areas: Sequence[float]) -> Float[Tensor, " n"]:
+    """Mean squared distance of the sorted values from zeros but for the last share ``area``, which is one.
+
+    Example:
+        >>> area_penalty(torch.tensor([[[1.0, 0.0], [0.0, 0.5]]]), [0.25]).item()
+        0.0625
+    """
+    ordered = regions.flatten(1).sort(dim=1, stable=True).values
+    ranks = torch.arange(ordered.shape[1], device=ordered.device)
+    zeros = (1 - torch.tensor(areas, device=ordered.device)) * ordered.shape[1]
+    return (ordered - (ranks >= zeros[:, None]).to(ordered)).square().mean(1)

@@ -1,0 +1,118 @@
+"""LIME on segments: a linear model that is right near the picture (Ribeiro, Singh, Guestrin, KDD 2016)."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from seewhy.core.errors import RequestError
+from seewhy.core.maps import Maps
+from seewhy.core.probe import Probe
+from seewhy.core.seeds import derive, uniforms
+from seewhy.core.target import Target, weight_matrix
+from seewhy.methods.designs import Design, Outputs, ask_design
+from seewhy.methods.linear import Fit, least_squares
+from seewhy.methods.segments import Shape, paint, split
+
+
+def lime(
+    probe: Probe,
+    targets: Sequence[Target],
+    *,
+    segments: int = 50,
+    shape: Shape = "slic",
+    samples: int = 1000,
+    width: float = 0.25,
+    ridge: float = 1.0,
+) -> Maps:
+    """Fit a linear model of which segments are kept, trusting a query the more, the more it keeps.
+
+    Each segment is kept by the toss of a coin, each query followed by its complement. The weights are those of the authors'
+    program: ``exp(-d² / (2 width²))``, with the cosine distance to the whole picture, ``d = 1 - sqrt(share kept)``; so is the
+    penalty, which leaves the intercept alone. Unlike it, segments are SLIC's and what is removed is filled in as for any
+    other method; and all segments stay in the model.
+
+    Args:
+        probe: the bound question.
+        targets: classes and contrasts.
+        segments: about how many the picture is cut into.
+        shape: ``slic`` superpixels, or cells of a ``grid``, for which nothing need be installed.
+        samples: queries, an even number; the budget may cut them.
+        width: of the kernel.
+        ridge: penalty of the squared coefficients.
+
+    Returns:
+        Maps of probability: at each pixel the coefficient of its whole segment, positive supports the class. Standard errors of
+        the draw, that do not trust the model to be right; they leave out that the penalty pulls coefficients to 0.
+
+    Raises:
+        RequestError: a setting is out of range, scikit-image is missing for ``slic``, or the budget is less than a query a
+            segment.
+
+    Cost: ``1 + samples`` queries.
+    """
+    if width <= 0 or ridge < 0:
+        raise RequestError(f"expected width > 0 and ridge >= 0, got {width} and {ridge}")
+    labels = split(probe.image, segments, shape)
+    count = int(labels.max()) + 1
+    fewest = count + count % 2 + 2
+    if samples < fewest or samples % 2:
+        raise RequestError(f"expected an even number of samples >= {fewest} for {count} segments, got {samples}")
+    reach = (probe.affordable(1 + samples, smallest=1 + fewest, hint="fewer segments") - 1) // 2 * 2
+    probe.plan(1 + reach)
+    weights = weight_matrix(targets, probe.prediction)
+    sets = coin_tosses(probe.seed, reach // 2, count).to(labels.device)
+    answers, why = ask_design(probe, sets, lambda rows: rows[:, labels], weights, fewest=fewest)
+    asked = len(answers) // 2 * 2
+    known = torch.cat([probe.prediction[None] @ weights, answers[:asked]])
+    fit = local_model(torch.cat([sets.new_ones(1, count), sets[:asked]]), known, width=width, ridge=ridge)
+    keys = [target.key for target in targets]
+    return Maps(
+        paint(keys, fit.slopes[1:], labels),
+        paint(keys, fit.errors()[1:], labels),
+        "probability",
+        {"segments": segments, "shape": shape, "samples": asked, "width": width, "ridge": ridge},
+        why or ("queries" if reach < samples else "complete"),
+    )
+
+
+def coin_tosses(seed: int, pairs: int, segments: int) -> Design:
+    """Keep each segment or not, each draw followed by its complement; pair by pair the same however many.
+
+    Example:
+        >>> coin_tosses(0, 3, 4).sum(0).tolist()
+        [3.0, 3.0, 3.0, 3.0]
+    """
+    half = (uniforms(derive(seed, torch.arange(pairs)), segments) < 0.5).float()
+    return torch.stack([half, 1 - half], dim=1).flatten(0, 1)
+
+
+def local_model(sets: Design, answers: Outputs, *, width: float, ridge: float) -> Fit:
+    """Fit the weighted ridge regression.
+
+    Args:
+        sets: which segments were kept: all of them, then pairs.
+        answers: to the sets.
+        width: of the kernel.
+        ridge: penalty.
+
+    Returns:
+        The intercept, then one row a segment.
+    """
+    kept = sets.double()
+    x = torch.cat([kept.new_ones(len(kept), 1), kept], dim=1)
+    penalty = torch.full_like(x[0], ridge)
+    penalty[0] = 0
+    groups = (torch.arange(len(x), device=x.device) + 1) // 2
+    return least_squares(x, answers, nearness(kept, width), penalty, groups)
+
+
+def nearness(kept: Float[Tensor, "n k"], width: float) -> Float[Tensor, " n"]:
+    """Weigh sets of segments by how near they are to the whole picture.
+
+    Example:
+        >>> nearness(torch.tensor([[1.0, 1.0], [0.0, 0.0]]), 1.0).log().tolist()
+        [0.0, -0.5]
+    """
+    return torch.exp(-(((1 - kept.mean(1).sqrt()) / width) ** 2) / 2)

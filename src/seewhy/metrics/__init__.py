@@ -1,0 +1,1 @@
+"""Metrics: how good is a map? One idea, one file."""

@@ -1,0 +1,65 @@
+"""Rules about what the answer rests on: with a region removed, it must change."""
+
+import math
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from seewhy.core.arrays import Image
+from seewhy.core.infill import Infill
+
+Region = Bool[Tensor, "h w"]
+
+
+def needs_region(image: Image, strength: float, seed: int, region: Region, infill: Infill) -> Image:
+    """Remove the region.
+
+    Args:
+        image: ``(3, h, w)`` in [0, 1].
+        strength: the margin by which the region is widened first, as a share of the picture's longer side.
+        seed: of the in-fill.
+        region: where it is.
+        infill: what stands there instead.
+
+    Example:
+        >>> from seewhy.infills.plain import constant
+        >>> region = torch.tensor([[True, False]])
+        >>> needs_region(torch.ones(1, 1, 2), 0.0, 0, region, constant(value=0.0)).tolist()
+        [[[0.0, 1.0]]]
+    """
+    return _filled(image, ~widened(region, strength), seed, infill)
+
+
+def needs_background(image: Image, strength: float, seed: int, region: Region, infill: Infill) -> Image:
+    """Remove all but the region.
+
+    Args:
+        image: ``(3, h, w)`` in [0, 1].
+        strength: the margin around the region that stays, as a share of the picture's longer side.
+        seed: of the in-fill.
+        region: what is not background.
+        infill: what stands there instead.
+    """
+    return _filled(image, widened(region, strength), seed, infill)
+
+
+def widened(region: Region, margin: float) -> Region:
+    """Widen a region by a margin on each side, square corners.
+
+    Args:
+        region: ``(h, w)``.
+        margin: 0 or more, as a share of the longer side.
+
+    Example:
+        >>> widened(torch.tensor([[False, True, False, False]]), 0.25).tolist()
+        [[True, True, True, False]]
+    """
+    reach = math.ceil(margin * max(region.shape))
+    grown = torch.nn.functional.max_pool2d(region[None].float(), 2 * reach + 1, stride=1, padding=reach)
+    return grown[0] > 0
+
+
+def _filled(image: Image, keep: Region, seed: int, infill: Infill) -> Image:
+    """Fill in what is not kept."""
+    return infill(image, keep[None].to(image), torch.tensor([seed], device=image.device))[0]

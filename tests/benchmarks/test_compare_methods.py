@@ -1,0 +1,107 @@
+"""The comparison of methods: what it is run with, what it claims, and other packages' maps."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+import seewhy
+from games import Game, picture
+from seewhy import registry
+from seewhy.core.intervals import Interval
+from seewhy.core.probe import Probe
+from seewhy.core.target import ClassEvidence
+from seewhy.infills.plain import gray
+from seewhy.runs.contest_table import Line, Row
+
+Load = Callable[[str], ModuleType]
+Run = Callable[..., dict[str, Any]]
+
+
+def test_all_that_it_runs_by_default_is_there(load: Load) -> None:
+    """Every method and metric is a row with these settings; what the claims are held against is among them."""
+    script = load("compare_methods")
+    controls = {name for name, row in registry.METHODS.items() if row.control}
+    assert all(registry.method(spec)[0].name == spec.partition(":")[0] for spec in script.METHODS)
+    assert {*script.REFERENCES} <= {*script.METHODS, *controls}
+    assert not {*script.RIVAL_METHODS} & {*registry.METHODS}
+    assert [registry.metric(spec)[1].higher_is_better for spec in script.METRICS[:2]] == [True, False]
+
+
+def test_compare_methods(run: Run, cutouts: Path, classifier: str, tmp_path: Path) -> None:
+    """A contest a network, its table, and nothing claimed of a method that was not asked; a second run asks nothing."""
+    names = ("--method", "occlusion:size=8", "--method", "rise:masks=60,cells=3", "--metric", "deletion")
+    asked = (cutouts, "--classifier", classifier, *names, "--limit", 1, "--out", tmp_path / "contest")
+    figures = run("compare_methods", *asked)
+    assert [line["method"] for line in figures["standings"]] == [names[1], names[3], "random", "center", "edges"]
+    assert figures["non_inferiority"] == figures["failures"] == []
+    assert "deletion:steps=28" in figures["protocol"]
+    assert run("compare_methods", *asked)["standings"] == figures["standings"]
+
+
+@pytest.mark.parametrize(
+    ("gap", "insertion", "deletion"), [(0.0, True, True), (0.02, True, False), (-0.02, False, True)]
+)
+def test_claims_are_paired_and_by_the_direction(load: Load, gap: float, insertion: bool, deletion: bool) -> None:
+    """The same difference is good in one metric and bad in the other; scatter that both share counts for nothing."""
+    rows, lines, nothing = [], [], Interval(0.0, 0.0, 0.0)
+    for metric, direction in (("insertion", "higher"), ("deletion", "lower")):
+        for method, shift in (("ibisa", gap), ("center", 0.0)):
+            values = np.linspace(0, 1, 20) + shift
+            rows += [Row(f"{n}.png", method, metric, float(v), direction) for n, v in enumerate(values)]
+            lines.append(Line(metric, method, direction, "", False, 20, nothing, None, 0, 1.0, 1.0))
+    found = load("compare_methods").claims(seewhy.Standings(Path(), tuple(rows), tuple(lines), ()))
+    assert [(row["metric"], row["against"], row["photos"]) for row in found] == [
+        ("insertion", "center", 20),
+        ("deletion", "center", 20),
+    ]
+    assert [row["verdict"] == "non-inferior" for row in found] == [insertion, deletion]
+
+
+def test_a_rival_gives_the_map_of_the_class_that_is_explained(load: Load) -> None:
+    """Its own map, as it is, and every picture that it shows is counted."""
+    rivals, seen = load("rivals"), []
+
+    def explain(job: Any) -> np.ndarray:
+        seen.append(job.classes)
+        job.model(job.image[None].repeat(job.queries, 1, 1, 1))
+        return np.ones((20, 17))
+
+    method = load("compare_methods").as_method(rivals.Rival("one", "numpy", explain))
+    game = Game(lambda images: torch.stack([images.mean((1, 2, 3)) + n for n in range(4)], 1), 4)
+    probe = Probe(game, gray(), picture())
+    maps = method.run(probe, [ClassEvidence(1)], queries=9)
+    assert maps.values["class:1"].dtype == np.float32
+    assert seen == [(1, 3, 2)]
+    assert probe.queries.forward_images == 10
+
+
+def test_captum_shows_where_the_class_is(load: Load) -> None:
+    """A network that looks at one corner: the window there gets the highest value."""
+    rivals = load("rivals")
+    image = torch.zeros(3, 28, 28)
+    image[:, :4, :4] = 1
+
+    def model(images: torch.Tensor) -> torch.Tensor:
+        light = images[:, :, :4, :4].mean((1, 2, 3))
+        return torch.stack([light, 1 - light], 1)
+
+    values = rivals.captum_occlusion(rivals.Job(model, image, (0, 1), 49, 4))
+    assert values.shape == (28, 28)
+    assert np.unravel_index(values.argmax(), values.shape) < (4, 4)
+
+
+def test_a_rival_that_is_not_installed_is_named(load: Load, monkeypatch: pytest.MonkeyPatch, photo: Path) -> None:
+    """Before any work, with what to install."""
+    script, rivals = load("compare_methods"), load("rivals")
+    absent = rivals.Rival("LIME", "no_such_package", rivals.lime_image)
+    monkeypatch.setitem(script.RIVAL_METHODS, "package-lime", absent)
+    words = [str(photo.parent), "--rival", "package-lime", "--out", str(photo.parent / "out")]
+    result = CliRunner().invoke(script.main, words)
+    assert result.exit_code == 2
+    assert "pip install 'seewhy[rivals]'" in " ".join(result.output.split())

@@ -1,0 +1,160 @@
+"""Every metric of the registry keeps the metric contract; a new row is tested by standing in the table."""
+
+import inspect
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from games import Game, picture, small_cnn
+from seewhy import registry
+from seewhy.core.budget import Budget
+from seewhy.core.errors import RequestError
+from seewhy.core.infill import Infill
+from seewhy.core.maps import Map
+from seewhy.core.probe import Probe
+from seewhy.core.score import Case, Measured
+from seewhy.core.settings import schema
+
+SMALL = {
+    "degradation": "degradation:tile=4,steps=6",
+    "pointing": "pointing:tolerance=0",
+    "sensitivity-n": "sensitivity-n:tile=4,sizes=4,sets=8",
+}
+"""Settings for a picture of 20 x 17; a new metric without a row here runs with its defaults."""
+
+PAGE = (Path(__file__).parents[2] / "docs/explanation/metrics.md").read_text(encoding="utf-8")
+REGION = np.zeros((20, 17), bool)
+REGION[4:10, 5:11] = True
+
+
+@pytest.fixture(params=sorted(registry.METRICS))
+def name(request: pytest.FixtureRequest) -> str:
+    """Each metric."""
+    return str(request.param)
+
+
+def bright_spot(images: torch.Tensor) -> torch.Tensor:
+    """Class 0 is what is bright in the region, the brighter the surer; what is bright elsewhere speaks for class 1."""
+    light = images.mean(1)
+    return torch.stack([4 * light[:, REGION].mean(1) - 1, light[:, ~REGION].mean(1)], 1)
+
+
+def perfect() -> Map:
+    """The region, with a little order in it and outside of it, so that no two pixels are the same."""
+    return (REGION + np.arange(340).reshape(20, 17) / 34000).astype(np.float32)
+
+
+def infill_of(name: str, game: Game) -> Infill:
+    """The metric's own."""
+    return registry.infill(registry.METRICS[name].infill, game)[1]
+
+
+def ask(name: str, probe: Probe, saliency: Map, *, again: Map | None = None) -> Measured:
+    """The metric with small settings; explained again, the picture gets the map that is given."""
+    _, found, settings = registry.metric(SMALL.get(name, name))
+    other = np.random.default_rng(1).random((20, 17)) if again is None else again
+    measured: Measured = found.run(probe, saliency, Case(0, REGION, lambda **_: other), **settings)
+    return measured
+
+
+def test_the_value_is_finite_and_its_making_is_stated(name: str) -> None:
+    """A number, a curve between 0 and 1 where there is one, and every setting as it was run."""
+    game = Game(small_cnn().double())
+    saliency = np.random.default_rng(0).random((20, 17)).astype(np.float32)
+    measured = ask(name, Probe(game, infill_of(name, game), picture()), saliency)
+    assert np.isfinite(measured.value)
+    assert isinstance(measured.value, float)
+    assert not measured.note
+    assert set(measured.settings) == set(schema(registry.METRICS[name].run))
+    if measured.curve is not None:
+        assert measured.curve.x.shape == measured.curve.y.shape
+        assert (np.diff(measured.curve.x) >= 0).all()
+        assert 0 <= measured.curve.x[0] <= measured.curve.x[-1] <= 1
+
+
+@pytest.mark.parametrize("batch", [1, 7, 1000])
+def test_batches_change_nothing(name: str, batch: int) -> None:
+    """The score is the same for every batch size."""
+    game, saliency = Game(small_cnn().double()), np.random.default_rng(0).random((20, 17)).astype(np.float32)
+    one, other = (ask(name, Probe(game, infill_of(name, game), picture(), batch_size=b), saliency) for b in (4, batch))
+    assert one.value == pytest.approx(other.value, abs=1e-9)
+
+
+def test_every_query_is_counted_and_a_budget_holds(name: str) -> None:
+    """The account is what the classifier saw; a budget of just as much is enough, one less is refused before the first."""
+    game, saliency = Game(small_cnn().double()), np.random.default_rng(0).random((20, 17)).astype(np.float32)
+    probe = Probe(game, infill_of(name, game), picture())
+    ask(name, probe, saliency)
+    asked = probe.queries.forward_images
+    assert asked == sum(map(len, game.seen))
+    assert registry.METRICS[name].asks == (asked > 0)
+    if asked:
+        ask(name, Probe(game, infill_of(name, game), picture(), budget=Budget(queries=asked)), saliency)
+        game.seen.clear()
+        with pytest.raises(RequestError, match="budget"):
+            ask(name, Probe(game, infill_of(name, game), picture(), budget=Budget(queries=asked - 1)), saliency)
+        assert not game.seen
+
+
+def test_the_direction_is_as_stated(name: str) -> None:
+    """The map of the region that makes the answer is better than the same turned round."""
+    image = torch.full((3, 20, 17), 0.1)
+    image[:, REGION] = 1
+    game, found = Game(bright_spot), registry.METRICS[name]
+    probe = Probe(game, infill_of(name, game), image)
+    if found.again:  # better: comes again with another seed; worse: comes again with random weights
+        stays, goes = ask(name, probe, perfect(), again=perfect()), ask(name, probe, perfect())
+        good, bad = (stays, goes) if name == "stability" else (goes, stays)
+    else:
+        good, bad = ask(name, probe, perfect()), ask(name, probe, perfect().max() - perfect())
+    assert found.higher_is_better is not None
+    assert (good.value > bad.value) is found.higher_is_better
+    assert good.value != bad.value
+    if found.pool is not None:  # what makes one value of many pictures keeps the direction
+        assert (found.pool([good, good]) > found.pool([bad, bad])) is found.higher_is_better
+
+
+def test_maps_of_another_size_or_without_an_order_are_refused(name: str) -> None:
+    """By every metric, in words."""
+    game = Game(small_cnn().double())
+    probe = Probe(game, infill_of(name, game), picture())
+    with pytest.raises(RequestError, match="20 × 17"):
+        ask(name, probe, np.zeros((17, 20), np.float32))
+    with pytest.raises(RequestError, match="finite"):
+        ask(name, probe, np.where(perfect() > 1, np.nan, perfect()))
+
+
+def test_inputs_and_the_global_generator_are_left_alone(name: str) -> None:
+    """The map, the picture and torch's own random state are as before."""
+    game, saliency = Game(small_cnn().double()), np.random.default_rng(0).random((20, 17)).astype(np.float32)
+    probe = Probe(game, infill_of(name, game), picture())
+    before = saliency.copy(), probe.image.clone(), torch.get_rng_state()
+    ask(name, probe, saliency)
+    assert np.array_equal(before[0], saliency)
+    assert torch.equal(before[1], probe.image)
+    assert torch.equal(before[2], torch.get_rng_state())
+
+
+def test_the_cost_of_the_row_is_what_it_asks() -> None:
+    """Of those that do not depend on the picture's size."""
+    for name in ("deletion", "insertion", "average-drop", "average-increase"):
+        game = Game(small_cnn().double())
+        probe = Probe(game, infill_of(name, game), picture())
+        ask(name, probe, perfect())
+        assert probe.queries.forward_images == int(registry.METRICS[name].cost)
+
+
+def test_it_is_described_with_its_settings_and_its_direction(name: str) -> None:
+    """A section of the page: direction, in-fill, cost, and one row a setting; the docstring says the direction too."""
+    found = registry.METRICS[name]
+    section = re.search(rf"^## {re.escape(name)}$(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    assert section is not None
+    direction = "Higher is better." if found.higher_is_better else "Lower is better."
+    assert direction in section[1]
+    assert direction in (inspect.getdoc(found.run) or "")
+    assert re.findall(r"^\| `([a-z_]+)` \|", section[1], re.MULTILINE) == list(schema(found.run))
+    row = f"| `{name}` | {found.summary} | {'higher' if found.higher_is_better else 'lower'} | "
+    assert row + (f"`{found.infill}`" if found.asks else "–") + f" | {found.cost} |" in PAGE

@@ -1,0 +1,98 @@
+"""Metrics that are told where the object is, against figures worked out by hand."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from games import Game, pixel_logits
+from seewhy.core.errors import RequestError
+from seewhy.core.maps import Map
+from seewhy.core.probe import Probe
+from seewhy.core.score import Case, Measured
+from seewhy.infills.plain import constant
+from seewhy.metrics.energy import energy_in_box
+from seewhy.metrics.overlap import box_ratio, iou
+from seewhy.metrics.pointing import pointing
+
+PROBE = Probe(Game(pixel_logits), constant(value=0.0), torch.zeros(3, 10, 10))
+REGION = np.zeros((10, 10), bool)
+REGION[2:4, 2:7] = True  # ten pixels
+CASE = Case(0, REGION)
+
+
+def spot(*places: tuple[int, int], value: float = 1.0) -> Map:
+    """A map that is 0 but for some pixels."""
+    values = np.zeros((10, 10), np.float32)
+    for place in places:
+        values[place] = value
+    return values
+
+
+@pytest.mark.parametrize(
+    ("place", "tolerance", "hit"),
+    [
+        ((2, 2), 0.0, 1.0),
+        ((1, 2), 0.0, 0.0),
+        ((7, 2), 4.0, 1.0),
+        ((7, 2), 3.9, 0.0),
+        ((0, 0), 2.9, 1.0),
+        ((0, 0), 2.8, 0.0),
+    ],
+)
+def test_pointing_measures_the_distance_to_the_object(place: tuple[int, int], tolerance: float, hit: float) -> None:
+    """Straight down 4 pixels; across a corner the root of 8."""
+    assert pointing(PROBE, spot(place), CASE, tolerance=tolerance).value == hit
+
+
+def test_points_that_share_the_highest_value_share_the_hit() -> None:
+    """One of four is on the object; of an even map as many as the object's share of the picture."""
+    points = spot((2, 2), (9, 9), (0, 9), (9, 0))
+    assert pointing(PROBE, points, CASE, tolerance=0.0).value == 0.25
+    assert pointing(PROBE, np.ones((10, 10), np.float32), CASE, tolerance=0.0).value == pytest.approx(0.1)
+
+
+def test_energy_counts_positive_values_alone() -> None:
+    """3 on the object and 1 beside it; what is negative is neither."""
+    values = spot((2, 2), value=3) + spot((9, 9)) - spot((0, 0), (3, 3), value=5)
+    assert energy_in_box(PROBE, values, CASE).value == pytest.approx(0.75)
+    assert energy_in_box(PROBE, np.ones((10, 10), np.float32), CASE).value == pytest.approx(0.1)
+    nothing = energy_in_box(PROBE, -np.ones((10, 10), np.float32), CASE)
+    assert math.isnan(nothing.value)
+    assert nothing.note
+
+
+def test_ratio_and_iou_of_half_a_hit() -> None:
+    """Five of the ten highest pixels are on the object: ratio 1/2, intersection 5, union 15."""
+    values = np.zeros((10, 10), np.float32)
+    values[3, 2:7] = 2
+    values[8, 2:7] = 3
+    assert box_ratio(PROBE, values, CASE).value == 0.5
+    assert iou(PROBE, values, CASE).value == pytest.approx(5 / 15)
+    assert iou(PROBE, REGION.astype(np.float32), CASE).value == 1
+    assert box_ratio(PROBE, -REGION.astype(np.float32), CASE).value == 0
+
+
+def test_large_objects_are_left_out_of_the_ratio() -> None:
+    """As in the paper, beyond a third."""
+    large = np.zeros((10, 10), bool)
+    large[:5] = True
+    left_out = box_ratio(PROBE, large.astype(np.float32), Case(0, large))
+    assert math.isnan(left_out.value)
+    assert "50%" in left_out.note
+    assert box_ratio(PROBE, large.astype(np.float32), Case(0, large), largest=1.0).value == 1
+
+
+@pytest.mark.parametrize("metric", [pointing, energy_in_box, box_ratio, iou])
+def test_nothing_is_asked_and_a_region_is_needed(metric: Callable[..., Measured]) -> None:
+    """No query; without a region, or with one that says nothing, no score."""
+    before = PROBE.queries
+    metric(PROBE, spot((2, 2)), CASE)
+    assert PROBE.queries == before
+    for region in (None, np.zeros((10, 10), bool), np.ones((10, 10), bool)):
+        with pytest.raises(RequestError, match="expected"):
+            metric(PROBE, spot((2, 2)), Case(0, region))
+    with pytest.raises(RequestError, match="10 × 10"):
+        metric(PROBE, np.zeros((5, 5), np.float32), CASE)

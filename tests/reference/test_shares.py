@@ -1,0 +1,226 @@
+"""KernelSHAP, LIME and faded RISE against games whose answer is known and slow replicas."""
+
+from collections.abc import Callable
+from itertools import combinations
+from math import factorial
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+
+from games import Game, picture, small_cnn
+from seewhy.core.budget import Budget
+from seewhy.core.errors import RequestError
+from seewhy.core.maps import Maps
+from seewhy.core.probe import Probe
+from seewhy.core.target import ClassEvidence, Contrast
+from seewhy.infills.plain import constant
+from seewhy.methods.faded_rise import effects, faded_rise
+from seewhy.methods.kernel_shap import drawn_sets, every_set, kernel_shap
+from seewhy.methods.lime import coin_tosses, lime, local_model
+from seewhy.methods.segments import Shape, fade, split
+from sharing import additive, product, shares, white
+
+BLACK = constant(value=0.0)
+
+
+def worth_of(labels: torch.Tensor, image: torch.Tensor, game: Game) -> Callable[[tuple[int, ...]], float]:
+    """The probability of class 0 with a set of segments kept, the rest black."""
+    return lambda kept: float(game((image * torch.isin(labels, torch.tensor(kept, dtype=torch.int64)))[None])[0, 0])
+
+
+def shapley(worth: Callable[[tuple[int, ...]], float], players: int) -> list[float]:
+    """Shapley values by their definition."""
+    values = []
+    for player in range(players):
+        others = [other for other in range(players) if other != player]
+        total = 0.0
+        for size in range(players):
+            weight = factorial(size) * factorial(players - size - 1) / factorial(players)
+            total += sum(weight * (worth((*kept, player)) - worth(kept)) for kept in combinations(others, size))
+        values.append(total)
+    return values
+
+
+def of_segments(maps: Maps, labels: torch.Tensor, key: str = "class:0") -> np.ndarray:
+    """The value of each segment."""
+    values = torch.from_numpy(maps.values[key])
+    return np.array([float(values[labels == number][0]) for number in range(int(labels.max()) + 1)])
+
+
+def test_kernel_shap_is_exact_where_all_sets_are_asked() -> None:
+    """A random network's game of nine players: the definition's values, and no error."""
+    game, image = Game(small_cnn().double()), picture(18, 18)
+    labels = split(image, 9, "grid")
+    maps = kernel_shap(Probe(game, BLACK, image), [ClassEvidence(0)], segments=9, shape="grid")
+    assert maps.settings["samples"] == 2**9 - 2
+    np.testing.assert_allclose(of_segments(maps, labels), shapley(worth_of(labels, image, game), 9), atol=1e-7)
+    assert maps.stderr["class:0"].max() == 0
+
+
+@pytest.mark.parametrize("samples", [40, 200])
+def test_kernel_shap_of_a_sum_is_its_parts(samples: int) -> None:
+    """Any sets that tell the cells apart give a sum's parts exactly."""
+    worth = shares(16)
+    maps = kernel_shap(
+        Probe(additive(worth, 4), BLACK, white()), [ClassEvidence(0)], segments=16, shape="grid", samples=samples
+    )
+    np.testing.assert_allclose(of_segments(maps, split(white(), 16, "grid")), worth, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", get_args(Shape))
+def test_kernel_shap_shares_out_all_there_is(shape: Shape) -> None:
+    """The values of the segments sum to the score of the picture less that of nothing, for drawn sets too."""
+    game, image = Game(small_cnn().double()), picture(24, 24)
+    labels = split(image, 20, shape)
+    maps = kernel_shap(
+        Probe(game, BLACK, image),
+        [ClassEvidence(0), Contrast(0, 1)],
+        segments=20,
+        shape=shape,
+        samples=100,
+    )
+    whole, nothing = game(image[None])[0], game(torch.zeros_like(image)[None])[0]
+    gain = whole - nothing
+    assert of_segments(maps, labels).sum() == pytest.approx(float(gain[0]), abs=1e-6)
+    assert of_segments(maps, labels, "contrast:0/1").sum() == pytest.approx(float(gain[0] - gain[1]), abs=1e-6)
+
+
+def test_the_errors_of_kernel_shap_cover_the_truth() -> None:
+    """Drawn sets of a game that is no sum: nine in ten exact values are within two standard errors."""
+    image = white()
+    labels, inside = split(image, 16, "grid"), []
+    worth = np.zeros(16)
+    worth[[2, 7, 9]] = 0.8 / 3  # a product is shared equally; of three, as pairs of sets give one of two exactly
+    for seed in range(10):
+        probe = Probe(product([2, 7, 9], 4), BLACK, image, seed=seed)
+        maps = kernel_shap(probe, [ClassEvidence(0)], segments=16, shape="grid", samples=200)
+        error = of_segments(Maps(maps.stderr, {}, "", {}, ""), labels)
+        inside += (np.abs(of_segments(maps, labels) - worth) <= 2 * error + 1e-9).tolist()
+    assert np.mean(inside) >= 0.9
+
+
+def test_sets_are_drawn_by_the_shapley_kernel() -> None:
+    """Sizes occur as often as ``1 / (s (M - s))`` has it, each set with its complement; a prefix stays."""
+    drawn = drawn_sets(0, 4000, 6)
+    assert (drawn[0::2] + drawn[1::2] == 1).all()
+    found = torch.bincount(drawn.sum(1).long(), minlength=6)[1:6] / len(drawn)
+    chance = np.array([1 / (size * (6 - size)) for size in range(1, 6)])
+    np.testing.assert_allclose(found, chance / chance.sum(), atol=0.01)
+    np.testing.assert_allclose(drawn.mean(0), 0.5)
+    assert torch.equal(drawn_sets(0, 10, 6), drawn[:20])
+
+
+def test_every_set_is_there_once() -> None:
+    """All but none and all."""
+    sets = {tuple(row) for row in every_set(5).tolist()}
+    assert len(sets) == len(every_set(5)) == 30
+    assert tuple([0.0] * 5) not in sets
+
+
+def test_one_segment_gets_everything() -> None:
+    """Nothing is left to draw."""
+    maps = kernel_shap(Probe(additive([0.3], 1), BLACK, white()), [ClassEvidence(0)], segments=1, shape="grid")
+    np.testing.assert_allclose(maps.values["class:0"], 0.3, atol=1e-6)
+
+
+def test_lime_agrees_with_the_replica() -> None:
+    """Weights, penalty and intercept, as least squares with added rows."""
+    sets = torch.cat([torch.ones(1, 5), coin_tosses(0, 10, 5)])
+    answers = torch.rand(21, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    kept = sets.double().numpy()
+    distance = [1 - row.sum() / np.sqrt(row.sum() * 5) if row.sum() else 1.0 for row in kept]
+    root = np.sqrt([np.sqrt(np.exp(-(d**2) / 0.25**2)) for d in distance])[:, None]
+    left = np.vstack([root * np.c_[np.ones(21), kept], np.c_[np.zeros(5), np.eye(5)]])
+    right = np.concatenate([root[:, 0] * answers[:, 0].numpy(), np.zeros(5)])
+    expected = np.linalg.lstsq(left, right, rcond=None)[0]
+    np.testing.assert_allclose(local_model(sets, answers, width=0.25, ridge=1.0).slopes[:, 0], expected, atol=1e-10)
+
+
+def test_lime_of_a_sum_is_its_parts() -> None:
+    """Without a penalty a linear game is its own linear model."""
+    worth = shares(16)
+    maps = lime(
+        Probe(additive(worth, 4), BLACK, white()), [ClassEvidence(0)], segments=16, shape="grid", samples=100, ridge=0.0
+    )
+    np.testing.assert_allclose(of_segments(maps, split(white(), 16, "grid")), worth, atol=1e-6)
+
+
+def test_faded_rise_agrees_with_the_replica() -> None:
+    """The normal equations of the ridge regression, written out."""
+    sets = coin_tosses(1, 30, 8)
+    answers = torch.rand(60, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x, y = sets.double().numpy() - 0.5, answers[:, 0].numpy()
+    expected = np.linalg.solve(x.T @ x + np.eye(8) * 8 / 2 * 0.25, x.T @ (y - y.mean()))
+    np.testing.assert_allclose(effects(sets, answers).slopes[:, 0], expected, atol=1e-10)
+
+
+def test_faded_rise_ranks_the_parts_of_a_sum() -> None:
+    """Hard edges: every cell in its order, and near its worth; soft edges: blurred as what was kept."""
+    worth, image = shares(16), white()
+    labels = split(image, 16, "grid")
+    maps = faded_rise(
+        Probe(additive(worth, 4), BLACK, image), [ClassEvidence(0)], segments=16, shape="grid", softness=0.0
+    )
+    found = of_segments(maps, labels)
+    assert found.argsort().tolist() == np.argsort(worth).tolist()
+    np.testing.assert_allclose(found, np.array(worth) * 1000 / 1008, rtol=0.02, atol=1e-3)
+
+
+def test_the_errors_of_faded_rise_cover_the_truth() -> None:
+    """A quarter of a product's worth is the mean effect of each of three factors."""
+    image, inside = white(), []
+    truth = np.zeros(16)
+    truth[[2, 7, 9]] = 0.8 / 4
+    for seed in range(10):
+        probe = Probe(product([2, 7, 9], 4), BLACK, image, seed=seed)
+        maps = faded_rise(probe, [ClassEvidence(0)], segments=16, shape="grid", samples=400, softness=0.0)
+        labels = split(image, 16, "grid")
+        error = of_segments(Maps(maps.stderr, {}, "", {}, ""), labels)
+        inside += (np.abs(of_segments(maps, labels) - truth * 400 / 408) <= 2 * error + 1e-9).tolist()
+    assert np.mean(inside) >= 0.85
+
+
+def test_a_pair_is_finished_within_the_budget() -> None:
+    """An odd number of queries is not half used."""
+    probe = Probe(Game(small_cnn().double()), BLACK, picture(), budget=Budget(queries=52))
+    maps = faded_rise(probe, [ClassEvidence(0)], segments=9, shape="grid")
+    assert maps.settings["samples"] == 50
+    assert maps.stopped_because == "queries"
+
+
+@pytest.mark.parametrize("method", [kernel_shap, lime, faded_rise])
+def test_odd_samples_and_too_few_are_refused(method: Callable[..., Maps]) -> None:
+    """Pairs are even; with fewer queries than segments nothing can be told apart."""
+    for samples in (61, 2):
+        with pytest.raises(RequestError, match="even number of samples"):
+            method(
+                Probe(Game(small_cnn().double()), BLACK, picture()),
+                [ClassEvidence(0)],
+                segments=9,
+                shape="grid",
+                samples=samples,
+            )
+
+
+def test_segments_cover_the_picture() -> None:
+    """Numbers from 0 on without a gap; the grid is as even as it can be; superpixels keep to a border of colours."""
+    image = torch.zeros(3, 30, 40)
+    image[:, :, 17:] = 1
+    for shape in get_args(Shape)[::-1]:
+        labels = split(image, 12, shape)
+        assert labels.shape == (30, 40)
+        assert np.unique(labels).tolist() == list(range(int(labels.max()) + 1))
+    labels = split(image, 12, "slic")
+    assert not set(labels[:, :17].flatten().tolist()) & set(labels[:, 17:].flatten().tolist())
+
+
+def test_fading_is_a_gaussian_blur() -> None:
+    """A point becomes the Gaussian, and the mean of the far border stays."""
+    point = torch.zeros(1, 31, 31)
+    point[0, 15, 15] = 1
+    blurred = fade(point, 2.0)[0]
+    assert float(blurred.sum()) == pytest.approx(1, abs=1e-5)
+    assert float(blurred[15, 17] / blurred[15, 15]) == pytest.approx(np.exp(-0.5), abs=1e-4)
+    assert torch.equal(fade(point, 0.0), point)
