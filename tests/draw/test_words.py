@@ -62,6 +62,6 @@ def test_contrasts_and_other_units_are_explained() -> None:
     score = replace(CLASS, unit="probability", diverging=False)
     assert any("one class rather than another" in line for line in words.reading([contrast]))
     assert not any("one class rather than another" in line for line in words.reading([CLASS]))
-    assert "in probability" in words.reading([score])[0]
+    assert "unit: probability" in words.reading([score])[0]
     assert words.caption([replace(CLASS, unit="logit")]) == "Red raises the class's score, blue lowers it."
     assert words.caption([score]) == "The darker the colour, the more the spot matters."

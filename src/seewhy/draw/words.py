@@ -135,7 +135,7 @@ def reading(panels: Sequence[Panel]) -> list[str]:
         *(_read_diverging(diverging[0]) if diverging else []),
         *(_READ_CONTRAST if any(panel.key.startswith("contrast:") for panel in panels) else []),
         *(_READ_INFORMATION if any(panel.key == "information" for panel in panels) else []),
-        *([f"The darker the colour, the more the spot matters, in {other[0].unit or 'no unit'}."] if other else []),
+        *([f"The darker the colour, the more the spot matters (unit: {other[0].unit or 'none'})."] if other else []),
         *(_READ_ERRORS if any(panel.stderr is not None for panel in panels) else _READ_NO_ERRORS),
         _READ_COLOUR,
     ]

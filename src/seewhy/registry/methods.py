@@ -17,6 +17,7 @@ from seewhy.methods.meaningful import meaningful_perturbation
 from seewhy.methods.meaningful_black_box import meaningful_black_box
 from seewhy.methods.minimal_region import minimal_region
 from seewhy.methods.occlusion import occlusion
+from seewhy.methods.partition_shap import partition_shap
 from seewhy.methods.pmi import pmi
 from seewhy.methods.rise import rise
 from seewhy.methods.sobol import sobol
@@ -149,6 +150,16 @@ METHODS: dict[str, Method] = {
         cost="1,002",
         signed=True,
         extra="segments",
+    ),
+    "partition-shap": Method(
+        partition_shap,
+        "fair shares of the probability for halves of halves of the picture",
+        "Lundberg, Lee, NeurIPS 2017, and Owen, 1977",
+        Access.LABEL,
+        "blur",
+        information=False,
+        cost="502",
+        signed=True,
     ),
     "lime": Method(
         lime,

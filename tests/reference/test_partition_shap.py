@@ -1,0 +1,115 @@
+"""Partition SHAP against Owen values by their definition: the mean over all orders that keep the tree's coalitions together."""
+
+from collections.abc import Iterator
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from games import Game, picture, pixel_logits, small_cnn
+from seewhy.core.budget import Budget
+from seewhy.core.errors import RequestError
+from seewhy.core.probe import Probe
+from seewhy.core.target import ClassEvidence, Contrast
+from seewhy.infills.plain import constant
+from seewhy.methods.partition_shap import partition_shap
+
+
+def tree_of(top: int, left: int, bottom: int, right: int) -> "list[object]":
+    """Halve across the longer side down to pixels; a pixel is a list of its row and column."""
+    if (bottom - top) * (right - left) == 1:
+        return [top, left]
+    if bottom - top >= right - left:
+        middle = (top + bottom) // 2
+        return [tree_of(top, left, middle, right), tree_of(middle, left, bottom, right)]
+    middle = (left + right) // 2
+    return [tree_of(top, left, bottom, middle), tree_of(top, middle, bottom, right)]
+
+
+def orders(tree: "list[object]") -> Iterator[list[tuple[int, int]]]:
+    """Every order of the pixels in which each half comes wholly before or wholly after its twin."""
+    first, second = tree
+    if isinstance(first, int) and isinstance(second, int):
+        yield [(first, second)]
+        return
+    assert isinstance(first, list)
+    assert isinstance(second, list)
+    for one, other in product(list(orders(first)), list(orders(second))):
+        yield one + other
+        yield other + one
+
+
+def owen(game: Game, image: Tensor, target: int) -> np.ndarray:
+    """The mean of what each pixel adds to the probability, over the orders."""
+    height, width = image.shape[1:]
+    total, count = np.zeros((height, width)), 0
+    known: dict[frozenset[tuple[int, int]], float] = {}
+
+    def worth(kept: frozenset[tuple[int, int]]) -> float:
+        if kept not in known:
+            shown = torch.zeros_like(image)
+            for row, column in kept:
+                shown[:, row, column] = image[:, row, column]
+            known[kept] = float(game(shown[None])[0, target])
+        return known[kept]
+
+    for order in orders(tree_of(0, 0, height, width)):
+        kept: frozenset[tuple[int, int]] = frozenset()
+        for pixel in order:
+            total[pixel] += worth(kept | {pixel}) - worth(kept)
+            kept |= {pixel}
+        count += 1
+    return total / count
+
+
+def shaky(images: Tensor) -> Tensor:
+    """Logits with interactions between all pixels."""
+    mixed = (images * torch.linspace(-1, 1, images[0].numel()).view_as(images[0])).flatten(1)
+    return torch.stack([3 * mixed.sum(1), 5 * (mixed.cumsum(1).abs()).mean(1), mixed[:, ::3].prod(1)], dim=1)
+
+
+def test_wholly_split_it_is_the_owen_value() -> None:
+    """Six pixels, every rectangle split down to them in every situation."""
+    image, game = picture(2, 3), Game(shaky)
+    probe = Probe(game, constant(value=0.0), image)
+    maps = partition_shap(probe, [ClassEvidence(0), ClassEvidence(1)], samples=500)
+    assert maps.stopped_because == "complete"
+    assert probe.queries.forward_images < 500
+    for target in (0, 1):
+        expected = owen(game, image, target)
+        np.testing.assert_allclose(maps.values[f"class:{target}"], expected, atol=1e-6)
+        assert np.ptp(expected) > 0.01
+
+
+@pytest.mark.parametrize("samples", [2, 10, 64])
+def test_a_map_sums_to_what_there_is_to_share_out(samples: int) -> None:
+    """However few rectangles were split."""
+    image, game = picture(16, 21), Game(small_cnn().double())
+    probe = Probe(game, constant(value=0.0), image)
+    maps = partition_shap(probe, [ClassEvidence(0), Contrast(1, 2)], samples=samples)
+    nothing = game(torch.zeros_like(image)[None])[0]
+    assert maps.values["class:0"].sum() == pytest.approx(float(probe.prediction[0] - nothing[0]), abs=1e-5)
+    assert probe.queries.forward_images == 2 + samples
+
+
+def test_it_splits_where_something_is_at_stake() -> None:
+    """Rectangles that say nothing are left whole: one pixel among 256 is found without asking about all of them."""
+    image = torch.zeros(3, 16, 16)
+    image[:, 2, 3] = 1
+    maps = partition_shap(Probe(Game(pixel_logits), constant(value=0.0), image), [ClassEvidence(0)], samples=510)
+    values = maps.values["class:0"]
+    assert divmod(int(values.argmax()), 16) == (2, 3)
+    assert values[8:].max() == pytest.approx(0, abs=1e-9)
+
+
+def test_a_budget_cuts_it_short_and_a_tiny_one_is_refused() -> None:
+    """Even numbers of queries only."""
+    probe = Probe(Game(small_cnn().double()), constant(value=0.0), picture(), budget=Budget(queries=15))
+    maps = partition_shap(probe, [ClassEvidence(0)])
+    assert (maps.stopped_because, maps.settings["samples"], probe.queries.forward_images) == ("queries", 12, 14)
+    with pytest.raises(RequestError, match="budget"):
+        partition_shap(Probe(Game(pixel_logits), constant(value=0.0), picture(), budget=Budget(queries=3)), [])
+    with pytest.raises(RequestError, match="even number"):
+        partition_shap(Probe(Game(pixel_logits), constant(value=0.0), picture()), [ClassEvidence(0)], samples=3)
