@@ -48,9 +48,7 @@ def judge(
     """Score the maps of the explanation in DIR and write scores.json there."""
     explanation = load(folder)
     where = None if boxes is None else read_boxes(boxes)
-    door = registry.classifier(
-        classifier or _opener(explanation.manifest), trust=trust, **({} if device is None else {"device": device})
-    )
+    door = registry.classifier(classifier or _opener(explanation.manifest), trust=trust, device=device)
     with bars(quiet=quiet or as_json) as watch:
         found = score(
             door,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from torch import Tensor
 
 Map = Float[np.ndarray, "h w"]
 
@@ -30,6 +31,17 @@ class Witnesses:
     seeds: Int[np.ndarray, "m s"]
     probabilities: Float[np.ndarray, "m s c"]
     classes: tuple[int, ...]
+
+
+def as_map(values: Float[Tensor, "h w"]) -> Map:
+    """Bring a tensor to the numbers of a map: float32 on the processor, without its graph.
+
+    Example:
+        >>> import torch
+        >>> as_map(torch.ones(1, 2, dtype=torch.float64)).dtype.name
+        'float32'
+    """
+    return values.detach().float().cpu().numpy()
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What a metric is asked about, and what it answers."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -11,6 +12,16 @@ from seewhy.core.maps import Map
 
 Again = Callable[..., Map]
 """Explains the same picture again: ``again(seed=1)`` with another seed, ``again(randomise=True)`` with random weights."""
+
+
+def plain(value: float) -> float | None:
+    """Return a number for JSON, which has neither NaN nor infinity: None in their place.
+
+    Example:
+        >>> plain(0.5), plain(math.nan)
+        (0.5, None)
+    """
+    return value if math.isfinite(value) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +68,15 @@ class Curve:
 
     x: Float[np.ndarray, " n"]
     y: Float[np.ndarray, " n"]
+
+    def facts(self) -> dict[str, list[float] | list[float | None]]:
+        """Write it down as plain data.
+
+        Example:
+            >>> Curve(np.array([0.0, 1.0]), np.array([0.5, np.nan])).facts()
+            {'x': [0.0, 1.0], 'y': [0.5, None]}
+        """
+        return {"x": self.x.tolist(), "y": [plain(value) for value in self.y.tolist()]}
 
 
 @dataclass(frozen=True, eq=False)

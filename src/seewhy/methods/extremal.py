@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -13,7 +12,7 @@ from torch.nn import functional
 
 from seewhy.core.arrays import Image, Images, Keep, blend
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map, Maps
+from seewhy.core.maps import Maps, as_map
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive
 from seewhy.core.target import Target, weight_matrix
@@ -100,7 +99,7 @@ def extremal_perturbation(
         stopped = stopped or why
         chances = task.chances(regions)
         counts = float(task.moved(chances) > _STILL)
-        values[target.key] = _numbers(counts * regions.sum(0))
+        values[target.key] = as_map(counts * regions.sum(0))
         findings.append(f"{target.key}: {task.finding(chances) if counts else 'no region changes the answer'}")
         traces |= {f"{target.key}: {name}": trace for name, trace in task.traces(regions, chances).items()}
     if perturbation == "pyramid":
@@ -137,11 +136,6 @@ def _steps(probe: Probe, iterations: int, targets: int, shown: int) -> int:
     steps = (reach - 1) // (targets * shown) - 1
     probe.plan(1 + targets * shown * (1 + steps))
     return steps
-
-
-def _numbers(stack: Float[Tensor, "h w"]) -> Map:
-    """As the map of an explanation."""
-    return stack.cpu().numpy().astype(np.float32)
 
 
 @dataclass(frozen=True)

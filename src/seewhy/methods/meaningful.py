@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Literal
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -13,7 +12,7 @@ from torch.nn import functional
 
 from seewhy.core.arrays import Image, Images, Keep, Seeds, blend
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map, Maps
+from seewhy.core.maps import Maps, as_map
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, uniforms
 from seewhy.core.target import Target, weight_matrix
@@ -88,7 +87,7 @@ def meaningful_perturbation(
         task = _Task(probe, weights, game, cells, sigma, lambda1, lambda2, beta, jitter)
         learned, why = task.learn(task.start(), steps, rate)
         stopped = stopped or why
-        values[target.key] = _numbers(region(task.enlarge(learned)[0], game))
+        values[target.key] = as_map(region(task.enlarge(learned)[0], game))
         findings.append(f"{target.key}: {task.finding(learned)}")
         traces |= {f"{target.key}: {name}": trace for name, trace in task.traces.items()}
     settings = {
@@ -132,11 +131,6 @@ def _steps(probe: Probe, iterations: int, targets: int) -> int:
     steps = (reach - 1) // targets - around
     probe.plan(1 + targets * (around + steps))
     return steps
-
-
-def _numbers(stack: Float[Tensor, "h w"]) -> Map:
-    """As the map of an explanation."""
-    return stack.detach().float().cpu().numpy().astype(np.float32)
 
 
 def region(keep: Tensor, game: Game) -> Tensor:

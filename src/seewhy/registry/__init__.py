@@ -183,7 +183,13 @@ def _text(value: object, hint: Any) -> str:  # noqa: ANN401 - a type hint is any
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def classifier(source: object = DEFAULT_CLASSIFIER, *, trust: bool = True, **settings: Any) -> Classifier:  # noqa: ANN401
+def classifier(
+    source: object = DEFAULT_CLASSIFIER,
+    *,
+    trust: bool = True,
+    device: str | torch.device | None = None,
+    **settings: Any,  # noqa: ANN401
+) -> Classifier:
     """Open the door to a classifier.
 
     Args:
@@ -191,6 +197,7 @@ def classifier(source: object = DEFAULT_CLASSIFIER, *, trust: bool = True, **set
             an ``.onnx`` file, a ``torch.nn.Module``, a function on image batches, or a `Classifier`.
         trust: allow Specs that run code from a file (``module:attribute``). In Python you have run code already, so this
             is on; the command line turns it off unless told ``--trust``.
+        device: where torch computes; None leaves it to the classifier.
         settings: for a module or a function: ``labels=, size=, mean=, std=, outputs=, channels=, dtype=``; see
             `seewhy.classifiers.module.from_module` and `seewhy.classifiers.function.from_function`. With a Spec they are
             added to its own.
@@ -205,6 +212,8 @@ def classifier(source: object = DEFAULT_CLASSIFIER, *, trust: bool = True, **set
         >>> classifier(lambda images: [[0.5, 0.5]] * len(images)).access.name
         'PROBABILITIES'
     """
+    if device is not None:
+        settings["device"] = device
     if isinstance(source, str):
         return _from_spec(source, trust=trust, settings=settings)
     if isinstance(source, torch.nn.Module):

@@ -102,7 +102,7 @@ def enter(
     """
     if not methods:
         raise RequestError("expected at least one method, got none; name one with --method, see `seewhy list methods`")
-    asked = registry.classifier(classifier, trust=trust, **({} if device is None else {"device": device}))
+    asked = registry.classifier(classifier, trust=trust, device=device)
     rows: dict[str, registry.Method] = registry.table("methods")
     titles = [_title(spec) for spec in methods]
     named = {Spec.parse(title.partition(_WITH)[0]).name for title in titles}

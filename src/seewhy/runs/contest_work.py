@@ -16,7 +16,7 @@ from seewhy.core.arrays import Image
 from seewhy.core.errors import RequestError
 from seewhy.core.maps import Map
 from seewhy.core.probe import Probe, Progress, as_distributions, silent
-from seewhy.core.score import Case, Measured
+from seewhy.core.score import Case, Measured, plain
 from seewhy.core.target import ClassEvidence
 from seewhy.core.view import Frame
 from seewhy.images.labelled import Labelled, region
@@ -233,15 +233,9 @@ def _score(door: Door, seat: Seat, judge: Judge, values: Map, case: Case) -> Fac
     measured: Measured = judge.found.run(probe, values, case, **judge.settings)
     asked = [probe.queries, *(again.asked if isinstance(again, Repeat) else ())]
     return {
-        "value": _plain(float(measured.value)),
+        "value": plain(float(measured.value)),
         "note": measured.note,
-        "curve": measured.curve
-        and {"x": measured.curve.x.tolist(), "y": [_plain(y) for y in measured.curve.y.tolist()]},
+        "curve": measured.curve and measured.curve.facts(),
         "queries": [asdict(queries) for queries in asked],
         "seconds": round(probe.seconds, 4),
     }
-
-
-def _plain(value: float) -> float | None:
-    """A number for JSON, which has no NaN."""
-    return value if math.isfinite(value) else None

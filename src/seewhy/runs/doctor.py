@@ -57,7 +57,7 @@ def tune_here(source: str = registry.DEFAULT_CLASSIFIER, *, device: str | None =
     Raises:
         RequestError: the Spec is wrong.
     """
-    classifier = registry.classifier(source, trust=trust, **({} if device is None else {"device": device}))
+    classifier = registry.classifier(source, trust=trust, device=device)
     colours = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     smooth = interpolate(colours, classifier.view.size or (224, 224), mode="bilinear")[0]
     box = min(registry.METHODS[registry.DEFAULT_METHOD].windows({}))

@@ -76,7 +76,7 @@ def prepare(
     verdict: bool = True,
 ) -> Request:
     """Check a question before any work starts; see `seewhy.explain` and `seewhy.classifier` for arguments and errors."""
-    asked = registry.classifier(classifier, trust=trust, **({} if device is None else {"device": device}))
+    asked = registry.classifier(classifier, trust=trust, device=device)
     spec, found, settings = registry.method(method)
     if asked.access < found.access:
         fitting = registry.allowed(asked.access)

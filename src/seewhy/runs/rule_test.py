@@ -83,7 +83,7 @@ def rule_error(
 
     Cost in queries: at most two for each picture, rule and strength, what is the same shown once; seven for the self-test.
     """
-    asked = registry.classifier(classifier, trust=trust, **({} if device is None else {"device": device}))
+    asked = registry.classifier(classifier, trust=trust, device=device)
     questions = _questions([rules] if isinstance(rules, str) else rules)
     infill_spec, filler = registry.infill(infill, asked, trust=trust)
     photos = list_labelled(source, only)[:limit]

@@ -1,6 +1,5 @@
 """Judge the maps of an explanation by metrics, each with a stated protocol."""
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
@@ -17,7 +16,7 @@ from seewhy.core.budget import Budget, Queries
 from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.core.infill import Infill
 from seewhy.core.probe import Progress, silent
-from seewhy.core.score import Case, Curve, Measured
+from seewhy.core.score import Case, Curve, Measured, plain
 from seewhy.core.spec import Spec
 from seewhy.images.labelled import Box
 from seewhy.images.labelled import region as region_of
@@ -65,8 +64,8 @@ class Score:
 
     def facts(self) -> dict[str, Any]:
         """Write it down as plain data; a value that is not defined is None."""
-        curve = self.curve and {"x": self.curve.x.tolist(), "y": [_plain(y) for y in self.curve.y.tolist()]}
-        said = {"value": _plain(self.value), "curve": curve, "queries": asdict(self.queries)}
+        curve = self.curve and self.curve.facts()
+        said = {"value": plain(self.value), "curve": curve, "queries": asdict(self.queries)}
         names = ("metric", "target", "value", "higher_is_better", "infill", "curve", "queries", "note")
         return {name: said.get(name, getattr(self, name)) for name in names}
 
@@ -296,8 +295,3 @@ def _cost(found: registry.Metric) -> int:
 def _sum(asked: Iterable[Queries]) -> Queries:
     """Add up what was asked."""
     return Queries(*(sum(column) for column in zip(*map(astuple, asked), strict=True)))
-
-
-def _plain(value: float) -> float | None:
-    """A number for JSON, which has no NaN."""
-    return value if math.isfinite(value) else None

@@ -36,7 +36,7 @@ def iba(
 ) -> None:
     """Measure mean and spread of a layer's features over PHOTOS (files or folders). Nothing is written before the end."""
     torch.set_num_threads(threads)
-    asked = registry.classifier(classifier, trust=trust, **({} if device is None else {"device": device}))
+    asked = registry.classifier(classifier, trust=trust, device=device)
     with Progress(console=Console(stderr=True, highlight=False), transient=True) as bar:
         task = bar.add_task("photos")
         where, found = measure(
@@ -77,7 +77,7 @@ def readout(
 ) -> None:
     """Train the network of iba-readout on PHOTOS (files or folders). Nothing is written before the end."""
     torch.set_num_threads(threads)
-    asked = registry.classifier(classifier, trust=trust, **({} if device is None else {"device": device}))
+    asked = registry.classifier(classifier, trust=trust, device=device)
     with Progress(console=Console(stderr=True, highlight=False), transient=True) as bar:
         task = bar.add_task("photos")
         found = train_readout(
