@@ -61,7 +61,12 @@ NO_TRUTH: dict[str, str] = {name: "a control" for name, row in registry.METHODS.
 ANSWER_ONLY = {"minimal-region": "class 0 is not the answer to the picture; tests/reference/test_minimal_region.py"}
 """Methods whose maps are empty for a class that is not the answer, and where their seeds are tested."""
 
-TRAINED = {"iba-readout": "needs weights and answers for the likeliest class only; tests/reference/test_readout.py"}
+TRAINED = {
+    "iba-readout": "needs weights and answers for the likeliest class only; tests/reference/test_readout.py",
+    "counterfactual": "needs weights and answers for the likeliest class only; tests/reference/test_counterfactual.py",
+    "counterfactual-path": "needs weights or a baseline; tests/reference/test_counterfactual_path.py",
+    "nearest-counterfactual": "needs reference pictures; tests/reference/test_nearest_counterfactual.py",
+}
 """Methods that do nothing before they are trained, and where this contract is tested for them."""
 
 ROWS = sorted(set(registry.METHODS) - set(TRAINED))

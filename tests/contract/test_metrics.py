@@ -19,6 +19,7 @@ from seewhy.core.score import Case, Measured
 from seewhy.core.settings import schema
 
 SMALL = {
+    "cout": "cout:steps=20,order=map",  # by default the map is not what it judges
     "degradation": "degradation:tile=4,steps=6",
     "pointing": "pointing:tolerance=0",
     "sensitivity-n": "sensitivity-n:tile=4,sizes=4,sets=8",
@@ -56,7 +57,8 @@ def ask(name: str, probe: Probe, saliency: Map, *, again: Map | None = None) -> 
     """The metric with small settings; explained again, the picture gets the map that is given."""
     _, found, settings = registry.metric(SMALL.get(name, name))
     other = np.random.default_rng(1).random((20, 17)) if again is None else again
-    measured: Measured = found.run(probe, saliency, Case(0, REGION, lambda **_: other), **settings)
+    negative = {"counterfactual": (1.1 - probe.image).clamp(0, 1).numpy()}
+    measured: Measured = found.run(probe, saliency, Case(0, REGION, lambda **_: other, negative), **settings)
     return measured
 
 

@@ -58,3 +58,17 @@ def test_names_need_labels_and_information_a_method_that_has_it() -> None:
         keys(["information"], information=False)
     with pytest.raises(RequestError, match="at least one"):
         keys([])
+
+
+def test_the_likeliest_class_is_held_against_the_runner_up_where_the_method_is_of_two() -> None:
+    """The runner-up of all classes, or of those that the method knows; all the same where it knows none of the others."""
+
+    def found(rivals: tuple[int, ...] | None) -> list[str]:
+        targets = read_targets(None, PREDICTION, None, information=False, classes=1, contrast=True, rivals=rivals)
+        return [target.key for target in targets]
+
+    assert found(None) == ["class:1", "contrast:1/2"]
+    assert found((1, 3)) == ["class:1", "contrast:1/3"]
+    assert found((0, 3)) == ["class:1", "contrast:1/0"]
+    assert found((1,)) == ["class:1", "contrast:1/2"]
+    assert [t.key for t in read_targets([2], PREDICTION, None, information=False, contrast=True)] == ["class:2"]

@@ -18,6 +18,7 @@ from seewhy.cli.judge import judge
 from seewhy.cli.options import asked, how, out_option, shared
 from seewhy.cli.progress import bars, messages
 from seewhy.cli.region import region
+from seewhy.cli.test_counterfactual import test_counterfactual
 from seewhy.cli.test_rule import test_rule
 from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
@@ -34,7 +35,9 @@ from seewhy.runs.explanation import Explanation
 from seewhy.runs.request import Request, prepare
 from seewhy.runs.store import claim, publish
 from seewhy.runtime.allocator import keep_freed_memory
+from seewhy.train.classifier_command import classifier
 from seewhy.train.command import sampler
+from seewhy.train.counterfactual_command import counterfactual
 from seewhy.train.inside import iba, readout
 
 _DONE, _WRONG, _SOME_FAILED, _INTERRUPTED = 0, 2, 3, 130
@@ -158,10 +161,13 @@ def train() -> None:
     """Learn what an explanation needs from pictures of your own."""
 
 
+train.add_command(classifier)
 train.add_command(sampler)
+train.add_command(counterfactual)
 train.add_command(iba)
 train.add_command(readout)
 cli.add_command(test_rule)
+cli.add_command(test_counterfactual)
 cli.add_command(region)
 cli.add_command(compare_methods)
 cli.add_command(judge)

@@ -13,6 +13,9 @@ Map = Float[np.ndarray, "h w"]
 BoolMap = Bool[np.ndarray, "h w"]
 """A region: the pixels that belong to it."""
 
+Companion = Float[np.ndarray, "3 h w"]
+"""A picture that belongs to an answer, such as a counterfactual: in the classifier's view, RGB in [0, 1]."""
+
 
 @dataclass(frozen=True, eq=False)
 class Witnesses:
@@ -129,6 +132,8 @@ class Maps:
         findings: sentences for the reader that are not in the maps, such as that no sufficient region was found.
         traces: name → numbers in the order in which they were found, such as the loss of each step.
         outlines: ``TARGET/NAME`` → a region to be drawn on the target's map, such as the part that alone keeps the answer.
+        companions: name → a picture that belongs to the answer, such as a counterfactual. The first is held against the picture
+            itself where only one can be. The classifier is asked about each when the method is done.
     """
 
     values: Mapping[str, Map]
@@ -142,6 +147,7 @@ class Maps:
     findings: tuple[str, ...] = ()
     traces: Mapping[str, Sequence[float]] = field(default_factory=dict)
     outlines: Mapping[str, BoolMap] = field(default_factory=dict)
+    companions: Mapping[str, Companion] = field(default_factory=dict)
 
     def reliability(self, key: str) -> float | None:
         """The share of a map's variance that is not error; None without standard errors. See `reliability`."""

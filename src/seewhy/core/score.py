@@ -1,14 +1,14 @@
 """What a metric is asked about, and what it answers."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map
+from seewhy.core.maps import Companion, Map
 
 Again = Callable[..., Map]
 """Explains the same picture again: ``again(seed=1)`` with another seed, ``again(randomise=True)`` with random weights."""
@@ -32,6 +32,7 @@ class Case:
         target: the class that the map explains, and that the metric watches.
         region: where the object is, in the classifier's view; None where nobody said.
         again: explains the picture again, or None where that cannot be done.
+        companions: name → a picture that belongs to the explanation, such as a counterfactual.
 
     Example:
         >>> Case(3).region is None
@@ -41,6 +42,7 @@ class Case:
     target: int
     region: Bool[np.ndarray, "h w"] | None = None
     again: Again | None = None
+    companions: Mapping[str, Companion] = field(default_factory=dict)
 
     def where(self) -> Bool[np.ndarray, "h w"]:
         """Return the region.

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Float32, Int, UInt8
 from PIL import Image, ImageDraw
 
 from seewhy.core.view import Frame
+from seewhy.draw.page import resize
 from seewhy.draw.scales import Scale
 from seewhy.draw.scene import Picture
 
@@ -110,6 +111,20 @@ def fade_outside(picture: Picture, frame: Frame) -> Picture:
     ImageDraw.Draw(image).rectangle(edge, outline=(255, 255, 255), width=3)
     ImageDraw.Draw(image).rectangle(edge, outline=(40, 40, 40), width=1)
     return np.asarray(image)
+
+
+def lay_in(picture: Picture, frame: Frame, seen: UInt8[np.ndarray, "h w 3"]) -> Picture:
+    """Put another picture where the classifier saw this one, and fade the rest.
+
+    Args:
+        picture: of the frame's picture size.
+        frame: what the classifier saw of it.
+        seen: in the classifier's view.
+    """
+    left, top, right, bottom = (round(side) for side in frame.box)
+    page = Image.fromarray(picture)
+    page.paste(Image.fromarray(resize(seen, bottom - top, right - left)), (left, top))
+    return fade_outside(np.asarray(page), frame)
 
 
 def draw_map(picture: Picture, frame: Frame, values: Float32[np.ndarray, "h w"], scale: Scale) -> Picture:

@@ -5,7 +5,7 @@ from PIL import Image
 from seewhy.core.view import Frame
 from seewhy.draw import words
 from seewhy.draw.outline import draw_outlines
-from seewhy.draw.overlay import draw_map, fade_outside, resize_frame
+from seewhy.draw.overlay import draw_map, fade_outside, lay_in, resize_frame
 from seewhy.draw.page import (
     ABOVE_FOOT,
     GAP,
@@ -60,13 +60,15 @@ def overview_image(scene: Scene) -> Image.Image:
 
 
 def _tiles(scene: Scene) -> list[Tile]:
-    """The photo first, then the maps."""
-    height, width = tile_size(scene.frame.picture, len(scene.panels) + 1)
+    """The photo first, then the pictures that belong to the answer, then the maps."""
+    height, width = tile_size(scene.frame.picture, len(scene.panels) + max(1, len(scene.plates)))
     picture = resize(scene.picture, height, width)
     frame = resize_frame(scene.frame, height, width)
     scales = scales_of(scene.panels)
     maps = [map_tile(panel, picture, frame, scales[panel.key]) for panel in scene.panels]
-    return [photo_tile(scene.manifest, fade_outside(picture, frame)), *maps]
+    plates = sorted(scene.plates[1:], key=lambda plate: plate.name != "stable")  # from what stays to what turns
+    others = [Tile(words.plate_title(each.name), each.said, lay_in(picture, frame, each.pixels)) for each in plates]
+    return [photo_tile(scene.manifest, fade_outside(picture, frame)), *others, *maps]
 
 
 def map_tile(panel: Panel, picture: Picture, frame: Frame, scale: Scale) -> Tile:

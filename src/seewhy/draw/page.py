@@ -12,7 +12,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from seewhy.draw.scales import Scale
@@ -119,6 +119,16 @@ def resize(picture: Picture, height: int, width: int) -> UInt8[np.ndarray, "tall
     return np.asarray(Image.fromarray(picture).resize((width, height), how))
 
 
+def as_pixels(picture: Float[np.ndarray, "3 h w"]) -> Picture:
+    """Bring a picture in [0, 1], colours first, to 8 bits, colours last.
+
+    Example:
+        >>> as_pixels(np.ones((3, 1, 1))).tolist()
+        [[[255, 255, 255]]]
+    """
+    return np.ascontiguousarray(np.rint(picture * 255).astype(np.uint8).transpose(1, 2, 0))
+
+
 def png(image: Image.Image) -> bytes:
     """Write a page as a PNG file."""
     buffer = io.BytesIO()
@@ -143,9 +153,9 @@ def _draw_bar(image: Image.Image, scale: Scale, corner: tuple[int, int], width: 
     (left, top), pen, font = corner, ImageDraw.Draw(image), typeface(17)
     bar = np.broadcast_to(scale.bar(width), (22, width, 3))
     image.paste(Image.fromarray(np.ascontiguousarray(bar)), (left, top))
-    if scale.diverging:
-        pen.text((left + 8, top + 11), "opposes", PAPER, font, anchor="lm")
-        pen.text((left + width - 8, top + 11), "supports", PAPER, font, anchor="rm")
+    if scale.ends:
+        pen.text((left + 8, top + 11), scale.ends[0], PAPER, font, anchor="lm")
+        pen.text((left + width - 8, top + 11), scale.ends[1], PAPER, font, anchor="rm")
     for value, label in _ticks(scale, width):
         share = (value - scale.low) / (scale.high - scale.low)
         across = left + round(share * (width - 1))

@@ -13,6 +13,7 @@ from string import Template
 import numpy as np
 
 from seewhy.draw import words
+from seewhy.draw.before_after import before_after
 from seewhy.draw.embed import jpeg_uri, pack, packed_size, picture_uri, safe_json, sprite_columns, sprite_uri, thin
 from seewhy.draw.outline import COLOURS, borders, label
 from seewhy.draw.overview import overview_image
@@ -33,13 +34,14 @@ def report_html(scene: Scene) -> str:
     headline = words.headline(manifest)
     name = words.text(words.section(manifest, "image"), "name")
     return Template(_template("report.html")).substitute(
-        css=_template("report.css"),
-        js=_template("report.js"),
+        css=_template("report.css") + _template("change.css"),
+        js=_template("report.js") + _template("change.js"),
         title=escape(" · ".join(part for part in (headline, name, "seewhy") if part)),
         headline=escape(headline),
         byline=escape(" · ".join(part for part in (name, words.footer(manifest)) if part)),
         footer=escape(f"Drawn by seewhy. {words.footer(manifest)}"),
         notices=_notices(scene),
+        change=before_after(scene.plates),
         choices="".join(map(_choice, range(len(scene.panels)), scene.panels)),
         legends="".join(map(_legend, _scales(scene))),
         exhibits=_exhibits(scene.exhibits),
@@ -147,7 +149,7 @@ def _choice(place: int, panel: Panel) -> str:
 def _legend(scale: Scale) -> str:
     """A colour bar with its name, its limit and round values."""
     stops = ", ".join(f"rgb({red} {green} {blue})" for red, green, blue in scale.bar(65).tolist())
-    ends = "<span>opposes</span><span>supports</span>" if scale.diverging else ""
+    ends = "".join(f"<span>{end}</span>" for end in scale.ends or ())
     shares = [((value - scale.low) / (scale.high - scale.low), label) for value, label in scale.ticks()]
     ticks = "".join(f'<span style="left:{share:.2%}">{escape(label)}</span>' for share, label in shares)
     name = escape((f"{scale.name} ({scale.unit})" if scale.unit else scale.name).capitalize())

@@ -23,6 +23,10 @@ from seewhy.draw.scene import Panel
 GROUND = (234, 234, 232)
 """What a colour bar is painted on: the tone of a greyed photo, so that bar and map look alike."""
 
+INTENSITY = "intensity"
+"""The unit of maps that say what changes, as a part of full brightness; signed ones are before minus after."""
+
+_NAMES = {"nats": "evidence", INTENSITY: "change"}
 _STEPS = 254
 _STRONGEST = 0.9
 
@@ -98,6 +102,13 @@ class Scale:
         return [(value, signed(value) if self.diverging else _plain(value)) for value in inside]
 
     @property
+    def ends(self) -> tuple[str, str] | None:
+        """What the two ends of a signed scale mean."""
+        if not self.diverging:
+            return None
+        return ("brightened", "darkened") if self.unit == INTENSITY else ("opposes", "supports")
+
+    @property
     def statement(self) -> str:
         """Where the scale ends."""
         if self.diverging:
@@ -142,8 +153,8 @@ def _scale(panel: Panel) -> Scale:
     """Build the scale of one panel."""
     finite = panel.values[np.isfinite(panel.values)]
     information = panel.key == "information"
-    low, high = _limits(finite, diverging=panel.diverging, from_zero=information)
-    name = "information" if information else ("evidence" if panel.unit == "nats" else "attribution")
+    low, high = _limits(finite, diverging=panel.diverging, from_zero=information or panel.unit == INTENSITY)
+    name = "information" if information else _NAMES.get(panel.unit, "attribution")
     return Scale(name, panel.unit, low, high, panel.diverging)
 
 

@@ -69,6 +69,23 @@ class Exhibits:
 
 
 @dataclass(frozen=True, eq=False)
+class Plate:
+    """A picture that belongs to the answer, or the picture itself, as the classifier sees it.
+
+    Args:
+        name: ``input``, or as the method calls it.
+        pixels: in the classifier's view.
+        said: what the classifier says of it, in words.
+        chances: the watched classes' names and probabilities, the same classes for every plate.
+    """
+
+    name: str
+    pixels: Picture
+    said: str
+    chances: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Scene:
     """Everything that the overview and the report show.
 
@@ -78,6 +95,7 @@ class Scene:
         panels: the maps, in the order in which they are shown.
         manifest: the content of ``explanation.json``; what is absent is not shown.
         exhibits: some of the questions behind the maps, where the method has windows.
+        plates: the picture and those that belong to the answer, where the method makes any; the first two are compared first.
 
     Raises:
         RequestError: there is no panel, or picture, frame and maps do not belong together.
@@ -88,6 +106,7 @@ class Scene:
     panels: tuple[Panel, ...]
     manifest: Mapping[str, object]
     exhibits: Exhibits | None = None
+    plates: tuple[Plate, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.panels:

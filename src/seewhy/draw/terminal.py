@@ -6,7 +6,8 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from seewhy.draw.words import correlation, queries
+from seewhy.draw.scales import INTENSITY
+from seewhy.draw.words import companions, correlation, queries
 
 
 def summary(manifest: Mapping[str, Any]) -> Table:
@@ -17,12 +18,14 @@ def summary(manifest: Mapping[str, Any]) -> Table:
     """
     unit = manifest["unit"]
     how = f"{queries(manifest['queries'])} · {manifest['seconds']:.1f} s · {manifest['stopped_because']}"
-    caption = "\n".join((manifest["method"]["spec"], f"in-fill {manifest['infill']['spec']}", how))
+    lines = (manifest["method"]["spec"], f"in-fill {manifest['infill']['spec']}", *companions(manifest), how)
+    caption = "\n".join(lines)
     check = manifest["infill_check"]
     if check:
         caption += f"\nagree: rank correlation with {_names(check['infills'])}, {check['queries']:,} more queries"
-    title = f"{manifest['image']['name']}: strongest evidence ({unit}) at row, column of the view"
-    table = _table(title, caption, ("p", "for", "at", "against", "at", *(["agree"] if check else [])))
+    what, most, least = ("change", "highest", "lowest") if unit == INTENSITY else ("evidence", "for", "against")
+    title = f"{manifest['image']['name']}: strongest {what} ({unit}) at row, column of the view"
+    table = _table(title, caption, ("p", most, "at", least, "at", *(["agree"] if check else [])))
     agrees = {row["key"]: correlation(row["correlation"]) for row in check["targets"]} if check else {}
     for target in manifest["targets"]:
         points = (*_point(target["highest"], 1), *_point(target["lowest"], -1))

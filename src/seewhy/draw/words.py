@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from seewhy.draw.scales import INTENSITY
 from seewhy.draw.scene import Panel
 
 Fields = Mapping[str, object]
@@ -23,7 +24,17 @@ _HEADINGS = {
     "versions": "Versions",
     "schema_version": "Schema version",
 }
-_SHOWN_ELSEWHERE = {"predicted", "command", "warnings", "infill_check"}
+_SHOWN_ELSEWHERE = {"predicted", "command", "warnings", "infill_check", "companions"}
+_PLATES = {
+    "input": ("Input", "the picture as the classifier sees it"),
+    "adversarial": ("Counterfactual", "the picture, made to be answered otherwise"),
+    "counterfactual": ("Counterfactual", "the picture, changed until it is answered otherwise"),
+    "stable": ("Stable twin", "drawn alike, and made to be answered as the picture is"),
+    "cycle": ("Brought back", "the counterfactual, turned back"),
+    "reference": ("Reference", "the picture of the other class that the change is taken from"),
+    "baseline": ("Baseline", "the picture that is compared with"),
+}
+"""Companion pictures that are known: title, and what they are."""
 _STOPPED = {
     "queries": "The query budget ran out before the method was done",
     "seconds": "The time budget ran out before the method was done",
@@ -89,6 +100,44 @@ def footer(manifest: Fields) -> str:
     return "  ·  ".join(part for part in parts if part)
 
 
+def plate_title(name: str) -> str:
+    """Say what a picture that belongs to the answer is called.
+
+    Example:
+        >>> plate_title("adversarial"), plate_title("last_step")
+        ('Counterfactual', 'Last step')
+    """
+    return _PLATES[name][0] if name in _PLATES else name.replace("_", " ").capitalize()
+
+
+def plate_meaning(name: str) -> str:
+    """Say what a picture that belongs to the answer is; nothing for one that is not known."""
+    return _PLATES[name][1] if name in _PLATES else ""
+
+
+def answered(said: Fields, first: object) -> str:
+    """Say how the classifier answers a picture.
+
+    Args:
+        said: the class that it gives it.
+        first: index of the class that it gave the picture that is explained; None for that picture.
+
+    Example:
+        >>> answered({"index": 8, "label": "8", "probability": 0.97}, 3)
+        'now 8, p = 0.970'
+    """
+    start = "" if first is None else "still " if said.get("index") == first else "now "
+    return f"{start}{text(said, 'label')}, p = {probability(said.get('probability'))}"
+
+
+def companions(manifest: Fields) -> list[str]:
+    """Say how the classifier answers each picture that belongs to the answer, one a line."""
+    predicted = rows(manifest, "predicted")
+    first = predicted[0].get("index") if predicted else None
+    pictures = rows(section(manifest, "companions"), "pictures")
+    return [f"{plate_title(text(each, 'name'))}: {answered(section(each, 'predicted'), first)}" for each in pictures]
+
+
 def headline(manifest: Fields) -> str:
     """The question that the picture answers."""
     predicted = rows(manifest, "predicted")
@@ -112,10 +161,14 @@ def caption(panels: Sequence[Panel]) -> str:
         parts.append(
             "Red speaks for the class, blue against it; +0.69 nats = twice as likely with the patch as without."
         )
+    elif any(panel.diverging and panel.unit == INTENSITY for panel in panels):
+        parts.append("Red becomes darker in the counterfactual, blue brighter.")
     elif any(panel.diverging for panel in panels):
         parts.append("Red raises the class's score, blue lowers it.")
     if any(panel.key == "information" for panel in panels):
         parts.append("Information: how much the whole prediction rests on a spot; darker is more.")
+    elif any(panel.unit == INTENSITY and not panel.diverging for panel in panels):
+        parts.append("Without a sign: the darker the colour, the more the spot changes.")
     elif not any(panel.diverging for panel in panels):
         parts.append("The darker the colour, the more the spot matters.")
     if len(panels) > 1:
@@ -133,9 +186,9 @@ def reading(panels: Sequence[Panel]) -> list[str]:
     other = [panel for panel in panels if not panel.diverging and panel.key != "information"]
     return [
         *(_read_diverging(diverging[0]) if diverging else []),
-        *(_READ_CONTRAST if any(panel.key.startswith("contrast:") for panel in panels) else []),
+        *(_READ_CONTRAST if any(map(_is_evidence_contrast, panels)) else []),
         *(_READ_INFORMATION if any(panel.key == "information" for panel in panels) else []),
-        *([f"The darker the colour, the more the spot matters (unit: {other[0].unit or 'none'})."] if other else []),
+        *([_read_strength(other[0])] if other else []),
         *(_READ_ERRORS if any(panel.stderr is not None for panel in panels) else _READ_NO_ERRORS),
         _READ_COLOUR,
     ]
@@ -171,8 +224,22 @@ _READ_COLOUR = (
 )
 
 
+def _is_evidence_contrast(panel: Panel) -> bool:
+    """Whether a map is one class's evidence less another's."""
+    return panel.key.startswith("contrast:") and panel.unit != INTENSITY
+
+
+def _read_strength(panel: Panel) -> str:
+    """What the size of a value without a sign means."""
+    if panel.unit == INTENSITY:
+        return "The darker the colour, the more the spot changes on the way to the counterfactual (1 = from black to white)."
+    return f"The darker the colour, the more the spot matters (unit: {panel.unit or 'none'})."
+
+
 def _read_diverging(panel: Panel) -> list[str]:
     """What the sign and the size of a value mean."""
+    if panel.unit == INTENSITY:
+        return ["Red becomes darker in the counterfactual, blue brighter (1 = from white to black)."]
     if panel.unit != "nats":
         unit = f", in {panel.unit}" if panel.unit else ""
         return [f"Red raises the score of the class, blue lowers it{unit}."]

@@ -13,13 +13,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, UInt8, UInt16
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from seewhy.core.errors import RequestError
 
 Pixels = UInt8[np.ndarray, "h w 3"]
+Levels = UInt8[np.ndarray, "h w c"] | UInt16[np.ndarray, "h w c"]
+"""Pixels as a file has them: one or three channels, 8 or 16 bits."""
+
+_TO_8_BITS = "scaled from 16 to 8 bits"
 
 _PILLOW = threading.RLock()
 """Pillow's size limit and Python's list of warnings are global; one thread at a time changes them and puts them back."""
@@ -146,6 +150,35 @@ def picture_from_tensor(tensor: Tensor, *, name: str | None = None, max_megapixe
     pixels = (exact * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
     sha256 = hashlib.sha256(exact.numpy().tobytes()).hexdigest()
     return Picture(pixels, name or "picture", sha256, (), exact.clone())
+
+
+def open_levels(path: str | Path, *, max_megapixels: float = 200.0) -> Levels:
+    """Open a picture's file without losing the levels of 16-bit gray.
+
+    Args:
+        path: of the file.
+        max_megapixels: a larger picture is refused before it is decoded.
+
+    Returns:
+        ``(h, w, 1)`` uint16 where the file is 16-bit gray, ``(h, w, 1)`` uint8 where every pixel is gray, else ``(h, w, 3)``
+        uint8; otherwise as `open_picture`.
+
+    Raises:
+        RequestError: as `open_picture`.
+
+    Example:
+        ``open_levels("xray.png").dtype`` is uint16 where the file has 16 bits.
+    """
+    path = Path(path)
+    data = _read(path)
+    picture = _decode(data, path.name, max_megapixels)  # every check is made here, for 16 bits too
+    if _TO_8_BITS in picture.notes:
+        with _pillow(), Image.open(io.BytesIO(data)) as image:
+            image.load()
+            upright, _ = _upright(image, image.getexif().get(_ORIENTATION, 1))
+            return np.array(upright).astype(np.uint16)[:, :, None]
+    gray = picture.pixels[:, :, :1]
+    return gray if (picture.pixels == gray).all() else picture.pixels
 
 
 def _read(path: Path) -> bytes:
@@ -285,7 +318,7 @@ def _from_16_bit(image: Image.Image, name: str) -> tuple[Image.Image, tuple[str,
             f"expected 8 or 16 bits a channel, got {name} with values {levels.min()} to {levels.max()}; save it as PNG"
         )
     gray = np.rint(levels / 257).astype(np.uint8)
-    return Image.fromarray(gray).convert("RGB"), ("scaled from 16 to 8 bits",)
+    return Image.fromarray(gray).convert("RGB"), (_TO_8_BITS,)
 
 
 def _on_white(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:

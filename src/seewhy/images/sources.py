@@ -27,14 +27,23 @@ def list_images(paths: Sequence[str | Path]) -> list[Path]:
     return [image for path in paths for image in _images(Path(path))]
 
 
+def pictures_in(folder: Path) -> list[Path]:
+    """List the pictures of a folder by name, those that are not hidden; there may be none.
+
+    Example:
+        ``pictures_in(Path("holiday"))`` returns ``[Path("holiday/beach.jpg"), …]``.
+    """
+    inside = [each for each in folder.iterdir() if each.suffix.lower() in SUFFIXES and not each.name.startswith(".")]
+    return sorted(each for each in inside if each.is_file())
+
+
 def _images(path: Path) -> list[Path]:
     """List one file or the pictures of one folder."""
     if not path.exists():
         raise RequestError(f"expected a picture or a folder, got {path}, which does not exist; check the path")
     if not path.is_dir():
         return [path]
-    inside = [entry for entry in path.iterdir() if entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".")]
-    found = sorted(entry for entry in inside if entry.is_file())
+    found = pictures_in(path)
     if not found:
         kinds = ", ".join(SUFFIXES)
         raise RequestError(

@@ -2,14 +2,18 @@
 
 import numpy as np
 import torch
-from PIL import Image
+from jaxtyping import UInt8, UInt16
+from PIL import Image as Pillow
 
-from seewhy.core.arrays import Image as Seen
+from seewhy.core.arrays import Image
 from seewhy.core.view import Frame, View
-from seewhy.images.open import Picture
+from seewhy.images.open import Levels, Picture
+
+Seen = UInt8[np.ndarray, "rows columns c"] | UInt16[np.ndarray, "rows columns c"]
+"""Levels at the size that they are seen at."""
 
 
-def apply_view(picture: Picture, view: View) -> tuple[Seen, Frame]:
+def apply_view(picture: Picture, view: View) -> tuple[Image, Frame]:
     """Show a picture the way a classifier sees it.
 
     Bicubic, straight from the box on the picture to the input's size: the same as scaling the whole picture and cropping
@@ -31,17 +35,45 @@ def apply_view(picture: Picture, view: View) -> tuple[Seen, Frame]:
     """
     height, width = picture.pixels.shape[:2]
     frame = view.frame(height, width)
-    whole = frame.box == (0.0, 0.0, float(width), float(height)) and frame.size == (height, width)
-    if whole and picture.tensor is not None:
+    if picture.tensor is not None and _is_whole(frame):
         return picture.tensor.clone(), frame
-    pixels = picture.pixels if whole else _resized(picture, frame)
+    pixels = resized(picture.pixels, frame)
     return torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1).contiguous(), frame
 
 
-def _resized(picture: Picture, frame: Frame) -> np.ndarray:
-    """Resize the box; its far edge may lie a rounding error outside of the picture, which Pillow refuses."""
+def _is_whole(frame: Frame) -> bool:
+    """Say whether the whole picture is seen, pixel by pixel."""
+    height, width = frame.picture
+    return frame.box == (0.0, 0.0, float(width), float(height)) and frame.size == frame.picture
+
+
+def resized(pixels: Levels, frame: Frame, *, nearest: bool = False) -> Seen:
+    """Bring the part of a picture that is seen to the size it is seen at.
+
+    Args:
+        pixels: ``(h, w, c)``, one or three channels, 8 or 16 bits.
+        frame: from `View.frame`.
+        nearest: take the nearest pixel, for what must not be blended; bicubic otherwise.
+
+    Returns:
+        ``(h, w, c)`` of the frame's size and the same type; the very array where the frame is the whole picture as it is.
+
+    Example:
+        >>> frame = View((2, 2)).frame(4, 6)
+        >>> resized(np.full((4, 6, 1), 65535, np.uint16), frame).ravel().tolist()
+        [65535, 65535, 65535, 65535]
+    """
+    if _is_whole(frame):
+        return pixels
     left, top, right, bottom = frame.box
     height, width = frame.picture
+    # The far edge may lie a rounding error outside of the picture, which Pillow refuses.
     box = (max(0.0, left), max(0.0, top), min(float(width), right), min(float(height), bottom))
     size = (frame.size[1], frame.size[0])
-    return np.asarray(Image.fromarray(picture.pixels).resize(size, Image.Resampling.BICUBIC, box=box))
+    how = Pillow.Resampling.NEAREST if nearest else Pillow.Resampling.BICUBIC
+    if pixels.dtype == np.uint8 and pixels.shape[2] == 3:
+        return np.asarray(Pillow.fromarray(pixels).resize(size, how, box=box))
+    exact = pixels if pixels.dtype == np.uint8 else pixels.astype(np.float32)  # Pillow blends no 16-bit integers
+    planes = [np.asarray(Pillow.fromarray(plane).resize(size, how, box=box)) for plane in exact.transpose(2, 0, 1)]
+    levels: Seen = np.rint(np.stack(planes, axis=2)).clip(0, np.iinfo(pixels.dtype).max).astype(pixels.dtype)
+    return levels

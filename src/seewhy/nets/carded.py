@@ -33,14 +33,16 @@ def write_carded(folder: Path, name: str, tensors: Mapping[str, Tensor], facts: 
     fresh.replace(folder / CARD)
 
 
-def read_carded(folder: Path, name: str, *, what: str, fingerprint: str, remedy: str) -> tuple[bytes, dict[str, Any]]:
+def read_carded(
+    folder: Path, name: str, *, what: str, fingerprint: str | None, remedy: str
+) -> tuple[bytes, dict[str, Any]]:
     """Read what `write_carded` wrote.
 
     Args:
         folder: where it lies.
         name: of the file of tensors.
         what: it is, in the plural, for messages.
-        fingerprint: of the classifier that is explained.
+        fingerprint: of the classifier that is explained; None for any.
         remedy: how to make another, for messages.
 
     Returns:
@@ -52,8 +54,12 @@ def read_carded(folder: Path, name: str, *, what: str, fingerprint: str, remedy:
     for part in (CARD, name):
         if not (folder / part).is_file():
             raise RequestError(f"expected {part} in {folder}, got no such file; {remedy}")
-    card, raw = json.loads((folder / CARD).read_text(encoding="utf-8")), (folder / name).read_bytes()
-    if card.get("fingerprint") != fingerprint:
+    raw = (folder / name).read_bytes()
+    try:
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RequestError(f"expected JSON in {folder / CARD}, got {error}; {remedy}") from error
+    if fingerprint is not None and card.get("fingerprint") != fingerprint:
         raise RequestError(f"expected {what} of this classifier, got those of {card.get('classifier')}; {remedy}")
     if hashlib.sha256(raw).hexdigest() != card.get("sha256"):
         raise RequestError(f"expected {name} as its card describes it, got other bytes in {folder}; {remedy}")

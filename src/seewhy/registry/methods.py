@@ -3,6 +3,8 @@
 from seewhy.core.access import Access
 from seewhy.methods.aise import aise
 from seewhy.methods.controls import center, edges, random
+from seewhy.methods.counterfactual import counterfactual, trained_classes
+from seewhy.methods.counterfactual_path import counterfactual_path
 from seewhy.methods.extremal import extremal_perturbation
 from seewhy.methods.faded_rise import faded_rise
 from seewhy.methods.grad_cam import grad_cam, grad_cam_plus_plus
@@ -16,6 +18,7 @@ from seewhy.methods.lime import lime
 from seewhy.methods.meaningful import meaningful_perturbation
 from seewhy.methods.meaningful_black_box import meaningful_black_box
 from seewhy.methods.minimal_region import minimal_region
+from seewhy.methods.nearest_counterfactual import nearest_counterfactual
 from seewhy.methods.occlusion import occlusion
 from seewhy.methods.partition_shap import partition_shap
 from seewhy.methods.pmi import pmi
@@ -241,6 +244,43 @@ METHODS: dict[str, Method] = {
         information=False,
         cost="about 750",
         classes=1,
+    ),
+    "counterfactual": Method(
+        counterfactual,
+        "what a trained generator changes so that another class is answered",
+        "Charachon, Cournède, Hudelot, Ardon, FGCS 132, 2022",
+        Access.LABEL,
+        "gray",
+        information=False,
+        cost="3",
+        classes=1,
+        contrast=True,
+        rivals=trained_classes,
+        random=False,
+    ),
+    "counterfactual-path": Method(
+        counterfactual_path,
+        "the same change, weighted by gradients on the way to the other class",
+        "after Charachon et al., iMIMIC 2021",
+        Access.GRADIENTS,
+        "gray",
+        information=False,
+        cost="27, and 24 backward",
+        signed=True,
+        classes=1,
+        random=False,
+    ),
+    "nearest-counterfactual": Method(
+        nearest_counterfactual,
+        "the smallest part of a real picture of another class that changes the answer",
+        "after Goyal, Wu, Ernst, Batra, Parikh, Lee, ICML 2019",
+        Access.LABEL,
+        "gray",
+        information=False,
+        cost="about 400",
+        classes=1,
+        contrast=True,
+        random=False,
     ),
     "random": Method(
         random,

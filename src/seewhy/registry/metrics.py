@@ -2,8 +2,11 @@
 
 from seewhy.metrics import degradation, sensitivity
 from seewhy.metrics.confidence import average_drop, average_increase
+from seewhy.metrics.correlation import ncc
+from seewhy.metrics.cout import cout
 from seewhy.metrics.energy import energy_in_box
 from seewhy.metrics.overlap import box_ratio, iou
+from seewhy.metrics.percentiles import iou_percentiles
 from seewhy.metrics.pointing import pointing
 from seewhy.metrics.removal import deletion, insertion
 from seewhy.metrics.sanity import sanity
@@ -96,6 +99,32 @@ METRICS: dict[str, Metric] = {
         infill="gray",
         cost="0",
         region=True,
+    ),
+    "iou-percentiles": Metric(
+        iou_percentiles,
+        "intersection over union of the object and the highest pixels, mean over the percentiles 70 to 99",
+        "after Charachon, Cournède, Hudelot, Ardon, FGCS 132, 2022",
+        higher_is_better=True,
+        infill="gray",
+        cost="0",
+        region=True,
+    ),
+    "ncc": Metric(
+        ncc,
+        "correlation of the map with the object as a picture of ones and zeros",
+        "after Charachon, Cournède, Hudelot, Ardon, FGCS 132, 2022",
+        higher_is_better=True,
+        infill="gray",
+        cost="0",
+        region=True,
+    ),
+    "cout": Metric(
+        cout,
+        "how soon the class changes while the counterfactual picture is put in, what changes most first",
+        "Khorram, Fuxin, CVPR 2022",
+        higher_is_better=True,
+        infill="gray",
+        cost="51",
     ),
     "sanity": Metric(
         sanity,

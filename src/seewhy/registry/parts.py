@@ -3,6 +3,7 @@
 from seewhy.classifiers.imagenet import efficientnet_lite0, efficientnet_lite1, efficientnet_lite2
 from seewhy.classifiers.onnx import onnx
 from seewhy.classifiers.python import python
+from seewhy.classifiers.trained import trained
 from seewhy.infills.classic import navier_stokes, telea
 from seewhy.infills.donor import donor
 from seewhy.infills.exemplar import exemplar
@@ -63,4 +64,5 @@ CLASSIFIERS: dict[str, Part] = {
     "efficientnet-lite2": Part(efficientnet_lite2, f"{_LITE}, 260 pixels", _LITE_PAPER, extra="demo"),
     "onnx": Part(onnx, "an ONNX file: onnx:path=model.onnx", extra="onnx"),
     "python": Part(python, "a function or torch module of yours: module:attribute, or python:object=…", runs_code=True),
+    "trained": Part(trained, "a network that seewhy train classifier wrote: trained:folder=DIR"),
 }

@@ -1,6 +1,6 @@
 """What a row of each table says."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -24,6 +24,8 @@ class Method:
         cost: queries with the defaults on a picture of 224 x 224 for one target, and backward passes where it takes any.
         signed: whether 0 means neither for nor against; maps of others are drawn from their least to their most.
         classes: how many of the likeliest classes are explained when none is named; 1 where each costs queries of its own.
+        contrast: whether, when no target is named, the likeliest class is also held against the runner-up.
+        rivals: given the settings, the classes among which the runner-up is sought; None: all.
         random: whether another seed can give another map: by draws of its own, or by an in-fill that draws.
         control: whether it knows nothing of the classifier and is there for comparison only.
         extra: the optional dependency group it needs.
@@ -39,6 +41,8 @@ class Method:
     large: tuple[int, str] | None = None
     signed: bool = False
     classes: int = 3
+    contrast: bool = False
+    rivals: Callable[[Mapping[str, object]], Collection[int] | None] | None = None
     random: bool = True
     control: bool = False
     extra: str | None = None

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,13 @@ from safetensors.numpy import load as read_tensors
 from safetensors.numpy import save as write_tensors
 
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map
+from seewhy.core.maps import Companion, Map
 from seewhy.runs.explanation import as_record, write_files
 
 RECORD = "contest.json"
 PARTS = "parts"
 _MAP = "map"
+_COMPANION = "companion/"
 
 
 def key(*parts: object) -> str:
@@ -65,25 +67,34 @@ def read_part(folder: Path, name: str) -> dict[str, Any] | None:
     return part
 
 
-def read_map(folder: Path, name: str) -> Map:
-    """Read the map of a piece of work that was done.
+def read_map(folder: Path, name: str) -> tuple[Map, dict[str, Companion]]:
+    """Read the map of a piece of work that was done, and the pictures that belong to it.
 
     Raises:
         RequestError: the file is missing or damaged.
     """
     path = folder / f"{name}.safetensors"
     try:
-        values: Map = read_tensors(path.read_bytes())[_MAP]
+        tensors = read_tensors(path.read_bytes())
+        values: Map = tensors.pop(_MAP)
     except (OSError, KeyError, SafetensorError) as problem:
         raise RequestError(f"cannot read {path}: {problem}; delete {name}.json, and both are made again") from problem
-    return values
+    return values, {name.removeprefix(_COMPANION): picture for name, picture in tensors.items()}
 
 
-def write_part(folder: Path, name: str, part: Mapping[str, Any], values: Map | None = None) -> None:
-    """Write a piece of work, whole or not at all: its map, if it has one, then what is known of it.
+def write_part(
+    folder: Path,
+    name: str,
+    part: Mapping[str, Any],
+    values: Map | None = None,
+    companions: Mapping[str, Companion] = MappingProxyType({}),
+) -> None:
+    """Write a piece of work, whole or not at all: its map and the pictures that belong to it, if any, then what is known of it.
 
     Raises:
         RequestError: the folder cannot be written.
     """
-    tensors = {} if values is None else {f"{name}.safetensors": write_tensors({_MAP: np.ascontiguousarray(values)})}
+    arrays = {} if values is None else {_MAP: values, **{_COMPANION + own: each for own, each in companions.items()}}
+    solid = {own: np.ascontiguousarray(array) for own, array in arrays.items()}
+    tensors = {f"{name}.safetensors": write_tensors(solid)} if solid else {}
     write_files(folder, {**tensors, f"{name}.json": as_record(part)})

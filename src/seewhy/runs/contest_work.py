@@ -1,6 +1,7 @@
 """The work of a contest: explain a picture by every method, judge every map by every metric, do nothing twice."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from seewhy.classifiers.tuning import Say, tune, unsaid
 from seewhy.core.access import Access
 from seewhy.core.arrays import Image
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map
+from seewhy.core.maps import Companion, Map
 from seewhy.core.probe import Probe, Progress, as_distributions, silent
 from seewhy.core.score import Case, Measured, plain
 from seewhy.core.target import ClassEvidence
@@ -106,7 +107,9 @@ class Runner:
         """Return method → what is known of its map, and the map, for a picture that was examined; none that failed."""
         names = {title: self._name(seat, request) for title, request in self.contest.methods.items()}
         parts = {title: read_part(self.folder, name) for title, name in names.items()}
-        return {title: (part, read_map(self.folder, names[title])) for title, part in parts.items() if part is not None}
+        return {
+            title: (part, read_map(self.folder, names[title])[0]) for title, part in parts.items() if part is not None
+        }
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -156,11 +159,11 @@ class Runner:
         if part is None:
             door = self.door(seat)
             try:
-                part, values = _explain(door, seat, request, start.target)
+                part, values, companions = _explain(door, seat, request, start.target)
             except RequestError as problem:
                 self._tick(1 + len(metrics))
                 return [replace(start, method=title, error=str(problem))]
-            write_part(self.folder, name, part, values)
+            write_part(self.folder, name, part, values, companions)
         self._tick()
         price = {**part["queries"], "seconds": part["seconds"]}
         row = replace(start, method=title, **price)
@@ -174,9 +177,9 @@ class Runner:
         own = key("score", name, judge.protocol, judge.infill.checksum, where)
         part = read_part(self.folder, own)
         if part is None:
-            door, values = self.door(seat), read_map(self.folder, name)
+            door, (values, companions) = self.door(seat), read_map(self.folder, name)
             again = Repeat(_ready(door, request), door.classifier, seat.image, ClassEvidence(row.target))
-            case = Case(row.target, seat.region, again)
+            case = Case(row.target, seat.region, again, companions)
             try:
                 part = _score(door, seat, judge, values, case)
             except RequestError as problem:
@@ -201,7 +204,7 @@ def _ready(door: Door, request: Request) -> Request:
     return replace(request, batch_size=door.choice.batch_size)
 
 
-def _explain(door: Door, seat: Seat, request: Request, target: int) -> tuple[Facts, Map]:
+def _explain(door: Door, seat: Seat, request: Request, target: int) -> tuple[Facts, Map, Mapping[str, Companion]]:
     """Ask one method about one class."""
     found: registry.Method = registry.row("methods", request.method.name)
     ready = door.let_in(request, seat.image) if found.access <= Access.PROBABILITIES else _ready(door, request)
@@ -218,7 +221,7 @@ def _explain(door: Door, seat: Seat, request: Request, target: int) -> tuple[Fac
         "runtime": probe.classifier.runtime,
         "findings": list(maps.findings),
     }
-    return part, maps.values[ClassEvidence(target).key]
+    return part, maps.values[ClassEvidence(target).key], maps.companions
 
 
 def _score(door: Door, seat: Seat, judge: Judge, values: Map, case: Case) -> Facts:

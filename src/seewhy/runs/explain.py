@@ -15,6 +15,7 @@ from seewhy.core.probe import Progress, silent
 from seewhy.images.open import Picture, open_picture
 from seewhy.images.view import apply_view
 from seewhy.runs.check import complaints, second_opinion
+from seewhy.runs.companions import about_companions, checked
 from seewhy.runs.door import Door, test_door
 from seewhy.runs.evidence import Evidence
 from seewhy.runs.explanation import SCHEMA_VERSION, Explanation
@@ -76,7 +77,8 @@ def explain(
 
     Cost in queries: the method's (see its documentation), and seven more for the self-test at the door; those of
     `seewhy.classifiers.tuning.tune`, which asks a function none. ``check_infill``
-    adds up to four a window, or two a grid, beyond ``budget``; the manifest says how many.
+    adds up to four a window, or two a grid, beyond ``budget``; the manifest says how many. So does a method that returns companion
+    pictures: one a picture.
     """
     request = prepare(
         classifier,
@@ -128,7 +130,13 @@ def answer(
     probe = bind(request, image, progress)
     labels = request.classifier.labels
     targets = read_targets(
-        request.targets, probe.prediction, labels, information=request.information, classes=request.classes
+        request.targets,
+        probe.prediction,
+        labels,
+        information=request.information,
+        classes=request.classes,
+        contrast=request.contrast,
+        rivals=request.rivals,
     )
     maps = request.function(probe, targets, **request.settings)
     seconds = probe.seconds
@@ -136,6 +144,7 @@ def answer(
     said = about_classifier(door, probe.prediction, targets, maps)
     check = second_opinion(request, probe, targets, maps, progress) if request.check_infill else None
     tried = _try(request, image, maps, said) if request.verdict else None
+    companions = checked(maps.companions, probe.size)
     matters = {"information", f"class:{said['predicted'][0]['index']}"}
     names = {target["key"]: target["label"] for target in said["targets"] if target["key"] in matters}
     manifest = {
@@ -144,6 +153,7 @@ def answer(
         **said,
         **about_request(request, maps),
         **about_run(probe, maps, seconds),
+        "companions": about_companions(probe, targets, companions),
         "verdict": judge_maps(maps, said["targets"], tried, len(probe.prediction)),
         "infill_check": check,
         "warnings": [
@@ -153,7 +163,7 @@ def answer(
         ],
         "command": command(request, probe, maps, source),
     }
-    return Explanation(dict(maps.values), dict(maps.stderr), manifest, frame, evidence, dict(maps.outlines))
+    return Explanation(dict(maps.values), dict(maps.stderr), manifest, frame, evidence, dict(maps.outlines), companions)
 
 
 def _try(request: Request, image: Image, maps: Maps, said: dict[str, Any]) -> dict[str, Any]:

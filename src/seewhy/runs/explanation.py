@@ -6,15 +6,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from safetensors import SafetensorError
 from safetensors.numpy import load as read_tensors
 from safetensors.numpy import save as write_tensors
 
 from seewhy.core.budget import Queries
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import BoolMap, Map
+from seewhy.core.maps import BoolMap, Companion, Map
 from seewhy.core.view import Frame
 from seewhy.draw.overview import overview_png
+from seewhy.draw.page import as_pixels, png
 from seewhy.draw.report import report_html
 from seewhy.draw.scene import Scene
 from seewhy.runs.evidence import Evidence
@@ -22,7 +24,7 @@ from seewhy.runs.scene import scene
 
 SCHEMA_VERSION = 1
 MANIFEST = "explanation.json"
-_STDERR, _OUTLINE = "stderr/", "outline/"
+_STDERR, _OUTLINE, _COMPANION = "stderr/", "outline/", "companion/"
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,8 @@ class Explanation:
         frame: what part of the picture the classifier saw.
         evidence: the picture and some of the questions behind the maps.
         outlines: ``TARGET/NAME`` → a region that is drawn on the target's map, where the method finds regions.
+        companions: name → a picture that belongs to the answer, such as a counterfactual, ``(3, h, w)`` in [0, 1] in the
+            classifier's view; the manifest's ``companions`` says what the classifier says of it.
     """
 
     maps: Mapping[str, Map]
@@ -45,6 +49,7 @@ class Explanation:
     frame: Frame
     evidence: Evidence
     outlines: Mapping[str, BoolMap] = field(default_factory=dict)
+    companions: Mapping[str, Companion] = field(default_factory=dict)
 
     @property
     def unit(self) -> str:
@@ -86,7 +91,15 @@ class Explanation:
 
     def _scene(self) -> Scene:
         """Arrange it for drawing."""
-        return scene(self.maps, self.stderr, self.manifest, self.frame, self.evidence, outlines=self.outlines)
+        return scene(
+            self.maps,
+            self.stderr,
+            self.manifest,
+            self.frame,
+            self.evidence,
+            outlines=self.outlines,
+            companions=self.companions,
+        )
 
     def save(self, folder: str | Path) -> Path:
         """Write the explanation's folder; each file appears whole or not at all, the manifest last.
@@ -102,11 +115,14 @@ class Explanation:
         """
         errors = {_STDERR + key: values for key, values in self.stderr.items()}
         outlines = {_OUTLINE + key: where for key, where in self.outlines.items()}
+        companions = {_COMPANION + name: picture for name, picture in self.companions.items()}
+        shown = {name: png(Image.fromarray(as_pixels(picture))) for name, picture in self.companions.items()}
         files = {
-            "maps.safetensors": write_tensors({**self.maps, **errors, **outlines}),
+            "maps.safetensors": write_tensors({**self.maps, **errors, **outlines, **companions}),
             "evidence.safetensors": write_tensors(self.evidence.tensors()),
             "overview.png": self.overview(),
             "report.html": self.report().encode(),
+            **{f"companion_{name}.png": picture for name, picture in shown.items()},
             MANIFEST: as_record(self.manifest),
         }
         return write_files(Path(folder), files)
@@ -173,4 +189,7 @@ def load(folder: str | Path) -> Explanation:
     outlines: dict[str, BoolMap] = {
         key.removeprefix(_OUTLINE): where for key, where in tensors.items() if key.startswith(_OUTLINE)
     }
-    return Explanation(maps, stderr, manifest, frame, Evidence.from_tensors(evidence), outlines)
+    # the file sorts its tensors; the manifest knows their order
+    names = [said["name"] for said in manifest.get("companions", {}).get("pictures", [])]
+    companions: dict[str, Companion] = {name: tensors[_COMPANION + name] for name in names}
+    return Explanation(maps, stderr, manifest, frame, Evidence.from_tensors(evidence), outlines, companions)

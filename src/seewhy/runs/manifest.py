@@ -54,8 +54,8 @@ def about_classifier(door: Door, prediction: Float[Tensor, " k"], targets: Seque
             "labels": len(prediction),
             "access": classifier.access.name,
         },
-        "predicted": [_class(index, classifier, prediction) for index in top],
-        "watched": [_class(index, classifier, prediction) for index in watched],
+        "predicted": [one_class(index, classifier, prediction) for index in top],
+        "watched": [one_class(index, classifier, prediction) for index in watched],
         "targets": [{**_target(target, classifier, prediction), **_extremes(maps, target.key)} for target in targets],
         "runtime": {
             **door.facts(),
@@ -127,8 +127,8 @@ def command(request: Request, probe: Probe, maps: Maps, source: str | None) -> s
     return shlex.join(words)
 
 
-def _class(index: int, classifier: Classifier, prediction: Float[Tensor, " k"]) -> Facts:
-    """One class and what the classifier said of it."""
+def one_class(index: int, classifier: Classifier, prediction: Float[Tensor, " k"]) -> Facts:
+    """Name a class, and say what the classifier gave it."""
     return {"index": index, "label": label(index, classifier), "probability": float(prediction[index])}
 
 
@@ -140,9 +140,9 @@ def label(index: int, classifier: Classifier) -> str:
 def _target(target: Target, classifier: Classifier, prediction: Float[Tensor, " k"]) -> Facts:
     """One target, in words."""
     if isinstance(target, ClassEvidence):
-        return {"key": target.key, **_class(target.index, classifier, prediction)}
+        return {"key": target.key, **one_class(target.index, classifier, prediction)}
     if isinstance(target, WeightOfEvidence):
-        named = _class(target.index, classifier, prediction)
+        named = one_class(target.index, classifier, prediction)
         return {"key": target.key, **named, "label": f"{named['label']} (weight of evidence)"}
     if isinstance(target, Contrast):
         return {

@@ -1,6 +1,6 @@
 """A question, checked before any work starts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -30,6 +30,8 @@ class Request:
         settings: the user's settings, read.
         information: whether it answers the class-free target.
         classes: how many of the likeliest classes are explained when no target is named.
+        contrast: whether the likeliest is then also held against the runner-up.
+        rivals: the classes among which the runner-up is sought; None: all.
         infill_spec: the in-fill's Spec with every setting.
         infill: what stands where something was removed.
         targets: what the user wrote, or None.
@@ -48,6 +50,8 @@ class Request:
     settings: Mapping[str, object]
     information: bool
     classes: int
+    contrast: bool
+    rivals: Collection[int] | None
     infill_spec: Spec
     infill: Infill
     targets: Sequence[Asked] | None
@@ -96,6 +100,8 @@ def prepare(
         settings=settings,
         information=found.information,
         classes=found.classes,
+        contrast=found.contrast,
+        rivals=found.rivals(settings) if found.rivals and targets is None else None,
         infill_spec=infill_spec,
         infill=stand_in,
         targets=_checked(targets, asked, information=found.information),

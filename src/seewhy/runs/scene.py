@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from seewhy.core.maps import BoolMap, Map
+from seewhy.core.maps import BoolMap, Companion, Map
 from seewhy.core.view import Frame
+from seewhy.draw import words
 from seewhy.draw.overlay import resize_frame
-from seewhy.draw.scene import Exhibits, Panel, Scene
+from seewhy.draw.page import as_pixels
+from seewhy.draw.scales import INTENSITY
+from seewhy.draw.scene import Exhibits, Panel, Plate, Scene
 from seewhy.runs.evidence import Evidence
 
 
@@ -21,24 +24,42 @@ def scene(
     evidence: Evidence,
     *,
     outlines: Mapping[str, BoolMap] = MappingProxyType({}),
+    companions: Mapping[str, Companion] = MappingProxyType({}),
 ) -> Scene:
     """Arrange an explanation for drawing; the frame is brought to the size of the picture that is shown."""
-    diverging = manifest["signed"]
     panels = tuple(
         Panel(
             key=target["key"],
             title=target["label"],
-            subtitle=_subtitle(target),
+            subtitle=_subtitle(target, manifest["unit"]),
             values=maps[target["key"]],
             stderr=stderr.get(target["key"]),
-            diverging=target["key"] != "information" and (diverging or target["key"].startswith("contrast")),
+            diverging=_diverging(target["key"], manifest),
             unit=manifest["unit"],
             outlines=_outlines(target["key"], outlines),
         )
         for target in manifest["targets"]
     )
     shown = resize_frame(frame, *evidence.picture.shape[:2])
-    return Scene(evidence.picture, shown, panels, manifest, _exhibits(manifest, evidence))
+    plates = _plates(manifest, evidence, companions) if companions else ()
+    return Scene(evidence.picture, shown, panels, manifest, _exhibits(manifest, evidence), plates)
+
+
+def _plates(manifest: Mapping[str, Any], evidence: Evidence, companions: Mapping[str, Companion]) -> tuple[Plate, ...]:
+    """The picture itself as the classifier sees it, then its companions, each with what the classifier says of it."""
+    said, first = manifest["companions"], manifest["predicted"][0]
+    told = {"input": (first, said["input"])}
+    told |= {picture["name"]: (picture["predicted"], picture["probabilities"]) for picture in said["pictures"]}
+    pictures = {"input": evidence.image, **companions}
+    return tuple(
+        Plate(
+            name=name,
+            pixels=as_pixels(pictures[name]),
+            said=words.answered(predicted, None if name == "input" else first["index"]),
+            chances=tuple((each["label"], each["probability"]) for each in probabilities),
+        )
+        for name, (predicted, probabilities) in told.items()
+    )
 
 
 def _outlines(key: str, outlines: Mapping[str, BoolMap]) -> dict[str, BoolMap]:
@@ -46,11 +67,18 @@ def _outlines(key: str, outlines: Mapping[str, BoolMap]) -> dict[str, BoolMap]:
     return {name.removeprefix(f"{key}/"): where for name, where in outlines.items() if name.startswith(f"{key}/")}
 
 
-def _subtitle(target: Mapping[str, Any]) -> str:
+def _diverging(key: str, manifest: Mapping[str, Any]) -> bool:
+    """Whether a map has a sign: a contrast always has, information never."""
+    return key.startswith("contrast") or (manifest["signed"] and key != "information")
+
+
+def _subtitle(target: Mapping[str, Any], unit: str) -> str:
     """Say what the map is about, under its title."""
     if "probability" in target:
         return f"p = {target['probability']:.3f}"
-    return "any class" if target["key"] == "information" else "difference of evidence"
+    if target["key"] == "information":
+        return "any class"
+    return "what changes" if unit == INTENSITY else "difference of evidence"
 
 
 def _exhibits(manifest: Mapping[str, Any], evidence: Evidence) -> Exhibits | None:

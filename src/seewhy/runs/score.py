@@ -193,7 +193,7 @@ class _Room:
         target = read_targets([key], even, None, information=True)[0]
         again = Repeat(self.request, self.ready.classifier, image, target)
         probe = bind(replace(self.ready, infill=line.infill), image, self.progress)
-        case = Case(watched, where, again)
+        case = Case(watched, where, again, self.explanation.companions)
         measured: Measured = line.found.run(probe, self.explanation.maps[key], case, **line.settings)
         return Score(
             metric=str(Spec(line.spec.name, registry.resolved(line.found.run, {**line.settings, **measured.settings}))),

@@ -1,6 +1,6 @@
 """What a user asks to have explained, turned into targets."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from jaxtyping import Float
@@ -22,6 +22,8 @@ def read_targets(
     *,
     information: bool,
     classes: int = DEFAULT_CLASSES,
+    contrast: bool = False,
+    rivals: Collection[int] | None = None,
 ) -> list[Target]:
     """Turn a request into targets.
 
@@ -31,6 +33,8 @@ def read_targets(
         labels: one name a class, or None.
         information: whether the method answers the class-free target.
         classes: how many of the likeliest are taken.
+        contrast: whether the likeliest is also held against the runner-up.
+        rivals: the classes among which the runner-up is sought; None: all.
 
     Raises:
         RequestError: a class does not exist (the nearest names are offered), or the method has no information map.
@@ -42,7 +46,8 @@ def read_targets(
     if asked is None:
         top = torch.topk(prediction, min(classes, len(prediction))).indices.tolist()
         likeliest: list[Target] = [ClassEvidence(index) for index in top]
-        return [Information(), *likeliest] if information else likeliest
+        against = [Contrast(top[0], _runner_up(prediction, top[0], rivals))] if contrast else []
+        return [*([Information()] if information else []), *likeliest, *against]
     if not asked:
         raise RequestError(
             "expected at least one target, got an empty list; leave targets out for the likeliest classes"
@@ -53,6 +58,13 @@ def read_targets(
     if not information and any(isinstance(target, WeightOfEvidence) for target in targets):
         raise RequestError("this method has no weight of evidence; ask for classes, or use pmi")
     return list({target.key: target for target in targets}.values())
+
+
+def _runner_up(prediction: Float[Tensor, " k"], likeliest: int, rivals: Collection[int] | None) -> int:
+    """Return the likeliest of the classes that may be it, but for the likeliest of all."""
+    others = [index for index in range(len(prediction)) if index != likeliest]
+    allowed = [index for index in others if rivals is None or index in rivals]
+    return max(allowed or others, key=lambda index: float(prediction[index]))
 
 
 def _read(asked: Asked, classes: int, labels: Sequence[str] | None) -> Target:

@@ -1,0 +1,112 @@
+"""Slices of brain MRI with and without a tumour, by rules that were fixed before anything was trained.
+
+``read(FILE, size)`` takes an ``.npz`` with ``image`` (n, h, w) uint8, ``mask`` (n, h, w / 8) packed bits of the tumour, ``patient`` (n,)
+and ``slice`` (n,), the number from the lowest slice up. The rules:
+
+* brightness: a patient's 99th percentile of what is brighter than a tenth becomes white, as scanners have no common scale;
+* levels: slices from 30 to 85 % of the way up only, where tumours are (about their 5th and 95th percentile), so that a classifier cannot
+  tell the classes by the level;
+* head: a slice must show it on 15 % of its area;
+* tumour: at least 0.25 % of the slice; slices with less are in neither class.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from common import Row
+from jaxtyping import Bool, Float
+from located import sure
+
+from seewhy.images.collection import Collection, split
+from seewhy.images.packed import read_npz
+
+CLASSES = ("none", "tumour")
+LEVELS = (0.30, 0.85)
+HEAD, DARK = 0.15, 0.1
+SMALLEST = 0.0025
+TEST, VALIDATION = 0.3, 0.2
+"""Share of all patients for the test, and of the others for choosing settings."""
+
+
+class Sides(NamedTuple):
+    """The slices, no patient on two sides."""
+
+    train: Collection
+    validation: Collection
+    test: Collection
+
+
+def read(path: Path, size: int) -> Sides:
+    """Read, choose, scale down, and split by patient.
+
+    Args:
+        path: the ``.npz`` file.
+        size: side of the pictures; a divisor of theirs.
+    """
+    packed = read_npz(path)
+    with np.load(path) as file:
+        level = np.zeros(len(packed.pixels)) + file["slice"]
+    pixels, patients = packed.pixels[..., 0] / 255, sure(packed.groups, "patients")
+    regions = sure(packed.regions, "regions of the tumours")
+    for patient in np.unique(patients):
+        own = patients == patient
+        pixels[own] = whitened(pixels[own])
+        level[own] = (level[own] - level[own].min()) / max(1, np.ptp(level[own]))
+    chosen = fitting(pixels, regions, level)
+    levels = np.rint(255 * shrunk(pixels[chosen], size)).astype(np.uint8)[..., None]
+    small = shrunk(regions[chosen].astype(np.float64), size) >= 0.5
+    labels = regions[chosen].any((1, 2)).astype(np.int64)
+    every = Collection(levels, labels, CLASSES, patients[chosen], small, path.stem)
+    rest, test = split(every, share=TEST)
+    return Sides(*split(rest, share=VALIDATION), test)
+
+
+def whitened(pixels: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n h w"]:
+    """Bring a patient's slices to the scale on which the 99th percentile of what is not dark is white.
+
+    Example:
+        >>> whitened(np.full((1, 2, 2), 0.5)).max()
+        1.0
+    """
+    shown = pixels[pixels > DARK]
+    return np.clip(pixels / np.percentile(shown, 99), 0, 1) if len(shown) else pixels
+
+
+def fitting(
+    pixels: Float[np.ndarray, "n h w"], regions: Bool[np.ndarray, "n h w"], level: Float[np.ndarray, "n"]
+) -> Bool[np.ndarray, "n"]:
+    """Say which slices keep to the rules."""
+    area = regions.mean((1, 2))
+    at_level = (LEVELS[0] <= level) & (level <= LEVELS[1])
+    fits: Bool[np.ndarray, "n"] = at_level & ((pixels > DARK).mean((1, 2)) >= HEAD) & ((area == 0) | (area >= SMALLEST))
+    return fits
+
+
+def shrunk(pictures: Float[np.ndarray, "n h w"], size: int) -> Float[np.ndarray, "n small small"]:
+    """Average squares of pixels.
+
+    Example:
+        >>> shrunk(np.array([[[0.0, 1.0], [1.0, 0.0]]]), 1).tolist()
+        [[[0.5]]]
+    """
+    count, height, width = pictures.shape
+    if height % size or height != width:
+        raise SystemExit(
+            f"expected a --size that divides {height}, and square slices, got {size} for {height} × {width}"
+        )
+    squares = pictures.reshape(count, size, height // size, size, width // size)
+    means: Float[np.ndarray, "n small small"] = squares.mean((2, 4))
+    return means
+
+
+def about(sides: Sides) -> list[Row]:
+    """Count patients and slices of each side."""
+    rows = []
+    for name, side in zip(Sides._fields, sides, strict=True):
+        none, tumours = np.bincount(labels := sure(side.labels, "labels"), minlength=2).tolist()
+        tumour = sure(side.regions, "regions")[labels == 1]
+        patients = len(np.unique(sure(side.groups, "patients")))
+        row: Row = {"side": name, "patients": patients, "none": none, "tumour": tumours}
+        rows.append(row | {"tumour_area": float(tumour.mean())})
+    return rows

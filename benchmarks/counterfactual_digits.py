@@ -1,0 +1,218 @@
+"""Do generated counterfactuals of digits change what a digit is, or only what one classifier says of it?
+
+Claim: the adversarial pictures of SyCE and CyCE are taken for the other digit by a classifier that was trained apart (the oracle) and are
+like real ones; those of the control without a critic are not. Without its symmetry SyCE has no stable picture.
+
+Protocol: two classes of a data set with a training and a test file (MNIST: 3 and 8). The classifier (plain, seed 0), the oracle (residual,
+seed 1) and the embedding behind the Fréchet distances (an auto-encoder that sees no label) are trained on the training file; the generators
+too, for each seed anew, one in five of its pictures held out to choose the epoch. Every figure is of all test pictures of the two classes,
+whatever the classifier says of them, flipped or not. ``worst``: the worse of the two directions. ``rho``: Fréchet distance to real pictures
+of the other class over that between the two classes. ``restored``: share of the adversarial pictures that come back as their class after
+noise of 0.05, SyCE by its symmetry, CyCE by its cycle. ``undone``: the generator of one class applied to real pictures of the other; 0 says that
+it undoes its own edits alone. Mean over seeds, and least and most. Memory: largest resident size of the process that trained.
+
+``python benchmarks/counterfactual_digits.py TRAIN TEST --out DIR [--classes 3,8] [--seeds 3] [--arm NAME]... [--set NAME=VALUE]...
+[--threads N] [--workers N] [--json]``; files as `seewhy.images.collection.read_collection` reads them. Everything is written to DIR in
+parts, and a run that was broken off goes on. ``--arm syce-paper`` takes hours on two cores.
+"""
+
+import json
+import multiprocessing
+import resource
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import click
+import numpy as np
+from common import Row, environment, json_option, publish, settle
+from safetensors.torch import load_file, save_file
+
+from seewhy.classifiers.trained import trained
+from seewhy.images.collection import Collection, read_collection
+from seewhy.nets.carded import CARD
+from seewhy.nets.embedding import Embedding, build_embedding
+from seewhy.nets.twins import load_twins
+from seewhy.runs.twins_test import evaluate
+from seewhy.train.classifier import Plan as ClassifierPlan
+from seewhy.train.classifier import train_classifier
+from seewhy.train.counterfactual import train_counterfactual
+from seewhy.train.embedding import train_embedding
+from seewhy.train.judged import keep_classes
+from seewhy.train.twins_plan import Plan, make_plan, read_changes
+from seewhy.train.twins_run import CHECKPOINT
+
+ARMS: dict[str, tuple[str, str, dict[str, float]]] = {
+    "syce": ("syce", "usual", {}),
+    "cyce": ("cyce", "usual", {}),
+    "sagen": ("sagen", "usual", {}),
+    "syce-without-symmetry": ("syce", "usual", {"symmetry": 0.0, "stable": 0.0, "cycle": 15.0}),
+    "syce-without-critic": ("syce", "usual", {"realism": 0.0}),
+    "syce-paper": ("syce", "paper", {}),
+    "cyce-paper": ("cyce", "paper", {}),
+}
+"""Name → arm, preset, and what is changed; an ablation keeps the rest."""
+
+USUAL = tuple(name for name in ARMS if not name.endswith("paper"))
+CLASSIFIERS = {"classifier": ClassifierPlan(arch="plain", seed=0), "oracle": ClassifierPlan(arch="residual", seed=1)}
+EMBEDDING = "embedding.safetensors"
+COLUMNS = (
+    "flip",
+    "stable",
+    "oracle_flip",
+    "error_stable",
+    "error_cycle",
+    "l1",
+    "rho",
+    "variety",
+    "restored",
+    "undone",
+    "minutes",
+    "megabytes",
+    "ms",
+)
+
+
+def plan_of(name: str, seed: int, settings: tuple[str, ...]) -> Plan:
+    """The plan of an arm."""
+    arm, preset, changes = ARMS[name]
+    given = read_changes(settings) if preset == "usual" else {}
+    return make_plan(arm, preset, **{**given, **changes}, seed=seed)
+
+
+def prepare(train: Collection, test: Collection, out: Path) -> None:
+    """Train classifier, oracle and embedding, unless they are there."""
+    for name, plan in CLASSIFIERS.items():
+        if not (out / name / CARD).exists():
+            found = train_classifier(train, out / name, plan=plan, test=test)
+            click.echo(f"{name}: {found.test}", err=True)
+    if not (out / EMBEDDING).exists():
+        save_file(train_embedding(train, seed=0).state_dict(), out / EMBEDDING)
+
+
+def read_embedding(pictures: Collection, out: Path) -> Embedding:
+    """Read the embedding that `prepare` trained."""
+    net = build_embedding(pictures.channels, pictures.size, dim=64, seed=0)
+    net.load_state_dict(load_file(out / EMBEDDING))
+    return net.eval().requires_grad_(requires_grad=False)
+
+
+def carry_out(job: tuple[str, int, tuple[str, ...], Path, Path, str, Path]) -> None:
+    """Train one arm with one seed and judge it, in a process of its own; writes ``result.json``."""
+    name, seed, settings, train, test, classes, out = job
+    settle(1)
+    folder, names = out / f"{name}-{seed}", classes.split(",")
+    asked, oracle = (trained(folder=str(out / each)) for each in CLASSIFIERS)
+    pictures, others = (keep_classes(read_collection(each), names) for each in (train, test))
+    begun, plan = time.monotonic(), plan_of(name, seed, settings)
+    if not (folder / CARD).exists() or (folder / CHECKPOINT).exists():
+        train_counterfactual(asked, pictures, folder, plan=plan)
+    minutes, memory = (time.monotonic() - begun) / 60, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    report = evaluate(asked, folder, others, oracle=oracle, codes=read_embedding(pictures, out).codes)
+    report.save(folder / "test")
+    _, card = load_twins(folder, fingerprint=asked.fingerprint)
+    kept = {name: card[name] for name in ("collapsed", "stopped", "validation", "plan", "pictures")}
+    facts = {"minutes": minutes, "megabytes": memory, "card": kept, "report": dict(report.manifest)}
+    (folder / "result.json").write_text(json.dumps(facts, indent=1, default=str), encoding="utf-8")
+
+
+def figures(result: Row) -> Row:
+    """Take the figures of the table from one result; those with a good side are of the worse direction."""
+    report, sides = result["report"], result["report"]["directions"]
+    worst, mine = report["overall"]["worst"], "undo" if report["generators"]["arm"] == "syce" else "back"
+
+    def value(name: str) -> float | None:
+        found = report["overall"][name]
+        return None if found is None else float(found["value"])
+
+    return {
+        **{name: worst.get(name) for name in ("flip", "stable", "oracle_flip")},
+        **{name: value(name) for name in ("error_stable", "error_cycle", "l1")},
+        "rho": worst.get("ratio"),
+        "variety": least([each["diversity"]["ratio"] for each in sides]),
+        "restored": least([each["restored"].get("noise 0.05", {}).get(mine) for each in sides]),
+        "undone": most([each["undone_real"] for each in sides]),
+        "minutes": result["minutes"],
+        "megabytes": result["megabytes"],
+        "ms": 1000 * report["seconds_per_explanation"],
+    }
+
+
+def least(values: list[float | None]) -> float | None:
+    """The least that is known."""
+    return min((value for value in values if value is not None), default=None)
+
+
+def most(values: list[float | None]) -> float | None:
+    """The most that is known."""
+    return max((value for value in values if value is not None), default=None)
+
+
+def spread(values: list[float | None]) -> Row | None:
+    """Mean over seeds, least and most."""
+    known = [each for each in values if each is not None]
+    return {"mean": float(np.mean(known)), "low": min(known), "high": max(known)} if known else None
+
+
+def means(found: Row | None) -> float | None:
+    """The mean alone, for the eye."""
+    return None if found is None else found["mean"]
+
+
+@click.command()
+@click.argument("train", type=click.Path(exists=True, path_type=Path))
+@click.argument("test", type=click.Path(exists=True, path_type=Path))
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for every part.")
+@click.option("--classes", default="3,8", show_default=True, help="Two names.")
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(min=1))
+@click.option("--arm", "arms", multiple=True, type=click.Choice(list(ARMS)), default=USUAL, show_default=True)
+@click.option("--set", "settings", multiple=True, help="A setting of the generators' plan: NAME=VALUE.")
+@click.option("--workers", default=1, show_default=True, help="Processes; each has one thread.")
+@json_option
+def main(
+    train: Path,
+    test: Path,
+    *,
+    out: Path,
+    classes: str,
+    seeds: int,
+    arms: tuple[str, ...],
+    settings: tuple[str, ...],
+    workers: int,
+    as_json: bool,
+) -> None:
+    """Train every arm on TRAIN with every seed, and judge it on TEST."""
+    settle(1)
+    for name in arms:
+        plan_of(name, 0, settings)  # refuses what cannot be before anything is trained
+    known, unseen = (keep_classes(read_collection(each), classes.split(",")) for each in (train, test))
+    prepare(known, unseen, out)
+    jobs = [(name, seed, settings, train, test, classes, out) for seed in range(seeds) for name in arms]
+    open_jobs = [job for job in jobs if not (out / f"{job[0]}-{job[1]}" / "result.json").exists()]
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
+        for job, _ in zip(open_jobs, pool.map(carry_out, open_jobs), strict=True):
+            click.echo(f"{job[0]}, seed {job[1]}: done", err=True)
+    found = {
+        name: [json.loads((out / f"{name}-{seed}" / "result.json").read_text("utf-8")) for seed in range(seeds)]
+        for name in arms
+    }
+    rows: list[Row] = []
+    for name, results in found.items():
+        each = [figures(result) for result in results]
+        rows.append({"arm": name, **{column: spread([row[column] for row in each]) for column in COLUMNS}})
+    figures_of_all: Row = {
+        "benchmark": "counterfactual_digits",
+        "classifiers": [
+            {"name": name, **json.loads((out / name / CARD).read_text("utf-8"))["test"]} for name in CLASSIFIERS
+        ],
+        "arms": [{"arm": row["arm"], **{name: means(row[name]) for name in COLUMNS}} for row in rows],
+        "spread": rows,
+        "collapsed": {name: [result["card"]["collapsed"] for result in results] for name, results in found.items()},
+        "protocol": f"{train.name} and {test.name}, classes {classes}, {seeds} seeds; settings: {' '.join(settings) or 'the usual'}",
+        **environment(),
+    }
+    publish(figures_of_all, as_json=as_json, unprinted=("spread",))
+
+
+if __name__ == "__main__":
+    main()

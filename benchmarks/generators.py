@@ -1,0 +1,63 @@
+"""Generators of counterfactuals for the scripts: trained once and kept, and tested in a few columns."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from common import Row
+
+from seewhy.core.classifier import Classifier
+from seewhy.images.collection import Collection
+from seewhy.nets.carded import CARD
+from seewhy.runs.twins_test import evaluate
+from seewhy.train.counterfactual import train_counterfactual
+from seewhy.train.twins_plan import make_plan, read_changes
+from seewhy.train.twins_run import CHECKPOINT
+
+set_option = click.option("--set", "changes", multiple=True, help="NAME=VALUE of the generators' plan; repeatable.")
+arm_option = click.option(
+    "--arm",
+    "arms",
+    multiple=True,
+    default=("syce", "cyce"),
+    show_default=True,
+    type=click.Choice(["syce", "cyce", "sagen"]),
+    help="Repeatable.",
+)
+
+FIGURES = ("flip", "oracle_flip", "oracle_agrees", "stable", "cycle", "error_stable", "error_cycle", "l1", "sparsity")
+"""Of a test, direction by direction; see `seewhy.runs.twins_test.evaluate`."""
+
+
+def trained_twins(
+    classifier: Classifier, pictures: Collection, folder: Path, *, arm: str, seed: int, changes: Sequence[str]
+) -> Path:
+    """Train generators for the first two classes, or go on with them, or find them trained; return their folder.
+
+    Args:
+        classifier: what is explained.
+        pictures: to train on.
+        folder: of the generators.
+        arm: ``syce``, ``cyce`` or ``sagen``.
+        seed: of the training.
+        changes: to the usual plan, each NAME=VALUE; a later one counts.
+    """
+    if (folder / CARD).exists() and not (folder / CHECKPOINT).exists():
+        return folder
+    plan = make_plan(arm, seed=seed, **read_changes(changes))  # type: ignore[arg-type]
+    run = train_counterfactual(classifier, pictures, folder, classes=(0, 1), plan=plan)
+    click.echo(f"{folder.name}: {run.stopped}, {run.kept}", err=True)
+    return folder
+
+
+def about_twins(classifier: Classifier, oracle: Classifier, pictures: Collection, folder: Path) -> list[Row]:
+    """Test generators on pictures that they have not seen: a row a direction; ``examples.png`` shows some."""
+    report = evaluate(classifier, folder, pictures, oracle=oracle)
+    (folder / "examples.png").write_bytes(report.sheet())
+    rows = []
+    for way in report.manifest["directions"]:
+        row: Row = {"run": folder.name, "from": way["source"]["label"], "to": way["target"]["label"], "n": way["n"]}
+        row |= {name: way[name] and way[name]["value"] for name in FIGURES}
+        row |= {"diversity": way["diversity"]["ratio"], "undone_real": way["undone_real"]}
+        rows.append(row | {"seconds": report.manifest["seconds_per_explanation"]})
+    return rows

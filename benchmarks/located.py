@@ -1,0 +1,210 @@
+"""Do maps lie on what is to be found? Methods on the same pictures with known regions, judged by the package's own metrics.
+
+Shared by the scripts about counterfactuals. Figures are means over pictures; their intervals are over groups (patients, say), as
+pictures of one group are alike.
+"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from common import Row, bootstrap
+from jaxtyping import Bool, Float, Shaped
+
+import seewhy
+from seewhy import registry
+from seewhy.core.arrays import Image
+from seewhy.core.maps import Map, as_map
+from seewhy.core.probe import Probe, silent
+from seewhy.core.score import Case, plain
+from seewhy.core.target import ClassEvidence
+from seewhy.images.collection import Collection
+from seewhy.runs.request import bind, prepare
+
+METRICS = ("iou", "ncc", "iou-percentiles")
+COUNTERFACTUAL = ("counterfactual", "counterfactual-path", "nearest-counterfactual")
+"""Methods that turn a picture into something else than the answer to it, and so can only be asked about that answer."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A method in the table.
+
+    Args:
+        name: of the line.
+        method: Spec.
+        infill: Spec; None for the method's usual one.
+        absolute: whether signs are dropped from the map.
+    """
+
+    name: str
+    method: str
+    infill: str | None = None
+    absolute: bool = False
+
+
+def intensity(image: Image) -> Map:
+    """Return the picture itself, mean over its colours: a control that finds whatever is bright."""
+    return as_map(image.mean(0))
+
+
+GRADIENT = Entry("gradient", "smoothgrad:samples=1,sigma=0")
+"""The size of the plain gradient."""
+
+CONTROLS = tuple(Entry(name, name) for name in ("random", "center", "edges", "intensity"))
+
+
+def explain(
+    classifier: seewhy.Classifier, entry: Entry, image: Image, wanted: int, *, seed: int = 0
+) -> tuple[Map, int]:
+    """Explain one picture; return the map, and the queries, the picture's own among them.
+
+    Args:
+        classifier: what is asked.
+        entry: the method.
+        image: the picture in the classifier's view.
+        wanted: the class that is explained; methods of `COUNTERFACTUAL` explain the predicted one.
+        seed: of the method's draws.
+    """
+    if entry.method == "intensity":
+        return intensity(image), 0
+    request = prepare(classifier, method=entry.method, infill=entry.infill, seed=seed)
+    probe = bind(request, image, silent)
+    about = int(probe.prediction.argmax()) if request.method.name in COUNTERFACTUAL else wanted
+    maps = request.function(probe, [ClassEvidence(about)], **request.settings)
+    (values,) = maps.values.values()
+    return np.abs(values) if entry.absolute else values, probe.queries.forward_images
+
+
+def sure(part: np.ndarray | None, what: str) -> np.ndarray:
+    """Return a part of a collection that this script cannot do without."""
+    if part is None:
+        raise SystemExit(f"expected {what} of the pictures, got none")
+    return part
+
+
+def judge(classifier: seewhy.Classifier, entry: Entry, pictures: Collection, wanted: int) -> list[Row]:
+    """Explain pictures that show what is to be found, and hold each map against the truth.
+
+    Args:
+        classifier: what is asked.
+        entry: the method.
+        pictures: with regions.
+        wanted: the class whose pictures they are.
+
+    Returns:
+        One row a picture: its place and group, whether the class is the predicted one, a figure a metric, queries, seconds.
+    """
+    rows, regions = [], sure(pictures.regions, "regions")
+    for place in range(len(pictures)):
+        image = pictures.images(slice(place, place + 1))[0]
+        started = time.perf_counter()
+        values, queries = explain(classifier, entry, image, wanted, seed=place)
+        row: Row = {"picture": place, "queries": queries, "seconds": time.perf_counter() - started}
+        rows.append(row | held_against(classifier, image, values, regions[place], wanted))
+    said = answers(classifier, pictures)
+    groups = range(len(pictures)) if pictures.groups is None else pictures.groups.tolist()
+    for row, group, probability in zip(rows, groups, said[:, wanted].tolist(), strict=True):
+        row |= {"group": group, "right": probability > 0.5}
+    return rows
+
+
+def held_against(
+    classifier: seewhy.Classifier, image: Image, values: Map, region: Bool[np.ndarray, "h w"], wanted: int
+) -> Row:
+    """Judge one map by every metric; a map that is the same everywhere correlates with nothing, which counts as 0."""
+    probe = Probe(classifier, registry.infill("gray", classifier)[1], image)
+    case = Case(wanted, region)
+    return {name: plain(registry.METRICS[name].run(probe, values, case).value) or 0.0 for name in METRICS}
+
+
+@torch.no_grad()
+def answers(classifier: seewhy.Classifier, pictures: Collection) -> Float[np.ndarray, "n k"]:
+    """Return the probabilities of every picture."""
+    starts = range(0, len(pictures), 256)
+    return torch.cat([classifier(pictures.images(slice(at, at + 256))) for at in starts]).double().cpu().numpy()
+
+
+def kept(path: Path, work: Callable[[], list[Row]]) -> list[Row]:
+    """Return rows from a file, or do the work and write it: a run that was broken off goes on where it was."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(".partial")
+        fresh.write_text(json.dumps(work(), indent=0, allow_nan=False) + "\n", encoding="utf-8")
+        fresh.replace(path)
+    rows: list[Row] = json.loads(path.read_text(encoding="utf-8"))
+    return rows
+
+
+def same_as_before(out: Path, asked: Row) -> None:
+    """Write down what a folder of parts is of, or refuse to go on with parts of something else."""
+    path, text = out / "asked.json", json.dumps(asked, indent=2) + "\n"
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        raise click.UsageError(f"{out} holds parts of a run that was asked otherwise, see {path}; choose another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def over_groups(values: Float[np.ndarray, "n"], groups: Shaped[np.ndarray, "n"]) -> Row:
+    """Return the mean over pictures, with its 95 % bootstrap interval over groups.
+
+    Example:
+        >>> over_groups(np.array([1.0, 1.0, 0.0]), np.array(["a", "a", "b"]))["mean"]
+        0.6666666666666666
+    """
+    columns = [[values[groups == name].sum(), (groups == name).sum()] for name in np.unique(groups)]
+    return bootstrap(np.array(columns, np.float64).reshape(-1, 2), lambda sums: sums[..., 0] / sums[..., 1])
+
+
+def column(rows: Sequence[Row], name: str) -> Float[np.ndarray, "n"]:
+    """Return one column."""
+    return np.array([row[name] for row in rows], np.float64)
+
+
+def summarise(tables: dict[str, list[Row]], first: str) -> list[Row]:
+    """Make a line a method, and hold each against the first: paired differences on the same pictures.
+
+    Args:
+        tables: name → rows of the same pictures.
+        first: the name that the others are held against.
+    """
+    groups = np.array([str(row["group"]) for row in tables[first]])
+    right = column(tables[first], "right") > 0
+    lines = []
+    for name, rows in tables.items():
+        line: Row = {"method": name, "n": len(rows)}
+        for metric in METRICS:
+            found = over_groups(column(rows, metric), groups)
+            line |= {metric: found["mean"], f"{metric}_low": found["low"], f"{metric}_high": found["high"]}
+        line["iou_right"] = over_groups(column(rows, "iou")[right], groups[right])["mean"]
+        line["iou_wrong"] = over_groups(column(rows, "iou")[~right], groups[~right])["mean"]
+        gap = over_groups(column(rows, "iou") - column(tables[first], "iou"), groups)
+        line |= {"iou_less_first": gap["mean"], "gap_low": gap["low"], "gap_high": gap["high"]}
+        line["queries"] = float(column(rows, "queries").mean())
+        line["seconds"] = float(np.median(column(rows, "seconds")))
+        lines.append(line)
+    return lines
+
+
+def mean_of(runs: Sequence[list[Row]]) -> list[Row]:
+    """Average the figures of several runs picture by picture: the same method with other seeds."""
+    names = (*METRICS, "queries", "seconds")
+    return [rows[0] | {name: float(column(rows, name).mean()) for name in names} for rows in zip(*runs, strict=True)]
+
+
+def pooled(tables: dict[str, list[Row]]) -> dict[str, list[Row]]:
+    """Put the mean over seeds of each method whose name ends with a seed, as ``NAME-0``, before all others."""
+    heads = dict.fromkeys(head for head, _, seed in (name.rpartition("-") for name in tables) if seed.isdigit())
+    runs = {head: [rows for name, rows in tables.items() if name.rpartition("-")[0] == head] for head in heads}
+    return {f"{head}, {len(found)} seeds": mean_of(found) for head, found in runs.items()} | tables
+
+
+def by_chance(regions: Bool[np.ndarray, "n h w"]) -> float:
+    """Return the mean overlap of regions with random pixels, as many as each has."""
+    areas = regions.mean((1, 2))
+    return float((areas / (2 - areas)).mean())

@@ -1,0 +1,53 @@
+"""What ``seewhy train classifier`` wrote, as a classifier."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from seewhy.classifiers.module import TorchClassifier, from_module
+from seewhy.core.errors import RequestError
+from seewhy.nets.small_classifier import REMEDY, SmallClassifier, load_small
+
+
+def trained(*, folder: str, device: str | torch.device | None = None) -> TorchClassifier:
+    """Return a classifier of one's own.
+
+    Args:
+        folder: that ``seewhy train classifier`` wrote.
+        device: where it runs; None for the CPU.
+
+    Raises:
+        RequestError: a file is missing or damaged, or the device is not here.
+
+    Example:
+        ``trained(folder="my-digits").labels == ("3", "8")``
+    """
+    net, card = load_small(Path(folder))
+    try:
+        return as_classifier(net, card, device=device)
+    except (KeyError, TypeError) as error:
+        raise RequestError(f"expected the card of a classifier in {folder}, got {error!r}; {REMEDY}") from error
+
+
+def as_classifier(
+    net: SmallClassifier, card: Mapping[str, Any], *, device: str | torch.device | None = None
+) -> TorchClassifier:
+    """Put a network behind the door.
+
+    Args:
+        net: in evaluation mode.
+        card: ``labels``, ``size``, ``fit``, ``short_side``, ``mean_color`` and ``classifier``, its name.
+        device: moves the network there.
+    """
+    return from_module(
+        net,
+        labels=card["labels"],
+        size=tuple(card["size"]),
+        short_side=card["short_side"],
+        fit=card["fit"],
+        device=device,
+        name=card["classifier"],
+        mean_color=card["mean_color"],
+    )

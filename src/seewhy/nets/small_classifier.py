@@ -1,0 +1,173 @@
+"""A small convolutional classifier, for people who have none: after VGG (Simonyan, Zisserman, ICLR 2015) or ResNet (He et al., CVPR 2016).
+
+Trained by ``seewhy train classifier`` into ``classifier.safetensors`` and ``card.json``.
+"""
+
+import math
+from pathlib import Path
+from typing import Any, Literal, final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor, nn
+
+from seewhy.core.arrays import Images
+from seewhy.core.classifier import Color, Scores
+from seewhy.core.errors import RequestError
+from seewhy.nets.carded import read_carded, write_carded
+
+Arch = Literal["plain", "residual"]
+"""``plain``: two convolutions and a maximum a level; ``residual``: blocks with a way around them, and strides."""
+
+TENSORS = "classifier.safetensors"
+REMEDY = "train one with: seewhy train classifier PICTURES --out FOLDER, and give trained:folder=FOLDER"
+
+_DEEPEST = 8  # pixels of the short side at the deepest level, at most
+_NARROWEST = 8  # channels
+
+
+@final
+class SmallClassifier(nn.Module):
+    """Levels of halved size down to 8 pixels, the mean over places, and a linear layer; made by `build_small`.
+
+    Args:
+        arch: ``plain`` or ``residual``.
+        classes: how many.
+        channels: 1 looks at the mean of the three channels, 3 at all of them.
+        widths: channels of each level; each level after the first has half its side.
+        color: mean of the training pictures, RGB in [0, 1].
+        spread: their standard deviation.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self, arch: Arch, classes: int, channels: int, widths: tuple[int, ...], *, color: Color, spread: Color
+    ) -> None:
+        super().__init__()
+        self.settings = {"arch": arch, "classes": classes, "channels": channels, "widths": widths}
+        self.channels = channels
+        self.register_buffer("mean", torch.tensor(color)[:channels, None, None])
+        self.register_buffer("std", torch.tensor(spread)[:channels, None, None])
+        steps = zip((channels, *widths), widths, strict=False)
+        level = _plain if arch == "plain" else _residual
+        self.levels = nn.Sequential(*(level(before, after, first=not n) for n, (before, after) in enumerate(steps)))
+        self.last = nn.Linear(widths[-1], classes)
+
+    def forward(self, images: Images) -> Scores:
+        """Return logits.
+
+        Args:
+            images: ``(n, 3, h, w)`` in [0, 1].
+        """
+        planes = images if self.channels == 3 else images.mean(1, keepdim=True)
+        features = self.levels((planes - self.mean) / self.std)
+        scores: Tensor = self.last(features.mean((2, 3)))
+        return scores
+
+
+def _plain(before: int, after: int, *, first: bool) -> nn.Module:
+    """A level of VGG: the maximum of 2 x 2, then two convolutions."""
+    parts = [*_convolved(before, after), nn.ReLU(), *_convolved(after, after), nn.ReLU()]
+    return nn.Sequential(*([] if first else [nn.MaxPool2d(2)]), *parts)
+
+
+def _residual(before: int, after: int, *, first: bool) -> nn.Module:
+    """A level of ResNet: a block that halves the side, and one that does not."""
+    stem = nn.Sequential(*_convolved(before, after), nn.ReLU()) if first else _Block(before, after, stride=2)
+    return nn.Sequential(stem, _Block(after, after, stride=1))
+
+
+def _convolved(before: int, after: int, *, side: int = 3, stride: int = 1) -> list[nn.Module]:
+    """A convolution and a batch norm."""
+    return [nn.Conv2d(before, after, side, stride, side // 2, bias=False), nn.BatchNorm2d(after)]
+
+
+@final
+class _Block(nn.Module):
+    """Two convolutions, and a way around them."""
+
+    def __init__(self, before: int, after: int, *, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(*_convolved(before, after, stride=stride), nn.ReLU(), *_convolved(after, after))
+        around = _convolved(before, after, side=1, stride=stride) if stride > 1 or before != after else []
+        self.around = nn.Sequential(*around)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Add the two."""
+        total: Tensor = self.body(features) + self.around(features)
+        return total.relu()
+
+
+def usual_widths(size: tuple[int, int], width: int) -> tuple[int, ...]:
+    """Channels of each level: ``width`` at the deepest, half as many at each one above, at least 8.
+
+    Example:
+        >>> usual_widths((28, 28), 64), usual_widths((256, 256), 64)
+        ((16, 32, 64), (8, 8, 8, 16, 32, 64))
+    """
+    levels = 1 + max(0, math.ceil(math.log2(min(size) / _DEEPEST)))
+    return tuple(max(min(_NARROWEST, width), width >> n) for n in reversed(range(levels)))
+
+
+def build_small(
+    *,
+    arch: Arch,
+    classes: int,
+    channels: int,
+    widths: tuple[int, ...],
+    color: Color = (0.5, 0.5, 0.5),
+    spread: Color = (0.25, 0.25, 0.25),
+    seed: int = 0,
+) -> SmallClassifier:
+    """Build an untrained network, in evaluation mode; for the arguments see `SmallClassifier`.
+
+    Args:
+        arch: ``plain`` or ``residual``.
+        classes: how many.
+        channels: 1 or 3.
+        widths: channels of each level, see `usual_widths`.
+        color: mean of the pictures.
+        spread: their standard deviation.
+        seed: of the weights; torch's own generator is left as it was.
+
+    Example:
+        >>> net = build_small(arch="residual", classes=2, channels=1, widths=(4, 8))
+        >>> net(torch.zeros(5, 3, 16, 16)).shape
+        torch.Size([5, 2])
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return SmallClassifier(arch, classes, channels, widths, color=color, spread=spread).eval()
+
+
+def save_small(folder: Path, net: SmallClassifier, facts: dict[str, Any]) -> None:
+    """Write weights and card.
+
+    Args:
+        folder: it is created.
+        net: the trained network.
+        facts: for the card: at least ``fingerprint`` and ``classifier``.
+    """
+    write_carded(folder, TENSORS, net.state_dict(), {**facts, "net": net.settings})
+
+
+def load_small(folder: Path) -> tuple[SmallClassifier, dict[str, Any]]:
+    """Read what `save_small` wrote.
+
+    Returns:
+        The network, in evaluation mode, and its card.
+
+    Raises:
+        RequestError: a file is missing or damaged.
+    """
+    raw, card = read_carded(folder, TENSORS, what="weights", fingerprint=None, remedy=REMEDY)
+    try:
+        settings = {**card["net"], "widths": tuple(card["net"]["widths"])}
+        net = build_small(**settings)
+        net.load_state_dict(load(raw))
+    except (KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise RequestError(f"expected a classifier in {folder}, got {error!r}; {REMEDY}") from error
+    return net.requires_grad_(requires_grad=False), card

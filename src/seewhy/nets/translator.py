@@ -1,0 +1,203 @@
+"""The two networks of Charachon et al. (FGCS 2022): one that edits a picture, and one that tells edited from real.
+
+Written from the description of the authors' released code. Their batch norm was never trained and acts as a factor and an offset for
+each channel; here it is just that, `Affine`, or an instance norm before it. Their dropout was never on and is left out.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+Planes = Float[Tensor, "n _ h w"]
+"""Pictures or features of any number of channels."""
+
+Norm = Literal["none", "instance"]
+"""What is done to features before they are scaled and shifted."""
+
+SMALL = 1e-3
+"""Scale of the weights of a last layer that begins with hardly any edit."""
+
+_LEAK = 0.3  # of the critic's rectifiers, as in the authors' framework
+
+
+@final
+class Affine(nn.Module):
+    """A factor and an offset for each channel, one pair a condition.
+
+    Args:
+        channels: of the features.
+        conditions: how many there are.
+        norm: ``instance``: each channel of each picture is brought to mean 0 and spread 1 first.
+    """
+
+    def __init__(self, channels: int, conditions: int, norm: Norm) -> None:
+        super().__init__()
+        self.norm = norm
+        self.factor = nn.Parameter(torch.ones(conditions, channels))
+        self.offset = nn.Parameter(torch.zeros(conditions, channels))
+
+    def forward(self, features: Planes, condition: int) -> Planes:
+        """Scale and shift."""
+        features = functional.instance_norm(features) if self.norm == "instance" else features
+        return features * self.factor[condition, :, None, None] + self.offset[condition, :, None, None]
+
+
+@final
+class Block(nn.Module):
+    """Affine, rectifier, 3 × 3 convolution."""
+
+    def __init__(self, before: int, after: int, conditions: int, norm: Norm) -> None:
+        super().__init__()
+        self.affine = Affine(before, conditions, norm)
+        self.conv = _glorot(nn.Conv2d(before, after, 3, padding=1))
+
+    def forward(self, features: Planes, condition: int) -> Planes:
+        """Run it."""
+        edited: Planes = self.conv(self.affine(features, condition).relu())
+        return edited
+
+
+@final
+class Chain(nn.Module):
+    """Blocks one after the other.
+
+    Args:
+        widths: channels before the first block, then after each.
+        conditions: as in `Affine`.
+        norm: as in `Affine`.
+        residual: whether the input is added to the output.
+    """
+
+    def __init__(self, widths: Sequence[int], conditions: int, norm: Norm, *, residual: bool = False) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(Block(before, after, conditions, norm) for before, after in pairwise(widths))
+        self.residual = residual
+
+    def forward(self, features: Planes, condition: int) -> Planes:
+        """Run it."""
+        edited = features
+        for block in self.blocks:
+            edited = block(edited, condition)
+        return edited + features if self.residual else edited
+
+
+@final
+class UNet(nn.Module):
+    """The generator: a U-Net whose last features are those of the picture's own size.
+
+    Args:
+        channels: of the picture, 1 or 3.
+        widths: channels of each level, from the picture's size down; each level halves the sides.
+        last: side of the last convolution's kernel: 1 in the authors' code, which lets blocks of 2 × 2 pixels through; 3 does not.
+        conditions: how many edits one network knows.
+        heads: how many pictures it puts out; with more than one, each has three convolutions of its own.
+        norm: ``none`` as in the authors' code, or ``instance``.
+
+    Example:
+        >>> net = UNet(1, (16, 32, 64))
+        >>> net(torch.zeros(2, 1, 28, 28), 0)[0].shape, sum(weight.numel() for weight in net.parameters())
+        (torch.Size([2, 1, 28, 28]), 204499)
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        widths: Sequence[int],
+        *,
+        last: int = 1,
+        conditions: int = 1,
+        heads: int = 1,
+        norm: Norm = "none",
+    ) -> None:
+        super().__init__()
+        first, *deeper = widths
+        self.first = Chain((channels, first, first), conditions, norm)
+        self.down = nn.ModuleList(Chain((before, after), conditions, norm) for before, after in pairwise(widths))
+        self.rest = nn.ModuleList(Chain((width,) * 4, conditions, norm, residual=True) for width in deeper)
+        self.up = nn.ModuleList()
+        below = widths[-1]
+        for width in reversed(widths[:-1]):
+            self.up.append(Chain((below, width, width), conditions, norm))
+            below = 2 * width
+        self.heads = nn.ModuleList(_head(below, channels, last, alone=heads == 1) for _ in range(heads))
+
+    @property
+    def step(self) -> int:
+        """The sides of the features are those of the picture divided by this at the deepest level."""
+        return 1 << len(self.down)
+
+    def forward(self, pictures: Planes, condition: int) -> list[Planes]:
+        """Return one picture a head, of no particular range."""
+        height, width = pictures.shape[2:]
+        pad = (0, -width % self.step, 0, -height % self.step)
+        features = self.first(functional.pad(pictures, pad, mode="replicate") if any(pad) else pictures, condition)
+        skips = [features]
+        for down, rest in zip(self.down, self.rest, strict=True):
+            features = rest(functional.max_pool2d(down(features, condition), 2), condition)
+            skips.append(features)
+        for up, skip in zip(self.up, reversed(skips[:-1]), strict=True):
+            larger = functional.interpolate(up(features, condition), scale_factor=2.0, mode="nearest")
+            features = torch.cat([skip, larger], 1)
+        return [head(features)[:, :, :height, :width] for head in self.heads]
+
+    def begin_small(self) -> None:
+        """Scale the last layer of each head down, so that hardly anything comes out before training."""
+        with torch.no_grad():
+            for head in self.heads:
+                head[-1].weight.mul_(SMALL)  # type: ignore[index]
+
+
+@final
+class Critic(nn.Module):
+    """The discriminator: convolutions that halve the sides level by level, then one number a kind of picture.
+
+    Args:
+        channels: of the picture.
+        size: height and width of the picture.
+        widths: channels of each level.
+        kinds: how many kinds of real pictures it knows.
+
+    Example:
+        >>> sum(weight.numel() for weight in Critic(1, (28, 28), (32, 64, 96)).parameters())
+        204961
+    """
+
+    def __init__(self, channels: int, size: tuple[int, int], widths: Sequence[int], *, kinds: int = 1) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        before, (height, width) = channels, size
+        for after in widths:
+            layers += [nn.LeakyReLU(_LEAK), _glorot(nn.Conv2d(before, after, 3, padding=1))]
+            layers += [nn.LeakyReLU(_LEAK), _glorot(nn.Conv2d(after, after, 3, stride=2, padding=1))]
+            before, height, width = after, (height + 1) // 2, (width + 1) // 2
+        self.features = nn.Sequential(*layers)
+        self.answer = nn.Linear(before * height * width, kinds)
+        nn.init.xavier_uniform_(self.answer.weight)
+
+    def forward(self, pictures: Planes, kind: int) -> Float[Tensor, " n"]:
+        """Return a logit for each picture: above 0 for real ones of that kind."""
+        answers: Tensor = self.answer(self.features(pictures).flatten(1))
+        return answers[:, kind]
+
+
+def _glorot(layer: nn.Conv2d) -> nn.Conv2d:
+    """Draw the weights as the authors' framework does, and begin without an offset."""
+    nn.init.xavier_uniform_(layer.weight)
+    nn.init.zeros_(layer.get_parameter("bias"))
+    return layer
+
+
+def _head(before: int, channels: int, last: int, *, alone: bool) -> nn.Sequential:
+    """The way from the last features to a picture; where there are several, each has two layers more."""
+    if alone:
+        return nn.Sequential(_glorot(nn.Conv2d(before, channels, last, padding=last // 2)))
+    return nn.Sequential(
+        _glorot(nn.Conv2d(before, 32, 3, padding=1)),
+        _glorot(nn.Conv2d(32, 16, 3, padding=1)),
+        _glorot(nn.Conv2d(16, channels, last, padding=last // 2)),
+    )

@@ -1,0 +1,96 @@
+"""The command ``seewhy train counterfactual``."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from seewhy import registry
+from seewhy.nets.twins import Arm
+from seewhy.train.counterfactual import train_counterfactual
+from seewhy.train.twins_job import Trained
+from seewhy.train.twins_look import error
+from seewhy.train.twins_plan import Preset, make_plan, read_changes
+
+_INTERRUPTED = 130  # exit status
+_DIRECT = ("epochs", "batch", "seed", "patience")
+
+
+@click.command("counterfactual")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("--classifier", default=registry.DEFAULT_CLASSIFIER, show_default=True, help="Spec; it gives gradients.")
+@click.option("--classes", help="Two or more, by name or index: A,B. Left out: those of a classifier with two.")
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for generators.")
+@click.option("--arm", default="syce", show_default=True, type=click.Choice(get_args(Arm)), help="Which system.")
+@click.option("--preset", default="usual", show_default=True, type=click.Choice(get_args(Preset)), help="Settings.")
+@click.option("--epochs", type=int, help="At most.")
+@click.option("--batch", type=int, help="Pictures of each class in an iteration.")
+@click.option("--patience", type=int, help="Epochs without progress that end the training.")
+@click.option("--seed", type=int, help="Of weights, batches and every draw.")
+@click.option("--set", "settings", multiple=True, help="Any other setting: NAME=VALUE, realism=0.5 say; repeatable.")
+@click.option("--half", is_flag=True, help="Multiply in bfloat16.")
+@click.option("--device", help="Where torch computes: cpu, cuda, …")
+@click.option("--threads", default=1, show_default=True, help="Processor threads.")
+@click.option("--trust", is_flag=True, help="Allow a Spec that runs code from a file.")
+def counterfactual(
+    source: Path,
+    classifier: str,
+    classes: str | None,
+    out: Path,
+    *,
+    settings: tuple[str, ...],
+    threads: int,
+    device: str | None,
+    trust: bool,
+    **options: Any,  # noqa: ANN401 - click's own types
+) -> None:
+    """Train generators of stable and adversarial twins on the pictures of SOURCE. Run it again to go on after an interruption."""
+    torch.set_num_threads(threads)
+    changes = read_changes(settings) | {name: options[name] for name in _DIRECT if options[name] is not None}
+    plan = make_plan(options["arm"], options["preset"], **changes, half=options["half"])
+    asked = registry.classifier(classifier, trust=trust, device=device)
+    chosen = [name.strip() for name in classes.split(",")] if classes else None
+    found = _under_a_bar(out, {"classifier": asked, "source": source, "out": out, "classes": chosen, "plan": plan})
+    _tell(found, plan.arm, out)
+
+
+def _under_a_bar(out: Path, what: Mapping[str, Any]) -> Trained:
+    """Train, with a bar that shows the last look, and a way out that loses no epoch."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[seen]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as bar:
+        task, last = bar.add_task("training", total=None, seen="reading pictures"), ""
+
+        def progress(done: int, planned: int, seen: str) -> None:
+            nonlocal last
+            bar.update(task, completed=done, total=planned, seen=seen)
+            if seen != last:
+                bar.console.print(f"iteration {done}: {seen}")
+                last = seen
+
+        try:
+            return train_counterfactual(**what, progress=progress)
+        except KeyboardInterrupt:
+            bar.console.print(f"interrupted: the epochs that were finished are in {out}; the same command goes on")
+            raise click.exceptions.Exit(_INTERRUPTED) from None
+
+
+def _tell(found: Trained, arm: str, out: Path) -> None:
+    """Say what came of it."""
+    kept = found.kept
+    if found.collapsed:
+        click.echo(f"warning: {found.collapsed}", err=True)
+    click.echo(
+        f"on held-out pictures {kept.flip:.1%} flip, {kept.stable:.1%} of the stable ones stay, mean error {error(kept, arm):.3f} "
+        f"({found.stopped}); use it with: --method counterfactual:weights={out}"
+    )

@@ -1,0 +1,150 @@
+"""Look at generators on pictures that are held out: do they flip, do they stay near, have they collapsed?"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Int
+
+from seewhy.core.arrays import Images
+from seewhy.core.classifier import Classifier
+from seewhy.images.collection import Collection
+from seewhy.nets.translator import Planes
+from seewhy.nets.twins import Twins
+from seewhy.train.twins_loss import Batch, Losses
+from seewhy.train.twins_run import Look, Run
+
+FLIPS = 0.95
+"""Share of held-out pictures that must flip for an epoch to be worth keeping."""
+
+UNMOVED = 0.5
+"""Generators that flip fewer are said to have collapsed to no edit."""
+
+VARIETY = 0.5
+"""Generators whose pictures vary less than this share of the real ones' are said to have collapsed to a prototype."""
+
+_AT_ONCE = 256
+_PIXELS_AT_ONCE = 2**20  # 1,337 pictures of 28 x 28, 20 of 224 x 224
+_PAIRS = 64  # neighbours in a batch whose difference says how much pictures vary
+
+
+def predicted(classifier: Classifier, pictures: Collection) -> Int[np.ndarray, " n"]:
+    """Return the class that the classifier gives each picture; n queries."""
+    found = []
+    with torch.no_grad():
+        for start in range(0, len(pictures), _AT_ONCE):
+            images = pictures.images(slice(start, start + _AT_ONCE)).to(classifier.device)
+            found.append(classifier(images).argmax(1).cpu().numpy())
+    return np.concatenate(found)
+
+
+def pairs(classes: Sequence[int]) -> list[tuple[int, int]]:
+    """List source and target of each direction that is looked at: all for two classes, each class to the next for more.
+
+    Example:
+        >>> pairs([3, 8]), pairs([0, 1, 2])
+        ([(3, 8), (8, 3)], [(0, 1), (1, 2), (2, 0)])
+    """
+    return [(source, classes[(place + 1) % len(classes)]) for place, source in enumerate(classes)]
+
+
+@torch.no_grad()
+def look(run: Run, held_out: Mapping[int, Images], since: int) -> Look:
+    """Judge the generators as they would be kept.
+
+    Args:
+        run: the training run.
+        held_out: class → pictures that are predicted so.
+        since: iterations since the last look.
+    """
+    twins, facts = run.shown, []
+    for source, target in pairs(twins.classes):
+        facts.append(_direction(run.losses, twins, held_out, (source, target)))
+    worst = {name: (min if name in _RATES else max)(fact[name] for fact in facts) for name in facts[0]}
+    worst["held_out"] = sum(fact["held_out"] for fact in facts)
+    means = [total / max(1, since) for total in run.sums]
+    run.sums = [0.0, 0.0]
+    return Look(step=run.step, loss=means[0], critic=means[1], **worst)
+
+
+_RATES = {"flip", "stable", "cycle", "variety", "change"}
+"""Of these the smaller of two directions is the worse."""
+
+
+def _direction(losses: Losses, twins: Twins, held_out: Mapping[int, Images], way: tuple[int, int]) -> dict[str, float]:
+    """Judge one direction."""
+    (source, target), images = way, held_out[way[0]]
+    judged = Losses(twins, losses.critics, losses.ask, losses.weights)
+    parts = [_part(judged, some, source, target) for some in _pieces(images)]
+    shares = [len(some) / len(images) for some in _pieces(images)]
+    found = {name: sum(share * part[name] for share, part in zip(shares, parts, strict=True)) for name in parts[0]}
+    made = twins(images[:_PAIRS], source, target)
+    return {**found, "variety": variety(made.adversarial) / max(variety(held_out[target]), 1e-9)}
+
+
+def _part(losses: Losses, images: Images, source: int, target: int) -> dict[str, float]:
+    """Judge some pictures of a direction, all in one call."""
+    made = losses.twins(images, source, target)
+    said = torch.full((len(images),), source, device=images.device)
+    loss, _ = losses.generators(Batch(images, said, source, target), torch.Generator().manual_seed(0))
+
+    def share(pictures: Images, kind: int) -> float:
+        return float((losses.ask(pictures).argmax(1) == kind).double().mean())
+
+    return {
+        "flip": share(made.adversarial, target),
+        "stable": share(made.stable, source),
+        "cycle": math.nan if made.cycle is None else share(made.cycle, source),
+        "kept": float((made.stable - images).abs().mean()),
+        "cycled": math.nan if made.cycle is None else float((made.cycle - images).abs().mean()),
+        "change": float((made.adversarial - images).abs().mean()),
+        "held_out": float(loss),
+    }
+
+
+def _pieces(images: Images) -> Sequence[Images]:
+    """Cut pictures into pieces that fit the memory whatever their size."""
+    return torch.split(images, max(1, _PIXELS_AT_ONCE // (images.shape[2] * images.shape[3])))
+
+
+def variety(images: Planes) -> float:
+    """Return the mean absolute difference of a picture and another one, 0 to 1.
+
+    Example:
+        >>> variety(torch.stack([torch.zeros(1, 2, 2), torch.ones(1, 2, 2)]))
+        1.0
+    """
+    some = images[:_PAIRS]
+    return float((some - some.roll(1, 0)).abs().mean())
+
+
+def error(seen: Look, arm: str) -> float:
+    """Return the larger mean absolute error of what ought to be the input: the stable picture and the one brought back."""
+    return max(seen.kept if arm != "cyce" else 0.0, 0.0 if math.isnan(seen.cycled) else seen.cycled)
+
+
+def better(new: Look, old: Look | None, *, arm: str, select: str) -> bool:
+    """Say whether an epoch is to be kept in place of an earlier one; see `seewhy.train.twins_plan.Plan`."""
+    if old is None:
+        return True
+    if select == "loss":
+        return new.held_out < old.held_out
+    if min(new.flip, old.flip) < FLIPS:
+        return new.flip > old.flip
+    return error(new, arm) < error(old, arm)
+
+
+def collapse(seen: Look) -> str:
+    """Say what is wrong with the generators, in words; empty where nothing is known to be."""
+    if seen.flip < UNMOVED:
+        return (
+            f"the generators hardly edit: {seen.flip:.0%} of held-out pictures flip, with a mean change of {seen.change:.3f}; "
+            "train longer, or let the flip count more (--set flip=1)"
+        )
+    if seen.variety < VARIETY:
+        return (
+            f"the generators draw much the same picture whatever they are given: their pictures vary {seen.variety:.0%} as much "
+            "as real ones; let cycle and symmetry count more, or the critic less (--set realism=0.25)"
+        )
+    return ""

@@ -1,0 +1,202 @@
+"""How generators are trained: the authors' published settings, and ours."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal, get_args
+
+from seewhy.core.errors import RequestError, did_you_mean
+from seewhy.core.settings import bind
+from seewhy.nets.translator import Norm
+from seewhy.nets.twins import Arm
+from seewhy.train.augment import Augment
+from seewhy.train.twins_loss import Weights
+
+Preset = Literal["usual", "paper"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How generators are trained.
+
+    Args:
+        arm: ``syce``, ``cyce`` or ``sagen``.
+        epochs: at most.
+        length: iterations an epoch; None for as many whole batches as the rarer class has, as in the paper.
+        batch: pictures of each of the two classes in an iteration.
+        rate: learning rate of the generators.
+        critic_rate: of the critics.
+        beta: Adam's first decay.
+        average: decay of the moving average of the generators' weights; 0 for none, as in the paper.
+        schedule: ``cosine`` to nothing, or ``plateau``: × 0.3 after 4 epochs without progress, down to 1e-5, then stop.
+        patience: epochs without progress that end the training; None: never, or where ``plateau`` ends.
+        warm_up: the flip counts five times for this share of the training, so that generators do not stay at no edit.
+        weights: of the loss.
+        augment: what is done to training pictures.
+        widths: channels of each level of a generator; None for `seewhy.nets.twins.usual_widths`.
+        critic_widths: of the critics likewise.
+        last: side of the generator's last kernel.
+        residual: whether a generator puts out a change or a picture.
+        norm: of a generator's features: ``instance``, or ``none`` as in the authors' code.
+        select: which epoch is kept: that with the lowest ``error`` (of stable and cycle pictures) among those in which at least
+            95 % of the held-out pictures flip, in the second half; or with the lowest ``loss``, as in the paper.
+        held_out: share of the pictures that training never sees.
+        half: multiply in bfloat16.
+        seed: of the weights, the batches, and every draw.
+
+    Raises:
+        RequestError: a number is out of range.
+    """
+
+    arm: Arm = "syce"
+    epochs: int = 12
+    length: int | None = 60
+    batch: int = 32
+    rate: float = 5e-4
+    critic_rate: float = 1e-3
+    beta: float = 0.5
+    average: float = 0.99
+    schedule: Literal["cosine", "plateau"] = "cosine"
+    patience: int | None = None
+    warm_up: float = 0.1
+    weights: Weights = field(default_factory=Weights)
+    augment: Augment = field(default_factory=Augment)
+    widths: tuple[int, ...] | None = None
+    critic_widths: tuple[int, ...] | None = None
+    last: int = 3
+    residual: bool = True
+    norm: Norm = "instance"
+    select: Literal["error", "loss"] = "error"
+    held_out: float = 0.2
+    half: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _choice("arm", self.arm, get_args(Arm))
+        for name in ("epochs", "batch", "length", "patience"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise RequestError(f"expected {name} >= 1, got {getattr(self, name)}; leave it out for the usual")
+        for name in ("rate", "critic_rate"):
+            if not 0 < getattr(self, name) <= 1:
+                raise RequestError(f"expected {name} above 0 and at most 1, got {getattr(self, name)}")
+        for name in ("beta", "average", "warm_up", "held_out"):
+            if not 0 <= getattr(self, name) < 1:
+                raise RequestError(f"expected {name} from 0 to below 1, got {getattr(self, name)}")
+
+    def facts(self) -> dict[str, Any]:
+        """Write it down."""
+        return asdict(self)
+
+
+_OF_ARM: Mapping[str, Weights] = {
+    "syce": Weights(),
+    "cyce": Weights(symmetry=0.0, cycle=10.0, stable=0.0),
+    "sagen": Weights(cycle=0.0, near=2.0, realism=0.0, penalty=0.0, back=0.0, stable=0.0),
+}
+
+
+def make_plan(arm: str = "syce", preset: str = "usual", **changes: object) -> Plan:
+    """Make a plan from a preset and changes to it.
+
+    Args:
+        arm: ``syce``, ``cyce`` or ``sagen``.
+        preset: ``usual``, or ``paper`` for the settings of the authors' released code, but for what no longer has a meaning there
+            (batch norm that is never trained, dropout that is never on).
+        changes: fields of `Plan`, `Weights` and `Augment` by name.
+
+    Raises:
+        RequestError: there is no such arm, preset or field, or a value is out of range.
+
+    Example:
+        >>> make_plan("cyce", "paper", realism=1.0).weights.cycle
+        10.0
+    """
+    _choice("arm", arm, get_args(Arm))
+    _choice("preset", preset, get_args(Preset))
+    weights = _OF_ARM[arm]
+    return change(_usual(arm, weights) if preset == "usual" else _paper(arm, weights), changes)
+
+
+def _usual(arm: str, weights: Weights) -> Plan:
+    """The authors' weights, with all but the flip louder: so that what is made is more like real pictures, and nearer to the input."""
+    louder = replace(
+        weights,
+        symmetry=1.5 * weights.symmetry,
+        cycle=(1.5 if arm == "cyce" else 2.5) * weights.cycle,
+        stable=10 * weights.stable,
+        back=10 * weights.back,
+        realism=6 * weights.realism,
+        noise=0.01,
+    )
+    return Plan(arm=arm, weights=louder)  # type: ignore[arg-type]
+
+
+def _paper(arm: str, weights: Weights) -> Plan:
+    """The authors' released configuration for digits."""
+    return Plan(
+        arm=arm,  # type: ignore[arg-type]
+        epochs=60,
+        length=None,
+        batch=64,
+        rate=1e-4,
+        critic_rate=1e-4,
+        beta=0.9,
+        average=0.0,
+        schedule="plateau",
+        warm_up=0.0,
+        weights=replace(weights, scores="probabilities"),
+        augment=Augment(turn=5.0, zoom=0.2, shift=0.0, mirror="vertical"),
+        widths=(16, 32, 64),
+        critic_widths=(32, 64, 96),
+        last=1,
+        residual=False,
+        norm="none",
+        select="loss",
+    )
+
+
+def change(plan: Plan, changes: Mapping[str, object]) -> Plan:
+    """Change fields of a plan, its weights and its augmentation by name.
+
+    Raises:
+        RequestError: there is no such field, or a value is out of range.
+    """
+    own, weights, augment = _sort(changes)
+    return replace(
+        plan,
+        weights=replace(plan.weights, **weights),  # type: ignore[arg-type]
+        augment=replace(plan.augment, **augment),  # type: ignore[arg-type]
+        **own,  # type: ignore[arg-type]
+    )
+
+
+def read_changes(texts: Iterable[str]) -> dict[str, object]:
+    """Read what a user typed as ``NAME=VALUE``, for `change`.
+
+    Raises:
+        RequestError: there is no such field, or a value is not of its type.
+
+    Example:
+        >>> read_changes(["noise=0", "widths=8+16", "epochs=5"])
+        {'epochs': 5, 'widths': (8, 16), 'noise': 0.0}
+    """
+    pairs = dict(text.partition("=")[::2] for text in texts)
+    found: dict[str, object] = {}
+    for part, texts_of_part in zip((Plan, Weights, Augment), _sort(pairs), strict=True):
+        found |= bind(part, texts_of_part, "--set")  # type: ignore[arg-type]
+    return found
+
+
+def _sort(changes: Mapping[str, object]) -> list[dict[str, object]]:
+    """Sort changes by what they belong to: plan, weights, augmentation."""
+    known = [{each.name for each in fields(part)} - {"weights", "augment"} for part in (Plan, Weights, Augment)]
+    every = set[str]().union(*known)
+    for name in changes:
+        if name not in every:
+            raise RequestError(f"a training plan has no {name!r}; {did_you_mean(name, every)}")
+    return [{name: changes[name] for name in sorted(changes) if name in names} for names in known]
+
+
+def _choice(name: str, value: object, known: tuple[str, ...]) -> None:
+    """Refuse what is not one of a few words."""
+    if value not in known:
+        raise RequestError(f"expected {name} to be one of {', '.join(known)}, got {value!r}")

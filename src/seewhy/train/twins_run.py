@@ -1,0 +1,209 @@
+"""A training run of generators between two steps: networks, optimisers, moving average, and the file they are kept in."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from seewhy.core.errors import RequestError
+from seewhy.nets.translator import Critic
+from seewhy.nets.twins import Twins, usual_widths
+from seewhy.train.twins_loss import Batch, Losses
+
+CHECKPOINT = "checkpoint.safetensors"
+LONGEST = 1.0
+"""A gradient that is longer is cut to this length: without batch norm a single batch can throw the generators far off."""
+
+CRITIC_WIDTHS = (16, 32, 48)
+"""Half the channels of the authors' critics."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at the pictures that are held out, after an epoch; rates and errors are those of the worse direction.
+
+    Args:
+        step: iterations so far.
+        loss: of the generators in training, mean since the last look.
+        critic: of the critics in training, likewise.
+        flip: share of adversarial pictures with the wanted class.
+        stable: share of stable pictures that keep theirs.
+        cycle: share of pictures brought back that have theirs; nan without.
+        kept: mean absolute difference of the stable picture from the input.
+        cycled: of the picture brought back; nan without.
+        change: of the adversarial picture.
+        variety: mean absolute difference between two adversarial pictures over that between two real ones of their class.
+        held_out: the generators' loss.
+    """
+
+    step: int
+    loss: float
+    critic: float
+    flip: float
+    stable: float
+    cycle: float
+    kept: float
+    cycled: float
+    change: float
+    variety: float
+    held_out: float
+
+    def facts(self) -> dict[str, float]:
+        """Name every number."""
+        return {name: float(value) for name, value in asdict(self).items()}
+
+
+@dataclass(eq=False)
+class Run:
+    """Everything that a checkpoint holds.
+
+    Args:
+        losses: generators, critics and classifier.
+        rates: learning rates of generators and critics to begin with.
+        betas: of Adam.
+        average: share of the moving average that stays at each step; 0 for none.
+    """
+
+    losses: Losses
+    rates: tuple[float, float]
+    betas: tuple[float, float]
+    average: float
+    step: int = 0
+    spoilt: int = 0
+    curve: list[Look] = field(default_factory=list)
+    sums: list[float] = field(default_factory=lambda: [0.0, 0.0])
+
+    def __post_init__(self) -> None:
+        twins = self.losses.twins
+        self.slow: Twins = copy.deepcopy(twins).requires_grad_(requires_grad=False)
+        self.generators = list(twins.parameters())
+        self.critics = list(self.losses.critics.parameters())
+        self.adam = [
+            torch.optim.Adam(weights, lr=rate, betas=self.betas)
+            for weights, rate in zip((self.generators, self.critics), self.rates, strict=True)
+            if weights
+        ]
+
+    @property
+    def shown(self) -> Twins:
+        """The generators that are judged and kept: the moving average, where there is one."""
+        return self.slow if self.average else self.losses.twins
+
+    def iterate(self, batches: Sequence[Batch], generator: torch.Generator, *, push: float, rate: float) -> None:
+        """Take one step of the generators for each direction, then one of the critics.
+
+        Args:
+            batches: the two directions of a pair of classes.
+            generator: of every draw of this step.
+            push: factor of the flip's weight.
+            rate: share of the learning rates.
+        """
+        for adam, peak in zip(self.adam, self.rates, strict=False):
+            adam.param_groups[0]["lr"] = peak * rate
+        apart = (
+            self.losses.twins.arm == "syce"
+        )  # as in the authors' code: SyCE steps after each direction, CyCE after both
+        groups = [[batch] for batch in batches] if apart else [list(batches)]
+        for group in groups:
+            loss = torch.stack([self.losses.generators(batch, generator, push=push)[0] for batch in group]).sum()
+            _descend(self.adam[0], self.generators, loss)
+            self.sums[0] += loss.item()
+        if self.critics:
+            self._judge(batches, generator)
+        self._drag()
+        self.step += 1
+
+    def _judge(self, batches: Sequence[Batch], generator: torch.Generator) -> None:
+        """Take one step of the critics: each sees real pictures of its class, and those that were made to look so."""
+        twins, (one, other) = self.losses.twins, batches
+        loss = torch.zeros((), device=one.images.device)
+        for batch, real in ((one, other), (other, one)):
+            with torch.no_grad():
+                made = twins.edit(twins.planes(batch.images), batch.source, batch.target)[0]
+            loss = loss + self.losses.critic(twins.planes(real.images), made, batch.target, generator)
+        _descend(self.adam[1], self.critics, loss)
+        self.sums[1] += loss.item()
+
+    @torch.no_grad()
+    def _drag(self) -> None:
+        """Draw the moving average after the generators."""
+        keep = min(self.average, (1 + self.step) / (10 + self.step))
+        for slow, fast in zip(self.slow.parameters(), self.losses.twins.parameters(), strict=True):
+            slow.lerp_(fast, 1 - keep)
+
+    def save(self, folder: Path) -> None:
+        """Write the run to one file, which appears whole or not at all."""
+        tensors = {f"twins.{name}": value for name, value in self.losses.twins.state_dict().items()}
+        tensors |= {f"slow.{name}": value for name, value in self.slow.state_dict().items()}
+        tensors |= {f"critics.{name}": value for name, value in self.losses.critics.state_dict().items()}
+        for number, adam in enumerate(self.adam):
+            for index, moments in adam.state_dict()["state"].items():
+                tensors |= {f"adam{number}.{index}.{name}": value for name, value in moments.items()}
+        looks = [list(look.facts().values()) for look in self.curve]
+        tensors["curve"] = torch.tensor(looks, dtype=torch.float64).reshape(-1, len(fields(Look)))
+        tensors["state"] = torch.tensor([self.step, self.spoilt])
+        put(folder / CHECKPOINT, save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}))
+
+    def restore(self, folder: Path) -> None:
+        """Go on from what `save` wrote.
+
+        Raises:
+            RequestError: it is of other networks.
+        """
+        tensors = load_file(folder / CHECKPOINT, device=str(self.generators[0].device))
+        parts: tuple[tuple[str, nn.Module], ...] = (
+            ("twins.", self.losses.twins),
+            ("slow.", self.slow),
+            ("critics.", self.losses.critics),
+        )
+        try:
+            for prefix, net in parts:
+                net.load_state_dict(_below(tensors, prefix))
+        except RuntimeError as error:
+            raise RequestError(f"expected a checkpoint of these networks, got {error}; choose another --out") from error
+        for number, adam in enumerate(self.adam):
+            moments: dict[int, dict[str, Tensor]] = {}
+            for key, value in _below(tensors, f"adam{number}.").items():
+                index, name = key.split(".")
+                moments.setdefault(int(index), {})[name] = value.cpu() if name == "step" else value
+            adam.load_state_dict({**adam.state_dict(), "state": moments})
+        self.step, self.spoilt = (int(number) for number in tensors["state"].tolist())
+        self.curve = [Look(int(step), *rest) for step, *rest in tensors["curve"].tolist()]
+
+
+def put(path: Path, content: bytes) -> None:
+    """Write a file that appears whole or not at all."""
+    fresh = path.with_name(f".{path.name}.partial")
+    try:
+        fresh.write_bytes(content)
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
+
+
+def build_critics(twins: Twins, widths: Sequence[int] | None = None, *, seed: int) -> nn.ModuleList:
+    """Build the critics: one a class; one that knows all classes where the generators are shared."""
+    count, kinds = (1, len(twins.classes)) if twins.shared else (2, 1)
+    widths = widths or usual_widths(twins.size, CRITIC_WIDTHS)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return nn.ModuleList(Critic(twins.channels, twins.size, widths, kinds=kinds) for _ in range(count))
+
+
+def _descend(adam: torch.optim.Optimizer, weights: Sequence[Tensor], loss: Tensor) -> None:
+    """Take one step of an optimiser."""
+    gradients = torch.autograd.grad(loss, list(weights), allow_unused=True)
+    for weight, gradient in zip(weights, gradients, strict=True):
+        weight.grad = gradient
+    torch.nn.utils.clip_grad_norm_(weights, LONGEST)
+    adam.step()
+
+
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Take the tensors under a prefix, without it."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

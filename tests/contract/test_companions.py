@@ -1,0 +1,66 @@
+"""Every method keeps the contract of companion pictures, those included that need generators or reference pictures."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from games import OpenGame, picture
+from seewhy import registry
+from seewhy.core.maps import Maps
+from seewhy.core.probe import Probe
+from seewhy.core.target import ClassEvidence
+from seewhy.infills.plain import constant
+from seewhy.nets.twins import build_twins, save_twins
+from seewhy.runs.companions import checked
+
+SIZE = (20, 17)
+
+
+class Light(nn.Module):
+    """Class 0 where it is darker than the middle gray, else class 1."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Class scores."""
+        light = images.mean((1, 2, 3)) - 0.5
+        return torch.stack([-8 * light, 8 * light], 1)
+
+
+def generators(folder: Path) -> str:
+    """Untrained ones."""
+    twins = build_twins(arm="syce", classes=(0, 1), channels=1, size=SIZE, seed=0, widths=(2, 2), last=1)
+    save_twins(folder, twins, {"fingerprint": "open game", "classifier": "x"})
+    return f"weights={folder}"
+
+
+def references(folder: Path) -> str:
+    """Bright pictures, from which a dark one can be made bright."""
+    for shade in (200, 220, 240):
+        Image.fromarray(np.full((*SIZE, 3), shade, np.uint8)).save(folder / f"{shade}.png")
+    return f"reference={folder}"
+
+
+NEEDS: dict[str, tuple[Callable[[Path], str], set[str]]] = {
+    "counterfactual": (generators, {"adversarial", "stable", "cycle"}),
+    "counterfactual-path": (generators, {"adversarial"}),
+    "nearest-counterfactual": (references, {"counterfactual", "reference"}),
+}
+"""What a method is given to have companions, and their names."""
+
+
+@pytest.mark.parametrize("name", sorted(NEEDS))
+def test_companions_are_pictures_in_the_view(name: str, tmp_path: Path) -> None:
+    """Of the view's size, finite, in [0, 1], under names that are known to be drawn."""
+    prepare, names = NEEDS[name]
+    _, method, settings = registry.method(f"{name}:{prepare(tmp_path)}")
+    probe = Probe(OpenGame(Light().eval()), constant(value=0.5), picture(*SIZE) * 0.8)
+    maps: Maps = method.run(probe, [ClassEvidence(0)], **settings)
+    companions = checked(maps.companions, SIZE)
+    assert set(companions) == names
+    for companion in companions.values():
+        assert np.isfinite(companion).all()
+        assert companion.dtype == np.float32

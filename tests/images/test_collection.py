@@ -1,0 +1,444 @@
+"""Many pictures: every format gives the same pixels, what does not fit is refused by name, and splits keep things together."""
+
+import gzip
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jaxtyping
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from seewhy.core.errors import RequestError
+from seewhy.core.view import View
+from seewhy.images import packed
+from seewhy.images.collection import Collection, read_collection, split
+from seewhy.images.open import open_levels, open_picture
+from seewhy.images.view import apply_view, resized
+
+RNG = np.random.default_rng(7)
+GRAY = RNG.integers(0, 256, (6, 5, 7), dtype=np.uint8)
+COLOUR = RNG.integers(0, 256, (6, 5, 7, 3), dtype=np.uint8)
+LABELS = np.array([0, 1, 2, 0, 1, 2])
+
+
+def idx(array: np.ndarray) -> bytes:
+    """An idx file of bytes, written from its description: two zeros, 8 for bytes, axes, big-endian sizes, content."""
+    return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
+
+
+def pair(folder: Path, name: str = "a") -> Path:
+    """Pictures and labels, both packed."""
+    (folder / f"{name}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(GRAY)))
+    (folder / f"{name}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(LABELS)))
+    return folder / f"{name}-images-idx3-ubyte.gz"
+
+
+def npz(folder: Path, **arrays: np.ndarray) -> Path:
+    """An npz file."""
+    np.savez_compressed(folder / "a.npz", **arrays)  # type: ignore[arg-type]
+    return folder / "a.npz"
+
+
+def save(pixels: np.ndarray, path: Path) -> Path:
+    """A picture's file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def class_folders(folder: Path) -> Path:
+    """The gray pictures by class; file by file as they are numbered."""
+    for number, (picture, label) in enumerate(zip(GRAY, LABELS.tolist(), strict=True)):
+        save(picture, folder / ["ant", "bee", "cat"][label] / f"{number}.png")
+    return folder
+
+
+def test_gray_is_scaled_and_repeated() -> None:
+    """Entry by entry, as said: 255 and 65535 are white, and all three channels are the same."""
+    for pixels, white in ((GRAY, 255), (GRAY.astype(np.uint16) * 257 - (GRAY > 9).astype(np.uint16), 65535)):
+        images = Collection(pixels[..., None]).images(np.array([4, 0]))
+        assert images.shape == (2, 3, 5, 7)
+        assert images.dtype == torch.float32
+        for place, number in enumerate((4, 0)):
+            for channel in range(3):
+                for row in range(5):
+                    for column in range(7):
+                        true = np.float32(int(pixels[number, row, column]) / white)
+                        assert images[place, channel, row, column].item() == true
+
+
+def test_colour_keeps_its_channels() -> None:
+    """Channel last in the collection, channel first for the classifier."""
+    images = Collection(COLOUR).images(slice(1, 3))
+    np.testing.assert_array_equal((images * 255).round().numpy(), COLOUR[1:3].transpose(0, 3, 1, 2))
+
+
+def test_what_is_taken_takes_all_along() -> None:
+    """Labels, groups and regions follow their pictures."""
+    regions = GRAY > 128
+    whole = Collection(GRAY[..., None], LABELS, ("a", "b", "c"), LABELS.astype(str), regions, "here")
+    part = whole.take(np.array([5, 1]))
+    assert (len(part), part.channels, part.size, part.classes, part.source) == (2, 1, (5, 7), ("a", "b", "c"), "here")
+    assert part.labels is not None
+    assert part.labels.tolist() == [2, 1]
+    assert part.groups is not None
+    assert part.groups.tolist() == ["2", "1"]
+    np.testing.assert_array_equal(part.regions, regions[[5, 1]])
+    np.testing.assert_array_equal(part.pixels, GRAY[[5, 1], ..., None])
+
+
+@pytest.mark.parametrize("make", [lambda folder: npz(folder, x=GRAY, y=LABELS), pair, lambda f: pair(f).parent])
+def test_files_of_many_pictures(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    """npz, idx and a folder with one idx pair hold the same."""
+    found = read_collection(make(tmp_path))
+    np.testing.assert_array_equal(found.pixels, GRAY[..., None])
+    assert found.labels is not None
+    assert found.labels.tolist() == LABELS.tolist()
+    assert found.classes == ("0", "1", "2")
+    assert (found.groups, found.regions) == (None, None)
+
+
+def test_a_folder_a_class(tmp_path: Path) -> None:
+    """Folders in the order of their names; a hidden one and other files do not count."""
+    class_folders(tmp_path)
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / "notes.txt").touch()
+    found = read_collection(str(tmp_path))
+    np.testing.assert_array_equal(found.pixels, GRAY[[0, 3, 1, 4, 2, 5], ..., None])
+    assert found.labels is not None
+    assert found.labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert found.classes == ("ant", "bee", "cat")
+
+
+def test_a_flat_folder(tmp_path: Path) -> None:
+    """No labels; one colour picture makes three channels of all, and a folder without pictures does not matter."""
+    save(GRAY[0], tmp_path / "a.png")
+    save(COLOUR[1], tmp_path / "b.png")
+    (tmp_path / "notes").mkdir()
+    found = read_collection(tmp_path)
+    assert (found.labels, found.classes) == (None, ())
+    np.testing.assert_array_equal(found.pixels, np.stack([np.stack([GRAY[0]] * 3, axis=2), COLOUR[1]]))
+
+
+def test_a_folder_with_a_list(tmp_path: Path) -> None:
+    """``labels.csv`` says the class and the height and width before squashing; class names are the numbers."""
+    save(GRAY[0], tmp_path / "a.png")
+    save(GRAY[1], tmp_path / "b.png")
+    table = tmp_path / "labels.csv"
+    table.write_text("file,class_idx,orig_w,orig_h\nb.png,2,14,5\na.png,0,14,5\n", encoding="utf-8")
+    found = read_collection(tmp_path)
+    assert found.labels is not None
+    assert found.labels.tolist() == [2, 0]
+    assert found.classes == ("0", "1", "2")
+    assert found.size == (5, 14)
+    table.write_text("file\nb.png\n", encoding="utf-8")
+    assert read_collection(tmp_path).labels is None
+    table.write_text("file,class_idx\nb.png,1\na.png,\n", encoding="utf-8")
+    with pytest.raises(RequestError, match=r"class_idx in every line .* got it in 1 of 2"):
+        read_collection(tmp_path)
+
+
+def test_files_are_seen_as_explain_sees_them(tmp_path: Path) -> None:
+    """To the last bit, gray and colour, cropped and stretched."""
+    for view in (View((6, 6), short_side=8), View((4, 9), "stretch"), View((5, 7), "stretch")):
+        for name, pixels in (("gray", GRAY[0]), ("colour", COLOUR[0])):
+            path = save(np.repeat(pixels, 2, axis=0), tmp_path / name / "a.png")
+            seen, _ = apply_view(open_picture(path), view)
+            assert torch.equal(read_collection(path.parent, view=view).images(slice(None))[0], seen)
+
+
+def test_gray_of_16_bits_stays_so(tmp_path: Path) -> None:
+    """Read, turned upright and resized without falling back to 8 bits."""
+    deep = (GRAY[0].astype(np.uint16) << 8) + np.arange(7, dtype=np.uint16)
+    path = save(deep, tmp_path / "a.png")
+    np.testing.assert_array_equal(open_levels(path), deep[..., None])
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    for kind in ("tif", "png"):  # Pillow turns the first by itself, and not the second
+        Image.fromarray(deep).save(path.with_suffix(f".{kind}"), exif=turned)
+        np.testing.assert_array_equal(open_levels(path.with_suffix(f".{kind}"))[..., 0], np.rot90(deep, -1))
+    found = read_collection(tmp_path, view=View((10, 14), "stretch"))
+    assert found.pixels.dtype == np.uint16
+
+
+def test_levels_of_16_bits_are_resized() -> None:
+    """A plain picture keeps its level; where bicubic overshoots an edge, black and white are the ends."""
+    plain = np.full((4, 4, 3), 40001, np.uint16)
+    assert (resized(plain, View((2, 2), "stretch").frame(4, 4)) == 40001).all()
+    edge = np.zeros((4, 4, 1), np.uint16)
+    edge[:, 2:] = 65535
+    wide = resized(edge, View((4, 16), "stretch").frame(4, 4))[0, :, 0]
+    assert (wide[:8] < 32768).all()
+    assert (wide[8:] > 32767).all()
+    assert (wide[0], wide[-1]) == (0, 65535)
+
+
+def test_one_channel_is_resized_as_three_are() -> None:
+    """Gray through the one-channel door is the gray of the three-channel door."""
+    frame = View((9, 4), "stretch").frame(5, 7)
+    three = resized(np.repeat(GRAY[0][..., None], 3, axis=2), frame)
+    np.testing.assert_array_equal(np.repeat(resized(GRAY[0][..., None], frame), 3, axis=2), three)
+
+
+@pytest.mark.parametrize(
+    ("array", "true"),
+    [
+        (GRAY[..., None], GRAY[..., None]),
+        (GRAY[:, None], GRAY[..., None]),
+        (COLOUR, COLOUR),
+        (COLOUR.transpose(0, 3, 1, 2), COLOUR),
+        (np.repeat(GRAY[..., None], 3, axis=3), GRAY[..., None]),
+        (GRAY.astype(">u2"), GRAY[..., None].astype(np.uint16)),
+        (GRAY > 99, ((GRAY > 99) * 255)[..., None].astype(np.uint8)),
+        (GRAY / 255, GRAY[..., None].astype(np.uint16) * 257),
+        ((GRAY / 255).astype(np.float32), GRAY[..., None].astype(np.uint16) * 257),
+    ],
+)
+def test_layouts_and_types_of_arrays(tmp_path: Path, array: np.ndarray, true: np.ndarray) -> None:
+    """All come to (n, h, w, c) of 8 or 16 bits."""
+    found = read_collection(npz(tmp_path, images=array)).pixels
+    assert found.dtype == true.dtype
+    np.testing.assert_array_equal(found, true)
+
+
+def test_regions_packed_or_not(tmp_path: Path) -> None:
+    """Bool, bytes, bytes with a channel, and packed bits say the same."""
+    truth = GRAY > 100
+    for given in (truth, truth * np.uint8(255), truth[:, None], np.packbits(truth, axis=2)):
+        found = read_collection(npz(tmp_path, image=GRAY, mask=given))
+        np.testing.assert_array_equal(found.regions, truth)
+
+
+def test_names_of_classes_and_groups(tmp_path: Path) -> None:
+    """Labels may be names; classes give their order; a patient is a group whatever type its name has."""
+    names = np.array(["dog", "cat", "dog", "cat", "dog", "dog"])
+    found = read_collection(npz(tmp_path, x=GRAY, y=names[:, None], patient=LABELS))
+    assert found.classes == ("cat", "dog")
+    assert found.labels is not None
+    assert found.labels.tolist() == [1, 0, 1, 0, 1, 1]
+    assert found.groups is not None
+    assert found.groups.tolist() == [str(label) for label in LABELS]
+    found = read_collection(npz(tmp_path, x=GRAY, y=names, classes=np.array(["dog", "emu", "cat"])))
+    assert found.classes == ("dog", "emu", "cat")
+    assert found.labels is not None
+    assert found.labels.tolist() == [0, 2, 0, 2, 0, 0]
+
+
+def test_arrays_in_the_view(tmp_path: Path) -> None:
+    """Of the view's size already: nothing is cropped. Otherwise as the classifier frames, regions with the pictures."""
+    assert read_collection(pair(tmp_path), view=View((5, 7), short_side=20)).size == (5, 7)
+    square = np.zeros((1, 8, 16), np.uint8)
+    square[0, 2:6, 6:10] = 255
+    found = read_collection(npz(tmp_path, x=square, regions=square), view=View((16, 16)))
+    truth = np.zeros((16, 16), dtype=bool)
+    truth[4:12, 4:12] = True  # the middle 8 × 8 of 8 × 16, twice as large
+    assert found.regions is not None
+    np.testing.assert_array_equal(found.regions[0], truth)
+    np.testing.assert_array_equal(found.pixels[0, ..., 0] > 127, truth)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"pictures": GRAY}, "one of images, .* got pictures; rename"),
+        ({"x": GRAY, "y": LABELS[:5]}, r"6 values, one a picture, as labels of .* got shape \(5,\)"),
+        ({"x": GRAY, "groups": LABELS[:, None, None]}, "groups of"),
+        ({"x": GRAY, "y": LABELS, "classes": np.array(["a", "b"])}, "labels from 0 to 1 .* got 0 to 2"),
+        ({"x": GRAY, "y": LABELS - 1}, "got -1 to 1"),
+        ({"x": GRAY, "y": LABELS + 10**6}, "got 1000000 to"),
+        ({"x": GRAY, "y": np.array(list("abcabc")), "classes": np.array(["a", "b"])}, "among the classes .* got 'c'"),
+        ({"x": GRAY, "y": LABELS / 2}, "class numbers or names .* got float64"),
+        ({"x": GRAY / 200}, r"floats in \[0, 1\] .* got 0 to 1.2"),
+        ({"x": np.where(GRAY > 9, np.nan, 0.5)}, r"floats in \[0, 1\] .* got nan"),
+        ({"x": GRAY.astype(np.float32)}, "divide by 255"),
+        ({"x": GRAY.astype(np.int64)}, "got int64; convert"),
+        ({"x": GRAY.astype(object)}, "plain arrays, got .*a.npz: Object arrays"),
+        ({"x": GRAY[0]}, r"got \(5, 7\); reshape"),
+        ({"x": GRAY[:0]}, r"at least one picture .* \(0, 5, 7, 1\)"),
+        ({"x": GRAY[:, :1]}, "at least 2 × 2"),
+        ({"x": GRAY, "mask": GRAY[:, :4] > 1}, r"regions of shape \(6, 5, 7\)"),
+        ({"x": GRAY, "mask": GRAY / 255}, "got float64 of shape"),
+    ],
+)
+def test_arrays_that_do_not_fit(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) -> None:
+    """Each is refused in words."""
+    with pytest.raises(RequestError, match=message):
+        read_collection(npz(tmp_path, **arrays))
+
+
+def test_damaged_archives(tmp_path: Path) -> None:
+    """Cut short, not an archive, or a header that promises what is not there: an error with the name."""
+    whole = npz(tmp_path, x=GRAY).read_bytes()
+    for content in (whole[:-30], b"no archive", b"", whole.replace(whole[200:210], b"0123456789")):
+        (tmp_path / "b.npz").write_bytes(content)
+        with pytest.raises(RequestError, match=r"plain arrays, got .*b.npz"):
+            read_collection(tmp_path / "b.npz")
+
+
+def test_damaged_idx_files(tmp_path: Path) -> None:
+    """Cut short, too long, of another kind, without header, or packed and cut: an error with the name."""
+    good = idx(GRAY)
+    for content, message in (
+        (good[:-1], "210 bytes after the header of .*a-images-idx3-ubyte, got 209"),
+        (good + b"0", "got more"),
+        (idx(GRAY[:0]), r"some bytes after the header .* got 0"),
+        (b"\0\0\x0d\x03" + good[4:], "begins with 00 00 0d 03"),
+        (good[:9], "an idx file of bytes with 3 axes"),
+        (b"", "begins with nothing"),
+    ):
+        path = tmp_path / "a-images-idx3-ubyte"
+        path.write_bytes(content)
+        with pytest.raises(RequestError, match=message):
+            read_collection(path)
+    for content in (gzip.compress(good)[:-20], good):
+        path = tmp_path / "b.images.idx3-ubyte.gz"
+        path.write_bytes(content)
+        with pytest.raises(RequestError, match=r"a whole idx file, got .*b.images"):
+            read_collection(path)
+
+
+def test_idx_pairs_must_fit(tmp_path: Path) -> None:
+    """Labels of another number are refused; with two pairs one must be named; without labels there are none."""
+    path = pair(tmp_path, "train")
+    assert pair(tmp_path, "t10k").is_file()
+    with pytest.raises(RequestError, match=r"got t10k-images-idx3-ubyte.gz, train-images-idx3-ubyte.gz; name one"):
+        read_collection(tmp_path)
+    beside = tmp_path / "train-labels-idx1-ubyte.gz"
+    beside.write_bytes(gzip.compress(idx(LABELS[:4])))
+    with pytest.raises(RequestError, match=r"expected 6 labels in .*train-labels.* got 4"):
+        read_collection(path)
+    beside.unlink()
+    assert read_collection(path).labels is None
+
+
+def test_too_much_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what the headers promise, and by the first picture of a folder."""
+    huge = tmp_path / "a-images-idx3-ubyte"
+    huge.write_bytes(struct.pack(">BBBB3I", 0, 0, 8, 3, 2**31, 2**10, 2**10))
+    with pytest.raises(RequestError, match=r"at most 8 GiB of pixels, got 2.1e.06 GiB in .*a-images"):
+        read_collection(huge)
+    monkeypatch.setattr(packed, "LARGEST", 200)
+    with pytest.raises(RequestError, match=r"GiB of pixels"):
+        read_collection(npz(tmp_path, x=GRAY))
+    with pytest.raises(RequestError, match=r"in 6 files"):
+        read_collection(class_folders(tmp_path / "folders"))
+
+
+def test_folders_that_do_not_fit(tmp_path: Path) -> None:
+    """Sizes, depths, empty folders, both kinds at once, nothing there: each by name."""
+    save(GRAY[0], tmp_path / "sizes/a.png")
+    save(GRAY[1, :, :4], tmp_path / "sizes/b.png")
+    with pytest.raises(RequestError, match=r"one size, got .*a.png with 7 × 5 and .*b.png with 4 × 5; resize .*size="):
+        read_collection(tmp_path / "sizes")
+    assert read_collection(tmp_path / "sizes", view=View((4, 4))).size == (4, 4)
+    save(GRAY[0], tmp_path / "depths/a.png")
+    save(GRAY[0].astype(np.uint16), tmp_path / "depths/b.png")
+    with pytest.raises(RequestError, match=r"one depth, got .*a.png with 8 bits and .*b.png with 16 bits"):
+        read_collection(tmp_path / "depths")
+    (class_folders(tmp_path / "classes") / "dog").mkdir()
+    with pytest.raises(RequestError, match=r"expected pictures .* in the folder .*dog, got none"):
+        read_collection(tmp_path / "classes")
+    save(GRAY[0], tmp_path / "classes/loose.png")
+    with pytest.raises(RequestError, match=r"got both, loose.png and ant/"):
+        read_collection(tmp_path / "classes")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RequestError, match=r"expected pictures .* got none"):
+        read_collection(tmp_path / "empty")
+    (tmp_path / "empty/bad.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(RequestError, match=r"bad.png"):
+        read_collection(tmp_path / "empty")
+    with pytest.raises(RequestError, match=r"nowhere, which does not exist"):
+        read_collection(tmp_path / "nowhere")
+    with pytest.raises(RequestError, match=r"a folder, an .npz file or .* got the file .*a.png"):
+        read_collection(tmp_path / "sizes/a.png")
+
+
+@pytest.fixture
+def no_shape_checks() -> Iterator[None]:
+    """Users run without the shape checks of the tests; what they meet is our own words."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ((GRAY,), "of shape"),
+        ((GRAY[..., None].astype(np.float32),), "float32"),
+        ((GRAY[..., None], LABELS[:3], ("a", "b", "c")), r"labels for 6 .* shape \(3,\)"),
+        ((GRAY[..., None], LABELS, ("a", "b")), "labels from 0 to 1 .* 0 to 2"),
+        ((GRAY[..., None], None, (), None, GRAY[:, :2] > 0), "regions for 6"),
+    ],
+)
+def test_collections_by_hand_are_checked(parts: tuple[object, ...], message: str) -> None:
+    """What a reader would refuse is refused here too."""
+    with pytest.raises(RequestError, match=message):
+        Collection(*parts)  # type: ignore[arg-type]
+
+
+def many(count: int, classes: int, groups: np.ndarray | None = None) -> Collection:
+    """Pictures that are all different, each with its number in its first pixels."""
+    pixels = np.zeros((count, 2, 2, 1), np.uint16)
+    pixels[:, 0, 0, 0] = np.arange(count)
+    names = tuple(map(str, range(classes)))
+    return Collection(pixels, np.arange(count) % classes, names, groups)
+
+
+def numbers(collection: Collection) -> list[int]:
+    """Which pictures these are."""
+    return [int(number) for number in collection.pixels[:, 0, 0, 0]]
+
+
+def test_a_split_takes_the_same_share_of_each_class() -> None:
+    """A fifth of each; all are on one side; another seed holds out others; the order does not matter."""
+    whole = many(200, 4)
+    rest, held = split(whole)
+    assert sorted(numbers(rest) + numbers(held)) == list(range(200))
+    assert held.labels is not None
+    assert np.bincount(held.labels).tolist() == [10, 10, 10, 10]
+    assert numbers(held) == numbers(split(whole)[1])
+    assert numbers(held) != numbers(split(whole, seed=1)[1])
+    assert sorted(numbers(split(whole.take(RNG.permutation(200)))[1])) == numbers(held)
+
+
+def test_a_split_of_many_small_classes_keeps_the_share() -> None:
+    """One picture a class: no class can be halved, the whole can; three a class: never two of one."""
+    assert len(split(many(50, 50))[1]) == 10
+    held = split(many(90, 30), share=0.3)[1]
+    assert held.labels is not None
+    assert len(held) == 30
+    assert np.bincount(held.labels).max() == 1
+    assert len(split(many(90, 30), share=0.1)[1]) == 9
+
+
+def test_groups_and_copies_stay_together() -> None:
+    """Groups are never cut; a picture that is in two groups ties them."""
+    groups = np.array([f"p{number // 5}" for number in range(100)])
+    whole = many(100, 2, groups)
+    whole.pixels[5] = whole.pixels[0]  # p0 and p1 have a picture in common
+    for seed in range(20):
+        rest, held = split(whole, seed=seed)
+        assert rest.groups is not None
+        assert held.groups is not None
+        assert not set(rest.groups) & set(held.groups)
+        assert ("p0" in held.groups) == ("p1" in held.groups)
+        assert not set(numbers(rest)) & set(numbers(held))
+        assert len(held) == 20
+    assert any(0 in numbers(split(whole, seed=seed)[1]) for seed in range(20))
+
+
+def test_what_cannot_be_split() -> None:
+    """One group, all alike, a share that rounds to nothing, a share that is none."""
+    one = np.full(20, "p")
+    alike = Collection(np.zeros((20, 2, 2, 1), np.uint8))
+    for collection, share in ((many(20, 2, one), 0.5), (alike, 0.5), (many(4, 1), 0.01), (many(4, 1), 0.99)):
+        with pytest.raises(RequestError, match=r"expected pictures on both sides"):
+            split(collection, share=share)
+    for share in (0.0, 1.0, -1.0, float("nan")):
+        with pytest.raises(RequestError, match=r"share between 0 and 1"):
+            split(many(20, 2), share=share)

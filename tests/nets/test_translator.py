@@ -1,0 +1,128 @@
+"""Generators and critics: as large as the authors', of any size, and what the settings do."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from seewhy.core.errors import RequestError
+from seewhy.nets.translator import Affine, Critic, UNet
+from seewhy.nets.twins import Twins, build_twins, load_twins, save_twins
+
+
+def count(net: torch.nn.Module) -> int:
+    """Trainable numbers of a network."""
+    return sum(weight.numel() for weight in net.parameters())
+
+
+def pictures(*shape: int) -> Tensor:
+    """Random gray pictures with three equal channels."""
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(0)).mean(1, keepdim=True).expand(shape)
+
+
+@torch.no_grad()
+def difference(twins: Twins, images: Tensor) -> float:
+    """The largest edit."""
+    return float((twins(images, 0, 1).adversarial - images).abs().max())
+
+
+def test_networks_are_as_large_as_the_authors() -> None:
+    """The released weight files hold 205,557, 204,961 and 233,302 numbers; 1,058 of the generators' are idle batch norm."""
+    assert count(UNet(1, (16, 32, 64), last=1)) == 205_557 - 1_058
+    assert count(Critic(1, (28, 28), (32, 64, 96))) == 204_961
+    assert count(UNet(1, (16, 32, 64), last=1, heads=2)) == 233_302 - 1_058
+
+
+@pytest.mark.parametrize("size", [(7, 9), (28, 28), (33, 18)])
+def test_any_size(size: tuple[int, int]) -> None:
+    """Sides need not be divisible."""
+    made = UNet(3, (4, 4, 4), last=3)(torch.rand(2, 3, *size), 0)[0]
+    assert made.shape == (2, 3, *size)
+
+
+def test_a_residual_generator_begins_with_hardly_an_edit() -> None:
+    """What is learned is the edit, not the picture."""
+    images = pictures(3, 3, 12, 12)
+    begun = build_twins(arm="cyce", classes=(0, 1), channels=1, size=(12, 12), widths=(4, 4))
+    plain = build_twins(arm="cyce", classes=(0, 1), channels=1, size=(12, 12), widths=(4, 4), residual=False)
+    assert difference(begun, images) < 0.01
+    assert difference(plain, images) > 0.1
+
+
+def by_hand(twins: Twins, images: Tensor, *nets: int) -> Tensor:
+    """Apply generators one after the other."""
+    for place in nets:
+        images = twins.nets[place](images[:, :1], 0)[0].clamp(0, 1)
+    return images.expand(-1, 3, -1, -1)
+
+
+def test_what_the_arms_make() -> None:
+    """SyCE: g0(x), g0(g0(x)), g1(g0(x)); CyCE leaves the stable picture alone; the control has two heads."""
+    images = pictures(2, 3, 8, 8)
+    shape = {"classes": (3, 8), "channels": 1, "size": (8, 8), "widths": (4, 4), "residual": False}
+    syce = build_twins(arm="syce", **shape)  # type: ignore[arg-type]
+    made = syce(images, 3, 8)
+    for got, nets in ((made.adversarial, (0,)), (made.stable, (0, 0)), (made.cycle, (0, 1))):
+        torch.testing.assert_close(got, by_hand(syce, images, *nets))
+    back = syce(images, 8, 3)
+    for got, nets in ((back.adversarial, (1,)), (back.stable, (1, 1)), (back.cycle, (1, 0))):
+        torch.testing.assert_close(got, by_hand(syce, images, *nets))
+    torch.testing.assert_close(build_twins(arm="cyce", **shape)(images, 3, 8).stable, images)  # type: ignore[arg-type]
+    control = build_twins(arm="sagen", **shape)  # type: ignore[arg-type]
+    assert len(control.nets) == 1
+    assert control(images, 3, 8).cycle is None
+    torch.testing.assert_close(control(images, 3, 8), control(images, 8, 3))
+
+
+def test_instance_norm_forgets_brightness_and_contrast() -> None:
+    """Of a channel's features only their pattern is left, picture by picture."""
+    features = torch.rand(2, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    changed = features * torch.tensor([2.0, 7.0])[:, None, None, None] + 3
+    for norm, same in (("instance", True), ("none", False)):
+        affine = Affine(3, 1, norm)  # type: ignore[arg-type]
+        assert torch.allclose(affine(changed, 0), affine(features, 0), atol=1e-3) == same
+
+
+def test_more_than_two_classes_share_a_generator() -> None:
+    """It is told the class that it is to make; stable picture and cycle are the same."""
+    images = pictures(2, 3, 8, 8)
+    twins = build_twins(arm="syce", classes=(5, 6, 7), channels=1, size=(8, 8), widths=(4, 4), residual=False)
+    with torch.no_grad():
+        for affine in twins.modules():
+            if isinstance(affine, Affine):
+                affine.offset.copy_(torch.arange(3.0)[:, None].expand_as(affine.offset) / 5)
+    made, other = twins(images, 5, 6), twins(images, 5, 7)
+    assert len(twins.nets) == 1
+    assert not torch.allclose(made.adversarial, other.adversarial)
+    assert made.cycle is not None
+    torch.testing.assert_close(made.stable, made.cycle)
+    torch.testing.assert_close(made.stable, twins(made.adversarial, 6, 5).adversarial)
+
+
+def test_out_of_range_can_come_back() -> None:
+    """Clipping does not stop a gradient that leads back, as it does in the authors' generator; one that leads out it does."""
+    images, slopes = torch.full((1, 3, 4, 4), 0.5), {}
+    for residual in (True, False):
+        twins = build_twins(arm="cyce", classes=(0, 1), channels=1, size=(4, 4), widths=(2,), last=1, residual=residual)
+        bias = twins.nets[0].heads[0][0].bias  # type: ignore[index, union-attr]
+        with torch.no_grad():
+            bias.fill_(-9)
+        adversarial = twins.edit(images[:, :1], 0, 1)[0]
+        assert float(adversarial.detach().max()) == 0
+        for sign in (-1, 1):  # down such a loss the pictures get brighter, or darker
+            (slope,) = torch.autograd.grad(sign * adversarial.sum(), [bias], retain_graph=True)
+            slopes[residual, sign] = float(slope)
+    assert slopes == {(True, -1): -16.0, (True, 1): 0.0, (False, -1): 0.0, (False, 1): 0.0}
+
+
+def test_saved_and_loaded(tmp_path: Path) -> None:
+    """The same pictures come out; another classifier's are refused."""
+    twins = build_twins(arm="syce", classes=(3, 8), channels=1, size=(8, 8), widths=(4, 4), seed=5)
+    save_twins(tmp_path, twins, {"fingerprint": "mine", "classifier": "net"})
+    again, card = load_twins(tmp_path, fingerprint="mine")
+    images = pictures(2, 3, 8, 8)
+    torch.testing.assert_close(again(images, 3, 8), twins(images, 3, 8))
+    assert card["twins"]["classes"] == [3, 8]
+    with pytest.raises(RequestError, match="generators of this classifier, got those of net"):
+        load_twins(tmp_path, fingerprint="another")

@@ -1,0 +1,214 @@
+"""The twins of a picture, made by generators whose edit is known, and by random ones against the formulas."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import seewhy
+from games import OpenGame, picture
+from seewhy.core.budget import Budget
+from seewhy.core.errors import RequestError
+from seewhy.core.maps import Maps
+from seewhy.core.probe import Probe
+from seewhy.core.target import ClassEvidence, Contrast, Target
+from seewhy.infills.plain import constant
+from seewhy.methods.counterfactual import counterfactual
+from seewhy.nets.twins import Arm, Twins, build_twins, save_twins
+
+FACTS = {"fingerprint": "open game", "classifier": "x"}
+ARTEFACT = 0.125
+"""What the generator of `dimming` with two heads adds to both of its pictures."""
+
+
+class Bright(nn.Module):
+    """Class 1 where the excess over a brightness of 0.55 is 1 pixel in 600 or more, else class 0; classes 2 and 3 are never the answer."""
+
+    def __init__(self, classes: int = 2) -> None:
+        super().__init__()
+        self.register_buffer("rest", torch.linspace(-8, -9, classes - 2) if classes > 2 else torch.zeros(0))
+        self.eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Class scores."""
+        score = 600 * (images - 0.55).clamp(min=0).mean((1, 2, 3)) - 1
+        rest = self.get_buffer("rest").expand(len(images), -1)
+        return torch.cat([torch.stack([-score / 2, score / 2], 1), rest], 1)
+
+
+def dimming(arm: Arm = "cyce", *, classes: tuple[int, int] = (0, 1), size: tuple[int, int] = (12, 10)) -> Twins:
+    """Generators that bring what is brighter than 0.5 down to it, and leave pictures of the first class alone."""
+    twins = build_twins(arm=arm, classes=classes, channels=1, size=size, widths=(2, 2), last=1, norm="none")
+    with torch.no_grad():
+        for name, weights in twins.named_parameters():
+            weights.fill_(1.0 if name.endswith("factor") else 0.0)
+        net: Any = twins.nets[-1]
+        net.first.blocks[0].affine.offset.fill_(-0.5)
+        net.first.blocks[0].conv.weight[0, 0, 1, 1] = net.first.blocks[1].conv.weight[0, 0, 1, 1] = 1
+        for place, layer in enumerate(head := net.heads[-1]):
+            centre = layer.weight.shape[2] // 2
+            layer.weight[0, 0, centre, centre] = -1 if place == len(head) - 1 else 1
+        for head in net.heads if arm == "sagen" else ():
+            head[-1].bias.fill_(ARTEFACT)
+    return twins
+
+
+def spot() -> Tensor:
+    """A dim gradient with two bright pixels."""
+    image = torch.linspace(0, 0.375, 120).reshape(12, 10)
+    image[3, 4], image[7, 2] = 1.0, 0.75
+    return image.expand(3, -1, -1).clone()
+
+
+def asked(image: Tensor, network: nn.Module | None = None, **settings: Any) -> Probe:
+    """A probe of `Bright`."""
+    return Probe(OpenGame(network or Bright()), constant(value=0.25), image, **settings)
+
+
+def run(
+    twins: Twins, folder: Path, probe: Probe, *targets: Target, facts: dict[str, Any] | None = None, **settings: Any
+) -> Maps:
+    """The method with generators that were written to a folder; the class 1 and its contrast unless other targets are named."""
+    save_twins(folder, twins, {**FACTS, **(facts or {})})
+    return counterfactual(probe, targets or (ClassEvidence(1), Contrast(1, 0)), weights=str(folder), **settings)
+
+
+def test_the_map_is_what_the_generator_changes(tmp_path: Path) -> None:
+    """What is brighter than 0.5 goes, so that class 0 is answered; the stable twin of CyCE is the picture."""
+    probe = asked(spot())
+    maps = run(dimming(), tmp_path, probe)
+    truth = (spot()[0] - 0.5).clamp(min=0).numpy()
+    np.testing.assert_allclose(maps.values["class:1"], truth, atol=1e-6)
+    np.testing.assert_allclose(maps.values["contrast:1/0"], truth, atol=1e-6)
+    np.testing.assert_allclose(maps.companions["adversarial"], spot().clamp(max=0.5), atol=1e-6)
+    assert list(maps.companions) == ["adversarial", "cycle"]
+    assert maps.values["class:1"].dtype == np.float32
+    assert (maps.unit, probe.queries.forward_images, probe.queries.backward_images) == ("intensity", 2, 0)
+    assert maps.findings[0] == "The counterfactual is answered class 0, with p = 0.73 after 0.10 for the picture."
+    assert "at most; 2% of the pixels change by more than 0.1" in maps.findings[1]
+    assert len(maps.findings) == 2
+
+
+def test_what_both_twins_have_in_common_cancels(tmp_path: Path) -> None:
+    """The generator with two heads brightens both; only the picture itself held against its twin shows that."""
+    truth = (spot()[0] - 0.5).clamp(min=0)
+    maps = run(dimming("sagen"), tmp_path, asked(spot()))
+    stable = (spot()[0] + ARTEFACT).clamp(max=1)
+    adversarial = spot()[0] - truth + ARTEFACT
+    np.testing.assert_allclose(maps.values["class:1"], (stable - adversarial).abs(), atol=1e-6)
+    assert list(maps.companions) == ["adversarial", "stable"]
+    told = run(dimming("sagen"), tmp_path, asked(spot()), definition="input")
+    np.testing.assert_allclose(told.values["contrast:1/0"], truth - ARTEFACT, atol=1e-6)
+    np.testing.assert_allclose(told.values["class:1"], (truth - ARTEFACT).abs(), atol=1e-6)
+
+
+@pytest.mark.parametrize("classes", [(0, 1), (2, 0, 1)])
+@pytest.mark.parametrize("arm", ["syce", "cyce"])
+def test_the_maps_are_the_papers(tmp_path: Path, arm: Arm, classes: tuple[int, ...]) -> None:
+    """SyCE: x_a = g(x), x_s = g(g(x)) with the generator of the picture's class; one that is told the class where there are more."""
+    image = picture(12, 10)
+    probe = asked(image, Bright(3))
+    twins = build_twins(arm=arm, classes=classes, channels=3, size=(12, 10), widths=(4, 4), residual=False, seed=3)
+    maps = run(twins, tmp_path, probe)
+    nets: Any = twins.nets
+    with torch.no_grad():
+        to, back = (nets[1], nets[0]) if len(classes) == 2 else (nets[0], nets[0])
+        told = (0, 0) if len(classes) == 2 else (classes.index(0), classes.index(1))
+        adversarial = to(image[None], told[0])[0].clamp(0, 1)
+        undone = to(adversarial, 0) if len(classes) == 2 else back(adversarial, told[1])
+        stable = undone[0].clamp(0, 1)[0] if arm == "syce" else image
+        cycle = back(adversarial, told[1])[0].clamp(0, 1)[0]
+    truth = np.zeros((12, 10), np.float32)
+    for channel in range(3):
+        truth += np.abs(stable[channel].numpy() - adversarial[0, channel].numpy()) / 3
+    np.testing.assert_allclose(maps.values["class:1"], truth, atol=1e-6)
+    np.testing.assert_allclose(maps.values["contrast:1/0"], (stable - adversarial[0]).mean(0), atol=1e-6)
+    np.testing.assert_allclose(maps.companions["cycle"], cycle, atol=1e-6)
+    assert probe.queries.forward_images == (3 if arm == "syce" else 2)
+
+
+def test_it_is_the_same_every_time_and_leaves_all_else_alone(tmp_path: Path) -> None:
+    """Neither seed nor batch size counts; picture and torch's generator are as before."""
+    image, state = spot(), torch.get_rng_state()
+    maps = [run(dimming(), tmp_path, asked(image, seed=seed, batch_size=1 + seed)) for seed in (0, 6)]
+    assert np.array_equal(maps[0].values["class:1"], maps[1].values["class:1"])
+    assert torch.equal(image, spot())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_what_did_not_work_is_said(tmp_path: Path) -> None:
+    """No flip, a stable twin that is something else, colours that are lost, and what the training warned of."""
+    coloured = spot()
+    coloured[1, 3, 4] = 0.9
+    untrained = build_twins(arm="cyce", classes=(0, 1), channels=1, size=(12, 10), widths=(2, 2))
+    facts = {"validation": {"flip": 0.31, "stable": 0.984}, "collapsed": "the generators hardly edit"}
+    told = run(untrained, tmp_path, asked(coloured), facts=facts).findings
+    assert told[0].startswith(
+        "The counterfactual did not flip the answer to class 0: it is class 1, and p of class 0 is only"
+    )
+    assert told[2] == (
+        "On pictures held out of the training 31% of the adversarial twins had the other class and 98% of the stable ones kept "
+        "theirs."
+    )
+    assert told[3] == "Do not trust the map: the generators hardly edit."
+    assert "this one has colours" in told[4]
+    broken = dimming("syce")  # dims what it has dimmed: the stable twin is dim as well
+    assert "The stable twin is answered class 0, not class 1" in run(broken, tmp_path, asked(spot())).findings[1]
+
+
+@pytest.mark.parametrize(
+    ("twins", "targets", "message"),
+    [
+        (dimming(), (ClassEvidence(0),), "expected class:1, which is what the picture is answered"),
+        (dimming(), (Contrast(0, 1),), "expected class:1"),
+        (dimming(), (Contrast(1, 2),), "expected class 0 as the other class.*ask for contrast:1/0"),
+        (dimming(), (Contrast(1, 0), Contrast(1, 2)), "one other class, got class 0 or class 2"),
+        (dimming(classes=(0, 2)), (ClassEvidence(1),), "answered class 0 or class 2, for which .* got class 1"),
+        (dimming(size=(12, 12)), (ClassEvidence(1),), "picture of 12 x 12 pixels.* got 12 x 10"),
+    ],
+)
+def test_what_the_generators_cannot_do_is_refused(
+    tmp_path: Path, twins: Twins, targets: tuple[Target, ...], message: str
+) -> None:
+    """Before the classifier is asked for more than the prediction."""
+    probe = asked(spot(), Bright(4))
+    with pytest.raises(RequestError, match=message):
+        run(twins, tmp_path, probe, *targets)
+    assert probe.queries.forward_images <= 1
+
+
+def test_a_folder_of_another_classifier_and_a_budget_too_small_are_refused(tmp_path: Path) -> None:
+    """With the command that trains generators."""
+    with pytest.raises(RequestError, match="got none; train one with: seewhy train counterfactual"):
+        counterfactual(asked(spot()), [ClassEvidence(1)])
+    with pytest.raises(RequestError, match=r"expected card.json in .*seewhy train counterfactual"):
+        counterfactual(asked(spot()), [ClassEvidence(1)], weights=str(tmp_path / "none"))
+    with pytest.raises(RequestError, match="generators of this classifier, got those of another"):
+        run(dimming(), tmp_path, asked(spot()), facts={"fingerprint": "z", "classifier": "another"})
+    with pytest.raises(RequestError, match="budget of 1"):
+        run(dimming(), tmp_path, asked(spot(), budget=Budget(queries=1)))
+
+
+def test_the_runner_up_is_sought_among_the_trained_classes(tmp_path: Path) -> None:
+    """Four classes, generators for the likeliest and the least likely: without a target the contrast is with that one."""
+    classifier = seewhy.classifier(Bright(4), size=None, labels=["dim", "bright", "third", "fourth"])
+    save_twins(tmp_path, dimming(classes=(3, 1)), {"fingerprint": classifier.fingerprint, "classifier": "x"})
+    found = seewhy.explain(classifier, spot(), method=f"counterfactual:weights={tmp_path}", verdict=False)
+    assert list(found.maps) == ["class:1", "contrast:1/3"]
+    assert found.manifest["findings"][0].startswith(
+        "The counterfactual did not flip the answer to 'fourth': it is 'dim'"
+    )
+    with pytest.raises(RequestError, match=r"expected card.json"):
+        seewhy.explain(classifier, spot(), method=f"counterfactual:weights={tmp_path / 'none'}")
+
+
+def test_labels_alone_are_enough(tmp_path: Path) -> None:
+    """One-hot answers give the same map."""
+    hard = OpenGame(Bright())
+    hard.scores = lambda images: 1e4 * Bright()(images)  # type: ignore[method-assign]
+    save_twins(tmp_path, dimming(), FACTS)
+    maps = counterfactual(Probe(hard, constant(value=0.0), spot()), [ClassEvidence(1)], weights=str(tmp_path))
+    np.testing.assert_allclose(maps.values["class:1"], (spot()[0] - 0.5).clamp(min=0), atol=1e-6)

@@ -1,0 +1,154 @@
+"""The losses against the formulas of the authors' released code, written down plainly."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from seewhy.nets.twins import Twins, build_twins
+from seewhy.train.twins_loss import Batch, Losses, Weights
+from seewhy.train.twins_plan import make_plan
+from seewhy.train.twins_run import build_critics
+
+SHAPE = {
+    "classes": (0, 1),
+    "channels": 1,
+    "size": (8, 8),
+    "widths": (4, 4),
+    "residual": False,
+    "last": 1,
+    "norm": "none",
+}
+
+
+def f(images: Tensor) -> Tensor:
+    """The probability of class 1: a sigmoid of the brightness right less that left."""
+    return torch.sigmoid(4 * (images[..., 4:].mean((1, 2, 3)) - images[..., :4].mean((1, 2, 3))))
+
+
+def ask(images: Tensor) -> Tensor:
+    """The same as two logits."""
+    logit = 4 * (images[..., 4:].mean((1, 2, 3)) - images[..., :4].mean((1, 2, 3)))
+    return torch.stack([torch.zeros_like(logit), logit], 1)
+
+
+def bce(y: Tensor, p: Tensor) -> Tensor:
+    """Binary cross-entropy on probabilities."""
+    return -(y * p.log() + (1 - y) * (1 - p).log()).mean()
+
+
+def r(u: Tensor, v: Tensor) -> Tensor:
+    """Squares and absolute differences."""
+    return ((u - v) ** 2).mean() + (u - v).abs().mean()
+
+
+def softplus(t: Tensor) -> Tensor:
+    """By its definition."""
+    return torch.log(1 + torch.exp(t))
+
+
+def g(twins: Twins, place: int, x: Tensor) -> Tensor:
+    """A generator, clipped."""
+    drawn: Tensor = twins.nets[place](x, 0)[0]
+    return drawn.clip(0, 1)
+
+
+def colour(x: Tensor) -> Tensor:
+    """Three equal channels."""
+    return x.repeat(1, 3, 1, 1)
+
+
+def test_syce() -> None:
+    """Six terms, in both directions; a picture that is predicted otherwise has its own aim."""
+    twins = build_twins(arm="syce", seed=1, **SHAPE)  # type: ignore[arg-type]
+    critics = build_critics(twins, (3, 5), seed=2)
+    x = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(3))
+    said = (f(x) >= 0.5).long()
+    assert 0 < int(said.sum()) < 6
+    y = said.double()
+    plan = make_plan("syce", "paper")
+    for source in (0, 1):
+        got, _ = Losses(twins, critics, ask, plan.weights).generators(
+            Batch(colour(x), said, source, 1 - source), torch.Generator()
+        )
+        xa = g(twins, source, x)
+        xsy, xcy = g(twins, source, xa), g(twins, 1 - source, xa)
+        wanted = (
+            10 * r(x, xsy)
+            + 2 * r(x, xcy)
+            + 0.2 * bce(1 - y, f(xa))
+            + 0.01 * bce(y, f(xsy))
+            + 0.005 * bce(y, f(xcy))
+            + 0.25 * softplus(-critics[1 - source](xa, 0)).mean()
+        )
+        torch.testing.assert_close(got.double(), wanted.double(), rtol=1e-5, atol=1e-6)
+
+
+def test_cyce() -> None:
+    """Four terms."""
+    twins = build_twins(arm="cyce", seed=1, **SHAPE)  # type: ignore[arg-type]
+    critics = build_critics(twins, (3, 5), seed=2)
+    x = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(3))
+    said = (f(x) >= 0.5).long()
+    got, _ = Losses(twins, critics, ask, make_plan("cyce", "paper").weights).generators(
+        Batch(colour(x), said, 0, 1), torch.Generator()
+    )
+    xa, y = g(twins, 0, x), said.double()
+    back = g(twins, 1, xa)
+    wanted = 10 * r(x, back) + 0.2 * bce(1 - y, f(xa)) + 0.005 * bce(y, f(back))
+    wanted = wanted + 0.25 * softplus(-critics[1](xa, 0)).mean()
+    torch.testing.assert_close(got.double(), wanted.double(), rtol=1e-5, atol=1e-6)
+
+
+def test_control_without_critic() -> None:
+    """Both heads are held to classes, to the input and to each other."""
+    twins = build_twins(arm="sagen", seed=1, **SHAPE)  # type: ignore[arg-type]
+    x = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(3))
+    said = torch.tensor([0, 0, 1, 0])
+    weights = Weights(symmetry=3.0, near=2.0, flip=0.5)
+    got, _ = Losses(twins, build_critics(twins, (3,), seed=0), ask, weights).generators(
+        Batch(colour(x), said, 0, 1), torch.Generator()
+    )
+    xs, xa = (head.clip(0, 1) for head in twins.nets[0](x, 0))
+    y = said.double()
+    wanted = 0.5 * (bce(1 - y, f(xa)) + bce(y, f(xs))) + 3 * r(x, xs) + 2 * (r(x, xa) + r(xs, xa))
+    torch.testing.assert_close(got.double(), wanted.double(), rtol=1e-5, atol=1e-6)
+
+
+def test_critic() -> None:
+    """Logistic, with the squared distance of the gradient's norm from 1 at places between real and made."""
+    twins = build_twins(arm="syce", seed=1, **SHAPE)  # type: ignore[arg-type]
+    critics = build_critics(twins, (3, 5), seed=2)
+    draw = torch.Generator().manual_seed(3)
+    real, made = (torch.rand(4, 1, 8, 8, generator=draw) for _ in range(2))
+    got = Losses(twins, critics, ask, Weights()).critic(real, made, 1, torch.Generator().manual_seed(4))
+    share = torch.rand(4, 1, 1, 1, generator=torch.Generator().manual_seed(4))
+    wanted = softplus(-critics[1](real, 0)).mean() + softplus(critics[1](made, 0)).mean()
+    for number in range(4):
+        u = (real + share * (made - real))[number : number + 1].detach().requires_grad_()
+        (slope,) = torch.autograd.grad(critics[1](u, 0).sum(), [u])
+        wanted = wanted + (slope.square().sum().sqrt() - 1) ** 2 / 4
+    torch.testing.assert_close(got, wanted)
+
+
+def test_logits_do_not_saturate() -> None:
+    """Where the classifier is sure, probabilities give no gradient and logits do."""
+    for scores, moves in (("logits", True), ("probabilities", False)):
+        logits = torch.tensor([[60.0, 0.0]], requires_grad=True)
+        losses = Losses(build_twins(arm="cyce", **SHAPE), torch.nn.ModuleList(), ask, Weights(scores=scores))  # type: ignore[arg-type]
+        (slope,) = torch.autograd.grad(losses.entropy(logits, torch.tensor([1])), [logits])
+        assert bool(slope.abs().max() > 0.1) == moves
+
+
+def test_noise_is_added_before_the_picture_is_undone() -> None:
+    """With a generator that copies, the cycle's error is that of the noise."""
+    twins = build_twins(arm="cyce", seed=1, **{**SHAPE, "residual": True})  # type: ignore[arg-type]
+    with torch.no_grad():
+        for weight in twins.parameters():
+            weight.zero_()
+    x = torch.full((64, 3, 8, 8), 0.5)
+    losses = Losses(twins, torch.nn.ModuleList(), ask, Weights(flip=0.0, back=0.0, realism=0.0, cycle=1.0, noise=0.1))
+    got, _ = losses.generators(Batch(x, torch.zeros(64).long(), 0, 1), torch.Generator().manual_seed(0))
+    torch.testing.assert_close(got.item(), 0.1**2 + 0.1 * math.sqrt(2 / math.pi), rtol=0.05, atol=0)
+    assert functional.l1_loss(twins(x, 0, 1).adversarial, x) == 0
