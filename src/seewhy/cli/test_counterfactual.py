@@ -14,7 +14,8 @@ from seewhy.cli.progress import bars
 from seewhy.images.collection import read_collection
 from seewhy.metrics.generated import TAU
 from seewhy.nets.twins import load_twins
-from seewhy.runs.twins_report import TwinsReport, check_free, lines
+from seewhy.runs.explanation import check_free
+from seewhy.runs.twins_report import RECORD, TwinsReport, lines
 from seewhy.runs.twins_test import evaluate
 from seewhy.train.embedding import train_embedding
 
@@ -52,7 +53,7 @@ _options = in_order(
 @_options
 def test_counterfactual(folder: Path, source: Path, out: Path, **options: Any) -> int:  # noqa: ANN401
     """Run the generators in DIR over the pictures of SOURCE and measure what becomes of them, flipped or not."""
-    check_free(out)
+    check_free(out, RECORD)
     as_json, quiet = options.pop("as_json"), options.pop("quiet")
     steps = options.pop("embedding_steps")
     where = {"trust": options.pop("trust"), "device": options.pop("device")}

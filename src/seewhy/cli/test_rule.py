@@ -13,7 +13,8 @@ from seewhy.classifiers.tuning import unsaid
 from seewhy.cli.options import how, in_order
 from seewhy.cli.progress import bars, messages
 from seewhy.core.errors import RequestError
-from seewhy.runs.rule_report import RuleReport, check_free
+from seewhy.runs.explanation import check_free
+from seewhy.runs.rule_report import RECORD, RuleReport
 from seewhy.runs.rule_test import rule_error
 
 _SOME_FAILED = 3
@@ -44,7 +45,7 @@ _options = in_order(
 @_options
 def test_rule(rules: tuple[str, ...], strengths: str | None, out: Path, **options: Any) -> int:  # noqa: ANN401
     """Change the pictures of SOURCE (a folder, perhaps with labels.csv) as each rule says, and count how often it fails."""
-    check_free(out)
+    check_free(out, RECORD)
     as_json, quiet, source = options.pop("as_json"), options.pop("quiet"), options.pop("source")
     say = unsaid if quiet else messages.print
     with bars(quiet=quiet) as watch:

@@ -128,6 +128,20 @@ class Explanation:
         return write_files(Path(folder), files)
 
 
+def check_free(folder: Path, record: str) -> None:
+    """Refuse a folder that holds something else than earlier results of the same kind.
+
+    Args:
+        folder: that results are to be written to.
+        record: the file by which such results are known.
+
+    Raises:
+        RequestError: it does.
+    """
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / record).exists()):
+        raise RequestError(f"{folder} exists and holds no {record}; choose another --out")
+
+
 def write_files(folder: Path, files: Mapping[str, bytes]) -> Path:
     """Write files one after the other, each whole or not at all.
 

@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from seewhy.core.errors import RequestError
 from seewhy.core.intervals import wilson
 from seewhy.draw.rule import Curve, Example, curves_png, examples_png
-from seewhy.runs.explanation import as_record, write_files
+from seewhy.runs.explanation import as_record, check_free, write_files
 
 RECORD = "rule.json"
 
@@ -78,7 +77,7 @@ class RuleReport:
         Raises:
             RequestError: the folder cannot be written, or holds something that is no earlier test.
         """
-        check_free(Path(folder))
+        check_free(Path(folder), RECORD)
         files = {
             "rows.csv": as_csv(self.rows),
             "curves.png": self.curves(),
@@ -86,16 +85,6 @@ class RuleReport:
             RECORD: as_record(self.manifest),
         }
         return write_files(Path(folder), files)
-
-
-def check_free(folder: Path) -> None:
-    """Refuse a folder that holds something else than an earlier test.
-
-    Raises:
-        RequestError: it does.
-    """
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / RECORD).exists()):
-        raise RequestError(f"{folder} exists and holds no {RECORD}; choose another --out")
 
 
 def as_csv(rows: Sequence[Row]) -> bytes:

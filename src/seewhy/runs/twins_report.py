@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from seewhy.core.errors import RequestError
 from seewhy.core.intervals import NOTHING, Interval, bootstrap, mean, wilson
 from seewhy.core.score import plain
 from seewhy.draw.twins import samples_png
 from seewhy.metrics.generated import Likeness
-from seewhy.runs.explanation import as_record, write_files
+from seewhy.runs.explanation import as_record, check_free, write_files
 from seewhy.runs.twins_work import UNDISTURBED, Columns, Direction
 
 RECORD = "counterfactuals.json"
@@ -95,7 +94,7 @@ class TwinsReport:
         Raises:
             RequestError: the folder cannot be written, or holds something that is no earlier test.
         """
-        check_free(Path(folder))
+        check_free(Path(folder), RECORD)
         files = {
             "rows.csv": as_csv(self.directions),
             "examples.png": self.sheet(),
@@ -103,16 +102,6 @@ class TwinsReport:
             RECORD: as_record(self.manifest),
         }
         return write_files(Path(folder), files)
-
-
-def check_free(folder: Path) -> None:
-    """Refuse a folder that holds something else than an earlier test.
-
-    Raises:
-        RequestError: it does.
-    """
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / RECORD).exists()):
-        raise RequestError(f"{folder} exists and holds no {RECORD}; choose another --out")
 
 
 def summarise(columns: Columns) -> dict[str, Any]:
