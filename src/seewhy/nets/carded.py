@@ -4,14 +4,17 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from safetensors.torch import save
-from torch import Tensor
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
 
 from seewhy.core.errors import RequestError
 
 CARD = "card.json"
+
+Net = TypeVar("Net", bound=nn.Module)
 
 
 def write_carded(folder: Path, name: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
@@ -64,3 +67,23 @@ def read_carded(
     if hashlib.sha256(raw).hexdigest() != card.get("sha256"):
         raise RequestError(f"expected {name} as its card describes it, got other bytes in {folder}; {remedy}")
     return raw, card
+
+
+def fill(net: Net, raw: bytes, *, what: str, folder: Path, remedy: str) -> Net:
+    """Give a network the weights that were read, ready to answer: no training mode, no gradients of the weights.
+
+    Args:
+        net: built as its card says.
+        raw: the file of tensors.
+        what: the folder ought to hold, for messages.
+        folder: it was read from.
+        remedy: how to make another, for messages.
+
+    Raises:
+        RequestError: the tensors are damaged, or not those of the network.
+    """
+    try:
+        net.load_state_dict(load(raw))
+    except (RuntimeError, SafetensorError) as error:
+        raise RequestError(f"expected {what} in {folder}, got {error}; {remedy}") from error
+    return net.eval().requires_grad_(requires_grad=False)

@@ -10,14 +10,11 @@ from typing import Any, final
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError
-from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seewhy.core.errors import RequestError
 from seewhy.nets.bottleneck import information
-from seewhy.nets.carded import read_carded, write_carded
+from seewhy.nets.carded import fill, read_carded, write_carded
 
 Features = Float[Tensor, "n c h w"]
 """Of the layer with the bottleneck."""
@@ -140,8 +137,4 @@ def load_readout(folder: Path, *, fingerprint: str) -> tuple[Readout, dict[str, 
     """
     raw, card = read_carded(folder, TENSORS, what="read-out weights", fingerprint=fingerprint, remedy=REMEDY)
     net = build_readout([(channels, rows, columns) for channels, rows, columns in card["shapes"]])
-    try:
-        net.load_state_dict(load(raw))
-    except (RuntimeError, SafetensorError) as error:
-        raise RequestError(f"expected a read-out in {folder}, got {error}; {REMEDY}") from error
-    return net.eval().requires_grad_(requires_grad=False), card
+    return fill(net, raw, what="a read-out", folder=folder, remedy=REMEDY), card

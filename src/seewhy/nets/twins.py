@@ -9,13 +9,10 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, final
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load
 from torch import Tensor, nn
 
 from seewhy.core.arrays import Images
-from seewhy.core.errors import RequestError
-from seewhy.nets.carded import read_carded, write_carded
+from seewhy.nets.carded import fill, read_carded, write_carded
 from seewhy.nets.translator import Norm, Planes, UNet
 
 Arm = Literal["syce", "cyce", "sagen"]
@@ -262,9 +259,4 @@ def load_twins(folder: Path, *, fingerprint: str) -> tuple[Twins, dict[str, Any]
     raw, card = read_carded(folder, TENSORS, what="generators", fingerprint=fingerprint, remedy=REMEDY)
     settings = dict(card["twins"])
     settings["size"] = tuple(settings["size"])
-    twins = build_twins(**settings)
-    try:
-        twins.load_state_dict(load(raw))
-    except (RuntimeError, SafetensorError) as error:
-        raise RequestError(f"expected generators in {folder}, got {error}; {REMEDY}") from error
-    return twins.eval().requires_grad_(requires_grad=False), card
+    return fill(build_twins(**settings), raw, what="generators", folder=folder, remedy=REMEDY), card

@@ -12,6 +12,7 @@ from seewhy.core.classifier import Classifier
 from seewhy.images.collection import Collection
 from seewhy.nets.translator import Planes
 from seewhy.nets.twins import Twins
+from seewhy.runs.twins_report import VARIETY
 from seewhy.train.twins_loss import Batch, Losses
 from seewhy.train.twins_run import Look, Run
 
@@ -20,9 +21,6 @@ FLIPS = 0.95
 
 UNMOVED = 0.5
 """Generators that flip fewer are said to have collapsed to no edit."""
-
-VARIETY = 0.5
-"""Generators whose pictures vary less than this share of the real ones' are said to have collapsed to a prototype."""
 
 _AT_ONCE = 256
 _PIXELS_AT_ONCE = 2**20  # 1,337 pictures of 28 x 28, 20 of 224 x 224
