@@ -24,6 +24,7 @@ class Game:
     view: View = field(default_factory=View.native)
     access: Access = Access.PROBABILITIES
     name: str = "game"
+    spec: str | None = None
     fingerprint: str = "game"
     mean_color: tuple[float, float, float] = (0.485, 0.456, 0.406)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -45,6 +46,7 @@ class OpenGame:
     view: View = field(default_factory=View.native)
     access: Access = Access.INTERNALS
     name: str = "open game"
+    spec: str | None = None
     fingerprint: str = "open game"
     mean_color: tuple[float, float, float] = (0.485, 0.456, 0.406)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))

@@ -70,6 +70,11 @@ class FastClassifier:
         return self.original.name
 
     @property
+    def spec(self) -> str | None:
+        """The original's."""
+        return self.original.spec
+
+    @property
     def labels(self) -> tuple[str, ...] | None:
         """The original's."""
         return self.original.labels

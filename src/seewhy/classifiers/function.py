@@ -60,6 +60,7 @@ class FunctionClassifier:
         classes: how many there are; None where the answers say so.
         batch: pictures it takes at once, or None for any number.
         fixed: whether it takes exactly ``batch``.
+        spec: the text that opens it again, or None.
 
     Example:
         >>> brightness = lambda pictures: [[p.mean() / 255, 1 - p.mean() / 255] for p in pictures]
@@ -79,6 +80,7 @@ class FunctionClassifier:
     classes: int | None
     batch: int | None
     fixed: bool
+    spec: str | None = None
 
     @property
     def access(self) -> Access:

@@ -50,6 +50,7 @@ class TorchClassifier:
         scaling: its own preprocessing.
         outputs: what the module returns.
         channels: the order that the module takes.
+        spec: the text that opens it again, or None.
 
     Example:
         >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 3)).eval()
@@ -68,6 +69,7 @@ class TorchClassifier:
     scaling: Scaling
     outputs: Outputs
     channels: Channels
+    spec: str | None = None
 
     @property
     def access(self) -> Access:

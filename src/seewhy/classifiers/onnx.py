@@ -136,6 +136,7 @@ class OnnxClassifier:
         mean_color: of its training pictures, RGB in [0, 1].
         outputs: what the graph returns.
         runtime: what computes it.
+        spec: the text that opens it again, or None.
 
     Example:
         ``onnx(path="model.onnx", size=224)(images)`` returns ``(n, k)`` probabilities.
@@ -149,6 +150,7 @@ class OnnxClassifier:
     mean_color: Color
     outputs: Outputs
     runtime: str
+    spec: str | None = None
 
     @property
     def access(self) -> Access:

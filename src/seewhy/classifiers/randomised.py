@@ -39,4 +39,6 @@ def randomised(classifier: Classifier, seed: int) -> TorchClassifier:
     for weights in module.parameters():
         shuffled = torch.randperm(weights.numel(), generator=generator).to(weights.device)
         weights.copy_(weights.flatten()[shuffled].view_as(weights))
-    return replace(classifier, module=module, fingerprint=f"{classifier.fingerprint}, shuffled with seed {seed}")
+    return replace(
+        classifier, module=module, spec=None, fingerprint=f"{classifier.fingerprint}, shuffled with seed {seed}"
+    )

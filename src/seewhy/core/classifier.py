@@ -21,7 +21,8 @@ class Classifier(Protocol):
 
     Preprocessing, channel order, device and framework live behind this door. Attributes, all read-only:
 
-    * ``name``: the Spec it was built from, or a description.
+    * ``name``: what results call it.
+    * ``spec``: the text that opens it again with `seewhy.classifier`, or None where only its caller can.
     * ``labels``: one name a class, or None when the caller gave none.
     * ``view``: how a user's picture becomes the input.
     * ``access``: what the classifier lets us see.
@@ -33,6 +34,9 @@ class Classifier(Protocol):
 
     @property
     def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def spec(self) -> str | None: ...  # noqa: D102
 
     @property
     def labels(self) -> tuple[str, ...] | None: ...  # noqa: D102

@@ -6,6 +6,7 @@ Outside packages add rows through the entry-point groups ``seewhy.methods``, ``s
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass, replace
 from importlib.metadata import entry_points
 from typing import Any, get_args, get_origin
 
@@ -40,6 +41,7 @@ __all__ = [
     "allowed",
     "classifier",
     "infill",
+    "infill_runs_code",
     "method",
     "metric",
     "resolved",
@@ -235,7 +237,22 @@ def _from_spec(text: str, *, trust: bool, settings: dict[str, Any]) -> Classifie
     every = bind(found.build, spec.settings, spec.name) | settings
     require(found.build, every, spec.name)
     built: Classifier = found.build(**every)
-    return built
+    # a classifier of another package may keep its own account of how it is opened
+    return replace(built, spec=_reopening(text, spec, found, settings)) if is_dataclass(built) else built
+
+
+def _reopening(text: str, spec: Spec, found: Part, settings: Mapping[str, object]) -> str | None:
+    """Return the Spec that opens a classifier again with settings given in Python; None where one cannot be typed."""
+    if not settings:
+        return text.strip()
+    known = schema(found.build)
+    typed = {name: _text(value, known[name][0]) for name, value in settings.items()}
+    whole = str(Spec(spec.name, spec.settings | typed))
+    try:
+        read = bind(found.build, Spec.parse(whole).settings, spec.name)
+    except RequestError:
+        return None
+    return whole if all(read.get(name) == value for name, value in settings.items()) else None
 
 
 def _check_trust(found: Part, text: str, *, trust: bool) -> None:
@@ -252,6 +269,17 @@ def runs_code(text: str) -> bool:
         (True, False)
     """
     found: Part = row("classifiers", _shorthand(text).name)
+    return found.runs_code
+
+
+def infill_runs_code(text: str) -> bool:
+    """Whether an in-fill's Spec runs code that the user names, and needs ``--trust`` on the command line.
+
+    Example:
+        >>> infill_runs_code("gray"), infill_runs_code("python-inpainter:object=my_code:fill")
+        (False, True)
+    """
+    found: Part = row("infills", Spec.parse(text).name)
     return found.runs_code
 
 

@@ -1,0 +1,90 @@
+"""Dataclasses to JSON and back: the only place where a typed value becomes a dictionary."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import TypeVar
+
+import cattrs
+from cattrs.errors import BaseValidationError
+
+from seewhy.core.errors import RequestError
+from seewhy.core.score import plain
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+"""Anything that a JSON file can hold."""
+
+JsonObject = dict[str, Json]
+
+Setting = bool | int | float | str | tuple[bool | int | float | str, ...] | None
+"""The value of a setting of a method, metric or in-fill."""
+
+T = TypeVar("T")
+
+
+def to_json(value: object) -> JsonObject:
+    """Turn a dataclass into plain data; NaN and infinity, which JSON does not have, become None.
+
+    Example:
+        >>> from seewhy.core.budget import Budget
+        >>> to_json(Budget(queries=100))
+        {'queries': 100, 'seconds': None, 'tolerance': None}
+    """
+    plain_data: JsonObject = _CONVERTER.unstructure(value)
+    return plain_data
+
+
+def from_json(kind: type[T], data: JsonObject, origin: str) -> T:
+    """Read a dataclass back from plain data.
+
+    Args:
+        kind: the dataclass.
+        data: from `to_json`, perhaps by way of a file; keys that the dataclass does not have are ignored.
+        origin: where the data came from, for the message.
+
+    Raises:
+        RequestError: a field is missing or of the wrong type.
+
+    Example:
+        >>> from seewhy.core.budget import Budget
+        >>> from_json(Budget, {"queries": 100, "seconds": None, "tolerance": None}, "a test").queries
+        100
+    """
+    try:
+        return _CONVERTER.structure(data, kind)
+    except (BaseValidationError, TypeError, ValueError, KeyError) as problem:
+        details = "; ".join(cattrs.transform_error(problem)) if isinstance(problem, BaseValidationError) else problem
+        raise RequestError(f"{origin} is damaged: {details}; make it again") from problem
+
+
+def json_bytes(value: object) -> bytes:
+    r"""Write a dataclass, or plain data, as JSON that a person can read.
+
+    Example:
+        >>> json_bytes({"value": 0.5})
+        b'{\n  "value": 0.5\n}\n'
+    """
+    data = value if isinstance(value, dict) else to_json(value)
+    return (json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _read_setting(value: object, _: object) -> object:
+    """Read a setting: JSON has lists where Python has tuples."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _read_number(value: float | None, _: object) -> float:
+    """Read a number that JSON may have had no word for."""
+    return math.nan if value is None else float(value)
+
+
+def _converter() -> cattrs.Converter:
+    """Build the converter: tuples for sequences, None for what is not a number."""
+    converter = cattrs.Converter(unstruct_collection_overrides={tuple: list, Mapping: dict})
+    converter.register_unstructure_hook(float, plain)
+    converter.register_structure_hook(float, _read_number)
+    converter.register_structure_hook_func(lambda kind: kind == Setting, _read_setting)
+    return converter
+
+
+_CONVERTER = _converter()

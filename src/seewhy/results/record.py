@@ -1,0 +1,445 @@
+"""The record of an explanation: all that is needed to read it, to check it and to run it again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from seewhy.core.budget import Budget, Queries
+from seewhy.core.maps import Scale
+from seewhy.core.view import Frame
+from seewhy.results.codec import Setting
+from seewhy.runtime.tune import Trial
+
+SCHEMA_VERSION = 2
+
+Verdict = Literal["agree", "in part", "depends", "noisy", "flat"]
+"""How far the maps of different in-fills agree; see `seewhy.explaining.agreement.judge`."""
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """The image that was explained.
+
+    Args:
+        name: its file name, or a description.
+        sha256: of its content.
+        width: in pixels.
+        height: in pixels.
+        notes: what was done to open it, such as dropping an alpha channel.
+        source: its path as the user wrote it; None for an image that did not come from a file.
+    """
+
+    name: str
+    sha256: str
+    width: int
+    height: int
+    notes: tuple[str, ...] = ()
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class ViewInfo:
+    """The part of the image that the classifier saw.
+
+    Args:
+        rule: how any image becomes the classifier's input, in words.
+        size: height and width of the input, pixels.
+        box: left, top, right and bottom of the part that was seen, in the image's own pixels.
+    """
+
+    rule: str
+    size: tuple[int, int]
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class ClassifierInfo:
+    """The classifier that was explained.
+
+    Args:
+        name: what results call it.
+        spec: the text that opens it again with `seewhy.classifier`; None for an object that only its caller has.
+        fingerprint: changes when the weights or the preprocessing do.
+        classes: the number of its classes.
+        access: what it lets us see; a name of `seewhy.core.access.Access`.
+    """
+
+    name: str
+    spec: str | None
+    fingerprint: str
+    classes: int
+    access: str
+
+
+@dataclass(frozen=True)
+class RuntimeInfo:
+    """How the classifier was run.
+
+    Args:
+        name: of the runtime, as ``--runtime`` takes it.
+        precision: of its multiplications.
+        batch_size: images per call.
+        queries_per_second: as measured when the runtime was chosen; None where it was not.
+        agreement: largest difference of a probability to the classifier as the user gave it.
+        why: the runtime was chosen.
+        cached: whether an earlier run had made the choice.
+        tried: every candidate of the search.
+        engine: the library, its version, device and precision.
+        alone_or_in_batch: largest difference of a probability between an image alone and in a batch.
+        device: where the classifier takes its images.
+        threads: that torch computes with.
+    """
+
+    name: str
+    precision: str
+    batch_size: int
+    queries_per_second: float | None
+    agreement: float
+    why: str
+    cached: bool
+    tried: tuple[Trial, ...]
+    engine: str
+    alone_or_in_batch: float
+    device: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class ClassProbability:
+    """A class and its probability.
+
+    Args:
+        index: of the class.
+        label: its name, or ``class INDEX`` where the classifier has no names.
+        probability: 0 to 1.
+    """
+
+    index: int
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Extreme:
+    """A point of a map.
+
+    Args:
+        value: in the map's unit.
+        stderr: its standard error; None for a map without.
+        row: in the classifier's view.
+        column: in the classifier's view.
+    """
+
+    value: float
+    stderr: float | None
+    row: int
+    column: int
+
+
+@dataclass(frozen=True)
+class TargetInfo:
+    """What one map explains.
+
+    Args:
+        key: of the map.
+        label: its name for people.
+        kind: of target.
+        highest: point of the map.
+        lowest: point of the map.
+        index: of the class; None for the information.
+        other: the class that a contrast compares with.
+        probability: of the class on the full image; for ``class`` and ``woe``.
+    """
+
+    key: str
+    label: str
+    kind: Literal["class", "contrast", "woe", "information"]
+    highest: Extreme
+    lowest: Extreme
+    index: int | None = None
+    other: int | None = None
+    probability: float | None = None
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """The method that made the maps.
+
+    Args:
+        name: in the registry.
+        spec: with every setting written out.
+        settings: as they were run.
+        paper: author, venue, year.
+        signed: whether 0 means neither for nor against.
+    """
+
+    name: str
+    spec: str
+    settings: Mapping[str, Setting]
+    paper: str
+    signed: bool
+
+
+@dataclass(frozen=True)
+class InfillInfo:
+    """What stood where something was removed.
+
+    Args:
+        name: in the registry, or the type of an object.
+        spec: with every setting written out; None for an object that only its caller has.
+        checksum: of its weights; None where it has none.
+        stochastic: whether two seeds give two in-fills.
+    """
+
+    name: str
+    spec: str | None
+    checksum: str | None
+    stochastic: bool
+
+    def __str__(self) -> str:
+        return self.spec or self.name
+
+
+@dataclass(frozen=True)
+class GeneratedImage:
+    """The classifier's answer to an image that the method made, such as a counterfactual.
+
+    Args:
+        name: as the method calls it.
+        predicted: its most probable class.
+        probabilities: of the watched classes.
+    """
+
+    name: str
+    predicted: ClassProbability
+    probabilities: tuple[ClassProbability, ...]
+
+
+@dataclass(frozen=True)
+class GeneratedImages:
+    """The classifier's answers to all images that the method made.
+
+    Args:
+        input: probabilities of the watched classes on the image itself.
+        images: one for each image that was made.
+        queries: that it took to ask, beyond the budget.
+    """
+
+    input: tuple[ClassProbability, ...] = ()
+    images: tuple[GeneratedImage, ...] = ()
+    queries: int = 0
+
+
+@dataclass(frozen=True)
+class Chance:
+    """What random regions do to a probability.
+
+    Args:
+        mean: over the regions.
+        low: the 2.5 % quantile.
+        high: the 97.5 % quantile.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class RegionEffect:
+    """The probability of the class after one change, made to the highlighted region and to others of its size.
+
+    Args:
+        infill: what was put in.
+        share: of the view that is changed or kept, 0 to 1.
+        map: probability with the highlighted region.
+        center: probability with the middle of the image.
+        random: probability with random regions.
+        beaten: the number of random regions that the highlighted region does better than.
+    """
+
+    infill: str
+    share: float
+    map: float
+    center: float
+    random: Chance
+    beaten: int
+
+
+@dataclass(frozen=True)
+class FaithfulnessCheck:
+    """Whether the highlighted region matters more than random regions do; see `seewhy.explaining.faithfulness`.
+
+    Args:
+        key: of the map that was checked.
+        index: the class whose probability is watched.
+        label: its name.
+        draws: the number of random regions.
+        before: probability of the class on the full image.
+        removed: what happens when the region is removed; lower is better.
+        kept: what happens when only the region is kept; higher is better.
+        queries: that the check took, beyond the budget.
+    """
+
+    key: str
+    index: int
+    label: str
+    draws: int
+    before: float
+    removed: RegionEffect
+    kept: RegionEffect
+    queries: int
+
+
+@dataclass(frozen=True)
+class AlternativeInfill:
+    """Another in-fill that was asked the same questions.
+
+    Args:
+        spec: with every setting written out.
+        checksum: of its weights; None where it has none.
+        settings: of the method, as they were run with it.
+        queries: that it took.
+        seconds: that it took.
+    """
+
+    spec: str
+    checksum: str | None
+    settings: Mapping[str, Setting]
+    queries: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SkippedInfill:
+    """An in-fill that could not be asked.
+
+    Args:
+        spec: with every setting written out.
+        because: the reason.
+    """
+
+    spec: str
+    because: str
+
+
+@dataclass(frozen=True)
+class InfillAgreement:
+    """How far a map agrees with those of other in-fills.
+
+    Args:
+        key: of the map.
+        correlation: mean rank correlation with the others; None where a map has one value everywhere.
+        expected: the correlation that noise alone would leave.
+        verdict: what that means.
+        each: the rank correlation with each of the others.
+    """
+
+    key: str
+    correlation: float | None
+    expected: float | None
+    verdict: Verdict
+    each: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class InfillCheck:
+    """Whether the maps stay the same with in-fills of another kind.
+
+    Args:
+        infills: that were asked.
+        skipped: that could not be.
+        queries: that it took, beyond the budget.
+        targets: one agreement for each map.
+    """
+
+    infills: tuple[AlternativeInfill, ...]
+    skipped: tuple[SkippedInfill, ...]
+    queries: int
+    targets: tuple[InfillAgreement, ...]
+
+    @property
+    def names(self) -> str:
+        """The in-fills without their settings."""
+        return " and ".join(each.spec.partition(":")[0] for each in self.infills)
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """How far to trust the maps, as measured.
+
+    Args:
+        expected_correlation: map → its expected correlation with the converged map; None without standard errors.
+        windows: what windows of each size do, where the method has windows.
+        faithfulness: the check against random regions; None where it was switched off.
+        infill_check: the check against other in-fills; None where it was not asked for.
+        findings: sentences for the reader.
+    """
+
+    expected_correlation: Mapping[str, float | None]
+    windows: tuple[Scale, ...]
+    faithfulness: FaithfulnessCheck | None
+    infill_check: InfillCheck | None
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Record:
+    """All facts about an explanation but its maps.
+
+    Args:
+        image: that was explained.
+        view: the part of it that the classifier saw.
+        classifier: that was explained.
+        runtime: how it was run.
+        predicted: its most probable classes, best first.
+        method: that made the maps.
+        infill: what stood where something was removed.
+        targets: one for each map, in order.
+        requested: the targets as the user wrote them; None for the usual ones.
+        seed: of the run.
+        budget: of the run.
+        unit: of the maps and their standard errors.
+        queries: what the explanation asked of the classifier.
+        seconds: wall-clock seconds of explaining; start-up and drawing excluded.
+        stopped_because: ``complete``, ``queries``, ``seconds`` or ``tolerance``.
+        diagnostics: how far to trust the maps.
+        sampled: the classes that the sampled queries hold probabilities of.
+        generated: the classifier's answers to images that the method made.
+        traces: name → numbers in the order in which the method found them, such as the loss of each step.
+        warnings: that the user should read first.
+        versions: of the packages behind the numbers; None for one that is run from its source tree.
+        schema_version: of this record.
+    """
+
+    image: ImageInfo
+    view: ViewInfo
+    classifier: ClassifierInfo
+    runtime: RuntimeInfo
+    predicted: tuple[ClassProbability, ...]
+    method: MethodInfo
+    infill: InfillInfo
+    targets: tuple[TargetInfo, ...]
+    requested: tuple[str, ...] | None
+    seed: int
+    budget: Budget
+    unit: str
+    queries: Queries
+    seconds: float
+    stopped_because: str
+    diagnostics: Diagnostics
+    sampled: tuple[ClassProbability, ...]
+    generated: GeneratedImages
+    traces: Mapping[str, tuple[float, ...]]
+    warnings: tuple[str, ...]
+    versions: Mapping[str, str | None]
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def frame(self) -> Frame:
+        """The part of the image that the classifier saw, and the size it was brought to."""
+        return Frame(self.view.box, self.view.size, (self.image.height, self.image.width))
+
+    def target(self, key: str) -> TargetInfo:
+        """Return the facts about one map."""
+        return next(target for target in self.targets if target.key == key)
