@@ -7,13 +7,14 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from seewhy.core.errors import RequestError
 from seewhy.core.score import plain
 from seewhy.results.codec import Json, JsonObject
 
 
+@runtime_checkable
 class Saveable(Protocol):
     """A result that writes itself into a folder."""
 

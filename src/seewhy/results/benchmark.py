@@ -1,0 +1,193 @@
+"""The rows of a benchmark and what they say: means, paired differences and costs, with intervals. Pure functions."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from seewhy.core.intervals import Interval, mean
+from seewhy.core.score import plain
+from seewhy.results.codec import JsonObject
+
+DIRECTIONS = {True: "higher", False: "lower", None: ""}
+"""Whether higher is better → what the tables call better."""
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One score of one map, or what went wrong; a line of ``rows.csv``.
+
+    Args:
+        image: the file name of the image.
+        method: Spec as the user wrote it; empty where the image could not be read.
+        metric: Spec as the user wrote it; empty where there is no map.
+        value: the score; NaN where there is none.
+        direction: ``higher`` or ``lower`` is better; empty where neither is.
+        protocol: the metric with every setting, and its in-fill.
+        target: the class that was explained; -1 where there is none.
+        label: its name.
+        probability: of that class on the full image; NaN where there is none.
+        unsure: whether the probability is below one half.
+        right: ``true`` if the prediction matches the image's label, ``false`` if not; empty for an image without a label.
+        forward_images: images that the explanation showed to the classifier; the metric's own queries are not counted.
+        forward_calls: batches of those.
+        backward_images: images that a gradient was taken for.
+        backward_calls: batches of those.
+        seconds: wall-clock seconds of the explanation.
+        note: why a score is not defined.
+        error: why there is no map or no score; empty if all went well.
+    """
+
+    image: str
+    method: str = ""
+    metric: str = ""
+    value: float = math.nan
+    direction: str = ""
+    protocol: str = ""
+    target: int = -1
+    label: str = ""
+    probability: float = math.nan
+    unsure: bool = False
+    right: str = ""
+    forward_images: int = 0
+    forward_calls: int = 0
+    backward_images: int = 0
+    backward_calls: int = 0
+    seconds: float = math.nan
+    note: str = ""
+    error: str = ""
+
+    @property
+    def cost(self) -> float:
+        """Forward-pass equivalents: the images shown, plus two for each gradient."""
+        return float(self.forward_images + 2 * self.backward_images)
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """How one method scored on one metric; a line of ``table.csv``.
+
+    Args:
+        metric: Spec.
+        method: Spec.
+        direction: as in `ScoreRow`.
+        protocol: as in `ScoreRow`.
+        control: whether the method ignores the classifier.
+        images: the number of images with a score.
+        mean: the mean score over those.
+        difference: the mean paired difference to the first method; None for the first itself.
+        pairs: the number of images that both methods have a score for.
+        cost: mean forward-pass equivalents of an explanation; see `ScoreRow.cost`.
+        seconds: mean wall-clock seconds of an explanation.
+    """
+
+    metric: str
+    method: str
+    direction: str
+    protocol: str
+    control: bool
+    images: int
+    mean: Interval
+    difference: Interval | None
+    pairs: int
+    cost: float
+    seconds: float
+
+
+def summarise(rows: Iterable[ScoreRow], first: str, controls: Iterable[str] = ()) -> list[SummaryRow]:
+    """Summarise each metric and method, in the order in which they first appear in the rows.
+
+    Intervals are 95 % bootstrap intervals over images; see `seewhy.core.intervals.bootstrap`. Rows without a finite value
+    are left out, so two means may cover different images: compare methods by the paired difference.
+
+    Args:
+        rows: of a benchmark.
+        first: the method that the others are compared with.
+        controls: the methods among them that ignore the classifier.
+
+    Example:
+        >>> rows = [ScoreRow("a.jpg", "one", "m", 0.5), ScoreRow("a.jpg", "two", "m", 0.75)]
+        >>> [(line.method, line.mean.value, line.difference and line.difference.value) for line in summarise(rows, "one")]
+        [('one', 0.5, None), ('two', 0.75, 0.25)]
+    """
+    scored_rows = [row for row in rows if row.metric]
+    pairs = sorted(dict.fromkeys((row.metric, row.method) for row in scored_rows), key=_place(scored_rows))
+    known = frozenset(controls)
+    return [_summary_row(scored_rows, metric, method, first, control=method in known) for metric, method in pairs]
+
+
+def _place(rows: Sequence[ScoreRow]) -> Callable[[tuple[str, str]], tuple[int, int]]:
+    """Return a sort key: by metric, then by method, each in order of first appearance."""
+    metrics = {name: place for place, name in enumerate(dict.fromkeys(row.metric for row in rows))}
+    methods = {name: place for place, name in enumerate(dict.fromkeys(row.method for row in rows))}
+    return lambda pair: (metrics[pair[0]], methods[pair[1]])
+
+
+def _summary_row(rows: Sequence[ScoreRow], metric: str, method: str, first: str, *, control: bool) -> SummaryRow:
+    """Summarise one method on one metric."""
+    own = [row for row in rows if (row.metric, row.method) == (metric, method)]
+    scored = [row for row in own if math.isfinite(row.value)]
+    gap, pairs = (None, 0) if method == first else difference(rows, metric, method, first)
+    return SummaryRow(
+        metric=metric,
+        method=method,
+        direction=own[0].direction,
+        protocol=own[0].protocol,
+        control=control,
+        images=len(scored),
+        mean=mean(np.array([row.value for row in scored])),
+        difference=gap,
+        pairs=pairs,
+        cost=_average([row.cost for row in own if not row.error]),
+        seconds=_average([row.seconds for row in own if not row.error]),
+    )
+
+
+def difference(rows: Iterable[ScoreRow], metric: str, method: str, other: str) -> tuple[Interval, int]:
+    """Return the mean paired difference between two methods, and the number of images that both have a score for.
+
+    Example:
+        >>> rows = [ScoreRow("a", "one", "m", 1.0), ScoreRow("a", "two", "m", 3.0), ScoreRow("b", "one", "m", 5.0)]
+        >>> difference(rows, "m", "two", "one")
+        (Interval(value=2.0, low=2.0, high=2.0), 1)
+    """
+    scores: dict[str, dict[str, float]] = {method: {}, other: {}}
+    for row in rows:
+        if row.metric == metric and row.method in scores and math.isfinite(row.value):
+            scores[row.method][row.image] = row.value
+    both = [image for image in scores[method] if image in scores[other]]
+    gaps = np.array([scores[method][image] - scores[other][image] for image in both])
+    return mean(gaps), len(both)
+
+
+def not_inferior(gap: Interval, direction: str, margin: float) -> bool:
+    """Test for non-inferiority: is a method worse than another by less than a margin, at one-sided 97.5 % confidence?
+
+    Args:
+        gap: the method's score minus the other's.
+        direction: ``higher`` or ``lower`` is better.
+        margin: positive, and chosen before the scores were seen.
+
+    Example:
+        >>> not_inferior(Interval(0.0, -0.005, 0.02), "higher", 0.01), not_inferior(Interval(0.0, -0.005, 0.02), "lower", 0.01)
+        (True, False)
+    """
+    return gap.low > -margin if direction == "higher" else gap.high < margin
+
+
+def _average(values: Sequence[float]) -> float:
+    """Return the mean, NaN of nothing."""
+    return float(np.mean(values)) if values else math.nan
+
+
+def flat(row: SummaryRow) -> JsonObject:
+    """Return a row as plain values: intervals as ``NAME``, ``NAME_low``, ``NAME_high``; None where there is no number."""
+    found: dict[str, object] = {}
+    for name, value in ((field.name, getattr(row, field.name)) for field in fields(SummaryRow)):
+        if isinstance(value, Interval) or name == "difference":
+            ends = (value.value, value.low, value.high) if isinstance(value, Interval) else (math.nan,) * 3
+            found |= dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))
+        else:
+            found[name] = value
+    return {name: plain(value) if isinstance(value, float) else value for name, value in found.items()}

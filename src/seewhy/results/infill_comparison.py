@@ -1,0 +1,147 @@
+"""How far the maps of several in-fills agree."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from seewhy.core.budget import Budget, Queries
+from seewhy.results.codec import Setting
+from seewhy.results.record import (
+    ClassifierInfo,
+    ClassProbability,
+    ImageInfo,
+    InfillInfo,
+    RuntimeInfo,
+    Verdict,
+    ViewInfo,
+)
+
+FILE = "comparison.json"
+SCHEMA_VERSION = 2
+
+
+@dataclass(frozen=True)
+class ComparedInfill:
+    """One in-fill of a comparison.
+
+    Args:
+        name: of its folder, and its key in the comparison.
+        title: the in-fill as the user wrote it.
+        infill: what stood where something was removed.
+        settings: of the method, as they were run with it.
+        queries: what its explanation asked of the classifier.
+        seconds: that its explanation took.
+        stopped_because: as in `seewhy.results.record.Record`.
+    """
+
+    name: str
+    title: str
+    infill: InfillInfo
+    settings: Mapping[str, Setting]
+    queries: Queries
+    seconds: float
+    stopped_because: str
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """An in-fill that could not fill the method's holes.
+
+    Args:
+        title: the in-fill as the user wrote it.
+        because: the reason.
+    """
+
+    title: str
+    because: str
+
+
+@dataclass(frozen=True)
+class ComparedTarget:
+    """How far the maps of one target agree.
+
+    Args:
+        key: of the maps.
+        label: the target's name for people.
+        probability: of the class on the full image; None where the target is not a class.
+        correlation: mean rank correlation over the pairs of in-fills; None where a map has one value everywhere.
+        expected: the correlation that noise alone would leave.
+        verdict: what that means.
+        reliability: of each in-fill's map; None for a map without standard errors.
+        correlations: of each pair of in-fills.
+        sign_conflict: the share of pixels that one in-fill says support the class and another says oppose it; None for the
+            information, which has no sign.
+    """
+
+    key: str
+    label: str
+    probability: float | None
+    correlation: float | None
+    expected: float | None
+    verdict: Verdict
+    reliability: tuple[float | None, ...]
+    correlations: tuple[tuple[float | None, ...], ...]
+    sign_conflict: float | None
+
+
+@dataclass(frozen=True)
+class AgreementProtocol:
+    """The limits behind a verdict; see `seewhy.explaining.agreement`.
+
+    Args:
+        agree: mean rank correlation from which on maps agree.
+        in_part: mean rank correlation below which a map depends on the in-fill.
+        standard_errors: that a value is away from zero when its sign counts.
+        visible: share of its map's largest absolute value that a value has when its sign counts.
+    """
+
+    agree: float
+    in_part: float
+    standard_errors: float
+    visible: float
+
+
+@dataclass(frozen=True)
+class InfillComparisonRecord:
+    """The content of ``comparison.json``.
+
+    Args:
+        image: that was explained.
+        view: the part of it that the classifier saw.
+        classifier: that was explained.
+        runtime: how it was run.
+        predicted: its most probable classes, best first.
+        method: Spec of the method, every setting written out.
+        paper: of the method.
+        infills: that were compared.
+        skipped: that could not be.
+        targets: one for each target that was compared.
+        protocol: the limits behind the verdicts.
+        seed: of every run.
+        budget: of every run.
+        unit: of the maps.
+        queries: of all runs together, images.
+        seconds: of all runs together.
+        warnings: that the user should read first.
+        versions: of the packages behind the numbers.
+        schema_version: of this record.
+    """
+
+    image: ImageInfo
+    view: ViewInfo
+    classifier: ClassifierInfo
+    runtime: RuntimeInfo
+    predicted: tuple[ClassProbability, ...]
+    method: str
+    paper: str
+    infills: tuple[ComparedInfill, ...]
+    skipped: tuple[LeftOut, ...]
+    targets: tuple[ComparedTarget, ...]
+    protocol: AgreementProtocol
+    seed: int
+    budget: Budget
+    unit: str
+    queries: int
+    seconds: float
+    warnings: tuple[str, ...]
+    versions: Mapping[str, str | None]
+    schema_version: int = SCHEMA_VERSION

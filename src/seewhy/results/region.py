@@ -1,0 +1,37 @@
+"""The smallest regions behind a saved map."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from seewhy.core.budget import Queries
+from seewhy.results.codec import Setting
+
+FILE = "region.json"
+SCHEMA_VERSION = 2
+
+
+@dataclass(frozen=True)
+class RegionRecord:
+    """The content of ``region.json``.
+
+    Args:
+        findings: what was found, in sentences.
+        areas: ``TARGET/NAME`` → area of the region, as a share of the view, 0 to 1.
+        traces: ``TARGET/NAME`` → the probability after each step of the search.
+        infill: Spec of what stood where something was removed.
+        settings: of the search.
+        seed: of the in-fills.
+        queries: what the search asked of the classifier.
+        stopped_because: ``complete`` or ``queries``.
+        schema_version: of this record.
+    """
+
+    findings: tuple[str, ...]
+    areas: Mapping[str, float]
+    traces: Mapping[str, tuple[float, ...]]
+    infill: str
+    settings: Mapping[str, Setting]
+    seed: int
+    queries: Queries
+    stopped_because: str
+    schema_version: int = SCHEMA_VERSION
