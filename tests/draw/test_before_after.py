@@ -9,7 +9,7 @@ import pytest
 from seewhy.core.view import Frame
 from seewhy.draw import words
 from seewhy.draw.before_after import before_after
-from seewhy.draw.overlay import lay_in
+from seewhy.plots.overlay import lay_in
 from seewhy.draw.overview import overview_image
 from seewhy.draw.page import as_pixels
 from seewhy.draw.report import report_html

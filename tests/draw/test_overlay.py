@@ -3,8 +3,8 @@
 import numpy as np
 
 from seewhy.core.view import Frame
-from seewhy.draw.overlay import draw_map, fade_outside, ghost, lay_over, place, resize_frame
-from seewhy.draw.scales import Scale
+from seewhy.plots.overlay import draw_map, fade_outside, ghost, lay_over, place, resize_frame
+from seewhy.plots.scales import Scale
 
 
 def test_the_identity_view_leaves_a_map_alone() -> None:

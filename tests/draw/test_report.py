@@ -13,7 +13,7 @@ import pytest
 from seewhy.core.view import Frame
 from seewhy.draw.embed import unpack
 from seewhy.draw.report import report_html
-from seewhy.draw.scales import scales_of
+from seewhy.plots.scales import scales_of
 from seewhy.draw.scene import Exhibits, Scene
 
 SceneMaker = Callable[..., Scene]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from seewhy.draw.scales import Scale, distinct, round_up, scales_of, signed
+from seewhy.plots.scales import Scale, distinct, round_up, scales_of, signed
 from seewhy.draw.scene import Panel
 
 EVIDENCE = Scale("evidence", "nats", -2.0, 2.0, diverging=True)

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from seewhy.core.maps import BoolMap
 from seewhy.core.view import Frame
-from seewhy.draw.overlay import place
+from seewhy.plots.overlay import place
 from seewhy.draw.page import typeface
 from seewhy.draw.scene import Picture
 

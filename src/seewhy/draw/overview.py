@@ -5,7 +5,7 @@ from PIL import Image
 from seewhy.core.view import Frame
 from seewhy.draw import words
 from seewhy.draw.outline import draw_outlines
-from seewhy.draw.overlay import draw_map, fade_outside, lay_in, resize_frame
+from seewhy.plots.overlay import draw_map, fade_outside, lay_in, resize_frame
 from seewhy.draw.page import (
     ABOVE_FOOT,
     GAP,
@@ -23,7 +23,7 @@ from seewhy.draw.page import (
     typeface,
     wrap,
 )
-from seewhy.draw.scales import Scale, scales_of
+from seewhy.plots.scales import Scale, scales_of
 from seewhy.draw.scene import Panel, Picture, Scene
 
 

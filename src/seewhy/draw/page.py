@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from seewhy.draw.scales import Scale
+from seewhy.plots.scales import Scale
 from seewhy.draw.scene import Picture
 
 PAPER = (255, 255, 255)

@@ -6,7 +6,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from seewhy.draw.scales import INTENSITY
+from seewhy.plots.scales import INTENSITY
 from seewhy.draw.words import companions, correlation, queries
 
 

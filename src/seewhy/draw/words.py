@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from seewhy.draw.scales import INTENSITY
+from seewhy.plots.scales import INTENSITY
 from seewhy.draw.scene import Panel
 
 Fields = Mapping[str, object]

@@ -183,11 +183,11 @@ def _average(values: Sequence[float]) -> float:
 
 def flat(row: SummaryRow) -> JsonObject:
     """Return a row as plain values: intervals as ``NAME``, ``NAME_low``, ``NAME_high``; None where there is no number."""
-    found: dict[str, object] = {}
+    found: JsonObject = {}
     for name, value in ((field.name, getattr(row, field.name)) for field in fields(SummaryRow)):
         if isinstance(value, Interval) or name == "difference":
             ends = (value.value, value.low, value.high) if isinstance(value, Interval) else (math.nan,) * 3
-            found |= dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))
+            found |= dict(zip((name, f"{name}_low", f"{name}_high"), map(plain, ends), strict=True))
         else:
-            found[name] = value
-    return {name: plain(value) if isinstance(value, float) else value for name, value in found.items()}
+            found[name] = plain(value) if isinstance(value, float) else value
+    return found

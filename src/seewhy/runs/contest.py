@@ -12,7 +12,7 @@ from seewhy.classifiers.tuning import Say, unsaid
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Progress, silent
 from seewhy.draw.contest import quality_png
-from seewhy.draw.overlay import resize_frame
+from seewhy.plots.overlay import resize_frame
 from seewhy.draw.overview import overview_png
 from seewhy.draw.scene import Panel, Scene
 from seewhy.images.labelled import Labelled, list_labelled

@@ -9,9 +9,9 @@ import numpy as np
 from seewhy.core.maps import BoolMap, Companion, Map
 from seewhy.core.view import Frame
 from seewhy.draw import words
-from seewhy.draw.overlay import resize_frame
+from seewhy.plots.overlay import resize_frame
 from seewhy.draw.page import as_pixels
-from seewhy.draw.scales import INTENSITY
+from seewhy.plots.scales import INTENSITY
 from seewhy.draw.scene import Exhibits, Panel, Plate, Scene
 from seewhy.runs.evidence import Evidence
 

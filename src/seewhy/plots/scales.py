@@ -18,13 +18,10 @@ from jaxtyping import Float, Float32, UInt8
 from matplotlib import colormaps
 from matplotlib.ticker import MaxNLocator
 
-from seewhy.draw.scene import Panel
+from seewhy.results.report_data import INTENSITY, MapPanel
 
 GROUND = (234, 234, 232)
 """What a colour bar is painted on: the tone of a greyed photo, so that bar and map look alike."""
-
-INTENSITY = "intensity"
-"""The unit of maps that say what changes, as a part of full brightness; signed ones are before minus after."""
 
 _NAMES = {"nats": "evidence", INTENSITY: "change"}
 _STEPS = 254
@@ -116,7 +113,7 @@ class Scale:
         return f"scale {_plain(self.low)} to {_plain(self.high)} {self.unit}".rstrip()
 
 
-def scales_of(panels: Sequence[Panel]) -> dict[str, Scale]:
+def scales_of(panels: Sequence[MapPanel]) -> dict[str, Scale]:
     """Return the scale of each panel.
 
     Args:
@@ -149,7 +146,7 @@ def _plain(value: float) -> str:
     return "0" if abs(value) < 1e-12 else f"{value:.3g}".replace("-", "−")
 
 
-def _scale(panel: Panel) -> Scale:
+def _scale(panel: MapPanel) -> Scale:
     """Build the scale of one panel."""
     finite = panel.values[np.isfinite(panel.values)]
     information = panel.key == "information"

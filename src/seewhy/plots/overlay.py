@@ -8,8 +8,8 @@ from PIL import Image, ImageDraw
 
 from seewhy.core.view import Frame
 from seewhy.draw.page import resize
-from seewhy.draw.scales import Scale
-from seewhy.draw.scene import Picture
+from seewhy.plots.scales import Scale
+from seewhy.results.report_data import Photo
 
 _GHOST = 0.48
 _OUTSIDE = 0.35
@@ -80,20 +80,20 @@ def _bilinear(values: Float32[np.ndarray, "h w"], rows: _Axis, columns: _Axis) -
     return full
 
 
-def ghost(picture: Picture) -> Picture:
+def ghost(picture: Photo) -> Photo:
     """Return the picture without colour and lightened, so that only the map is coloured."""
     grey = picture.astype(np.float32) @ np.array([0.2126, 0.7152, 0.0722], np.float32)
     light = np.rint(255 - (255 - grey) * _GHOST).astype(np.uint8)
     return np.repeat(light[:, :, None], 3, axis=2)
 
 
-def lay_over(picture: Picture, paint: UInt8[np.ndarray, "height width 4"]) -> Picture:
+def lay_over(picture: Photo, paint: UInt8[np.ndarray, "height width 4"]) -> Photo:
     """Lay colours with opacity over a picture of the same size."""
     opacity = paint[:, :, 3:].astype(np.float32) / 255
     return np.rint(picture * (1 - opacity) + paint[:, :, :3] * opacity).astype(np.uint8)
 
 
-def fade_outside(picture: Picture, frame: Frame) -> Picture:
+def fade_outside(picture: Photo, frame: Frame) -> Photo:
     """Fade what the classifier did not see towards white, and outline what it saw.
 
     Args:
@@ -113,7 +113,7 @@ def fade_outside(picture: Picture, frame: Frame) -> Picture:
     return np.asarray(image)
 
 
-def lay_in(picture: Picture, frame: Frame, seen: UInt8[np.ndarray, "h w 3"]) -> Picture:
+def lay_in(picture: Photo, frame: Frame, seen: UInt8[np.ndarray, "h w 3"]) -> Photo:
     """Put another picture where the classifier saw this one, and fade the rest.
 
     Args:
@@ -127,7 +127,7 @@ def lay_in(picture: Picture, frame: Frame, seen: UInt8[np.ndarray, "h w 3"]) -> 
     return fade_outside(np.asarray(page), frame)
 
 
-def draw_map(picture: Picture, frame: Frame, values: Float32[np.ndarray, "h w"], scale: Scale) -> Picture:
+def draw_map(picture: Photo, frame: Frame, values: Float32[np.ndarray, "h w"], scale: Scale) -> Photo:
     """Draw a map over the greyed picture.
 
     Args:

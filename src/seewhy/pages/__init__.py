@@ -1,0 +1,1 @@
+"""Pure functions from a record to HTML; Jinja2 templates with autoescape."""

@@ -1,0 +1,1 @@
+"""Matplotlib figures: the overview, curves and contact sheets."""
