@@ -87,14 +87,14 @@ def seconds(value: float) -> str:
     return f"{value:.3g} s" if value < 100 else f"{value:,.0f} s"
 
 
-def random_regions(chance: Chance) -> str:
-    """Write the mean probability over random regions and its 95 % range.
+def interval(chance: Chance) -> str:
+    """Write the range of the probabilities with random regions.
 
     Example:
-        >>> random_regions(Chance(0.6, 0.45, 0.69))
-        '0.600 (0.450 to 0.690)'
+        >>> interval(Chance(0.6, 0.45, 0.69))
+        '0.450 to 0.690'
     """
-    return f"{probability(chance.mean)} ({probability(chance.low)} to {probability(chance.high)})"
+    return f"{probability(chance.low)} to {probability(chance.high)}"
 
 
 def agreement(verdict: Verdict) -> str:
