@@ -6,11 +6,14 @@ e(a) - e(b), and the information is the expectation of e under the prediction. S
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+
+TargetKind = Literal["class", "contrast", "woe", "information"]
 
 
 @runtime_checkable
@@ -20,6 +23,16 @@ class Target(Protocol):
     @property
     def key(self) -> str:
         """The name of its map in an explanation."""
+        ...
+
+    @property
+    def kind(self) -> TargetKind:
+        """The kind of target."""
+        ...
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """The classes that it names, the one that is explained first; empty for the information."""
         ...
 
     def weights(self, prediction: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
@@ -45,6 +58,16 @@ class ClassEvidence:
     def key(self) -> str:
         """``class:INDEX``."""
         return f"class:{self.index}"
+
+    @property
+    def kind(self) -> TargetKind:
+        """``class``."""
+        return "class"
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """The class."""
+        return (self.index,)
 
     def weights(self, prediction: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
         """Return 1 at the class, 0 elsewhere."""
@@ -74,6 +97,16 @@ class Contrast:
         """``contrast:INDEX/OTHER``."""
         return f"contrast:{self.index}/{self.other}"
 
+    @property
+    def kind(self) -> TargetKind:
+        """``contrast``."""
+        return "contrast"
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """The class that is explained, and the one that it is compared with."""
+        return (self.index, self.other)
+
     def weights(self, prediction: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
         """Return 1 at the one class, -1 at the other."""
         return ClassEvidence(self.index).weights(prediction) - ClassEvidence(self.other).weights(prediction)
@@ -101,6 +134,16 @@ class WeightOfEvidence:
         """``woe:INDEX``."""
         return f"woe:{self.index}"
 
+    @property
+    def kind(self) -> TargetKind:
+        """``woe``."""
+        return "woe"
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """The class."""
+        return (self.index,)
+
     def weights(self, prediction: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
         """Return the weights of the evidence for each class; that for not being it weighs -1, see `complement_matrix`."""
         return ClassEvidence(self.index).weights(prediction)
@@ -119,6 +162,16 @@ class Information:
     def key(self) -> str:
         """``information``."""
         return "information"
+
+    @property
+    def kind(self) -> TargetKind:
+        """``information``."""
+        return "information"
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """None."""
+        return ()
 
     def weights(self, prediction: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
         """Return the prediction itself: the expectation under it."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8, UInt16
+from jaxtyping import Float, Shaped, UInt8, UInt16
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
@@ -22,6 +22,9 @@ from seewhy.core.errors import RequestError
 Pixels = UInt8[np.ndarray, "h w 3"]
 Levels = UInt8[np.ndarray, "h w c"] | UInt16[np.ndarray, "h w c"]
 """Pixels as a file has them: one or three channels, 8 or 16 bits."""
+
+ImageLike = str | Path | bytes | bytearray | memoryview | Image.Image | Shaped[np.ndarray, "..."] | Tensor
+"""A path, the bytes of a file, a PIL image, an array or a tensor; see `open_picture`."""
 
 _TO_8_BITS = "scaled from 16 to 8 bits"
 
@@ -80,7 +83,7 @@ class Picture:
     tensor: Float[Tensor, "3 h w"] | None = None
 
 
-def open_picture(source: object, *, max_megapixels: float = 200.0, name: str | None = None) -> Picture:
+def open_picture(source: ImageLike, *, max_megapixels: float = 200.0, name: str | None = None) -> Picture:
     """Open a picture.
 
     Args:

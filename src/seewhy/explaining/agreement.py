@@ -8,7 +8,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
@@ -16,7 +15,8 @@ from jaxtyping import Bool, Float, Float32, Int
 from seewhy.core.maps import Map
 from seewhy.core.ranks import correlation as pearson
 from seewhy.core.ranks import ranks
-from seewhy.draw.words import correlation
+from seewhy.results.record import Verdict
+from seewhy.results.wording import correlation
 
 AGREE = 0.7
 """From this mean rank correlation on, maps are said to agree."""
@@ -30,8 +30,6 @@ CERTAIN = 2.0
 VISIBLE = 0.1
 """Share of its map's largest absolute value that a value has when its sign is taken seriously."""
 
-Verdict = Literal["agree", "in part", "depends", "noisy", "flat"]
-
 
 @dataclass(frozen=True)
 class Agreement:
@@ -40,7 +38,7 @@ class Agreement:
     Args:
         correlation: the mean of the rank correlations over the pairs of maps; None where no pair has one.
         expected: the mean over the same pairs of what noise alone would leave, from `expected`.
-        verdict: from `judge`.
+        verdict: from `verdict_of`.
         reliability: of each map; None for a map without standard error.
         correlations: Spearman's rank correlation of each pair, a symmetric matrix with 1 on its diagonal; None where a map
             has one value everywhere.
@@ -75,7 +73,7 @@ def agreement(maps: Sequence[Map], sure: Sequence[float | None], *, main: int | 
     found = {pair: value for pair in pairs if (value := matrix[pair[0]][pair[1]]) is not None}
     mean = _mean(list(found.values()))
     ceiling = _mean([expected(sure[one], sure[other]) for one, other in found])
-    return Agreement(mean, ceiling, judge(mean, ceiling), tuple(sure), tuple(map(tuple, matrix)))
+    return Agreement(mean, ceiling, verdict_of(mean, ceiling), tuple(sure), tuple(map(tuple, matrix)))
 
 
 def _mean(values: Sequence[float]) -> float | None:
@@ -95,7 +93,7 @@ def expected(one: float | None, other: float | None) -> float:
     return math.sqrt((1.0 if one is None else one) * (1.0 if other is None else other))
 
 
-def judge(correlation: float | None, ceiling: float | None) -> Verdict:
+def verdict_of(correlation: float | None, ceiling: float | None) -> Verdict:
     """Put a mean rank correlation into a word.
 
     Args:
@@ -108,7 +106,7 @@ def judge(correlation: float | None, ceiling: float | None) -> Verdict:
         ``depends`` (on the in-fill). ``flat`` where there is nothing to compare.
 
     Example:
-        >>> judge(0.8, 1.0), judge(0.3, 0.95), judge(0.3, 0.4)
+        >>> verdict_of(0.8, 1.0), verdict_of(0.3, 0.95), verdict_of(0.3, 0.4)
         ('agree', 'depends', 'noisy')
     """
     if correlation is None or ceiling is None:
@@ -169,13 +167,21 @@ def _sign(values: Map, error: Map | None) -> Int[np.ndarray, "h w"]:
     return np.where(sure, np.sign(values), 0).astype(np.int64)
 
 
-def in_words(found: Agreement) -> str:
-    """Say what an agreement means, in one sentence."""
-    said = {
+def in_words(verdict: Verdict, expected: float | None) -> str:
+    """Say what an agreement means, in one sentence.
+
+    Args:
+        verdict: from `verdict_of`.
+        expected: the correlation that noise alone would leave.
+
+    Example:
+        >>> in_words("agree", 0.9)
+        'the in-fills agree'
+    """
+    return {
         "agree": "the in-fills agree",
         "in part": "the in-fills agree in part",
         "depends": "the map depends on the in-fill",
-        "noisy": f"noise may hide that the in-fills agree: it alone would leave {correlation(found.expected)}; ask more samples",
+        "noisy": f"too noisy to tell: noise alone would limit the correlation to {correlation(expected)}; ask more samples",
         "flat": "nothing to compare: a map has one value everywhere",
-    }
-    return said[found.verdict]
+    }[verdict]
