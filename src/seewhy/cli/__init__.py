@@ -208,7 +208,7 @@ def _facts(entry: registry.Method | registry.Part | registry.Metric | registry.R
         return facts | {
             "needs": entry.access.name,
             "infill": entry.infill,
-            "cost": f"{entry.cost} queries at 224 × 224",
+            "cost": f"{entry.cost()} queries at 224 × 224",
         }
     if isinstance(entry, registry.Metric):
         better = {True: "higher is better", False: "lower is better", None: "neither direction is better"}
@@ -216,7 +216,7 @@ def _facts(entry: registry.Method | registry.Part | registry.Metric | registry.R
             "direction": better[entry.higher_is_better],
             "needs": "where the object is" if entry.region else None,
             "infill": entry.infill if entry.asks else None,
-            "cost": entry.cost if entry.again else f"{entry.cost} queries at 224 × 224",
+            "cost": str(entry.cost()) if entry.again else f"{entry.cost()} queries at 224 × 224",
         }
     return facts | {"extra": entry.extra}
 

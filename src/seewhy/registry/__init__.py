@@ -19,6 +19,7 @@ from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.core.infill import Infill
 from seewhy.core.settings import AUTO, REQUIRED, bind, require, schema
 from seewhy.core.spec import Spec
+from seewhy.registry.cost import Cost, Run
 from seewhy.registry.methods import METHODS
 from seewhy.registry.metrics import METRICS
 from seewhy.registry.parts import CLASSIFIERS, INFILLS
@@ -33,10 +34,12 @@ __all__ = [
     "METHODS",
     "METRICS",
     "RULES",
+    "Cost",
     "Method",
     "Metric",
     "Part",
     "Rule",
+    "Run",
     "allowed",
     "classifier",
     "infill",

@@ -140,9 +140,7 @@ class Runner:
         if self._door is None:
             contest, classifier = self.contest, self.contest.classifier
             tested = self_test(classifier, seat.image)
-            rows = [registry.row("methods", request.method.name) for request in contest.methods.values()]
-            settings = [request.settings for request in contest.methods.values()]
-            each = sum(expected(row, asked, seat.image) for row, asked in zip(rows, settings, strict=True))
+            each = sum(expected(request, seat.image) for request in contest.methods.values())
             tuned, choice = tune(classifier, seat.image, contest.wish, queries=each * self.pictures, say=self.say)
             self._door = Door(classifier, tested, tuned, choice)
         return self._door

@@ -1,7 +1,5 @@
 """What is settled at the classifier's door, on a picture and before any question: does it hold to its word, how is it run."""
 
-import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -72,19 +70,14 @@ def test_door(request: Request, picture: Picture, say: Say = unsaid) -> Door:  #
                 f"expected --runtime eager for {request.method.name}, which needs {found.access.name}, got {wish.runtime}"
             )
         wish = replace(wish, runtime="eager")
-    queries = request.budget.queries or expected(found, request.settings, image)
+    queries = request.budget.queries or expected(request, image)
     box = min(found.windows(request.settings), default=None)  # larger ones are shown to the whole network
     tuned, choice = tune(request.classifier, image, wish, queries=queries, box=box, say=say)
     return Door(request.classifier, tested, tuned, choice)
 
 
-def expected(found: registry.Method, settings: Mapping[str, object], image: Image) -> int:
-    """About how many queries a run without a budget asks: as its row says, more for smaller steps and larger pictures."""
-    usual = re.search(r"\d[\d,]*", found.cost)
-    queries = float(usual[0].replace(",", "")) if usual else 0.0
-    if usual and (sides := found.windows({})):
-        stride = settings.get("stride")
-        steps = (stride,) if isinstance(stride, int) else found.windows(settings)
-        queries *= sum(1 / max(step, 1) ** 2 for step in steps) / sum(1 / side**2 for side in sides)
-        queries *= image[0].numel() / 224**2
-    return round(queries)
+def expected(request: Request, image: Image) -> int:
+    """Return the number of queries that a run without a budget takes, for one target on this image; see `Method.cost`."""
+    found: registry.Method = registry.row("methods", request.method.name)
+    height, width = image.shape[-2:]
+    return found.cost(request.settings, (height, width), stochastic=request.infill.stochastic).forward

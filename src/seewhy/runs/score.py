@@ -1,6 +1,5 @@
 """Judge the maps of an explanation by metrics, each with a stated protocol."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
@@ -179,9 +178,9 @@ class _Room:
     ) -> "_Room":
         """Choose how the classifier is run."""
         image = torch.from_numpy(explanation.evidence.image)
-        method: registry.Method = registry.row("methods", request.method.name)
-        once = expected(method, request.settings, image)
-        queries = sum(2 * once if line.found.again else _cost(line.found) for line in lines) * len(explanation.maps)
+        once = expected(request, image)
+        costs = [line.found.cost(line.settings, explanation.frame.size) for line in lines]
+        queries = sum(cost.forward + cost.explanations * once for cost in costs) * len(explanation.maps)
         tuned, choice = tune(request.classifier, image, wish, queries=queries)
         batched = replace(request, batch_size=choice.batch_size)
         return cls(batched, replace(batched, classifier=tuned, budget=Budget()), explanation, progress)
@@ -284,12 +283,6 @@ def _watched(explanation: Explanation, targets: Sequence[str] | None) -> list[tu
                 else "a metric watches one class, got an explanation of contrasts alone; explain a class"
             )
     return [(key, classes[key]) for key in dict.fromkeys(chosen)]
-
-
-def _cost(found: registry.Metric) -> int:
-    """About how many queries a metric asks, from its row."""
-    said = re.fullmatch(r"[\d,]+", found.cost)
-    return int(found.cost.replace(",", "")) if said else 0
 
 
 def _sum(asked: Iterable[Queries]) -> Queries:
