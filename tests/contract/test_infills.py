@@ -1,4 +1,4 @@
-"""Every in-fill of the registry keeps the in-fill contract; a new row is tested by standing in the table."""
+"""Every in-fill of the registry keeps the in-fill contract; a new row is tested without a change here."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +9,7 @@ import torch
 from games import Game, picture, pixel_logits
 from inpainters import write_graph
 from seewhy import registry
+from seewhy.core.errors import RequestError
 from seewhy.core.infill import Infill
 
 SIDE = 40
@@ -17,7 +18,7 @@ HOLES = [(0, 0), (13, 20), (SIDE - 8, SIDE - 8), (5, SIDE - 8)]
 
 @pytest.fixture
 def build(tmp_path: Path) -> Callable[[str], Infill]:
-    """Build an in-fill by name, with its defaults and what it cannot do without."""
+    """Build an in-fill by name, with its defaults; those that run code or a file of the user get one."""
     needed = {
         "onnx-inpainter": f":path={tmp_path / 'net.onnx'},hole=1,kept=0,scale=unit",
         "python-inpainter": ":object=inpainters:mean_of_kept",
@@ -99,9 +100,28 @@ def test_inputs_and_the_global_generator_are_left_alone(infill: Infill) -> None:
     )
 
 
-@pytest.mark.parametrize("name", sorted(set(registry.INFILLS) - {"patch-sampler"}))
+@pytest.mark.parametrize("name", sorted(registry.INFILLS))
+def test_the_row_states_whether_it_is_random(name: str, build: Callable[[str], Infill]) -> None:
+    """None where the user's settings decide."""
+    stated = registry.INFILLS[name].random
+    assert stated is None or build(name).stochastic is stated
+
+
+@pytest.mark.parametrize("name", sorted(registry.INFILLS))
+def test_larger_holes_than_stated_are_refused(name: str, build: Callable[[str], Infill]) -> None:
+    """The row states the largest hole: one pixel more is refused, and this size is filled."""
+    if (side := registry.INFILLS[name].largest) is None:
+        return
+    keep = torch.ones(2, SIDE, SIDE)
+    keep[0, :side, :side], keep[1, : side + 1, : side + 1] = 0, 0
+    build(name)(picture(SIDE, SIDE), keep[:1], torch.zeros(1, dtype=torch.int64))
+    with pytest.raises(RequestError):
+        build(name)(picture(SIDE, SIDE), keep[1:], torch.zeros(1, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("name", [name for name, row in registry.INFILLS.items() if row.largest is None])
 def test_whole_pictures_can_be_removed(name: str, build: Callable[[str], Infill]) -> None:
-    """Random grids and deletion curves remove large parts; all but the patch sampler can fill them, soft edges too."""
+    """Random grids and deletion curves remove large parts, with soft edges too."""
     infill = build(name)
     keep = torch.stack([torch.zeros(SIDE, SIDE), torch.linspace(0, 1, SIDE).expand(SIDE, SIDE)])
     filled = infill(picture(SIDE, SIDE), keep, torch.arange(2))

@@ -157,16 +157,16 @@ class Counted:
 @pytest.mark.parametrize(
     ("method", "box", "queries"),
     [
-        ("pmi", 8, 784),
-        ("pmi:size=16", 16, 196),
-        ("pmi:size=8+16", 8, 980),
-        ("pmi:stride=4", 8, 3136),
-        ("occlusion", 32, 49),
+        ("pmi", 8, 785),
+        ("pmi:size=16", 16, 197),
+        ("pmi:size=8+16", 8, 981),
+        ("pmi:stride=4", 8, 730),
+        ("occlusion", 32, 65),
         ("rise", None, 4001),
     ],
 )
 def test_what_the_choice_is_told(monkeypatch: pytest.MonkeyPatch, method: str, box: int | None, queries: int) -> None:
-    """The smallest window, and about how many queries: as the table says, for these windows and a picture of half the side."""
+    """The smallest window, and how many queries: the cost of the row for these settings and an image of this size."""
     told: dict[str, Any] = {}
 
     def listen(classifier: seewhy.Classifier, image: torch.Tensor, wish: Wish, **settings: Any) -> object:
@@ -178,7 +178,7 @@ def test_what_the_choice_is_told(monkeypatch: pytest.MonkeyPatch, method: str, b
         request = prepare(tall(), method=method, infill="gray", budget=budget, runtime="eager")
         doors.test_door(request, open_picture(picture(112, 112)))
         assert told["box"] == box
-        assert told["queries"] == pytest.approx(budget or queries, rel=0.01)
+        assert told["queries"] == (budget or queries)
 
 
 @pytest.mark.parametrize("quiet", [False, True])
