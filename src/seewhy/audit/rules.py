@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from seewhy import registry
+from seewhy.audit.rules_report import RulesReport, keep_worst, summarise
 from seewhy.classifiers.selftest import self_test
 from seewhy.classifiers.tuning import Say, Wish, tune, unsaid
 from seewhy.core.arrays import Image
@@ -27,7 +28,6 @@ from seewhy.explaining.request import ClassifierLike
 from seewhy.images.labelled import Labelled, list_labelled, region
 from seewhy.images.view import apply_view
 from seewhy.registry import Bound, Rule
-from seewhy.audit.rules_report import RulesReport, keep_worst, summarise
 from seewhy.results.audit_rules import CounterExample, RuleResult, RuleRow, RulesRecord, Unreadable
 
 _TOGETHER = 64

@@ -187,7 +187,7 @@ class Runner:
             again = Reexplainer(batched, prepared.classifier, task.viewed.image, ClassEvidence(row.target))
             case = Case(row.target, task.region, again, generated)
             try:
-                work = _score(prepared, task, metric, values, case, self.plan.seed)
+                work = _score(prepared, task, metric, values, case, seed=self.plan.seed)
             except RequestError as problem:
                 self._tick()
                 return replace(row, error=str(problem))
@@ -224,7 +224,7 @@ def _explain(
 
 
 def _score(
-    prepared: PreparedClassifier, task: ImageTask, metric: BoundMetric, values: Map, case: Case, seed: int
+    prepared: PreparedClassifier, task: ImageTask, metric: BoundMetric, values: Map, case: Case, *, seed: int
 ) -> CachedScore:
     """Ask one metric."""
     if metric.row.region:

@@ -62,9 +62,7 @@ def compare_infills(
     """
     paths = list_images(images)
     folders = claim(out, paths, FILE)
-    variants = prepare_variants(
-        infills=infills or None, budget=Budget(budget), targets=targets or None, **options
-    )
+    variants = prepare_variants(infills=infills or None, budget=Budget(budget), targets=targets or None, **options)
 
     def work(viewed: Viewed, prepared: PreparedClassifier, watch: Watch) -> InfillComparison:
         name = viewed.picture.name

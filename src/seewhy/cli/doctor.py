@@ -12,7 +12,9 @@ from seewhy.results.codec import to_json
 
 
 @click.command()
-@click.option("--tune", is_flag=True, help="Benchmark every runtime (no time limit) and cache the fastest for later runs.")
+@click.option(
+    "--tune", is_flag=True, help="Benchmark every runtime (no time limit) and cache the fastest for later runs."
+)
 @classifier_option
 @device_option
 @trust_option

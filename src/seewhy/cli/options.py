@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
-from typing import TypedDict, TypeVar
+from typing import Protocol, TypedDict, TypeVar
 
 import click
 
@@ -13,7 +13,14 @@ DONE, WRONG, SOME_FAILED, INTERRUPTED = 0, 2, 3, 130
 """Exit statuses."""
 
 Command = TypeVar("Command", bound=Callable[..., object])
-Decorator = Callable[[Command], Command]
+
+
+class Decorator(Protocol):
+    """Adds an argument or an option to a command."""
+
+    def __call__(self, command: Command, /) -> Command:
+        """Return the command with the option."""
+        ...
 
 
 class ClassifierOptions(TypedDict):
@@ -32,14 +39,16 @@ class RunOptions(TypedDict):
     runtime: str
 
 
-def in_order(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+def in_order(*options: Decorator) -> Decorator:
     """Combine several arguments and options into one decorator."""
-    return lambda command: reduce(lambda decorated, option: option(decorated), reversed(options), command)
+
+    def decorate(command: Command, /) -> Command:
+        return reduce(lambda decorated, option: option(decorated), reversed(options), command)
+
+    return decorate
 
 
-images_argument = click.argument(
-    "images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+images_argument = click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 source_argument = click.argument("source", type=click.Path(path_type=Path))
 result_argument = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 
@@ -63,7 +72,9 @@ targets_option = click.option(
 )
 device_option = click.option("--device", help="Where torch computes, such as cpu or cuda.")
 trust_option = click.option("--trust", is_flag=True, help="Allow a Spec that runs code from a file.")
-seed_option = click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same result.")
+seed_option = click.option(
+    "--seed", type=int, default=0, show_default=True, help="The same seed gives the same result."
+)
 batch_size_option = click.option("--batch-size", type=int, help="Images per call; default: the fastest.")
 runtime_option = click.option(
     "--runtime",
@@ -78,7 +89,10 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 quiet_option = click.option("--quiet", is_flag=True, help="Print no progress and no table.")
 limit_option = click.option("--limit", type=click.IntRange(min=1), help="Use at most this many images.")
 list_option = click.option(
-    "--list", "only", type=click.Path(path_type=Path), help="Text file with the names of the images to use, one per line."
+    "--list",
+    "only",
+    type=click.Path(path_type=Path),
+    help="Text file with the names of the images to use, one per line.",
 )
 threads_option = click.option("--threads", default=1, show_default=True, help="Number of processor threads.")
 
@@ -94,11 +108,13 @@ run_options = in_order(
 )
 
 
-def infill_option(default: str | None = None, text: str = "Spec of the in-fill; default: the method's usual one.") -> Decorator[Command]:
+def infill_option(
+    default: str | None = None, text: str = "Spec of the in-fill; default: the method's usual one."
+) -> Decorator:
     """Make the option for what stands where something is removed."""
     return click.option("--infill", default=default, show_default=default is not None, help=text)
 
 
-def out_option(folder: str, text: str = "Output directory; one subdirectory per image.") -> Decorator[Command]:
+def out_option(folder: str, text: str = "Output directory; one subdirectory per image.") -> Decorator:
     """Make the option for the folder that results are written to."""
     return click.option("--out", type=click.Path(path_type=Path), default=Path(folder), show_default=True, help=text)

@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-
-
 Watch = Callable[[str], Callable[[int, int], None]]
 """Title of a bar → what moves it."""
 

@@ -12,7 +12,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-
 TargetKind = Literal["class", "contrast", "woe", "information"]
 
 
