@@ -18,7 +18,7 @@ from seewhy.classifiers.function import from_function
 from seewhy.classifiers.module import TorchClassifier, from_module
 from seewhy.classifiers.onnx import onnx
 from seewhy.classifiers.settings import Channels, Outputs
-from seewhy.classifiers.tuning import Wish, tune
+from seewhy.classifiers.tuning import RuntimeRequest, tune
 from seewhy.core.access import Access
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
@@ -48,7 +48,7 @@ def wired(net: nn.Module) -> TorchClassifier:
 def test_every_runtime_says_the_same(net: nn.Module, images: Tensor, cache: Cache, runtime: str) -> None:
     """For every batch size, remainders included; the same bits for the same batch."""
     original = wired(net)
-    fast, choice = tune(original, images[0], Wish(runtime), queries=LONG, cache=cache)
+    fast, choice = tune(original, images[0], RuntimeRequest(runtime), queries=LONG, cache=cache)
     assert isinstance(fast, FastClassifier)
     assert isinstance(fast, Classifier)
     for batch in (5, 2, 1):
@@ -67,7 +67,7 @@ def test_it_stands_for_the_original(net: nn.Module, images: Tensor, cache: Cache
     """All but the answers and what computes them; gradients are the original's, whose weights stay as they were."""
     original = wired(net)
     before = [value.stride() for value in net.state_dict().values()]
-    fast, _ = tune(original, images[0], Wish("channels-last"), cache=cache)
+    fast, _ = tune(original, images[0], RuntimeRequest("channels-last"), cache=cache)
     assert isinstance(fast, FastClassifier)
     assert fast.original is original
     for name in ("name", "labels", "view", "fingerprint", "mean_color", "device"):
@@ -86,7 +86,7 @@ def test_an_onnx_file_in_openvino_says_the_same(
 ) -> None:
     """Whatever its layout, its type and its batch."""
     original = onnx(path=export(shape, dtype))
-    fast, choice = tune(original, images[0], Wish("openvino"), queries=LONG, cache=cache)
+    fast, choice = tune(original, images[0], RuntimeRequest("openvino"), queries=LONG, cache=cache)
     torch.testing.assert_close(fast(images), original(images), atol=1e-5, rtol=0)
     assert choice.name == "openvino"
 
@@ -109,30 +109,30 @@ def test_a_function_is_left_as_it_is(images: Tensor, cache: Cache, runtime: str)
         raise AssertionError("it was asked")
 
     original = from_function(refuse, size="12x16")
-    fast, choice = tune(original, images[0], Wish(runtime), queries=LONG, cache=cache)
+    fast, choice = tune(original, images[0], RuntimeRequest(runtime), queries=LONG, cache=cache)
     assert fast is original
     assert (choice.name, choice.batch_size, choice.tried) == ("eager", 4, ())
-    assert tune(original, images[0], Wish(runtime, 7), cache=cache)[1].batch_size == 7
+    assert tune(original, images[0], RuntimeRequest(runtime, 7), cache=cache)[1].batch_size == 7
 
 
 @pytest.mark.parametrize(
-    ("wish", "message"),
+    ("request", "message"),
     [
         (("opnvino", None), "unknown runtime 'opnvino'; did you mean openvino"),
         (("auto", 0), "expected batch_size >= 1, got 0"),
     ],
 )
-def test_wishes_that_make_no_sense(wish: tuple[str, int | None], message: str) -> None:
+def test_invalid_requests(request: tuple[str, int | None], message: str) -> None:
     """They are refused before anything is built."""
     with pytest.raises(RequestError, match=message):
-        Wish(*wish)
+        RuntimeRequest(*request)
 
 
 def test_a_runtime_that_does_not_fit_is_refused(images: Tensor, cache: Cache) -> None:
     """A function cannot be converted."""
     even = from_function(lambda pictures: [[0.5, 0.5]] * len(pictures), size="12x16")
     with pytest.raises(RequestError, match=r"can run .*: auto, eager, got openvino"):
-        tune(even, images[0], Wish("openvino"), cache=cache)
+        tune(even, images[0], RuntimeRequest("openvino"), cache=cache)
 
 
 def test_a_missing_package_is_named(
@@ -141,7 +141,7 @@ def test_a_missing_package_is_named(
     """With the command that installs it, and nothing in its place."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(RequestError, match=r"pip install 'seewhy\[openvino\]'"):
-        tune(wired(net), images[0], Wish("openvino"), cache=cache)
+        tune(wired(net), images[0], RuntimeRequest("openvino"), cache=cache)
 
 
 def test_a_network_that_cannot_be_converted_is_an_error(images: Tensor, cache: Cache) -> None:
@@ -154,7 +154,7 @@ def test_a_network_that_cannot_be_converted_is_an_error(images: Tensor, cache: C
             return pictures.mean((2, 3))
 
     with pytest.raises(RequestError, match=r"expected openvino to run .* cannot be traced; choose another --runtime"):
-        tune(from_module(Odd().eval(), size="12x16"), images[0], Wish("openvino"), cache=cache)
+        tune(from_module(Odd().eval(), size="12x16"), images[0], RuntimeRequest("openvino"), cache=cache)
 
 
 @dataclass
@@ -210,12 +210,12 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 def test_a_choice_is_remembered(net: nn.Module, images: Tensor, cache: Cache, machine: Machine) -> None:
     """The next run builds the chosen one only, times nothing, and holds it to its own picture."""
-    first, choice = tune(wired(net), images[0], Wish(), queries=LONG, cache=cache, clock=machine.clock)
+    first, choice = tune(wired(net), images[0], RuntimeRequest(), queries=LONG, cache=cache, clock=machine.clock)
     assert (choice.name, choice.queries_per_second, choice.cached) == ("openvino", 2.0, False)
     assert choice.why == "the fastest of 2 that agree"
     machine.built.clear()
     machine.shown.clear()
-    again, remembered = tune(wired(net), images[1], Wish(), queries=LONG, cache=cache, clock=lambda: 1 / 0)
+    again, remembered = tune(wired(net), images[1], RuntimeRequest(), queries=LONG, cache=cache, clock=lambda: 1 / 0)
     assert (machine.built, machine.shown) == (["openvino"], {"openvino": 4})
     assert (remembered.name, remembered.batch_size, remembered.cached) == ("openvino", choice.batch_size, True)
     assert remembered.tried == choice.tried
@@ -226,9 +226,9 @@ def test_a_choice_that_disagrees_on_this_picture_is_made_anew(
     net: nn.Module, images: Tensor, cache: Cache, machine: Machine
 ) -> None:
     """A stale conversion, say."""
-    tune(wired(net), images[0], Wish(), queries=LONG, cache=cache, clock=machine.clock)
+    tune(wired(net), images[0], RuntimeRequest(), queries=LONG, cache=cache, clock=machine.clock)
     machine.off = 0.01
-    fast, choice = tune(wired(net), images[0], Wish(), queries=LONG, cache=cache, clock=machine.clock)
+    fast, choice = tune(wired(net), images[0], RuntimeRequest(), queries=LONG, cache=cache, clock=machine.clock)
     assert (choice.name, choice.cached) == ("eager", False)
     assert choice.tried[1].reason == "differs by 0.01, more than 0.001"
     assert isinstance(fast, TorchClassifier)
@@ -239,12 +239,12 @@ def test_a_choice_that_cannot_be_read_is_made_anew(
     net: nn.Module, images: Tensor, cache: Cache, machine: Machine, damage: str
 ) -> None:
     """By another version of this program, say."""
-    tune(wired(net), images[0], Wish(), queries=LONG, cache=cache, clock=machine.clock)
+    tune(wired(net), images[0], RuntimeRequest(), queries=LONG, cache=cache, clock=machine.clock)
     (entry,) = cache.folder.iterdir()
     cache.put(entry.name, lambda folder: (folder / "choice.json").write_text(damage))
-    _, choice = tune(wired(net), images[0], Wish(), queries=LONG, cache=cache, clock=machine.clock)
+    _, choice = tune(wired(net), images[0], RuntimeRequest(), queries=LONG, cache=cache, clock=machine.clock)
     assert (choice.name, choice.cached) == ("openvino", False)
-    assert tune(wired(net), images[0], Wish(), queries=LONG, cache=cache, clock=machine.clock)[1].cached
+    assert tune(wired(net), images[0], RuntimeRequest(), queries=LONG, cache=cache, clock=machine.clock)[1].cached
 
 
 @pytest.mark.parametrize("change", ["batch", "runtime", "weights", "machine"])
@@ -252,20 +252,22 @@ def test_another_question_is_another_choice(
     net: nn.Module, images: Tensor, cache: Cache, machine: Machine, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     """Batch size, runtime, classifier and machine."""
-    tune(wired(net), images[0], Wish(), queries=LONG, cache=cache, clock=machine.clock)
-    wish = {"batch": Wish("auto", 2), "runtime": Wish("openvino")}.get(change, Wish())
+    tune(wired(net), images[0], RuntimeRequest(), queries=LONG, cache=cache, clock=machine.clock)
+    request = {"batch": RuntimeRequest("auto", 2), "runtime": RuntimeRequest("openvino")}.get(change, RuntimeRequest())
     if change == "weights":
         nn.init.zeros_(next(net.parameters()))
     if change == "machine":
         monkeypatch.setattr(tuning, "machine", lambda _: {"processor": "another"})
-    assert not tune(wired(net), images[0], wish, queries=LONG, cache=cache, clock=machine.clock)[1].cached
+    assert not tune(wired(net), images[0], request, queries=LONG, cache=cache, clock=machine.clock)[1].cached
 
 
 def test_a_short_run_is_not_searched_for(net: nn.Module, images: Tensor, cache: Cache, machine: Machine) -> None:
     """Four queries at a second each; the fifth would pay."""
-    _, choice = tune(wired(net), images[0], Wish(), queries=4, cache=cache, clock=machine.clock)
+    _, choice = tune(wired(net), images[0], RuntimeRequest(), queries=4, cache=cache, clock=machine.clock)
     assert (choice.name, choice.why, machine.built) == ("eager", "the run is too short for a search", ["eager"])
-    assert tune(wired(net), images[0], Wish(), queries=5, cache=cache, clock=machine.clock)[1].name == "openvino"
+    assert (
+        tune(wired(net), images[0], RuntimeRequest(), queries=5, cache=cache, clock=machine.clock)[1].name == "openvino"
+    )
 
 
 def test_what_was_asked_for_and_disagrees_is_an_error(
@@ -275,14 +277,14 @@ def test_what_was_asked_for_and_disagrees_is_an_error(
     machine.off = 0.01
     for _ in range(2):
         with pytest.raises(RequestError, match=r"expected openvino to run .*differs by 0.01, more than 0.001"):
-            tune(wired(net), images[0], Wish("openvino"), queries=LONG, cache=cache, clock=machine.clock)
+            tune(wired(net), images[0], RuntimeRequest("openvino"), queries=LONG, cache=cache, clock=machine.clock)
 
 
 def test_a_damaged_network_is_converted_anew(net: nn.Module, images: Tensor, cache: Cache) -> None:
     """Half a file in the cache is not read."""
     original = wired(net)
     for _ in range(2):
-        fast, choice = tune(original, images[0], Wish("openvino"), queries=LONG, cache=cache)
+        fast, choice = tune(original, images[0], RuntimeRequest("openvino"), queries=LONG, cache=cache)
         assert choice.agreement < 1e-5
         torch.testing.assert_close(fast(images), original(images), atol=1e-5, rtol=0)
         for weights in cache.folder.glob("*/network.bin"):
@@ -304,7 +306,7 @@ def test_a_module_whose_code_has_changed_is_converted_anew(images: Tensor, cache
     before, after = (from_module(kind().eval(), size="12x16") for kind in (Before, After))
     assert before.fingerprint == after.fingerprint
     for original in (before, after):
-        fast, _ = tune(original, images[0], Wish("openvino"), queries=LONG, cache=cache)
+        fast, _ = tune(original, images[0], RuntimeRequest("openvino"), queries=LONG, cache=cache)
         torch.testing.assert_close(fast(images), original(images), atol=1e-5, rtol=0)
 
 
@@ -313,8 +315,8 @@ def test_a_cache_that_cannot_be_written_takes_openvino_away(net: nn.Module, imag
     (tmp_path / "file").write_text("")
     broken = Cache(tmp_path / "file" / "below")
     with pytest.raises(RequestError, match="set SEEWHY_CACHE"):
-        tune(wired(net), images[0], Wish("openvino"), cache=broken)
-    assert tune(wired(net), images[0], Wish("channels-last"), cache=broken)[1].name == "channels-last"
+        tune(wired(net), images[0], RuntimeRequest("openvino"), cache=broken)
+    assert tune(wired(net), images[0], RuntimeRequest("channels-last"), cache=broken)[1].name == "channels-last"
 
 
 def test_the_cache_is_the_users_own_by_default(
@@ -322,7 +324,7 @@ def test_the_cache_is_the_users_own_by_default(
 ) -> None:
     """Where `SEEWHY_CACHE` says."""
     monkeypatch.setenv("SEEWHY_CACHE", str(tmp_path / "own"))
-    tune(wired(net), images[0], Wish("channels-last"), queries=LONG)
+    tune(wired(net), images[0], RuntimeRequest("channels-last"), queries=LONG)
     assert len(list(caches.default_cache().folder.iterdir())) == 1
     assert caches.default_cache().folder.is_relative_to(tmp_path / "own")
 
@@ -334,14 +336,16 @@ def test_windows_have_a_runtime_of_their_own_where_it_pays(
     """It must be 1.15 times as fast as the fastest for any picture, and is listed and remembered either way."""
     machine.around, said = around, list[str]()
     _, choice = tune(
-        wired(net), images[0], Wish(), queries=LONG, box=3, cache=cache, clock=machine.clock, say=said.append
+        wired(net), images[0], RuntimeRequest(), queries=LONG, box=3, cache=cache, clock=machine.clock, say=said.append
     )
     assert (choice.name, len(said)) == (name, 2)
     assert [trial.name for trial in choice.tried] == ["eager", "openvino", PARTIAL]
     assert (choice.tried[2].reason is None) == (name == PARTIAL)
     assert choice.tried[2].queries_per_second == pytest.approx(1 / around)
     machine.built.clear()
-    _, again = tune(wired(net), images[1], Wish(), queries=1, box=3, cache=cache, clock=lambda: 1 / 0, say=said.append)
+    _, again = tune(
+        wired(net), images[1], RuntimeRequest(), queries=1, box=3, cache=cache, clock=lambda: 1 / 0, say=said.append
+    )
     assert (again.name, again.cached, again.tried, machine.built) == (name, True, choice.tried, [name])
     assert len(said) == 2
 
@@ -350,7 +354,7 @@ def test_other_windows_and_no_windows_are_other_choices(
     net: nn.Module, images: Tensor, cache: Cache, machine: Machine
 ) -> None:
     """What was found for any picture holds for all of them."""
-    ask = partial(tune, wired(net), images[0], Wish(), queries=LONG, cache=cache, clock=machine.clock)
+    ask = partial(tune, wired(net), images[0], RuntimeRequest(), queries=LONG, cache=cache, clock=machine.clock)
     assert ask(box=3)[1].name == PARTIAL
     machine.built.clear()
     assert (ask()[1].name, machine.built) == ("openvino", ["openvino"])
@@ -364,7 +368,7 @@ def test_windows_of_a_run_that_is_short_enough_are_asked_as_any_picture(
     net: nn.Module, images: Tensor, cache: Cache, machine: Machine
 ) -> None:
     """Six seconds in the fastest runtime would pay; it is tried once a run is that long."""
-    ask = partial(tune, wired(net), images[0], Wish(), box=3, cache=cache, clock=machine.clock)
+    ask = partial(tune, wired(net), images[0], RuntimeRequest(), box=3, cache=cache, clock=machine.clock)
     choice = ask(queries=11)[1]
     assert (choice.name, choice.tried[2].reason) == (
         "openvino",
@@ -377,10 +381,10 @@ def test_windows_of_a_run_that_is_short_enough_are_asked_as_any_picture(
 def test_pieces_may_differ_by_rounding_only(net: nn.Module, images: Tensor, cache: Cache, machine: Machine) -> None:
     """What would pass for another engine is out."""
     machine.off = 5e-5
-    choice = tune(wired(net), images[0], Wish(), queries=LONG, box=3, cache=cache, clock=machine.clock)[1]
+    choice = tune(wired(net), images[0], RuntimeRequest(), queries=LONG, box=3, cache=cache, clock=machine.clock)[1]
     assert (choice.name, choice.tried[2].reason) == ("openvino", "differs by 5e-05, more than 1e-05")
     with pytest.raises(RequestError, match=r"expected openvino-partial to run .*differs by 5e-05"):
-        tune(wired(net), images[0], Wish(PARTIAL), queries=LONG, box=3, cache=cache, clock=machine.clock)
+        tune(wired(net), images[0], RuntimeRequest(PARTIAL), queries=LONG, box=3, cache=cache, clock=machine.clock)
 
 
 @pytest.mark.parametrize(("channels", "outputs"), [("bgr", "logits"), ("rgb", "probabilities")])
@@ -394,7 +398,7 @@ def test_pieces_say_the_same_around_any_picture(
     )
     picture, other = torch.randint(0, 256, (2, 3, 128, 144), generator=torch.Generator().manual_seed(1)) / 255
     for _ in range(2):
-        fast, choice = tune(original, picture, Wish(PARTIAL), queries=LONG, box=5, cache=cache)
+        fast, choice = tune(original, picture, RuntimeRequest(PARTIAL), queries=LONG, box=5, cache=cache)
         assert isinstance(fast, FastClassifier)
         assert choice.name == PARTIAL
         for base, asked in ((picture, fast), (other, fast.on(other))):
@@ -409,6 +413,6 @@ def test_what_cannot_be_cut_or_has_no_windows_is_refused(net: nn.Module, images:
     with pytest.raises(
         RequestError, match=r"expected openvino-partial to run .*expected first layers of which a box of 3 × 3"
     ):
-        tune(wired(net), images[0], Wish(PARTIAL), queries=LONG, box=3, cache=cache)
+        tune(wired(net), images[0], RuntimeRequest(PARTIAL), queries=LONG, box=3, cache=cache)
     with pytest.raises(RequestError, match=r"got openvino-partial; .*a method that asks about windows"):
-        tune(wired(net), images[0], Wish(PARTIAL), queries=LONG, cache=cache)
+        tune(wired(net), images[0], RuntimeRequest(PARTIAL), queries=LONG, cache=cache)

@@ -15,7 +15,7 @@ from games import picture, small_cnn, tall_cnn
 from seewhy import registry
 from seewhy.classifiers import tuning
 from seewhy.classifiers.fast import FastClassifier
-from seewhy.classifiers.tuning import Wish, tune
+from seewhy.classifiers.tuning import RuntimeRequest, tune
 from seewhy.cli import main
 from seewhy.core.access import Access
 from seewhy.images.open import open_picture
@@ -169,9 +169,9 @@ def test_what_the_choice_is_told(monkeypatch: pytest.MonkeyPatch, method: str, b
     """The smallest window, and about how many queries: as the table says, for these windows and a picture of half the side."""
     told: dict[str, Any] = {}
 
-    def listen(classifier: seewhy.Classifier, image: torch.Tensor, wish: Wish, **settings: Any) -> object:
+    def listen(classifier: seewhy.Classifier, image: torch.Tensor, request: RuntimeRequest, **settings: Any) -> object:
         told.update(settings)
-        return tune(classifier, image, wish)
+        return tune(classifier, image, request)
 
     monkeypatch.setattr(doors, "tune", listen)
     for budget in (None, 77):

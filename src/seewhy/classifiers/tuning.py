@@ -91,7 +91,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Wish:
+class RuntimeRequest:
     """What was asked for.
 
     Args:
@@ -102,7 +102,7 @@ class Wish:
         RequestError: there is no such runtime, or the batch size is less than 1.
 
     Example:
-        >>> Wish().runtime
+        >>> RuntimeRequest().runtime
         'auto'
     """
 
@@ -125,7 +125,7 @@ class Wish:
 def tune(
     classifier: Classifier,
     image: Image,
-    wish: Wish,
+    request: RuntimeRequest,
     *,
     queries: int | None = None,
     box: int | None = None,
@@ -143,7 +143,7 @@ def tune(
     Args:
         classifier: what is to be run.
         image: in the classifier's view, ``(3, h, w)`` in [0, 1].
-        wish: the runtime and the batch size.
+        request: the runtime and the batch size.
         queries: that the run will ask, about; None: search at any length, slow candidates included.
         box: side of the window, pixels, in which a query differs from the picture; the smallest of several, None where there
             are no windows.
@@ -164,28 +164,28 @@ def tune(
     Example:
         >>> from seewhy.classifiers.function import from_function
         >>> even = from_function(lambda pictures: [[0.5, 0.5]] * len(pictures), size=8)
-        >>> tune(even, torch.zeros(3, 8, 8), Wish())[1].why
+        >>> tune(even, torch.zeros(3, 8, 8), RuntimeRequest())[1].why
         'there is no other way to run it'
     """
     cache, image = cache or default_cache(), image.to(classifier.device)
     ways = [*candidates(classifier, cache), *around_windows(classifier, image, box, cache)]
     plain, names = ways[0], [way.name for way in ways]
-    if wish.runtime in {"eager", plain.name}:
-        return classifier, _as_it_came(plain, wish, "asked for")
-    if wish.runtime != "auto" and wish.runtime not in names:
+    if request.runtime in {"eager", plain.name}:
+        return classifier, _as_it_came(plain, request, "asked for")
+    if request.runtime != "auto" and request.runtime not in names:
         raise RequestError(
             f"expected a runtime that can run {classifier.name}: auto, {', '.join(dict.fromkeys(['eager', *names]))}, "
-            f"got {wish.runtime}; one that converts needs a float32 torch module or an ONNX file of a fixed size, on its device, "
+            f"got {request.runtime}; one that converts needs a float32 torch module or an ONNX file of a fixed size, on its device, "
             f"and {PARTIAL} such a module and a method that asks about windows"
         )
     if len(ways) == 1:
-        return classifier, _as_it_came(plain, wish, "there is no other way to run it")
-    return _Job(classifier, image, wish, ways, cache, clock or _clock(classifier.device), say).settle(queries)
+        return classifier, _as_it_came(plain, request, "there is no other way to run it")
+    return _Job(classifier, image, request, ways, cache, clock or _clock(classifier.device), say).settle(queries)
 
 
-def _as_it_came(plain: Candidate, wish: Wish, why: str) -> Choice:
+def _as_it_came(plain: Candidate, request: RuntimeRequest, why: str) -> Choice:
     """Leave a classifier as it is."""
-    return Choice(plain.name, plain.precision, wish.batch_size or PLAIN_BATCH, None, 0.0, why)
+    return Choice(plain.name, plain.precision, request.batch_size or PLAIN_BATCH, None, 0.0, why)
 
 
 def _clock(device: torch.device) -> Clock:
@@ -205,7 +205,7 @@ class _Job:
     Args:
         classifier: what is to be run.
         image: in its view, on its device.
-        wish: what was asked for.
+        request: what was asked for.
         ways: to run it, the plain one first.
         cache: of choices.
         clock: gives the time.
@@ -214,7 +214,7 @@ class _Job:
 
     classifier: Classifier
     image: Image
-    wish: Wish
+    request: RuntimeRequest
     ways: list[Candidate]
     cache: Cache
     clock: Clock
@@ -223,8 +223,8 @@ class _Job:
     def settle(self, queries: int | None) -> tuple[Classifier, Choice]:
         """Take up an earlier choice, or make one: first for any picture, then for windows."""
         again = queries is not None
-        if self.wish.runtime != "auto":
-            way = self._way(self.wish.runtime)
+        if self.request.runtime != "auto":
+            way = self._way(self.request.runtime)
             return (again and self.recall(way.box)) or self.asked_for(way)
         around = next((way for way in self.ways if way.box is not None), None)
         if again and around and (known := self.recall(around.box)):
@@ -239,11 +239,11 @@ class _Job:
             plain = self.ways[0]
             run = queries * seconds(plain.build(), self.image[None], PLAIN_BATCH, self.clock) / PLAIN_BATCH
             if run < _WORTH:
-                return self.classifier, _as_it_came(plain, self.wish, "the run is too short for a search")
+                return self.classifier, _as_it_came(plain, self.request, "the run is too short for a search")
             limit = max(_LIMIT, _SHARE * run)
         self.say("finding the fastest runtime here, once for this classifier …")
         ways = [way for way in self.ways if way.box is None]
-        found = search(ways, perturbed(self.image), clock=self.clock, limit=limit, batches=self.wish.batches)
+        found = search(ways, perturbed(self.image), clock=self.clock, limit=limit, batches=self.request.batches)
         why = f"the fastest of {sum(trial.reason is None for trial in found.tried)} that agree"
         return self._keep(found.best, found.answer, found.tried, why)
 
@@ -297,7 +297,7 @@ class _Job:
     def _try(self, way: Candidate) -> tuple[Images, Trial, Answer | None]:
         """Time a candidate and hold it to the original, on pictures of the kind that it is for."""
         pictures = perturbed(self.image, COPIES if way.box is None else _COPIES_PARTIAL, way.box)
-        return pictures, *attempt(way, pictures, ask(self.classifier, pictures), self.clock, self.wish.batches)
+        return pictures, *attempt(way, pictures, ask(self.classifier, pictures), self.clock, self.request.batches)
 
     def _keep(self, best: Trial, answer: Answer, tried: tuple[Trial, ...], why: str) -> tuple[Classifier, Choice]:
         """Make a choice of a trial, and remember it for the next run."""
@@ -325,6 +325,6 @@ class _Job:
         return next(way for way in self.ways if way.name == name)
 
     def _key(self, box: int | None) -> str:
-        """Another classifier, size, machine, wish or window has another choice."""
+        """Another classifier, size, machine, request or window has another choice."""
         facts = machine(self.classifier.device)
-        return digest("choice", self.classifier.fingerprint, tuple(self.image.shape), facts, self.wish, box)
+        return digest("choice", self.classifier.fingerprint, tuple(self.image.shape), facts, self.request, box)

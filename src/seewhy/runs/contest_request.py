@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from seewhy import registry
-from seewhy.classifiers.tuning import Wish
+from seewhy.classifiers.tuning import RuntimeRequest
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
 from seewhy.core.infill import Infill
@@ -49,7 +49,7 @@ class Contest:
         metrics: Spec as it was typed → the metric.
         controls: those of the methods that know nothing of the classifier.
         seed: of every explanation and every score.
-        wish: how the classifier is to be run.
+        runtime_request: how the classifier is to be run.
     """
 
     classifier: Classifier
@@ -57,7 +57,7 @@ class Contest:
     metrics: Mapping[str, Judge]
     controls: tuple[str, ...]
     seed: int
-    wish: Wish
+    runtime_request: RuntimeRequest
 
     def record(self) -> Facts:
         """All that is asked, for ``contest.json``."""
@@ -67,7 +67,7 @@ class Contest:
             "metrics": {title: judge.protocol for title, judge in self.metrics.items()},
             "controls": list(self.controls),
             "seed": self.seed,
-            "runtime": self.wish.runtime,
+            "runtime": self.runtime_request.runtime,
             "version": release(),
         }
 
@@ -114,7 +114,7 @@ def enter(
     if not judges:
         raise RequestError("expected at least one metric, got none; name one with --metric, see `seewhy list metrics`")
     controls = tuple(title for title, request in requests.items() if rows[request.method.name].control)
-    return Contest(asked, requests, judges, controls, seed, Wish(runtime, batch_size))
+    return Contest(asked, requests, judges, controls, seed, RuntimeRequest(runtime, batch_size))
 
 
 def _title(asked: str) -> str:

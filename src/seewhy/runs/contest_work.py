@@ -143,7 +143,9 @@ class Runner:
             rows = [registry.row("methods", request.method.name) for request in contest.methods.values()]
             settings = [request.settings for request in contest.methods.values()]
             each = sum(expected(row, asked, seat.image) for row, asked in zip(rows, settings, strict=True))
-            tuned, choice = tune(classifier, seat.image, contest.wish, queries=each * self.pictures, say=self.say)
+            tuned, choice = tune(
+                classifier, seat.image, contest.runtime_request, queries=each * self.pictures, say=self.say
+            )
             self._door = Door(classifier, tested, tuned, choice)
         return self._door
 

@@ -8,7 +8,7 @@ from typing import Any
 from seewhy import registry
 from seewhy.classifiers.fast import FastClassifier
 from seewhy.classifiers.selftest import SelfTest, self_test
-from seewhy.classifiers.tuning import Choice, Say, Wish, tune, unsaid
+from seewhy.classifiers.tuning import Choice, RuntimeRequest, Say, tune, unsaid
 from seewhy.core.access import Access
 from seewhy.core.arrays import Image
 from seewhy.core.classifier import Classifier
@@ -65,16 +65,16 @@ def test_door(request: Request, picture: Picture, say: Say = unsaid) -> Door:  #
     image = apply_view(picture, request.classifier.view)[0]
     tested = self_test(request.classifier, image)
     found: registry.Method = registry.row("methods", request.method.name)
-    wish = Wish(request.runtime, request.batch_size)
+    runtime_request = RuntimeRequest(request.runtime, request.batch_size)
     if found.access > Access.PROBABILITIES:
-        if wish.runtime not in {"auto", "eager"}:
+        if runtime_request.runtime not in {"auto", "eager"}:
             raise RequestError(
-                f"expected --runtime eager for {request.method.name}, which needs {found.access.name}, got {wish.runtime}"
+                f"expected --runtime eager for {request.method.name}, which needs {found.access.name}, got {runtime_request.runtime}"
             )
-        wish = replace(wish, runtime="eager")
+        runtime_request = replace(runtime_request, runtime="eager")
     queries = request.budget.queries or expected(found, request.settings, image)
     box = min(found.windows(request.settings), default=None)  # larger ones are shown to the whole network
-    tuned, choice = tune(request.classifier, image, wish, queries=queries, box=box, say=say)
+    tuned, choice = tune(request.classifier, image, runtime_request, queries=queries, box=box, say=say)
     return Door(request.classifier, tested, tuned, choice)
 
 

@@ -7,7 +7,7 @@ from typing import cast
 import torch
 
 from seewhy import registry
-from seewhy.classifiers.tuning import PLAIN_BATCH, Wish
+from seewhy.classifiers.tuning import PLAIN_BATCH, RuntimeRequest
 from seewhy.core.arrays import Image
 from seewhy.core.budget import Budget
 from seewhy.core.classifier import Classifier
@@ -90,7 +90,7 @@ def prepare(
         infill_spec, stand_in = Spec(type(infill).__name__), infill
     else:
         infill_spec, stand_in = registry.infill(infill or found.usual_infill(settings), asked, trust=trust)
-    Wish(runtime, batch_size)  # refuses what cannot be
+    RuntimeRequest(runtime, batch_size)  # refuses what cannot be
     if not -(2**63) <= seed < 2**63:
         raise RequestError(f"expected a seed of 64 bits, from -2**63 to 2**63 - 1, got {seed}")
     return Request(

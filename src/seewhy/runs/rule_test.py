@@ -13,7 +13,7 @@ from torch import Tensor
 
 from seewhy import registry
 from seewhy.classifiers.selftest import self_test
-from seewhy.classifiers.tuning import Say, Wish, tune, unsaid
+from seewhy.classifiers.tuning import RuntimeRequest, Say, tune, unsaid
 from seewhy.core.arrays import Image
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
@@ -91,7 +91,9 @@ def rule_error(
         raise RequestError(
             f"expected boxes for a rule about regions, got none; give {source}/labels.csv with boxes_norm"
         )
-    test = _Test(questions, asked, filler, seed, Wish(runtime, batch_size), 2 * len(questions) * len(photos), say)
+    test = _Test(
+        questions, asked, filler, seed, RuntimeRequest(runtime, batch_size), 2 * len(questions) * len(photos), say
+    )
     together = max(1, _TOGETHER // (2 * len(questions)))
     for start in range(0, len(photos), together):
         progress(start, len(photos))
@@ -179,7 +181,7 @@ class _Test:
     classifier: Classifier
     infill: Infill
     seed: int
-    wish: Wish
+    runtime_request: RuntimeRequest
     expected: int
     say: Say
     door: Door | None = None
@@ -225,7 +227,7 @@ class _Test:
     def _open(self, image: Image) -> Door:
         """Test the classifier and choose how it is run."""
         tested = self_test(self.classifier, image)
-        fast, choice = tune(self.classifier, image, self.wish, queries=self.expected, say=self.say)
+        fast, choice = tune(self.classifier, image, self.runtime_request, queries=self.expected, say=self.say)
         return Door(self.classifier, tested, fast, choice)
 
     def _judge(

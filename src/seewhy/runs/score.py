@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool
 
 from seewhy import registry
-from seewhy.classifiers.tuning import Wish, tune
+from seewhy.classifiers.tuning import RuntimeRequest, tune
 from seewhy.core.budget import Budget, Queries
 from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.core.infill import Infill
@@ -120,7 +120,7 @@ def score(
     lines = [_ready(spec, request, infill, trust=trust) for spec in asked]
     where = None if region is None else _where(region, judged)
     _check(lines, where, judged)
-    room = _Room.of(request, judged, lines, Wish(runtime, batch_size), progress)
+    room = _Room.of(request, judged, lines, RuntimeRequest(runtime, batch_size), progress)
     return [room.ask(line, key, watched, where) for key, watched in _watched(judged, wanted) for line in lines]
 
 
@@ -175,14 +175,19 @@ class _Room:
 
     @classmethod
     def of(
-        cls, request: Request, explanation: Explanation, lines: Sequence[_Line], wish: Wish, progress: Progress
+        cls,
+        request: Request,
+        explanation: Explanation,
+        lines: Sequence[_Line],
+        runtime_request: RuntimeRequest,
+        progress: Progress,
     ) -> "_Room":
         """Choose how the classifier is run."""
         image = torch.from_numpy(explanation.evidence.image)
         method: registry.Method = registry.row("methods", request.method.name)
         once = expected(method, request.settings, image)
         queries = sum(2 * once if line.found.again else _cost(line.found) for line in lines) * len(explanation.maps)
-        tuned, choice = tune(request.classifier, image, wish, queries=queries)
+        tuned, choice = tune(request.classifier, image, runtime_request, queries=queries)
         batched = replace(request, batch_size=choice.batch_size)
         return cls(batched, replace(batched, classifier=tuned, budget=Budget()), explanation, progress)
 
