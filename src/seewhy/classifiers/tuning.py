@@ -62,7 +62,7 @@ def unsaid(text: str) -> None:
 
 
 @dataclass(frozen=True)
-class Choice:
+class RuntimeChoice:
     """How a classifier is run, and why, for the record.
 
     Args:
@@ -76,7 +76,7 @@ class Choice:
         tried: all candidates of the search.
 
     Example:
-        >>> Choice("eager", "float32", 4, None, 0.0, "asked for").cached
+        >>> RuntimeChoice("eager", "float32", 4, None, 0.0, "asked for").cached
         False
     """
 
@@ -132,7 +132,7 @@ def tune(
     cache: Cache | None = None,
     clock: Clock | None = None,
     say: Say = unsaid,
-) -> tuple[Classifier, Choice]:
+) -> tuple[Classifier, RuntimeChoice]:
     """Choose a runtime, or make the one that was asked for ready.
 
     Under ``auto`` an earlier choice for this classifier and this machine is taken up again, once it agrees on this picture;
@@ -183,9 +183,9 @@ def tune(
     return _Job(classifier, image, request, ways, cache, clock or _clock(classifier.device), say).settle(queries)
 
 
-def _as_it_came(plain: Candidate, request: RuntimeRequest, why: str) -> Choice:
+def _as_it_came(plain: Candidate, request: RuntimeRequest, why: str) -> RuntimeChoice:
     """Leave a classifier as it is."""
-    return Choice(plain.name, plain.precision, request.batch_size or PLAIN_BATCH, None, 0.0, why)
+    return RuntimeChoice(plain.name, plain.precision, request.batch_size or PLAIN_BATCH, None, 0.0, why)
 
 
 def _clock(device: torch.device) -> Clock:
@@ -220,7 +220,7 @@ class _Job:
     clock: Clock
     say: Say
 
-    def settle(self, queries: int | None) -> tuple[Classifier, Choice]:
+    def settle(self, queries: int | None) -> tuple[Classifier, RuntimeChoice]:
         """Take up an earlier choice, or make one: first for any picture, then for windows."""
         again = queries is not None
         if self.request.runtime != "auto":
@@ -232,7 +232,7 @@ class _Job:
         found, choice = (again and self.recall(None)) or self.choose(queries)
         return self.narrow(around, found, choice, queries) if around and choice.tried else (found, choice)
 
-    def choose(self, queries: int | None) -> tuple[Classifier, Choice]:
+    def choose(self, queries: int | None) -> tuple[Classifier, RuntimeChoice]:
         """Search among the ways that can answer any picture, if the run is long enough."""
         limit = float("inf")
         if queries is not None:
@@ -248,8 +248,8 @@ class _Job:
         return self._keep(found.best, found.answer, found.tried, why)
 
     def narrow(
-        self, way: Candidate, found: Classifier, choice: Choice, queries: int | None
-    ) -> tuple[Classifier, Choice]:
+        self, way: Candidate, found: Classifier, choice: RuntimeChoice, queries: int | None
+    ) -> tuple[Classifier, RuntimeChoice]:
         """Compute again only around the windows, where that is faster still than what was found for any picture."""
         if queries is not None and queries < _WORTH_PARTIAL * (choice.queries_per_second or 0):
             reason = f"not tried: a run of less than {_WORTH_PARTIAL:g} s does not pay for it"
@@ -266,14 +266,16 @@ class _Job:
         self._remember(choice, way.box)
         return found, choice
 
-    def recall(self, box: int | None) -> tuple[Classifier, Choice] | None:
+    def recall(self, box: int | None) -> tuple[Classifier, RuntimeChoice] | None:
         """Take up an earlier choice, if there is one that can be built and agrees on this picture."""
         entry = self.cache.get(self._key(box))
         if entry is None:
             return None
         try:
             said = json.loads((entry / _FILE).read_text(encoding="utf-8"))
-            before = Choice(**{**said, "tried": tuple(Trial(**trial) for trial in said["tried"]), "cached": True})
+            before = RuntimeChoice(
+                **{**said, "tried": tuple(Trial(**trial) for trial in said["tried"]), "cached": True}
+            )
             way = self._way(before.name)
             if way is self.ways[0]:
                 return self.classifier, before
@@ -284,7 +286,7 @@ class _Job:
             return None
         return self._with(answer, replace(before, agreement=agreement)) if agreement <= way.tolerance else None
 
-    def asked_for(self, way: Candidate) -> tuple[Classifier, Choice]:
+    def asked_for(self, way: Candidate) -> tuple[Classifier, RuntimeChoice]:
         """Try the one candidate that was asked for; nothing takes its place."""
         _, trial, answer = self._try(way)
         if answer is None or trial.reason is not None:
@@ -299,21 +301,23 @@ class _Job:
         pictures = perturbed(self.image, COPIES if way.box is None else _COPIES_PARTIAL, way.box)
         return pictures, *attempt(way, pictures, ask(self.classifier, pictures), self.clock, self.request.batches)
 
-    def _keep(self, best: Trial, answer: Answer, tried: tuple[Trial, ...], why: str) -> tuple[Classifier, Choice]:
+    def _keep(
+        self, best: Trial, answer: Answer, tried: tuple[Trial, ...], why: str
+    ) -> tuple[Classifier, RuntimeChoice]:
         """Make a choice of a trial, and remember it for the next run."""
         assert best.batch_size is not None and best.agreement is not None  # noqa: PT018, S101 - it was timed
-        choice = Choice(
+        choice = RuntimeChoice(
             best.name, best.precision, best.batch_size, best.queries_per_second, best.agreement, why, tried=tried
         )
         self._remember(choice, self._way(best.name).box)
         return self._with(answer, choice)
 
-    def _remember(self, choice: Choice, box: int | None) -> None:
+    def _remember(self, choice: RuntimeChoice, box: int | None) -> None:
         """Write a choice down, for windows of this size or for any picture."""
         text = json.dumps(asdict(choice))
         self.cache.put(self._key(box), lambda folder: (folder / _FILE).write_text(text, encoding="utf-8"))
 
-    def _with(self, answer: Answer, choice: Choice) -> tuple[Classifier, Choice]:
+    def _with(self, answer: Answer, choice: RuntimeChoice) -> tuple[Classifier, RuntimeChoice]:
         """Put the choice behind the classifier's door."""
         way = self._way(choice.name)
         if way is self.ways[0]:

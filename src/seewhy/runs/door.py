@@ -8,7 +8,7 @@ from typing import Any
 from seewhy import registry
 from seewhy.classifiers.fast import FastClassifier
 from seewhy.classifiers.selftest import SelfTest, self_test
-from seewhy.classifiers.tuning import Choice, RuntimeRequest, Say, tune, unsaid
+from seewhy.classifiers.tuning import RuntimeChoice, RuntimeRequest, Say, tune, unsaid
 from seewhy.core.access import Access
 from seewhy.core.arrays import Image
 from seewhy.core.classifier import Classifier
@@ -35,7 +35,7 @@ class Door:
     original: Classifier
     tested: SelfTest
     classifier: Classifier
-    choice: Choice
+    choice: RuntimeChoice
 
     def let_in(self, request: Request, image: Image) -> Request:
         """Point a request at the classifier as it is run now, ready for questions about a picture in its view."""
