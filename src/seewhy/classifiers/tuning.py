@@ -18,7 +18,7 @@ from seewhy.runtime.machine import machine
 from seewhy.runtime.tune import (
     COPIES,
     Clock,
-    Trial,
+    Timing,
     ask,
     attempt,
     difference,
@@ -87,7 +87,7 @@ class RuntimeChoice:
     agreement: float
     why: str
     cached: bool = False
-    tried: tuple[Trial, ...] = ()
+    tried: tuple[Timing, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -244,7 +244,7 @@ class _Job:
         self.say("finding the fastest runtime here, once for this classifier …")
         ways = [way for way in self.ways if way.box is None]
         found = search(ways, perturbed(self.image), clock=self.clock, limit=limit, batches=self.request.batches)
-        why = f"the fastest of {sum(trial.reason is None for trial in found.tried)} that agree"
+        why = f"the fastest of {sum(timing.reason is None for timing in found.tried)} that agree"
         return self._keep(found.best, found.answer, found.tried, why)
 
     def narrow(
@@ -253,16 +253,16 @@ class _Job:
         """Compute again only around the windows, where that is faster still than what was found for any picture."""
         if queries is not None and queries < _WORTH_PARTIAL * (choice.queries_per_second or 0):
             reason = f"not tried: a run of less than {_WORTH_PARTIAL:g} s does not pay for it"
-            return found, replace(choice, tried=(*choice.tried, Trial(way.name, way.precision, reason=reason)))
+            return found, replace(choice, tried=(*choice.tried, Timing(way.name, way.precision, reason=reason)))
         self.say(f"finding out whether computing only around windows of {way.box} × {way.box} is faster here …")
-        pictures, trial, answer = self._try(way)
-        if answer is not None and trial.batch_size is not None and trial.reason is None:
-            gain = times_as_fast((answer, trial.batch_size), (found, choice.batch_size), pictures, self.clock)
+        pictures, timing, answer = self._try(way)
+        if answer is not None and timing.batch_size is not None and timing.reason is None:
+            gain = times_as_fast((answer, timing.batch_size), (found, choice.batch_size), pictures, self.clock)
             if gain >= _GAIN:
                 why = f"{gain:.2f} times as fast as {choice.name}, {choice.why}"
-                return self._keep(trial, answer, (*choice.tried, trial), why)
-            trial = replace(trial, reason=f"{gain:.2f} times as fast as {choice.name}, less than {_GAIN:g}")
-        choice = replace(choice, tried=(*choice.tried, trial))
+                return self._keep(timing, answer, (*choice.tried, timing), why)
+            timing = replace(timing, reason=f"{gain:.2f} times as fast as {choice.name}, less than {_GAIN:g}")
+        choice = replace(choice, tried=(*choice.tried, timing))
         self._remember(choice, way.box)
         return found, choice
 
@@ -274,7 +274,7 @@ class _Job:
         try:
             said = json.loads((entry / _FILE).read_text(encoding="utf-8"))
             before = RuntimeChoice(
-                **{**said, "tried": tuple(Trial(**trial) for trial in said["tried"]), "cached": True}
+                **{**said, "tried": tuple(Timing(**timing) for timing in said["tried"]), "cached": True}
             )
             way = self._way(before.name)
             if way is self.ways[0]:
@@ -288,23 +288,23 @@ class _Job:
 
     def asked_for(self, way: Candidate) -> tuple[Classifier, RuntimeChoice]:
         """Try the one candidate that was asked for; nothing takes its place."""
-        _, trial, answer = self._try(way)
-        if answer is None or trial.reason is not None:
+        _, timing, answer = self._try(way)
+        if answer is None or timing.reason is not None:
             raise RequestError(
-                f"expected {way.name} to run {self.classifier.name}, got: {trial.reason}; "
+                f"expected {way.name} to run {self.classifier.name}, got: {timing.reason}; "
                 "choose another --runtime, eager for the classifier as it came"
             )
-        return self._keep(trial, answer, (trial,), "asked for")
+        return self._keep(timing, answer, (timing,), "asked for")
 
-    def _try(self, way: Candidate) -> tuple[Images, Trial, Answer | None]:
+    def _try(self, way: Candidate) -> tuple[Images, Timing, Answer | None]:
         """Time a candidate and hold it to the original, on pictures of the kind that it is for."""
         pictures = perturbed(self.image, COPIES if way.box is None else _COPIES_PARTIAL, way.box)
         return pictures, *attempt(way, pictures, ask(self.classifier, pictures), self.clock, self.request.batches)
 
     def _keep(
-        self, best: Trial, answer: Answer, tried: tuple[Trial, ...], why: str
+        self, best: Timing, answer: Answer, tried: tuple[Timing, ...], why: str
     ) -> tuple[Classifier, RuntimeChoice]:
-        """Make a choice of a trial, and remember it for the next run."""
+        """Make a choice of a timing, and remember it for the next run."""
         assert best.batch_size is not None and best.agreement is not None  # noqa: PT018, S101 - it was timed
         choice = RuntimeChoice(
             best.name, best.precision, best.batch_size, best.queries_per_second, best.agreement, why, tried=tried

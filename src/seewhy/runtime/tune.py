@@ -28,7 +28,7 @@ _SHOWN = 8
 
 
 @dataclass(frozen=True)
-class Trial:
+class Timing:
     """What became of a candidate.
 
     Args:
@@ -40,7 +40,7 @@ class Trial:
         reason: why it is out; None where it is not.
 
     Example:
-        >>> Trial("eager", "float32", 4, 100.0, 0.0).reason is None
+        >>> Timing("eager", "float32", 4, 100.0, 0.0).reason is None
         True
     """
 
@@ -156,7 +156,7 @@ def attempt(
     truth: Probabilities | None,
     clock: Clock,
     batches: Sequence[int] | None = None,
-) -> tuple[Trial, Answer | None]:
+) -> tuple[Timing, Answer | None]:
     """Build a candidate, find its fastest batch size, and hold its answers against the original's.
 
     Args:
@@ -169,7 +169,7 @@ def attempt(
     Returns:
         What became of it, and what answers; None where it cannot be built or run.
     """
-    named = Trial(candidate.name, candidate.precision)
+    named = Timing(candidate.name, candidate.precision)
     try:
         answer = candidate.build()
         batch, speed = fastest(answer, pictures, batches or candidate.batches, clock)
@@ -179,7 +179,7 @@ def attempt(
     allowed = candidate.tolerance
     reason = None if agreement <= allowed else f"differs by {agreement:.2g}, more than {allowed:g}"
     stated = agreement if math.isfinite(agreement) else None  # files hold no infinity
-    return Trial(candidate.name, candidate.precision, batch, speed, stated, reason), answer
+    return Timing(candidate.name, candidate.precision, batch, speed, stated, reason), answer
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,9 +195,9 @@ class Found:
         ``search(candidates, pictures, clock=time.perf_counter).best.name``
     """
 
-    best: Trial
+    best: Timing
     answer: Answer
-    tried: tuple[Trial, ...]
+    tried: tuple[Timing, ...]
 
 
 def search(
@@ -236,12 +236,12 @@ def search(
     for candidate in candidates[1:]:
         spent = clock() - start if len(tried) > 1 else 0.0
         if skipped := _skipped(candidate, spent, limit):
-            tried.append(Trial(candidate.name, candidate.precision, reason=skipped))
+            tried.append(Timing(candidate.name, candidate.precision, reason=skipped))
             continue
-        trial, built = attempt(candidate, pictures, truth, clock, batches)
-        tried.append(trial)
-        if built is not None and trial.reason is None and _speed(trial) > _speed(best):
-            best, answer = trial, built
+        timing, built = attempt(candidate, pictures, truth, clock, batches)
+        tried.append(timing)
+        if built is not None and timing.reason is None and _speed(timing) > _speed(best):
+            best, answer = timing, built
     return Found(best, answer, tuple(tried))
 
 
@@ -263,6 +263,6 @@ def in_short(problem: BaseException) -> str:
     return (lines[0] if lines else type(problem).__name__)[:200]
 
 
-def _speed(trial: Trial) -> float:
+def _speed(timing: Timing) -> float:
     """Queries a second; 0 where it was not timed."""
-    return trial.queries_per_second or 0.0
+    return timing.queries_per_second or 0.0
