@@ -336,7 +336,7 @@ def test_windows_have_a_runtime_of_their_own_where_it_pays(
     """It must be 1.15 times as fast as the fastest for any picture, and is listed and remembered either way."""
     machine.around, said = around, list[str]()
     _, choice = tune(
-        wired(net), images[0], RuntimeRequest(), queries=LONG, box=3, cache=cache, clock=machine.clock, say=said.append
+        wired(net), images[0], RuntimeRequest(), queries=LONG, box=3, cache=cache, clock=machine.clock, log=said.append
     )
     assert (choice.name, len(said)) == (name, 2)
     assert [trial.name for trial in choice.tried] == ["eager", "openvino", PARTIAL]
@@ -344,7 +344,7 @@ def test_windows_have_a_runtime_of_their_own_where_it_pays(
     assert choice.tried[2].queries_per_second == pytest.approx(1 / around)
     machine.built.clear()
     _, again = tune(
-        wired(net), images[1], RuntimeRequest(), queries=1, box=3, cache=cache, clock=lambda: 1 / 0, say=said.append
+        wired(net), images[1], RuntimeRequest(), queries=1, box=3, cache=cache, clock=lambda: 1 / 0, log=said.append
     )
     assert (again.name, again.cached, again.tried, machine.built) == (name, True, choice.tried, [name])
     assert len(said) == 2

@@ -52,11 +52,11 @@ _COPIES_AGAIN = 3
 
 _FILE = "choice.json"
 
-Say = Callable[[str], object]
+Log = Callable[[str], object]
 """Told what is about to take a while."""
 
 
-def unsaid(text: str) -> None:
+def no_log(text: str) -> None:
     """Tell nobody."""
     del text
 
@@ -131,7 +131,7 @@ def tune(
     box: int | None = None,
     cache: Cache | None = None,
     clock: Clock | None = None,
-    say: Say = unsaid,
+    log: Log = no_log,
 ) -> tuple[Classifier, RuntimeChoice]:
     """Choose a runtime, or make the one that was asked for ready.
 
@@ -149,7 +149,7 @@ def tune(
             are no windows.
         cache: remembers choices and converted networks; None for the user's own.
         clock: gives the time; None for this machine's.
-        say: is told before a search.
+        log: is told before a search.
 
     Returns:
         What answers from now on, the original itself where that is the choice, and how it was chosen. For questions about
@@ -180,7 +180,7 @@ def tune(
         )
     if len(ways) == 1:
         return classifier, _as_it_came(plain, request, "there is no other way to run it")
-    return _Job(classifier, image, request, ways, cache, clock or _clock(classifier.device), say).settle(queries)
+    return _Job(classifier, image, request, ways, cache, clock or _clock(classifier.device), log).settle(queries)
 
 
 def _as_it_came(plain: Candidate, request: RuntimeRequest, why: str) -> RuntimeChoice:
@@ -209,7 +209,7 @@ class _Job:
         ways: to run it, the plain one first.
         cache: of choices.
         clock: gives the time.
-        say: is told before a search.
+        log: is told before a search.
     """
 
     classifier: Classifier
@@ -218,7 +218,7 @@ class _Job:
     ways: list[Candidate]
     cache: Cache
     clock: Clock
-    say: Say
+    log: Log
 
     def settle(self, queries: int | None) -> tuple[Classifier, RuntimeChoice]:
         """Take up an earlier choice, or make one: first for any picture, then for windows."""
@@ -241,7 +241,7 @@ class _Job:
             if run < _WORTH:
                 return self.classifier, _as_it_came(plain, self.request, "the run is too short for a search")
             limit = max(_LIMIT, _SHARE * run)
-        self.say("finding the fastest runtime here, once for this classifier …")
+        self.log("finding the fastest runtime here, once for this classifier …")
         ways = [way for way in self.ways if way.box is None]
         found = search(ways, perturbed(self.image), clock=self.clock, limit=limit, batches=self.request.batches)
         why = f"the fastest of {sum(timing.reason is None for timing in found.tried)} that agree"
@@ -254,7 +254,7 @@ class _Job:
         if queries is not None and queries < _WORTH_PARTIAL * (choice.queries_per_second or 0):
             reason = f"not tried: a run of less than {_WORTH_PARTIAL:g} s does not pay for it"
             return found, replace(choice, tried=(*choice.tried, Timing(way.name, way.precision, reason=reason)))
-        self.say(f"finding out whether computing only around windows of {way.box} × {way.box} is faster here …")
+        self.log(f"finding out whether computing only around windows of {way.box} × {way.box} is faster here …")
         pictures, timing, answer = self._try(way)
         if answer is not None and timing.batch_size is not None and timing.reason is None:
             gain = times_as_fast((answer, timing.batch_size), (found, choice.batch_size), pictures, self.clock)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from seewhy import registry
-from seewhy.classifiers.tuning import unsaid
+from seewhy.classifiers.tuning import no_log
 from seewhy.cli.contest import compare as compare_methods
 from seewhy.cli.judge import judge
 from seewhy.cli.options import asked, how, out_option, shared
@@ -122,7 +122,7 @@ def _each(request: Request, paths: dict[Path, Path], options: dict[str, Any], jo
     for folder, path in paths.items():
         try:
             picture = open_picture(path, max_megapixels=options["max_megapixels"])
-            door = door or test_door(request, picture, unsaid if options["quiet"] else messages.print)
+            door = door or test_door(request, picture, no_log if options["quiet"] else messages.print)
             with bars(quiet=options["quiet"]) as watch:
                 answered = job.work(path, picture, door, watch)
             publish(answered, folder)

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 
 from seewhy import registry
-from seewhy.classifiers.tuning import unsaid
+from seewhy.classifiers.tuning import no_log
 from seewhy.cli.options import how
 from seewhy.cli.progress import bars, messages
 from seewhy.draw.contest import standings_table
@@ -61,7 +61,7 @@ def compare(source: Path, *, quiet: bool, as_json: bool, out: Path, **asked: Any
     methods, metrics = asked.pop("methods"), asked.pop("metrics") or None
     try:
         with bars(quiet=quiet, unit="tasks") as watch:
-            say = unsaid if quiet else messages.print
+            log = no_log if quiet else messages.print
             found = contest(
                 asked.pop("classifier"),
                 source,
@@ -69,7 +69,7 @@ def compare(source: Path, *, quiet: bool, as_json: bool, out: Path, **asked: Any
                 metrics=metrics,
                 out=out,
                 progress=watch("compare"),
-                say=say,
+                log=log,
                 **asked,
             )
     except KeyboardInterrupt:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from seewhy import registry
-from seewhy.classifiers.tuning import unsaid
+from seewhy.classifiers.tuning import no_log
 from seewhy.cli.options import how, in_order
 from seewhy.cli.progress import bars, messages
 from seewhy.core.errors import RequestError
@@ -47,10 +47,10 @@ def test_rule(rules: tuple[str, ...], strengths: str | None, out: Path, **option
     """Change the pictures of SOURCE (a folder, perhaps with labels.csv) as each rule says, and count how often it fails."""
     check_free(out, RECORD)
     as_json, quiet, source = options.pop("as_json"), options.pop("quiet"), options.pop("source")
-    say = unsaid if quiet else messages.print
+    log = no_log if quiet else messages.print
     with bars(quiet=quiet) as watch:
         report = rule_error(
-            source=source, rules=_with_strengths(rules, strengths), say=say, progress=watch("pictures"), **options
+            source=source, rules=_with_strengths(rules, strengths), log=log, progress=watch("pictures"), **options
         )
     report.save(out)
     failed = report.manifest["failed"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from seewhy import registry
-from seewhy.classifiers.tuning import Say, unsaid
+from seewhy.classifiers.tuning import Log, no_log
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Progress, silent
 from seewhy.draw.contest import quality_png
@@ -65,7 +65,7 @@ def compare(
     device: str | None = None,
     max_megapixels: float = 200.0,
     progress: Progress = silent,
-    say: Say = unsaid,
+    log: Log = no_log,
 ) -> Standings:
     """Explain every picture by every method, judge every map by every metric, and say who does better, at what price.
 
@@ -89,7 +89,7 @@ def compare(
         device: where torch computes.
         max_megapixels: larger pictures are refused before they are decoded.
         progress: called with (explanations and scores done, of how many).
-        say: is told of a search for a runtime.
+        log: is told of a search for a runtime.
 
     Returns:
         Rows and lines; ``rows.csv``, ``table.csv``, ``quality.png``, ``pictures/`` and ``contest.json`` are in the folder.
@@ -115,7 +115,7 @@ def compare(
     )
     folder = Path(out)
     parts = open_folder(folder, contest.record())
-    runner = Runner(contest, parts, len(entries), progress, say, max_megapixels)
+    runner = Runner(contest, parts, len(entries), progress, log, max_megapixels)
     rows: list[Row] = []
     for number, entry in enumerate(entries):
         found, seat = runner.examine(entry)

@@ -11,7 +11,7 @@ from jaxtyping import Bool
 
 from seewhy import registry
 from seewhy.classifiers.selftest import self_test
-from seewhy.classifiers.tuning import Say, tune, unsaid
+from seewhy.classifiers.tuning import Log, no_log, tune
 from seewhy.core.access import Access
 from seewhy.core.arrays import Image
 from seewhy.core.errors import RequestError
@@ -63,7 +63,7 @@ class Runner:
         folder: of the parts.
         pictures: how many there will be.
         progress: called with (explanations and scores done, of how many).
-        say: is told of a search for a runtime.
+        log: is told of a search for a runtime.
         max_megapixels: larger pictures are refused before they are decoded.
     """
 
@@ -71,7 +71,7 @@ class Runner:
     folder: Path
     pictures: int
     progress: Progress = silent
-    say: Say = unsaid
+    log: Log = no_log
     max_megapixels: float = 200.0
     _done: int = field(default=0, init=False)
     _door: Door | None = field(default=None, init=False)
@@ -144,7 +144,7 @@ class Runner:
             settings = [request.settings for request in contest.methods.values()]
             each = sum(expected(row, asked, seat.image) for row, asked in zip(rows, settings, strict=True))
             tuned, choice = tune(
-                classifier, seat.image, contest.runtime_request, queries=each * self.pictures, say=self.say
+                classifier, seat.image, contest.runtime_request, queries=each * self.pictures, log=self.log
             )
             self._door = Door(classifier, tested, tuned, choice)
         return self._door

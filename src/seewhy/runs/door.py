@@ -8,7 +8,7 @@ from typing import Any
 from seewhy import registry
 from seewhy.classifiers.fast import FastClassifier
 from seewhy.classifiers.selftest import SelfTest, self_test
-from seewhy.classifiers.tuning import RuntimeChoice, RuntimeRequest, Say, tune, unsaid
+from seewhy.classifiers.tuning import Log, RuntimeChoice, RuntimeRequest, no_log, tune
 from seewhy.core.access import Access
 from seewhy.core.arrays import Image
 from seewhy.core.classifier import Classifier
@@ -52,8 +52,8 @@ class Door:
         return {**said, "engine": self.classifier.runtime, "alone_or_in_batch": self.tested.agreement, "tried": tried}
 
 
-def test_door(request: Request, picture: Picture, say: Say = unsaid) -> Door:  # noqa: PT028 - not a test
-    """Test the classifier on a picture and choose how it is run, once for many pictures; ``say`` is told of a search.
+def test_door(request: Request, picture: Picture, log: Log = no_log) -> Door:  # noqa: PT028 - not a test
+    """Test the classifier on a picture and choose how it is run, once for many pictures; ``log`` is told of a search.
 
     See `seewhy.classifiers.selftest.self_test` and `seewhy.classifiers.tuning.tune`. A method that needs more than
     probabilities asks the classifier as it came.
@@ -74,7 +74,7 @@ def test_door(request: Request, picture: Picture, say: Say = unsaid) -> Door:  #
         runtime_request = replace(runtime_request, runtime="eager")
     queries = request.budget.queries or expected(found, request.settings, image)
     box = min(found.windows(request.settings), default=None)  # larger ones are shown to the whole network
-    tuned, choice = tune(request.classifier, image, runtime_request, queries=queries, box=box, say=say)
+    tuned, choice = tune(request.classifier, image, runtime_request, queries=queries, box=box, log=log)
     return Door(request.classifier, tested, tuned, choice)
 
 

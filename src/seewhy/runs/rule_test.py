@@ -13,7 +13,7 @@ from torch import Tensor
 
 from seewhy import registry
 from seewhy.classifiers.selftest import self_test
-from seewhy.classifiers.tuning import RuntimeRequest, Say, tune, unsaid
+from seewhy.classifiers.tuning import Log, RuntimeRequest, no_log, tune
 from seewhy.core.arrays import Image
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
@@ -48,7 +48,7 @@ def rule_error(
     device: str | None = None,
     trust: bool = True,
     max_megapixels: float = 200.0,
-    say: Say = unsaid,
+    log: Log = no_log,
     progress: Progress = silent,
 ) -> RuleReport:
     """Measure how often rules about a classifier fail on the pictures of a folder.
@@ -70,7 +70,7 @@ def rule_error(
         device: where torch computes; None: where the classifier is.
         trust: allow Specs that run code from a file.
         max_megapixels: larger pictures are refused before they are decoded.
-        say: told of a search for the fastest runtime.
+        log: told of a search for the fastest runtime.
         progress: called with (pictures done, pictures in all).
 
     Returns:
@@ -92,7 +92,7 @@ def rule_error(
             f"expected boxes for a rule about regions, got none; give {source}/labels.csv with boxes_norm"
         )
     test = _Test(
-        questions, asked, filler, seed, RuntimeRequest(runtime, batch_size), 2 * len(questions) * len(photos), say
+        questions, asked, filler, seed, RuntimeRequest(runtime, batch_size), 2 * len(questions) * len(photos), log
     )
     together = max(1, _TOGETHER // (2 * len(questions)))
     for start in range(0, len(photos), together):
@@ -183,7 +183,7 @@ class _Test:
     seed: int
     runtime_request: RuntimeRequest
     expected: int
-    say: Say
+    log: Log
     door: Door | None = None
     queries: int = 0
     rows: list[Row] = field(default_factory=list)
@@ -227,7 +227,7 @@ class _Test:
     def _open(self, image: Image) -> Door:
         """Test the classifier and choose how it is run."""
         tested = self_test(self.classifier, image)
-        fast, choice = tune(self.classifier, image, self.runtime_request, queries=self.expected, say=self.say)
+        fast, choice = tune(self.classifier, image, self.runtime_request, queries=self.expected, log=self.log)
         return Door(self.classifier, tested, fast, choice)
 
     def _judge(
