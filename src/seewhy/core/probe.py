@@ -51,7 +51,7 @@ def pieces(total: int, step: int) -> Iterator[tuple[int, int]]:
         start = stop
 
 
-def silent(done: int, planned: int) -> None:
+def no_progress(done: int, planned: int) -> None:
     """Report nothing."""
     del done, planned
 
@@ -79,7 +79,7 @@ class Probe:
     seed: int = 0
     budget: Budget = field(default_factory=Budget)
     batch_size: int = 4
-    progress: Progress = silent
+    progress: Progress = no_progress
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:

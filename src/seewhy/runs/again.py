@@ -9,7 +9,7 @@ from seewhy.core.arrays import Image
 from seewhy.core.budget import Queries
 from seewhy.core.classifier import Classifier
 from seewhy.core.maps import Map
-from seewhy.core.probe import silent
+from seewhy.core.probe import no_progress
 from seewhy.core.target import Target
 from seewhy.runs.request import Request, bind
 
@@ -51,7 +51,7 @@ class Repeat:
         asked = self.fast if found.access <= Access.PROBABILITIES else original
         if randomise:
             asked = randomised(original, chosen)
-        probe = bind(replace(self.request, classifier=asked, seed=chosen), self.image, silent)
+        probe = bind(replace(self.request, classifier=asked, seed=chosen), self.image, no_progress)
         probe.prediction  # noqa: B018 - every explanation begins with this query, as `seewhy explain` does
         maps = self.request.function(probe, [self.target], **self.request.settings)
         self.asked.append(probe.queries)

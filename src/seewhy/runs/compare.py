@@ -10,7 +10,7 @@ from typing import Any
 from seewhy import registry
 from seewhy.core.errors import ClassifierError, RequestError
 from seewhy.core.infill import Infill
-from seewhy.core.probe import Progress, silent
+from seewhy.core.probe import Progress, no_progress
 from seewhy.images.open import Picture, open_picture
 from seewhy.runs.agreement import AGREE, CERTAIN, PARTLY, VISIBLE, agreement, disagreement, in_words, sign_conflict
 from seewhy.runs.comparison import SCHEMA_VERSION, Comparison
@@ -56,7 +56,7 @@ def compare_infills(
     batch_size: int | None = None,
     runtime: str = "auto",
     max_megapixels: float = 200.0,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> Comparison:
     """Ask about the same windows under several in-fills and say how far the maps agree.
 

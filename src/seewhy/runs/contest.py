@@ -10,7 +10,7 @@ import numpy as np
 from seewhy import registry
 from seewhy.classifiers.tuning import Log, no_log
 from seewhy.core.errors import RequestError
-from seewhy.core.probe import Progress, silent
+from seewhy.core.probe import Progress, no_progress
 from seewhy.draw.contest import quality_png
 from seewhy.draw.overlay import resize_frame
 from seewhy.draw.overview import overview_png
@@ -64,7 +64,7 @@ def compare(
     trust: bool = True,
     device: str | None = None,
     max_megapixels: float = 200.0,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     log: Log = no_log,
 ) -> Standings:
     """Explain every picture by every method, judge every map by every metric, and say who does better, at what price.

@@ -16,7 +16,7 @@ from seewhy.core.access import Access
 from seewhy.core.arrays import Image
 from seewhy.core.errors import RequestError
 from seewhy.core.maps import Companion, Map
-from seewhy.core.probe import Probe, Progress, as_distributions, silent
+from seewhy.core.probe import Probe, Progress, as_distributions, no_progress
 from seewhy.core.score import Case, Measured, plain
 from seewhy.core.target import ClassEvidence
 from seewhy.core.view import Frame
@@ -70,7 +70,7 @@ class Runner:
     contest: Contest
     folder: Path
     pictures: int
-    progress: Progress = silent
+    progress: Progress = no_progress
     log: Log = no_log
     max_megapixels: float = 200.0
     _done: int = field(default=0, init=False)
@@ -210,7 +210,7 @@ def _explain(door: Door, seat: Seat, request: Request, target: int) -> tuple[Fac
     """Ask one method about one class."""
     found: registry.Method = registry.row("methods", request.method.name)
     ready = door.let_in(request, seat.image) if found.access <= Access.PROBABILITIES else _ready(door, request)
-    probe = bind(ready, seat.image, silent)
+    probe = bind(ready, seat.image, no_progress)
     probe.prediction  # noqa: B018 - every explanation begins with this query, as `seewhy explain` does
     maps = request.function(probe, [ClassEvidence(target)], **request.settings)
     part = {

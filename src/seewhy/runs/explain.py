@@ -11,7 +11,7 @@ from seewhy.core.arrays import Image
 from seewhy.core.budget import Budget
 from seewhy.core.infill import Infill
 from seewhy.core.maps import Maps
-from seewhy.core.probe import Progress, silent
+from seewhy.core.probe import Progress, no_progress
 from seewhy.images.open import Picture, open_picture
 from seewhy.images.view import apply_view
 from seewhy.runs.check import complaints, second_opinion
@@ -40,7 +40,7 @@ def explain(
     max_megapixels: float = 200.0,
     check_infill: bool = False,
     verdict: bool = True,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> Explanation:
     """Say what in a picture made a classifier say what it says.
 
@@ -110,7 +110,7 @@ def answer(
     *,
     door: Door,
     source: str | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> Explanation:
     """Carry out a request on one picture.
 

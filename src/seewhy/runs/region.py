@@ -9,7 +9,7 @@ import torch
 from seewhy import registry
 from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
-from seewhy.core.probe import Probe, Progress, silent
+from seewhy.core.probe import Probe, Progress, no_progress
 from seewhy.methods.minimal_region import minimal_region_of
 from seewhy.runs.explanation import SCHEMA_VERSION, Explanation, as_record, write_files
 from seewhy.runs.manifest import Facts
@@ -51,7 +51,7 @@ def region(
     seed: int = 0,
     batch_size: int = 4,
     trust: bool = True,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> RegionReport:
     """Find the smallest regions in the order of a saved map; see `seewhy.methods.minimal_region.minimal_region`.
 

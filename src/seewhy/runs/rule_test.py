@@ -18,7 +18,7 @@ from seewhy.core.arrays import Image
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
 from seewhy.core.infill import Infill
-from seewhy.core.probe import Progress, as_distributions, silent
+from seewhy.core.probe import Progress, as_distributions, no_progress
 from seewhy.core.seeds import derive
 from seewhy.core.view import View
 from seewhy.draw.rule import Example
@@ -49,7 +49,7 @@ def rule_error(
     trust: bool = True,
     max_megapixels: float = 200.0,
     log: Log = no_log,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> RuleReport:
     """Measure how often rules about a classifier fail on the pictures of a folder.
 

@@ -15,7 +15,7 @@ from seewhy.classifiers.tuning import RuntimeRequest, tune
 from seewhy.core.budget import Budget, Queries
 from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.core.infill import Infill
-from seewhy.core.probe import Progress, silent
+from seewhy.core.probe import Progress, no_progress
 from seewhy.core.score import Case, Curve, Measured, plain
 from seewhy.core.spec import Spec
 from seewhy.images.labelled import Box
@@ -81,7 +81,7 @@ def score(
     batch_size: int | None = None,
     runtime: str = "auto",
     trust: bool = True,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> list[Score]:
     """Say how good the maps of an explanation are, by metrics of the literature with their protocols.
 

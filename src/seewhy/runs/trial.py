@@ -15,7 +15,7 @@ from seewhy.core.arrays import Image, Keep
 from seewhy.core.classifier import Classifier
 from seewhy.core.features import Grids
 from seewhy.core.maps import Map, Maps
-from seewhy.core.probe import Answers, Probe, silent
+from seewhy.core.probe import Answers, Probe, no_progress
 from seewhy.core.seeds import derive, mix, uniforms
 
 TAKEN, LEFT = 0.1, 0.3
@@ -141,7 +141,7 @@ def _judged(targets: Sequence[dict[str, Any]], predicted: int) -> tuple[dict[str
 def _probe(classifier: Classifier, infill: str, image: Image, seed: int, batch_size: int) -> Probe:
     """Bind an in-fill to the picture."""
     return Probe(
-        classifier, registry.infill(infill, classifier)[1], image, seed, batch_size=batch_size, progress=silent
+        classifier, registry.infill(infill, classifier)[1], image, seed, batch_size=batch_size, progress=no_progress
     )
 
 
