@@ -116,16 +116,16 @@ def test_a_function_is_left_as_it_is(images: Tensor, cache: Cache, runtime: str)
 
 
 @pytest.mark.parametrize(
-    ("request", "message"),
+    ("arguments", "message"),
     [
         (("opnvino", None), "unknown runtime 'opnvino'; did you mean openvino"),
         (("auto", 0), "expected batch_size >= 1, got 0"),
     ],
 )
-def test_invalid_requests(request: tuple[str, int | None], message: str) -> None:
+def test_invalid_requests(arguments: tuple[str, int | None], message: str) -> None:
     """They are refused before anything is built."""
     with pytest.raises(RequestError, match=message):
-        RuntimeRequest(*request)
+        RuntimeRequest(*arguments)
 
 
 def test_a_runtime_that_does_not_fit_is_refused(images: Tensor, cache: Cache) -> None:

@@ -42,7 +42,7 @@ _TRIAL = (224, 224)
 
 
 @dataclass(frozen=True)
-class Door:
+class InputSpec:
     """The input of an ONNX graph.
 
     Args:
@@ -53,7 +53,7 @@ class Door:
         size: height and width; None where the graph leaves one open.
 
     Example:
-        >>> Door("x", np.uint8, "nhwc", 1, (224, 224)).layout
+        >>> InputSpec("x", np.uint8, "nhwc", 1, (224, 224)).layout
         'nhwc'
     """
 
@@ -72,7 +72,7 @@ class Graph:
     Args:
         file: that it was read from.
         session: an ``onnxruntime.InferenceSession``, or what is called like one.
-        door: what its input is.
+        input_spec: the name, type, layout and shape of the input that takes the image.
         output: name of the output that is read.
         scaling: subtracts and divides, in the units of ``top``.
         top: what white is before that: 1 or 255.
@@ -84,7 +84,7 @@ class Graph:
 
     file: Path
     session: Any
-    door: Door
+    input_spec: InputSpec
     output: str
     scaling: Scaling
     top: float
@@ -99,17 +99,17 @@ class Graph:
         Raises:
             ClassifierError: the graph does not return one row a picture.
         """
-        pieces = torch.split(images.detach().cpu(), self.door.batch or max(1, len(images)))
+        pieces = torch.split(images.detach().cpu(), self.input_spec.batch or max(1, len(images)))
         return torch.cat([self._run(piece) for piece in pieces])
 
     def _run(self, images: Images) -> Float[Tensor, "n k"]:
         """Run one batch; a fixed one is filled up with repeats, whose answers are dropped."""
         rows = len(images)
-        if self.door.batch is not None:
-            images = torch.cat([images, images[-1:].expand(self.door.batch - rows, -1, -1, -1)])
+        if self.input_spec.batch is not None:
+            images = torch.cat([images, images[-1:].expand(self.input_spec.batch - rows, -1, -1, -1)])
         array = self._input(images)
         with Noting(f"while the ONNX graph was run on an array of shape {array.shape}, {array.dtype}"):
-            (answer,) = self.session.run([self.output], {self.door.name: array})
+            (answer,) = self.session.run([self.output], {self.input_spec.name: array})
         scores = torch.from_numpy(np.array(answer, dtype=np.float32))
         return as_probabilities(scores, len(images), "probabilities")[:rows]  # checks the shape; no soft-max
 
@@ -117,15 +117,15 @@ class Graph:
         """Bring pictures to the graph's channel order, range, layout and type."""
         pictures = images.flip(1) if self.channels == "bgr" else images
         pictures = pictures if self.top == 1 else pictures * self.top
-        pictures = pictures.round().clamp(0, 255) if self.door.dtype == np.uint8 else self.scaling.apply(pictures)
-        pictures = pictures.permute(0, 2, 3, 1) if self.door.layout == "nhwc" else pictures
-        return np.ascontiguousarray(pictures.numpy().astype(self.door.dtype))
+        pictures = pictures.round().clamp(0, 255) if self.input_spec.dtype == np.uint8 else self.scaling.apply(pictures)
+        pictures = pictures.permute(0, 2, 3, 1) if self.input_spec.layout == "nhwc" else pictures
+        return np.ascontiguousarray(pictures.numpy().astype(self.input_spec.dtype))
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class OnnxClassifier:
-    """An ONNX graph behind the door; made by `onnx`.
+    """An ONNX graph as a classifier; made by `onnx`.
 
     Args:
         graph: what is run.
@@ -226,25 +226,32 @@ def onnx(
     check_choice("channels", channels, ("rgb", "bgr"))
     file = Path(path)
     session = open_graph(file)
-    door = _door(session, layout)
-    top = _top(scale, door.dtype, scaled=mean is not None or std is not None)
+    input_spec = _read_input(session, layout)
+    top = _top(scale, input_spec.dtype, scaled=mean is not None or std is not None)
     scaling = make_scaling(mean, std, top=top)
-    view = _view(door, size, short_side, fit)
-    graph = Graph(file, session, door, _output(session, output), scaling, top, channels)
+    view = _view(input_spec, size, short_side, fit)
+    graph = Graph(file, session, input_spec, _output(session, output), scaling, top, channels)
     kind = _read_outputs(graph, view.size) if outputs == "auto" else outputs
     return OnnxClassifier(
         graph=graph,
         name=name or f"onnx:path={file.name},outputs={kind}",
         labels=read_labels(labels),
         view=view,
-        fingerprint=digest(door, graph.output, view, scaling, top, channels, kind, *contents(file)),
+        fingerprint=digest(
+            _fingerprint_part(input_spec), graph.output, view, scaling, top, channels, kind, *contents(file)
+        ),
         mean_color=make_mean_color(mean_color, scaling, channels, top=top),
         outputs=kind,
         runtime=f"{runtime_name()}, outputs are {kind}" + (" (found by running it)" if outputs == "auto" else ""),
     )
 
 
-def _door(session: Any, layout: Literal["auto", "nchw", "nhwc"]) -> Door:  # noqa: ANN401 - as above
+def _fingerprint_part(input_spec: InputSpec) -> bytes:
+    """Return the text that stands for the input in a fingerprint; the class had another name when the first were saved."""
+    return repr(input_spec).replace(type(input_spec).__name__, "Door", 1).encode()
+
+
+def _read_input(session: Any, layout: Literal["auto", "nchw", "nhwc"]) -> InputSpec:  # noqa: ANN401 - as above
     """Read what the graph states about its input."""
     inputs = session.get_inputs()
     if len(inputs) != 1:
@@ -267,7 +274,7 @@ def _door(session: Any, layout: Literal["auto", "nchw", "nhwc"]) -> Door:  # noq
             f"expected 3 input channels ({order}), got {channels} in {entry.shape}; "
             "wrap it in a function that makes them of RGB"
         )
-    return Door(entry.name, ELEMENTS[entry.type], order, axes[0], (height, width))
+    return InputSpec(entry.name, ELEMENTS[entry.type], order, axes[0], (height, width))
 
 
 def _layout(axes: list[int | None], layout: Literal["auto", "nchw", "nhwc"]) -> Layout:
@@ -290,16 +297,16 @@ def _top(scale: Scale, dtype: type[np.generic], *, scaled: bool) -> float:
     return 255.0 if scale == "255" or dtype == np.uint8 else 1.0
 
 
-def _view(door: Door, size: Size | None, short_side: int | None, fit: Fit) -> View:
+def _view(input_spec: InputSpec, size: Size | None, short_side: int | None, fit: Fit) -> View:
     """Frame pictures as the graph wants them."""
     if size is None:
-        if (door.size[0] is None) != (door.size[1] is None):
-            raise RequestError(f"expected a size for a graph with input {door.size}; add size=HEIGHTxWIDTH")
-        height, width = door.size
+        if (input_spec.size[0] is None) != (input_spec.size[1] is None):
+            raise RequestError(f"expected a size for a graph with input {input_spec.size}; add size=HEIGHTxWIDTH")
+        height, width = input_spec.size
         return make_view(None if height is None or width is None else (height, width), short_side, fit)
     wanted = read_size(size)
-    if any(axis not in {None, side} for axis, side in zip(door.size, wanted, strict=True)):
-        raise RequestError(f"expected the graph's own size {door.size}, got size={wanted}; leave size= out")
+    if any(axis not in {None, side} for axis, side in zip(input_spec.size, wanted, strict=True)):
+        raise RequestError(f"expected the graph's own size {input_spec.size}, got size={wanted}; leave size= out")
     return make_view(wanted, short_side, fit)
 
 
