@@ -138,7 +138,7 @@ def test_an_unknown_name_brings_the_nearest() -> None:
 @pytest.mark.parametrize("limits", [{"queries": 0}, {"seconds": -1.0}, {"tolerance": 0.0}])
 def test_a_budget_is_positive(limits: dict[str, float]) -> None:
     """Nothing and less than nothing are refused."""
-    with pytest.raises(RequestError, match="leave it out"):
+    with pytest.raises(RequestError, match="omit it"):
         budget.Budget(**limits)  # type: ignore[arg-type]
 
 

@@ -131,9 +131,9 @@ def test_scores_have_a_graph_where_gradients_are_off() -> None:
 
 
 def test_the_budget_holds_for_scores() -> None:
-    """A method that asks more than it was given is a mistake in the method."""
+    """A method that asks exceeded its query budget is a mistake in the method."""
     probe = open_probe(budget=Budget(queries=2))
-    with pytest.raises(AssertionError, match="more than it was given"):
+    with pytest.raises(AssertionError, match="exceeded its query budget"):
         probe.scores(picture()[None].repeat(3, 1, 1, 1))
 
 
@@ -170,9 +170,9 @@ def test_a_closed_classifier_is_refused() -> None:
     probe = Probe(Game(pixel_logits), constant(value=0.0), torch.zeros(3, 12, 12))
     with pytest.raises(RequestError, match="with gradients"):
         probe.scores(probe.image[None])
-    with pytest.raises(RequestError, match="shows its layers"):
+    with pytest.raises(RequestError, match="exposes its layers"):
         probe.layers()
-    with pytest.raises(RequestError, match="shows its layers"):
+    with pytest.raises(RequestError, match="exposes its layers"):
         probe.watching("0")
     assert probe.queries.forward_images == 0
 
