@@ -143,7 +143,7 @@ def complement_matrix(targets: Sequence[Target], prediction: Float[Tensor, " k"]
 
     Example:
         >>> complement_matrix([WeightOfEvidence(1), Information()], torch.tensor([0.5, 0.5])).tolist()
-        [[0.0, 0.0], [-1.0, 0.0]]
+        [[-0.0, -0.0], [-1.0, -0.0]]
     """
     columns = weight_matrix(targets, prediction)
     weighed = torch.tensor([isinstance(target, WeightOfEvidence) for target in targets], device=columns.device)
