@@ -78,7 +78,7 @@ def _row(pair: object, number: int, classes: int) -> Float[Tensor, " k"]:
     left, others = 1 - float(given.sum()), classes - len(indices)
     if not (float(given.min()) >= 0 and -_SLACK <= left <= others * float(given.min()) + _SLACK):
         raise ClassifierError(
-            f"expected the largest probabilities of image {number}, with no larger ones left for the other classes, "
+            f"expected the largest probabilities of image {number}, with a remainder of 0 to {others} times the smallest, "
             f"got {given.tolist()} of {classes} classes; return probabilities, not logits, of the most probable classes"
         )
     row = torch.full((classes,), max(left, 0.0) / max(others, 1), dtype=torch.float64)
