@@ -176,7 +176,7 @@ def test_not_a_graph(tmp_path: Path) -> None:
         onnx(path=tmp_path / "none.onnx")
     text = tmp_path / "text.onnx"
     text.write_text("hello")
-    with pytest.raises(RequestError, match=r"got text.onnx, which ONNX Runtime refuses: .*export it again"):
+    with pytest.raises(RequestError, match=r"got text.onnx, which ONNX Runtime rejects: .*export it again"):
         onnx(path=text)
 
 

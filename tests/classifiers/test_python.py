@@ -121,9 +121,9 @@ def test_weights_for_no_builder() -> None:
     [
         ("seewhy_user", "expected module:attribute, got 'seewhy_user'"),
         (":net", "expected module:attribute"),
-        ("seewhy_usr:net", "expected a module, got 'seewhy_usr', which is not found; did you mean seewhy_user?"),
+        ("seewhy_usr:net", "expected a module, got 'seewhy_usr', which was not found; did you mean seewhy_user?"),
         ("seewhy_broken:net", "an import of seewhy_not_installed, which is not installed; install it"),
-        ("seewhy_user:nt", "got 'nt', which it lacks; did you mean net?"),
+        ("seewhy_user:nt", "got 'nt', which does not exist; did you mean net?"),
         ("seewhy_user:Net", "got the class seewhy_user:Net; name an instance of it, or add weights=FILE"),
         ("seewhy_user:build", "which takes no arguments; .*add weights=FILE if it builds a module"),
         ("seewhy_user:number", "expected a module or a function, got seewhy_user:number, a int"),

@@ -55,7 +55,7 @@ def test_every_runtime_says_the_same(net: nn.Module, images: Tensor, cache: Cach
         pieces = torch.split(images, batch)
         torch.testing.assert_close(torch.cat([fast(each) for each in pieces]), original(images), atol=1e-5, rtol=0)
         assert all(torch.equal(fast(each), fast(each)) for each in pieces)
-    assert (choice.name, choice.precision, choice.why, choice.cached) == (runtime, "float32", "asked for", False)
+    assert (choice.name, choice.precision, choice.why, choice.cached) == (runtime, "float32", "requested", False)
     assert choice.agreement < 1e-5
     assert choice.queries_per_second is not None
     assert [trial.name for trial in choice.tried] == [runtime]
@@ -372,7 +372,7 @@ def test_windows_of_a_run_that_is_short_enough_are_asked_as_any_picture(
     choice = ask(queries=11)[1]
     assert (choice.name, choice.tried[2].reason) == (
         "openvino",
-        "not tried: a run of less than 6 s does not pay for it",
+        "not tested: it does not pay off for a run of less than 6 s",
     )
     assert PARTIAL not in machine.built
     assert ask(queries=12)[1].name == PARTIAL
@@ -411,8 +411,8 @@ def test_pieces_say_the_same_around_any_picture(
 def test_what_cannot_be_cut_or_has_no_windows_is_refused(net: nn.Module, images: Tensor, cache: Cache) -> None:
     """By name, with a reason; nothing takes its place."""
     with pytest.raises(
-        RequestError, match=r"expected openvino-partial to run .*expected first layers of which a box of 3 × 3"
+        RequestError, match=r"expected openvino-partial to run .*expected first layers in which a box of 3 × 3"
     ):
         tune(wired(net), images[0], RuntimeRequest(PARTIAL), queries=LONG, box=3, cache=cache)
-    with pytest.raises(RequestError, match=r"got openvino-partial; .*a method that asks about windows"):
+    with pytest.raises(RequestError, match=r"got openvino-partial; .*a method that queries windows"):
         tune(wired(net), images[0], RuntimeRequest(PARTIAL), queries=LONG, cache=cache)

@@ -79,7 +79,7 @@ def test_a_method_that_needs_more_asks_the_original(monkeypatch: pytest.MonkeyPa
     """Gradients do not pass through another runtime."""
     deep = replace(registry.METHODS["occlusion"], access=Access.INTERNALS)
     monkeypatch.setitem(registry.METHODS, "occlusion", deep)
-    assert explain(network()).manifest["runtime"]["why"] == "asked for"
+    assert explain(network()).manifest["runtime"]["why"] == "requested"
     with pytest.raises(seewhy.RequestError, match="expected --runtime eager for occlusion, which needs INTERNALS"):
         explain(network(), runtime="openvino")
 
@@ -204,4 +204,6 @@ def test_a_search_is_announced(
         with pytest.raises(SystemExit) as ended:
             main([*words, "--out", f"out{turn}", *(["--quiet"] if quiet else [])])
         assert ended.value.code == 0
-        assert ("finding the fastest runtime here" in capsys.readouterr().err) == (turn == 0 and not quiet)
+        assert ("searching for the fastest runtime on this machine" in capsys.readouterr().err) == (
+            turn == 0 and not quiet
+        )

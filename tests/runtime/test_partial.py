@@ -263,13 +263,13 @@ class Branching(nn.Module):
 @pytest.mark.parametrize(
     ("network", "box", "words"),
     [
-        (nn.Sequential(nn.Flatten(), nn.Linear(3 * 40 * 40, 4)), 5, "expected first layers of which a box of 5 × 5"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(3 * 40 * 40, 4)), 5, "expected first layers in which a box of 5 × 5"),
         (
             nn.Sequential(nn.Conv2d(3, 2, 3, padding=1, padding_mode="reflect"), nn.Flatten()),
             5,
             "got none in Sequential",
         ),
-        (nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False), nn.Flatten()), 5, "run the whole network"),
+        (nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False), nn.Flatten()), 5, "run the full network"),
         (Branching(), 5, "that torch.fx can trace, got Branching"),
         (nn.Flatten(), 41, "expected a box of 1 to 40 pixels, got 41"),
     ],

@@ -12,7 +12,7 @@ from games import picture
 from seewhy.core.arrays import Images, Probabilities
 from seewhy.core.errors import ClassifierError, RequestError
 from seewhy.runtime.engines import TOLERANCE, Answer, Candidate, Padded
-from seewhy.runtime.tune import COPIES, Found, ask, difference, fastest, perturbed, search, times_as_fast
+from seewhy.runtime.tune import COPIES, Found, ask, difference, fastest, perturbed, search, speed_ratio
 
 
 @dataclass
@@ -145,7 +145,7 @@ def test_no_candidate_is_begun_after_the_limit_but_the_second() -> None:
     found = run(clock, *candidates, limit=1.0)
     assert (clock.begun, found.best.name) == (["eager", "second"], "second")
     assert found.tried[2].reason is not None
-    assert "1 s were over" in found.tried[2].reason
+    assert "limit of 1 s was reached" in found.tried[2].reason
     patient, late = Clock(), Clock()
     slow = [engine(patient, "eager", lambda n: 1.0 * n), engine(patient, "compile", lambda n: 0.1 * n, slow=True)]
     assert run(patient, *slow, limit=1e9).best.name == "eager"
@@ -196,7 +196,7 @@ def test_two_engines_are_compared_in_turns() -> None:
 
         return answer
 
-    found = times_as_fast((engine_of("a", 1.0), 5), (engine_of("b", 3.0), 2), picture(4, 4)[None], clock)
+    found = speed_ratio((engine_of("a", 1.0), 5), (engine_of("b", 3.0), 2), picture(4, 4)[None], clock)
     assert found == pytest.approx(3)
     assert [name for name, _ in groupby(turns)] == ["a", "b"] * 3
 
