@@ -1,4 +1,4 @@
-"""Runtimes of a classifier: the same answers, chosen by a search, remembered, and never another one than was asked for."""
+"""Runtimes of a classifier: they match the original, are chosen by a search, are cached, and are never substituted."""
 
 import importlib.util
 from collections.abc import Callable
@@ -30,23 +30,23 @@ from seewhy.runtime.tune import perturbed
 
 Export = Callable[..., Path]
 LONG = 10**9
-"""Queries of a run that is worth any search."""
+"""Number of queries for which any search pays off."""
 
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Cache:
-    """A cache of the test's own."""
+    """A separate cache for each test."""
     return Cache(tmp_path / "cache")
 
 
 def wired(net: nn.Module) -> TorchClassifier:
-    """The net with preprocessing that matters."""
+    """Wrap the network with non-trivial preprocessing."""
     return from_module(net, size="12x16", mean="0.1/0.2/0.3", std=0.5, channels="bgr", labels=list("abcd"))
 
 
 @pytest.mark.parametrize("runtime", ["channels-last", "openvino", "onnxruntime"])
 def test_every_runtime_says_the_same(net: nn.Module, images: Tensor, cache: Cache, runtime: str) -> None:
-    """For every batch size, remainders included; the same bits for the same batch."""
+    """Outputs match for every batch size, including remainders, and are bit-identical for the same batch."""
     original = wired(net)
     fast, choice = tune(original, images[0], RuntimeRequest(runtime), queries=LONG, cache=cache)
     assert isinstance(fast, FastClassifier)
@@ -64,7 +64,7 @@ def test_every_runtime_says_the_same(net: nn.Module, images: Tensor, cache: Cach
 
 
 def test_it_stands_for_the_original(net: nn.Module, images: Tensor, cache: Cache) -> None:
-    """All but the answers and what computes them; gradients are the original's, whose weights stay as they were."""
+    """Only the outputs and the runtime differ; gradients come from the original, whose weights are not modified."""
     original = wired(net)
     before = [value.stride() for value in net.state_dict().values()]
     fast, _ = tune(original, images[0], RuntimeRequest("channels-last"), cache=cache)
@@ -84,7 +84,7 @@ def test_it_stands_for_the_original(net: nn.Module, images: Tensor, cache: Cache
 def test_an_onnx_file_in_openvino_says_the_same(
     export: Export, images: Tensor, cache: Cache, shape: tuple[int | str, ...], dtype: int
 ) -> None:
-    """Whatever its layout, its type and its batch."""
+    """Outputs match for any layout, type and batch size."""
     original = onnx(path=export(shape, dtype))
     fast, choice = tune(original, images[0], RuntimeRequest("openvino"), queries=LONG, cache=cache)
     torch.testing.assert_close(fast(images), original(images), atol=1e-5, rtol=0)
@@ -92,7 +92,7 @@ def test_an_onnx_file_in_openvino_says_the_same(
 
 
 def test_which_runtimes_there_are(net: nn.Module, export: Export, cache: Cache) -> None:
-    """The classifier as it came is first; converters want a fixed size and float32; all names can be asked for."""
+    """The native runtime comes first; converters need a fixed size and float32; all names can be requested."""
     names = [each.name for each in candidates(wired(net), cache)]
     assert names[:4] == ["eager", "openvino", "channels-last", "onnxruntime"]
     assert [each.name for each in candidates(onnx(path=export()), cache)][:2] == ["onnxruntime", "openvino"]
@@ -103,7 +103,7 @@ def test_which_runtimes_there_are(net: nn.Module, export: Export, cache: Cache) 
 
 @pytest.mark.parametrize("runtime", ["auto", "eager"])
 def test_a_function_is_left_as_it_is(images: Tensor, cache: Cache, runtime: str) -> None:
-    """It is asked nothing and comes back as it went in."""
+    """A function is not queried and is returned unchanged."""
 
     def refuse(_: object) -> object:
         raise AssertionError("it was asked")
@@ -123,7 +123,7 @@ def test_a_function_is_left_as_it_is(images: Tensor, cache: Cache, runtime: str)
     ],
 )
 def test_invalid_requests(arguments: tuple[str, int | None], message: str) -> None:
-    """They are refused before anything is built."""
+    """Invalid requests are rejected before anything is built."""
     with pytest.raises(RequestError, match=message):
         RuntimeRequest(*arguments)
 
@@ -138,14 +138,14 @@ def test_a_runtime_that_does_not_fit_is_refused(images: Tensor, cache: Cache) ->
 def test_a_missing_package_is_named(
     net: nn.Module, images: Tensor, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the command that installs it, and nothing in its place."""
+    """The message contains the install command, and no other runtime is used instead."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(RequestError, match=r"pip install 'seewhy\[openvino\]'"):
         tune(wired(net), images[0], RuntimeRequest("openvino"), cache=cache)
 
 
 def test_a_network_that_cannot_be_converted_is_an_error(images: Tensor, cache: Cache) -> None:
-    """What the converter says is passed on."""
+    """The converter's message is passed on."""
 
     class Odd(nn.Module):
         def forward(self, pictures: Tensor) -> Tensor:
@@ -159,7 +159,7 @@ def test_a_network_that_cannot_be_converted_is_an_error(images: Tensor, cache: C
 
 @dataclass
 class Machine:
-    """Engines and a clock of the test's own in place of the real ones."""
+    """Simulated engines and a simulated clock."""
 
     now: float = 0.0
     cost: dict[str, float] = field(default_factory=lambda: {"eager": 1.0, "openvino": 0.5})
@@ -169,11 +169,11 @@ class Machine:
     shown: dict[str, int] = field(default_factory=dict)
 
     def clock(self) -> float:
-        """The time, which engines alone move."""
+        """Return the time, which only engines advance."""
         return self.now
 
     def engines(self, classifier: Classifier, cache: Cache) -> list[Candidate]:
-        """The classifier behind each engine, ``off`` by so much in all but the plain one."""
+        """List candidates that run the classifier; all but the native one are ``off`` by this much."""
         del cache
         return [
             Candidate(name, lambda name=name: self.build(name, classifier), name, "float32", (4,))  # type: ignore[misc]
@@ -181,13 +181,13 @@ class Machine:
         ]
 
     def pieces(self, classifier: Classifier, image: Tensor, box: int | None, cache: Cache) -> list[Candidate]:
-        """An engine for windows, which costs ``around``."""
+        """List an engine for windows, which costs ``around``."""
         del image, cache
         build = partial(self.build, PARTIAL, classifier)
         return [] if box is None else [Candidate(PARTIAL, build, PARTIAL, "float32", (4,), box=box, tolerance=1e-5)]
 
     def build(self, name: str, classifier: Classifier) -> Answer:
-        """Make an engine ready."""
+        """Build an engine."""
         self.built.append(name)
 
         def answer(pictures: Tensor) -> Tensor:
@@ -201,7 +201,7 @@ class Machine:
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """Such a machine."""
+    """Replace the candidates by simulated engines."""
     made = Machine()
     monkeypatch.setattr(tuning, "candidates", made.engines)
     monkeypatch.setattr(tuning, "around_windows", made.pieces)
@@ -209,7 +209,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 def test_a_choice_is_remembered(net: nn.Module, images: Tensor, cache: Cache, machine: Machine) -> None:
-    """The next run builds the chosen one only, times nothing, and holds it to its own picture."""
+    """The next run builds only the chosen engine, times nothing, and checks it on its own image."""
     first, choice = tune(wired(net), images[0], RuntimeRequest(), queries=LONG, cache=cache, clock=machine.clock)
     assert (choice.name, choice.queries_per_second, choice.cached) == ("openvino", 2.0, False)
     assert choice.why == "the fastest of 2 that agree"
@@ -225,7 +225,7 @@ def test_a_choice_is_remembered(net: nn.Module, images: Tensor, cache: Cache, ma
 def test_a_choice_that_disagrees_on_this_picture_is_made_anew(
     net: nn.Module, images: Tensor, cache: Cache, machine: Machine
 ) -> None:
-    """A stale conversion, say."""
+    """This happens, for example, with a stale conversion."""
     tune(wired(net), images[0], RuntimeRequest(), queries=LONG, cache=cache, clock=machine.clock)
     machine.off = 0.01
     fast, choice = tune(wired(net), images[0], RuntimeRequest(), queries=LONG, cache=cache, clock=machine.clock)
@@ -238,7 +238,7 @@ def test_a_choice_that_disagrees_on_this_picture_is_made_anew(
 def test_a_choice_that_cannot_be_read_is_made_anew(
     net: nn.Module, images: Tensor, cache: Cache, machine: Machine, damage: str
 ) -> None:
-    """By another version of this program, say."""
+    """This happens, for example, with a choice stored by another version of this program."""
     tune(wired(net), images[0], RuntimeRequest(), queries=LONG, cache=cache, clock=machine.clock)
     (entry,) = cache.folder.iterdir()
     cache.put(entry.name, lambda folder: (folder / "choice.json").write_text(damage))
@@ -251,7 +251,7 @@ def test_a_choice_that_cannot_be_read_is_made_anew(
 def test_another_question_is_another_choice(
     net: nn.Module, images: Tensor, cache: Cache, machine: Machine, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
-    """Batch size, runtime, classifier and machine."""
+    """Choices depend on batch size, runtime, classifier and machine."""
     tune(wired(net), images[0], RuntimeRequest(), queries=LONG, cache=cache, clock=machine.clock)
     request = {"batch": RuntimeRequest("auto", 2), "runtime": RuntimeRequest("openvino")}.get(change, RuntimeRequest())
     if change == "weights":
@@ -262,7 +262,7 @@ def test_another_question_is_another_choice(
 
 
 def test_a_short_run_is_not_searched_for(net: nn.Module, images: Tensor, cache: Cache, machine: Machine) -> None:
-    """Four queries at a second each; the fifth would pay."""
+    """Four queries at one second each are too few; with a fifth, the search pays off."""
     _, choice = tune(wired(net), images[0], RuntimeRequest(), queries=4, cache=cache, clock=machine.clock)
     assert (choice.name, choice.why, machine.built) == ("eager", "the run is too short for a search", ["eager"])
     assert (
@@ -273,7 +273,7 @@ def test_a_short_run_is_not_searched_for(net: nn.Module, images: Tensor, cache: 
 def test_what_was_asked_for_and_disagrees_is_an_error(
     net: nn.Module, images: Tensor, cache: Cache, machine: Machine
 ) -> None:
-    """Nothing takes its place, this time and the next."""
+    """No other runtime replaces the requested one, neither now nor in the next run."""
     machine.off = 0.01
     for _ in range(2):
         with pytest.raises(RequestError, match=r"expected openvino to run .*differs by 0.01, more than 0.001"):
@@ -281,7 +281,7 @@ def test_what_was_asked_for_and_disagrees_is_an_error(
 
 
 def test_a_damaged_network_is_converted_anew(net: nn.Module, images: Tensor, cache: Cache) -> None:
-    """Half a file in the cache is not read."""
+    """A truncated file in the cache is not read."""
     original = wired(net)
     for _ in range(2):
         fast, choice = tune(original, images[0], RuntimeRequest("openvino"), queries=LONG, cache=cache)
@@ -292,7 +292,7 @@ def test_a_damaged_network_is_converted_anew(net: nn.Module, images: Tensor, cac
 
 
 def test_a_module_whose_code_has_changed_is_converted_anew(images: Tensor, cache: Cache) -> None:
-    """The same name and the same weights, and so the same fingerprint, but another function."""
+    """The names, weights and fingerprint are the same, but the function differs."""
 
     class Before(nn.Module):
         def forward(self, pictures: Tensor) -> Tensor:
@@ -311,7 +311,7 @@ def test_a_module_whose_code_has_changed_is_converted_anew(images: Tensor, cache
 
 
 def test_a_cache_that_cannot_be_written_takes_openvino_away(net: nn.Module, images: Tensor, tmp_path: Path) -> None:
-    """And says what would help; what needs no cache works."""
+    """The message states the remedy; runtimes without a cache still work."""
     (tmp_path / "file").write_text("")
     broken = Cache(tmp_path / "file" / "below")
     with pytest.raises(RequestError, match="set SEEWHY_CACHE"):
@@ -322,7 +322,7 @@ def test_a_cache_that_cannot_be_written_takes_openvino_away(net: nn.Module, imag
 def test_the_cache_is_the_users_own_by_default(
     net: nn.Module, images: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where `SEEWHY_CACHE` says."""
+    """The default cache is where `SEEWHY_CACHE` points."""
     monkeypatch.setenv("SEEWHY_CACHE", str(tmp_path / "own"))
     tune(wired(net), images[0], RuntimeRequest("channels-last"), queries=LONG)
     assert len(list(caches.default_cache().folder.iterdir())) == 1
@@ -333,7 +333,7 @@ def test_the_cache_is_the_users_own_by_default(
 def test_windows_have_a_runtime_of_their_own_where_it_pays(
     net: nn.Module, images: Tensor, cache: Cache, machine: Machine, around: float, name: str
 ) -> None:
-    """It must be 1.15 times as fast as the fastest for any picture, and is listed and remembered either way."""
+    """Partial recomputation must be 1.15 times as fast as any other runtime; it is listed and cached either way."""
     machine.around, said = around, list[str]()
     _, choice = tune(
         wired(net), images[0], RuntimeRequest(), queries=LONG, box=3, cache=cache, clock=machine.clock, log=said.append
@@ -353,7 +353,7 @@ def test_windows_have_a_runtime_of_their_own_where_it_pays(
 def test_other_windows_and_no_windows_are_other_choices(
     net: nn.Module, images: Tensor, cache: Cache, machine: Machine
 ) -> None:
-    """What was found for any picture holds for all of them."""
+    """The runtime found for any image is valid for all window sizes."""
     ask = partial(tune, wired(net), images[0], RuntimeRequest(), queries=LONG, cache=cache, clock=machine.clock)
     assert ask(box=3)[1].name == PARTIAL
     machine.built.clear()
@@ -367,7 +367,7 @@ def test_other_windows_and_no_windows_are_other_choices(
 def test_windows_of_a_run_that_is_short_enough_are_asked_as_any_picture(
     net: nn.Module, images: Tensor, cache: Cache, machine: Machine
 ) -> None:
-    """Six seconds in the fastest runtime would pay; it is tried once a run is that long."""
+    """Partial recomputation is tested once a run would take six seconds in the fastest runtime."""
     ask = partial(tune, wired(net), images[0], RuntimeRequest(), box=3, cache=cache, clock=machine.clock)
     choice = ask(queries=11)[1]
     assert (choice.name, choice.tried[2].reason) == (
@@ -379,7 +379,7 @@ def test_windows_of_a_run_that_is_short_enough_are_asked_as_any_picture(
 
 
 def test_pieces_may_differ_by_rounding_only(net: nn.Module, images: Tensor, cache: Cache, machine: Machine) -> None:
-    """What would pass for another engine is out."""
+    """A difference that is acceptable for other engines is rejected."""
     machine.off = 5e-5
     choice = tune(wired(net), images[0], RuntimeRequest(), queries=LONG, box=3, cache=cache, clock=machine.clock)[1]
     assert (choice.name, choice.tried[2].reason) == ("openvino", "differs by 5e-05, more than 1e-05")
@@ -391,7 +391,7 @@ def test_pieces_may_differ_by_rounding_only(net: nn.Module, images: Tensor, cach
 def test_pieces_say_the_same_around_any_picture(
     cache: Cache, monkeypatch: pytest.MonkeyPatch, channels: Channels, outputs: Outputs
 ) -> None:
-    """Windows, smaller ones, larger ones, other pictures; the next run and the next picture convert nothing."""
+    """Outputs match for windows of any size and other images; later runs and images convert nothing."""
     net = tall_cnn() if outputs == "logits" else nn.Sequential(tall_cnn(), nn.Softmax(1)).eval()
     original = from_module(
         net, size="128x144", mean="0.1/0.2/0.3", std="0.5/0.6/0.7", channels=channels, outputs=outputs
@@ -409,7 +409,7 @@ def test_pieces_say_the_same_around_any_picture(
 
 
 def test_what_cannot_be_cut_or_has_no_windows_is_refused(net: nn.Module, images: Tensor, cache: Cache) -> None:
-    """By name, with a reason; nothing takes its place."""
+    """The message gives the name and the reason, and no other runtime is used instead."""
     with pytest.raises(
         RequestError, match=r"expected openvino-partial to run .*expected first layers in which a box of 3 × 3"
     ):

@@ -148,9 +148,7 @@ def _as_rows(answer: object, rows: int) -> Float[Tensor, "n k"]:
         )
     # Copy, because the function may reuse its output buffer in the next call.
     numbers = torch.tensor(array.astype(np.float32))
-    return as_probabilities(
-        numbers, rows, "probabilities"
-    )  # only checks the shape; the softmax, if any, is applied later
+    return as_probabilities(numbers, rows, "probabilities")  # only checks the shape; a softmax comes later
 
 
 def from_function(

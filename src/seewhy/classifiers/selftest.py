@@ -77,9 +77,7 @@ def self_test(classifier: Classifier, image: Image) -> SelfTest:
     _check_repeat(float((again - alone).abs().max()))
     agreement = float((batch[1] - alone[0]).abs().max())
     _check_batch(agreement)
-    if (
-        classifier.access < Access.PROBABILITIES
-    ):  # labels can be the same for all variants and reveal nothing about a softmax
+    if classifier.access < Access.PROBABILITIES:  # labels may be the same for all variants, and show no softmax
         return SelfTest((), agreement, 2 + len(batch))
     outputs, channels = getattr(classifier, "outputs", "logits"), getattr(classifier, "channels", "rgb")
     suspicions = (_constant(batch), _softmax_twice(batch, outputs), _swapped(batch, channels))
