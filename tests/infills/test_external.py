@@ -320,7 +320,7 @@ def test_wrong_settings(tmp_path: Path) -> None:
         onnx_inpainter(path=path, hole=1.0, kept=0.0, scale="unit", output="z")
     with pytest.raises(RequestError, match=r"expected an ONNX file, got none\.onnx"):
         onnx_inpainter(path="none.onnx", hole=1.0, kept=0.0)
-    with pytest.raises(RequestError, match=r"onnx-inpainter needs a setting 'hole'"):
+    with pytest.raises(RequestError, match=r"onnx-inpainter requires the setting 'hole'"):
         registry.infill(f"onnx-inpainter:path={path}", Game(pixel_logits))
 
 

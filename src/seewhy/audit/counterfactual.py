@@ -13,7 +13,7 @@ from seewhy import registry
 from seewhy.classifiers.selftest import self_test
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
-from seewhy.core.probe import Progress, silent
+from seewhy.core.probe import Progress, no_progress
 from seewhy.core.score import plain
 from seewhy.images.collection import Collection, read_collection
 from seewhy.metrics.generated import TAU, Likeness, likeness
@@ -54,7 +54,7 @@ def evaluate(
     batch_size: int = 64,
     device: str | None = None,
     trust: bool = True,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> TwinsReport:
     """Run generators over many pictures and measure what becomes of them, flipped or not.
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from seewhy.audit.rules import audit_rules
 from seewhy.audit.rules_report import RulesReport
-from seewhy.classifiers.tuning import unsaid
+from seewhy.classifiers.tuning import no_log
 from seewhy.cli.options import (
     DONE,
     SOME_FAILED,
@@ -70,7 +70,7 @@ def rules(
         report = audit_rules(
             source=source,
             rules=_with_strengths(rules, strengths),
-            say=unsaid if quiet else messages.print,
+            log=no_log if quiet else messages.print,
             progress=watch("images"),
             **options,
         )

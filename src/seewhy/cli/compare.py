@@ -10,7 +10,7 @@ from rich.console import Console
 
 from seewhy.benchmark.run import BenchmarkResult
 from seewhy.benchmark.run import compare as run_benchmark
-from seewhy.classifiers.tuning import unsaid
+from seewhy.classifiers.tuning import no_log
 from seewhy.cli.options import (
     DONE,
     INTERRUPTED,
@@ -84,7 +84,7 @@ def compare(
                 metrics=metrics or None,
                 out=out,
                 progress=watch("compare"),
-                say=unsaid if quiet else messages.print,
+                log=no_log if quiet else messages.print,
                 **options,
             )
     except KeyboardInterrupt:

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from seewhy.classifiers.tuning import unsaid
+from seewhy.classifiers.tuning import no_log
 from seewhy.cli.options import DONE, INTERRUPTED, SOME_FAILED, WRONG
 from seewhy.cli.progress import Watch, bars, messages
 from seewhy.core.errors import RequestError
@@ -74,8 +74,8 @@ def work_through(job: Job[R], folders: Mapping[Path, Path], *, max_megapixels: f
     for folder, path in folders.items():
         try:
             viewed = open_viewed(job.request.classifier, path, max_megapixels=max_megapixels)
-            say = unsaid if output.quiet else messages.print
-            prepared = prepared or prepare_classifier(job.request, viewed.image, say)
+            log = no_log if output.quiet else messages.print
+            prepared = prepared or prepare_classifier(job.request, viewed.image, log)
             with bars(quiet=output.quiet) as watch:
                 result = job.work(viewed, prepared, watch)
             publish(result, folder)

@@ -74,5 +74,5 @@ def _settings(row: registry.Row) -> JsonObject:
 
 
 def _queries(cost: str) -> str:
-    """Say what a cost counts."""
+    """Return a cost with what it counts."""
     return f"{cost} queries at 224 × 224"

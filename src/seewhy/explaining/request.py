@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from seewhy import registry
-from seewhy.classifiers.tuning import PLAIN_BATCH, Wish
+from seewhy.classifiers.tuning import PLAIN_BATCH, RuntimeRequest
 from seewhy.core.arrays import Image
 from seewhy.core.budget import Budget
 from seewhy.core.classifier import Classifier
@@ -93,7 +93,7 @@ def prepare(
     bound = registry.lookup("methods", method)
     _check_access(opened, bound)
     filler, about = _infill(infill or bound.row.usual_infill(bound.settings), opened, trust=trust)
-    Wish(runtime, batch_size)  # raises on an unknown runtime or a batch size below 1
+    RuntimeRequest(runtime, batch_size)  # raises on an unknown runtime or a batch size below 1
     if not -(2**63) <= seed < 2**63:
         raise RequestError(f"expected a seed of 64 bits, from -2**63 to 2**63 - 1, got {seed}")
     parsed = None if targets is None else parse_targets(targets, opened.labels, information=bound.row.information)

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
-from seewhy.classifiers.tuning import Wish, tune
+from seewhy.classifiers.tuning import RuntimeRequest, tune
 from seewhy.core.budget import Budget, Queries
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError, did_you_mean
-from seewhy.core.probe import Probe, Progress, silent
+from seewhy.core.probe import Probe, Progress, no_progress
 from seewhy.core.score import Case, Measured
 from seewhy.core.target import ClassEvidence, Contrast, Information, Target, WeightOfEvidence
 from seewhy.explaining.bound_metric import BoundMetric, bind_metric
@@ -47,7 +47,7 @@ def score(
     runtime: str = "auto",
     trust: bool = True,
     device: str | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> list[Score]:
     """Score the maps of an explanation by metrics of the literature, each with its protocol.
 
@@ -87,7 +87,7 @@ def score(
     request = opened.request(trust=trust) if any(metric.row.again for metric in bound) else None
     watched = _watched(opened.explanation, [targets] if isinstance(targets, str) else targets)
     queries = len(watched) * sum(_cost(metric, opened, request) for metric in bound)
-    tuned, choice = tune(opened.classifier, opened.image, Wish(runtime, batch_size), queries=queries)
+    tuned, choice = tune(opened.classifier, opened.image, RuntimeRequest(runtime, batch_size), queries=queries)
     batched = None if request is None else replace(request, batch_size=choice.batch_size)
     scorer = _Scorer(opened, tuned, choice.batch_size, batched, where, progress)
     return [scorer.score(metric, target, index) for target, index in watched for metric in bound]
