@@ -243,7 +243,7 @@ def test_arrays_in_the_view(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"pictures": GRAY}, "one of images, .* got pictures; rename"),
+        ({"pictures": GRAY}, "one of the keys images, .* got pictures; rename"),
         ({"x": GRAY, "y": LABELS[:5]}, r"6 values, one per image, as labels of .* got shape \(5,\)"),
         ({"x": GRAY, "groups": LABELS[:, None, None]}, "groups of"),
         ({"x": GRAY, "y": LABELS, "classes": np.array(["a", "b"])}, "labels from 0 to 1 .* got 0 to 2"),

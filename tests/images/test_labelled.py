@@ -58,8 +58,8 @@ def test_a_list_selects_images_in_its_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("name\na.png\n", "a column file"),
-        ("file\n", "lines and a column file"),
+        ("name\na.png\n", "a column 'file'"),
+        ("file\n", "lines and a column 'file'"),
         (f"{HEAD}a.png,cat,,,\n", "cannot read line 2 of labels.csv"),
         (f"{HEAD}a.png,,,,\nb.png,,,,0 0 1\n", "cannot read line 3 .* expected a box x0 y0 x1 y1, got '0 0 1'"),
         (f"{HEAD}a.png,,,,0 0 2 1\n", "0 <= x0 < x1 <= 1"),

@@ -91,7 +91,7 @@ def test_wrong_tensors(tensor: torch.Tensor, message: str) -> None:
     ("array", "message"),
     [
         (RAMP / 255, "expected a uint8 array, 0 to 255, got float64; convert it"),
-        (np.full((4, 4, 3), np.nan), "got float64; it holds NaN or infinity"),
+        (np.full((4, 4, 3), np.nan), "got float64; it contains NaN or infinity"),
         (RAMP.astype(np.int64), "got int64"),
         (RAMP[..., 0], r"shape \(h, w, 3\), got \(6, 8\)"),
         (np.zeros((4, 4, 4), np.uint8), r"shape \(h, w, 3\), got \(4, 4, 4\)"),
