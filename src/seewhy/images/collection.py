@@ -263,7 +263,7 @@ def split(collection: Collection, *, share: float = 0.2, seed: int = 0) -> tuple
     """
     if not 0 < share < 1:
         raise RequestError(f"expected a share between 0 and 1, got {share:g}; 0.2 is usual")
-    contents = np.array([_digest(picture) for picture in collection.pixels])
+    contents = np.array([_digest(image) for image in collection.pixels])
     units = _units([contents] if collection.groups is None else [contents, collection.groups])
     held = _chosen(units, contents, collection.labels, share, seed)
     if held.all() or not held.any():
@@ -274,9 +274,9 @@ def split(collection: Collection, *, share: float = 0.2, seed: int = 0) -> tuple
     return collection.take(np.flatnonzero(~held)), collection.take(np.flatnonzero(held))
 
 
-def _digest(picture: np.ndarray) -> int:
+def _digest(image: np.ndarray) -> int:
     """Hash the pixels of an image to an int64."""
-    return int.from_bytes(hashlib.blake2b(picture.tobytes(), digest_size=8).digest(), "big", signed=True)
+    return int.from_bytes(hashlib.blake2b(image.tobytes(), digest_size=8).digest(), "big", signed=True)
 
 
 def _units(keys: Sequence[Shaped[np.ndarray, "n"]]) -> list[Int[np.ndarray, "_"]]:

@@ -18,7 +18,7 @@ from seewhy.runtime.notes import Noting
 Paint = Callable[..., object]
 """``(images, keep)`` or ``(images, keep, seeds)`` → images; see `inpainter`."""
 
-_WHOLLY = 1 - 1e-4  # share of a resized pixel that must come from kept pixels; the rest is 0.03 of an 8-bit level
+_FULLY_KEPT = 1 - 1e-4  # share of a resized pixel that must come from kept pixels; the rest is 0.03 of an 8-bit level
 
 Pixels = UInt8[np.ndarray, "n a b 3"]
 Kept = Bool[np.ndarray, "n a b"]
@@ -75,7 +75,7 @@ class Inpainter:
         images = image * kept
         if self.size is not None:
             images, kept = (_resized(part, self.size) for part in (images, kept))
-        kept = (kept > _WHOLLY).float()
+        kept = (kept > _FULLY_KEPT).float()
         short = [-side % self.multiple for side in kept.shape[2:]]
         margin = (0, short[1], 0, short[0])
         images, kept = (functional.pad(part, margin, mode="replicate") for part in (images * kept, kept))

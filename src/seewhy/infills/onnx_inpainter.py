@@ -57,26 +57,26 @@ class _Graph:
     result: tuple[float, float] = (0.0, 255.0)
 
     def __call__(
-        self, pictures: UInt8[np.ndarray, "n h w 3"], keep: Bool[np.ndarray, "n h w"]
+        self, images: UInt8[np.ndarray, "n h w 3"], keep: Bool[np.ndarray, "n h w"]
     ) -> UInt8[np.ndarray, "n h w 3"]:
         """Fill the holes in batches of the graph's fixed size, or else one by one, so that rows stay independent."""
         size = self.picture.batch or 1
-        parts = [slice(start, start + size) for start in range(0, len(pictures), size)]
-        raw = np.concatenate([self.run(pictures[part], keep[part]) for part in parts])
+        parts = [slice(start, start + size) for start in range(0, len(images), size)]
+        raw = np.concatenate([self.run(images[part], keep[part]) for part in parts])
         black, white = self.result
         levels = ((raw - black) * (255 / (white - black))).round().clip(0, 255)
         return levels.astype(np.uint8).transpose(0, 2, 3, 1)
 
     def run(
-        self, pictures: UInt8[np.ndarray, "n h w 3"], keep: Bool[np.ndarray, "n h w"]
+        self, images: UInt8[np.ndarray, "n h w 3"], keep: Bool[np.ndarray, "n h w"]
     ) -> Shaped[np.ndarray, "n 3 h w"]:
         """Run one batch, padded with repeated rows to a fixed batch size, and return the output in the graph's own scale.
 
         Raises:
             RequestError: the output does not hold one image per row, or holds values that are not finite.
         """
-        rows = np.arange(self.picture.batch or len(pictures)).clip(max=len(pictures) - 1)
-        arrays = self._arrays(pictures[rows], keep[rows])
+        rows = np.arange(self.picture.batch or len(images)).clip(max=len(images) - 1)
+        arrays = self._arrays(images[rows], keep[rows])
         with Noting(f"while the ONNX graph was run on {', '.join(str(array.shape) for array in arrays.values())}"):
             (answer,) = self.session.run([self.output], arrays)
         found, wanted = np.asarray(answer), (len(rows), 3, *keep.shape[1:])
@@ -85,15 +85,15 @@ class _Graph:
                 f"expected images {wanted} of finite numbers from output {self.output!r}, got shape {found.shape}; "
                 "check scale=, hole= and kept=, or choose another output="
             )
-        return found[: len(pictures)].astype(np.float32)
+        return found[: len(images)].astype(np.float32)
 
     def _arrays(
-        self, pictures: UInt8[np.ndarray, "n h w 3"], keep: Bool[np.ndarray, "n h w"]
+        self, images: UInt8[np.ndarray, "n h w 3"], keep: Bool[np.ndarray, "n h w"]
     ) -> dict[str, Shaped[np.ndarray, "n c h w"]]:
         """Encode the images, 0 in the hole, and the hole masks as the graph's inputs."""
         kept = keep[:, None]
         black, white = self.black_white
-        levels = (black + pictures.transpose(0, 3, 1, 2) * np.float32((white - black) / 255)) * kept
+        levels = (black + images.transpose(0, 3, 1, 2) * np.float32((white - black) / 255)) * kept
         marks = np.where(kept, self.marks[1], self.marks[0])
         if self.hole is not None:
             return {
@@ -170,22 +170,22 @@ def onnx_inpainter(
 def _inputs(session: Any, picture: str | None) -> tuple[_Input, _Input | None]:  # noqa: ANN401 - no types from onnxruntime
     """Find the input for the image and the input for the hole mask, or one combined input and None."""
     inputs = [_read(entry) for entry in session.get_inputs()]
-    told = ", ".join(f"{entry.name} with {entry.channels or 'any'} channels" for entry in inputs)
+    described = ", ".join(f"{entry.name} with {entry.channels or 'any'} channels" for entry in inputs)
     if picture is not None and picture not in [entry.name for entry in inputs]:
-        raise RequestError(f"expected picture= the name of an input, got {picture!r}; the graph has {told}")
+        raise RequestError(f"expected picture= the name of an input, got {picture!r}; the graph has {described}")
     if len(inputs) == 1 and inputs[0].channels in {4, None}:
         return inputs[0], None
     if len(inputs) != 2:
         raise RequestError(
-            f"expected one input of 4 channels, or one of 3 and one of 1, got {told}; export the in-painter that way"
+            f"expected one input of 4 channels, or one of 3 and one of 1, got {described}; re-export the graph with such inputs"
         )
     named = [entry for entry in inputs if (entry.name == picture if picture else entry.channels == 3)]
     if len(named) != 1:
-        raise RequestError(f"expected exactly one input that can be the image, got {told}; set picture=NAME")
+        raise RequestError(f"expected exactly one input that can be the image, got {described}; set picture=NAME")
     (other,) = (entry for entry in inputs if entry is not named[0])
     if named[0].channels not in {3, None} or other.channels not in {1, None}:
         raise RequestError(
-            f"expected an image of 3 channels and a mask of 1, got {told}; export the in-painter that way"
+            f"expected an image of 3 channels and a mask of 1, got {described}; re-export the graph with such inputs"
         )
     return named[0], other
 
@@ -195,7 +195,7 @@ def _read(entry: Any) -> _Input:  # noqa: ANN401 - as above
     if entry.type not in ELEMENTS or len(entry.shape) != 4:
         raise RequestError(
             f"expected inputs of 4 axes (batch, channels, height, width), float, float16 or uint8, got {entry.name}: "
-            f"{entry.shape} {entry.type}; export the in-painter that way, or wrap it in a function"
+            f"{entry.shape} {entry.type}; re-export the graph with such inputs, or wrap it in a function"
         )
     batch, channels, height, width = (axis if isinstance(axis, int) and axis > 0 else None for axis in entry.shape)
     return _Input(entry.name, ELEMENTS[entry.type], batch, channels, (height, width))
@@ -206,9 +206,7 @@ def _size(picture: _Input, hole: _Input | None) -> tuple[int, int] | None:
     height, width = picture.size
     if (height is None) != (width is None) or (hole is not None and hole.size != picture.size):
         found = f"{picture.size}" if hole is None else f"{picture.size} and {hole.size}"
-        raise RequestError(
-            f"expected height and width both fixed or both dynamic, got {found}; export the in-painter that way"
-        )
+        raise RequestError(f"expected height and width both fixed or both dynamic, got {found}; re-export the graph")
     return None if height is None or width is None else (height, width)
 
 

@@ -11,7 +11,7 @@ from seewhy.core.score import Case, Measured
 from seewhy.core.seeds import derive
 from seewhy.metrics import curves
 
-_EVEN = "the map is constant"
+_CONSTANT = "the map is constant"
 
 
 def average_drop(probe: Probe, saliency: Map, case: Case) -> Measured:
@@ -38,7 +38,7 @@ def average_drop(probe: Probe, saliency: Map, case: Case) -> Measured:
     """
     answers = _answers(probe, saliency, case)
     if answers is None:
-        return Measured(math.nan, note=_EVEN)
+        return Measured(math.nan, note=_CONSTANT)
     whole, kept = answers
     if whole == 0:
         return Measured(math.nan, note="the class has probability 0")
@@ -66,7 +66,7 @@ def average_increase(probe: Probe, saliency: Map, case: Case) -> Measured:
     """
     answers = _answers(probe, saliency, case)
     if answers is None:
-        return Measured(math.nan, note=_EVEN)
+        return Measured(math.nan, note=_CONSTANT)
     whole, kept = answers
     return Measured(float(kept > whole))
 
