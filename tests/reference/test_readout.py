@@ -177,7 +177,7 @@ def test_weights_that_do_not_fit_are_refused(folder: Path, tmp_path: Path) -> No
     with pytest.raises(RequestError, match="budget of 1 queries"):
         run(folder, budget=Budget(queries=1))
     for facts, words in (
-        ({"fingerprint": "x", "classifier": "other"}, "read-out weights of this classifier, got those of other"),
+        ({"fingerprint": "x", "classifier": "other"}, "readout weights of this classifier, got those of other"),
         ({"layers": ("0", "conv")}, "no layer 'conv'"),
         ({"layers": ("0", "3", "4")}, r"layers of shapes \[\(8, 8, 7\), .*, got"),
     ):
