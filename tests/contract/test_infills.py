@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """Every in-fill of the registry keeps the in-fill contract; a new row is tested without a change here."""
-=======
-"""Every registered in-fill satisfies the in-fill contract; new in-fills are tested automatically."""
->>>>>>> wt-leaf
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,11 +18,7 @@ HOLES = [(0, 0), (13, 20), (SIDE - 8, SIDE - 8), (5, SIDE - 8)]
 
 @pytest.fixture
 def build(tmp_path: Path) -> Callable[[str], Infill]:
-<<<<<<< HEAD
     """Build an in-fill by name, with its defaults; those that run code or a file of the user get one."""
-=======
-    """Return a function that builds an in-fill by name, with its defaults and required settings."""
->>>>>>> wt-leaf
     needed = {
         "onnx-inpainter": f":path={tmp_path / 'net.onnx'},hole=1,kept=0,scale=unit",
         "python-inpainter": ":object=inpainters:mean_of_kept",
@@ -108,7 +100,6 @@ def test_inputs_and_the_global_generator_are_left_alone(infill: Infill) -> None:
     )
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize("name", sorted(registry.INFILLS))
 def test_the_row_states_whether_it_is_random(name: str, build: Callable[[str], Infill]) -> None:
     """None where the user's settings decide."""
@@ -131,11 +122,6 @@ def test_larger_holes_than_stated_are_refused(name: str, build: Callable[[str], 
 @pytest.mark.parametrize("name", [name for name, row in registry.INFILLS.items() if row.largest is None])
 def test_whole_pictures_can_be_removed(name: str, build: Callable[[str], Infill]) -> None:
     """Random grids and deletion curves remove large parts, with soft edges too."""
-=======
-@pytest.mark.parametrize("name", sorted(set(registry.INFILLS) - {"patch-sampler"}))
-def test_full_images_can_be_removed(name: str, build: Callable[[str], Infill]) -> None:
-    """All in-fills but the patch sampler fill large holes with soft edges, as random grids and deletion curves need."""
->>>>>>> wt-leaf
     infill = build(name)
     keep = torch.stack([torch.zeros(SIDE, SIDE), torch.linspace(0, 1, SIDE).expand(SIDE, SIDE)])
     filled = infill(picture(SIDE, SIDE), keep, torch.arange(2))

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """Every metric of the registry keeps the metric contract; a new row is tested without a change here."""
-=======
-"""Every registered metric satisfies the metric contract; new metrics are tested automatically."""
->>>>>>> wt-leaf
 
 import inspect
 import re
@@ -23,17 +19,6 @@ from seewhy.core.probe import Probe
 from seewhy.core.score import Case, Measured
 from seewhy.core.settings import schema
 
-<<<<<<< HEAD
-=======
-SMALL = {
-    "cout": "cout:steps=20,order=map",  # by default the metric does not use the map
-    "degradation": "degradation:tile=4,steps=6",
-    "pointing": "pointing:tolerance=0",
-    "sensitivity-n": "sensitivity-n:tile=4,sizes=4,sets=8",
-}
-"""Settings for an image of 20 x 17 pixels; metrics not listed here run with their defaults."""
-
->>>>>>> wt-leaf
 PAGE = (Path(__file__).parents[2] / "docs/explanation/metrics.md").read_text(encoding="utf-8")
 REGION = np.zeros((20, 17), bool)
 REGION[4:10, 5:11] = True
@@ -61,18 +46,11 @@ def infill_of(name: str, game: Game) -> Infill:
     return registry.infill(registry.METRICS[name].infill, game)[1]
 
 
-<<<<<<< HEAD
 def ask(name: str, probe: Probe, saliency: Map, *, again: Callable[..., Map] | None = None) -> Measured:
     """The metric with small settings; explained again, the image gets the map of ``again``, or else a random one."""
     row = registry.METRICS[name]
     _, found, settings = registry.metric(f"{name}:{row.small}" if row.small else name)
     again = again or (lambda **_: np.random.default_rng(1).random((20, 17)))
-=======
-def ask(name: str, probe: Probe, saliency: Map, *, again: Map | None = None) -> Measured:
-    """Evaluate the metric with small settings; re-explaining returns the given map."""
-    _, found, settings = registry.metric(SMALL.get(name, name))
-    other = np.random.default_rng(1).random((20, 17)) if again is None else again
->>>>>>> wt-leaf
     negative = {"counterfactual": (1.1 - probe.image).clamp(0, 1).numpy()}
     measured: Measured = found.run(probe, saliency, Case(0, REGION, again, negative), **settings)
     return measured
@@ -123,16 +101,10 @@ def test_the_direction_is_as_registered(name: str) -> None:
     image[:, REGION] = 1
     game, found = Game(bright_spot), registry.METRICS[name]
     probe = Probe(game, infill_of(name, game), image)
-<<<<<<< HEAD
     if found.again:  # better: stays with another seed and changes with random weights; worse: the reverse
         other = np.random.default_rng(1).random((20, 17)).astype(np.float32)
         good = ask(name, probe, perfect(), again=lambda *, randomise=False, **_: other if randomise else perfect())
         bad = ask(name, probe, perfect(), again=lambda *, randomise=False, **_: perfect() if randomise else other)
-=======
-    if found.again:  # better if it recurs with another seed, worse if it recurs with random weights
-        stays, goes = ask(name, probe, perfect(), again=perfect()), ask(name, probe, perfect())
-        good, bad = (stays, goes) if name == "stability" else (goes, stays)
->>>>>>> wt-leaf
     else:
         good, bad = ask(name, probe, perfect()), ask(name, probe, perfect().max() - perfect())
     assert found.higher_is_better is not None
@@ -163,7 +135,6 @@ def test_inputs_and_the_global_generator_are_left_alone(name: str) -> None:
     assert torch.equal(before[2], torch.get_rng_state())
 
 
-<<<<<<< HEAD
 def test_the_cost_of_the_row_is_what_it_asks(name: str) -> None:
     """Queries of its own and new explanations, with small settings."""
     game = Game(small_cnn().double())
@@ -182,19 +153,6 @@ def test_the_cost_of_the_row_is_what_it_asks(name: str) -> None:
 
 def test_it_is_described_with_its_settings_and_its_direction(name: str) -> None:
     """A section of the page: the direction, and one row for each setting; the docstring states the direction too."""
-=======
-def test_the_registered_cost_is_correct() -> None:
-    """Check the metrics whose cost does not depend on the image size."""
-    for name in ("deletion", "insertion", "average-drop", "average-increase"):
-        game = Game(small_cnn().double())
-        probe = Probe(game, infill_of(name, game), picture())
-        ask(name, probe, perfect())
-        assert probe.queries.forward_images == int(registry.METRICS[name].cost)
-
-
-def test_the_metric_is_documented_with_its_settings_and_direction(name: str) -> None:
-    """The page has a section with direction, in-fill, cost and a row per setting; the docstring states the direction."""
->>>>>>> wt-leaf
     found = registry.METRICS[name]
     section = re.search(rf"^## {re.escape(name)}$(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
     assert section is not None

@@ -83,13 +83,8 @@ class Picture:
     tensor: Float[Tensor, "3 h w"] | None = None
 
 
-<<<<<<< HEAD
 def open_picture(source: ImageLike, *, max_megapixels: float = 200.0, name: str | None = None) -> Picture:
-    """Open a picture.
-=======
-def open_picture(source: object, *, max_megapixels: float = 200.0, name: str | None = None) -> Picture:
     """Open an image.
->>>>>>> wt-leaf
 
     Args:
         source: a path, the bytes of a file, a PIL image, an ``(h, w, 3)`` uint8 array, or a ``(3, h, w)`` float tensor
