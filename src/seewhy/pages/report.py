@@ -120,7 +120,12 @@ def _stage(data: ReportData) -> _Stage:
     """Place the classifier's view on the photo."""
     height, width = data.photo.shape[:2]
     left, top, right, bottom = data.frame.box
-    sides = {"left": left / width, "top": top / height, "width": (right - left) / width, "height": (bottom - top) / height}
+    sides = {
+        "left": left / width,
+        "top": top / height,
+        "width": (right - left) / width,
+        "height": (bottom - top) / height,
+    }
     seen = ";".join(f"{side}:{share:.4%}" for side, share in sides.items())
     return _Stage(f"{width / height:.6g}", seen, small=max(height, width) <= _SMALL)
 
