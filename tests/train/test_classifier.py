@@ -81,7 +81,7 @@ def test_the_weights_of_the_best_epoch_are_kept(run: tuple[Trained, Path]) -> No
 
 
 def test_another_run_is_another_classifier(run: tuple[Trained, Path], tmp_path: Path) -> None:
-    """The same seed gives the same fingerprint, whatever the global random state; another seed or architecture does not."""
+    """Only the same seed and architecture give the same fingerprint, whatever the global random state."""
     found, _ = run
     torch.manual_seed(99)
     before = torch.get_rng_state()

@@ -17,7 +17,10 @@ from seewhy.train.statistics import measure
 @click.command("iba")
 @click.argument("photos", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option(
-    "--classifier", default=registry.DEFAULT_CLASSIFIER, show_default=True, help="Spec of a classifier with layers."
+    "--classifier",
+    default=registry.DEFAULT_CLASSIFIER,
+    show_default=True,
+    help="Spec of a classifier with accessible layers.",
 )
 @click.option("--layer", help="Name of the layer. Default: the layer that iba chooses.")
 @click.option(
@@ -58,7 +61,10 @@ def iba(
 @click.command("readout")
 @click.argument("photos", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option(
-    "--classifier", default=registry.DEFAULT_CLASSIFIER, show_default=True, help="Spec of a classifier with layers."
+    "--classifier",
+    default=registry.DEFAULT_CLASSIFIER,
+    show_default=True,
+    help="Spec of a classifier with accessible layers.",
 )
 @click.option(
     "--layer",

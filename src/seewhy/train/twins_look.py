@@ -23,7 +23,7 @@ UNMOVED = 0.5
 """Generators that flip a smaller fraction are reported as making no edit."""
 
 _AT_ONCE = 256
-_PIXELS_AT_ONCE = 2**20  # 1,337 pictures of 28 x 28, 20 of 224 x 224
+_PIXELS_AT_ONCE = 2**20  # 1,337 images of 28 x 28, 20 of 224 x 224
 _PAIRS = 64  # neighbours in a batch whose mean difference measures variety
 
 
