@@ -130,7 +130,7 @@ def speed(explanation: seewhy.Explanation) -> float:
 
 
 def ask(classifier: object, photo: Path, asked: Asked, base: seewhy.Explanation | None) -> seewhy.Explanation:
-    """Explain a photo, reusing the first back-end's targets and in-fill, since the in-fill's colour may depend on the classifier."""
+    """Explain a photo with the first back-end's targets and in-fill, since an in-fill's colour may depend on it."""
     if base is None:
         return seewhy.explain(classifier, photo, method=asked[0], infill=asked[1], runtime="eager")
     infill = base.manifest["infill"]["spec"]

@@ -175,7 +175,7 @@ def of_photo(subject: Subject, about: Row, long: Long, seeds: int, budget: int |
 
 
 def summarise(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
-    """Average over targets for each photo, and over photos for each method; count the photos within the target range."""
+    """Average over targets for each photo and over photos for each method; count the photos in the target range."""
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row["method"], row["infill"], row["photo"]), []).append(row)

@@ -88,7 +88,7 @@ def environment() -> Row:
 
 
 def settle(threads: int | None) -> None:
-    """Set up the process as the command line does, keeping freed memory, with the given number of threads; None for torch's choice."""
+    """Keep freed memory, as the command line does, and set the number of threads; None for torch's choice."""
     keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)

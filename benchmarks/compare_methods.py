@@ -1,4 +1,4 @@
-"""Which method is best by which metric, and at what cost? `seewhy compare` on a frozen list of photos and more than one network.
+"""Which method is best by which metric, and at what cost? `seewhy compare` on fixed photos and several networks.
 
 Claim: by insertion and deletion, `ibisa` is non-inferior to RISE with 4,000 masks, the information bottleneck,
 Grad-CAM, RISE with 20 and with 40 queries, and the image centre. The margin of 0.01 was declared before any score was

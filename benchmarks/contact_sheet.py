@@ -159,7 +159,7 @@ def draw_sheet(sections: Sequence[Section], size: int) -> Image.Image:
 
 
 def save(sheet: Image.Image, out: Path) -> None:
-    """Write the sheet with levels rounded to multiples of `STEP`, which is invisible and makes the file a third smaller."""
+    """Write the sheet with levels rounded to multiples of `STEP`: invisible, but the file is a third smaller."""
     rounded = np.rint(np.asarray(sheet) / STEP) * STEP
     Image.fromarray(rounded.astype(np.uint8)).save(out, optimize=True, lossless=True, quality=100, method=6)
 
