@@ -76,7 +76,7 @@ def ranked(values: Map, side: int) -> Int[np.ndarray, "h w"]:
 
 
 def course(image: Image, base: Image, order: Int[np.ndarray, "h w"], steps: int) -> Images:
-    """Return images in which the first 0, 1/steps, … 1 of all places are from ``image`` and the others from ``base``."""
+    """Return images in which the first 0, 1/steps, … 1 of all places are from ``image``, the others from ``base``."""
     ranks = torch.from_numpy(order)
     cuts = torch.linspace(0, int(ranks.max()) + 1, steps + 1).round()
     return torch.where(ranks < cuts[:, None, None, None], image, base)

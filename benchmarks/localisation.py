@@ -100,7 +100,7 @@ def summarise(measurements: Sequence[Row]) -> list[Row]:
 
 
 def save(scenes: Sequence[Scene], maps: Sequence[Map], view: seewhy.View, out: Path) -> None:
-    """Write the images, and one sheet of each view beside the first method's map, red for and blue against the class."""
+    """Write the images, and a sheet of each view beside the first method's map, red for and blue against the class."""
     out.mkdir(parents=True, exist_ok=True)
     side = 224
     sheet = Image.new("RGB", (8 * side, side * -(-len(scenes) // 4)), "white")
