@@ -78,7 +78,9 @@ def main(*, classifier: str, seconds: float, child: int | None, as_json: bool) -
         "ratio": rates[1] / rates[0],
         "took_effect": all(turn["kept"] for turn in kept),
         "same_answers": len({turn["digest"] for turn in turns}) == 1,
-        "protocol": f"{classifier}, batches of {BATCH}, {ROUNDS} rounds of alternating fresh processes, {seconds} s each; medians",
+        "protocol": (
+            f"{classifier}, batches of {BATCH}, {ROUNDS} rounds of alternating fresh processes, {seconds} s each; medians"
+        ),
         **environment(),
     }
     publish(figures, as_json=as_json)

@@ -176,10 +176,11 @@ def main(
         "claimed": CLAIM,
         "holds": largest <= CLAIM,
         "protocol": (
-            "one photo, seed 0, batches of 4, each back-end with its defaults, the torch module's top classes and the "
-            "information; differences: largest over targets and pixels, relative to the torch module, in the map's unit; "
-            "ONNX files from torch's TorchScript exporter; speed: queries divided by the seconds of explaining, in one "
-            f"process with the back-ends in alternation, median of {rounds} rounds and of the ratios within a round"
+            "one photo, seed 0, batches of 4, each back-end with its defaults, the torch module's top classes and "
+            "the information; differences: largest over targets and pixels, relative to the torch module, in the "
+            "map's unit; ONNX files from torch's TorchScript exporter; speed: queries divided by the seconds of "
+            f"explaining, in one process with the back-ends in alternation, median of {rounds} rounds and of the "
+            "ratios within a round"
         ),
         "onnxruntime": find_spec("onnxruntime") is not None,
         **environment(),

@@ -215,10 +215,10 @@ def main(
         "rows": [{key: None if value != value else value for key, value in row.items()} for row in rows],  # noqa: PLR0124 - NaN
         "area": float(np.mean(areas)),
         "protocol": (
-            f"{len(areas)} photos whose predicted class by {door.name} is the labelled one, which is explained; one seed, "
-            "usual in-fills; insertion, deletion: 28 steps, blur and mean colour of RISE; gain: insertion minus deletion, "
-            "95 % bootstrap interval over photos; box-ratio, energy-in-box: on the boxes; frontier: no other line has a "
-            "higher mean gain for at most as many queries"
+            f"{len(areas)} photos whose predicted class by {door.name} is the labelled one, which is explained; one "
+            "seed, usual in-fills; insertion, deletion: 28 steps, blur and mean colour of RISE; gain: insertion "
+            "minus deletion, 95 % bootstrap interval over photos; box-ratio, energy-in-box: on the boxes; frontier: "
+            "no other line has a higher mean gain for at most as many queries"
         ),
         **environment(),
     }

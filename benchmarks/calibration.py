@@ -250,13 +250,13 @@ def main(
         "methods": by_method,
         "protocol": (
             f"{len(photos)} photos, {door.name}, {door.view.describe()}, {seeds} seeds from 1 on, budget "
-            f"{budget or 'of the method'}; long runs with seed {TRUTH_SEED}: windows at stride {truth_stride} unless the "
-            f"method has one, {truth_samples} samples, pmi corrected by the jackknife, rise {truth_budget} grids; inside: "
-            "fraction of pixels with |difference| <= 1.96 sqrt(stated variance), the long run's variance included; "
-            "error_ratio: mean squared difference over mean stated variance; measured: correlation over the root of the "
-            "long run's reliability; means over seeds, and for photos over targets, with the lowest and highest target; "
-            f"in_goal: photos from {GOAL[0]:.0%} to {GOAL[1]:.0%}; noise, halves: standard errors of the long run over "
-            "its standard deviation; length: correlation length in window sides"
+            f"{budget or 'of the method'}; long runs with seed {TRUTH_SEED}: windows at stride {truth_stride} unless "
+            f"the method has one, {truth_samples} samples, pmi corrected by the jackknife, rise {truth_budget} grids; "
+            "inside: fraction of pixels with |difference| <= 1.96 sqrt(stated variance), the long run's variance "
+            "included; error_ratio: mean squared difference over mean stated variance; measured: correlation over "
+            "the root of the long run's reliability; means over seeds, and for photos over targets, with the lowest "
+            f"and highest target; in_goal: photos from {GOAL[0]:.0%} to {GOAL[1]:.0%}; noise, halves: standard errors "
+            "of the long run over its standard deviation; length: correlation length in window sides"
         ),
         **environment(),
     }

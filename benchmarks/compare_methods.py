@@ -228,9 +228,9 @@ def main(
         "protocol": (
             f"photos of {only.name if only else 'the folder'}; each network's predicted class, right or not; metrics: "
             f"{', '.join(dict.fromkeys(line.protocol for line in found.lines))}; difference: paired, to {methods[0]}; "
-            "price: forward images + 2 × images with a gradient, the first query included; low and high: 95 % bootstrap "
-            f"over photos, 2,000 resamples; non-inferior: the difference of {OURS} is on the better side of {MARGIN}, "
-            "one-sided 97.5 %"
+            "price: forward images + 2 × images with a gradient, the first query included; low and high: 95 % "
+            f"bootstrap over photos, 2,000 resamples; non-inferior: the difference of {OURS} is on the better side of "
+            f"{MARGIN}, one-sided 97.5 %"
         ),
         **environment(),
     }

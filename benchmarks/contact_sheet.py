@@ -198,9 +198,10 @@ def main(
         "windows": {shown.name: shown.positions.tolist() for shown in sections},
         "kilobytes": round(out.stat().st_size / 1000),
         "protocol": (
-            f"{len(photos)} photos, {door.view.describe()}; {windows} windows of {size} × {size} per photo, by seed 0 among "
-            f"the two fifths of all positions with the highest contrast, far from each other; {samples} samples of a "
-            f"stochastic in-fill, with the seeds of pmi; tiles show 3 × the window, not smoothed, levels in steps of {STEP}"
+            f"{len(photos)} photos, {door.view.describe()}; {windows} windows of {size} × {size} per photo, by seed 0 "
+            f"among the two fifths of all positions with the highest contrast, far from each other; {samples} samples "
+            "of a stochastic in-fill, with the seeds of pmi; tiles show 3 × the window, not smoothed, levels in "
+            f"steps of {STEP}"
         ),
     }
     publish(figures, as_json=as_json)

@@ -222,7 +222,10 @@ def main(
         "arms": [{"arm": row["arm"], **{name: means(row[name]) for name in COLUMNS}} for row in rows],
         "spread": rows,
         "collapsed": {name: [result["card"]["collapsed"] for result in results] for name, results in found.items()},
-        "protocol": f"{train.name} and {test.name}, classes {classes}, {seeds} seeds; settings: {' '.join(settings) or 'the defaults'}",
+        "protocol": (
+            f"{train.name} and {test.name}, classes {classes}, {seeds} seeds; "
+            f"settings: {' '.join(settings) or 'the defaults'}"
+        ),
         **environment(),
     }
     publish(figures_of_all, as_json=as_json, unprinted=("spread",))

@@ -271,8 +271,8 @@ def main(
         "iou_by_chance": chance,
         "tag_by_chance": float(lesions.corner().mean()),
         "protocol": (
-            f"lesions.py, {lesions.SIZE} × {lesions.SIZE}; {pictures} images for training, {TEST} for the test, of which "
-            f"{limit} are explained by each method; {seeds} seeds; contrast of the lesions {STRENGTHS}; "
+            f"lesions.py, {lesions.SIZE} × {lesions.SIZE}; {pictures} images for training, {TEST} for the test, of "
+            f"which {limit} are explained by each method; {seeds} seeds; contrast of the lesions {STRENGTHS}; "
             f"generators: {' '.join(settings)}"
         ),
         **environment(),

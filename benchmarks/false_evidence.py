@@ -157,12 +157,12 @@ def main(
         "infills": about_infills(infills, door),
         "photos": photos,
         "protocol": (
-            f"{len(photos)} photos{' (trained on or not)' if everything else ' held out from training'}, {skipped} skipped "
-            f"for having fewer than {windows} positions of {size} × {size} off the object; {door.name}, "
-            f"{door.view.describe()}; the same {windows} windows per photo for every in-fill, {samples} samples if it is "
-            "stochastic; IG in nats, mean over windows, then photos; plain: of the mean over samples; corrected: jackknife; "
-            f"one_draw: mean over single samples; more: paired difference to {infills[0]}; high_share: fraction of windows "
-            f"above {HIGH} nats; low and high: 95 % bootstrap over photos, 2,000 resamples, seed 0"
+            f"{len(photos)} photos{' (trained on or not)' if everything else ' held out from training'}, {skipped} "
+            f"skipped for having fewer than {windows} positions of {size} × {size} off the object; {door.name}, "
+            f"{door.view.describe()}; the same {windows} windows per photo for every in-fill, {samples} samples if it "
+            "is stochastic; IG in nats, mean over windows, then photos; plain: of the mean over samples; corrected: "
+            f"jackknife; one_draw: mean over single samples; more: paired difference to {infills[0]}; high_share: "
+            f"fraction of windows above {HIGH} nats; low and high: 95 % bootstrap over photos, 2,000 resamples, seed 0"
         ),
         **environment(),
     }

@@ -263,10 +263,10 @@ def main(
         "specs": summarise(rows),
         "measurements": rows,
         "protocol": (
-            f"predicted class; insertion over blur (sigma {BLUR:g}) and deletion to gray in {steps} steps; tiles to gray in "
-            f"{TILE_STEPS} steps, least minus most relevant first; boxes that cover at most {LARGEST_BOX:.0%}; ranks averaged "
-            f"over figures and networks for each photo; {', '.join(dict.fromkeys(row['network'] for row in rows))}; "
-            f"runtime of the figures: {runtime}"
+            f"predicted class; insertion over blur (sigma {BLUR:g}) and deletion to gray in {steps} steps; tiles to "
+            f"gray in {TILE_STEPS} steps, least minus most relevant first; boxes that cover at most "
+            f"{LARGEST_BOX:.0%}; ranks averaged over figures and networks for each photo; "
+            f"{', '.join(dict.fromkeys(row['network'] for row in rows))}; runtime of the figures: {runtime}"
         ),
         **environment(),
     }

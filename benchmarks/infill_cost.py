@@ -170,11 +170,12 @@ def main(
         "shares": shares,
         "infills": about_infills(infills, door),
         "protocol": (
-            f"one photo, {door.name}, {door.view.describe()}; speeds: windows of {SIZE} × {SIZE}, per batch up to {SAMPLES} "
-            f"samples of a window if the in-fill is stochastic, else one; {rounds} rounds after one that is not counted, each "
-            "in-fill once per round, on new windows; ratio: images per second over the classifier's in the same round, "
-            f"median, low and high: quartiles; shares: of the total time of explain() with {method}, including the classifier "
-            "checks and the in-fills drawn again for the report; freed memory is kept, as by the command line"
+            f"one photo, {door.name}, {door.view.describe()}; speeds: windows of {SIZE} × {SIZE}, per batch up to "
+            f"{SAMPLES} samples of a window if the in-fill is stochastic, else one; {rounds} rounds after one that is "
+            "not counted, each in-fill once per round, on new windows; ratio: images per second over the "
+            "classifier's in the same round, median, low and high: quartiles; shares: of the total time of explain() "
+            f"with {method}, including the classifier checks and the in-fills drawn again for the report; freed "
+            "memory is kept, as by the command line"
         ),
         **environment(),
     }

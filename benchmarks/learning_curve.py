@@ -84,9 +84,9 @@ def measure(
             [row[varied] for row in chosen], [row["bits"] for row in chosen]
         )
     figures["protocol"] = (
-        f"compact sampler, {patch} × {patch} patches, {batch} windows per step, seed 0, each run with its own complete "
-        f"schedule; evaluated on {len(held_out)} held-out photos (SHA-256 of the file divisible by 10), 32 patches each; "
-        "slope: least squares over the last three points"
+        f"compact sampler, {patch} × {patch} patches, {batch} windows per step, seed 0, each run with its own "
+        f"complete schedule; evaluated on {len(held_out)} held-out photos (SHA-256 of the file divisible by 10), 32 "
+        "patches each; slope: least squares over the last three points"
     )
     return figures | environment(), rows
 

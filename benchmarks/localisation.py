@@ -68,7 +68,7 @@ def measure(values: Map, alpha: Float[np.ndarray, "h w"]) -> Row:
 
 
 def examine(classifier: seewhy.Classifier, scene: Scene, asked: Asked) -> tuple[list[Row], Map]:
-    """Explain one image with one method; return a row for the top class, a row for the information, and the class's map."""
+    """Explain one image with one method; return rows for the top class and the information, and the class's map."""
     explanation = seewhy.explain(classifier, scene.pixels, method=asked[0], infill=asked[1])
     top, infill = explanation.predicted[0], explanation.manifest["infill"]["spec"]
     fixed = {"file": scene.file, "method": asked[0], "infill": infill, "right": top["index"] == scene.label}
@@ -164,10 +164,11 @@ def main(
         "right": sum(row["right"] for row in firsts),
         "protocol": (
             f"{len(scenes)} cut-outs on synthetic textures in a corner region, longer side {scale:g} of the view; "
-            f"{door.name}, {door.view.describe()}; top class of each image, right or not (rows 'right': only where it is "
-            "the labelled one); share = positive mass × alpha over positive mass, ratio = share over area, top_area = mean "
-            "alpha of the highest pixels, as many as the object has, pointing = fraction of the highest pixels with alpha "
-            ">= 0.5; the minimum of RISE is subtracted; low and high: 95 % bootstrap over images, 2,000 resamples, seed 0"
+            f"{door.name}, {door.view.describe()}; top class of each image, right or not (rows 'right': only where it "
+            "is the labelled one); share = positive mass × alpha over positive mass, ratio = share over area, "
+            "top_area = mean alpha of the highest pixels, as many as the object has, pointing = fraction of the "
+            "highest pixels with alpha >= 0.5; the minimum of RISE is subtracted; low and high: 95 % bootstrap over "
+            "images, 2,000 resamples, seed 0"
         ),
         **environment(),
     }

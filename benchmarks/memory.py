@@ -161,10 +161,10 @@ def growth(rows: Sequence[Row], classifier: str) -> Row:
         "largest_growth_mb": max(change["growth_mb"] for change in changes),
         "largest_ratio": max(change["ratio"] for change in changes),
         "protocol": (
-            f"one photo, classifier {classifier}, batches of 4; each run in a fresh process within the requested budget "
-            "(queries: those actually used, without the 7 of the classifier checks); peak resident memory of the process "
-            "after explain(), in MB of 2**20 bytes; idle: after import and five queries; growth and ratio: most against "
-            "fewest queries"
+            f"one photo, classifier {classifier}, batches of 4; each run in a fresh process within the requested "
+            "budget (queries: those actually used, without the 7 of the classifier checks); peak resident memory of "
+            "the process after explain(), in MB of 2**20 bytes; idle: after import and five queries; growth and "
+            "ratio: most against fewest queries"
         ),
         **environment(),
     }
@@ -177,10 +177,10 @@ def native(rows: Sequence[Row], largest: float) -> Row:
         "runs": rows,
         "largest_above_idle_mb": max(row["above_idle_mb"] for row in rows if row["megapixels"] == largest),
         "protocol": (
-            "one photo enlarged to the given megapixels (10**6 pixels), passed to a function classifier at its own size in "
-            "batches chosen by seewhy, the three most probable classes; each run in a fresh process; peak resident memory of "
-            "the process in MB of 2**20 bytes, after explain() and after save(); idle: the enlarged photo open, an image of "
-            "32 x 32 explained"
+            "one photo enlarged to the given megapixels (10**6 pixels), passed to a function classifier at its own "
+            "size in batches chosen by seewhy, the three most probable classes; each run in a fresh process; peak "
+            "resident memory of the process in MB of 2**20 bytes, after explain() and after save(); idle: the "
+            "enlarged photo open, an image of 32 x 32 explained"
         ),
         **environment(),
     }
@@ -216,7 +216,8 @@ def main(
     if megapixels:
         if classifier != TINY:
             raise click.UsageError(
-                f"expected no --classifier with --megapixels, got {classifier}; omit it, the mean-colour classifier is used"
+                f"expected no --classifier with --megapixels, got {classifier}; omit it, the mean-colour classifier "
+                "is used"
             )
         figures = native(measure_native(photo, megapixels, asked, queries), largest=max(megapixels))
     else:

@@ -134,10 +134,10 @@ def main(
         "runtime": door.classifier.runtime,
         "batch_size": door.choice.batch_size,
         "protocol": (
-            f"one photo, {opened.name}, {opened.view.describe()}; classifier checks and choice of the runtime not counted; "
-            "wall time of each run from the image's view to the finished explanation, without saving and drawing; "
-            f"{rounds} rounds after one that is not counted, each method once per round; medians, low and high: range of the "
-            "share; freed memory is kept, as by the command line"
+            f"one photo, {opened.name}, {opened.view.describe()}; classifier checks and choice of the runtime not "
+            "counted; wall time of each run from the image's view to the finished explanation, without saving and "
+            f"drawing; {rounds} rounds after one that is not counted, each method once per round; medians, low and "
+            "high: range of the share; freed memory is kept, as by the command line"
         ),
         **environment(),
     }

@@ -299,11 +299,11 @@ def main(
         "cuts": cuts,
         "gains": found,
         "protocol": (
-            f"one photo at {SIDE} × {SIDE}, boxes of noise at random positions; cuts: milliseconds per image, batches of "
-            f"{batches[0]}, crop for a box of {min(sides)}, median of {rounds} rounds; gains: best batch of "
-            f"{', '.join(map(str, batches))}, including the search for the boxes, {rounds} rounds after one that is not "
-            "counted, everything once per round; ratio: median of the ratios within a round, low and high: quartiles; "
-            "difference: of a probability, largest over 16 images, from plain torch"
+            f"one photo at {SIDE} × {SIDE}, boxes of noise at random positions; cuts: milliseconds per image, batches "
+            f"of {batches[0]}, crop for a box of {min(sides)}, median of {rounds} rounds; gains: best batch of "
+            f"{', '.join(map(str, batches))}, including the search for the boxes, {rounds} rounds after one that is "
+            "not counted, everything once per round; ratio: median of the ratios within a round, low and high: "
+            "quartiles; difference: of a probability, largest over 16 images, from plain torch"
         ),
         **environment(),
     }

@@ -99,7 +99,7 @@ def likeness(found: Map, truth: Map) -> Row:
 
 
 def deletion_auc(probe: Probe, values: Map, index: int) -> float:
-    """Delete the pixels in order of decreasing value; return the area under a class's probability, 0 to 1; 29 queries."""
+    """Delete the pixels in order of decreasing value; return the area under a class's probability; 29 queries."""
     turn = np.empty(values.size, np.int64)
     turn[np.argsort(-values, axis=None, kind="stable")] = np.arange(values.size)
     gone = np.arange(STEPS + 1) * values.size // STEPS
@@ -268,13 +268,14 @@ def main(
         "runs": [row for rows in runs.values() for row in rows],
         "summary": list(summarise(runs, shares, size, picture)),
         "protocol": (
-            f"{len(photos)} photos, {door.name}, {door.view.describe()}, in-fill {infill}, windows of {size} × {size}; "
-            f"reference: all windows at stride {truth_stride}, {truth_samples} samples, no correction, seed {TRUTH_SEED}; "
-            f"shares in per cent of {number(100, size, picture)} queries; {seeds} seeds from 1 on; top: overlap of the highest "
-            f"{TOP:.0%}; deletion: absolute difference from the reference's deletion AUC, gray, {STEPS} steps, top class; "
-            "means over photos and seeds, worst: lowest pearson of a photo; for each share and target the adaptive run and the "
-            "striding one with the highest pearson; halves: maps from half of the samples each; ceiling: sqrt(2r / (1 + r)) of "
-            "their correlation r (Spearman-Brown), for top the halves' own; of_…: fractions of it, for each photo"
+            f"{len(photos)} photos, {door.name}, {door.view.describe()}, in-fill {infill}, windows of {size} × "
+            f"{size}; reference: all windows at stride {truth_stride}, {truth_samples} samples, no correction, seed "
+            f"{TRUTH_SEED}; shares in per cent of {number(100, size, picture)} queries; {seeds} seeds from 1 on; top: "
+            f"overlap of the highest {TOP:.0%}; deletion: absolute difference from the reference's deletion AUC, "
+            f"gray, {STEPS} steps, top class; means over photos and seeds, worst: lowest pearson of a photo; for each "
+            "share and target the adaptive run and the striding one with the highest pearson; halves: maps from half "
+            "of the samples each; ceiling: sqrt(2r / (1 + r)) of their correlation r (Spearman-Brown), for top the "
+            "halves' own; of_…: fractions of it, for each photo"
         ),
         **environment(),
     }

@@ -148,11 +148,11 @@ def main(
         "infills": about_infills(infills, door),
         "measurements": rows,
         "protocol": (
-            f"photos{' (trained on or not)' if everything else ' held out from training'} whose top class is the labelled one "
-            f"and whose chance is above 0 and at most {easy:g}; {door.name}, {door.view.describe()}; windows of {size} × {size} "
-            f"every {step} pixels, {samples} samples and jackknife if the in-fill is stochastic; a hit: the centre of the "
-            f"highest window on the object or at most {TOLERANCE} pixels from it; chance: fraction of windows that would be "
-            "hits; low and high: 95 % Wilson"
+            f"photos{' (trained on or not)' if everything else ' held out from training'} whose top class is the "
+            f"labelled one and whose chance is above 0 and at most {easy:g}; {door.name}, {door.view.describe()}; "
+            f"windows of {size} × {size} every {step} pixels, {samples} samples and jackknife if the in-fill is "
+            f"stochastic; a hit: the centre of the highest window on the object or at most {TOLERANCE} pixels from "
+            "it; chance: fraction of windows that would be hits; low and high: 95 % Wilson"
         ),
         **environment(),
     }

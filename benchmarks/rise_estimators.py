@@ -215,12 +215,12 @@ def main(
         "summary": lines,
         "worth": worth(lines),
         "protocol": (
-            f"{len(photos)} photos, the {classes} most probable classes of {door.name}, gray, 7 x 7 cells, p = 0.5, {seeds} "
-            f"seeds; reference: {truth} independent grids of another seed, regression; same_map: fraction of pixels where the "
-            "paper's estimate from those answers is within 1.96 of its standard errors; error, shape: root mean square in units "
-            "of the reference map's standard deviation over pixels, the reference's own error subtracted, shape without each "
-            "map's mean; top: overlap of the highest 5 %; inside: within 1.96 standard errors; same_…_at: queries to match the "
-            "error of paper, independent, with the most queries"
+            f"{len(photos)} photos, the {classes} most probable classes of {door.name}, gray, 7 x 7 cells, p = 0.5, "
+            f"{seeds} seeds; reference: {truth} independent grids of another seed, regression; same_map: fraction of "
+            "pixels where the paper's estimate from those answers is within 1.96 of its standard errors; error, "
+            "shape: root mean square in units of the reference map's standard deviation over pixels, the reference's "
+            "own error subtracted, shape without each map's mean; top: overlap of the highest 5 %; inside: within "
+            "1.96 standard errors; same_…_at: queries to match the error of paper, independent, with the most queries"
         ),
         **environment(),
     }

@@ -41,7 +41,7 @@ from seewhy.train.photos import centre_view, read_photos
 
 
 def forecast(samples: Float[Tensor, "m s d"], truth: Float[Tensor, "m d"]) -> tuple[float, float, float]:
-    """Return the mean energy score over windows, the mean distance to the truth, and the mean distance between two samples."""
+    """Return the mean energy score, the mean distance to the truth, and the mean distance between two samples."""
     root = truth.shape[1] ** 0.5
     away = torch.linalg.vector_norm(samples - truth[:, None], dim=2).mean(1) / root
     count = samples.shape[1]
@@ -127,10 +127,11 @@ def main(
         "scores": summarise(found),
         "infills": about_infills(infills, door),
         "protocol": (
-            f"{len(photos)} photos{' (trained on or not)' if everything else ' held out from training'}, short side 256, "
-            f"centre crop 224, {windows} windows of {size} × {size} each, {samples} samples of a stochastic in-fill; energy "
-            f"score in levels per sub-pixel, lower is better; more: paired difference to {infills[0]}; scatter: mean distance "
-            "of two samples over that of a sample to the truth; low and high: 95 % bootstrap over photos"
+            f"{len(photos)} photos{' (trained on or not)' if everything else ' held out from training'}, short side "
+            f"256, centre crop 224, {windows} windows of {size} × {size} each, {samples} samples of a stochastic "
+            "in-fill; energy score in levels per sub-pixel, lower is better; more: paired difference to "
+            f"{infills[0]}; scatter: mean distance of two samples over that of a sample to the truth; low and high: "
+            "95 % bootstrap over photos"
         ),
         **environment(),
     }

@@ -127,11 +127,12 @@ def measure(folders: Sequence[Path], also: Sequence[Path], *, everything: bool, 
         "models": [{key: value for key, value in found.items() if key != "histogram"} for found in rows],
         "measurements": rows,
         "protocol": (
-            f"{len(judged)} photos ({'all' if everything else 'held out: SHA-256 of the file divisible by 10'}); short side "
-            f"256, centre crop 224, {each} patches per photo at random positions, border included; histogram fitted on "
-            f"{'the same' if everything else 'the other'} {len(fitted)} photos; low and high: 95 % bootstrap over photos; "
-            "covered: fraction of true values inside the model's 90 % interval; unevenness: total variation of the 20-bin "
-            "histogram of the randomised probability integral transform from a uniform one"
+            f"{len(judged)} photos ({'all' if everything else 'held out: SHA-256 of the file divisible by 10'}); "
+            f"short side 256, centre crop 224, {each} patches per photo at random positions, border included; "
+            f"histogram fitted on {'the same' if everything else 'the other'} {len(fitted)} photos; low and high: 95 "
+            "% bootstrap over photos; covered: fraction of true values inside the model's 90 % interval; unevenness: "
+            "total variation of the 20-bin histogram of the randomised probability integral transform from a uniform "
+            "one"
         ),
         **environment(),
     }

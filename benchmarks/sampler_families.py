@@ -159,8 +159,9 @@ def measure(folders: Sequence[Path], *, steps: int, batch: int) -> Row:
         "benchmark": "sampler_families",
         "families": rows,
         "protocol": (
-            f"{len(train)} photos, {steps} steps of {batch} windows, 8 × 8 patches, bfloat16 products, seed 0; evaluated on "
-            f"{len(held_out)} held-out photos, 32 patches each; time_to_compact: median seconds per step over those of compact"
+            f"{len(train)} photos, {steps} steps of {batch} windows, 8 × 8 patches, bfloat16 products, seed 0; "
+            f"evaluated on {len(held_out)} held-out photos, 32 patches each; time_to_compact: median seconds per step "
+            "over those of compact"
         ),
         **environment(),
     }

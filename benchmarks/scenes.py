@@ -77,10 +77,10 @@ def texture(side: int, rng: np.random.Generator) -> Image.Image:
 
 
 def photo_ground(folder: Path, classifier: seewhy.Classifier, *, everything: bool) -> Ground:
-    """Return a function that makes backgrounds from photos: of `CANDIDATES` crops, the one classified with least confidence.
+    """Return a function that makes backgrounds from a folder's photos.
 
-    This prefers texture and clutter to objects that the classifier knows, while backgrounds still differ. Each
-    background costs `CANDIDATES` queries.
+    Of `CANDIDATES` crops, it returns the one classified with least confidence. This prefers texture and clutter to
+    objects that the classifier knows, while backgrounds still differ. Each background costs `CANDIDATES` queries.
     """
     inside = folder / "images" if (folder / "images").is_dir() else folder
     contents = [path.read_bytes() for path in sorted(inside.iterdir()) if path.is_file()]

@@ -80,7 +80,7 @@ def stability(ask: Ask) -> Row:
 
 
 def coverage(ask: Ask) -> Row:
-    """Compare the difference of two seeds with its standard error: for the information, and averaged over the top classes."""
+    """Compare the difference of two seeds with its standard error, for the information and the top classes."""
     one, two = (ask(seed=seed) for seed in SEEDS)
     if not one.stderr:
         raise click.UsageError(
@@ -154,13 +154,13 @@ def main(
         "photos": rows,
         "summary": summarise(rows),
         "protocol": (
-            f"{len(photos)} photos, {door.name}, {method}, in-fill {infill}; nats; identity: largest difference over pixels "
-            "between Σ_y p(y|x) PMI(y) over all classes and IG, corrected by default and uncorrected; contrast: of the two "
-            f"top classes, from the difference of their maps; batch: largest change of a map from batch size {BATCHES[0]} to "
-            f"{BATCHES[1:]}; within_2 and mean_z ({errors_method or method}, in-fill {errors_infill or infill}): "
-            f"|difference| of seeds {SEEDS} over its standard error, all pixels (information, and the mean over the 3 top "
-            "classes), Gaussian 0.954 and 0.798, t with 6 degrees of freedom (4 samples) 0.908 and 0.919; low and high: "
-            "95 % bootstrap over photos, 2,000 resamples, seed 0"
+            f"{len(photos)} photos, {door.name}, {method}, in-fill {infill}; nats; identity: largest difference over "
+            "pixels between Σ_y p(y|x) PMI(y) over all classes and IG, corrected by default and uncorrected; "
+            "contrast: of the two top classes, from the difference of their maps; batch: largest change of a map "
+            f"from batch size {BATCHES[0]} to {BATCHES[1:]}; within_2 and mean_z ({errors_method or method}, in-fill "
+            f"{errors_infill or infill}): |difference| of seeds {SEEDS} over its standard error, all pixels "
+            "(information, and the mean over the 3 top classes), Gaussian 0.954 and 0.798, t with 6 degrees of "
+            "freedom (4 samples) 0.908 and 0.919; low and high: 95 % bootstrap over photos, 2,000 resamples, seed 0"
         ),
         **environment(),
     }

@@ -295,7 +295,8 @@ def main(
     runners = [runner for runner in (*bare, *ours, *rivals) if wanted(runner.name)]
     if not runners:
         raise click.UsageError(
-            f"expected --only to be part of a runner's name, got {', '.join(only)}; see --help for the methods and runtimes"
+            f"expected --only to be part of a runner's name, got {', '.join(only)}; see --help for the methods and "
+            "runtimes"
         )
     speeds, compared = measure(runners, rounds)
     figures: Row = {
@@ -309,11 +310,11 @@ def main(
             for counted in ("explaining", "whole_call")
         },
         "protocol": (
-            f"one photo, {opened.name}, {opened.view.describe()}, on {opened.device}; about {queries} queries per run, `pmi` "
-            f"with its default number; bare: prepared batches, at the fastest batch size; ours: {choice.name} in batches of "
-            f"{choice.batch_size}, chosen beforehand; rivals: the unoptimised classifier, complete call, fastest of batches "
-            f"{', '.join(map(str, BATCHES))}; {rounds} rounds after one that is not counted, everything once per round; "
-            "medians, low and high: quartiles; ratios within a round; "
+            f"one photo, {opened.name}, {opened.view.describe()}, on {opened.device}; about {queries} queries per "
+            "run, `pmi` with its default number; bare: prepared batches, at the fastest batch size; ours: "
+            f"{choice.name} in batches of {choice.batch_size}, chosen beforehand; rivals: the unoptimised classifier, "
+            f"complete call, fastest of batches {', '.join(map(str, BATCHES))}; {rounds} rounds after one that is not "
+            "counted, everything once per round; medians, low and high: quartiles; ratios within a round; "
             + ("default memory settings" if plain_memory else "freed memory is kept, as by the command line")
         ),
         **environment(),

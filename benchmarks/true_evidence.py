@@ -166,11 +166,11 @@ def main(
         "measurements": rows,
         "protocol": (
             f"{len(scenes)} cut-outs in a corner region of {kind}, longer side {scale:g} of the view; {door.name}, "
-            f"{door.view.describe()}; {windows} windows of {size} × {size} on the object (mean alpha >= 0.5) and as many off "
-            f"it (alpha 0), the same for every in-fill; {samples} samples and jackknife if it is stochastic; top class, right "
-            "or not; nats; on: mean; off: mean of the absolute value; ratio of the means over images; median: of the images' "
-            f"own ratios; times: over the ratio of {infills[0]}; low and high: 95 % bootstrap over images, 2,000 resamples, "
-            "seed 0"
+            f"{door.view.describe()}; {windows} windows of {size} × {size} on the object (mean alpha >= 0.5) and as "
+            f"many off it (alpha 0), the same for every in-fill; {samples} samples and jackknife if it is stochastic; "
+            "top class, right or not; nats; on: mean; off: mean of the absolute value; ratio of the means over "
+            f"images; median: of the images' own ratios; times: over the ratio of {infills[0]}; low and high: 95 % "
+            "bootstrap over images, 2,000 resamples, seed 0"
         ),
         **environment(),
     }

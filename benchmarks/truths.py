@@ -70,7 +70,7 @@ class Subject:
     def open(
         cls, photo: Path, classifier: seewhy.Classifier, *, method: str, infill: str | None, runtime: str, queries: int
     ) -> "Subject":
-        """Open a photo; ``queries`` is the approximate number of queries, which limits the cost of choosing a runtime."""
+        """Open a photo; ``queries`` is about the number of queries to come, which limits the search for a runtime."""
         picture = open_picture(photo)
         asked = prepare(classifier, method=method, infill=infill, budget=queries, runtime=runtime)
         image = apply_view(picture, classifier.view)[0]
@@ -143,7 +143,7 @@ class Truth:
         return dict(zip(self.keys, down @ self.grids[KINDS.index(kind)] @ across.T, strict=True))
 
     def length(self, key: str) -> float | None:
-        """Return the correlation length of the windows' evidence, in window sides, as defined in `seewhy.methods.kriging`.
+        """Return the correlation length of the windows' evidence, in window sides; see `seewhy.methods.kriging`.
 
         It follows from the mean product of windows half a side apart (or the stride, if that is more), in rows and
         columns, divided by the mean square minus the noise. The result is None if there is only one row or column, or
@@ -176,7 +176,7 @@ class Truth:
 
 
 def _cover(places: Int[np.ndarray, " a"], size: int, length: int, *, power: int) -> Float[np.ndarray, "n a"]:
-    """Return the weight of each window at each pixel along an axis: 1 over the number of covering windows, to a power."""
+    """Return the weight of each window at each pixel of an axis: 1 over the number of covering windows, to a power."""
     pixel = np.arange(length)[:, None]
     covers = (places <= pixel) & (pixel < places + size)
     weights: Float[np.ndarray, "n a"] = covers / covers.sum(1, keepdims=True) ** power
@@ -193,7 +193,9 @@ def numbers(prediction: Float[Tensor, " k"], targets: Sequence[Target], answers:
 
 
 def measure(subject: Subject, plan: Plan) -> Truth:
-    """Query every window of the plan in rows from the top, keeping one row of answers in memory; progress goes to stderr.
+    """Query every window of the plan, in rows from the top.
+
+    Memory holds the answers to one row; progress is printed to stderr.
 
     Cost: ``windows x samples`` queries, 376,712 for 8 samples of 8 × 8 windows at stride 1 of 224 × 224.
     """

@@ -282,8 +282,8 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez(tmp_path / "bars.npz", images=bars.pixels)
     assert len(read_collection(tmp_path / "bars.npz")) == 80
     (tmp_path / "sides_of_bars.py").write_text(
-        "import torch\nclass Net(torch.nn.Module):\n    def forward(self, x):\n"
-        "        return 12 * torch.stack([x[..., :4].mean((1, 2, 3)), x[..., 4:].mean((1, 2, 3))], 1)\nnet = Net().eval()\n"
+        "import torch\nclass Net(torch.nn.Module):\n    def forward(self, x):\n        return 12 * "
+        "torch.stack([x[..., :4].mean((1, 2, 3)), x[..., 4:].mean((1, 2, 3))], 1)\nnet = Net().eval()\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
