@@ -50,8 +50,8 @@ def ask(spec: str, seconds: float, *, keep: bool) -> Row:
 def in_a_fresh_process(spec: str, seconds: float, *, keep: bool) -> Row:
     """Measure the query rate in a fresh process, unaffected by earlier measurements."""
     words = [sys.executable, __file__, "--classifier", spec, "--seconds", str(seconds), "--child", str(int(keep))]
-    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout  # noqa: S603 - this script itself
-    answer: Row = json.loads(said)
+    output = subprocess.run(words, capture_output=True, text=True, check=True).stdout  # noqa: S603 - this script itself
+    answer: Row = json.loads(output)
     return answer
 
 
@@ -79,7 +79,8 @@ def main(*, classifier: str, seconds: float, child: int | None, as_json: bool) -
         "took_effect": all(turn["kept"] for turn in kept),
         "same_answers": len({turn["digest"] for turn in turns}) == 1,
         "protocol": (
-            f"{classifier}, batches of {BATCH}, {ROUNDS} rounds of alternating fresh processes, {seconds} s each; medians"
+            f"{classifier}, batches of {BATCH}, {ROUNDS} rounds of alternating fresh processes, {seconds} s each; "
+            "medians"
         ),
         **environment(),
     }

@@ -109,9 +109,9 @@ def back_ends(module: nn.Module, folder: Path) -> dict[str, seewhy.Classifier]:
 def examine(network: str, photo: Path, asked: Asked, rounds: int) -> list[Row]:
     """Run the same explanation on every back-end in alternation, and compare it with the torch module's."""
     with tempfile.TemporaryDirectory() as folder:
-        doors = back_ends(NETWORKS[network](), Path(folder))
-        base = ask(doors["torch"], photo, asked, None)
-        turns = [{name: ask(door, photo, asked, base) for name, door in doors.items()} for _ in range(rounds)]
+        models = back_ends(NETWORKS[network](), Path(folder))
+        base = ask(models["torch"], photo, asked, None)
+        turns = [{name: ask(model, photo, asked, base) for name, model in models.items()} for _ in range(rounds)]
     rows: list[Row] = []
     for name, found in turns[-1].items():
         row: Row = {"network": network, "method": asked[0], "back_end": name, "unit": found.unit}

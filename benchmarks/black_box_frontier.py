@@ -88,14 +88,14 @@ class Subject:
     name: str
 
     @classmethod
-    def open(cls, photo: Labelled, door: seewhy.Classifier, runtime: str) -> "Subject | None":
+    def open(cls, photo: Labelled, model: seewhy.Classifier, runtime: str) -> "Subject | None":
         """Open a photo; None if it is misclassified, or if its boxes cover all or nothing of the view."""
         picture = photo.open()
-        image, frame = apply_view(picture, door.view)
+        image, frame = apply_view(picture, model.view)
         inside = region(photo.boxes, frame)
         if inside is None or inside.all() or not inside.any() or photo.label is None:
             return None
-        asked = prepare(door, method="rise", budget=4000, runtime=runtime)
+        asked = prepare(model, method="rise", budget=4000, runtime=runtime)
         ready = test_door(asked, picture).let_in(asked, image).classifier
         likeliest = int(ready(image[None].to(ready.device))[0].argmax())
         return cls(ready, image, photo.label, inside, photo.path.name) if likeliest == photo.label else None
@@ -147,12 +147,12 @@ def known(values: Sequence[float]) -> float | None:
     return float(np.mean(defined)) if defined else None
 
 
-def subjects(photos: Sequence[Labelled], door: seewhy.Classifier, runtime: str, count: int) -> Iterator[Subject]:
+def subjects(photos: Sequence[Labelled], model: seewhy.Classifier, runtime: str, count: int) -> Iterator[Subject]:
     """Yield suitable photos until there are enough."""
     for photo in photos:
         if count == 0:
             return
-        if subject := Subject.open(photo, door, runtime):
+        if subject := Subject.open(photo, model, runtime):
             count -= 1
             yield subject
 
@@ -202,10 +202,10 @@ def main(
 ) -> None:
     """Print the cost and the quality of each black-box method."""
     settle(threads)
-    door = seewhy.classifier(classifier)
+    model = seewhy.classifier(classifier)
     rows: list[Row] = []
     areas: list[float] = []
-    for subject in subjects(list_labelled(folder, only), door, runtime, photos):
+    for subject in subjects(list_labelled(folder, only), model, runtime, photos):
         rows += [subject.run(spec, budget) for spec, budget in specs(methods, budgets)]
         areas.append(float(subject.inside.mean()))
         click.echo(f"{len(areas)} {subject.name}", err=True)
@@ -215,7 +215,7 @@ def main(
         "rows": [{key: None if value != value else value for key, value in row.items()} for row in rows],  # noqa: PLR0124 - NaN
         "area": float(np.mean(areas)),
         "protocol": (
-            f"{len(areas)} photos whose predicted class by {door.name} is the labelled one, which is explained; one "
+            f"{len(areas)} photos whose predicted class by {model.name} is the labelled one, which is explained; one "
             "seed, usual in-fills; insertion, deletion: 28 steps, blur and mean colour of RISE; gain: insertion "
             "minus deletion, 95 % bootstrap interval over photos; box-ratio, energy-in-box: on the boxes; frontier: "
             "no other line has a higher mean gain for at most as many queries"

@@ -233,14 +233,14 @@ def main(
     as_json: bool,
 ) -> None:
     """Test the coverage of intervals and the expected correlation."""
-    door, long = seewhy.classifier(classifier), Long(truth_stride, truth_samples, truth_budget, cache)
+    model, long = seewhy.classifier(classifier), Long(truth_stride, truth_samples, truth_budget, cache)
     rows: list[Row] = []
     truths: list[Row] = []
     for (method, infill), photo in product(pairs(methods, infills, (("pmi", None),)), photos):
-        subject = Subject.open(photo, door, method=method, infill=infill, runtime=runtime, queries=truth_budget)
+        subject = Subject.open(photo, model, method=method, infill=infill, runtime=runtime, queries=truth_budget)
         about: Row = {"photo": photo.name, "method": method, "infill": infill or subject.request.infill_spec.name}
-        found, said = of_photo(subject, about, long, seeds, budget)
-        rows, truths = rows + found, truths + said
+        found, references = of_photo(subject, about, long, seeds, budget)
+        rows, truths = rows + found, truths + references
     by_photo, by_method = summarise(rows)
     figures: Row = {
         "benchmark": "calibration",
@@ -249,7 +249,7 @@ def main(
         "photos": by_photo,
         "methods": by_method,
         "protocol": (
-            f"{len(photos)} photos, {door.name}, {door.view.describe()}, {seeds} seeds from 1 on, budget "
+            f"{len(photos)} photos, {model.name}, {model.view.describe()}, {seeds} seeds from 1 on, budget "
             f"{budget or 'of the method'}; long runs with seed {TRUTH_SEED}: windows at stride {truth_stride} unless "
             f"the method has one, {truth_samples} samples, pmi corrected by the jackknife, rise {truth_budget} grids; "
             "inside: fraction of pixels with |difference| <= 1.96 sqrt(stated variance), the long run's variance "

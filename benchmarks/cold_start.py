@@ -40,13 +40,13 @@ def once(photo: Path, out: Path, cache: Path, options: Sequence[str]) -> Row:
         asked, env={**os.environ, "SEEWHY_CACHE": str(cache)}, stdout=subprocess.PIPE, text=True, check=True
     )
     total = time.time() - began
-    said = json.loads(process.stdout.splitlines()[-1])
+    timings = json.loads(process.stdout.splitlines()[-1])
     manifest = json.loads((out / photo.stem / "explanation.json").read_text(encoding="utf-8"))
-    parts = {"start": said["imported"] - began, "opening": said["opening"], "door": said["door"]}
+    parts = {"start": timings["imported"] - began, "opening": timings["opening"], "door": timings["door"]}
     parts |= {
         "explaining": manifest["seconds"],
-        "evidence": said["answer"] - manifest["seconds"],
-        "drawing": said["drawing"],
+        "evidence": timings["answer"] - manifest["seconds"],
+        "drawing": timings["drawing"],
     }
     facts = {"queries": manifest["queries"]["forward_images"], "runtime": manifest["runtime"]["name"]}
     return {"total": total, **parts, "rest": total - sum(parts.values()), **facts}

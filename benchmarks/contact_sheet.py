@@ -189,16 +189,16 @@ def main(
     as_json: bool,
 ) -> None:
     """Draw how in-fills replace hidden patches."""
-    door = seewhy.classifier(classifier)
-    built = build_infills(infills, door)
-    sections = [section(door, photo, built, size=size, windows=windows, samples=samples) for photo in photos]
+    model = seewhy.classifier(classifier)
+    built = build_infills(infills, model)
+    sections = [section(model, photo, built, size=size, windows=windows, samples=samples) for photo in photos]
     save(draw_sheet(sections, size), out)
     figures: Row = {
         "benchmark": "contact_sheet",
         "windows": {shown.name: shown.positions.tolist() for shown in sections},
         "kilobytes": round(out.stat().st_size / 1000),
         "protocol": (
-            f"{len(photos)} photos, {door.view.describe()}; {windows} windows of {size} × {size} per photo, by seed 0 "
+            f"{len(photos)} photos, {model.view.describe()}; {windows} windows of {size} × {size} per photo, by seed 0 "
             f"among the two fifths of all positions with the highest contrast, far from each other; {samples} samples "
             "of a stochastic in-fill, with the seeds of pmi; tiles show 3 × the window, not smoothed, levels in "
             f"steps of {STEP}"

@@ -146,8 +146,8 @@ def localise(study: Study, entry: Entry, limit: int) -> list[Row]:
 
 def in_tag(study: Study, entry: Entry, limit: int) -> list[Row]:
     """Measure the fraction of the map in the tag, on images that are tagged and predicted as ill."""
-    said = answers(study.classifier, study.test).argmax(1)
-    chosen = study.test.take(np.flatnonzero(study.tagged & (said == ILL))[:limit])
+    predictions = answers(study.classifier, study.test).argmax(1)
+    chosen = study.test.take(np.flatnonzero(study.tagged & (predictions == ILL))[:limit])
 
     def work() -> list[Row]:
         maps = (np.abs(explain(study.classifier, entry, image, ILL)[0]) for image in chosen.images(slice(None)))

@@ -130,18 +130,18 @@ def main(
 ) -> None:
     """Print the information of windows off the object, per in-fill."""
     settle(threads)
-    door = seewhy.classifier(classifier)
-    built = build_infills(infills, door)
+    model = seewhy.classifier(classifier)
+    built = build_infills(infills, model)
     photos: list[Row] = []
     found: list[dict[str, Found]] = []
     skipped = 0
     for folder in folders:
-        for scene in read_located(folder, door.view, everything=everything, limit=limit):
+        for scene in read_located(folder, model.view, everything=everything, limit=limit):
             positions = draw(object_share(scene.alpha, size) == 0, windows, scene.seed)
             if positions is None:
                 skipped += 1
                 continue
-            row, judged = examine(scene, probes(door, scene, built), positions, samples, size)
+            row, judged = examine(scene, probes(model, scene, built), positions, samples, size)
             photos.append({"folder": folder.name, **row})
             found.append(judged)
             click.echo(f"{len(photos)} {scene.file}", err=True)
@@ -154,12 +154,12 @@ def main(
         "photos_judged": len(photos),
         "photos_skipped": skipped,
         **{estimate: summarise(found, estimate) for estimate in ESTIMATES},
-        "infills": about_infills(infills, door),
+        "infills": about_infills(infills, model),
         "photos": photos,
         "protocol": (
             f"{len(photos)} photos{' (trained on or not)' if everything else ' held out from training'}, {skipped} "
-            f"skipped for having fewer than {windows} positions of {size} × {size} off the object; {door.name}, "
-            f"{door.view.describe()}; the same {windows} windows per photo for every in-fill, {samples} samples if it "
+            f"skipped for having fewer than {windows} positions of {size} × {size} off the object; {model.name}, "
+            f"{model.view.describe()}; the same {windows} windows per photo for every in-fill, {samples} samples if it "
             "is stochastic; IG in nats, mean over windows, then photos; plain: of the mean over samples; corrected: "
             f"jackknife; one_draw: mean over single samples; more: paired difference to {infills[0]}; high_share: "
             f"fraction of windows above {HIGH} nats; low and high: 95 % bootstrap over photos, 2,000 resamples, seed 0"

@@ -105,20 +105,20 @@ def judge(answer: Probe, index: int, values: Map, alpha: Float[np.ndarray, "h w"
     return found
 
 
-def examine(door: seewhy.Classifier, scene: Scene, asked: Sequence[Asked], steps: int, runtime: str) -> Iterator[Row]:
+def examine(model: seewhy.Classifier, scene: Scene, asked: Sequence[Asked], steps: int, runtime: str) -> Iterator[Row]:
     """Explain the predicted class of one photo with every Spec, and score the maps."""
-    image = apply_view(open_picture(scene.pixels), door.view)[0]
-    fast = tune(door, image, Wish(runtime, BATCH))[0]
-    answer = Probe(fast, registry.infill("gray", door)[1], image, batch_size=BATCH)
+    image = apply_view(open_picture(scene.pixels), model.view)[0]
+    fast = tune(model, image, Wish(runtime, BATCH))[0]
+    answer = Probe(fast, registry.infill("gray", model)[1], image, batch_size=BATCH)
     index = int(answer.prediction.argmax())
     for spec, infill in asked:
         _, method, settings = registry.method(spec)
-        fill = registry.infill(infill or method.infill, door)[1]
-        probe = Probe(door, fill, image, seed=scene.seed >> 1, batch_size=BATCH)  # seeds have 63 bits
+        fill = registry.infill(infill or method.infill, model)[1]
+        probe = Probe(model, fill, image, seed=scene.seed >> 1, batch_size=BATCH)  # seeds have 63 bits
         probe.prediction  # noqa: B018 - the first query of every run
         started = time.perf_counter()
         values = method.run(probe, [ClassEvidence(index)], **settings).values[f"class:{index}"]
-        row: Row = {"file": scene.file, "network": door.name, "steps": steps, "method": spec, "infill": infill}
+        row: Row = {"file": scene.file, "network": model.name, "steps": steps, "method": spec, "infill": infill}
         row |= {"seconds": time.perf_counter() - started, "forward": probe.queries.forward_images - 1}
         row |= {"backward": probe.queries.backward_calls, "empty": not values.any()}
         yield row | judge(answer, index, values, scene.alpha, steps)
@@ -131,15 +131,15 @@ def cached(cache: Path | None) -> list[Row]:
 
 
 def measure(
-    door: seewhy.Classifier, scene: Scene, asked: Sequence[Asked], cache: Path | None, *, steps: int, runtime: str
+    model: seewhy.Classifier, scene: Scene, asked: Sequence[Asked], cache: Path | None, *, steps: int, runtime: str
 ) -> list[Row]:
     """Examine a photo for every Spec that is not in the cache, and add the new rows to it."""
     same = [
-        row for row in cached(cache) if (row["network"], row["file"], row["steps"]) == (door.name, scene.file, steps)
+        row for row in cached(cache) if (row["network"], row["file"], row["steps"]) == (model.name, scene.file, steps)
     ]
     rows = [row for row in same if (row["method"], row["infill"]) in asked]
     known = [(row["method"], row["infill"]) for row in rows]
-    for row in examine(door, scene, [each for each in asked if each not in known], steps, runtime):
+    for row in examine(model, scene, [each for each in asked if each not in known], steps, runtime):
         rows.append(row)
         if cache is not None:
             with cache.open("a", encoding="utf-8") as file:
@@ -250,13 +250,13 @@ def main(
     listed = None if photos is None else photos.read_text(encoding="utf-8").split()[:limit]
     asked = pairs(methods, infills, DEFAULT)
     rows: list[Row] = []
-    doors = [seewhy.classifier(name) for name in classifiers]
-    doors += [mobilenet_v2(mobilenet)] if mobilenet is not None else []
-    for door in doors or [seewhy.classifier("efficientnet-lite0")]:
-        for scene in read_located(folder, door.view, everything=True, limit=limit if photos is None else None):
+    models = [seewhy.classifier(name) for name in classifiers]
+    models += [mobilenet_v2(mobilenet)] if mobilenet is not None else []
+    for model in models or [seewhy.classifier("efficientnet-lite0")]:
+        for scene in read_located(folder, model.view, everything=True, limit=limit if photos is None else None):
             if listed is None or scene.file in listed:
-                rows += measure(door, scene, asked, cache, steps=steps, runtime=runtime)
-                click.echo(f"{door.name} {scene.file}", err=True)
+                rows += measure(model, scene, asked, cache, steps=steps, runtime=runtime)
+                click.echo(f"{model.name} {scene.file}", err=True)
     figures: Row = {
         "benchmark": "ibisa_choice",
         "photos": len({row["file"] for row in rows}),

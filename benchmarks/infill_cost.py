@@ -157,20 +157,20 @@ def main(
     Their share of an explanation's time is printed as well.
     """
     settle(threads)
-    door = seewhy.classifier(classifier)
-    built = build_infills(infills, door)
-    image = apply_view(open_picture(photo), door.view)[0].to(door.device)
+    model = seewhy.classifier(classifier)
+    built = build_infills(infills, model)
+    image = apply_view(open_picture(photo), model.view)[0].to(model.device)
     shares = []
     for name, infill in built.items():
-        shares.append(share(door, photo, method, name, infill))
+        shares.append(share(model, photo, method, name, infill))
         click.echo(f"{len(shares)}/{len(built)} {name}", err=True)
     figures: Row = {
         "benchmark": "infill_cost",
-        "speeds": [row for batch in batches for row in speeds(door, built, image, batch, rounds)],
+        "speeds": [row for batch in batches for row in speeds(model, built, image, batch, rounds)],
         "shares": shares,
-        "infills": about_infills(infills, door),
+        "infills": about_infills(infills, model),
         "protocol": (
-            f"one photo, {door.name}, {door.view.describe()}; speeds: windows of {SIZE} × {SIZE}, per batch up to "
+            f"one photo, {model.name}, {model.view.describe()}; speeds: windows of {SIZE} × {SIZE}, per batch up to "
             f"{SAMPLES} samples of a window if the in-fill is stochastic, else one; {rounds} rounds after one that is "
             "not counted, each in-fill once per round, on new windows; ratio: images per second over the "
             "classifier's in the same round, median, low and high: quartiles; shares: of the total time of explain() "

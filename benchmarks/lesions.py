@@ -17,11 +17,7 @@ CORNER = 3
 """Side of the tag, in pixels."""
 
 _AXES = (0.42, 0.34)  # half axes of the organ, as fractions of the side
-_BASE, _FIELD, _GRAIN = (
-    0.35,
-    0.06,
-    3.0,
-)  # brightness of the organ, its standard deviation, and the field's length scale in pixels
+_BASE, _FIELD, _GRAIN = 0.35, 0.06, 3.0  # mean and standard deviation of the organ, blur of its field in pixels
 _RING, _BAR, _NOISE = 0.65, 0.25, 0.02
 
 

@@ -144,17 +144,17 @@ def main(
 
     It is compared with the cut-outs' fraction of the area.
     """
-    asked, door = pairs(methods, infills, DEFAULT), seewhy.classifier(classifier)
-    scenes = read_scenes(folder, door.view, scale, limit)
+    asked, model = pairs(methods, infills, DEFAULT), seewhy.classifier(classifier)
+    scenes = read_scenes(folder, model.view, scale, limit)
     measurements: list[Row] = []
     maps: list[Map] = []
     for number, scene in enumerate(scenes):
-        found = [examine(door, scene, one) for one in asked]
+        found = [examine(model, scene, one) for one in asked]
         measurements += [row for rows, _ in found for row in rows]
         maps.append(found[0][1])
         click.echo(f"{number + 1}/{len(scenes)} {scene.file}: {measurements[-1]['top']}", err=True)
     if out is not None:
-        save(scenes, maps, door.view, out)
+        save(scenes, maps, model.view, out)
     firsts = [next(row for row in measurements if row["file"] == scene.file) for scene in scenes]
     figures: Row = {
         "benchmark": "localisation",
@@ -164,8 +164,8 @@ def main(
         "right": sum(row["right"] for row in firsts),
         "protocol": (
             f"{len(scenes)} cut-outs on synthetic textures in a corner region, longer side {scale:g} of the view; "
-            f"{door.name}, {door.view.describe()}; top class of each image, right or not (rows 'right': only where it "
-            "is the labelled one); share = positive mass × alpha over positive mass, ratio = share over area, "
+            f"{model.name}, {model.view.describe()}; top class of each image, right or not (rows 'right': only where "
+            "it is the labelled one); share = positive mass × alpha over positive mass, ratio = share over area, "
             "top_area = mean alpha of the highest pixels, as many as the object has, pointing = fraction of the "
             "highest pixels with alpha >= 0.5; the minimum of RISE is subtracted; low and high: 95 % bootstrap over "
             "images, 2,000 resamples, seed 0"

@@ -108,9 +108,9 @@ def judge(classifier: seewhy.Classifier, entry: Entry, pictures: Collection, wan
         values, queries = explain(classifier, entry, image, wanted, seed=place)
         row: Row = {"picture": place, "queries": queries, "seconds": time.perf_counter() - started}
         rows.append(row | score_map(classifier, image, values, regions[place], wanted))
-    said = answers(classifier, pictures)
+    probabilities = answers(classifier, pictures)
     groups = range(len(pictures)) if pictures.groups is None else pictures.groups.tolist()
-    for row, group, probability in zip(rows, groups, said[:, wanted].tolist(), strict=True):
+    for row, group, probability in zip(rows, groups, probabilities[:, wanted].tolist(), strict=True):
         row |= {"group": group, "right": probability > 0.5}
     return rows
 

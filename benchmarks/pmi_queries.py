@@ -248,15 +248,15 @@ def main(
 
     The comparison is made for several shares of the full map's queries.
     """
-    door, plan = seewhy.classifier(classifier), Plan(size, truth_stride, truth_samples)
-    if (picture := door.view.size) is None:
-        raise click.UsageError(f"expected a classifier with a fixed input size, got {door.name}; give size=")
+    model, plan = seewhy.classifier(classifier), Plan(size, truth_stride, truth_samples)
+    if (picture := model.view.size) is None:
+        raise click.UsageError(f"expected a classifier with a fixed input size, got {model.name}; give size=")
     asked = dict.fromkeys(way for share in shares for way in ways(number(share, size, picture), size, picture))
     runs: dict[Asked, list[Row]] = {way: [] for way in asked}
     ceilings: list[Row] = []
     for photo in photos:
         method, queries = f"pmi:size={size}", number(100, size, picture)
-        subject = Subject.open(photo, door, method=method, infill=infill, runtime=runtime, queries=queries)
+        subject = Subject.open(photo, model, method=method, infill=infill, runtime=runtime, queries=queries)
         judge = Judge(subject, long_run(subject, plan, cache))
         ceilings += (limits := judge.ceilings())
         for way, seed in product(runs, range(1, seeds + 1)):
@@ -268,7 +268,7 @@ def main(
         "runs": [row for rows in runs.values() for row in rows],
         "summary": list(summarise(runs, shares, size, picture)),
         "protocol": (
-            f"{len(photos)} photos, {door.name}, {door.view.describe()}, in-fill {infill}, windows of {size} × "
+            f"{len(photos)} photos, {model.name}, {model.view.describe()}, in-fill {infill}, windows of {size} × "
             f"{size}; reference: all windows at stride {truth_stride}, {truth_samples} samples, no correction, seed "
             f"{TRUTH_SEED}; shares in per cent of {number(100, size, picture)} queries; {seeds} seeds from 1 on; top: "
             f"overlap of the highest {TOP:.0%}; deletion: absolute difference from the reference's deletion AUC, "

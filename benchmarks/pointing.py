@@ -124,12 +124,12 @@ def main(
     Each in-fill is tested separately.
     """
     settle(threads)
-    door = seewhy.classifier(classifier)
-    built = build_infills(infills, door)
+    model = seewhy.classifier(classifier)
+    built = build_infills(infills, model)
     rows: list[Row] = []
     wrong = unsuitable = 0
-    for scene in read_located(folder, door.view, everything=everything, limit=limit):
-        asked = probes(door, scene, built)
+    for scene in read_located(folder, model.view, everything=everything, limit=limit):
+        asked = probes(model, scene, built)
         positions = grid(*asked[infills[0]].size, size, step)
         chance = near_object(scene.alpha, positions, size).mean()
         if int(asked[infills[0]].prediction.argmax()) != scene.label:
@@ -145,11 +145,11 @@ def main(
         "another_top_class": wrong,
         "unsuitable": unsuitable,
         "rates": summarise(rows),
-        "infills": about_infills(infills, door),
+        "infills": about_infills(infills, model),
         "measurements": rows,
         "protocol": (
             f"photos{' (trained on or not)' if everything else ' held out from training'} whose top class is the "
-            f"labelled one and whose chance is above 0 and at most {easy:g}; {door.name}, {door.view.describe()}; "
+            f"labelled one and whose chance is above 0 and at most {easy:g}; {model.name}, {model.view.describe()}; "
             f"windows of {size} × {size} every {step} pixels, {samples} samples and jackknife if the in-fill is "
             f"stochastic; a hit: the centre of the highest window on the object or at most {TOLERANCE} pixels from "
             "it; chance: fraction of windows that would be hits; low and high: 95 % Wilson"

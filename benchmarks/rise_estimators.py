@@ -199,12 +199,12 @@ def main(
 
     The coverage of their intervals is measured as well.
     """
-    door = seewhy.classifier(classifier)
-    infill = registry.infill("gray", door)[1]
+    model = seewhy.classifier(classifier)
+    infill = registry.infill("gray", model)[1]
     rows: list[Row] = []
     for photo in photos:
-        image, _ = apply_view(open_picture(photo), door.view)
-        make = partial(Replay, door, infill, image, batch_size=8)
+        image, _ = apply_view(open_picture(photo), model.view)
+        make = partial(Replay, model, infill, image, batch_size=8)
         top = make().prediction.topk(classes).indices.tolist()
         rows += [{"photo": photo.name, **row} for row in judge(make, top, queries, seeds, truth)]
         click.echo(photo.name, err=True)
@@ -215,7 +215,7 @@ def main(
         "summary": lines,
         "worth": worth(lines),
         "protocol": (
-            f"{len(photos)} photos, the {classes} most probable classes of {door.name}, gray, 7 x 7 cells, p = 0.5, "
+            f"{len(photos)} photos, the {classes} most probable classes of {model.name}, gray, 7 x 7 cells, p = 0.5, "
             f"{seeds} seeds; reference: {truth} independent grids of another seed, regression; same_map: fraction of "
             "pixels where the paper's estimate from those answers is within 1.96 of its standard errors; error, "
             "shape: root mean square in units of the reference map's standard deviation over pixels, the reference's "

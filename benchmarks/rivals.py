@@ -65,8 +65,8 @@ class Job:
     def ask(self, pictures: Pictures) -> Float[np.ndarray, "n k"]:
         """Return the probabilities of a batch of arrays."""
         images = torch.from_numpy(np.ascontiguousarray(pictures)).to(self.image.device)
-        said = self.model(images.permute(0, 3, 1, 2).float() / 255).cpu().numpy()
-        return np.asarray(said)
+        answers = self.model(images.permute(0, 3, 1, 2).float() / 255).cpu().numpy()
+        return np.asarray(answers)
 
 
 def captum_occlusion(job: Job) -> Values:

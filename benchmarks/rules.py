@@ -83,17 +83,17 @@ def main(
     report = rule_error(classifier, folder, rules, infill=infill, limit=limit, only=only)
     if out is not None:
         report.save(out)
-    said = report.manifest
+    manifest = report.manifest
     figures: Row = {
         "benchmark": "rules",
-        "photos": said["pictures"],
-        "unreadable": len(said["failed"]),
+        "photos": manifest["pictures"],
+        "unreadable": len(manifest["failed"]),
         "errors": summarise(report),
-        "queries": said["queries"],
-        "seconds": said["seconds"],
+        "queries": manifest["queries"],
+        "seconds": manifest["seconds"],
         "protocol": (
-            f"{said['classifier']['spec']}, {said['classifier']['view']}; seed {said['seed']}; regions filled in with "
-            f"{said['infill']}; low and high: 95 % Wilson"
+            f"{manifest['classifier']['spec']}, {manifest['classifier']['view']}; seed {manifest['seed']}; regions "
+            f"filled in with {manifest['infill']}; low and high: 95 % Wilson"
         ),
         **environment(),
     }

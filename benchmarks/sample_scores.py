@@ -115,8 +115,8 @@ def main(
     photos = [*train, *held_out] if everything else held_out
     if not photos:
         raise click.UsageError("expected held-out photos, got none; use --all to include every photo")
-    door = seewhy.classifier("efficientnet-lite0")
-    built = build_infills(infills, door)
+    model = seewhy.classifier("efficientnet-lite0")
+    built = build_infills(infills, model)
     found = []
     for seed, photo in enumerate(photos):
         image = torch.from_numpy(centre_view(photo).copy()).movedim(2, 0).float() / 255
@@ -125,7 +125,7 @@ def main(
     figures: Row = {
         "benchmark": "sample_scores",
         "scores": summarise(found),
-        "infills": about_infills(infills, door),
+        "infills": about_infills(infills, model),
         "protocol": (
             f"{len(photos)} photos{' (trained on or not)' if everything else ' held out from training'}, short side "
             f"256, centre crop 224, {windows} windows of {size} × {size} each, {samples} samples of a stochastic "

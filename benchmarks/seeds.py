@@ -141,11 +141,11 @@ def main(
     as_json: bool,
 ) -> None:
     """Test the identities and the standard errors of PMI maps."""
-    door = seewhy.classifier(classifier)
+    model = seewhy.classifier(classifier)
     rows: list[Row] = []
     for photo in photos:
-        ask: Ask = partial(seewhy.explain, door, photo, infill=infill)
-        exact, chosen = identities(ask, door, method, classes), partial(ask, method=method)
+        ask: Ask = partial(seewhy.explain, model, photo, infill=infill)
+        exact, chosen = identities(ask, model, method, classes), partial(ask, method=method)
         judged = partial(ask, method=errors_method or method, infill=errors_infill or infill)
         rows.append({"photo": photo.name, **exact, **stability(chosen), **coverage(judged)})
         click.echo(f"{len(rows)}/{len(photos)} {photo.name}", err=True)
@@ -154,7 +154,7 @@ def main(
         "photos": rows,
         "summary": summarise(rows),
         "protocol": (
-            f"{len(photos)} photos, {door.name}, {method}, in-fill {infill}; nats; identity: largest difference over "
+            f"{len(photos)} photos, {model.name}, {method}, in-fill {infill}; nats; identity: largest difference over "
             "pixels between Σ_y p(y|x) PMI(y) over all classes and IG, corrected by default and uncorrected; "
             "contrast: of the two top classes, from the difference of their maps; batch: largest change of a map "
             f"from batch size {BATCHES[0]} to {BATCHES[1:]}; within_2 and mean_z ({errors_method or method}, in-fill "

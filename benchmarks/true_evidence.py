@@ -148,13 +148,13 @@ def main(
     Each in-fill is tested separately.
     """
     settle(threads)
-    door = seewhy.classifier(classifier)
-    built = build_infills(infills, door)
-    ground = photo_ground(backgrounds, door, everything=everything) if backgrounds else texture
-    scenes = read_scenes(cutouts, door.view, scale, limit, ground)
+    model = seewhy.classifier(classifier)
+    built = build_infills(infills, model)
+    ground = photo_ground(backgrounds, model, everything=everything) if backgrounds else texture
+    scenes = read_scenes(cutouts, model.view, scale, limit, ground)
     rows: list[Row] = []
     for number, scene in enumerate(scenes):
-        rows += on_and_off(scene, probes(door, scene, built), windows, samples, size)
+        rows += on_and_off(scene, probes(model, scene, built), windows, samples, size)
         click.echo(f"{number + 1}/{len(scenes)} {scene.file}", err=True)
     kind = f"the least confidently classified of {CANDIDATES} crops of photos" if backgrounds else "synthetic textures"
     figures: Row = {
@@ -162,11 +162,11 @@ def main(
         "pictures": len(scenes),
         "right": sum(row["right"] for row in rows if row["infill"] == infills[0]),
         **{name: summarise(rows, name) for name in KINDS},
-        "infills": about_infills(infills, door),
+        "infills": about_infills(infills, model),
         "measurements": rows,
         "protocol": (
-            f"{len(scenes)} cut-outs in a corner region of {kind}, longer side {scale:g} of the view; {door.name}, "
-            f"{door.view.describe()}; {windows} windows of {size} × {size} on the object (mean alpha >= 0.5) and as "
+            f"{len(scenes)} cut-outs in a corner region of {kind}, longer side {scale:g} of the view; {model.name}, "
+            f"{model.view.describe()}; {windows} windows of {size} × {size} on the object (mean alpha >= 0.5) and as "
             f"many off it (alpha 0), the same for every in-fill; {samples} samples and jackknife if it is stochastic; "
             "top class, right or not; nats; on: mean; off: mean of the absolute value; ratio of the means over "
             f"images; median: of the images' own ratios; times: over the ratio of {infills[0]}; low and high: 95 % "

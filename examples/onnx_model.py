@@ -1,7 +1,4 @@
-"""Explain an ONNX model.
-
-Usage: python examples/onnx_model.py [FOLDER]. Requires onnxruntime, and onnx to create the model file.
-"""
+"""Explain an ONNX model. Usage: python examples/onnx_model.py [FOLDER]. Requires onnxruntime and onnx."""
 
 import sys
 import tempfile

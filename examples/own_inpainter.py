@@ -1,7 +1,4 @@
-"""Explain a photo with a custom in-painter, a membrane.
-
-Usage: python examples/own_inpainter.py [FOLDER].
-"""
+"""Explain a photo with a custom in-painter, a membrane. Usage: python examples/own_inpainter.py [FOLDER]."""
 
 import sys
 from pathlib import Path

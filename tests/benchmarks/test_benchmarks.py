@@ -118,7 +118,7 @@ def test_rise_estimators(run: Run, photo: Path, classifier: str) -> None:
     assert all(0 <= row["inside"] <= 1 for row in figures["summary"])
 
 
-def test_rise_answers_are_asked_once(load: Load) -> None:
+def test_rise_answers_are_reused(load: Load) -> None:
     """A shorter run reuses the answers of the longer one; only the unmodified image costs another query."""
     script = load("rise_estimators")
     door = script.seewhy.classifier(lambda pictures: pictures.mean((1, 2)) + 1, size=12, outputs="logits")
@@ -172,7 +172,7 @@ def test_interval(load: Load) -> None:
     assert common.interval([]) == {"mean": None, "low": None, "high": None}
 
 
-def test_the_allocator_changes_no_answer(load: Load, classifier: str) -> None:
+def test_the_allocator_does_not_change_the_output(load: Load, classifier: str) -> None:
     """One run with and one without kept memory: queries are counted, and the outputs are identical."""
     script = load("allocator")
     back, kept = (script.ask(classifier, 0.05, keep=keep) for keep in (False, True))

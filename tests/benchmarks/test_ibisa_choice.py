@@ -58,7 +58,7 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_it_runs_and_remembers(run: Run, photos: Path, network: str) -> None:
+def test_rows_are_cached(run: Run, photos: Path, network: str) -> None:
     """The script runs a listed photo with two Specs; a second run takes every row from the cache."""
     arguments: tuple[Any, ...] = (
         photos,
@@ -105,7 +105,7 @@ def test_the_figures_of_a_good_and_a_bad_map(load: Load, network: str) -> None:
     assert (good["box"], bad["box"]) == (1.0, 0.0)
 
 
-def test_a_course_goes_from_one_picture_to_the_other(load: Load) -> None:
+def test_a_course_goes_from_the_base_to_the_image(load: Load) -> None:
     """The sequence starts with the base, ends with the image, and inserts the highest tiles first, in equal numbers."""
     script = load("ibisa_choice")
     values = np.arange(36, dtype=np.float32).reshape(6, 6)
@@ -116,7 +116,7 @@ def test_a_course_goes_from_one_picture_to_the_other(load: Load) -> None:
     assert shares.tolist() == [0, 0.25, 0.5, 0.75, 1]
 
 
-def test_ranks_share_places_and_are_paired(load: Load) -> None:
+def test_ranks_are_shared_and_paired(load: Load) -> None:
     """Equal values share the mean of their ranks; a photo's rank is the mean over the figures it has."""
     script = load("ibisa_choice")
     assert script.ranks([1.0, 3.0, 3.0], more=True) == [3, 1.5, 1.5]

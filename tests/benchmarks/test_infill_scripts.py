@@ -62,9 +62,7 @@ def boxed(tmp_path: Path) -> Path:
     return folder
 
 
-def test_what_does_not_look_off_the_object_finds_nothing_there(
-    run: Run, boxed: Path, named: Callable[[str], str]
-) -> None:
+def test_a_classifier_of_the_object_has_no_false_evidence(run: Run, boxed: Path, named: Callable[[str], str]) -> None:
     """A classifier that uses only the object has no false evidence with any in-fill, and only held-out photos count."""
     asked = ("--infill", "noise", "--infill", "gray", "--size", 4, "--windows", 5, "--samples", 2)
     figures = run("false_evidence", boxed, "--classifier", named("left"), *asked)
@@ -75,7 +73,7 @@ def test_what_does_not_look_off_the_object_finds_nothing_there(
         assert max(abs(row[key]) for row in figures[estimate] for key in ("mean", "median", "more")) < 1e-12
 
 
-def test_what_is_taken_in_by_gray_finds_gray(run: Run, boxed: Path, named: Callable[[str], str]) -> None:
+def test_a_classifier_of_gray_has_false_evidence_with_gray(run: Run, boxed: Path, named: Callable[[str], str]) -> None:
     """A classifier that counts mid-gray pixels has false evidence only with gray patches."""
     asked = ("--infill", "donor", "--infill", "constant:value=0.5", "--size", 4, "--windows", 5, "--limit", 3)
     figures = run("false_evidence", boxed, "--classifier", named("grays"), "--all", *asked)
@@ -114,7 +112,7 @@ def test_information_is_a_divergence(load: Load) -> None:
         assert found["one_draw"][window] == pytest.approx(np.mean([divergence(sample) for sample in samples]))
 
 
-def test_windows_keep_off_the_object(load: Load) -> None:
+def test_windows_avoid_the_object(load: Load) -> None:
     """No drawn window touches the object or leaves the image, and too few positions give None."""
     questions = load("questions")
     alpha = np.zeros((20, 24), np.float32)
@@ -128,7 +126,7 @@ def test_windows_keep_off_the_object(load: Load) -> None:
     assert questions.draw(free, int(free.sum()) + 1, seed=3) is None
 
 
-def test_windows_are_asked_as_pmi_asks_them(load: Load) -> None:
+def test_window_scores_equal_those_of_pmi(load: Load) -> None:
     """The same windows with the same seeds give the scores of the map."""
     questions = load("questions")
     weights = torch.randn(3 * 16 * 16, 3, generator=torch.Generator().manual_seed(0)) / 8
@@ -148,7 +146,7 @@ def test_windows_are_asked_as_pmi_asks_them(load: Load) -> None:
     )
 
 
-def test_boxes_come_back_to_their_shape(load: Load, tmp_path: Path) -> None:
+def test_boxes_regain_their_aspect_ratio(load: Load, tmp_path: Path) -> None:
     """A squashed photo regains its aspect ratio, and its box covers the object in the view."""
     (tmp_path / "images").mkdir()
     pixels = np.zeros((50, 50, 3), np.uint8)
@@ -190,7 +188,7 @@ def test_a_folder_without_objects_is_refused(load: Load, photo: Path, tmp_path: 
         next(load("scenes").read_located(tmp_path, seewhy.View.native(), everything=True))
 
 
-def test_backgrounds_are_what_the_classifier_does_not_know(load: Load, tmp_path: Path) -> None:
+def test_backgrounds_are_classified_with_least_confidence(load: Load, tmp_path: Path) -> None:
     """Of red and black photos, a classifier of red is least confident about black."""
     for name, colour in (("red.png", "red"), ("black.png", "black")):
         Image.new("RGB", (40, 40), colour).save(tmp_path / name)
@@ -200,7 +198,7 @@ def test_backgrounds_are_what_the_classifier_does_not_know(load: Load, tmp_path:
     assert crop.getextrema() == ((0, 0),) * 3
 
 
-def test_backgrounds_were_not_learned_from(load: Load, boxed: Path) -> None:
+def test_backgrounds_are_held_out(load: Load, boxed: Path) -> None:
     """Photos that the sampler may have been trained on are refused."""
     for path in (boxed / "images").iterdir():
         if is_held_out(path.read_bytes()):

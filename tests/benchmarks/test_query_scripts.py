@@ -29,7 +29,7 @@ def subject(load: Load, photo: Path, classifier: str) -> Any:
 
 
 @pytest.mark.parametrize("stride", [3, 4])
-def test_a_long_run_is_the_sweep(load: Load, subject: Any, stride: int) -> None:
+def test_a_long_run_equals_the_sweep(load: Load, subject: Any, stride: int) -> None:
     """All kinds of maps equal those of `pmi`, from all samples and from either half, even with an uneven stride."""
     truths = load("truths")
     truth = truths.measure(subject, truths.Plan(8, stride, 4))
@@ -59,7 +59,7 @@ def test_halves_are_the_samples(load: Load, subject: Any) -> None:
         np.testing.assert_allclose(found[truths.KINDS.index(kind), 0], expected, rtol=1e-12)
 
 
-def test_the_cache_gives_the_same_back(
+def test_the_cache_returns_the_same_map(
     load: Load, subject: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full map is computed once; another plan has another file; no unfinished file remains."""
@@ -178,7 +178,7 @@ def test_calibration(run: Run, photo: Path, classifier: str) -> None:
         ("calibration", ("--infill", "noise", "--method", "pmi:size=8+16"), "expected pmi with one size"),
     ],
 )
-def test_what_cannot_be_judged_is_refused(
+def test_unsuitable_requests_are_refused(
     load: Load, photo: Path, classifier: str, script: str, asked: tuple[object, ...], said: str
 ) -> None:
     """The error says what was expected and what was given."""

@@ -123,7 +123,7 @@ def test_the_energy_score_of_known_forecasts(load: Load) -> None:
     assert narrow[2] / narrow[1] < 0.5
 
 
-def test_a_copy_of_the_truth_scores_nothing(run: Run, tmp_path: Path) -> None:
+def test_a_copy_of_the_truth_scores_zero(run: Run, tmp_path: Path) -> None:
     """In flat images the mean colour equals the truth; gray does not."""
     for level in range(20):
         cv2.imwrite(str(tmp_path / f"{level}.bmp"), np.full((60, 80, 3), level, np.uint8))

@@ -86,7 +86,7 @@ def test_ratios_are_taken_within_a_round(load: Load) -> None:
     assert script.lowest(rows, "bare", "nothing") is None
 
 
-def test_a_rival_is_asked_in_levels(load: Load) -> None:
+def test_a_rival_is_queried_in_levels(load: Load) -> None:
     """Arrays of levels reach the model as images in [0, 1]; there are about as many windows as queries."""
     rivals = load("rivals")
     image = (torch.arange(3 * 224 * 224) % 256).view(3, 224, 224) / 255

@@ -40,7 +40,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trained, Path]:
     return train_classifier(sides(), out, plan=PLAN, test=sides(40, seed=1)), out
 
 
-def test_it_learns_what_there_is_to_learn(run: tuple[Trained, Path]) -> None:
+def test_separable_classes_are_learned(run: tuple[Trained, Path]) -> None:
     """All test images are classified correctly, without warnings."""
     found, _ = run
     assert found.test is not None
@@ -49,7 +49,7 @@ def test_it_learns_what_there_is_to_learn(run: tuple[Trained, Path]) -> None:
     assert found.kept.held_out.loss == min(look.held_out.loss for look in found.curve)
 
 
-def test_what_was_written_says_the_same(run: tuple[Trained, Path]) -> None:
+def test_the_written_classifier_gives_the_same_output(run: tuple[Trained, Path]) -> None:
     """The Spec gives the same probabilities, fingerprint, labels and view as the trained network."""
     found, out = run
     again, images = trained(folder=str(out)), sides(8, seed=2).images(slice(None))
@@ -59,7 +59,7 @@ def test_what_was_written_says_the_same(run: tuple[Trained, Path]) -> None:
     assert not any(weight.requires_grad for weight in again.module.parameters())
 
 
-def test_the_card_tells_all(run: tuple[Trained, Path]) -> None:
+def test_the_card_is_complete(run: tuple[Trained, Path]) -> None:
     """The card holds counts, split, plan, fingerprint and both evaluations, but no path."""
     found, out = run
     card = json.loads((out / "card.json").read_text())
@@ -116,7 +116,7 @@ def test_patience_ends_it(tmp_path: Path) -> None:
     assert losses[-1] >= losses[-2]
 
 
-def test_a_network_that_learned_nothing_is_named(tmp_path: Path) -> None:
+def test_a_constant_prediction_is_reported(tmp_path: Path) -> None:
     """Nearly identical images all get one class, and the card says so."""
     pixels = np.full((60, 16, 16, 1), 100, np.uint8)
     pixels.reshape(60, -1)[np.arange(60), np.arange(60)] = 101
@@ -126,7 +126,7 @@ def test_a_network_that_learned_nothing_is_named(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "card.json").read_text())["notes"] == list(found.notes)
 
 
-def test_pictures_and_groups_of_the_test_in_training_are_noticed(tmp_path: Path) -> None:
+def test_leakage_of_test_images_and_groups_is_reported(tmp_path: Path) -> None:
     """Test images or groups that are also in the training data are reported."""
     grouped = replace(sides(), groups=np.arange(60) // 2)
     test = replace(grouped.take(slice(0, 10)), groups=np.arange(10))
@@ -135,7 +135,7 @@ def test_pictures_and_groups_of_the_test_in_training_are_noticed(tmp_path: Path)
     assert "10 test groups are also in the training data" in notes
 
 
-def test_classes_are_kept_in_the_order_asked_for() -> None:
+def test_classes_are_kept_in_the_requested_order() -> None:
     """Labels follow the order of the names, and stay with their images."""
     labels = np.array([0, 1, 2, 2, 0])
     digits = Collection(
@@ -165,7 +165,7 @@ def test_an_epoch_shows_all_classes_equally_often() -> None:
         assert counts.max() - counts.min() <= 1
 
 
-def test_the_area_is_a_share_of_pairs() -> None:
+def test_the_auc_is_a_fraction_of_pairs() -> None:
     """The area equals the fraction of correctly ordered pairs; ties count half."""
     generator = torch.Generator().manual_seed(0)
     scores = torch.randint(0, 5, (30,), generator=generator).float()
@@ -175,7 +175,7 @@ def test_the_area_is_a_share_of_pairs() -> None:
     assert area(scores, positive) == pytest.approx(expected)
 
 
-def test_a_judgement_counts_each_class() -> None:
+def test_performance_is_counted_per_class() -> None:
     """A network that always predicts the first class is right on that class only; the loss is a mean over classes."""
 
     class Always(nn.Module):
@@ -214,7 +214,7 @@ def test_networks_take_any_size(arch: str, channels: int, size: tuple[int, int])
         ),
     ],
 )
-def test_bad_pictures_are_refused(change: dict[str, object], message: str, tmp_path: Path) -> None:
+def test_unsuitable_images_are_refused(change: dict[str, object], message: str, tmp_path: Path) -> None:
     """Unsuitable images raise an error that says why, and no folder is created."""
     with pytest.raises(RequestError, match=message):
         train_classifier(replace(sides(), **change), tmp_path / "out", plan=PLAN)  # type: ignore[arg-type]
@@ -245,7 +245,7 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
         train_classifier(sides(), tmp_path / "card.json" / "below", plan=PLAN)
 
 
-def test_tests_must_fit(tmp_path: Path) -> None:
+def test_the_test_set_must_match(tmp_path: Path) -> None:
     """A test set with other classes or another size is refused before training."""
     test = sides(20)
     other, short = replace(test, classes=("up", "down")), replace(test, pixels=test.pixels[:, :8])

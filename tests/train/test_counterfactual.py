@@ -83,7 +83,7 @@ def test_it_learns_to_flip(arm: str, tmp_path: Path) -> None:
     assert len(list((tmp_path / "epochs").iterdir())) == 10
 
 
-def test_cut_off_and_gone_on_is_as_if_nothing_had_happened(tmp_path: Path) -> None:
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     """A resumed run equals an uninterrupted one bit for bit."""
     plan = make_plan("syce", **{**QUICK, "epochs": 3})
     whole = train_counterfactual(network(), pictures(), tmp_path / "whole", plan=plan)
@@ -107,7 +107,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
         train_counterfactual(network(), pictures(), tmp_path, plan=plan)
 
 
-def test_a_full_disk_leaves_the_last_epoch_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_keeps_the_last_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says what to do, and the same call resumes."""
     plan = make_plan("cyce", **QUICK)
     train_counterfactual(network(), pictures(), tmp_path, plan=plan, stop_at=4)
@@ -186,7 +186,7 @@ def test_which_epoch_is_kept() -> None:
     assert better(look(held_out=0.1), look(held_out=0.2), arm="syce", select="loss")
 
 
-def test_collapse_is_said() -> None:
+def test_collapse_is_reported() -> None:
     """Generators that make no edit, or one image for all inputs, are reported."""
     assert "hardly edit" in collapse(look(flip=0.2))
     assert "same image" in collapse(look(flip=1.0, variety=0.1))
@@ -205,7 +205,7 @@ def test_augmentation() -> None:
         assert 10 < int(same.sum()) < 54
 
 
-def test_turning_a_wide_picture_does_not_shear_it() -> None:
+def test_rotating_a_wide_image_does_not_shear_it() -> None:
     """A quarter turn of a horizontal bar gives a vertical bar of the same length and width."""
     lying = torch.zeros(1, 3, 20, 40)
     lying[:, :, 8:12, 12:28] = 1
@@ -240,7 +240,7 @@ def test_classes_by_name_and_index() -> None:
         read_classes(network(3), None)
 
 
-def test_wrong_pictures(tmp_path: Path) -> None:
+def test_too_few_images(tmp_path: Path) -> None:
     """Too few images predicted as a class are refused."""
     only = pictures(60)
     left = Collection(only.pixels[::2], None, (), source="left")
@@ -249,7 +249,7 @@ def test_wrong_pictures(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_classifier_without_gradients_is_told_what_works(tmp_path: Path) -> None:
+def test_a_classifier_without_gradients_is_refused(tmp_path: Path) -> None:
     """The message names the method that needs no gradients."""
     asked = seewhy.classifier(lambda images: np.full((len(images), 2), 0.5), size=SIDE)
     with pytest.raises(RequestError, match="nearest-counterfactual"):

@@ -69,7 +69,7 @@ def test_a_short_run_learns_and_can_be_used(photos: Path, tmp_path: Path) -> Non
     assert infill.checksum == card["sha256"]
 
 
-def test_a_run_that_was_cut_off_goes_on(photos: Path, tmp_path: Path) -> None:
+def test_an_interrupted_run_resumes(photos: Path, tmp_path: Path) -> None:
     """Ten steps, a break and ten more give exactly the weights of twenty steps in one run."""
     broken = tmp_path / "broken"
     cut = _train(photos, broken, stop_at=10)
@@ -105,7 +105,7 @@ def test_training_stops_without_progress(photos: Path, tmp_path: Path) -> None:
     assert (result.steps, result.stopped) == (20, "patience")
 
 
-def test_training_leaves_the_global_random_numbers_alone(photos: Path, tmp_path: Path) -> None:
+def test_training_does_not_change_the_global_random_state(photos: Path, tmp_path: Path) -> None:
     """Training does not change the global random state."""
     torch.manual_seed(11)
     before = torch.get_rng_state()

@@ -41,7 +41,7 @@ def test_statistics_of_a_folder_are_those_of_its_photos(tmp_path: Path) -> None:
     assert np.isfinite(explained.maps["class:0"]).all()
 
 
-def test_features_are_measured_before_they_are_written_over(tmp_path: Path) -> None:
+def test_features_are_measured_before_they_are_overwritten(tmp_path: Path) -> None:
     """An in-place ReLU after the layer does not change the statistics."""
     photos = list_images([smooth_photos(tmp_path)])
     network = small_cnn()
@@ -53,7 +53,7 @@ def test_features_are_measured_before_they_are_written_over(tmp_path: Path) -> N
     assert float(found.mean.min()) < 0
 
 
-def test_an_interruption_leaves_nothing(tmp_path: Path) -> None:
+def test_an_interruption_writes_nothing(tmp_path: Path) -> None:
     """An interrupted measurement writes nothing."""
     photos = list_images([smooth_photos(tmp_path)])
 

@@ -118,7 +118,7 @@ class _Run:
         return len(held_out) - 1 - held_out.index(self.best) if held_out else 0
 
     def save(self, path: Path) -> None:
-        """Write the run to one safetensors file, which appears whole or not at all."""
+        """Write the run to one safetensors file, atomically."""
         tensors = {f"net.{name}": value for name, value in self.net.state_dict().items()}
         tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
         for index, moments in self.optimiser.state_dict()["state"].items():

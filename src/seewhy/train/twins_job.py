@@ -145,8 +145,8 @@ class Job:
         images: Images = self.pictures[source].images(chosen).to(self.classifier.device)
         images = self.plan.augment(images, generator)
         with torch.no_grad():
-            said = self.run.losses.ask(images).argmax(1)
-        return Batch(images, said, source, target)
+            predicted = self.run.losses.ask(images).argmax(1)
+        return Batch(images, predicted, source, target)
 
     def _rate(self) -> float:
         """Return the current learning rate as a fraction of the planned one."""

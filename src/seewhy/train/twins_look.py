@@ -58,7 +58,7 @@ def look(run: Run, held_out: Mapping[int, Images], since: int) -> Look:
     """
     twins, facts = run.shown, []
     for source, target in pairs(twins.classes):
-        facts.append(_direction(run.losses, twins, held_out, (source, target)))
+        facts.append(_evaluate_direction(run.losses, twins, held_out, (source, target)))
     worst = {name: (min if name in _RATES else max)(fact[name] for fact in facts) for name in facts[0]}
     worst["held_out"] = sum(fact["held_out"] for fact in facts)
     means = [total / max(1, since) for total in run.sums]
@@ -70,22 +70,24 @@ _RATES = {"flip", "stable", "cycle", "variety", "change"}
 """Quantities of which the smaller value, over the directions, is the worse."""
 
 
-def _direction(losses: Losses, twins: Twins, held_out: Mapping[int, Images], way: tuple[int, int]) -> dict[str, float]:
+def _evaluate_direction(
+    losses: Losses, twins: Twins, held_out: Mapping[int, Images], way: tuple[int, int]
+) -> dict[str, float]:
     """Evaluate one direction."""
     (source, target), images = way, held_out[way[0]]
     judged = Losses(twins, losses.critics, losses.ask, losses.weights)
-    parts = [_part(judged, some, source, target) for some in _pieces(images)]
-    shares = [len(some) / len(images) for some in _pieces(images)]
+    parts = [_evaluate_batch(judged, some, source, target) for some in _split(images)]
+    shares = [len(some) / len(images) for some in _split(images)]
     found = {name: sum(share * part[name] for share, part in zip(shares, parts, strict=True)) for name in parts[0]}
     made = twins(images[:_PAIRS], source, target)
     return {**found, "variety": variety(made.adversarial) / max(variety(held_out[target]), 1e-9)}
 
 
-def _part(losses: Losses, images: Images, source: int, target: int) -> dict[str, float]:
+def _evaluate_batch(losses: Losses, images: Images, source: int, target: int) -> dict[str, float]:
     """Evaluate one batch of images of a direction."""
     made = losses.twins(images, source, target)
-    said = torch.full((len(images),), source, device=images.device)
-    loss, _ = losses.generators(Batch(images, said, source, target), torch.Generator().manual_seed(0))
+    current = torch.full((len(images),), source, device=images.device)
+    loss, _ = losses.generators(Batch(images, current, source, target), torch.Generator().manual_seed(0))
 
     def share(pictures: Images, kind: int) -> float:
         return float((losses.ask(pictures).argmax(1) == kind).double().mean())
@@ -101,7 +103,7 @@ def _part(losses: Losses, images: Images, source: int, target: int) -> dict[str,
     }
 
 
-def _pieces(images: Images) -> Sequence[Images]:
+def _split(images: Images) -> Sequence[Images]:
     """Split images into batches that fit in memory at any size."""
     return torch.split(images, max(1, _PIXELS_AT_ONCE // (images.shape[2] * images.shape[3])))
 

@@ -60,11 +60,11 @@ class Weights:
 class Batch(NamedTuple):
     """Images that were predicted as ``source``, to be translated to ``target``.
 
-    ``said`` is the class that is predicted for each image after augmentation.
+    ``predicted`` is the class that is predicted for each image after augmentation.
     """
 
     images: Images
-    said: Int[Tensor, " n"]
+    predicted: Int[Tensor, " n"]
     source: int
     target: int
 
@@ -74,7 +74,7 @@ class Batch(NamedTuple):
 
         This is ``target``, or ``source`` for images whose prediction is already ``target`` after augmentation.
         """
-        return torch.where(self.said == self.target, self.source, self.target)
+        return torch.where(self.predicted == self.target, self.source, self.target)
 
 
 @dataclass(eq=False)
@@ -129,7 +129,7 @@ class Losses:
         answers = self.ask(colour(torch.cat(parts))).chunk(len(parts))
         loss = loss + push * weights.flip * self.entropy(answers[0], batch.wanted)
         for answer, weight in zip(answers[1:], kept[1:], strict=True):
-            loss = loss + weight * self.entropy(answer, batch.said)
+            loss = loss + weight * self.entropy(answer, batch.predicted)
         return loss, adversarial.detach()
 
     def _without_critic(self, batch: Batch, planes: Planes, adversarial: Planes, stable: Planes, push: float) -> Tensor:
@@ -141,7 +141,7 @@ class Losses:
         flipped, kept = self.ask(colour(torch.cat([adversarial, stable]))).chunk(2)
         return (
             push * weights.flip * self.entropy(flipped, batch.wanted)
-            + weights.flip * self.entropy(kept, batch.said)
+            + weights.flip * self.entropy(kept, batch.predicted)
             + weights.symmetry * distance(planes, stable)
             + weights.near * (distance(planes, adversarial) + distance(stable, adversarial))
         )
