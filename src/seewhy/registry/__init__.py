@@ -5,10 +5,9 @@ Outside packages add rows through the entry-point groups ``seewhy.methods``, ``s
 `Rule`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import is_dataclass, replace
-from importlib.metadata import entry_points
-from typing import Any, get_args, get_origin
+from typing import Any
 
 import torch
 
@@ -16,10 +15,12 @@ from seewhy.classifiers.function import from_function
 from seewhy.classifiers.module import from_module
 from seewhy.core.access import Access
 from seewhy.core.classifier import Classifier
-from seewhy.core.errors import RequestError, did_you_mean
+from seewhy.core.errors import RequestError
 from seewhy.core.infill import Infill
-from seewhy.core.settings import AUTO, REQUIRED, bind, require, schema
+from seewhy.core.settings import require, schema
 from seewhy.core.spec import Spec
+from seewhy.registry.cost import Cost, Run
+from seewhy.registry.lookup import Bound, Row, as_text, function_of, lookup, resolved, table
 from seewhy.registry.methods import METHODS
 from seewhy.registry.metrics import METRICS
 from seewhy.registry.parts import CLASSIFIERS, INFILLS
@@ -34,19 +35,21 @@ __all__ = [
     "METHODS",
     "METRICS",
     "RULES",
+    "Bound",
+    "Cost",
     "Method",
     "Metric",
     "Part",
+    "Row",
     "Rule",
+    "Run",
     "allowed",
     "classifier",
+    "function_of",
     "infill",
     "infill_runs_code",
-    "method",
-    "metric",
+    "lookup",
     "resolved",
-    "row",
-    "rule",
     "runs_code",
     "table",
 ]
@@ -55,134 +58,26 @@ DEFAULT_CLASSIFIER = "efficientnet-lite0"
 DEFAULT_METHOD = "pmi"
 
 
-def table(kind: str) -> dict[str, Any]:
-    """Return all rows of a kind (``methods``, ``infills``, ``classifiers``, ``metrics``, ``rules``), those of installed packages included.
-
-    Raises:
-        RequestError: there is no such kind.
-
-    Example:
-        >>> sorted(table("methods"))[:2]
-        ['occlusion', 'pmi']
-    """
-    tables: dict[str, dict[str, Any]] = {
-        "methods": METHODS,
-        "infills": INFILLS,
-        "classifiers": CLASSIFIERS,
-        "metrics": METRICS,
-        "rules": RULES,
-    }
-    if kind not in tables:
-        raise RequestError(f"unknown kind {kind!r}; {did_you_mean(kind, tables)}")
-    return {**{found.name: found.load() for found in entry_points(group=f"seewhy.{kind}")}, **tables[kind]}
-
-
-def row(kind: str, name: str) -> Any:  # noqa: ANN401 - a Method or a Part
-    """Return one row by name.
-
-    Raises:
-        RequestError: the name is unknown; the nearest are offered.
-
-    Example:
-        >>> row("methods", "pmi").infill
-        'patch-sampler'
-    """
-    rows = table(kind)
-    if name not in rows:
-        raise RequestError(f"unknown {kind[:-1]} {name!r}; {did_you_mean(name, rows)}")
-    return rows[name]
-
-
-def method(spec: str | Spec) -> tuple[Spec, Method, dict[str, object]]:
-    """Look up a method and read its settings.
-
-    Raises:
-        RequestError: the method or a setting is unknown, or a value is not of its type.
-
-    Example:
-        >>> method("pmi:size=16")[2]
-        {'size': 16}
-    """
-    asked = Spec.parse(spec) if isinstance(spec, str) else spec
-    found: Method = row("methods", asked.name)
-    return asked, found, bind(found.run, asked.settings, asked.name)
-
-
-def metric(spec: str | Spec) -> tuple[Spec, Metric, dict[str, object]]:
-    """Look up a metric and read its settings.
-
-    Raises:
-        RequestError: the metric or a setting is unknown, or a value is not of its type.
-    """
-    asked = Spec.parse(spec) if isinstance(spec, str) else spec
-    found: Metric = row("metrics", asked.name)
-    return asked, found, bind(found.run, asked.settings, asked.name)
-
-
-def rule(spec: str | Spec) -> tuple[Spec, Rule, dict[str, object], tuple[float, ...]]:
-    """Look up a rule about a classifier, read its settings, and the strengths that are tried: ``rotation:strengths=5+15``.
-
-    Raises:
-        RequestError: the rule or a setting is unknown, a value is not of its type, or a strength is beyond its limits.
-
-    Example:
-        >>> rule("rotation:drawn=exact,strengths=5+15")[2:]
-        ({'drawn': 'exact'}, (5.0, 15.0))
-    """
-    asked = Spec.parse(spec) if isinstance(spec, str) else spec
-    found: Rule = row("rules", asked.name)
-    own = {name: text for name, text in asked.settings.items() if name != "strengths"}
-    given = {name: text for name, text in asked.settings.items() if name not in own}
-    tried: tuple[float, ...] = bind(_tried, given, asked.name).get("strengths", found.strengths)  # type: ignore[assignment]
-    low, high = found.limits
-    for strength in tried:
-        if not low <= strength <= high:
-            raise RequestError(f"expected {asked.name} with strengths from {low:g} to {high:g}, got {strength:g}")
-    return Spec(asked.name, own), found, bind(found.run, own, asked.name), tried
-
-
-def _tried(*, strengths: tuple[float, ...]) -> None:
-    """The setting that every rule has, for its type."""
-
-
 def infill(spec: str | Spec, classifier: Classifier, *, trust: bool = True) -> tuple[Spec, Infill]:
-    """Build an in-fill for a classifier; ``trust`` allows Specs that run code from a file, as in `classifier`.
+    """Build an in-fill for a classifier.
+
+    Args:
+        spec: ``name`` or ``name:key=value,key=value``.
+        classifier: some in-fills take a default from it, such as its mean colour.
+        trust: allow Specs that run code from a file, as in `classifier`.
 
     Returns:
-        The Spec with every setting filled in, and the in-fill.
+        The Spec with every setting written out, and the in-fill.
 
     Raises:
         RequestError: the in-fill or a setting is unknown, a value is not of its type, or code is not trusted.
     """
-    asked = Spec.parse(spec) if isinstance(spec, str) else spec
-    found: Part = row("infills", asked.name)
-    _check_trust(found, str(asked), trust=trust)
-    settings = {name: getattr(classifier, attribute) for name, attribute in found.from_classifier.items()}
-    settings |= bind(found.build, asked.settings, asked.name)
-    require(found.build, settings, asked.name)
-    return Spec(asked.name, resolved(found.build, settings)), found.build(**settings)
-
-
-def resolved(function: Callable[..., object], settings: Mapping[str, object]) -> dict[str, str]:
-    """Write down every setting of a function as text, defaults included, so that a Spec says it all.
-
-    Example:
-        >>> resolved(INFILLS["blur"].build, {})
-        {'sigma': '10.0'}
-    """
-    return {name: _text(settings.get(name, default), hint) for name, (hint, default) in schema(function).items()}
-
-
-def _text(value: object, hint: Any) -> str:  # noqa: ANN401 - a type hint is anything
-    """Write a setting as a user would type it; as many of a kind as one likes are joined by +, a fixed number by /."""
-    if value is None:
-        return AUTO
-    if value is REQUIRED:
-        return "required"
-    if isinstance(value, tuple):
-        fixed = get_origin(hint) is tuple and ... not in get_args(hint)
-        return ("/" if fixed else "+").join(map(str, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    bound = lookup("infills", spec)
+    _check_trust(bound.row, str(bound.spec), trust=trust)
+    settings = {name: getattr(classifier, attribute) for name, attribute in bound.row.from_classifier.items()}
+    settings |= bound.settings
+    require(bound.row.build, settings, bound.name)
+    return bound.full(settings), bound.row.build(**settings)
 
 
 def classifier(
@@ -231,25 +126,24 @@ def classifier(
 
 def _from_spec(text: str, *, trust: bool, settings: dict[str, Any]) -> Classifier:
     """Build a classifier from what a user typed."""
-    spec = _shorthand(text)
-    found: Part = row("classifiers", spec.name)
-    _check_trust(found, text, trust=trust)
-    every = bind(found.build, spec.settings, spec.name) | settings
-    require(found.build, every, spec.name)
-    built: Classifier = found.build(**every)
+    bound = lookup("classifiers", _shorthand(text))
+    _check_trust(bound.row, text, trust=trust)
+    every = {**bound.settings, **settings}
+    require(bound.row.build, every, bound.name)
+    built: Classifier = bound.row.build(**every)
     # a classifier of another package may keep its own account of how it is opened
-    return replace(built, spec=_reopening(text, spec, found, settings)) if is_dataclass(built) else built
+    return replace(built, spec=_reopening(text, bound, settings)) if is_dataclass(built) else built
 
 
-def _reopening(text: str, spec: Spec, found: Part, settings: Mapping[str, object]) -> str | None:
+def _reopening(text: str, bound: Bound[Part], settings: Mapping[str, object]) -> str | None:
     """Return the Spec that opens a classifier again with settings given in Python; None where one cannot be typed."""
     if not settings:
         return text.strip()
-    known = schema(found.build)
-    typed = {name: _text(value, known[name][0]) for name, value in settings.items()}
-    whole = str(Spec(spec.name, spec.settings | typed))
+    known = schema(bound.row.build)
+    typed = {name: as_text(value, known[name][0]) for name, value in settings.items()}
+    whole = str(Spec(bound.name, bound.spec.settings | typed))
     try:
-        read = bind(found.build, Spec.parse(whole).settings, spec.name)
+        read = lookup("classifiers", whole).settings
     except RequestError:
         return None
     return whole if all(read.get(name) == value for name, value in settings.items()) else None
@@ -268,8 +162,7 @@ def runs_code(text: str) -> bool:
         >>> runs_code("my_code:network"), runs_code("net.onnx")
         (True, False)
     """
-    found: Part = row("classifiers", _shorthand(text).name)
-    return found.runs_code
+    return lookup("classifiers", _shorthand(text)).row.runs_code
 
 
 def infill_runs_code(text: str) -> bool:
@@ -279,8 +172,7 @@ def infill_runs_code(text: str) -> bool:
         >>> infill_runs_code("gray"), infill_runs_code("python-inpainter:object=my_code:fill")
         (False, True)
     """
-    found: Part = row("infills", Spec.parse(text).name)
-    return found.runs_code
+    return lookup("infills", text).row.runs_code
 
 
 def allowed(access: Access) -> list[str]:

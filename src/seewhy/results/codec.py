@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import cattrs
 from cattrs.errors import BaseValidationError
@@ -66,6 +66,28 @@ def json_bytes(value: object) -> bytes:
     """
     data = value if isinstance(value, dict) else to_json(value)
     return (json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def as_settings(values: Mapping[str, object]) -> dict[str, Setting]:
+    """Check that settings can be written to JSON and read back.
+
+    Args:
+        values: setting → value as it was run.
+
+    Raises:
+        AssertionError: a method reports a setting of another type, which is a fault of the method.
+
+    Example:
+        >>> as_settings({"size": (8, 16)})
+        {'size': (8, 16)}
+    """
+    settings: dict[str, Setting] = {}
+    for name, value in values.items():
+        parts = value if isinstance(value, tuple) else (value,)
+        if not all(part is None or isinstance(part, bool | int | float | str) for part in parts):
+            raise AssertionError(f"expected setting {name} to be a number, text or a tuple of those, got {value!r}")
+        settings[name] = cast("Setting", value)
+    return settings
 
 
 def _read_setting(value: object, _: object) -> object:

@@ -4,14 +4,17 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from seewhy import registry
+from seewhy.results.infill_comparison import InfillComparisonRecord
 from seewhy.results.record import Record
 
 
 def explain_command(record: Record) -> str | None:
     """Return the command that makes the same maps again; None where the image, the classifier or the in-fill was an object."""
-    if record.image.source is None or record.classifier.spec is None or record.infill.spec is None:
+    words = _words("explain", record, record.method.spec, [record.infill.spec])
+    if words is None:
         return None
-    words = ["seewhy", "explain", record.image.source, *_question(record, [record.infill.spec])]
+    if record.stopped_because != "complete":  # windows come in one order, so the same number gives the same maps
+        words += ["--budget", str(record.queries.forward_images)]
     if record.diagnostics.infill_check is not None:
         words.append("--check-infill")
     if record.diagnostics.faithfulness is None:
@@ -19,26 +22,34 @@ def explain_command(record: Record) -> str | None:
     return shlex.join(words)
 
 
-def compare_infills_command(records: Sequence[Record]) -> str | None:
-    """Return the command that compares the same in-fills again; the records come in the order in which they were asked for."""
-    first = records[0]
-    specs = [record.infill.spec for record in records]
-    named = [spec for spec in specs if spec is not None]
-    if first.image.source is None or first.classifier.spec is None or len(named) < len(specs):
+def compare_infills_command(record: InfillComparisonRecord) -> str | None:
+    """Return the command that repeats a comparison; None where the image, the classifier or an in-fill was an object."""
+    words = _words("compare-infills", record, record.method, [each.infill.spec for each in record.infills])
+    if words is None:
         return None
-    return shlex.join(["seewhy", "compare-infills", first.image.source, *_question(first, named)])
+    if record.budget.queries is not None:
+        words += ["--budget", str(record.budget.queries)]
+    return shlex.join(words)
 
 
-def _question(record: Record, infills: Sequence[str]) -> Iterator[str]:
-    """Yield the options that both commands share."""
-    classifier = record.classifier.spec or ""
-    yield from ("--classifier", classifier, "--method", record.method.spec)
-    for infill in infills:
-        yield from ("--infill", infill)
-    yield from ("--seed", str(record.seed), "--runtime", record.runtime.name)
-    for target in record.requested or ():
-        yield from ("--target", target)
-    if record.stopped_because != "complete":  # windows come in one order, so the same number gives the same maps
-        yield from ("--budget", str(record.queries.forward_images))
-    if registry.runs_code(classifier) or any(registry.infill_runs_code(infill) for infill in infills):
-        yield "--trust"
+def _words(
+    command: str, record: Record | InfillComparisonRecord, method: str, infills: Sequence[str | None]
+) -> list[str] | None:
+    """Return the words that both commands share."""
+    image, classifier = record.image.source, record.classifier.spec
+    named = [infill for infill in infills if infill is not None]
+    if image is None or classifier is None or len(named) < len(infills):
+        return None
+    words = ["seewhy", command, image, "--classifier", classifier, "--method", method]
+    words += _each("--infill", named)
+    words += ["--seed", str(record.seed), "--runtime", record.runtime.name]
+    words += _each("--target", record.requested or ())
+    if registry.runs_code(classifier) or any(map(registry.infill_runs_code, named)):
+        words.append("--trust")
+    return words
+
+
+def _each(option: str, values: Sequence[str]) -> Iterator[str]:
+    """Repeat an option for each value."""
+    for value in values:
+        yield from (option, value)

@@ -115,6 +115,7 @@ class InfillComparisonRecord:
         infills: that were compared.
         skipped: that could not be.
         targets: one for each target that was compared.
+        requested: the targets as the user wrote them; None for the usual ones.
         protocol: the limits behind the verdicts.
         seed: of every run.
         budget: of every run.
@@ -136,6 +137,7 @@ class InfillComparisonRecord:
     infills: tuple[ComparedInfill, ...]
     skipped: tuple[LeftOut, ...]
     targets: tuple[ComparedTarget, ...]
+    requested: tuple[str, ...] | None
     protocol: AgreementProtocol
     seed: int
     budget: Budget

@@ -1,0 +1,1 @@
+"""What a classifier relies on, over many images: rules and counterfactuals."""

@@ -1,0 +1,301 @@
+"""Does a rule about a classifier hold? Change many images as the rule says, and count how often the prediction breaks it."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from seewhy import registry
+from seewhy.audit.rules_report import RulesReport, keep_worst, summarise
+from seewhy.classifiers.selftest import self_test
+from seewhy.classifiers.tuning import Log, RuntimeRequest, no_log, tune
+from seewhy.core.arrays import Image
+from seewhy.core.classifier import Classifier
+from seewhy.core.errors import RequestError
+from seewhy.core.infill import Infill
+from seewhy.core.probe import Progress, as_distributions, no_progress
+from seewhy.core.seeds import derive
+from seewhy.core.view import View
+from seewhy.explaining.facts import classifier_info, label
+from seewhy.explaining.prepared import PreparedClassifier
+from seewhy.explaining.request import ClassifierLike
+from seewhy.images.labelled import Labelled, list_labelled, region
+from seewhy.images.view import apply_view
+from seewhy.registry import Bound, Rule
+from seewhy.results.audit_rules import CounterExample, RuleResult, RuleRow, RulesRecord, Unreadable
+
+_TOGETHER = 64
+"""About this many images are made before they are shown: whole batches, whatever the number of rules."""
+
+
+def audit_rules(
+    classifier: ClassifierLike,
+    source: str | Path,
+    rules: str | Sequence[str] = "flip",
+    *,
+    limit: int | None = None,
+    only: str | Path | None = None,
+    infill: str = "gray",
+    seed: int = 0,
+    batch_size: int | None = None,
+    runtime: str = "auto",
+    device: str | None = None,
+    trust: bool = True,
+    max_megapixels: float = 200.0,
+    log: Log = no_log,
+    progress: Progress = no_progress,
+) -> RulesReport:
+    """Measure how often rules about a classifier fail on the images of a folder.
+
+    An explanation can be a rule that predicts what the classifier does; it is faithful if its expected error is small (Fong,
+    Vedaldi, ICCV 2017). Here a rule says that the predicted class stays, or changes, when an image is changed in a certain way
+    (an invariance or metamorphic test); its error is the share of images where it does not.
+
+    Args:
+        classifier: as for `seewhy.explain`.
+        source: a folder of images, optionally with ``labels.csv``, see `seewhy.images.labelled.list_labelled`.
+        rules: Specs, such as ``"rotation:strengths=5+15"``; see ``seewhy list rules``.
+        limit: use at most this many images.
+        only: a text file with the names of the images to use.
+        infill: Spec of what stands where a rule removes a region.
+        seed: of angles, directions, noise and in-fills; each image has its own.
+        batch_size: images per call; None: the fastest.
+        runtime: as for `seewhy.explain`.
+        device: where torch computes; None: where the classifier is.
+        trust: allow Specs that run code from a file.
+        max_megapixels: larger images are refused before they are decoded.
+        log: told of a search for the fastest runtime.
+        progress: called with (images done, images in all).
+
+    Returns:
+        Error rates with 95 % Wilson intervals, overall and for each class, and the worst counter-examples. An image that cannot be
+        read becomes a row with a note.
+
+    Raises:
+        RequestError: a rule, a setting or the folder is wrong, a rule about regions finds no boxes, or no image can be read.
+        ClassifierError: the classifier contradicts its own description.
+
+    Cost in queries: at most two for each image, rule and strength (identical images are shown once); seven for the self-test.
+    """
+    asked = registry.classifier(classifier, trust=trust, device=device)
+    questions = _questions([rules] if isinstance(rules, str) else rules)
+    infill_spec, filler = registry.infill(infill, asked, trust=trust)
+    photos = list_labelled(source, only)[:limit]
+    if any(question.row.region for question in questions) and not any(photo.boxes for photo in photos):
+        raise RequestError(
+            f"expected boxes for a rule about regions, got none; give {source}/labels.csv with boxes_norm"
+        )
+    audit = _Audit(
+        questions, asked, filler, seed, RuntimeRequest(runtime, batch_size), 2 * len(questions) * len(photos), log
+    )
+    together = max(1, _TOGETHER // (2 * len(questions)))
+    for start in range(0, len(photos), together):
+        progress(start, len(photos))
+        audit.take(photos[start : start + together], max_megapixels)
+    progress(len(photos), len(photos))
+    return audit.report(str(source), len(photos), str(infill_spec))
+
+
+@dataclass(frozen=True, eq=False)
+class _Question:
+    """One rule at one strength."""
+
+    rule: Bound[Rule]
+    strength: float
+
+    @property
+    def row(self) -> Rule:
+        """The rule's row."""
+        return self.rule.row
+
+    @property
+    def spec(self) -> str:
+        """The rule's Spec."""
+        return str(self.rule.spec)
+
+    def pair(self, shot: "_Shot", infill: Infill, seed: int) -> tuple[Image, Image]:
+        """Make the image that the changed one is compared with, and the changed one."""
+        before = self.row.before(shot.image, self.strength) if self.row.before else shot.image
+        about = (torch.from_numpy(shot.where), infill) if self.row.region else ()
+        after = self.row.run(shot.image, self.strength, seed, *about, **self.rule.settings)
+        return before, after
+
+
+def _questions(specs: Sequence[str]) -> list[_Question]:
+    """Read the rules; each strength is a question."""
+    if not specs:
+        raise RequestError("expected at least one rule, got none; see seewhy list rules")
+    bound = [registry.lookup("rules", text) for text in specs]
+    return [_Question(rule, strength) for rule in bound for strength in rule.row.strengths]
+
+
+@dataclass(frozen=True, eq=False)
+class _Shot:
+    """An image as the classifier sees it, and where its object is."""
+
+    photo: Labelled
+    image: Image
+    where: Bool[np.ndarray, "h w"] | None
+    seed: int
+
+    @classmethod
+    def of(cls, photo: Labelled, view: View, seed: int, max_megapixels: float) -> "_Shot":
+        """Open an image; its seed comes from its content, so that it is changed the same way in every run."""
+        picture = photo.open(max_megapixels=max_megapixels)
+        image, frame = apply_view(picture, view)
+        own = int(derive(seed, torch.tensor(int(picture.sha256[:15], 16))))
+        return cls(photo, image, region(photo.boxes, frame), own)
+
+    def unfit(self, question: _Question) -> str:
+        """Say why a rule cannot be tested on this image; empty if it can."""
+        if not question.row.region:
+            return ""
+        if self.where is None:
+            return "no boxes"
+        return "" if self.where.any() and not self.where.all() else "the boxes cover none or all of the view"
+
+
+class _Gallery:
+    """Images to be shown; identical ones are shown once."""
+
+    def __init__(self) -> None:
+        self.images: list[Image] = []
+        self._places: dict[bytes, int] = {}
+
+    def add(self, image: Image) -> int:
+        """Round to 8-bit levels, as a file would hold it, and return the image's place."""
+        rounded = (image * 255).round() / 255
+        key = rounded.numpy().tobytes() + bytes(str(tuple(rounded.shape)), "ascii")
+        if key not in self._places:
+            self._places[key] = len(self.images)
+            self.images.append(rounded)
+        return self._places[key]
+
+
+@dataclass(eq=False)
+class _Audit:
+    """An audit in progress: what was found so far."""
+
+    questions: Sequence[_Question]
+    classifier: Classifier
+    infill: Infill
+    seed: int
+    runtime_request: RuntimeRequest
+    expected: int
+    log: Log
+    prepared: PreparedClassifier | None = None
+    queries: int = 0
+    classes: int = 0
+    rows: list[RuleRow] = field(default_factory=list)
+    examples: dict[str, list[CounterExample]] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
+
+    def take(self, photos: Sequence[Labelled], max_megapixels: float) -> None:
+        """Test every rule on some images, all shown together."""
+        gallery, asked = _Gallery(), list[tuple[_Shot, _Question, int, int]]()
+        for photo in photos:
+            try:
+                shot = _Shot.of(photo, self.classifier.view, self.seed, max_megapixels)
+            except RequestError as problem:
+                self.rows.append(RuleRow(photo.path.name, note=f"error: {problem}"))
+                continue
+            for question in self.questions:
+                if unfit := shot.unfit(question):
+                    self.rows.append(RuleRow(photo.path.name, question.spec, question.strength, note=unfit))
+                else:
+                    before, after = (gallery.add(image) for image in question.pair(shot, self.infill, shot.seed))
+                    asked.append((shot, question, before, after))
+        answers = self._ask(gallery.images)
+        for shot, question, before, after in asked:
+            pictures, said = [gallery.images[place] for place in (before, after)], (answers[before], answers[after])
+            self._compare(shot, question, pictures, said)
+
+    def _ask(self, images: Sequence[Image]) -> list[Float[Tensor, " k"]]:
+        """Show images, those of one size in batches; the first one prepares the classifier."""
+        if not images:
+            return []
+        self.prepared = prepared = self.prepared or self._prepare(images[0])
+        answers: list[Float[Tensor, " k"]] = []
+        for _, alike in groupby(images, key=lambda image: image.shape):
+            for batch in torch.split(torch.stack(list(alike)), prepared.choice.batch_size):
+                with torch.no_grad():
+                    said = prepared.classifier(batch.to(self.classifier.device))
+                answers += as_distributions(said, len(batch)).cpu()
+        self.queries += len(images)
+        self.classes = len(answers[0])
+        return answers
+
+    def _prepare(self, image: Image) -> PreparedClassifier:
+        """Test the classifier and choose how it is run."""
+        tested = self_test(self.classifier, image)
+        fast, choice = tune(self.classifier, image, self.runtime_request, queries=self.expected, log=self.log)
+        return PreparedClassifier(self.classifier, tested, fast, choice)
+
+    def _compare(
+        self,
+        shot: _Shot,
+        question: _Question,
+        pictures: Sequence[Image],
+        said: tuple[Float[Tensor, " k"], Float[Tensor, " k"]],
+    ) -> None:
+        """Compare the two answers with what the rule says."""
+        before, after = (int(answer.argmax()) for answer in said)
+        p, p_after = (float(answer[before]) for answer in said)
+        row = RuleRow(
+            shot.photo.path.name,
+            question.spec,
+            question.strength,
+            predicted=label(before, self.classifier),
+            p=p,
+            predicted_after=label(after, self.classifier),
+            p_after=p_after,
+        )
+        if question.row.region and shot.photo.label not in {None, before}:
+            self.rows.append(replace(row, note="the boxes belong to another class than the predicted one"))
+            return
+        stays = question.row.claim == "stays"
+        holds = (before == after) is stays
+        self.rows.append(replace(row, holds=holds))
+        if not holds:
+            badness = p - p_after if stays else p_after
+            shown = [(picture * 255).round().to(torch.uint8).permute(1, 2, 0).numpy() for picture in pictures]
+            words = (row.predicted, p), (row.predicted_after, float(said[1][after]))
+            found = CounterExample(row.file, question.strength, shown[0], shown[1], *words, badness)
+            keep_worst(self.examples.setdefault(question.spec, []), found)
+
+    def report(self, source: str, images: int, infill: str) -> RulesReport:
+        """Summarise what was found."""
+        if self.prepared is None:
+            raise RequestError(f"expected images, got none that can be tested; {self.rows[0].note}")
+        record = RulesRecord(
+            source=source,
+            images=images,
+            infill=infill,
+            seed=self.seed,
+            failed=tuple(Unreadable(row.file, row.note) for row in self.rows if not row.rule),
+            classifier=classifier_info(self.classifier, self.classes),
+            view=self.classifier.view.describe(),
+            runtime=self.prepared.info(),
+            warnings=tuple(self.prepared.tested.warnings),
+            rules=tuple(self._result(spec) for spec in dict.fromkeys(question.spec for question in self.questions)),
+            queries=self.queries,
+            seconds=round(time.monotonic() - self.started, 3),
+        )
+        return RulesReport(record, self.rows, self.examples)
+
+    def _result(self, spec: str) -> RuleResult:
+        """Summarise one rule."""
+        asked = [question for question in self.questions if question.spec == spec]
+        rows = [row for row in self.rows if row.rule == spec]
+        results = tuple(
+            summarise(question.strength, [row for row in rows if row.strength == question.strength])
+            for question in asked
+        )
+        rule = asked[0].row
+        return RuleResult(spec, rule.summary, rule.claim, rule.unit, results)

@@ -1,0 +1,1 @@
+"""Benchmark several methods on many images by several metrics."""

@@ -1,0 +1,159 @@
+"""The plan of a benchmark: which methods and metrics, checked before any work."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypedDict, Unpack
+
+from seewhy import registry
+from seewhy.classifiers.tuning import RuntimeRequest
+from seewhy.core.classifier import Classifier
+from seewhy.core.errors import RequestError
+from seewhy.core.spec import Spec
+from seewhy.explaining.bound_metric import BoundMetric, bind_metric
+from seewhy.explaining.facts import release
+from seewhy.explaining.request import ClassifierLike, Request, prepare
+from seewhy.explaining.score import DEFAULT_METRICS, LOCATED
+
+SCHEMA_VERSION = 2
+
+_WITH = "@"
+"""Stands between a method and the in-fill that it is run with."""
+
+
+class RunOptions(TypedDict, total=False):
+    """What is the same for every method of a benchmark."""
+
+    seed: int
+    batch_size: int | None
+    runtime: str
+    trust: bool
+
+
+@dataclass(frozen=True)
+class PlanRecord:
+    """The content of ``benchmark.json``.
+
+    Args:
+        classifier: what results call it.
+        spec: the text that opens it again, or None.
+        fingerprint: of the classifier.
+        methods: Spec as the user wrote it → the same with every setting, and the in-fill.
+        metrics: Spec as the user wrote it → the same with every setting, and the in-fill.
+        controls: the methods that ignore the classifier.
+        seed: of every explanation and every score.
+        runtime: as it was asked for.
+        version: of seewhy; None where it is run from its source tree.
+        schema_version: of this record.
+    """
+
+    classifier: str
+    spec: str | None
+    fingerprint: str
+    methods: Mapping[str, str]
+    metrics: Mapping[str, str]
+    controls: tuple[str, ...]
+    seed: int
+    runtime: str
+    version: str | None
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True, eq=False)
+class BenchmarkPlan:
+    """Which methods are compared by which metrics.
+
+    Args:
+        classifier: that is explained.
+        methods: Spec as the user wrote it → the question; the others are compared with the first.
+        metrics: Spec as the user wrote it → the metric.
+        controls: the methods that ignore the classifier.
+        seed: of every explanation and every score.
+        runtime_request: how the classifier is to be run.
+    """
+
+    classifier: Classifier
+    methods: Mapping[str, Request]
+    metrics: Mapping[str, BoundMetric]
+    controls: tuple[str, ...]
+    seed: int
+    runtime_request: RuntimeRequest
+
+    def record(self) -> PlanRecord:
+        """Write down all that is asked."""
+        return PlanRecord(
+            classifier=self.classifier.name,
+            spec=self.classifier.spec,
+            fingerprint=self.classifier.fingerprint,
+            methods={title: in_full(request) for title, request in self.methods.items()},
+            metrics={title: metric.protocol for title, metric in self.metrics.items()},
+            controls=self.controls,
+            seed=self.seed,
+            runtime=self.runtime_request.runtime,
+            version=release(),
+        )
+
+
+def plan_benchmark(
+    classifier: ClassifierLike,
+    methods: Sequence[str],
+    metrics: Sequence[str] | None = None,
+    *,
+    located: bool = False,
+    seed: int = 0,
+    batch_size: int | None = None,
+    runtime: str = "auto",
+    trust: bool = True,
+    device: str | None = None,
+) -> BenchmarkPlan:
+    """Check a benchmark before any work starts; the controls are always included.
+
+    Args:
+        classifier: as for `seewhy.explain`.
+        methods: Specs, each optionally followed by ``@`` and the Spec of an in-fill; one that is named twice counts once.
+        metrics: Specs; None: `seewhy.explaining.score.DEFAULT_METRICS`, and `LOCATED` there where the regions of the objects
+            are known.
+        located: whether they are.
+        seed: of every explanation and every score.
+        batch_size: images per call; None for the fastest.
+        runtime: as for `seewhy.explain`; methods that need more than probabilities run the classifier unchanged.
+        trust: allow Specs that run code from a file.
+        device: where torch computes.
+
+    Raises:
+        RequestError: no method is named, a name or a setting is unknown, or a method needs more than the classifier gives.
+    """
+    if not methods:
+        raise RequestError("expected at least one method, got none; name one with --method, see `seewhy list methods`")
+    opened = registry.classifier(classifier, trust=trust, device=device)
+    rows: dict[str, registry.Method] = registry.table("methods")
+    titles = [_title(spec) for spec in methods]
+    named = {Spec.parse(title.partition(_WITH)[0]).name for title in titles}
+    titles += [name for name, row in rows.items() if row.control and name not in named]
+    options: RunOptions = {"seed": seed, "batch_size": batch_size, "runtime": runtime, "trust": trust}
+    requests = {title: _question(opened, title, **options) for title in titles}
+    usual = (*DEFAULT_METRICS, *(LOCATED if located else ()))
+    chosen = {
+        str(Spec.parse(spec)): bind_metric(spec, opened, trust=trust)
+        for spec in (usual if metrics is None else metrics)
+    }
+    if not chosen:
+        raise RequestError("expected at least one metric, got none; name one with --metric, see `seewhy list metrics`")
+    controls = tuple(title for title, request in requests.items() if request.method.row.control)
+    return BenchmarkPlan(opened, requests, chosen, controls, seed, RuntimeRequest(runtime, batch_size))
+
+
+def _title(asked: str) -> str:
+    """Write a method, and its in-fill if one is named, in one way."""
+    method, at, infill = asked.partition(_WITH)
+    return f"{Spec.parse(method)}{at}{Spec.parse(infill)}" if at else str(Spec.parse(method))
+
+
+def _question(classifier: Classifier, title: str, **options: Unpack[RunOptions]) -> Request:
+    """Check one method."""
+    method, _, infill = title.partition(_WITH)
+    return prepare(classifier, method=method, infill=infill or None, check=False, **options)
+
+
+def in_full(request: Request) -> str:
+    """Write a method with every setting, and its in-fill."""
+    return f"{request.method.full()} · in-fill {request.infill_info}"

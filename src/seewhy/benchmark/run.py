@@ -1,0 +1,180 @@
+"""Benchmark several methods on many images by several metrics: which scores best, at what cost?"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from seewhy.benchmark.plan import plan_benchmark
+from seewhy.benchmark.store import open_folder
+from seewhy.benchmark.work import SURE, ImageTask, Runner
+from seewhy.classifiers.tuning import Log, no_log
+from seewhy.core.errors import RequestError
+from seewhy.core.probe import Progress, no_progress
+from seewhy.explaining.request import ClassifierLike
+from seewhy.images.labelled import Labelled, list_labelled
+from seewhy.results.benchmark import ScoreRow, SummaryRow, flat, summarise
+from seewhy.results.folder import table_csv, write_files
+from seewhy.results.report_data import MapPanel
+from seewhy.results.samples import display_copy
+
+IMAGES = "images"
+
+
+@dataclass(frozen=True, eq=False)
+class BenchmarkResult:
+    """The result of a benchmark.
+
+    Args:
+        folder: where everything is kept.
+        rows: one for each image, method and metric; see ``rows.csv``.
+        summary: one row for each metric and method; see ``table.csv``.
+        warnings: of the classifier's self-test, and about what the scores cannot say.
+    """
+
+    folder: Path
+    rows: tuple[ScoreRow, ...]
+    summary: tuple[SummaryRow, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def failures(self) -> tuple[ScoreRow, ...]:
+        """The rows of what could not be done."""
+        return tuple(row for row in self.rows if row.error)
+
+
+def compare(
+    classifier: ClassifierLike,
+    source: str | Path,
+    methods: Sequence[str],
+    *,
+    metrics: Sequence[str] | None = None,
+    out: str | Path = "seewhy-benchmark",
+    limit: int | None = None,
+    only: str | Path | None = None,
+    images: int = 20,
+    seed: int = 0,
+    batch_size: int | None = None,
+    runtime: str = "auto",
+    trust: bool = True,
+    device: str | None = None,
+    max_megapixels: float = 200.0,
+    progress: Progress = no_progress,
+    log: Log = no_log,
+) -> BenchmarkResult:
+    """Explain each image by every method, score every map by every metric, and rank the methods and their cost.
+
+    The predicted class of each image is explained and scored. The controls, methods that ignore the classifier, are always
+    included. What is done is kept in ``out``: an interrupted run resumes, and methods, metrics and images can be added later.
+
+    Args:
+        classifier: as for `seewhy.explain`.
+        source: a folder of images, optionally with ``labels.csv``; see `seewhy.images.labelled.list_labelled`.
+        methods: Specs; the others are compared with the first. ``pmi@gray`` runs `pmi` with the in-fill gray.
+        metrics: Specs; None: ``insertion`` and ``deletion``, and ``pointing`` and ``energy-in-box`` where there are boxes.
+        out: the folder of the benchmark; a new one, or that of an earlier run.
+        limit: use at most this many images.
+        only: a text file with the names of the images to use, one per line.
+        images: draw the maps of at most this many images.
+        seed: of every explanation and every score.
+        batch_size: as for `seewhy.explain`.
+        runtime: as for `seewhy.explain`; methods that need more than probabilities run the classifier unchanged.
+        trust: as for `seewhy.classifier`.
+        device: where torch computes.
+        max_megapixels: larger images are refused before they are decoded.
+        progress: called with (explanations and scores done, the number planned).
+        log: is told of a search for a runtime.
+
+    Returns:
+        Rows and their summary; ``rows.csv``, ``table.csv``, ``quality.png``, ``images/`` and ``benchmark.json`` are in the folder.
+
+    Raises:
+        RequestError: anything is wrong with the request; what is wrong with one image or one map becomes a row.
+        ClassifierError: the classifier contradicts its own description.
+
+    Cost in queries: those of the methods and metrics for each image, one for its class, and seven for the self-test.
+    """
+    entries = _unlike(list_labelled(source, only)[:limit])
+    located = any(entry.boxes for entry in entries)
+    plan = plan_benchmark(
+        classifier,
+        methods,
+        metrics,
+        located=located,
+        seed=seed,
+        batch_size=batch_size,
+        runtime=runtime,
+        trust=trust,
+        device=device,
+    )
+    folder = Path(out)
+    runner = Runner(plan, open_folder(folder, plan.record()), len(entries), progress, log, max_megapixels)
+    rows: list[ScoreRow] = []
+    for number, entry in enumerate(entries):
+        found, task = runner.examine(entry)
+        rows += found
+        if number < images and task is not None and any(row.metric for row in found):
+            write_files(folder / IMAGES, {f"{entry.path.stem}.png": _contact_sheet(runner, task, found[0])})
+    summary = summarise(rows, next(iter(plan.methods)), plan.controls)
+    _write(folder, rows, summary)
+    return BenchmarkResult(folder, tuple(rows), tuple(summary), (*runner.warnings, *_caveats(rows, len(entries))))
+
+
+def _write(folder: Path, rows: Sequence[ScoreRow], summary: Sequence[SummaryRow]) -> None:
+    """Write the tables and the figure."""
+    from seewhy.plots.benchmark import quality_png  # noqa: PLC0415 - matplotlib is loaded when something is drawn
+
+    lines = [flat(row) for row in summary]
+    columns = list(lines[0]) if lines else [field.name for field in fields(SummaryRow)]
+    files = {
+        "rows.csv": table_csv([field.name for field in fields(ScoreRow)], map(asdict, rows)),
+        "table.csv": table_csv(columns, lines),
+        "quality.png": quality_png(summary),
+    }
+    write_files(folder, files)
+
+
+def _unlike(entries: list[Labelled]) -> list[Labelled]:
+    """Refuse two images with the same name: scores are paired by it.
+
+    Raises:
+        RequestError: there are two.
+    """
+    twice = [name for name, count in Counter(entry.path.stem for entry in entries).items() if count > 1]
+    if twice:
+        raise RequestError(f"expected images with different names, got {twice[0]} twice; rename one")
+    return entries
+
+
+def _contact_sheet(runner: Runner, task: ImageTask, row: ScoreRow) -> bytes:
+    """Draw an image and its maps side by side; PNG."""
+    from seewhy.plots.overview import contact_sheet_png  # noqa: PLC0415 - matplotlib is loaded when something is drawn
+
+    plan, viewed = runner.plan, task.viewed
+    panels = [
+        MapPanel(title, title, "", values.astype(np.float32), None, plan.methods[title].method.row.signed, work.unit)
+        for title, (work, values) in runner.maps(task).items()
+    ]
+    return contact_sheet_png(
+        display_copy(viewed.picture.pixels),
+        viewed.frame,
+        panels,
+        title=row.image,
+        subtitle=f"{row.label} {row.probability:.3f}",
+        footer=f"{plan.classifier.name}  ·  seed {plan.seed}",
+    )
+
+
+def _caveats(rows: Sequence[ScoreRow], images: int) -> list[str]:
+    """Say what a reader of the table should know: images of which the classifier is unsure, and scores that are missing."""
+    unsure = len({row.image for row in rows if row.unsure})
+    found = (
+        [f"{unsure} of {images} images: the classifier gives its predicted class less than {SURE}"] if unsure else []
+    )
+    for metric in dict.fromkeys(row.metric for row in rows if row.note):
+        without = {row.image for row in rows if row.metric == metric and row.note}
+        why = next(row.note for row in rows if row.metric == metric and row.note)
+        found.append(f"{metric} has no score for {len(without)} of {images} images: {why}")
+    return found

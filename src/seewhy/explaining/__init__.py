@@ -1,0 +1,1 @@
+"""Explain one image, check the explanation, score it, and find its smallest regions."""

@@ -1,0 +1,111 @@
+"""What is installed here, how fast it is, and which extras are missing."""
+
+import importlib.util
+import platform
+import time
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from torch.nn.functional import interpolate
+
+from seewhy import registry
+from seewhy.classifiers.tuning import RuntimeChoice, RuntimeRequest, tune
+from seewhy.core.errors import RequestError
+from seewhy.runtime.machine import installed
+
+EXTRAS = {
+    "demo": "efficientnet_lite_pytorch",
+    "onnx": "onnxruntime",
+    "openvino": "openvino",
+    "patchmatch": "patchmatch",
+    "search": "scipy",
+    "segments": "skimage",
+}
+"""Extra → a module that is there when the extra is installed."""
+
+
+def examine() -> dict[str, dict[str, Any]]:
+    """Look around.
+
+    Returns:
+        ``versions``, ``machine``, ``extras`` (installed, or the command that installs them), ``runtimes`` (the packages
+        that run networks, with their versions) and ``speed`` (queries a second of the default classifier as it comes,
+        for several batch sizes, where it is installed).
+    """
+    runtimes = {name: installed(name) or "none" for name in ("torch", "openvino", "onnxruntime")}
+    return {
+        "versions": _versions(),
+        "machine": _machine(),
+        "extras": _extras(),
+        "runtimes": runtimes,
+        "speed": _speed(),
+    }
+
+
+def tune_here(
+    source: str = registry.DEFAULT_CLASSIFIER, *, device: str | None = None, trust: bool = False
+) -> RuntimeChoice:
+    """Search for the fastest runtime of a classifier at any length, for later runs to find in the cache.
+
+    Every candidate is tried, those that take long to build included, and that for the windows of the default method. The
+    picture is a made one, smooth as photos are; each run holds the choice to its own picture again.
+
+    Args:
+        source: the classifier's Spec.
+        device: where torch computes; None for its own.
+        trust: allow a Spec that runs code from a file.
+
+    Raises:
+        RequestError: the Spec is wrong.
+    """
+    classifier = registry.classifier(source, trust=trust, device=device)
+    colours = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    smooth = interpolate(colours, classifier.view.size or (224, 224), mode="bilinear")[0]
+    box = min(registry.METHODS[registry.DEFAULT_METHOD].windows({}))
+    return tune(classifier, (smooth * 255).round() / 255, RuntimeRequest(), box=box)[1]
+
+
+def _versions() -> dict[str, str]:
+    """The versions that results depend on."""
+    packages = ("seewhy", "torch", "numpy", "pillow", "opencv-python-headless")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def _machine() -> dict[str, Any]:
+    """What torch can compute with."""
+    cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return {"threads": torch.get_num_threads(), "cuda": cuda, "platform": platform.platform()}
+
+
+def _extras() -> dict[str, str]:
+    """Which optional groups are there."""
+    return {
+        extra: "installed" if importlib.util.find_spec(module) else f"missing: pip install 'seewhy[{extra}]'"
+        for extra, module in EXTRAS.items()
+    }
+
+
+def _speed() -> dict[str, Any]:
+    """Time the default classifier for a moment at each batch size."""
+    try:
+        classifier = registry.classifier()
+    except RequestError as problem:
+        return {registry.DEFAULT_CLASSIFIER: str(problem)}
+    size = classifier.view.size or (224, 224)
+    speeds = {}
+    for batch in (1, 2, 4, 8, 16):
+        images = torch.rand(batch, 3, *size, generator=torch.Generator().manual_seed(0)).to(classifier.device)
+        speeds[f"batch {batch}"] = f"{_rate(classifier, images):.0f} queries/s"
+    return speeds
+
+
+def _rate(classifier: Any, images: torch.Tensor, seconds: float = 0.5) -> float:  # noqa: ANN401 - any Classifier
+    """Queries a second, after one batch to warm up."""
+    with torch.inference_mode():
+        classifier(images)
+        start, done = time.perf_counter(), 0
+        while time.perf_counter() - start < seconds:
+            classifier(images)
+            done += len(images)
+    return done / (time.perf_counter() - start)

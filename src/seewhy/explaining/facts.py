@@ -1,0 +1,121 @@
+"""The facts that go into a record: the image, the classifier, the targets and their maps."""
+
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from seewhy.core.classifier import Classifier
+from seewhy.core.maps import Maps
+from seewhy.core.target import Target
+from seewhy.core.view import Frame
+from seewhy.images.open import Picture
+from seewhy.registry import Bound, Method
+from seewhy.results.codec import as_settings
+from seewhy.results.record import (
+    ClassifierInfo,
+    ClassProbability,
+    Extreme,
+    ImageInfo,
+    MethodInfo,
+    TargetInfo,
+    ViewInfo,
+)
+
+_PREDICTED = 5
+
+Prediction = Float[Tensor, " k"]
+
+
+def image_info(picture: Picture, source: str | None) -> ImageInfo:
+    """Describe an image; ``source`` is its path as the user wrote it, or None."""
+    height, width = picture.pixels.shape[:2]
+    return ImageInfo(picture.name, picture.sha256, width, height, tuple(picture.notes), source)
+
+
+def view_info(frame: Frame, classifier: Classifier) -> ViewInfo:
+    """Describe the part of an image that a classifier sees."""
+    return ViewInfo(classifier.view.describe(), frame.size, frame.box)
+
+
+def classifier_info(classifier: Classifier, classes: int) -> ClassifierInfo:
+    """Describe a classifier; ``classes`` is the number of its classes."""
+    return ClassifierInfo(
+        classifier.name, classifier.spec, classifier.fingerprint, classes, access=classifier.access.name
+    )
+
+
+def predicted_classes(classifier: Classifier, prediction: Prediction) -> tuple[ClassProbability, ...]:
+    """Return the most probable classes, best first."""
+    top = torch.topk(prediction, min(_PREDICTED, len(prediction))).indices.tolist()
+    return class_probabilities(top, classifier, prediction)
+
+
+def class_probabilities(
+    indices: Sequence[int], classifier: Classifier, prediction: Prediction
+) -> tuple[ClassProbability, ...]:
+    """Name classes, each with its probability."""
+    return tuple(ClassProbability(each, label(each, classifier), float(prediction[each])) for each in indices)
+
+
+def label(index: int, classifier: Classifier) -> str:
+    """Return the name of a class, or ``class INDEX`` where the classifier has no names."""
+    return classifier.labels[index] if classifier.labels else f"class {index}"
+
+
+def target_info(target: Target, classifier: Classifier, prediction: Prediction, maps: Maps) -> TargetInfo:
+    """Describe a target and the ends of its map."""
+    index, other = (*target.classes, None, None)[:2]
+    likely = target.kind in {"class", "woe"} and index is not None
+    return TargetInfo(
+        key=target.key,
+        label=_target_label(target, classifier),
+        kind=target.kind,
+        highest=_extreme(maps, target.key, maps.values[target.key].argmax()),
+        lowest=_extreme(maps, target.key, maps.values[target.key].argmin()),
+        index=index,
+        other=other,
+        probability=float(prediction[index]) if likely else None,
+    )
+
+
+def _target_label(target: Target, classifier: Classifier) -> str:
+    """Name a target for people."""
+    names = [label(index, classifier) for index in target.classes]
+    return {
+        "class": "{0}",
+        "contrast": "{0} rather than {1}",
+        "woe": "{0} (weight of evidence)",
+        "information": "Information",
+    }[target.kind].format(*names)
+
+
+def _extreme(maps: Maps, key: str, flat: np.intp) -> Extreme:
+    """Describe one point of a map."""
+    values, errors = maps.values[key], maps.stderr.get(key)
+    row, column = divmod(int(flat), values.shape[1])
+    error = None if errors is None else float(errors[row, column])
+    return Extreme(float(values[row, column]), error, row, column)
+
+
+def method_info(method: Bound[Method], maps: Maps) -> MethodInfo:
+    """Describe a method, with every setting as it was run."""
+    spec = str(method.full(maps.settings))
+    return MethodInfo(method.name, spec, as_settings(maps.settings), method.row.paper, method.row.signed)
+
+
+def versions() -> dict[str, str | None]:
+    """Return the versions that the numbers depend on."""
+    return {"python": platform.python_version(), **{name: release(name) for name in ("seewhy", "torch", "numpy")}}
+
+
+def release(package: str = "seewhy") -> str | None:
+    """Return the installed version of a package; None for one that is run from its source tree."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,150 @@
+"""The faithfulness check: does removing the highlighted region change the answer more than removing random regions?"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from seewhy import registry
+from seewhy.core.arrays import Image, Keep
+from seewhy.core.classifier import Classifier
+from seewhy.core.features import Grids
+from seewhy.core.maps import Map, Maps
+from seewhy.core.probe import Answers, Probe, no_progress
+from seewhy.core.seeds import derive, mix, uniforms
+from seewhy.results.record import Chance, ClassProbability, FaithfulnessCheck, RegionEffect, TargetInfo
+
+TAKEN, LEFT = 0.1, 0.3
+"""The share of the view that is removed, and the share that is kept alone. (With 10 % alone hardly any class is recognised.)"""
+
+DRAWS = 20
+"""The number of random regions; their 2.5 % and 97.5 % quantiles show what chance does."""
+
+FINE = 256
+"""Regions are made of at most this many squares per side, so that large images take no more memory than their batches."""
+
+CELLS = 7
+"""Cells per side of a random region's map, as in RISE: spots of a few dozen pixels, like those of real maps."""
+
+REMOVED, KEPT = "gray", "blur"
+"""In-fills of the check: for a removed region, and around a region that is kept alone (as in RISE's metrics)."""
+
+
+def check_faithfulness(
+    classifier: Classifier,
+    image: Image,
+    maps: Maps,
+    targets: Sequence[TargetInfo],
+    predicted: ClassProbability,
+    *,
+    seed: int,
+    batch_size: int,
+) -> FaithfulnessCheck:
+    """Remove the highlighted region, keep only that region, and do the same to random regions and to the middle of the image.
+
+    The map is that of the most probable class that was explained; without any, the first map, with the predicted class. Its
+    highest pixels are the highlighted region: `TAKEN` of all are removed, `LEFT` of all kept alone. Random regions are the
+    highest pixels of smooth random maps; the middle is a disc (an ellipse where the image is not square).
+
+    Args:
+        classifier: as it is run now.
+        image: ``(3, h, w)`` in the classifier's view.
+        maps: to be checked.
+        targets: of the maps.
+        predicted: the classifier's most probable class.
+        seed: of the run.
+        batch_size: images per call.
+
+    Cost: ``1 + 2 x (2 + DRAWS)`` queries, 45, beyond the budget of the run.
+    """
+    target = _checked_target(targets)
+    index = predicted.index if target.index is None or target.probability is None else target.index
+    name = predicted.label if target.probability is None else target.label
+    values = maps.values[target.key]
+    probes = {infill: _probe(classifier, infill, image, seed, batch_size) for infill in (REMOVED, KEPT)}
+    removed = _ask(probes[REMOVED], 1 - regions(values, TAKEN, seed))[:, index]
+    kept = _ask(probes[KEPT], regions(values, LEFT, seed))[:, index]
+    return FaithfulnessCheck(
+        key=target.key,
+        index=index,
+        label=name,
+        draws=DRAWS,
+        before=float(probes[REMOVED].prediction[index]),
+        removed=_effect(removed, REMOVED, TAKEN, low=True),
+        kept=_effect(kept, KEPT, LEFT, low=False),
+        queries=sum(probe.queries.forward_images for probe in probes.values()),
+    )
+
+
+def regions(values: Map, share: float, seed: int) -> Float[Tensor, "n rows columns"]:
+    """Return the regions of the check, 1 inside: the highlighted one, the middle, random ones; each covers that share of all pixels.
+
+    A map of more than `FINE` pixels per side is reduced to that.
+
+    Example:
+        >>> regions(np.eye(10, dtype=np.float32), 0.1, 0).sum((1, 2)).unique().tolist()
+        [10.0]
+    """
+    height, width = (min(side, FINE) for side in values.shape)
+    coarse = functional.interpolate(torch.from_numpy(values)[None, None], size=(height, width), mode="area")[0]
+    down, across = torch.linspace(-1, 1, height), torch.linspace(-1, 1, width)
+    middle = -(down[:, None] ** 2 + across[None] ** 2)
+    seeds = derive(seed, torch.arange(DRAWS))
+    chance = Grids(uniforms(seeds, CELLS**2).view(-1, CELLS, CELLS), uniforms(seeds, 2, stream=1)).keep(height, width)
+    every = torch.cat([coarse, middle[None], chance]).flatten(1)
+    shuffled = mix(torch.arange(height * width)).argsort()  # equal pixels in no order: the first rows are no better
+    ranked = shuffled[every[:, shuffled].argsort(dim=1, descending=True, stable=True)]
+    marked = ranked[:, : max(1, round(share * height * width))]
+    return torch.zeros_like(every).scatter_(1, marked, 1.0).view(-1, height, width)
+
+
+def _checked_target(targets: Sequence[TargetInfo]) -> TargetInfo:
+    """Choose the map that is checked: that of the most probable class, or the first."""
+    likely = {target.probability: target for target in targets if target.probability is not None}
+    return likely[max(likely)] if likely else targets[0]
+
+
+def _probe(classifier: Classifier, infill: str, image: Image, seed: int, batch_size: int) -> Probe:
+    """Bind an in-fill to the image."""
+    filler = registry.infill(infill, classifier)[1]
+    return Probe(classifier, filler, image, seed=seed, batch_size=batch_size, progress=no_progress)
+
+
+def _ask(probe: Probe, keep: Keep) -> Answers:
+    """Ask about each region, with no more of them in one call than the probe takes."""
+    numbers = torch.arange(len(keep), device=probe.image.device)
+    batches = zip(torch.split(keep.to(probe.image), probe.rows), torch.split(numbers, probe.rows), strict=True)
+    return torch.cat([probe(functional.interpolate(some[:, None], probe.size)[:, 0], seeds) for some, seeds in batches])
+
+
+def _effect(probabilities: Float[Tensor, " n"], infill: str, share: float, *, low: bool) -> RegionEffect:
+    """Describe what a change does; ``low``: a lower probability is better."""
+    values = probabilities.cpu().numpy()
+    own, center, random = float(values[0]), float(values[1]), values[2:]
+    ends = np.quantile(random, [0.025, 0.975])
+    beaten = int((random > own).sum() if low else (random < own).sum())
+    chance = Chance(float(random.mean()), float(ends[0]), float(ends[1]))
+    return RegionEffect(infill, share, own, center, chance, beaten)
+
+
+def meaning(check: FaithfulnessCheck) -> str:
+    """Say whether the highlighted region does better than random regions, and than the middle of the image.
+
+    Args:
+        check: from `check_faithfulness`.
+    """
+    removed, kept, enough = check.removed, check.kept, round(0.95 * check.draws)
+    necessary, sufficient = removed.beaten >= enough, kept.beaten >= enough
+    than = f"{enough} of {check.draws} random regions"
+    if not (necessary or sufficient):
+        return f"The highlighted region does no better than random regions: do not rely on the map of {check.label}."
+    if removed.map >= removed.center and kept.map <= kept.center:
+        return "The highlighted region does better than random regions, but no better than the middle of the image."
+    if necessary and sufficient:
+        return f"The highlighted region is necessary and sufficient, each more than {than}."
+    if necessary:
+        return f"The highlighted region is necessary (removing it hurts more than {than}) but not sufficient."
+    return f"The highlighted region is sufficient (kept alone it does better than {than}) but not necessary."

@@ -1,0 +1,74 @@
+"""How far the maps of several in-fills agree, and the folder that says so."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
+from safetensors.numpy import save as write_tensors
+
+from seewhy.core.maps import Map
+from seewhy.explaining.explanation import Explanation
+from seewhy.results.codec import JsonObject, json_bytes, to_json
+from seewhy.results.command import compare_infills_command
+from seewhy.results.folder import write_files
+from seewhy.results.infill_comparison import FILE, InfillComparisonRecord
+
+
+@dataclass(frozen=True, eq=False)
+class InfillComparison:
+    """How far the maps of several in-fills agree.
+
+    Args:
+        explanations: in-fill → its explanation; all were asked about the same windows.
+        disagreement: target → how far the in-fills are apart at each pixel, ``(h, w)`` from 0; see
+            `seewhy.explaining.agreement.disagreement`.
+        sign_conflict: target → where one in-fill says *supports* and another *opposes*, ``(h, w)``; not for the information.
+            See `seewhy.explaining.agreement.sign_conflict`.
+        record: all that is written to ``comparison.json``.
+    """
+
+    explanations: Mapping[str, Explanation]
+    disagreement: Mapping[str, Map]
+    sign_conflict: Mapping[str, Bool[np.ndarray, "h w"]]
+    record: InfillComparisonRecord
+
+    @property
+    def correlation(self) -> dict[str, float | None]:
+        """Target → the mean rank correlation over all pairs of in-fills; None where a map has one value everywhere."""
+        return {target.key: target.correlation for target in self.record.targets}
+
+    def overview(self) -> bytes:
+        """Draw the maps of all in-fills, where they disagree, and the correlations; PNG."""
+        from seewhy.plots.comparison import comparison_png  # noqa: PLC0415 - matplotlib is loaded when something is drawn
+
+        data = [explanation.report_data() for explanation in self.explanations.values()]
+        return comparison_png(self.record, data, self.disagreement, self.sign_conflict)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the comparison's folder, with a folder for each in-fill's explanation in it; the record last.
+
+        Args:
+            folder: made if it is missing; the files of an earlier comparison in it are replaced.
+
+        Returns:
+            The folder.
+
+        Raises:
+            RequestError: the folder cannot be written.
+        """
+        for name, explanation in self.explanations.items():
+            explanation.save(Path(folder) / name)
+        spread = {f"disagreement/{key}": values for key, values in self.disagreement.items()}
+        conflict = {f"sign_conflict/{key}": values for key, values in self.sign_conflict.items()}
+        files = {
+            "disagreement.safetensors": write_tensors({**spread, **conflict}),
+            "comparison.png": self.overview(),
+            FILE: json_bytes(self.to_json()),
+        }
+        return write_files(Path(folder), files)
+
+    def to_json(self) -> JsonObject:
+        """Return the record as plain data, with the command that repeats the comparison."""
+        return {**to_json(self.record), "command": compare_infills_command(self.record)}

@@ -1,0 +1,115 @@
+"""The smallest regions behind a saved map: what suffices for the prediction, and what it cannot do without."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from seewhy import registry
+from seewhy.core.budget import Budget
+from seewhy.core.errors import RequestError
+from seewhy.core.probe import Probe, Progress, no_progress
+from seewhy.core.target import Target
+from seewhy.explaining.explanation import Explanation
+from seewhy.explaining.reopen import reopen
+from seewhy.explaining.request import ClassifierLike
+from seewhy.explaining.targets import TargetLike, check_classes, default_targets, parse_targets
+from seewhy.methods.minimal_region import minimal_region_of
+from seewhy.results.codec import as_settings, json_bytes
+from seewhy.results.folder import write_files
+from seewhy.results.region import FILE, RegionRecord
+
+
+@dataclass(frozen=True, eq=False)
+class RegionReport:
+    """The smallest regions behind a saved map.
+
+    Args:
+        explanation: the explanation, with the regions as outlines.
+        record: all that is written to ``region.json``.
+    """
+
+    explanation: Explanation
+    record: RegionRecord
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``region.png`` and ``region.json`` into the explanation's folder, beside its own files.
+
+        Raises:
+            RequestError: the folder cannot be written.
+        """
+        return write_files(Path(folder), {"region.png": self.explanation.overview(), FILE: json_bytes(self.record)})
+
+
+def region(
+    classifier: ClassifierLike | None,
+    explanation: Explanation | str | Path,
+    targets: TargetLike | Sequence[TargetLike] | None = None,
+    *,
+    infill: str = "gray",
+    budget: int | None = None,
+    tile: int = 16,
+    samples: int | None = None,
+    seed: int = 0,
+    batch_size: int = 4,
+    trust: bool = True,
+    device: str | None = None,
+    progress: Progress = no_progress,
+) -> RegionReport:
+    """Find the smallest sufficient and the smallest necessary region in the order of a saved map.
+
+    See `seewhy.methods.minimal_region.minimal_region`.
+
+    Args:
+        classifier: the one that was explained, run unchanged; None: opened as the record says.
+        explanation: from `seewhy.explain` or `seewhy.load`, or its folder.
+        targets: of its maps; None: the predicted class.
+        infill: Spec of what stands where something is removed; the regions are large, so it must fill holes of any shape.
+        budget: queries at most.
+        tile: side of the tiles that are left out, pixels.
+        samples: in-fills per question; None: 1 where the in-fill is deterministic, else 3.
+        seed: of the in-fills.
+        batch_size: images per call.
+        trust: allow Specs that run code from a file.
+        device: where torch computes; None: where the classifier is.
+        progress: called with (queries done, queries planned).
+
+    Raises:
+        RequestError: the classifier is another one, there is no map of a target, or the budget is too small.
+
+    Cost: 22 queries per target, and at most two for each tile.
+    """
+    opened = reopen(explanation, classifier, trust=trust, device=device)
+    found, asked = opened.explanation, opened.classifier
+    spec, filler = registry.infill(infill, asked, trust=trust)
+    probe = Probe(
+        asked, filler, opened.image, seed=seed, budget=Budget(budget), batch_size=batch_size, progress=progress
+    )
+    maps = minimal_region_of(probe, _targets(targets, probe, found), found.maps, tile=tile, samples=samples)
+    record = RegionRecord(
+        findings=tuple(maps.findings),
+        areas={name: float(where.mean()) for name, where in maps.outlines.items()},
+        traces={name: tuple(steps) for name, steps in maps.traces.items()},
+        infill=str(spec),
+        settings=as_settings(maps.settings),
+        seed=seed,
+        queries=probe.queries,
+        stopped_because=maps.stopped_because,
+    )
+    return RegionReport(replace(found, outlines=maps.outlines), record)
+
+
+def _targets(
+    asked: TargetLike | Sequence[TargetLike] | None, probe: Probe, explanation: Explanation
+) -> tuple[Target, ...]:
+    """Read the targets, and make sure that each has a map."""
+    if asked is None:
+        chosen = default_targets(probe.prediction, information=False, classes=1)
+    else:
+        chosen = parse_targets(asked, probe.classifier.labels, information=False)
+        check_classes(chosen, len(probe.prediction))
+    for target in chosen:
+        if target.key not in explanation.maps:
+            raise RequestError(
+                f"expected a target with a map, got {target.key}; there are {', '.join(explanation.maps)}"
+            )
+    return chosen

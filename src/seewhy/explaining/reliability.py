@@ -1,0 +1,103 @@
+"""How far to trust the maps of a run: their expected correlation with the converged maps, and what that means."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+from seewhy.core.maps import Maps
+from seewhy.explaining.faithfulness import meaning
+from seewhy.results.record import Diagnostics, FaithfulnessCheck, InfillCheck, TargetInfo
+from seewhy.results.wording import correlation
+
+ENOUGH = 0.7
+"""Below this expected correlation more than half of what a map shows may be error."""
+
+_NAMED = re.compile(r"class:\d+|contrast:\d+/\d+")
+"""A target's key in a method's finding; the reader knows it by its label."""
+
+SMALL = 0.05
+"""Nats: a spot that makes a class less than 5 % more or less likely."""
+
+
+def diagnose(
+    maps: Maps,
+    targets: Sequence[TargetInfo],
+    classes: int,
+    *,
+    faithfulness: FaithfulnessCheck | None,
+    infill_check: InfillCheck | None,
+) -> Diagnostics:
+    """Judge the maps of a run by their own standard errors, and put what was measured into words.
+
+    Args:
+        maps: of the run.
+        targets: of the maps.
+        classes: the number of classes of the classifier.
+        faithfulness: the check against random regions, or None.
+        infill_check: the check against other in-fills, or None.
+    """
+    labels = {target.key: target.label for target in targets}
+    found = {key: maps.reliability(key) for key in labels}
+    expected = {key: None if share is None else math.sqrt(share) for key, share in found.items()}
+    findings = (
+        *([meaning(faithfulness)] if faithfulness else []),
+        *doubts(targets, classes),
+        *(_NAMED.sub(lambda match: labels.get(match[0], match[0]), finding) for finding in maps.findings),
+        *_trust(expected, labels),
+        *_sizes(maps, targets),
+    )
+    return Diagnostics(expected, tuple(maps.scales), faithfulness, infill_check, findings)
+
+
+def doubts(targets: Sequence[TargetInfo], classes: int) -> list[str]:
+    """Warn where no explained class has a higher probability than a guess would give it.
+
+    Args:
+        targets: of the maps.
+        classes: the number of classes of the classifier.
+    """
+    asked = [(target.probability, target.label) for target in targets if target.probability is not None]
+    if not asked or max(asked)[0] > 1 / classes:
+        return []
+    probability, label = max(asked)
+    guess = f"no more than a guess among {classes:,} classes: its map means little."
+    return [f"The classifier gives {label} a probability of {probability:.2g}, {guess}"]
+
+
+def _trust(expected: Mapping[str, float | None], labels: Mapping[str, str]) -> list[str]:
+    """Say how reliable the maps are, and which are not reliable enough."""
+    known = {key: value for key, value in expected.items() if value is not None}
+    good = {labels[key]: value for key, value in known.items() if value >= ENOUGH}
+    poor = [f"{labels[key]} ({correlation(value)})" for key, value in known.items() if value < ENOUGH]
+    found = []
+    if good:
+        least = min(good, key=lambda label: good[label])
+        value = correlation(good[least])
+        told = value if len(good) == 1 else f"at least {value} (lowest: {least})"
+        found.append(f"Map reliability: {told}, the expected correlation with the converged map.")
+    if poor:
+        found.append(
+            f"Too few queries for {', '.join(poor)}: more than half of what such a map shows may be error. Raise the budget."
+        )
+    return found
+
+
+def _sizes(maps: Maps, targets: Sequence[TargetInfo]) -> list[str]:
+    """Say whether any window matters to the most probable class that was explained, and of which size."""
+    classes = {target.probability: target for target in targets if target.kind == "class"}
+    likely = [probability for probability in classes if probability is not None]
+    if maps.unit != "nats" or not maps.scales or not likely:
+        return []
+    top = classes[max(likely)]
+    strongest = {scale.size: abs(scale.strongest[top.key][0]) for scale in maps.scales}
+    size = max(strongest, key=lambda each: strongest[each])
+    if strongest[size] < SMALL:
+        larger = "+".join(str(size * factor) for factor in (1, 2, 4))
+        tried, change = " or ".join(map(str, strongest)), math.expm1(strongest[size])
+        advice = f"try larger windows (pmi:size={larger}) or its log odds (target woe:{top.index})"
+        small = f"No single window of {tried} pixels changes the probability of {top.label} by more than {change:.1%}."
+        return [f"{small} Its evidence may be spread out: {advice}."]
+    if len(strongest) == 1:
+        return []
+    each = ", ".join(f"{value:.2g} with {side} pixels" for side, value in strongest.items())
+    return [f"Windows of {size} pixels matter most to {top.label}: at most {each} (nats)."]

@@ -1,0 +1,96 @@
+"""Open a saved explanation again with its classifier: the one way in for scores, regions and audits."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from seewhy import registry
+from seewhy.core.arrays import Image
+from seewhy.core.budget import Budget
+from seewhy.core.classifier import Classifier
+from seewhy.core.errors import RequestError
+from seewhy.explaining.explanation import Explanation, load
+from seewhy.explaining.request import ClassifierLike, Request, prepare
+from seewhy.results.record import Record
+
+
+@dataclass(frozen=True, eq=False)
+class Reopened:
+    """A saved explanation and the classifier that it explains.
+
+    Args:
+        explanation: with its maps.
+        classifier: has the fingerprint that the record names.
+        image: ``(3, h, w)`` in the classifier's view.
+    """
+
+    explanation: Explanation
+    classifier: Classifier
+    image: Image
+
+    def request(self, *, trust: bool) -> Request:
+        """Ask the explanation's question again.
+
+        Args:
+            trust: allow Specs that run code from a file.
+
+        Raises:
+            RequestError: the in-fill was an object, which only its maker has.
+        """
+        record = self.explanation.record
+        if record.infill.spec is None:
+            raise RequestError(
+                f"cannot explain again: the in-fill {record.infill.name} was an object; leave out metrics that re-explain"
+            )
+        whole = record.stopped_because == "complete"
+        return prepare(
+            self.classifier,
+            method=record.method.spec,
+            infill=record.infill.spec,
+            budget=None if whole else Budget(queries=record.queries.forward_images),
+            seed=record.seed,
+            trust=trust,
+        )
+
+
+def reopen(
+    explanation: Explanation | str | Path,
+    classifier: ClassifierLike | None = None,
+    *,
+    trust: bool = True,
+    device: str | None = None,
+) -> Reopened:
+    """Open an explanation and its classifier.
+
+    Args:
+        explanation: from `seewhy.explain` or `seewhy.load`, or its folder.
+        classifier: the one that was explained; None: opened as the record says.
+        trust: allow Specs that run code from a file.
+        device: where torch computes; None: where the classifier is.
+
+    Raises:
+        RequestError: there is no explanation, the record cannot name its classifier, or the classifier is another one.
+    """
+    found = load(explanation) if isinstance(explanation, str | Path) else explanation
+    opened = open_classifier(found.record, classifier, trust=trust, device=device)
+    return Reopened(found, opened, torch.from_numpy(found.samples.image))
+
+
+def open_classifier(
+    record: Record, classifier: ClassifierLike | None, *, trust: bool, device: str | None = None
+) -> Classifier:
+    """Open the classifier of a record and make sure that it is the same one; see `reopen`."""
+    known = record.classifier
+    source = known.spec if classifier is None else classifier
+    if source is None:
+        raise RequestError(
+            f"the record cannot name its classifier, {known.name}, which was an object; give it (--classifier on the command line)"
+        )
+    opened = registry.classifier(source, trust=trust, device=device)
+    if opened.fingerprint != known.fingerprint:
+        raise RequestError(
+            f"expected the classifier that was explained, {known.spec or known.name}, got {opened.name} with another "
+            "fingerprint; give the same weights and settings, or explain again"
+        )
+    return opened

@@ -1,0 +1,174 @@
+"""What a user asks, checked before any work starts."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from torch import nn
+
+from seewhy import registry
+from seewhy.classifiers.tuning import PLAIN_BATCH, RuntimeRequest
+from seewhy.core.arrays import Image
+from seewhy.core.budget import Budget
+from seewhy.core.classifier import Classifier
+from seewhy.core.errors import RequestError
+from seewhy.core.infill import Infill
+from seewhy.core.probe import Probe, Progress
+from seewhy.core.target import Target
+from seewhy.explaining.targets import TargetLike, as_list, as_text, check_classes, default_targets, parse_targets
+from seewhy.registry import Bound, Method
+from seewhy.results.record import InfillInfo
+
+ClassifierLike = str | Classifier | nn.Module | Callable[..., object]
+"""A Spec, what `seewhy.classifier` returned, a torch module, or a function of image batches."""
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """A checked question: everything that can be checked without the image was checked when it was made.
+
+    Args:
+        classifier: to be explained.
+        method: with the user's settings.
+        infill: what stands where something is removed.
+        infill_info: the same, for the record.
+        targets: to be explained; None for the usual ones.
+        requested: the targets as the user wrote them; None for the usual ones.
+        budget: when to stop.
+        seed: of the run.
+        batch_size: images per call; None for the fastest, which is found when the classifier is prepared.
+        runtime: how the classifier is to be run; see `seewhy.classifiers.tuning.tune`.
+        check_infill: whether other in-fills are asked the same questions; see `seewhy.explaining.infill_check`.
+        check: whether the map is checked against random regions; see `seewhy.explaining.faithfulness`.
+    """
+
+    classifier: Classifier
+    method: Bound[Method]
+    infill: Infill
+    infill_info: InfillInfo
+    targets: tuple[Target, ...] | None
+    requested: tuple[str, ...] | None
+    budget: Budget
+    seed: int
+    batch_size: int | None
+    runtime: str
+    check_infill: bool = False
+    check: bool = True
+
+    def targets_for(self, probe: Probe) -> tuple[Target, ...]:
+        """Return the targets for an image; the usual ones depend on the classifier's prediction.
+
+        Raises:
+            RequestError: the classifier does not have a class that was asked for.
+        """
+        if self.targets is not None:
+            check_classes(self.targets, len(probe.prediction))
+            return self.targets
+        row, settings = self.method.row, self.method.settings
+        return default_targets(
+            probe.prediction,
+            information=row.information,
+            classes=row.classes,
+            contrast=row.contrast,
+            rivals=row.rivals(settings) if row.rivals else None,
+        )
+
+
+def prepare(
+    classifier: ClassifierLike,
+    *,
+    method: str = registry.DEFAULT_METHOD,
+    targets: TargetLike | Sequence[TargetLike] | None = None,
+    infill: str | Infill | None = None,
+    budget: int | Budget | None = None,
+    seed: int = 0,
+    batch_size: int | None = None,
+    runtime: str = "auto",
+    trust: bool = True,
+    device: str | None = None,
+    check_infill: bool = False,
+    check: bool = True,
+) -> Request:
+    """Check a question before any work starts; see `seewhy.explain` and `seewhy.classifier` for arguments and errors."""
+    opened = registry.classifier(classifier, trust=trust, device=device)
+    bound = registry.lookup("methods", method)
+    _check_access(opened, bound)
+    filler, about = _infill(infill or bound.row.usual_infill(bound.settings), opened, trust=trust)
+    RuntimeRequest(runtime, batch_size)  # raises on an unknown runtime or a batch size below 1
+    if not -(2**63) <= seed < 2**63:
+        raise RequestError(f"expected a seed of 64 bits, from -2**63 to 2**63 - 1, got {seed}")
+    parsed = None if targets is None else parse_targets(targets, opened.labels, information=bound.row.information)
+    return Request(
+        classifier=opened,
+        method=bound,
+        infill=filler,
+        infill_info=about,
+        targets=parsed,
+        requested=None if targets is None else tuple(as_text(each) for each in as_list(targets)),
+        budget=Budget(queries=budget) if isinstance(budget, int) else budget or Budget(),
+        seed=seed,
+        batch_size=batch_size,
+        runtime=runtime,
+        check_infill=check_infill,
+        check=check,
+    )
+
+
+def _check_access(classifier: Classifier, method: Bound[Method]) -> None:
+    """Refuse a method that needs to see more of the classifier than there is to see."""
+    if classifier.access < method.row.access:
+        fitting = registry.allowed(classifier.access)
+        hint = f"these work with it: {', '.join(fitting)}" if fitting else "no method works with it"
+        raise RequestError(
+            f"{method.name} needs {method.row.access.name}, this classifier gives {classifier.access.name}; {hint}"
+        )
+
+
+def _infill(infill: str | Infill, classifier: Classifier, *, trust: bool) -> tuple[Infill, InfillInfo]:
+    """Build an in-fill, and describe it for the record."""
+    if isinstance(infill, str):
+        spec, built = registry.infill(infill, classifier, trust=trust)
+        return built, InfillInfo(spec.name, str(spec), built.checksum, built.stochastic)
+    return infill, InfillInfo(type(infill).__name__, None, infill.checksum, infill.stochastic)
+
+
+def bind(request: Request, image: Image, progress: Progress) -> Probe:
+    """Bind a request to an image.
+
+    Args:
+        request: from `prepare`.
+        image: ``(3, h, w)`` in the classifier's view.
+        progress: called with (queries done, queries planned) after each batch.
+    """
+    return Probe(
+        request.classifier,
+        request.infill,
+        image,
+        seed=request.seed,
+        budget=request.budget,
+        batch_size=request.batch_size or PLAIN_BATCH,
+        progress=progress,
+    )
+
+
+def follow(
+    request: Request, leader: Infill, settled: Mapping[str, object], queries: int, *, samples: int | None = None
+) -> Request:
+    """Bind a request to what another in-fill was asked: the same number of windows, or the same grids, however that run ended.
+
+    Args:
+        request: with its own in-fill; its settings and its budget are replaced.
+        leader: the other in-fill.
+        settled: every setting as the leader's run had it.
+        queries: the leader's, in all.
+        samples: in-fills per window, where the in-fill is stochastic; None for the leader's number. A deterministic in-fill is
+            asked once.
+    """
+    settings = dict(settled)
+    if not (request.infill.stochastic and leader.stochastic):
+        settings.pop("correction", None)  # the bias to correct depends on the in-fill's scatter
+    before = each = 1
+    if isinstance(asked := settings.get("samples"), int):
+        before, each = asked, (samples or asked) if request.infill.stochastic else 1
+        settings["samples"] = each
+    budget = Budget(queries=1 + (queries - 1) // before * each)
+    return replace(request, method=replace(request.method, settings=settings), budget=budget)

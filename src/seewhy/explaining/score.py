@@ -1,0 +1,223 @@
+"""Score the maps of an explanation by metrics, each with a stated protocol."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
+
+from seewhy.classifiers.tuning import RuntimeRequest, tune
+from seewhy.core.budget import Budget, Queries
+from seewhy.core.classifier import Classifier
+from seewhy.core.errors import RequestError, did_you_mean
+from seewhy.core.probe import Probe, Progress, no_progress
+from seewhy.core.score import Case, Measured
+from seewhy.core.target import ClassEvidence, Contrast, Information, Target, WeightOfEvidence
+from seewhy.explaining.bound_metric import BoundMetric, bind_metric
+from seewhy.explaining.explanation import Explanation
+from seewhy.explaining.prepared import expected_queries
+from seewhy.explaining.reexplain import Reexplainer
+from seewhy.explaining.reopen import Reopened, reopen
+from seewhy.explaining.request import ClassifierLike, Request
+from seewhy.images.labelled import Box
+from seewhy.images.labelled import region as region_of
+from seewhy.results.codec import json_bytes
+from seewhy.results.folder import write_files
+from seewhy.results.record import TargetInfo
+from seewhy.results.scores import FILE, Score, ScoresRecord
+
+DEFAULT_METRICS = ("deletion", "insertion")
+LOCATED = ("pointing", "energy-in-box")
+"""The default metrics where the region of the object is known."""
+
+Region = Bool[np.ndarray, "h w"] | Sequence[Box]
+"""Where the object is: booleans in the classifier's view, or boxes ``(x0, y0, x1, y1)`` as shares of the full image."""
+
+
+def score(
+    classifier: ClassifierLike | None,
+    explanation: Explanation | str | Path,
+    metrics: str | Sequence[str] = DEFAULT_METRICS,
+    *,
+    region: Region | None = None,
+    targets: str | Sequence[str] | None = None,
+    infill: str | None = None,
+    batch_size: int | None = None,
+    runtime: str = "auto",
+    trust: bool = True,
+    device: str | None = None,
+    progress: Progress = no_progress,
+) -> list[Score]:
+    """Score the maps of an explanation by metrics of the literature, each with its protocol.
+
+    Every metric has its own probe, with the explanation's seed, on the image that the explanation keeps in the classifier's view.
+
+    Args:
+        classifier: the one that was explained, in any form that `seewhy.explain` takes; None: opened as the record says.
+        explanation: from `seewhy.explain` or `seewhy.load`, or its folder.
+        metrics: Specs, such as ``"degradation:tile=14"``; see ``seewhy list metrics``.
+        region: where the object is, for metrics that need it: booleans of the map's size, or boxes ``(x0, y0, x1, y1)`` as
+            shares of the full image, 0 to 1.
+        targets: keys or names of the maps to score; None for all but contrasts. The information map is scored by the predicted
+            class.
+        infill: the Spec of an in-fill in place of each metric's own; the protocol is then another one.
+        batch_size: images per call; None: the fastest.
+        runtime: as for `seewhy.explain`.
+        trust: as for `seewhy.classifier`.
+        device: where torch computes; None: where the classifier is.
+        progress: called with (queries done, queries planned) of each metric in turn.
+
+    Returns:
+        One score for each target and metric, target by target.
+
+    Raises:
+        RequestError: the classifier is not the one that was explained, a metric or a target does not exist, a metric needs the
+            region of the object, or a metric re-explains and the in-fill cannot be made again.
+
+    Cost in queries: for each target as the metrics' rows say; those of `seewhy.classifiers.tuning.tune` aside.
+    """
+    names = [metrics] if isinstance(metrics, str) else list(metrics)
+    if not names:
+        raise RequestError("expected at least one metric, got none; see `seewhy list metrics`")
+    opened = reopen(explanation, classifier, trust=trust, device=device)
+    bound = [bind_metric(name, opened.classifier, infill, trust=trust) for name in names]
+    where = None if region is None else _where(region, opened.explanation)
+    _check_region(bound, where)
+    request = opened.request(trust=trust) if any(metric.row.again for metric in bound) else None
+    watched = _watched(opened.explanation, [targets] if isinstance(targets, str) else targets)
+    queries = len(watched) * sum(_cost(metric, opened, request) for metric in bound)
+    tuned, choice = tune(opened.classifier, opened.image, RuntimeRequest(runtime, batch_size), queries=queries)
+    batched = None if request is None else replace(request, batch_size=choice.batch_size)
+    scorer = _Scorer(opened, tuned, choice.batch_size, batched, where, progress)
+    return [scorer.score(metric, target, index) for target, index in watched for metric in bound]
+
+
+def save_scores(folder: str | Path, scores: Iterable[Score], explanation: Explanation) -> Path:
+    """Write ``scores.json`` into an explanation's folder, over an earlier one.
+
+    Returns:
+        The file.
+
+    Raises:
+        RequestError: the folder cannot be written.
+    """
+    about = explanation.record
+    record = ScoresRecord(about.classifier, about.method, about.infill, about.seed, tuple(scores))
+    return write_files(Path(folder), {FILE: json_bytes(record)}) / FILE
+
+
+@dataclass(frozen=True, eq=False)
+class _Scorer:
+    """Scores the maps of one explanation.
+
+    Args:
+        opened: the explanation and its classifier.
+        classifier: as it is run, for the metrics.
+        batch_size: images per call.
+        request: the question that the maps answer; None where no metric re-explains.
+        region: where the object is; None where it is not known.
+        progress: told of each batch.
+    """
+
+    opened: Reopened
+    classifier: Classifier
+    batch_size: int
+    request: Request | None
+    region: Bool[np.ndarray, "h w"] | None
+    progress: Progress
+
+    def score(self, metric: BoundMetric, target: TargetInfo, index: int) -> Score:
+        """Ask one metric about one map; ``index`` is the class that it watches."""
+        explanation, image = self.opened.explanation, self.opened.image
+        request = self.request
+        again = None if request is None else Reexplainer(request, self.classifier, image, _as_target(target))
+        probe = Probe(
+            self.classifier,
+            metric.infill,
+            image,
+            seed=explanation.record.seed,
+            budget=Budget(),
+            batch_size=self.batch_size,
+            progress=self.progress,
+        )
+        case = Case(index, self.region, again, explanation.generated)
+        found: Measured = metric.row.run(probe, explanation.maps[target.key], case, **metric.bound.settings)
+        return Score(
+            metric=str(metric.bound.full({**metric.bound.settings, **found.settings})),
+            target=target.key,
+            value=float(found.value),
+            higher_is_better=metric.row.higher_is_better,
+            infill=str(metric.infill_spec) if metric.row.asks else None,
+            curve=found.curve,
+            queries=_sum([probe.queries, *(again.asked if again else ())]),
+            note=found.note,
+        )
+
+
+def _cost(metric: BoundMetric, opened: Reopened, request: Request | None) -> int:
+    """Return about how many queries a metric asks about one map."""
+    height, width = opened.image.shape[1:]
+    cost = metric.row.cost(metric.bound.settings, (height, width))
+    return cost.forward + (cost.explanations * expected_queries(request, opened.image) if request else 0)
+
+
+def _as_target(info: TargetInfo) -> Target:
+    """Make a target of its record."""
+    if info.index is None:
+        return Information()
+    if info.other is not None:
+        return Contrast(info.index, info.other)
+    return (WeightOfEvidence if info.kind == "woe" else ClassEvidence)(info.index)
+
+
+def _check_region(metrics: Sequence[BoundMetric], where: Bool[np.ndarray, "h w"] | None) -> None:
+    """Refuse, before any query, a metric that needs the region of the object and does not have it."""
+    for metric in metrics:
+        if not metric.row.region:
+            continue
+        if where is None:
+            raise RequestError(
+                f"{metric.bound.name} needs the region of the object; give region= (--boxes on the command line)"
+            )
+        Case(0, where).where()
+
+
+def _where(region: Region, explanation: Explanation) -> Bool[np.ndarray, "h w"]:
+    """Bring a region into the classifier's view."""
+    if isinstance(region, np.ndarray):
+        if region.shape != explanation.frame.size or region.dtype != np.bool_:
+            raise RequestError(
+                f"expected a region of {explanation.frame.size} booleans, got {region.dtype} of {region.shape}; "
+                "or give boxes as shares of the full image"
+            )
+        return region
+    found = region_of(region, explanation.frame)
+    if found is None:
+        raise RequestError("expected boxes (x0, y0, x1, y1), got none; leave region out if it is not known")
+    return found
+
+
+def _watched(explanation: Explanation, names: Sequence[str] | None) -> list[tuple[TargetInfo, int]]:
+    """List the maps to score, each with the class that the metrics watch."""
+    record = explanation.record
+    top = record.predicted[0].index
+    classes = {each.key: (each, top if each.index is None else each.index) for each in record.targets}
+    classes = {key: pair for key, pair in classes.items() if pair[0].kind != "contrast"}
+    if not classes:
+        raise RequestError("a metric watches one class, got an explanation of contrasts alone; explain a class")
+    if names is None:
+        return list(classes.values())
+    keys: Mapping[str, str] = {info.label: key for key, (info, _) in classes.items()}
+    chosen = [keys.get(name, name) for name in names]
+    for name in chosen:
+        if name not in classes:
+            raise RequestError(
+                f"a metric watches one class, and there is no map {name!r}; {did_you_mean(name, classes)}"
+            )
+    return [classes[key] for key in dict.fromkeys(chosen)]
+
+
+def _sum(asked: Iterable[Queries]) -> Queries:
+    """Add up what was asked."""
+    return Queries(*(sum(column) for column in zip(*map(astuple, asked), strict=True)))

@@ -1,0 +1,116 @@
+"""A map on trial: constructed maps of a classifier that looks at one corner."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import seewhy
+from games import Game
+from seewhy.core.maps import Maps
+from seewhy.runs.trial import DRAWS, LEFT, TAKEN, regions, trial
+from seewhy.runs.verdict import verdict
+
+SIDE = 40
+TARGETS = [{"key": "class:1", "label": "bright corner", "index": 1, "probability": 0.9}]
+
+
+def corner_logits(images: Tensor) -> Tensor:
+    """Class 1 is as likely as the upper left corner is bright."""
+    seen = images[:, :, :10, :10].mean((1, 2, 3))
+    return torch.stack([torch.zeros_like(seen), 20 * (seen - 0.7)], dim=1)
+
+
+def picture() -> Tensor:
+    """A white corner on a dark picture."""
+    image = torch.zeros(3, SIDE, SIDE)
+    image[:, :10, :10] = 1
+    return image
+
+
+def on_trial(values: np.ndarray, *, batch: int = 4) -> dict[str, object]:
+    """Put one map of class 1 on trial."""
+    maps = Maps({"class:1": values.astype(np.float32)}, {}, "nats", {}, "complete")
+    return trial(Game(corner_logits), picture(), maps, TARGETS, 1, seed=0, batch_size=batch)
+
+
+def corner_map() -> np.ndarray:
+    """What the classifier looks at, and nothing else."""
+    values = np.zeros((SIDE, SIDE))
+    values[:12, :14] = 1
+    values[:10, :10] = 2
+    return values
+
+
+def test_a_true_map_is_needed_and_enough() -> None:
+    """Removing the corner takes the class away, keeping it alone leaves the class."""
+    found = on_trial(corner_map())
+    assert found["removed"]["map"] < 0.1  # type: ignore[index]
+    assert found["kept"]["map"] > 0.9  # type: ignore[index]
+    assert found["removed"]["center"] == pytest.approx(found["before"])  # type: ignore[index]
+    assert "both needed and enough" in str(found["sentence"])
+
+
+def test_a_false_map_is_no_better_than_chance() -> None:
+    """The same map turned upside down marks what means nothing."""
+    found = on_trial(corner_map()[::-1, ::-1].copy())
+    assert found["removed"]["beaten"] < DRAWS // 2  # type: ignore[index]
+    assert "no better than chance" in str(found["sentence"])
+
+
+def test_the_account_and_the_batches() -> None:
+    """45 queries as documented; the batch size changes nothing."""
+    one, other = on_trial(corner_map()), on_trial(corner_map(), batch=50)
+    assert one["queries"] == 1 + 2 * (2 + DRAWS) == 45
+    assert one == other
+
+
+def test_regions_have_their_share_and_random_ones_differ() -> None:
+    """Each region is as large as stated; the middle is in the middle."""
+    for share in (TAKEN, LEFT):
+        found = regions(np.random.default_rng(0).random((30, 50)).astype(np.float32), share, 0)
+        assert set(found.sum((1, 2)).tolist()) == {round(share * 1500)}
+        assert found[1, 15, 25] == 1
+        assert found[1, 0, 0] == 0
+        assert len({bytes(each.numpy()) for each in found[2:]}) == DRAWS
+
+
+def test_large_maps_are_made_coarser() -> None:
+    """No region has more than 256 squares a side, and what is marked stays where it is."""
+    values = np.zeros((700, 300), np.float32)
+    values[:350] = 1
+    found = regions(values, 0.5, 0)[0]
+    assert found.shape == (256, 256)
+    assert found[:128].all()
+    assert not found[128:].any()
+
+
+def test_explain_says_it_and_can_leave_it(tmp_path: Path) -> None:
+    """The sentence is the first finding; without a verdict nothing is asked, and the command says so."""
+    classifier = seewhy.classifier(lambda images: np.eye(2)[(images[:, :10, :10].mean((1, 2, 3)) > 100).astype(int)])
+    pixels = (picture().permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+    with_it = seewhy.explain(classifier, pixels, method="occlusion:size=10,stride=10")
+    assert with_it.manifest["verdict"]["findings"][0] == with_it.manifest["verdict"]["trial"]["sentence"]
+    without = seewhy.explain(classifier, pixels, method="occlusion:size=10,stride=10", verdict=False)
+    assert without.manifest["verdict"]["trial"] is None
+    assert without.queries == with_it.queries
+    assert seewhy.load(with_it.save(tmp_path)).manifest["verdict"] == with_it.manifest["verdict"]
+
+
+def test_an_unsure_classifier_is_told() -> None:
+    """A class with the probability of a guess is pointed out."""
+    classifier = seewhy.classifier(lambda images: np.full((len(images), 4), 0.25))
+    pixels = (picture().permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+    with pytest.warns(UserWarning, match="does not depend on the image"):
+        found = seewhy.explain(classifier, pixels, method="occlusion:size=10,stride=10")
+    assert "no more than a guess among 4" in " ".join(found.manifest["verdict"]["findings"])
+
+
+def test_findings_name_what_is_explained() -> None:
+    """A method knows a target by its key, the reader by its label; 96 is not the beginning of 967."""
+    findings = ("class:96: enough", "class:967: not found; contrast:1/2 neither")
+    maps = Maps({}, {}, "nats", {}, "complete", findings=findings)
+    said = verdict(maps, [{"key": "class:96", "label": "boa"}, {"key": "contrast:1/2", "label": "1 or 2"}], None, 1000)
+    assert said["findings"][:2] == ["boa: enough", "class:967: not found; 1 or 2 neither"]
