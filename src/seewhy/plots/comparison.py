@@ -11,7 +11,6 @@ from matplotlib.patches import Rectangle
 
 from seewhy.core.maps import BoolMap
 from seewhy.core.view import Frame
-from seewhy.results import wording
 from seewhy.plots.figures import (
     INK,
     LEADING,
@@ -33,8 +32,9 @@ from seewhy.plots.overview import map_on_axes, map_tile, photo_tile
 from seewhy.plots.scales import Scale, scales_of
 from seewhy.plots.tiles import Heading, Tile, draw_tiles, fit_headings
 from seewhy.plots.typesetting import shorten, text_width, typeface
+from seewhy.results import wording
 from seewhy.results.infill_comparison import ComparedTarget, InfillComparisonRecord
-from seewhy.results.report_data import MapPanel, Photo
+from seewhy.results.report_data import MapPanel, Photo, ReportData
 
 _DISAGREEMENT = Scale("disagreement", "", 0.0, 2.0, diverging=False)
 _STRONG = (198, 205, 212)
@@ -88,10 +88,7 @@ class _Section:
 
 def comparison_png(
     record: InfillComparisonRecord,
-    photo: Photo,
-    frame: Frame,
-    maps: Mapping[str, Sequence[MapPanel]],
-    *,
+    data: Sequence[ReportData],
     disagreement: Mapping[str, Float32[np.ndarray, "h w"]],
     sign_conflict: Mapping[str, BoolMap],
 ) -> bytes:
@@ -99,27 +96,38 @@ def comparison_png(
 
     Args:
         record: of the comparison.
-        photo: the user's own image.
-        frame: the part of it that the classifier saw.
-        maps: target → its maps, one for each in-fill, in the order of the record.
+        data: one for each in-fill, in the order of the record; all of the same image.
         disagreement: target → how far the in-fills are apart at each pixel, ``(h, w)`` from 0 on.
         sign_conflict: target → where signs differ; a target whose maps have no sign is left out.
 
     Returns:
         The same bytes for the same arguments.
     """
-    names = tuple(f"{number}  {infill.title}" for number, infill in enumerate(record.infills, 1))
+    photo, frame = data[0].photo, data[0].frame
+    panels = {target.key: _numbered(record, data, target.key) for target in record.targets}
     sections = [
         _section(
             target,
-            [replace(panel, title=name, subtitle="") for panel, name in zip(maps[target.key], names, strict=True)],
+            [_map_tile(photo, frame, panel) for panel in panels[target.key]],
             photo_tile(photo, frame),
             _disagreement_tile(photo, frame, disagreement[target.key], sign_conflict.get(target.key)),
-            (photo, frame, len(record.targets)),
+            best_grid(frame.picture, len(data) + 3, stacked=len(record.targets)),
         )
         for target in record.targets
     ]
-    return png(_page(record, sections, wording.caption([panel for panels in maps.values() for panel in panels])))
+    return png(_page(record, sections, wording.caption([panel for each in panels.values() for panel in each])))
+
+
+def _numbered(record: InfillComparisonRecord, data: Sequence[ReportData], key: str) -> list[MapPanel]:
+    """Return the maps of a target; each carries the number and the name of its in-fill."""
+    titles = (f"{number} {infill.title}" for number, infill in enumerate(record.infills, 1))
+    maps = (next(panel for panel in each.maps if panel.key == key) for each in data)
+    return [replace(panel, title=title, subtitle="") for panel, title in zip(maps, titles, strict=True)]
+
+
+def _map_tile(photo: Photo, frame: Frame, panel: MapPanel) -> Tile:
+    """Return the tile of a map on its own scale."""
+    return map_tile(photo, frame, panel, scales_of([panel])[panel.key])
 
 
 def _page(record: InfillComparisonRecord, sections: Sequence[_Section], caption: str) -> Figure:
@@ -149,25 +157,15 @@ def _footer(record: InfillComparisonRecord) -> str:
     )
 
 
-def _section(
-    target: ComparedTarget,
-    panels: Sequence[MapPanel],
-    photo: Tile,
-    disagreement: Tile,
-    where: tuple[Photo, Frame, int],
-) -> _Section:
-    """Arrange one target; `where` holds the photo, the frame and the number of sections."""
-    pixels, frame, stacked = where
-    scales = [scales_of([panel])[panel.key] for panel in panels]
-    maps = [map_tile(pixels, frame, panel, scale) for panel, scale in zip(panels, scales, strict=True)]
-    tiles = (photo, *maps, disagreement)
-    table = Tile("Rank correlation", "in bold: reliability", lambda _: None)
-    grid, headings = fit_headings(best_grid(frame.picture, len(tiles) + 1, stacked=stacked), [*tiles, table])
+def _section(target: ComparedTarget, maps: Sequence[Tile], photo: Tile, disagreement: Tile, grid: Grid) -> _Section:
+    """Arrange one target."""
+    tiles, table = (photo, *maps, disagreement), Tile("Rank correlation", "in bold: reliability", lambda _: None)
+    fitted, headings = fit_headings(grid, [*tiles, table])
     noise = "" if target.expected is None else f"; noise alone would leave {wording.correlation(target.expected)}"
     verdict = f"Mean rank correlation {wording.correlation(target.correlation)}{noise}"
-    names = tuple(panel.title for panel in panels)
+    names = tuple(tile.title for tile in maps)
     title = f"{target.label}: {wording.agreement(target.verdict)}"
-    return _Section(title, verdict, tiles, tuple(headings), grid, names, target)
+    return _Section(title, verdict, tiles, tuple(headings), fitted, names, target)
 
 
 def _disagreement_tile(

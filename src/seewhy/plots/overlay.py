@@ -111,7 +111,8 @@ def lay_over(photo: Photo, paint: UInt8[np.ndarray, "height width 4"]) -> Photo:
 
 def seen(frame: Frame) -> Bool[np.ndarray, "height width"]:
     """Return which pixels of the image the classifier saw."""
-    return ~np.isnan(place(np.zeros(frame.size, np.float32), frame))
+    inside: Bool[np.ndarray, "height width"] = ~np.isnan(place(np.zeros(frame.size, np.float32), frame))
+    return inside
 
 
 def fade_outside(photo: Photo, frame: Frame) -> Photo:

@@ -8,13 +8,13 @@ from matplotlib.patches import Rectangle
 
 from seewhy.core.errors import RequestError
 from seewhy.core.view import Frame
-from seewhy.results import wording
 from seewhy.plots.figures import Foot, Header, page, png, style
 from seewhy.plots.layout import MARGIN, NARROWEST, best_grid
 from seewhy.plots.outlines import draw_outlines
 from seewhy.plots.overlay import draw_map, fade_outside, lay_in, resize, resize_frame, seen
 from seewhy.plots.scales import Scale, scales_of
 from seewhy.plots.tiles import Tile, draw_tiles, fit_headings
+from seewhy.results import wording
 from seewhy.results.report_data import ImagePanel, MapPanel, Photo, ReportData
 
 
@@ -66,6 +66,19 @@ def _chosen(maps: Sequence[MapPanel], targets: Sequence[str] | None) -> Sequence
     return [named[key] for key in targets]
 
 
+def contact_sheet_png(
+    photo: Photo,
+    frame: Frame,
+    maps: Sequence[MapPanel],
+    *,
+    title: str,
+    subtitle: str,
+    footer: str,
+) -> bytes:
+    """Draw a photo and maps of it side by side as a PNG file; see `contact_sheet`."""
+    return png(contact_sheet(photo, frame, maps, title=title, subtitle=subtitle, footer=footer))
+
+
 def contact_sheet(
     photo: Photo,
     frame: Frame,
@@ -79,15 +92,15 @@ def contact_sheet(
     """Draw a photo and maps of it side by side.
 
     Args:
-        photo: the user's own image.
-        frame: the part of it that the classifier saw.
+        photo: the user's own image, or a smaller copy.
+        frame: the part of it that the classifier saw, at the size of the image or of the copy.
         maps: at least one; each has its own scale.
         title: of the page.
         subtitle: a quieter line below the title.
         footer: how the maps were made, the last line of the page.
         images: the image in the classifier's view, which is not shown, then those that the method made.
     """
-    scales = scales_of(maps)
+    frame, scales = resize_frame(frame, *photo.shape[:2]), scales_of(maps)
     others = sorted((each for each in images if each.name != "input"), key=lambda each: each.name != "stable")
     tiles = [
         photo_tile(photo, frame),
