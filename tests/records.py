@@ -235,6 +235,7 @@ def comparison_record(titles: Sequence[str] = ("mean", "blur:sigma=10", "patch:b
             compared_target("class:7", "espresso", table),
             compared_target("information", "Information", table, None),
         ),
+        requested=None,
         protocol=AgreementProtocol(0.7, 0.4, 2.0, 0.1),
         seed=3,
         budget=Budget(),
