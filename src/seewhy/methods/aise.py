@@ -1,4 +1,4 @@
-"""AISE: Gaussian windows whose centres are searched for (Adaptive Input Sampling for Explanation, OpenVINO XAI 1.1)."""
+"""AISE: optimised Gaussian windows (Adaptive Input Sampling for Explanation, OpenVINO XAI 1.1)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,34 +22,41 @@ PRESETS: dict[Preset, tuple[int, tuple[float, ...]]] = {
     "balance": (50, (0.1, 0.175, 0.25)),
     "quality": (50, (0.075, 0.11875, 0.1625, 0.20625, 0.25)),
 }
-"""Windows a width, and their widths: standard deviations as shares of the picture's sides."""
+"""Per preset: windows tried per width, and the widths (standard deviations as fractions of the image's sides)."""
 
 _FEWEST = 5
-"""Windows from which the search has looked at more than the middle: DIRECT begins with it and its four neighbours."""
+"""Minimum windows per search: DIRECT first evaluates the centre and its four neighbours."""
 
 
 def aise(probe: Probe, targets: Sequence[Target], *, preset: Preset = "balance") -> Maps:
-    """Search for the Gaussian windows whose inside says the class and whose outside does not.
+    """Search for Gaussian windows that score high when shown alone and low when removed.
 
-    A window G with its centre at c is worth ``f(x G) - f(x (1 - G))``, the in-fill standing for the rest. For each width the
-    centre is searched for with DIRECT (Jones, Perttunen, Stuckman, Journal of Optimization Theory and Applications, 1993),
-    which cuts the picture into ever smaller rectangles where it promises most. The map of a width is the sum of all windows
-    that were tried, each times its worth, over that sum's maximum where it is positive; the map is the mean over the widths.
+    The score of a window G centred at c is ``f(x G) - f(x (1 - G))``, with the in-fill in place of what is removed.
+    For each width,
+    DIRECT (Jones, Perttunen, Stuckman, Journal of Optimization Theory and Applications, 1993) searches for the best
+    centre: it
+    divides the image into ever smaller rectangles, the most promising first. The map of a width is the sum of all
+    tried windows,
+    each multiplied by its score, divided by the sum's maximum if that is positive. The final map is the mean over the
+    widths.
 
     Args:
-        probe: the bound question.
-        targets: classes and contrasts; each is searched for on its own.
-        preset: ``speed`` (20 windows of 3 widths), ``balance`` (50 of 3) or ``quality`` (50 of 5), as in OpenVINO XAI.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
+        targets: classes and contrasts; each has its own search.
+        preset: ``speed`` (20 windows for each of 3 widths), ``balance`` (50 for each of 3) or ``quality`` (50 for
+            each of 5), as in OpenVINO XAI.
 
     Returns:
-        Maps of at most 1; negative where windows are worth less inside than outside; where all are, a finding says so, as what
-        was tried least then looks best. No standard errors: what was tried depends
-        on what was found before.
+        Relative maps with values of at most 1. Values are negative where windows score lower alone than removed. If
+        that holds
+        for all windows, a finding warns that the map is unreliable: the least sampled area then ranks highest. There
+        are no
+        standard errors, because each window depends on the earlier answers.
 
     Raises:
         RequestError: scipy is not installed, or the budget is too small for 5 windows of each width.
 
-    Cost: ``1 + 2 x windows x widths`` queries a target: 121, 301 or 501.
+    Cost: ``1 + 2 x windows x widths`` queries per target: 121, 301 or 501.
     """
     minimise, (windows, widths) = _direct(), PRESETS[preset]
     searches = 2 * len(targets) * len(widths)
@@ -66,18 +73,20 @@ def aise(probe: Probe, targets: Sequence[Target], *, preset: Preset = "balance")
             stopped = search.run(minimise) or stopped
             found += search.total / top if (top := search.total.max()) > 0 else search.total
         if found.max() <= 0 > found.min():
-            findings.append(f"No window tried is worth more inside than outside for {target.key}: do not read its map.")
+            findings.append(
+                f"No tested window scores higher shown alone than removed for {target.key}: do not interpret its map."
+            )
         values[target.key] = (found / len(widths)).float().cpu().numpy()
-    return Maps(values, {}, "worth of a window, relative", {"preset": preset}, stopped, findings=tuple(findings))
+    return Maps(values, {}, "window score, relative", {"preset": preset}, stopped, findings=tuple(findings))
 
 
 def window(centre: tuple[float, float], width: float, size: tuple[int, int]) -> Float[Tensor, "h w"]:
-    """Draw a Gaussian window whose highest pixel is 1.
+    """Draw a Gaussian window with a maximum of 1.
 
     Args:
-        centre: down and across, as shares of the sides.
-        width: standard deviation, as a share of the sides.
-        size: of the picture, pixels.
+        centre: row and column of the centre, as fractions of the image's height and width.
+        width: standard deviation, as a fraction of the image's sides.
+        size: height and width of the image, pixels.
 
     Example:
         >>> window((0.5, 0.5), 0.1, (3, 3)).argmax().item()
@@ -91,12 +100,12 @@ def window(centre: tuple[float, float], width: float, size: tuple[int, int]) -> 
 
 
 class _EnoughError(Exception):
-    """Ends a search that may ask no more; DIRECT itself goes on to the end of its round."""
+    """Raised to end a search at its limit; DIRECT itself would continue to the end of its iteration."""
 
 
 @dataclass(eq=False)
 class _Search:
-    """One search for the best centre of windows of one width."""
+    """A search for the best centre of windows of one width, for one target."""
 
     probe: Probe
     weights: Float[Tensor, " k"]
@@ -110,7 +119,7 @@ class _Search:
         self.total = torch.zeros(self.probe.size, dtype=torch.float64, device=self.weights.device)
 
     def run(self, minimise: Callable[..., object]) -> str | None:
-        """Search until the limit; say why if time was up before."""
+        """Search until the limit is reached; return ``"seconds"`` if the time budget ran out first, else None."""
         try:
             minimise(self._worth, [(0, 1), (0, 1)], eps=0.1, maxfun=2 * self.limit, locally_biased=False)
         except _EnoughError:
@@ -118,7 +127,7 @@ class _Search:
         return None
 
     def _worth(self, centre: Float[np.ndarray, "2"]) -> float:
-        """Ask about one window, inside and outside, and say how little it is worth."""
+        """Query one window, shown alone and removed, and return its negative score for the minimiser."""
         if self.asked == self.limit or (self.asked >= _FEWEST and self.probe.why_stop()):
             raise _EnoughError
         inside = window((float(centre[0]), float(centre[1])), self.width, self.probe.size).to(self.weights.device)
@@ -131,9 +140,9 @@ class _Search:
 
 
 def _direct() -> Any:  # noqa: ANN401 - scipy has no types
-    """The optimiser."""
+    """Import scipy's DIRECT optimiser."""
     try:
-        from scipy.optimize import direct  # noqa: PLC0415 - an extra
+        from scipy.optimize import direct  # noqa: PLC0415 - optional dependency
     except ImportError:
         raise RequestError(
             "expected the package scipy for aise, got none installed; run: pip install 'seewhy[search]'"
