@@ -32,13 +32,10 @@ def aise(probe: Probe, targets: Sequence[Target], *, preset: Preset = "balance")
     """Search for Gaussian windows that score high when shown alone and low when removed.
 
     The score of a window G centred at c is ``f(x G) - f(x (1 - G))``, with the in-fill in place of what is removed.
-    For each width,
-    DIRECT (Jones, Perttunen, Stuckman, Journal of Optimization Theory and Applications, 1993) searches for the best
-    centre: it
-    divides the image into ever smaller rectangles, the most promising first. The map of a width is the sum of all
-    tried windows,
-    each multiplied by its score, divided by the sum's maximum if that is positive. The final map is the mean over the
-    widths.
+    For each width, DIRECT (Jones, Perttunen, Stuckman, Journal of Optimization Theory and Applications, 1993)
+    searches for the best centre: it divides the image into ever smaller rectangles, the most promising first. The map
+    of a width is the sum of all tried windows, each multiplied by its score, divided by the sum's maximum if that is
+    positive. The final map is the mean over the widths.
 
     Args:
         probe: the classifier, in-fill, image, seed and budget, bound together.
@@ -48,10 +45,8 @@ def aise(probe: Probe, targets: Sequence[Target], *, preset: Preset = "balance")
 
     Returns:
         Relative maps with values of at most 1. Values are negative where windows score lower alone than removed. If
-        that holds
-        for all windows, a finding warns that the map is unreliable: the least sampled area then ranks highest. There
-        are no
-        standard errors, because each window depends on the earlier answers.
+        that holds for all windows, a finding warns that the map is unreliable: the least sampled area then ranks
+        highest. There are no standard errors, because each window depends on the earlier answers.
 
     Raises:
         RequestError: scipy is not installed, or the budget is too small for 5 windows of each width.

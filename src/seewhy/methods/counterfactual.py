@@ -32,17 +32,12 @@ def counterfactual(
     """Show the difference between an image that keeps the prediction and a generated one that changes it.
 
     Generators trained for the classifier turn the image x into an adversarial image ``x_a``, which should be
-    classified as the
-    other class t and look like a real image of that class, and into a stable image ``x_s``, which should keep the
-    prediction of x.
-    The map of a class is ``|x_s - x_a|``, that of a contrast ``x_s - x_a``, each the mean over the colour channels
-    (Charachon,
-    Cournède, Hudelot, Ardon, *Leveraging Conditional Generative Models in a General Explanation Framework of
-    Classifier
-    Decisions*, Future Generation Computer Systems 132, 2022). Details that the generators cannot reproduce are
-    missing from both
-    images and cancel. With CyCE the stable image is the input image itself. Nothing is random: repeated runs give the
-    same map.
+    classified as the other class t and look like a real image of that class, and into a stable image ``x_s``, which
+    should keep the prediction of x. The map of a class is ``|x_s - x_a|``, that of a contrast ``x_s - x_a``, each the
+    mean over the colour channels (Charachon, Cournède, Hudelot, Ardon, *Leveraging Conditional Generative Models in a
+    General Explanation Framework of Classifier Decisions*, Future Generation Computer Systems 132, 2022). Details
+    that the generators cannot reproduce are missing from both images and cancel. With CyCE the stable image is the
+    input image itself. Nothing is random: repeated runs give the same map.
 
     Args:
         probe: the classifier, in-fill, image, seed and budget, bound together; the in-fill is not used.
@@ -53,15 +48,12 @@ def counterfactual(
 
     Returns:
         Maps of intensity, where full brightness is 1: 0 to 1 for a class, -1 to 1 for a contrast, where positive
-        means brighter in
-        the stable image. The generated images are companions. Findings report whether the prediction changed, and the
-        flip rates
-        measured after training.
+        means brighter in the stable image. The generated images are companions. Findings report whether the
+        prediction changed, and the flip rates measured after training.
 
     Raises:
         RequestError: no weights are given, they belong to another classifier, to other classes or to another image
-            size, a target
-            is not the predicted class, or the budget is too small.
+            size, a target is not the predicted class, or the budget is too small.
 
     Cost: 3 queries (2 with CyCE), none of them backward, and up to three passes of a generator.
     """

@@ -41,12 +41,9 @@ def counterfactual_path(
 
     With the image x, its counterfactual ``x_a`` and the points ``g(l) = x + l (x_a - x)`` between them, the map is
     ``|x - x_a| Σ_l w(l) |∇f(g(l))|``, summed over the colour channels, with ``w(l) = |d f(g(l)) / dl|`` normalised to
-    a sum of 1.
-    This is our interpretation of Charachon et al., *Visual Explanation by Unifying Adversarial Generation and Feature
-    Importance
-    Attributions*, iMIMIC 2021. With ``weighting=even,signed=true`` it is Integrated Gradients (Sundararajan, Taly,
-    Yan, ICML 2017)
-    with the counterfactual as the baseline.
+    a sum of 1. This is our interpretation of Charachon et al., *Visual Explanation by Unifying Adversarial Generation
+    and Feature Importance Attributions*, iMIMIC 2021. With ``weighting=even,signed=true`` it is Integrated Gradients
+    (Sundararajan, Taly, Yan, ICML 2017) with the counterfactual as the baseline.
 
     Args:
         probe: the classifier, in-fill, image, seed and budget, bound together; the in-fill is not used.
@@ -65,8 +62,8 @@ def counterfactual_path(
 
     Raises:
         RequestError: not exactly one of ``weights`` and ``baseline`` is given, the file is not an image or has the
-            wrong size,
-            ``steps`` is not positive, the budget is too small, or a reason given for `counterfactual` applies.
+            wrong size, ``steps`` is not positive, the budget is too small, or a reason given for `counterfactual`
+            applies.
 
     Cost: ``3 + targets x steps`` queries, and ``targets x steps`` backward images.
     """

@@ -1,4 +1,4 @@
-"""Extremal perturbations: the smooth region of a given area with the highest score (Fong, Patrick, Vedaldi, ICCV 2019)."""
+"""Extremal perturbation: the smooth region of a given area with the highest score (Fong, Patrick, Vedaldi, ICCV 2019)."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -57,17 +57,13 @@ def extremal_perturbation(
     """Learn for each area the smooth region of that area with the highest score (Fong, Patrick, Vedaldi, ICCV 2019).
 
     Maximises over regions M in [0, 1] the class's score (logit) before the soft-max, minus ``weight · growth^t · mean
-    (sort(M) - r)²``,
-    where r is 1 for the last fraction ``area`` of the sorted values and 0 before. M is smooth:
+    (sort(M) - r)²``, where r is 1 for the last fraction ``area`` of the sorted values and 0 before. M is smooth:
     ``M(u) = smooth-max over nodes v of k(|u - v| / sigma) m(v)`` with ``k(z) = exp(-2 max(0, z - 1/2)²)`` and a node
-    every
-    ``step`` pixels. ``preserve`` shows only the region; ``delete`` shows everything else and minimises the score;
-    ``dual`` maximises the
-    difference between the two. The optimiser is stochastic gradient descent with momentum and dampening 0.9, followed
-    by a clip to
-    [0, 1] after each step; images are mirrored at every second step. The area is measured on the visible pixels; the
-    authors' code also
-    counts a margin outside the image, in which a region can hide.
+    every ``step`` pixels. ``preserve`` shows only the region; ``delete`` shows everything else and minimises the
+    score; ``dual`` maximises the difference between the two. The optimiser is stochastic gradient descent with
+    momentum and dampening 0.9, followed by a clip to [0, 1] after each step; images are mirrored at every second
+    step. The area is measured on the visible pixels; the authors' code also counts a margin outside the image, in
+    which a region can hide.
 
     Args:
         probe: the classifier, in-fill, image, seed and budget, bound together.
@@ -85,12 +81,10 @@ def extremal_perturbation(
 
     Returns:
         Maps of the sum of the regions: the number of regions that contain a pixel, 0 to ``len(areas)``; with one
-        area, its region.
-        Findings state what each region does, and which is the smallest that has half the effect of the full image.
-        Traces are
+        area, its region. Findings state what each region does, and which is the smallest that has half the effect of
+        the full image. Traces are
         ``KEY: score, area A``, every ten steps, and the final ``KEY: probabilities`` and ``KEY: areas``. The map is 0
-            if no region changes
-        the prediction.
+            if no region changes the prediction.
 
     Raises:
         RequestError: a setting is out of range, the budget is too small for one step, or the classifier has no
@@ -153,8 +147,7 @@ def _steps(probe: Probe, iterations: int, targets: int, shown: int) -> int:
 
 @dataclass(frozen=True)
 class Smooth:
-    """Convert node values to a smooth region: each pixel takes the distance-weighted smooth maximum of the surrounding
-    nodes.
+    """A smoothing operator: each pixel takes the distance-weighted smooth maximum of the surrounding nodes.
 
     Args:
         size: height and width of the image.
@@ -168,7 +161,7 @@ class Smooth:
 
     @classmethod
     def of(cls, size: tuple[int, int], step: int, sigma: float, device: torch.device) -> "Smooth":
-        """Compute the weights ``exp(-2 max(0, distance / sigma - 1/2)²)`` of the nodes within ``sigma`` plus one step."""
+        """Compute the weights ``exp(-2 max(0, distance / sigma - 1/2)²)`` of the nodes within ``sigma + step``."""
         reach = 1 + math.ceil(sigma / step)
         pixels = torch.arange(step, device=device) - (step - 1) / 2
         nodes = step * torch.arange(-reach, reach + 1, device=device)
@@ -196,8 +189,7 @@ class Smooth:
 
 
 def pyramid(image: Image) -> Show:
-    """Blur each pixel according to how much is removed there: eight images from sigma 20 to the unmodified image,
-    interpolated.
+    """Blur each pixel more where more is removed, between eight images from sigma 20 to the unmodified image.
 
     Example:
         >>> pyramid(torch.ones(3, 4, 4))(torch.ones(2, 4, 4), 0).shape
@@ -279,7 +271,7 @@ class _Task:
         return slope, scores.detach()
 
     def _pictures(self, regions: Keep, number: int) -> Float[Tensor, "m c h w"]:
-        """Return the perturbed images for some regions; for the dual game first with only the region, then without it."""
+        """Return the perturbed images of some regions; for the dual game first those that show the region."""
         keeps = {"preserve": [regions], "delete": [1 - regions], "dual": [regions, 1 - regions]}[self.game]
         return self.show(torch.cat(keeps), number)
 
@@ -291,9 +283,7 @@ class _Task:
         return answers if self.game == "preserve" else -answers
 
     def chances(self, regions: Keep) -> Float[Tensor, "g n"]:
-        """Return the target's probability for each region; for the dual game first with only the region, then without
-        it.
-        """
+        """Return the target's probability for each region; for the dual game first with only the region shown."""
         answers = torch.cat([self.probe.show(self._pictures(row, 0)) @ self.weights for row in torch.split(regions, 1)])
         return answers.reshape(len(regions), -1).T
 
@@ -306,7 +296,7 @@ class _Task:
         ):
             pairs = ", ".join(f"{area:.1%}: {chance:.3g}" for area, chance in zip(self.areas, row, strict=True))
             enough = [area for area, chance in zip(self.areas, row, strict=True) if (chance > whole / 2) is kept]
-            what = "keeps at least half of it" if kept else "removes at least half of it"
+            what = "keeps more than half of it" if kept else "removes at least half of it"
             smallest = f"the {min(enough):.1%} region {what}" if enough else f"no region {what}"
             said.append(f"{'only the region' if kept else 'without the region'} {pairs}; {smallest}")
         return "; ".join(said)

@@ -31,14 +31,10 @@ def faded_rise(
     """Keep random superpixels with soft edges and estimate how much each adds to the score.
 
     Each segment is kept with probability 1/2, and each query is followed by its complement. The mask is blurred with
-    a
-    Gaussian, so that the perturbed image shows no edge that is not in the original. The coefficients of the segments
-    come from a
-    ridge regression of the score on which segments were kept, which adjusts each for the effect of the others. The
-    map is the
-    coefficients of the segments, blurred in the same way. Pihlgren and Främling found that segments and soft edges
-    matter more
-    than the attribution formula; this combination is ours.
+    a Gaussian, so that the perturbed image shows no edge that is not in the original. The coefficients of the
+    segments come from a ridge regression of the score on which segments were kept, which adjusts each for the effect
+    of the others. The map is the coefficients of the segments, blurred in the same way. Pihlgren and Främling found
+    that segments and soft edges matter more than the attribution formula; this combination is ours.
 
     Args:
         probe: the classifier, in-fill, image, seed and budget, bound together.
@@ -51,10 +47,9 @@ def faded_rise(
 
     Returns:
         Maps of probability, -1 to 1: how much keeping the segments around a pixel adds when every other segment is
-        kept with
-        probability 1/2; positive supports the class. Standard errors cover the random choice of segments. With few
-        queries, the ridge
-        penalty, equivalent to ``segments / 2`` queries, also shrinks the whole map towards 0.
+        kept with probability 1/2; positive supports the class. Standard errors cover the random choice of segments.
+        With few queries, the ridge penalty, equivalent to ``segments / 2`` queries, also shrinks the whole map
+        towards 0.
 
     Raises:
         RequestError: a setting is out of range, scikit-image is missing for ``slic``, or the budget is less than 9
@@ -88,8 +83,9 @@ def faded_rise(
 
 
 def effects(sets: Design, answers: Outputs) -> Fit:
-    """Regress the outputs on which segments were kept, with a ridge penalty worth half as many queries as there are
-    segments.
+    """Regress the outputs on which segments were kept.
+
+    The ridge penalty is worth half as many queries as there are segments.
 
     Args:
         sets: which segments each query kept, in pairs of complements.

@@ -18,8 +18,7 @@ def grad_cam(probe: Probe, targets: Sequence[Target], *, layer: str | None = Non
     """Sum the channels of a layer, each weighted by the mean gradient of the score with respect to it.
 
     With the activations A of the layer and the score y before the soft-max, the map is ``relu(Σ_c A_c · mean over
-    positions of ∂y/∂A_c)``
-    (Selvaraju, Cogswell, Das, Vedantam, Parikh, Batra, ICCV 2017), upsampled bilinearly.
+    positions of ∂y/∂A_c)`` (Selvaraju, Cogswell, Das, Vedantam, Parikh, Batra, ICCV 2017), upsampled bilinearly.
 
     Args:
         probe: the classifier, in-fill, image, seed and budget, bound together; the in-fill is not used.
@@ -38,14 +37,12 @@ def grad_cam(probe: Probe, targets: Sequence[Target], *, layer: str | None = Non
 
 
 def grad_cam_plus_plus(probe: Probe, targets: Sequence[Target], *, layer: str | None = None) -> Maps:
-    """Sum the channels of a layer, each weighted by its positive gradients, so that several objects of a class all
-    count.
+    """Sum the channels of a layer, weighted by positive gradients, so that several objects of a class all count.
 
     With ``g = ∂y/∂A``, a position has the weight ``a = g² / (2 g² + g³ Σ_positions A)``, or 0 where g is 0. The
-    channel has the weight
-    ``Σ a · relu(g)``, and the map is ``relu(Σ_c weight_c A_c)`` (Chattopadhay, Sarkar, Howlader, Balasubramanian,
-    WACV 2018).
-    As in the paper, a is the closed form for the exponential of the score; the common factor is omitted.
+    channel has the weight ``Σ a · relu(g)``, and the map is ``relu(Σ_c weight_c A_c)`` (Chattopadhay, Sarkar,
+    Howlader, Balasubramanian, WACV 2018). As in the paper, a is the closed form for the exponential of the score; the
+    common factor is omitted.
 
     Args:
         probe: the classifier, in-fill, image, seed and budget, bound together; the in-fill is not used.

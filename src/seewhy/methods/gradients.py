@@ -25,8 +25,7 @@ def integrated_gradients(probe: Probe, targets: Sequence[Target], *, steps: int 
 
     The baseline b is the fully removed image, as the in-fill draws it; y is the score before the soft-max. The map is
     ``(x - b) · ∫ ∂y/∂x (b + t (x - b)) dt`` over t from 0 to 1, by Gauss-Legendre quadrature, summed over the colour
-    channels
-    (Sundararajan, Taly, Yan, ICML 2017). Computed by captum.
+    channels (Sundararajan, Taly, Yan, ICML 2017). Computed by captum.
 
     Args:
         probe: the classifier, in-fill, image, seed and budget, bound together.
@@ -35,8 +34,7 @@ def integrated_gradients(probe: Probe, targets: Sequence[Target], *, steps: int 
 
     Returns:
         Maps in units of the score, positive where the pixel raised it. A map sums to the score of the image minus
-        that of the
-        baseline (completeness); a finding reports a discrepancy of more than 5 %.
+        that of the baseline (completeness); a finding reports a discrepancy of more than 5 %.
 
     Raises:
         RequestError: the extra ``captum`` is not installed, ``steps`` is not positive, or the budget is too small.
@@ -88,10 +86,9 @@ def smoothgrad(probe: Probe, targets: Sequence[Target], *, samples: int = 50, si
     """Average the gradient of the score over noisy copies of the image.
 
     The map is ``Σ_colours |mean over samples of ∂y/∂x (x + e)|`` with the score y before the soft-max and Gaussian
-    noise e (Smilkov,
-    Thorat, Kim, Viégas, Wattenberg, arXiv 1706.03825, 2017). The sign is dropped at the end, as in the paper's
-    figures: a
-    gradient tells how a pixel should change to raise the score, not whether the pixel supports the class.
+    noise e (Smilkov, Thorat, Kim, Viégas, Wattenberg, arXiv 1706.03825, 2017). The sign is dropped at the end, as in
+    the paper's figures: a gradient tells how a pixel should change to raise the score, not whether the pixel supports
+    the class.
 
     Args:
         probe: the classifier, in-fill, image, seed and budget, bound together; the in-fill is not used.

@@ -23,14 +23,11 @@ def hsic(probe: Probe, targets: Sequence[Target], *, grid: int = 7, samples: int
     """Measure how strongly the score depends on whether a cell is kept, including non-linear dependence.
 
     Each query keeps about half of the cells, chosen by a scrambled Sobol sequence rounded to 0 and 1. A cell's value
-    is the
-    Hilbert-Schmidt independence criterion between its mask ``m_j`` and the score y (Gretton et al., ALT 2005),
-    ``tr(K_j H L H) / n²``
-    with ``K_j(a, b) = 1.5 - (m_aj - m_bj)²`` and ``L(a, b) = exp(-(y_a - y_b)² / (2 w²))``. The authors' code divides
-    by
-    n instead, so that its values grow with n; the ranking of the cells is the same. As in their code, w is the median
-    of the
-    outputs themselves (of their absolute values, for a contrast), not of their distances.
+    is the Hilbert-Schmidt independence criterion between its mask ``m_j`` and the score y (Gretton et al., ALT 2005),
+    ``tr(K_j H L H) / n²`` with ``K_j(a, b) = 1.5 - (m_aj - m_bj)²`` and ``L(a, b) = exp(-(y_a - y_b)² / (2 w²))``.
+    The authors' code divides by n instead, so that its values grow with n; the ranking of the cells is the same. As
+    in their code, w is the median of the outputs themselves (of their absolute values, for a contrast), not of their
+    distances.
 
     Args:
         probe: the classifier, in-fill, image, seed and budget, bound together.
@@ -40,10 +37,8 @@ def hsic(probe: Probe, targets: Sequence[Target], *, grid: int = 7, samples: int
 
     Returns:
         Unsigned maps of dependence, 0 to 0.5 (interpolation between cells can go slightly below 0): cells that oppose
-        the class
-        score high too. Cells without influence score about 0.5 / samples, not 0. Standard errors are estimated from
-        the
-        variation of the queries' contributions to the sum.
+        the class score high too. Cells without influence score about 0.5 / samples, not 0. Standard errors are
+        estimated from the variation of the queries' contributions to the sum.
 
     Raises:
         RequestError: a setting is out of range, or the budget is smaller than 17 queries.
@@ -75,8 +70,7 @@ def dependence(design: Design, outputs: Float[Tensor, " n"]) -> tuple[Float[Tens
     """Estimate the criterion between each column and the outputs, and its standard error.
 
     With centring, ``1.5 - (a - b)²`` is equivalent to ``2 a b``, so the criterion is ``2 mᵀ L m / n²`` with m
-    centred, which one
-    matrix product computes for all cells.
+    centred, which one matrix product computes for all cells.
 
     Args:
         design: the mask of each query, one column per cell.

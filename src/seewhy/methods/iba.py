@@ -39,16 +39,13 @@ def iba(
     relu: bool = False,
     statistics: str | None = None,
 ) -> Maps:
-    """Measure how much information each feature of a layer has to pass on for the decision, by replacing features with
-    noise.
+    """Measure how much information the decision needs from each feature of a layer, by replacing features with noise.
 
     With the features R, noise e of the same mean and standard deviation, and ``Z = lam R + (1 - lam) e``: the
-    fractions
-    ``lam = blur(sigmoid(alpha))``, with one alpha per feature, are learned with Adam to minimise
-    ``-mean over the noise of log p(class | Z) + beta · mean over features of KL``. The map is that KL, an upper bound
-    on the information that Z has about the image, summed over channels. It is taken after the last step; the authors'
-    code takes
-    it one step earlier.
+    fractions ``lam = blur(sigmoid(alpha))``, with one alpha per feature, are learned with Adam to minimise ``-mean
+    over the noise of log p(class | Z) + beta · mean over features of KL``. The map is that KL, an upper bound on the
+    information that Z has about the image, summed over channels. It is taken after the last step; the authors' code
+    takes it one step earlier.
 
     Args:
         probe: the classifier, in-fill, image, seed and budget, bound together; the in-fill is not used.
@@ -64,16 +61,14 @@ def iba(
         relu: the layer follows a ReLU: centre the noise at 0, estimate its standard deviation from the nonzero
             values, and clip at 0.
         statistics: folder with the mean and standard deviation of the features, written by ``seewhy train iba``;
-            auto: those of this
-            image's own features, channel by channel, which a finding reports.
+            auto: those of this image's own features, channel by channel, which a finding reports.
 
     Returns:
         Maps in bits per pixel, 0 or more: where a map is near 0, the decision did not need the layer's features.
 
     Raises:
         RequestError: a setting is out of range, the layer does not exist or its output is not a map, the statistics
-            belong to another
-            classifier or layer, or the budget is too small.
+            belong to another classifier or layer, or the budget is too small.
 
     Cost: ``2 + targets x steps x samples`` queries; as many images backward, down to the layer.
     """
@@ -185,7 +180,6 @@ def _findings(known: Statistics | None) -> tuple[str, ...]:
         return (own,)
     if known.photos < ADVISED:
         return (
-            f"The noise has the mean and standard deviation of {known.photos} photos; the authors advise 10,000 and warn "
-            "below 1,000.",
+            f"The noise statistics come from {known.photos} photos; the authors advise 10,000 and warn below 1,000.",
         )
     return ()

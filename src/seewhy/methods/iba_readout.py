@@ -26,12 +26,9 @@ def iba_readout(probe: Probe, targets: Sequence[Target], *, weights: str | None 
     """Predict with a trained network how much of each feature of a layer the decision needs, and map the information.
 
     The network receives the features of several layers and outputs the logits alpha of the fractions ``lam =
-    sigmoid(alpha)``
-    that pass. The map is the KL of `seewhy.methods.iba.iba`, summed over channels. Because the KL does not depend on
-    the noise,
-    no noise is drawn: this map equals the authors' mean over draws. The authors average over channels and rescale to
-    the range
-    from 0 to 1; here the map stays in bits.
+    sigmoid(alpha)`` that pass. The map is the KL of `seewhy.methods.iba.iba`, summed over channels. Because the KL
+    does not depend on the noise, no noise is drawn: this map equals the authors' mean over draws. The authors average
+    over channels and rescale to the range from 0 to 1; here the map stays in bits.
 
     Args:
         probe: the classifier, in-fill, image, seed and budget, bound together; the in-fill is not used.
@@ -43,8 +40,7 @@ def iba_readout(probe: Probe, targets: Sequence[Target], *, weights: str | None 
 
     Raises:
         RequestError: no weights are given, they belong to another classifier or are damaged, a target is not the
-            predicted class,
-            or the budget is too small.
+            predicted class, or the budget is too small.
 
     Cost: 2 queries, none of them backward.
     """
