@@ -205,7 +205,7 @@ class _Learned:
         return self.area < _FEW or self.cross >= max(self.chance, self.whole) - 1e-6
 
     def map(self) -> Map:
-        """Return the map; zeros if no sufficient region was found, because rescaling for display would amplify noise."""
+        """Return the map, or zeros if no sufficient region was found: rescaling for display would amplify noise."""
         return np.zeros_like(self.values) if self.nothing else self.values
 
     def finding(self, key: str) -> str:

@@ -120,8 +120,7 @@ def krige(seen: Seen, size: int, picture: tuple[int, int]) -> Fit:
 
 @lru_cache(maxsize=64)
 def lattice_error(level: int, noise_ratio: float) -> float:
-    """Return a pixel's error variance relative to σ², for windows at a stride of ``size / 2**level``, averaged over
-    pixels.
+    """Return a pixel's mean error variance, relative to σ², for windows at a stride of ``size / 2**level``.
 
     It does not depend on the window size, so it is computed for 8 pixels.
 

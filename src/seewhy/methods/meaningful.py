@@ -255,8 +255,9 @@ class _Task:
         return grid.detach(), None
 
     def _shifted(self) -> Iterator[tuple[Image, Images]]:
-        """Yield the image and the in-fill, slightly enlarged and cropped at a random position; a random in-fill is
-        redrawn each time.
+        """Yield the image and the in-fill, slightly enlarged and cropped at a random position.
+
+        A random in-fill is redrawn each time.
         """
         height, width = self.probe.size
         margin = self.jitter if self.jitter > 1 else 0

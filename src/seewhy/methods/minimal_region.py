@@ -102,9 +102,7 @@ def _drawn(probe: Probe, tile: int, samples: int | None) -> int:
 
 
 def _share(probe: Probe, guide: Guide, wish: int, others: int) -> int:
-    """Return the number of queries for the guide: as requested, but under a budget at most half of what the search can
-    spare.
-    """
+    """Return the number of queries for the guide map: under a budget at most half of what the search can spare."""
     if guide == "center":
         probe.affordable(others, smallest=others, hint="fewer samples")
         return 0
