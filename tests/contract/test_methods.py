@@ -1,4 +1,4 @@
-"""Every method of the registry keeps the method contract; a new row is tested by standing in the table."""
+"""Test that every registered method satisfies the method contract; new registry rows are tested automatically."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ SMALL = {
     "smoothgrad": "smoothgrad:samples=12",
     "ibisa": "ibisa:cells=4,beta=1",
 }
-"""Settings for a picture of 20 x 17; a new method without a row here runs with its defaults."""
+"""Settings for an image of 20 x 17; a method without a row here runs with its defaults."""
 
 NOT_LINEAR: set[str] = {
     "meaningful-perturbation",
@@ -56,45 +56,45 @@ NOT_LINEAR: set[str] = {
 """Methods whose map of a contrast is not the difference of two maps."""
 
 NO_TRUTH: dict[str, str] = {name: "a control" for name, row in registry.METHODS.items() if row.control}
-"""Methods that cannot find the one pixel that matters, and why; their page in the docs says so too."""
+"""Methods that cannot find the one relevant pixel, and why; their documentation pages state so too."""
 
-ANSWER_ONLY = {"minimal-region": "class 0 is not the answer to the picture; tests/reference/test_minimal_region.py"}
-"""Methods whose maps are empty for a class that is not the answer, and where their seeds are tested."""
+ANSWER_ONLY = {"minimal-region": "class 0 is not predicted for the image; tests/reference/test_minimal_region.py"}
+"""Methods whose maps are empty for a class that is not predicted, and where their seeds are tested."""
 
 TRAINED = {
-    "iba-readout": "needs weights and answers for the likeliest class only; tests/reference/test_readout.py",
-    "counterfactual": "needs weights and answers for the likeliest class only; tests/reference/test_counterfactual.py",
+    "iba-readout": "needs weights and explains the predicted class only; tests/reference/test_readout.py",
+    "counterfactual": "needs weights and explains the predicted class only; tests/reference/test_counterfactual.py",
     "counterfactual-path": "needs weights or a baseline; tests/reference/test_counterfactual_path.py",
-    "nearest-counterfactual": "needs reference pictures; tests/reference/test_nearest_counterfactual.py",
+    "nearest-counterfactual": "needs reference images; tests/reference/test_nearest_counterfactual.py",
 }
-"""Methods that do nothing before they are trained, and where this contract is tested for them."""
+"""Methods that need trained weights or reference images, and where this contract is tested for them."""
 
 ROWS = sorted(set(registry.METHODS) - set(TRAINED))
-"""Methods that run here."""
+"""Methods that are tested here."""
 
 ANYTIME = ("occlusion", "pmi", "rise")
-"""Methods that look at their errors as they go and may stop for a tolerance."""
+"""Methods that monitor their standard errors and can stop at a tolerance."""
 
 
 @pytest.fixture(params=ROWS)
 def name(request: pytest.FixtureRequest) -> str:
-    """Each method."""
+    """Return each method in turn."""
     return str(request.param)
 
 
 def targets_of(name: str) -> list[Target]:
-    """Every kind of target that the method answers."""
+    """Return one target of every kind that the method supports."""
     asked: list[Target] = [ClassEvidence(0), ClassEvidence(1), Contrast(0, 1)]
     return [Information(), *asked] if registry.METHODS[name].information else asked
 
 
 def game_of(name: str, network: nn.Module) -> Game | OpenGame:
-    """A classifier that lets the method see what it needs, and no more than that takes."""
+    """Return a classifier with no more access than the method needs."""
     return OpenGame(network) if registry.METHODS[name].access > Access.PROBABILITIES else Game(network.double())
 
 
 def run(name: str, probe: Probe) -> Maps:
-    """The method with small settings, after the question that every explanation begins with."""
+    """Run the method with small settings, after the prediction, the first query of every explanation."""
     _, method, settings = registry.method(SMALL.get(name, name))
     probe.prediction  # noqa: B018 - asks, once
     maps: Maps = method.run(probe, targets_of(name), **settings)
@@ -104,13 +104,13 @@ def run(name: str, probe: Probe) -> Maps:
 def probe_of(
     name: str, *, infill: Infill | None = None, seed: int = 0, batch: int = 4, budget: Budget | None = None
 ) -> Probe:
-    """A small random network asked about a small picture."""
+    """Return a probe of a small random network on a small image."""
     game = game_of(name, small_cnn())
     return Probe(game, infill or donor(), picture(), seed=seed, batch_size=batch, budget=budget or Budget())
 
 
-def test_one_finite_map_a_target(name: str) -> None:
-    """Each target has a map of the picture's size, errors are non-negative, the unit and the ending are stated."""
+def test_one_finite_map_per_target(name: str) -> None:
+    """Each target has a finite map of the image's size; errors are non-negative; unit and stop reason are stated."""
     maps = run(name, probe_of(name))
     assert list(maps.values) == [target.key for target in targets_of(name)]
     for key, values in maps.values.items():
@@ -131,8 +131,8 @@ def test_batches_change_nothing(name: str, batch: int) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(ROWS) - set(ANSWER_ONLY)))
-def test_the_seed_decides(name: str) -> None:
-    """The same seed gives the same maps to the last bit, another seed gives others."""
+def test_the_seed_determines_the_map(name: str) -> None:
+    """The same seed gives bit-identical maps, another seed different ones."""
     one, same, other = (run(name, probe_of(name, seed=seed)) for seed in (0, 0, 1))
     key = "class:0"
     assert np.array_equal(one.values[key], same.values[key])
@@ -141,13 +141,13 @@ def test_the_seed_decides(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(ROWS) - NOT_LINEAR))
 def test_a_contrast_is_a_difference(name: str) -> None:
-    """All targets come from the same answers."""
+    """All targets are computed from the same outputs."""
     maps = run(name, probe_of(name)).values
     np.testing.assert_allclose(maps["contrast:0/1"], maps["class:0"] - maps["class:1"], atol=1e-6)
 
 
-def test_the_budget_holds_and_every_query_is_counted(name: str) -> None:
-    """No more pictures are shown than allowed, and the account equals what the classifier saw; or it says that it cannot."""
+def test_the_budget_is_respected_and_every_query_is_counted(name: str) -> None:
+    """The query count equals what the classifier received and stays within the budget, or the method rejects it."""
     probe = probe_of(name, budget=Budget(queries=55))
     try:
         run(name, probe)
@@ -159,8 +159,8 @@ def test_the_budget_holds_and_every_query_is_counted(name: str) -> None:
     assert probe.queries.forward_calls == len(game.seen)
 
 
-def test_the_first_query_is_the_picture_itself(name: str) -> None:
-    """The unmodified picture is asked about before all else."""
+def test_the_first_query_is_the_unmodified_image(name: str) -> None:
+    """The unmodified image is queried before anything else."""
     probe = probe_of(name)
     run(name, probe)
     game = probe.classifier
@@ -169,8 +169,8 @@ def test_the_first_query_is_the_picture_itself(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(ROWS) - set(NO_TRUTH)))
-def test_support_is_positive_and_where_it_belongs(name: str) -> None:
-    """The pixel that makes class 0 gets more than one that means nothing to any class."""
+def test_support_is_positive_and_in_the_right_place(name: str) -> None:
+    """The pixel that makes class 0 scores higher than an irrelevant one."""
     image = torch.zeros(3, 12, 12)
     image[:, 2:4, 2:4] = 1
     probe = Probe(game_of(name, PixelNet()), constant(value=0.0), image)
@@ -180,7 +180,7 @@ def test_support_is_positive_and_where_it_belongs(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in ROWS if not registry.METHODS[name].control])
-def test_a_classifier_that_ignores_the_picture_gets_an_even_map(name: str) -> None:
+def test_a_constant_classifier_gets_a_uniform_map(name: str) -> None:
     """No pixel can matter more than another; differences are rounding (RISE: noise of its coverage, within its errors)."""
     network = small_cnn(3)
     for part in network.parameters():
@@ -191,8 +191,8 @@ def test_a_classifier_that_ignores_the_picture_gets_an_even_map(name: str) -> No
     assert (np.abs(values - values.mean()) <= 1e-6 + 5 * error).all()
 
 
-def test_inputs_and_the_global_generator_are_left_alone(name: str) -> None:
-    """The picture and torch's own random state are as before."""
+def test_inputs_and_the_global_generator_are_unchanged(name: str) -> None:
+    """The image and torch's random state are the same as before."""
     probe = probe_of(name)
     before, state = probe.image.clone(), torch.get_rng_state()
     run(name, probe)
@@ -202,7 +202,7 @@ def test_inputs_and_the_global_generator_are_left_alone(name: str) -> None:
 
 @pytest.mark.parametrize("name", ANYTIME)
 def test_where_it_stops_does_not_depend_on_the_batch(name: str) -> None:
-    """A tolerance ends the run after the same question, in batches of 3 or of 50."""
+    """A tolerance ends the run after the same query, in batches of 3 or of 50."""
     _, method, _ = registry.method(name)
     settings = {"size": 3, "stride": 1, "samples": 2} if name != "rise" else {"masks": 400, "cells": 3}
 

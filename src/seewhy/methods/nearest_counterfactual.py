@@ -281,6 +281,6 @@ def _nothing(references: References, other: int | None, confidence: float) -> st
     source = int(probe.prediction.argmax())
     ask = [f"request contrast:{source}/{index}, " for index, _ in references.said() if index not in {source, other}][:1]
     return (
-        f"reference images that the classifier predicts as {wanted}{sure}, got none among {len(references.answers)} queried "
+        f"reference images classified as {wanted}{sure}, got none among {len(references.answers)} queried "
         f"(predictions: {said}); {''.join(ask)}use other images, or raise pool and budget"
     )

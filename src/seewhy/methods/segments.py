@@ -76,8 +76,8 @@ def fade(values: Float[Tensor, "n h w"], sigma: float) -> Float[Tensor, "n h w"]
     """Blur with a Gaussian of ``sigma`` pixels, with the border replicated, so that constant values stay constant.
 
     Example:
-        >>> fade(torch.tensor([[[0.0, 0.0, 1.0, 1.0]]]), 0.5).round(decimals=1).tolist()
-        [[[0.0, 0.1, 0.9, 1.0]]]
+        >>> fade(torch.tensor([[[0.0, 0.0, 1.0, 1.0]]]), 0.5).mul(10).round().tolist()
+        [[[0.0, 1.0, 9.0, 10.0]]]
     """
     down, across = (_blur(side, sigma, values) for side in values.shape[1:])
     return down @ values @ across.T
