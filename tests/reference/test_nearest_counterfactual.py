@@ -20,7 +20,7 @@ from seewhy.images.collection import Collection
 from seewhy.infills.plain import constant
 from seewhy.methods.nearest_counterfactual import nearest_counterfactual
 from seewhy.methods.references import References, distances
-from seewhy.methods.swap_search import Swap, Wish, most_queries
+from seewhy.methods.swap_search import Goal, Swap, most_queries
 
 SIDE, TILE = 32, 4
 BOX = (slice(8, 16), slice(20, 24))
@@ -156,7 +156,7 @@ def test_the_search_matches_the_reference_implementation(seed: int) -> None:
     probe = probe_of()
     donor = image_of(picture(255, 50 + seed))
     answer = probe.show(donor[None])[0]
-    swap = Swap(probe, donor, Wish(2, 0.0), said=float(answer[2]), edge=0.0)
+    swap = Swap(probe, donor, Goal(2, 0.0), probability=float(answer[2]), edge=0.0)
     assert swap.shrink(TILE, 100) == "complete"
     assert np.array_equal(swap.region, slow(probe.image, donor, 2))
     assert probe.queries.forward_images <= 1 + most_queries(probe.size, TILE)
@@ -309,9 +309,9 @@ def test_no_image_is_queried_twice() -> None:
     """This holds for any sequence of searches."""
     probe = probe_of()
     pixels = np.stack([picture(box, seed) for seed, box in enumerate([0, 128, 255] * 10)])
-    references = References(probe, Collection(pixels), distance="blurred", room=25)
-    assert len(references.find(Wish(1, 0.0), 3)) == 3
-    found = references.find(Wish(2, 0.0), 30)
+    references = References(probe, Collection(pixels), distance="blurred", limit=25)
+    assert len(references.find(Goal(1, 0.0), 3)) == 3
+    found = references.find(Goal(2, 0.0), 30)
     assert [references.distances[index] for index in found] == sorted(references.distances[found])
-    assert references.rival(0) == 1
-    assert sum(count for _, count in references.said()) == probe.queries.forward_images - 1 == 25
+    assert references.contrast_class(0) == 1
+    assert sum(count for _, count in references.predictions()) == probe.queries.forward_images - 1 == 25

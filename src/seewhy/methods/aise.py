@@ -94,7 +94,7 @@ def window(centre: tuple[float, float], width: float, size: tuple[int, int]) -> 
     return torch.outer(down / down.max(), across / across.max())
 
 
-class _EnoughError(Exception):
+class _LimitError(Exception):
     """Raised to end a search at its limit; DIRECT itself would continue to the end of its iteration."""
 
 
@@ -108,7 +108,7 @@ class _Search:
     limit: int
     number: int
     total: Float[Tensor, "h w"] = field(init=False)
-    asked: int = 0
+    tried: int = 0
 
     def __post_init__(self) -> None:
         self.total = torch.zeros(self.probe.size, dtype=torch.float64, device=self.weights.device)
@@ -116,22 +116,22 @@ class _Search:
     def run(self, minimise: Callable[..., object]) -> str | None:
         """Search until the limit is reached; return ``"seconds"`` if the time budget ran out first, else None."""
         try:
-            minimise(self._worth, [(0, 1), (0, 1)], eps=0.1, maxfun=2 * self.limit, locally_biased=False)
-        except _EnoughError:
-            return "seconds" if self.asked < self.limit else None
+            minimise(self._negative_score, [(0, 1), (0, 1)], eps=0.1, maxfun=2 * self.limit, locally_biased=False)
+        except _LimitError:
+            return "seconds" if self.tried < self.limit else None
         return None
 
-    def _worth(self, centre: Float[np.ndarray, "2"]) -> float:
+    def _negative_score(self, centre: Float[np.ndarray, "2"]) -> float:
         """Query one window, shown alone and removed, and return its negative score for the minimiser."""
-        if self.asked == self.limit or (self.asked >= _FEWEST and self.probe.why_stop()):
-            raise _EnoughError
+        if self.tried == self.limit or (self.tried >= _FEWEST and self.probe.why_stop()):
+            raise _LimitError
         inside = window((float(centre[0]), float(centre[1])), self.width, self.probe.size).to(self.weights.device)
-        which = torch.tensor([2 * self.asked, 2 * self.asked + 1], device=inside.device)
+        which = torch.tensor([2 * self.tried, 2 * self.tried + 1], device=inside.device)
         answers = self.probe(torch.stack([inside, 1 - inside]), derive(self.probe.seed, which, which * 0 + self.number))
-        worth = float((answers[0] - answers[1]) @ self.weights)
-        self.total += worth * inside
-        self.asked += 1
-        return -worth
+        score = float((answers[0] - answers[1]) @ self.weights)
+        self.total += score * inside
+        self.tried += 1
+        return -score
 
 
 def _direct() -> Any:  # noqa: ANN401 - scipy has no types

@@ -65,14 +65,14 @@ def counterfactual(
     extent, signed = change.abs().mean(0), change.mean(0)
     maps = {target.key: as_map(signed if isinstance(target, Contrast) else extent) for target in targets}
     answers = probe.show(torch.stack(own))
-    findings = [flip_finding(probe, twins.other, answers[0]), *_unsettled(probe, answers[1:]), _extent(extent)]
+    findings = [flip_finding(probe, twins.other, answers[0]), *_unstable(probe, answers[1:]), _extent(extent)]
     return Maps(
         maps,
         {},
         "intensity",
         {"weights": weights, "definition": definition},
         "complete",
-        findings=(*findings, *twins.told),
+        findings=(*findings, *twins.notes),
         companions=twins.companions,
     )
 
@@ -101,7 +101,7 @@ class Translated:
         stable: the stable image.
         cycle: the adversarial image translated back to the original class; None if the generators do not make one.
         plain: whether the stable image is the input image itself.
-        told: findings about the generators, one sentence each.
+        notes: findings about the generators, one sentence each.
     """
 
     other: int
@@ -109,13 +109,13 @@ class Translated:
     stable: Image
     cycle: Image | None
     plain: bool
-    told: tuple[str, ...]
+    notes: tuple[str, ...]
 
     @property
     def companions(self) -> dict[str, Companion]:
         """The generated images that are saved with the maps, by name."""
         shown = {"adversarial": self.adversarial, "stable": None if self.plain else self.stable, "cycle": self.cycle}
-        return {name: picture.cpu().contiguous().numpy() for name, picture in shown.items() if picture is not None}
+        return {name: image.cpu().contiguous().numpy() for name, image in shown.items() if image is not None}
 
 
 def translate(probe: Probe, targets: Sequence[Target], weights: str | None) -> Translated:
@@ -140,15 +140,15 @@ def translate(probe: Probe, targets: Sequence[Target], weights: str | None) -> T
     source = int(probe.prediction.argmax())
     if source not in twins.classes:
         raise RequestError(
-            f"expected an image classified as {_among(probe, twins.classes)}, the classes that {weights} was trained for, "
+            f"expected an image classified as {_list_classes(probe, twins.classes)}, the classes that {weights} was trained for, "
             f"got {name(probe, source)}; choose another image, or train with --classes for this class"
         )
     other = _other(probe, targets, source, twins.classes)
     with torch.no_grad():
         made = twins.to(probe.image.device)(probe.image[None], source, other)
-    told = (*_measured(card), *_colour_lost(probe, twins.channels))
+    notes = (*_measured(card), *_lost_colour(probe, twins.channels))
     cycle = None if made.cycle is None else made.cycle[0]
-    return Translated(other, made.adversarial[0], made.stable[0], cycle, twins.arm == "cyce", told)
+    return Translated(other, made.adversarial[0], made.stable[0], cycle, twins.arm == "cyce", notes)
 
 
 def flip_finding(probe: Probe, other: int | None, answer: Float[Tensor, " k"]) -> str:
@@ -180,7 +180,7 @@ def name(probe: Probe, index: int) -> str:
     return f"'{labels[index]}'" if labels else f"class {index}"
 
 
-def _among(probe: Probe, classes: Sequence[int]) -> str:
+def _list_classes(probe: Probe, classes: Sequence[int]) -> str:
     """List several classes by name."""
     return " or ".join(name(probe, index) for index in classes)
 
@@ -195,18 +195,20 @@ def _other(probe: Probe, targets: Sequence[Target], source: int, classes: Sequen
                 "the generators can only turn the predicted class into another one"
             )
     if len(asked) > 1:
-        raise RequestError(f"expected one other class, got {_among(probe, sorted(asked))}; request one at a time")
+        raise RequestError(
+            f"expected one other class, got {_list_classes(probe, sorted(asked))}; request one at a time"
+        )
     rivals = [index for index in classes if index != source]
     other = next(iter(asked), max(rivals, key=lambda index: float(probe.prediction[index])))
     if other not in rivals:
         raise RequestError(
-            f"expected {_among(probe, rivals)} as the other class, as the generators were trained for it, got "
+            f"expected {_list_classes(probe, rivals)} as the other class, as the generators were trained for it, got "
             f"{name(probe, other)}; request contrast:{source}/{rivals[0]}, or train with --classes for this class"
         )
     return other
 
 
-def _unsettled(probe: Probe, answers: Float[Tensor, "n k"]) -> list[str]:
+def _unstable(probe: Probe, answers: Float[Tensor, "n k"]) -> list[str]:
     """Warn if the stable image is classified differently from the input image."""
     source = int(probe.prediction.argmax())
     return [
@@ -226,7 +228,7 @@ def _extent(change: Float[Tensor, "h w"]) -> str:
     )
 
 
-def _colour_lost(probe: Probe, channels: int) -> list[str]:
+def _lost_colour(probe: Probe, channels: int) -> list[str]:
     """Warn if generators trained on grayscale images are given a colour image."""
     if channels == 3 or torch.equal(probe.image, probe.image[:1].expand_as(probe.image)):
         return []
@@ -241,5 +243,5 @@ def _measured(card: Mapping[str, Any]) -> list[str]:
     }
     measured = card.get("validation", {})
     found = [f"{measured[rate]:.0%} {meaning}" for rate, meaning in rates.items() if rate in measured]
-    told = [f"On images held out from training, {' and '.join(found)}."] if found else []
-    return [*told, *([f"Do not trust this map: {card['collapsed']}."] if card.get("collapsed") else [])]
+    notes = [f"On images held out from training, {' and '.join(found)}."] if found else []
+    return [*notes, *([f"Do not trust this map: {card['collapsed']}."] if card.get("collapsed") else [])]

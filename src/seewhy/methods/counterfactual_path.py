@@ -80,14 +80,14 @@ def counterfactual_path(
     end = _End.made(probe, targets, weights) if baseline is None else _End.opened(probe, baseline)
     with torch.no_grad():
         ends = probe.scores(torch.stack([probe.image, end.image])).double()
-    values, findings = {}, [flip_finding(probe, end.other, ends[1].softmax(0)), *end.told]
+    values, findings = {}, [flip_finding(probe, end.other, ends[1].softmax(0)), *end.notes]
     for target, column in zip(targets, weight_matrix(targets, probe.prediction).T, strict=True):
         path = _Path(probe, end.image, column, as_probability=output == "probability")
         shares = path.shares(steps, even=weighting == "even", signed=signed).sum(0)
         values[target.key] = as_map(shares)
         if weighting == "even" and signed:
             before, after = path.read(ends).tolist()
-            findings += _gap(target, float(shares.sum()), before - after)
+            findings += _incompleteness(target, float(shares.sum()), before - after)
     settings = {"weights": weights, "baseline": baseline, "steps": steps, "weighting": weighting}
     settings |= {"signed": signed, "output": output}
     return Maps(values, {}, output, settings, "complete", findings=tuple(findings), companions=end.companions)
@@ -101,19 +101,19 @@ class _End:
         image: the counterfactual image.
         other: the class that it should be classified as; None: any class other than that of the image.
         companions: the images that are saved with the maps.
-        told: findings about its origin, one sentence each.
+        notes: findings about its origin, one sentence each.
     """
 
     image: Image
     other: int | None
     companions: Mapping[str, Companion]
-    told: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def made(cls, probe: Probe, targets: Sequence[Target], weights: str | None) -> "_End":
         """Generate the counterfactual with trained generators."""
         twins = translate(probe, targets, weights)
-        return cls(twins.adversarial, twins.other, {"adversarial": twins.companions["adversarial"]}, twins.told)
+        return cls(twins.adversarial, twins.other, {"adversarial": twins.companions["adversarial"]}, twins.notes)
 
     @classmethod
     def opened(cls, probe: Probe, path: str) -> "_End":
@@ -154,25 +154,25 @@ class _Path:
     def shares(self, steps: int, *, even: bool, signed: bool) -> Float64[Tensor, "c h w"]:
         """Sum the weighted gradients along the path, and multiply by the difference between its ends."""
         image, end = self.probe.image, self.end
-        apart = (image - end).double()
-        total, weight = torch.zeros_like(apart), 0.0
+        difference = (image - end).double()
+        total, weight = torch.zeros_like(difference), 0.0
         for numbers in torch.split(torch.arange(steps, device=image.device), self.probe.batch_size):
             slopes = self._slopes((numbers + 0.5) / steps)
-            weights = torch.ones_like(slopes[:, 0, 0, 0]) if even else (slopes * apart).sum((1, 2, 3)).abs()
+            weights = torch.ones_like(slopes[:, 0, 0, 0]) if even else (slopes * difference).sum((1, 2, 3)).abs()
             total += torch.tensordot(weights, slopes if signed else slopes.abs(), 1)
             weight += float(weights.sum())
         mean = total / (weight or 1)  # all weights are 0 only if the output never changes: the gradients are 0 too
-        return apart * mean if signed else apart.abs() * mean
+        return difference * mean if signed else difference.abs() * mean
 
     def _slopes(self, places: Float[Tensor, " n"]) -> Float64[Tensor, "n c h w"]:
         """Return the gradient of the output at positions from 0, the image, to 1, the counterfactual."""
         keep = (1 - places)[:, None, None].expand(-1, *self.probe.size)
-        pictures = blend(self.probe.image, keep, self.end[None]).requires_grad_()
-        output = self.read(self.probe.scores(pictures)).sum()
-        return self.probe.gradient(output, [pictures], len(pictures))[0].double()
+        perturbed = blend(self.probe.image, keep, self.end[None]).requires_grad_()
+        output = self.read(self.probe.scores(perturbed)).sum()
+        return self.probe.gradient(output, [perturbed], len(perturbed))[0].double()
 
 
-def _gap(target: Target, total: float, change: float) -> list[str]:
+def _incompleteness(target: Target, total: float, change: float) -> list[str]:
     """Report a map whose sum misses the change of the output."""
     if abs(total - change) <= _GAP * abs(change):
         return []

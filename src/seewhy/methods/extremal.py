@@ -33,10 +33,10 @@ LEVELS = 8
 STRONGEST = 20.0
 """Standard deviation of the strongest blur in the pyramid, pixels."""
 
-_COLDNESS = 20
+_SHARPNESS = 20
 """Inverse temperature of the smooth maximum; higher values are closer to the maximum."""
 
-_STILL = 1e-6
+_UNCHANGED = 1e-6
 """Score changes of at most this size count as no change."""
 
 
@@ -104,11 +104,13 @@ def extremal_perturbation(
         task = _Task(probe, weights, game, areas, smooth, show, rate, weight, growth)
         regions, why = task.learn(steps)
         stopped = stopped or why
-        chances = task.chances(regions)
-        counts = float(task.moved(chances) > _STILL)
-        values[target.key] = as_map(counts * regions.sum(0))
-        findings.append(f"{target.key}: {task.finding(chances) if counts else 'no region changes the prediction'}")
-        traces |= {f"{target.key}: {name}": trace for name, trace in task.traces(regions, chances).items()}
+        probabilities = task.probabilities(regions)
+        visible = float(task.output_range(probabilities) > _UNCHANGED)
+        values[target.key] = as_map(visible * regions.sum(0))
+        findings.append(
+            f"{target.key}: {task.finding(probabilities) if visible else 'no region changes the prediction'}"
+        )
+        traces |= {f"{target.key}: {name}": trace for name, trace in task.traces(regions, probabilities).items()}
     if perturbation == "pyramid":
         findings.append("the in-fill was not used: removed parts were blurred instead")
     settings = {"game": game, "areas": areas, "perturbation": perturbation, "iterations": steps, "step": step}
@@ -138,8 +140,8 @@ def _check(areas: tuple[float, ...], iterations: int, step: int, sigma: float) -
 
 def _steps(probe: Probe, iterations: int, targets: int, shown: int) -> int:
     """Return the number of steps available per target, with ``shown`` images per step and as many again at the end."""
-    wish, least = (1 + targets * shown * (1 + steps) for steps in (iterations, 1))
-    reach = probe.affordable(wish, smallest=least, hint="fewer targets or areas")
+    wanted, least = (1 + targets * shown * (1 + steps) for steps in (iterations, 1))
+    reach = probe.affordable(wanted, smallest=least, hint="fewer targets or areas")
     steps = (reach - 1) // (targets * shown) - 1
     probe.plan(1 + targets * shown * (1 + steps))
     return steps
@@ -182,7 +184,7 @@ class Smooth:
         for number, weights in enumerate(self.kernel):  # looping over nodes keeps the arrays in the processor's cache
             top, left = divmod(number, side)
             near = around[:, top : top + rows, None, left : left + columns, None] * weights[:, None]
-            exponential = (_COLDNESS * near).exp()
+            exponential = (_SHARPNESS * near).exp()
             above, below = above + near * exponential, below + exponential
         smooth = (above / below).flatten(3, 4).flatten(1, 2)
         return smooth[:, : self.size[0], : self.size[1]]
@@ -236,10 +238,10 @@ class _Task:
     growth: float
     scores: list[list[float]] = field(default_factory=list)
 
-    def moved(self, chances: Float[Tensor, "g n"]) -> float:
+    def output_range(self, probabilities: Float[Tensor, "g n"]) -> float:
         """Return the range of the outputs: the scores of all steps, or the probabilities before and after."""
         scores = torch.tensor(self.scores)
-        every = torch.cat([chances.flatten(), (self.probe.prediction @ self.weights)[None]])
+        every = torch.cat([probabilities.flatten(), (self.probe.prediction @ self.weights)[None]])
         return max(float(some.max() - some.min()) for some in (scores, every))
 
     def learn(self, steps: int) -> tuple[Keep, str | None]:
@@ -263,50 +265,54 @@ class _Task:
         """Return the gradient of the loss for some of the areas, and their scores."""
         own = nodes.detach().requires_grad_()
         regions = self.smooth(own)
-        pictures = self._pictures(regions, number)
-        answers = self.probe.scores(pictures.flip(3) if number % 2 == 0 else pictures)
-        scores = self._signed(answers @ self.weights.to(answers))
-        price = self.weight * self.growth**number * area_penalty(regions, [self.areas[index] for index in some])
-        (slope,) = self.probe.gradient((price - scores).sum(), [own], len(pictures))
+        images = self._images(regions, number)
+        answers = self.probe.scores(images.flip(3) if number % 2 == 0 else images)
+        scores = self._objective(answers @ self.weights.to(answers))
+        penalty = self.weight * self.growth**number * area_penalty(regions, [self.areas[index] for index in some])
+        (slope,) = self.probe.gradient((penalty - scores).sum(), [own], len(images))
         return slope, scores.detach()
 
-    def _pictures(self, regions: Keep, number: int) -> Float[Tensor, "m c h w"]:
+    def _images(self, regions: Keep, number: int) -> Float[Tensor, "m c h w"]:
         """Return the perturbed images of some regions; for the dual game first those that show the region."""
         keeps = {"preserve": [regions], "delete": [1 - regions], "dual": [regions, 1 - regions]}[self.game]
         return self.show(torch.cat(keeps), number)
 
-    def _signed(self, answers: Float[Tensor, " m"]) -> Float[Tensor, " n"]:
+    def _objective(self, answers: Float[Tensor, " m"]) -> Float[Tensor, " n"]:
         """Return the quantity to maximise, one number per region."""
         if self.game == "dual":
             kept, left = answers.chunk(2)
             return kept - left
         return answers if self.game == "preserve" else -answers
 
-    def chances(self, regions: Keep) -> Float[Tensor, "g n"]:
+    def probabilities(self, regions: Keep) -> Float[Tensor, "g n"]:
         """Return the target's probability for each region; for the dual game first with only the region shown."""
-        answers = torch.cat([self.probe.show(self._pictures(row, 0)) @ self.weights for row in torch.split(regions, 1)])
+        answers = torch.cat([self.probe.show(self._images(row, 0)) @ self.weights for row in torch.split(regions, 1)])
         return answers.reshape(len(regions), -1).T
 
-    def finding(self, chances: Float[Tensor, "g n"]) -> str:
+    def finding(self, probabilities: Float[Tensor, "g n"]) -> str:
         """State what each region does, and which is the smallest that has half the effect of the full image."""
-        whole = float(self.probe.prediction @ self.weights)
-        said = [f"the full image has probability {whole:.3g}"]
+        full = float(self.probe.prediction @ self.weights)
+        statements = [f"the full image has probability {full:.3g}"]
         for row, kept in zip(
-            chances.tolist(), {"preserve": [True], "delete": [False]}.get(self.game, [True, False]), strict=True
+            probabilities.tolist(), {"preserve": [True], "delete": [False]}.get(self.game, [True, False]), strict=True
         ):
-            pairs = ", ".join(f"{area:.1%}: {chance:.3g}" for area, chance in zip(self.areas, row, strict=True))
-            enough = [area for area, chance in zip(self.areas, row, strict=True) if (chance > whole / 2) is kept]
+            pairs = ", ".join(
+                f"{area:.1%}: {probability:.3g}" for area, probability in zip(self.areas, row, strict=True)
+            )
+            effective = [
+                area for area, probability in zip(self.areas, row, strict=True) if (probability > full / 2) is kept
+            ]
             what = "keeps more than half of it" if kept else "removes at least half of it"
-            smallest = f"the {min(enough):.1%} region {what}" if enough else f"no region {what}"
-            said.append(f"{'only the region' if kept else 'without the region'} {pairs}; {smallest}")
-        return "; ".join(said)
+            smallest = f"the {min(effective):.1%} region {what}" if effective else f"no region {what}"
+            statements.append(f"{'only the region' if kept else 'without the region'} {pairs}; {smallest}")
+        return "; ".join(statements)
 
-    def traces(self, regions: Keep, chances: Float[Tensor, "g n"]) -> dict[str, list[float]]:
+    def traces(self, regions: Keep, probabilities: Float[Tensor, "g n"]) -> dict[str, list[float]]:
         """Return the score of each area every ten steps, and the final probabilities and areas."""
         learned = {
             f"score, area {area:g}": [row[index] for row in self.scores[::10]] for index, area in enumerate(self.areas)
         }
-        return {**learned, "probabilities": chances.flatten().tolist(), "areas": regions.mean((1, 2)).tolist()}
+        return {**learned, "probabilities": probabilities.flatten().tolist(), "areas": regions.mean((1, 2)).tolist()}
 
 
 def area_penalty(regions: Keep, areas: Sequence[float]) -> Float[Tensor, " n"]:

@@ -70,7 +70,7 @@ def _cam(probe: Probe, targets: Sequence[Target], layer: str | None, weigh: Weig
     where = find(probe, layer, stride=None)
     values = {}
     for target, column in zip(targets, weights.T, strict=True):
-        features, gradient = _look(probe, where, column)
+        features, gradient = _activations(probe, where, column)
         map_ = (weigh(features, gradient)[0, :, None, None] * features[0]).sum(0).relu()
         values[target.key] = enlarge(map_, probe.size)
     findings = [
@@ -81,7 +81,7 @@ def _cam(probe: Probe, targets: Sequence[Target], layer: str | None, weigh: Weig
     return Maps(values, {}, "score", {"layer": where.layer}, "complete", findings=tuple(findings))
 
 
-def _look(probe: Probe, where: Layout, column: Float[Tensor, " k"]) -> tuple[Feature, Feature]:
+def _activations(probe: Probe, where: Layout, column: Float[Tensor, " k"]) -> tuple[Feature, Feature]:
     """Return the layer's output for the image, and the gradient of the score with respect to it."""
     kept: list[Tensor] = []
 

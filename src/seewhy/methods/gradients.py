@@ -69,8 +69,8 @@ def _integrate(probe: Probe, baseline: Images, column: Float[Tensor, " k"], step
             "expected the package captum for integrated-gradients, got none installed; run: pip install 'seewhy[captum]'"
         ) from error
 
-    def score(pictures: Images) -> Float[Tensor, " n"]:
-        return probe.scores(pictures) @ column
+    def score(images: Images) -> Float[Tensor, " n"]:
+        return probe.scores(images) @ column
 
     def slope(*, inputs: tuple[Images, ...], **_: object) -> tuple[Tensor, ...]:
         return probe.gradient(score(*inputs).sum(), inputs, len(inputs[0]))
@@ -125,9 +125,9 @@ def _smooth(probe: Probe, column: Float[Tensor, " k"], samples: int, sigma: floa
     total = torch.zeros_like(image, dtype=torch.float64)
     for numbers in torch.split(torch.arange(samples, device=image.device), probe.batch_size):
         noise = normals(derive(probe.seed, numbers), image.numel()).view(-1, *image.shape)
-        pictures = (image + scale * noise).requires_grad_()
-        score = (probe.scores(pictures) @ column).sum()
-        total += probe.gradient(score, [pictures], len(pictures))[0].double().sum(0)
+        images = (image + scale * noise).requires_grad_()
+        score = (probe.scores(images) @ column).sum()
+        total += probe.gradient(score, [images], len(images))[0].double().sum(0)
     return total / samples
 
 

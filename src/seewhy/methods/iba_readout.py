@@ -128,14 +128,14 @@ def _check_targets(probe: Probe, targets: Sequence[Target]) -> None:
 
 def _findings(card: dict[str, Any], classes: int) -> tuple[str, ...]:
     """Report the training of the readout, and whether it did better than chance."""
-    told = (
+    report = (
         f"The readout at layer {card['layers'][0]} was trained on {card['photos']} photos for {card['steps']} steps; "
         f"the cross-entropy of the class was {card['cross_entropy']:.2f} nats at the end"
     )
-    told += "; the authors train on all of ImageNet for 20 epochs." if card["photos"] < ADVISED else "."
+    report += "; the authors train on all of ImageNet for 20 epochs." if card["photos"] < ADVISED else "."
     if card["cross_entropy"] < math.log(classes):
-        return (told,)
+        return (report,)
     return (
-        told,
+        report,
         "That is no better than chance: the readout blocks the layer everywhere; train longer or with a lower --rate.",
     )

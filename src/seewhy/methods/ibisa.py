@@ -26,7 +26,7 @@ from seewhy.core.target import Target, weight_matrix
 
 Variant = Literal["r", "b", "c", "d", "e"]
 
-_USUAL: Mapping[str, Mapping[str, Any]] = {
+_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "r": {"draws": 2, "steps": 10, "beta": 10.0, "p0": 1.0, "a0": 2.0},
     "b": {"draws": 10, "steps": 1, "beta": 10.0, "p0": 0.5, "a0": 2.0},
     "c": {"draws": 1, "steps": 10, "beta": 10.0, "p0": 0.5, "a0": 2.0},
@@ -44,7 +44,7 @@ _TEMPERATURE = 0.5
 _NEAR_ONE = 1e-4
 """Variant d: the kept fraction is clipped at 1 minus this, where the rate is still finite."""
 
-_FEW = 0.01
+_SMALLEST_AREA = 0.01
 """A kept area below this fraction of the image counts as no region."""
 
 
@@ -116,7 +116,7 @@ def ibisa(
     """
     given = {"draws": draws, "steps": steps, "beta": beta, "p0": p0, "a0": a0}
     resolved: dict[str, Any] = {
-        name: _USUAL[variant][name] if value is None else value for name, value in given.items()
+        name: _DEFAULTS[variant][name] if value is None else value for name, value in given.items()
     }
     recipe = _Recipe(variant, cells, lr=lr, phi=phi, gamma=gamma, **resolved)
     wanted = 1 + recipe.pictures * len(targets)
@@ -186,7 +186,7 @@ class _Learned:
         values: the map, 1 = kept.
         area: the mean fraction kept at the end.
         cross: the last value of -w . log softmax.
-        chance, whole: the same for a uniform prediction and for the full image.
+        uniform, full: the same for a uniform prediction and for the full image.
         traces: cross-entropy and area at each step.
         stopped: why it ended before the last step, or None.
     """
@@ -194,15 +194,15 @@ class _Learned:
     values: Map
     area: float
     cross: float
-    chance: float
-    whole: float
+    uniform: float
+    full: float
     traces: Mapping[str, Sequence[float]]
     stopped: str | None
 
     @property
     def nothing(self) -> bool:
         """Whether no sufficient region was found."""
-        return self.area < _FEW or self.cross >= max(self.chance, self.whole) - 1e-6
+        return self.area < _SMALLEST_AREA or self.cross >= max(self.uniform, self.full) - 1e-6
 
     def map(self) -> Map:
         """Return the map, or zeros if no sufficient region was found: rescaling for display would amplify noise."""
@@ -213,11 +213,11 @@ class _Learned:
         fact = f"{self.area:.1%} of the image kept, cross-entropy {self.cross:.2f} nats at the last evaluation"
         if self.nothing:
             return (
-                f"{key}: no sufficient region found ({fact}; {self.chance:.2f} for a uniform prediction); the map is 0"
+                f"{key}: no sufficient region found ({fact}; {self.uniform:.2f} for a uniform prediction); the map is 0"
             )
-        if self.cross > self.whole + math.log(2):
-            return f"{key}: the kept region alone is not sufficient ({fact}; {self.whole:.2f} for the full image)"
-        return f"{key}: {fact}; {self.whole:.2f} for the full image"
+        if self.cross > self.full + math.log(2):
+            return f"{key}: the kept region alone is not sufficient ({fact}; {self.full:.2f} for the full image)"
+        return f"{key}: {fact}; {self.full:.2f} for the full image"
 
 
 def _learn(probe: Probe, weights: Float[Tensor, " k"], recipe: _Recipe) -> _Learned:
@@ -228,7 +228,7 @@ def _learn(probe: Probe, weights: Float[Tensor, " k"], recipe: _Recipe) -> _Lear
     areas: list[float] = []
     stopped = None
     for step in range(1, recipe.steps + 1):
-        loss, cross, area = search.look(step)
+        loss, cross, area = search.evaluate(step)
         (search.logits.grad,) = probe.gradient(loss, [search.logits], recipe.shown)
         adam.step()
         crosses.append(cross)
@@ -239,7 +239,7 @@ def _learn(probe: Probe, weights: Float[Tensor, " k"], recipe: _Recipe) -> _Lear
         keep = search.keep(search.logits.sigmoid())
         values = keep.mean(0)
         if recipe.variant == "b":
-            values, cross = _scored(probe, weights, keep)
+            values, cross = _weighted_map(probe, weights, keep)
             crosses.append(cross)
     return _Learned(
         values.cpu().numpy(),
@@ -285,7 +285,7 @@ class _Search:
         """Enlarge grids, or several draws of the one grid, to masks of the image's size."""
         return Grids(cells, self.shift.expand(len(cells), -1)).keep(*self.probe.size)
 
-    def look(self, step: int) -> tuple[Tensor, float, float]:
+    def evaluate(self, step: int) -> tuple[Tensor, float, float]:
         """Show a step's images; return the loss, the cross-entropy and the kept area, each a mean over the draws."""
         recipe, image, count = self.recipe, self.probe.image, self.recipe.draws
         seeds = derive(self.probe.seed, torch.arange(count, device=image.device) + step * count)
@@ -338,7 +338,7 @@ def _roughness(share: Float[Tensor, "n c c"]) -> Tensor:
     return torch.stack([step.abs().sum() / max(1, step.numel()) for step in steps]).sum()
 
 
-def _scored(
+def _weighted_map(
     probe: Probe, weights: Float[Tensor, " k"], keep: Float[Tensor, "n h w"]
 ) -> tuple[Float[Tensor, "h w"], float]:
     """Variant b: average the masks weighted by probability, as in `rise`; also return the cross-entropy."""

@@ -55,23 +55,23 @@ def kernel_shap(
     fewest = min(2 * players, 2**players - 2)
     if samples < fewest or samples % 2:
         raise RequestError(f"expected an even number of samples >= {fewest} for {players} segments, got {samples}")
-    wish = min(samples, 2**players - 2)
-    reach = (probe.affordable(2 + wish, smallest=2 + fewest, hint="fewer segments") - 2) // 2 * 2
+    wanted = min(samples, 2**players - 2)
+    reach = (probe.affordable(2 + wanted, smallest=2 + fewest, hint="fewer segments") - 2) // 2 * 2
     probe.plan(2 + reach)
     exact = reach == 2**players - 2
     sets = (every_set(players) if exact else drawn_sets(probe.seed, reach // 2, players)).to(labels.device)
     weights = weight_matrix(targets, probe.prediction)
     nothing_first = torch.cat([sets.new_zeros(1, players), sets])
     answers, why = ask_design(probe, nothing_first, lambda rows: rows[:, labels], weights, fewest=1 + fewest)
-    asked = (len(answers) - 1) // 2 * 2
-    fit = shapley_values(sets[:asked], answers[: 1 + asked], probe.prediction @ weights, exact=exact)
+    answered = (len(answers) - 1) // 2 * 2
+    fit = shapley_values(sets[:answered], answers[: 1 + answered], probe.prediction @ weights, exact=exact)
     keys = [target.key for target in targets]
     return Maps(
         paint(keys, fit.slopes, labels),
         paint(keys, fit.errors(), labels),
         "probability",
-        {"segments": segments, "shape": shape, "samples": asked},
-        why or ("queries" if reach < wish else "complete"),
+        {"segments": segments, "shape": shape, "samples": answered},
+        why or ("queries" if reach < wanted else "complete"),
     )
 
 

@@ -25,8 +25,10 @@ overestimates the errors (benchmarks/calibration.py).
 
 _REACH = 1.0  # windows are used up to this many sides beyond a block
 _NEAREST = 256  # most windows used for a block: at stride 1 those of the block itself and a margin
-_TOGETHER = 2**22  # covariances between pixels and windows computed in one call: 32 MB
-_USUAL = 0.4  # noise-to-signal ratio of one sample of the learned in-fill; used if single samples cannot estimate it
+_LARGEST_BATCH = 2**22  # covariances between pixels and windows computed in one call: 32 MB
+_DEFAULT_RATIO = (
+    0.4  # noise-to-signal ratio of one sample of the learned in-fill; used if single samples cannot estimate it
+)
 _FLOOR = 1e-3  # noise-to-signal ratio for a deterministic in-fill: keeps the equations well conditioned
 _CEILING = 1e3  # noise-to-signal ratio for windows that are pure noise
 _WEIGHTS = (0.5, 1.0, 0.5)  # weights of a cell and its neighbours in the local scale
@@ -95,13 +97,13 @@ class _Axis:
         return cls(windows, pixels, (pixels * covers).sum(1))
 
 
-def krige(seen: Seen, size: int, picture: tuple[int, int]) -> Fit:
+def krige(seen: Seen, size: int, image_size: tuple[int, int]) -> Fit:
     """Predict every pixel from the observed windows.
 
     Args:
         seen: windows of one size that together cover the image.
         size: side of a window, pixels.
-        picture: height and width of the image, pixels.
+        image_size: height and width of the image, pixels.
 
     Returns:
         The map, the variance of its error, and the local scale of the field.
@@ -112,9 +114,11 @@ def krige(seen: Seen, size: int, picture: tuple[int, int]) -> Fit:
         True
     """
     ratio = _noise_ratio(seen)
-    unit = _predict(seen, ratio, size, picture)
-    scale = _scale(seen.positions, unit.misses, size, picture)
-    each = functional.interpolate(scale[None], scale_factor=size, mode="nearest")[0][:, : picture[0], : picture[1]]
+    unit = _predict(seen, ratio, size, image_size)
+    scale = _scale(seen.positions, unit.squared_errors, size, image_size)
+    each = functional.interpolate(scale[None], scale_factor=size, mode="nearest")[0][
+        :, : image_size[0], : image_size[1]
+    ]
     return Fit(unit.values, unit.variance * each, scale, ratio)
 
 
@@ -143,7 +147,7 @@ def _noise_ratio(seen: Seen) -> float:
     one system of equations then solves for all of them.
     """
     if seen.noise is None:
-        return _USUAL
+        return _DEFAULT_RATIO
     total = seen.values.square().mean(0)
     share = (seen.noise.mean(0) / total).nan_to_num(0.0).clamp(0, 1).mean()
     return float((share / (1 - share)).clamp(_FLOOR, _CEILING))
@@ -156,30 +160,30 @@ class _Unit:
     Args:
         values: predicted value of each pixel.
         variance: variance of the prediction error, the same for every target.
-        misses: each window's squared leave-one-out error, divided by its expected value.
+        squared_errors: each window's squared leave-one-out error, divided by its expected value.
     """
 
     values: Stack
     variance: Float[Tensor, "h w"]
-    misses: Float[Tensor, "m t"]
+    squared_errors: Float[Tensor, "m t"]
 
 
-def _predict(seen: Seen, ratio: float, size: int, picture: tuple[int, int]) -> _Unit:
+def _predict(seen: Seen, ratio: float, size: int, image_size: tuple[int, int]) -> _Unit:
     """Solve block by block; blocks with a similar number of nearby windows are solved together."""
-    axes = [_Axis.of(length, size) for length in picture]
-    cells = [-(-length // size) for length in picture]
+    axes = [_Axis.of(length, size) for length in image_size]
+    cells = [-(-length // size) for length in image_size]
     targets = seen.values.shape[1]
     found = torch.zeros(targets + 1, *cells, size, size, dtype=torch.float64)
-    misses = torch.zeros_like(seen.values)
+    squared_errors = torch.zeros_like(seen.values)
     for blocks, near, there in _neighbours(seen.positions, size, cells):
         system = _System.of(axes, blocks, seen.positions[near], there)
-        values, variance, missed = system.solve(seen.values[near] * there[..., None], ratio)
+        values, variance, errors = system.solve(seen.values[near] * there[..., None], ratio)
         both = torch.cat([values.movedim(2, 0), variance[None]])
         found[:, blocks[:, 0], blocks[:, 1]] = both.view(*both.shape[:2], size, size)
         own = there & _cells(seen.positions[near], size, cells).eq(blocks[:, None]).all(2)
-        misses[near[own]] = missed[own]
-    whole = found.transpose(2, 3).flatten(3, 4).flatten(1, 2)[:, : picture[0], : picture[1]]
-    return _Unit(whole[:-1], whole[-1], misses)
+        squared_errors[near[own]] = errors[own]
+    whole = found.transpose(2, 3).flatten(3, 4).flatten(1, 2)[:, : image_size[0], : image_size[1]]
+    return _Unit(whole[:-1], whole[-1], squared_errors)
 
 
 def _neighbours(
@@ -187,7 +191,7 @@ def _neighbours(
 ) -> Iterator[tuple[Int[Tensor, "b 2"], Int[Tensor, "b n"], Bool[Tensor, "b n"]]]:
     """Yield blocks of the image, the nearest windows to each, and which of these are real rather than padding."""
     blocks = torch.cartesian_prod(*(torch.arange(count) for count in cells)).view(-1, 2)
-    for part in torch.split(_by_crowd(positions, size, blocks), max(1, _TOGETHER // (size**2 * _NEAREST))):
+    for part in torch.split(_by_density(positions, size, blocks), max(1, _LARGEST_BATCH // (size**2 * _NEAREST))):
         away = (positions - blocks[part, None] * size).abs().amax(2)
         reached = away <= (_REACH + 0.5) * size
         most = min(int(reached.sum(1).max()), _NEAREST)
@@ -200,7 +204,7 @@ def _cells(positions: Int[Tensor, "*m 2"], size: int, count: Sequence[int]) -> I
     return (positions // size).minimum(torch.tensor(count) - 1)
 
 
-def _by_crowd(positions: Int[Tensor, "m 2"], size: int, blocks: Int[Tensor, "b 2"]) -> Int[Tensor, " b"]:
+def _by_density(positions: Int[Tensor, "m 2"], size: int, blocks: Int[Tensor, "b 2"]) -> Int[Tensor, " b"]:
     """Sort blocks by the number of windows in and around them, so that blocks solved together need little padding."""
     counts = torch.zeros(*(blocks.amax(0) + 1).tolist())
     inside = _cells(positions, size, (blocks.amax(0) + 1).tolist())
@@ -247,17 +251,19 @@ class _System:
         inverse = torch.cholesky_inverse(torch.linalg.cholesky(noisy))
         weighed = inverse @ values
         variance = self.own - ((self.wanted @ inverse) * self.wanted).sum(2)
-        misses = weighed.square() / inverse.diagonal(dim1=1, dim2=2)[..., None]
-        return self.wanted @ weighed, variance.clamp(min=0), misses
+        squared_errors = weighed.square() / inverse.diagonal(dim1=1, dim2=2)[..., None]
+        return self.wanted @ weighed, variance.clamp(min=0), squared_errors
 
 
-def _scale(positions: Int[Tensor, "m 2"], misses: Float[Tensor, "m t"], size: int, picture: tuple[int, int]) -> Cells:
+def _scale(
+    positions: Int[Tensor, "m 2"], squared_errors: Float[Tensor, "m t"], size: int, image_size: tuple[int, int]
+) -> Cells:
     """Average the windows' squared errors over each cell and its neighbours, with the global mean as half a window."""
-    cells = [-(-length // size) for length in picture]
+    cells = [-(-length // size) for length in image_size]
     inside = tuple(_cells(positions, size, cells).unbind(1))
-    sums = torch.zeros(*cells, misses.shape[1] + 1, dtype=torch.float64)
-    sums.index_put_(inside, functional.pad(misses, (0, 1), value=1.0), accumulate=True)
+    sums = torch.zeros(*cells, squared_errors.shape[1] + 1, dtype=torch.float64)
+    sums.index_put_(inside, functional.pad(squared_errors, (0, 1), value=1.0), accumulate=True)
     weights = torch.tensor(_WEIGHTS, dtype=torch.float64)
     around = functional.conv2d(sums.movedim(2, 0)[:, None], (weights[:, None] * weights)[None, None], padding=1)[:, 0]
     total, count = around[:-1], around[-1]
-    return (total + _PRIOR * misses.mean(0)[:, None, None]) / (count + _PRIOR)
+    return (total + _PRIOR * squared_errors.mean(0)[:, None, None]) / (count + _PRIOR)

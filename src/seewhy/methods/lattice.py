@@ -15,7 +15,7 @@ Level = Int[Tensor, "a b"]
 LEVELS = 4
 """Most strides of a lattice: a window's side, a half, a quarter and an eighth of it."""
 
-_NEVER = LEVELS  # the level of positions between the windows of the finest stride
+_UNUSED = LEVELS  # the level of positions between the windows of the finest stride
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Lattice:
 
     Args:
         size: side of a window, pixels.
-        picture: height and width of the image, pixels.
+        image_size: height and width of the image, pixels.
 
     Example:
         >>> Lattice(8, (224, 224)).strides
@@ -35,15 +35,15 @@ class Lattice:
     """
 
     size: int
-    picture: tuple[int, int]
+    image_size: tuple[int, int]
 
     def __post_init__(self) -> None:
-        Windows(self.size, self.size).covering(*self.picture)  # raises if the image is smaller than a window
+        Windows(self.size, self.size).covering(*self.image_size)  # raises if the image is smaller than a window
 
     @property
     def places(self) -> int:
         """Number of windows at the finest stride."""
-        return math.prod(int((self._axis(axis)[1] < _NEVER).sum()) for axis in (0, 1))
+        return math.prod(int((self._axis(axis)[1] < _UNUSED).sum()) for axis in (0, 1))
 
     @property
     def strides(self) -> tuple[int, ...]:
@@ -52,8 +52,8 @@ class Lattice:
 
     def _axis(self, axis: int) -> tuple[Int[Tensor, " p"], Int[Tensor, " p"]]:
         """Return the cell and the level of each position along an axis; see `seewhy.core.features.Windows.axis`."""
-        places, levels = map(torch.tensor, Windows(self.size, 1).axis(self.picture[axis]))
-        return places // self.size, levels.clamp(max=_NEVER)
+        places, levels = map(torch.tensor, Windows(self.size, 1).axis(self.image_size[axis]))
+        return places // self.size, levels.clamp(max=_UNUSED)
 
     def start(self) -> Positions:
         """Return the fewest windows that cover every pixel, in a shuffled order."""
@@ -69,15 +69,15 @@ class Lattice:
         """Return the windows that each cell would gain from one more level, and the cell of each."""
         (cells_y, levels_y), (cells_x, levels_x) = self._axis(0), self._axis(1)
         needed = torch.maximum(levels_y[:, None], levels_x)
-        new = ((needed == level[cells_y][:, cells_x] + 1) & (needed < _NEVER)).nonzero()
+        new = ((needed == level[cells_y][:, cells_x] + 1) & (needed < _UNUSED)).nonzero()
         return new, cells_y[new[:, 0]] * level.shape[1] + cells_x[new[:, 1]]
 
-    def refine(self, level: Level, worth: Float[Tensor, "a b"], count: int) -> tuple[Positions, Level]:
+    def refine(self, level: Level, gain: Float[Tensor, "a b"], count: int) -> tuple[Positions, Level]:
         """Refine by one level the cells with the highest gain per window.
 
         Args:
             level: level of each cell.
-            worth: gain of each cell from its next level.
+            gain: gain of each cell from its next level.
             count: number of windows wanted; the last cell may add a few more.
 
         Returns:
@@ -91,7 +91,7 @@ class Lattice:
                 break
             level = level + empty  # a small cell at the border may have no window at its next stride
         order = (
-            (worth.flatten() / cost.clamp(min=1))
+            (gain.flatten() / cost.clamp(min=1))
             .masked_fill(cost == 0, -torch.inf)
             .argsort(descending=True, stable=True)
         )

@@ -65,15 +65,15 @@ def lime(
     weights = weight_matrix(targets, probe.prediction)
     sets = coin_tosses(probe.seed, reach // 2, count).to(labels.device)
     answers, why = ask_design(probe, sets, lambda rows: rows[:, labels], weights, fewest=fewest)
-    asked = len(answers) // 2 * 2
-    known = torch.cat([probe.prediction[None] @ weights, answers[:asked]])
-    fit = local_model(torch.cat([sets.new_ones(1, count), sets[:asked]]), known, width=width, ridge=ridge)
+    answered = len(answers) // 2 * 2
+    known = torch.cat([probe.prediction[None] @ weights, answers[:answered]])
+    fit = local_model(torch.cat([sets.new_ones(1, count), sets[:answered]]), known, width=width, ridge=ridge)
     keys = [target.key for target in targets]
     return Maps(
         paint(keys, fit.slopes[1:], labels),
         paint(keys, fit.errors()[1:], labels),
         "probability",
-        {"segments": segments, "shape": shape, "samples": asked, "width": width, "ridge": ridge},
+        {"segments": segments, "shape": shape, "samples": answered, "width": width, "ridge": ridge},
         why or ("queries" if reach < samples else "complete"),
     )
 

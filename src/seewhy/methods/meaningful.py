@@ -23,7 +23,7 @@ Game = Literal["deletion", "preservation"]
 Grid = Float[Tensor, "a b"]
 """The coarse ``keep`` mask that is learned."""
 
-_DISCS = 35
+_RADII = 35
 """Number of radii tried for the initial disc: 0, 5, … 170 pixels for an image of 224, scaled for other sizes."""
 
 
@@ -128,9 +128,9 @@ def _check(iterations: int, cells: int, sigma: float, jitter: int, top: int) -> 
 
 def _steps(probe: Probe, iterations: int, targets: int) -> int:
     """Return the number of steps available per target, besides the queries for the start and the final evaluation."""
-    around = _DISCS + 1
-    wish, least = (1 + targets * (around + steps) for steps in (iterations, 1))
-    reach = probe.affordable(wish, smallest=least, hint="fewer targets")
+    around = _RADII + 1
+    wanted, least = (1 + targets * (around + steps) for steps in (iterations, 1))
+    reach = probe.affordable(wanted, smallest=least, hint="fewer targets")
     steps = (reach - 1) // targets - around
     probe.plan(1 + targets * (around + steps))
     return steps
@@ -160,14 +160,17 @@ def finding(game: Game, whole: float, now: float, share: float) -> str:
         'no small region changes the prediction: with 10.0% of the image removed the probability is 0.8, before 0.9'
     """
     if game == "deletion":
-        does, said = (
+        does, statement = (
             "changes",
             f"with {share:.1%} of the image removed the probability is {now:.3g}, before {whole:.3g}",
         )
     else:
-        does, said = "keeps", f"{share:.1%} of the image alone has probability {now:.3g}, the full image {whole:.3g}"
+        does, statement = (
+            "keeps",
+            f"{share:.1%} of the image alone has probability {now:.3g}, the full image {whole:.3g}",
+        )
     found = share < 0.5 and (now < whole / 2) is (game == "deletion")
-    return said if found else f"no small region {does} the prediction: {said}"
+    return statement if found else f"no small region {does} the prediction: {statement}"
 
 
 def total_variation(grid: Grid, beta: float) -> Float[Tensor, ""]:
@@ -196,7 +199,7 @@ def discs(size: tuple[int, int], device: torch.device) -> Keep:
     unit = min(size) / 224
     rows, columns = (torch.arange(side, device=device) - (side - 1) / 2 for side in size)
     away = (rows[:, None].square() + columns.square()).sqrt()
-    radii = 5 * unit * torch.arange(_DISCS, device=device)
+    radii = 5 * unit * torch.arange(_RADII, device=device)
     return gaussian_blur((away < radii[:, None, None]).float(), 10 * unit)
 
 
@@ -221,7 +224,7 @@ class _Task:
         return gaussian_blur(keep, self.sigma) if self.sigma else keep
 
     def start(self) -> Grid:
-        """Return the smallest centred disc with 99 % of the largest disc's effect; costs `_DISCS` queries."""
+        """Return the smallest centred disc with 99 % of the largest disc's effect; costs `_RADII` queries."""
         keeps = region(discs(self.probe.size, self.probe.image.device), self.game)
         reached = region(self.ask(keeps), self.game)
         first = int((reached - reached[0] >= 0.99 * (reached[-1] - reached[0])).nonzero()[0])
@@ -241,10 +244,10 @@ class _Task:
         optimiser = torch.optim.Adam([grid], lr=rate)
         for number, (image, fill) in zip(range(steps), self._shifted(), strict=False):
             keep = self.enlarge(grid)
-            chances = torch.softmax(self.probe.scores(blend(image, keep, fill)), dim=1)[0]
-            score = chances @ self.weights.to(chances)
-            price = self.lambda1 * region(grid, self.game).sum() + self.lambda2 * total_variation(grid, self.beta)
-            (grid.grad,) = self.probe.gradient(price + (score if self.game == "deletion" else -score), [grid], 1)
+            probabilities = torch.softmax(self.probe.scores(blend(image, keep, fill)), dim=1)[0]
+            score = probabilities @ self.weights.to(probabilities)
+            penalty = self.lambda1 * region(grid, self.game).sum() + self.lambda2 * total_variation(grid, self.beta)
+            (grid.grad,) = self.probe.gradient(penalty + (score if self.game == "deletion" else -score), [grid], 1)
             optimiser.step()
             grid.data.clamp_(0, 1)
             if number % 10 == 0:

@@ -64,32 +64,32 @@ def meaningful_black_box(
             raise RequestError(f"expected {name} >= {least}, got {value}")
     if not 0 < reach <= 0.5:
         raise RequestError(f"expected reach above 0 and at most 0.5, got {reach}")
-    afforded = _afforded(probe, steps, len(targets))
+    allowed_steps = _affordable_steps(probe, steps, len(targets))
     keys, weights = [target.key for target in targets], weight_matrix(targets, probe.prediction)
     search = _Search(probe, weights.T, game, price, reach)
-    grids, stopped = search.learn(cells, afforded, rate)
+    grids, stopped = search.learn(cells, allowed_steps, rate)
     keeps = enlarge(grids, probe.size)
     areas = region(keeps, game)
     now = search.ask(grids, 0).tolist()
     shares, whole = areas.mean((1, 2)).tolist(), (probe.prediction @ weights).tolist()
-    said = [finding(game, *row) for row in zip(whole, now, shares, strict=True)]
+    sentences = [finding(game, *row) for row in zip(whole, now, shares, strict=True)]
     return Maps(
         dict(zip(keys, areas.cpu().numpy(), strict=True)),
         {},
         f"share {'removed' if game == 'deletion' else 'kept'}",
-        {"game": game, "steps": afforded, "cells": cells, "price": price, "reach": reach, "rate": rate},
-        stopped or ("queries" if afforded < steps else "complete"),
-        findings=tuple(f"{key}: {sentence}" for key, sentence in zip(keys, said, strict=True)),
+        {"game": game, "steps": allowed_steps, "cells": cells, "price": price, "reach": reach, "rate": rate},
+        stopped or ("queries" if allowed_steps < steps else "complete"),
+        findings=tuple(f"{key}: {sentence}" for key, sentence in zip(keys, sentences, strict=True)),
         traces=search.traces(keys),
     )
 
 
-def _afforded(probe: Probe, steps: int, targets: int) -> int:
+def _affordable_steps(probe: Probe, steps: int, targets: int) -> int:
     """Return the number of steps available per target."""
     allowed = probe.affordable(1 + targets * (1 + 2 * steps), smallest=1 + 3 * targets, hint="fewer targets")
-    afforded = ((allowed - 1) // targets - 1) // 2
-    probe.plan(1 + targets * (1 + 2 * afforded))
-    return afforded
+    allowed_steps = ((allowed - 1) // targets - 1) // 2
+    probe.plan(1 + targets * (1 + 2 * allowed_steps))
+    return allowed_steps
 
 
 def enlarge(grids: Grids, size: tuple[int, int]) -> Keep:

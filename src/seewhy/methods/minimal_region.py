@@ -60,11 +60,11 @@ def minimal_region(
     Cost at 224 x 224 with a deterministic in-fill: ``guide_queries``, 22, and at most two for each tile.
     """
     drawn = _drawn(probe, tile, samples)
-    asked = _share(probe, guide, guide_queries, 1 + len(targets) * fewest(probe.size, drawn))
-    probe.plan(1 + asked + len(targets) * most_queries(probe.size, tile, drawn))
-    guides = _guide(probe, targets, guide, asked)
+    guide_cost = _guide_queries(probe, guide, guide_queries, 1 + len(targets) * fewest(probe.size, drawn))
+    probe.plan(1 + guide_cost + len(targets) * most_queries(probe.size, tile, drawn))
+    guides = _guide(probe, targets, guide, guide_cost)
     maps = minimal_region_of(probe, targets, guides, tile=tile, samples=drawn)
-    return replace(maps, settings={"guide": guide, "guide_queries": asked, **maps.settings})
+    return replace(maps, settings={"guide": guide, "guide_queries": guide_cost, **maps.settings})
 
 
 def minimal_region_of(
@@ -101,16 +101,16 @@ def _drawn(probe: Probe, tile: int, samples: int | None) -> int:
     return (3 if samples is None else samples) if probe.infill.stochastic else 1
 
 
-def _share(probe: Probe, guide: Guide, wish: int, others: int) -> int:
+def _guide_queries(probe: Probe, guide: Guide, requested: int, search_queries: int) -> int:
     """Return the number of queries for the guide map: under a budget at most half of what the search can spare."""
     if guide == "center":
-        probe.affordable(others, smallest=others, hint="fewer samples")
+        probe.affordable(search_queries, smallest=search_queries, hint="fewer samples")
         return 0
     least = _CELLS**2
-    if wish < least:
-        raise RequestError(f"expected guide_queries >= {least} for {guide}, got {wish}; or choose guide=center")
-    limit = probe.affordable(others + 2 * wish, smallest=others + least, hint="guide=center")
-    return min(wish, max(least, (limit - others) // 2))
+    if requested < least:
+        raise RequestError(f"expected guide_queries >= {least} for {guide}, got {requested}; or choose guide=center")
+    limit = probe.affordable(search_queries + 2 * requested, smallest=search_queries + least, hint="guide=center")
+    return min(requested, max(least, (limit - search_queries) // 2))
 
 
 def _guide(probe: Probe, targets: Sequence[Target], guide: Guide, queries: int) -> Mapping[str, Map]:
@@ -138,14 +138,14 @@ def _maps(probe: Probe, targets: Sequence[Target], found: Mapping[str, Regions],
         settings,
         ends[0] if ends else "complete",
         findings=tuple(
-            found[target.key].sentence(lambda k: _name(probe, k), _words(probe, target)) for target in targets
+            found[target.key].sentence(lambda k: _name(probe, k), _describe(probe, target)) for target in targets
         ),
         traces={f"{key}/{name}": steps for key, regions in found.items() for name, steps in regions.areas.items()},
         outlines={name: where for key, regions in found.items() for name, where in regions.outlines(key).items()},
     )
 
 
-def _words(probe: Probe, target: Target) -> str:
+def _describe(probe: Probe, target: Target) -> str:
     """Return what the classifier predicts where the target wins."""
     if isinstance(target, Contrast):
         return f"{_name(probe, target.index)} over {_name(probe, target.other)}"

@@ -15,7 +15,7 @@ from seewhy.images.collection import Collection, read_collection
 from seewhy.methods.counterfactual import name
 from seewhy.methods.references import Distance, References
 from seewhy.methods.region_search import wins
-from seewhy.methods.swap_search import Swap, Wish, most_queries
+from seewhy.methods.swap_search import Goal, Swap, most_queries
 
 _TILES = 14
 """Default number of tiles along the longer side of the image."""
@@ -79,19 +79,19 @@ def nearest_counterfactual(
     most = len(targets) * candidates * most_queries(probe.size, side)
     limit = probe.affordable(1 + min(pool, len(pictures)) + most, smallest=2, hint="another method")
     probe.plan(limit)
-    asked = [target for target in targets if bool(wins(probe.prediction[None], target))]
+    solvable = [target for target in targets if bool(wins(probe.prediction[None], target))]
     room = min(pool, len(pictures), max(1, (limit - 1) // 2))
-    references = References(probe, pictures, distance=distance, room=room)
-    others = _others(references, asked)
+    references = References(probe, pictures, distance=distance, limit=room)
+    others = _others(references, solvable)
     found: dict[int | None, Found] = {}
     wanted = sorted({other for other in others.values() if other is not None})
     for number, other in enumerate(wanted):
         share = (limit - probe.queries.forward_images) // (len(wanted) - number)
-        wish = Wish(other, confidence)
-        best = _best(references, wish, candidates=candidates, tile=side, edge=soft, queries=share)
+        goal = Goal(other, confidence)
+        best = _best(references, goal, candidates=candidates, tile=side, edge=soft, queries=share)
         found |= {} if best is None else {other: best}
-    if asked and not found:
-        raise RequestError("expected " + _nothing(references, others[asked[0].key], confidence))
+    if solvable and not found:
+        raise RequestError("expected " + _no_reference(references, others[solvable[0].key], confidence))
     settings: dict[str, object] = {"reference": reference, "candidates": candidates, "pool": pool, "distance": distance}
     settings |= {"tile": side, "edge": soft, "confidence": confidence}
     of_target = {key: found[other] for key, other in others.items() if other in found}
@@ -144,18 +144,22 @@ def _others(references: References, targets: Sequence[Target]) -> dict[str, int 
     """Return the other class for each target."""
     named = {target.key: target.other for target in targets if isinstance(target, Contrast)}
     source, first = int(references.probe.prediction.argmax()), next(iter(named.values()), None)
-    return {each.key: named[each.key] if each.key in named else references.rival(source, first) for each in targets}
+    return {
+        each.key: named[each.key] if each.key in named else references.contrast_class(source, first) for each in targets
+    }
 
 
-def _best(references: References, wish: Wish, *, candidates: int, tile: int, edge: float, queries: int) -> Found | None:
+def _best(references: References, goal: Goal, *, candidates: int, tile: int, edge: float, queries: int) -> Found | None:
     """Search the region with each candidate, and return the smallest; None if no image is classified as wanted."""
     probe = references.probe
     last = probe.queries.forward_images + queries
-    indices = references.find(wish, candidates)
+    indices = references.find(goal, candidates)
     if not indices:
         return None
     swaps = [
-        Swap(probe, references.picture(index), wish, said=float(references.answers[index][wish.other]), edge=edge)
+        Swap(
+            probe, references.picture(index), goal, probability=float(references.answers[index][goal.other]), edge=edge
+        )
         for index in indices
     ]
     ends = []
@@ -185,7 +189,7 @@ def _maps(
             values[target.key] = as_map((change if isinstance(target, Contrast) else change.abs()).mean(0))
             outlines[f"{target.key}/taken"] = swap.region
             traces |= {f"{target.key}/{name}": steps for name, steps in _traces(references.probe, swap).items()}
-    every = {best.swap.wish.other: best for best in found.values()}
+    every = {best.swap.goal.other: best for best in found.values()}
     ends = [best.stopped_because for best in every.values() if best.stopped_because != "complete"]
     return Maps(
         values,
@@ -203,8 +207,8 @@ def _maps(
 def _traces(probe: Probe, swap: Swap) -> dict[str, tuple[float, ...]]:
     """List area and queries of each successful region, and the other class's probability where available."""
     areas, probabilities, queries = zip(*swap.steps, strict=True)
-    told = {"probability": probabilities} if probe.classifier.access > Access.LABEL else {}
-    return {"area": areas, **told, "queries": tuple(map(float, queries))}
+    given = {"probability": probabilities} if probe.classifier.access > Access.LABEL else {}
+    return {"area": areas, **given, "queries": tuple(map(float, queries))}
 
 
 def _companions(found: Mapping[int, Found]) -> dict[str, Companion]:
@@ -227,9 +231,9 @@ def _findings(
     """State what was found, and why nothing was found for the other targets."""
     missing = [other for other in dict.fromkeys(others.values()) if other not in found]
     return (
-        *(_not_said(references.probe, target) for target in targets if target.key not in others),
+        *(_not_predicted(references.probe, target) for target in targets if target.key not in others),
         *(_sentence(references, best) for best in found.values()),
-        *(f"Expected {_nothing(references, other, confidence)}." for other in missing),
+        *(f"Expected {_no_reference(references, other, confidence)}." for other in missing),
     )
 
 
@@ -237,12 +241,12 @@ def _sentence(references: References, best: Found) -> str:
     """State what was found."""
     probe, swap = references.probe, best.swap
     change = float((swap.picture - probe.image).abs().mean())
-    sure = (
+    confident = (
         f", with p = {swap.steps[-1].probability:.2f} ({swap.steps[0].probability:.2f} for the reference image itself)"
     )
     return (
         f"With {swap.area:.1%} of the image taken from reference image {best.index}{_class_of(references, best.index)}, the "
-        f"classifier predicts {name(probe, swap.wish.other)}{sure if probe.classifier.access > Access.LABEL else ''}. The "
+        f"classifier predicts {name(probe, swap.goal.other)}{confident if probe.classifier.access > Access.LABEL else ''}. The "
         f"change is {change:.3f} of full brightness on average. {_choice(references, best)}"
     )
 
@@ -264,23 +268,27 @@ def _class_of(references: References, index: int) -> str:
     return "" if pictures.labels is None else f" ({pictures.classes[pictures.labels[index]]})"
 
 
-def _not_said(probe: Probe, target: Target) -> str:
+def _not_predicted(probe: Probe, target: Target) -> str:
     """State why no counterfactual was searched for a target."""
-    said, asked = int(probe.prediction.argmax()), int(target.weights(probe.prediction).argmax())
+    predicted, requested = int(probe.prediction.argmax()), int(target.weights(probe.prediction).argmax())
     if isinstance(target, Contrast):
-        return f"The classifier does not rank {name(probe, asked)} above {name(probe, target.other)}: there is nothing to change."
-    return f"The classifier predicts {name(probe, said)}, not {name(probe, asked)}: there is nothing to change."
+        return f"The classifier does not rank {name(probe, requested)} above {name(probe, target.other)}: there is nothing to change."
+    return (
+        f"The classifier predicts {name(probe, predicted)}, not {name(probe, requested)}: there is nothing to change."
+    )
 
 
-def _nothing(references: References, other: int | None, confidence: float) -> str:
+def _no_reference(references: References, other: int | None, confidence: float) -> str:
     """State which prediction no reference image got, and which predictions they got."""
     probe = references.probe
     wanted = "any class other than that of the image" if other is None else name(probe, other)
-    sure = f" with p >= {confidence:g}" if confidence > 0 else ""
-    said = ", ".join(f"{name(probe, index)} for {count}" for index, count in references.said()[:3])
+    confident = f" with p >= {confidence:g}" if confidence > 0 else ""
+    predictions = ", ".join(f"{name(probe, index)} for {count}" for index, count in references.predictions()[:3])
     source = int(probe.prediction.argmax())
-    ask = [f"request contrast:{source}/{index}, " for index, _ in references.said() if index not in {source, other}][:1]
+    request = [
+        f"request contrast:{source}/{index}, " for index, _ in references.predictions() if index not in {source, other}
+    ][:1]
     return (
-        f"reference images classified as {wanted}{sure}, got none among {len(references.answers)} queried "
-        f"(predictions: {said}); {''.join(ask)}use other images, or raise pool and budget"
+        f"reference images classified as {wanted}{confident}, got none among {len(references.answers)} queried "
+        f"(predictions: {predictions}); {''.join(request)}use other images, or raise pool and budget"
     )

@@ -18,7 +18,7 @@ from seewhy.core.target import Target, weight_matrix
 Box = tuple[int, int, int, int]
 """Top, left, bottom and right of a rectangle of pixels; bottom and right are exclusive."""
 
-Worth = Float[Tensor, " t"]
+Score = Float[Tensor, " t"]
 """One score for each target."""
 
 _TOGETHER = 8
@@ -54,7 +54,7 @@ def partition_shap(probe: Probe, targets: Sequence[Target], *, samples: int = 50
     probe.plan(2 + 2 * reach)
     game = _Game(probe, weight_matrix(targets, probe.prediction))
     heap = [
-        _Item.of((0, 0, *probe.size), (), game.worth([()])[0], probe.prediction @ game.weights, weight=1.0, number=0)
+        _Item.of((0, 0, *probe.size), (), game.score([()])[0], probe.prediction @ game.weights, weight=1.0, number=0)
     ]
     splits, why = 0, None
     while splits < reach and heap[0].stake > 0 and not (why := probe.why_stop()):
@@ -87,15 +87,15 @@ class _Item:
 
     box: Box
     kept: tuple[Box, ...]
-    without: Worth
-    whole: Worth
+    without: Score
+    whole: Score
     weight: float
     stake: float
     number: int
 
     @classmethod
     def of(
-        cls, box: Box, kept: tuple[Box, ...], without: Worth, whole: Worth, *, weight: float, number: int
+        cls, box: Box, kept: tuple[Box, ...], without: Score, whole: Score, *, weight: float, number: int
     ) -> "_Item":
         """Create an item and compute its stake."""
         stake = weight * float((whole - without).abs().max()) if _area(box) > 1 else 0.0
@@ -111,13 +111,13 @@ class _Game:
 
     probe: Probe
     weights: Float[Tensor, "k t"]
-    asked: int = 0
+    queried: int = 0
     items: int = 0
 
-    def worth(self, sets: Sequence[tuple[Box, ...]]) -> Float[Tensor, "n t"]:
+    def score(self, sets: Sequence[tuple[Box, ...]]) -> Float[Tensor, "n t"]:
         """Return the score of each set of rectangles, with the rest filled in."""
-        numbers = torch.arange(self.asked, self.asked + len(sets), device=self.probe.image.device)
-        self.asked += len(sets)
+        numbers = torch.arange(self.queried, self.queried + len(sets), device=self.probe.image.device)
+        self.queried += len(sets)
         rows = torch.split(torch.arange(len(sets)), self.probe.rows)
         seeds = derive(self.probe.seed, numbers)
         return torch.cat([self.probe(self._keep([sets[n] for n in some]), seeds[some]) @ self.weights for some in rows])
@@ -135,14 +135,14 @@ class _Game:
         halves = [_halves(item.box) for item in items]
         sets = [(*item.kept, half) for item, pair in zip(items, halves, strict=True) for half in pair]
         found = []
-        answers = self.worth(sets).view(len(items), 2, -1)
+        answers = self.score(sets).view(len(items), 2, -1)
         for item, (one, other), (first, second) in zip(items, halves, answers, strict=True):
-            for half, twin, alone, beside in ((one, other, first, second), (other, one, second, first)):
+            for half, sibling, alone, joint in ((one, other, first, second), (other, one, second, first)):
                 found.append(self._item(half, item.kept, item.without, alone, item.weight / 2))
-                found.append(self._item(half, (*item.kept, twin), beside, item.whole, item.weight / 2))
+                found.append(self._item(half, (*item.kept, sibling), joint, item.whole, item.weight / 2))
         return found
 
-    def _item(self, box: Box, kept: tuple[Box, ...], without: Worth, whole: Worth, weight: float) -> _Item:
+    def _item(self, box: Box, kept: tuple[Box, ...], without: Score, whole: Score, weight: float) -> _Item:
         """Create an item with the next number."""
         self.items += 1
         return _Item.of(box, kept, without, whole, weight=weight, number=self.items)

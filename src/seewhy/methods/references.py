@@ -14,7 +14,7 @@ from torch.nn import functional
 from seewhy.core.arrays import Image, Images
 from seewhy.core.probe import Probe
 from seewhy.images.collection import Collection
-from seewhy.methods.swap_search import Wish
+from seewhy.methods.swap_search import Goal
 
 Distance = Literal["blurred", "pixels"]
 
@@ -33,11 +33,11 @@ class References:
         probe: the classifier, in-fill, image, seed and budget, bound together; each image costs one query, once.
         pictures: reference images of the classifier's input size.
         distance: distance measure, see `distances`.
-        room: most images to query.
+        limit: most images to query.
     """
 
-    def __init__(self, probe: Probe, pictures: Collection, *, distance: Distance, room: int) -> None:
-        self.probe, self.pictures, self.room = probe, pictures, room
+    def __init__(self, probe: Probe, pictures: Collection, *, distance: Distance, limit: int) -> None:
+        self.probe, self.pictures, self.limit = probe, pictures, limit
         self.distances = distances(probe.image, pictures, distance)
         self.answers: dict[int, Float[Tensor, " k"]] = {}
         self._names = _class_indices(probe, pictures)
@@ -46,21 +46,21 @@ class References:
         """Return one of the images in the 8-bit levels in which all images are shown."""
         return self._shown(np.array([index]))[0]
 
-    def find(self, wish: Wish, count: int) -> list[int]:
+    def find(self, goal: Goal, count: int) -> list[int]:
         """Find images with the wanted prediction; those labelled with the wanted class come first, then by distance.
 
         Args:
-            wish: the wanted prediction.
+            goal: the wanted prediction.
             count: number of images that suffices.
 
         Returns:
             Their indices, nearest first; fewer than ``count`` if there are no more or the limit is reached.
         """
-        order = np.lexsort((self.distances, self._names != wish.other))
-        granted = (index for index, answer in self._said(order) if bool(wish.granted(answer[None])))
-        return sorted(islice(granted, count), key=lambda index: float(self.distances[index]))
+        order = np.lexsort((self.distances, self._names != goal.other))
+        reached = (index for index, answer in self._queried(order) if bool(goal.reached(answer[None])))
+        return sorted(islice(reached, count), key=lambda index: float(self.distances[index]))
 
-    def rival(self, source: int, first: int | None = None) -> int | None:
+    def contrast_class(self, source: int, first: int | None = None) -> int | None:
         """Return the contrast class: the most probable other class that the classifier predicts for one of the images.
 
         If the classifier gives every other class the probability 0 (as with labels only), it is the prediction for
@@ -76,23 +76,23 @@ class References:
         prediction = self.probe.prediction.clone()
         prediction[source] = -1
         wanted = int(prediction.argmax()) if first is None else first
-        if prediction[wanted] > 0 and self.find(Wish(wanted, 0), 1):
+        if prediction[wanted] > 0 and self.find(Goal(wanted, 0), 1):
             return wanted
         nearest = np.argsort(self.distances, kind="stable")
-        others = (said for _, answer in self._said(nearest) if (said := int(answer.argmax())) != source)
+        others = (predicted for _, answer in self._queried(nearest) if (predicted := int(answer.argmax())) != source)
         if float(prediction.max()) == 0:
             return next(others, None)
         return max(others, key=lambda other: float(prediction[other]), default=None)
 
-    def said(self) -> list[tuple[int, int]]:
+    def predictions(self) -> list[tuple[int, int]]:
         """Return the classes and the number of queried images predicted as each, most frequent first."""
         return Counter(int(answer.argmax()) for answer in self.answers.values()).most_common()
 
-    def _said(self, order: Int[np.ndarray, " n"]) -> Iterator[tuple[int, Float[Tensor, " k"]]]:
+    def _queried(self, order: Int[np.ndarray, " n"]) -> Iterator[tuple[int, Float[Tensor, " k"]]]:
         """Yield images in the given order with the classifier's probabilities, up to the query limit or time budget."""
         for start in range(0, len(order), _TOGETHER):
             here = order[start : start + _TOGETHER].tolist()
-            unseen = [index for index in here if index not in self.answers][: self.room - len(self.answers)]
+            unseen = [index for index in here if index not in self.answers][: self.limit - len(self.answers)]
             if unseen and not self.probe.why_stop():
                 self.answers.update(zip(unseen, self.probe.show(self._shown(np.array(unseen))), strict=True))
             yield from ((index, self.answers[index]) for index in here if index in self.answers)

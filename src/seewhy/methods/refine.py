@@ -55,9 +55,9 @@ class _Search:
     noise: list[Float[Tensor, "m t"]] = field(default_factory=list)
 
     @classmethod
-    def start(cls, size: int, picture: tuple[int, int]) -> "_Search":
+    def start(cls, size: int, image_size: tuple[int, int]) -> "_Search":
         """Start with the windows that cover the image."""
-        lattice = Lattice(size, picture)
+        lattice = Lattice(size, image_size)
         return cls(Windows(size, size), lattice, lattice.level(), lattice.start())
 
     @property
@@ -79,7 +79,7 @@ class _Search:
         """Predict the map."""
         noise = torch.cat(self.noise) if self.noise else None
         seen = Seen(torch.cat(self.positions), torch.cat(self.values), noise)
-        return krige(seen, self.windows.size, self.lattice.picture)
+        return krige(seen, self.windows.size, self.lattice.image_size)
 
     def choose(self, fit: Fit) -> None:
         """Choose the next windows: those that lower the error most, with all targets weighted equally."""
@@ -138,9 +138,9 @@ def refine(
         RequestError: the image is smaller than a window, or the budget does not cover it once.
     """
     searches = [_Search.start(size, probe.size) for size in sizes]
-    room, stopped = _room(probe, searches, samples)
+    capacity, stopped = _capacity(probe, searches, samples)
     log = Log(sizes[0], watched(targets, probe.prediction), len(searches[0].waiting))
-    run = _Run(probe, score, samples, room, searches, log)
+    run = _Run(probe, score, samples, capacity, searches, log)
     why = run.ask(interruptible=False)  # every pixel has to be covered
     fits = run.fits()
     while not (why := why or run.why_stop(fits)) and run.left:
@@ -161,16 +161,16 @@ def refine(
     )
 
 
-def _room(probe: Probe, searches: Sequence[_Search], samples: int) -> tuple[int, str]:
+def _capacity(probe: Probe, searches: Sequence[_Search], samples: int) -> tuple[int, str]:
     """Return the number of windows that can be queried, and the stop reason once all of them are."""
     start = sum(len(search.waiting) for search in searches)
     every = samples * sum(search.lattice.places for search in searches)
-    wish = 1 + (min(start * max(samples, PER_WINDOW), every) if probe.budget == Budget() else every)
+    wanted = 1 + (min(start * max(samples, PER_WINDOW), every) if probe.budget == Budget() else every)
     hint = "larger windows (and an in-fill that fills them)"
     hint += f" or fewer samples than {samples}" if samples > 1 else ""
-    queries = probe.affordable(wish, smallest=1 + samples * start, hint=hint)
+    queries = probe.affordable(wanted, smallest=1 + samples * start, hint=hint)
     probe.plan(queries)
-    return (queries - 1) // samples, "queries" if queries < wish else "complete"
+    return (queries - 1) // samples, "queries" if queries < wanted else "complete"
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class _Run:
         probe: the classifier, in-fill, image, seed and budget, bound together.
         score: converts classifier outputs to window values and variances.
         samples: in-fills drawn for each window.
-        room: number of windows that can be queried.
+        capacity: number of windows that can be queried.
         searches: one search for each window size.
         log: sampled queries of the first size.
     """
@@ -189,14 +189,14 @@ class _Run:
     probe: Probe
     score: Score
     samples: int
-    room: int
+    capacity: int
     searches: Sequence[_Search]
     log: Log
 
     @property
     def left(self) -> int:
         """Number of windows that can still be queried."""
-        return self.room - sum(search.asked for search in self.searches)
+        return self.capacity - sum(search.asked for search in self.searches)
 
     def ask(self, *, interruptible: bool) -> str | None:
         """Query the waiting windows, size after size; return why it stopped if the time budget ran out first."""

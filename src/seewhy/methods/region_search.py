@@ -115,30 +115,30 @@ def find_regions(probe: Probe, target: Target, guide: Map, *, tile: int, samples
     nothing = np.zeros(probe.size, dtype=bool)
     if not bool(wins(probe.prediction[None], target)):
         return Regions("not the answer", nothing, nothing)
-    inquiry = _Inquiry(probe, target, samples, queries)
-    if inquiry.keeps(nothing):
+    tester = _Tester(probe, target, samples, queries)
+    if tester.keeps(nothing):
         return Regions("in-fill", nothing, nothing)
     order, tiles = np.argsort(-guide, axis=None, kind="stable"), _tiles(guide, tile)
-    kept, removed = (_smallest(probe.size, order, works) for works in (inquiry.keeps, inquiry.loses))
-    left = queries - inquiry.asked
-    kept += _pruned(kept[-1], tiles, inquiry.keeps, lambda: inquiry.may_ask(spare=left // 2))
-    removed += _pruned(removed[-1], tiles, inquiry.loses, inquiry.may_ask)
+    kept, removed = (_smallest(probe.size, order, works) for works in (tester.keeps, tester.loses))
+    left = queries - tester.used
+    kept += _pruned(kept[-1], tiles, tester.keeps, lambda: tester.can_continue(reserve=left // 2))
+    removed += _pruned(removed[-1], tiles, tester.loses, tester.can_continue)
     areas = {
         name: tuple(float(each.mean()) for each in steps)
         for name, steps in [("sufficient", kept), ("necessary", removed)]
     }
-    return Regions("found", kept[-1], removed[-1], inquiry.instead, areas, inquiry.stopped)
+    return Regions("found", kept[-1], removed[-1], tester.instead, areas, tester.stopped)
 
 
 @dataclass(eq=False)
-class _Inquiry:
+class _Tester:
     """Tests whether a region keeps the prediction, or whether removing it changes the prediction."""
 
     probe: Probe
     target: Target
     samples: int
     queries: int
-    asked: int = 0
+    used: int = 0
     instead: int | None = None
     stopped: str = "complete"
 
@@ -158,12 +158,12 @@ class _Inquiry:
         """Query the kept region with the rest filled in, using the same seeds each time."""
         device = self.probe.image.device
         keep = torch.from_numpy(kept).to(device, torch.float32).expand(self.samples, -1, -1)
-        self.asked += self.samples
+        self.used += self.samples
         return self.probe(keep, derive(self.probe.seed, torch.arange(self.samples, device=device)))
 
-    def may_ask(self, *, spare: int = 0) -> bool:
-        """Return whether queries, except for ``spare`` of them, and time remain for one more test; store what ran out."""
-        if self.asked + self.samples > self.queries - spare:
+    def can_continue(self, *, reserve: int = 0) -> bool:
+        """Return whether queries, except for ``reserve`` of them, and time remain for one more test; store what ran out."""
+        if self.used + self.samples > self.queries - reserve:
             self.stopped = "queries"
             return False
         if why := self.probe.why_stop():
@@ -209,14 +209,17 @@ def _tiles(guide: Map, side: int) -> list[tuple[slice, slice]]:
 
 
 def _pruned(
-    region: BoolMap, tiles: Sequence[tuple[slice, slice]], works: Callable[[BoolMap], bool], may_ask: Callable[[], bool]
+    region: BoolMap,
+    tiles: Sequence[tuple[slice, slice]],
+    works: Callable[[BoolMap], bool],
+    can_continue: Callable[[], bool],
 ) -> list[BoolMap]:
     """Remove tile after tile wherever the remaining region still works; return the regions that worked."""
     found = [region]
     for tile in tiles:
         if not found[-1][tile].any():
             continue
-        if not may_ask():
+        if not can_continue():
             break
         fewer = found[-1].copy()
         fewer[tile] = False

@@ -77,7 +77,7 @@ def rise(
     probe.plan(1 + reach)
     estimator = _Estimator.start(probe, grids, len(targets), normalisation)
     weights = weight_matrix(targets, probe.prediction)
-    stopped = _ask_all(probe, grids, reach, estimator, weights) or ("queries" if reach < masks else "complete")
+    stopped = _query_all(probe, grids, reach, estimator, weights) or ("queries" if reach < masks else "complete")
     keys = [target.key for target in targets]
     return Maps(
         dict(zip(keys, _enlarge(estimator.ratio.value(), probe.size), strict=True)),
@@ -93,7 +93,7 @@ def _fewest(grids: RandomGrids) -> int:
     return max(2 * grids.together, grids.cells**2)
 
 
-def _ask_all(
+def _query_all(
     probe: Probe, grids: RandomGrids, reach: int, estimator: "_Estimator", weights: Float[Tensor, "k t"]
 ) -> str | None:
     """Draw, query and accumulate, piece by piece; return why it stopped if it stopped early."""
@@ -101,7 +101,7 @@ def _ask_all(
     for start, stop in pieces(reach, max(step, probe.rows // step * step)):
         numbers = torch.arange(start, stop, device=probe.image.device)
         drawn = grids.draw(probe.seed, numbers)
-        answers = _ask(probe, drawn, derive(probe.seed, numbers)) @ weights
+        answers = _query(probe, drawn, derive(probe.seed, numbers)) @ weights
         for rows in torch.split(torch.arange(stop - start, device=numbers.device), step):
             estimator.add(drawn[rows], answers[rows])
         if _fewest(grids) <= stop < reach and (why := probe.why_stop(estimator.ratio.worst_error, done=stop)):
@@ -109,7 +109,7 @@ def _ask_all(
     return None
 
 
-def _ask(probe: Probe, drawn: Grids, seeds: Seeds) -> Answers:
+def _query(probe: Probe, drawn: Grids, seeds: Seeds) -> Answers:
     """Query each grid, with at most as many masks at full size at once as the probe allows."""
     rows = torch.split(torch.arange(len(seeds), device=seeds.device), probe.rows)
     return torch.cat([probe(drawn[some].keep(*probe.size), seeds[some]) for some in rows])
@@ -149,7 +149,7 @@ class _Estimator:
         keep = drawn.at(self.rows, self.columns, *self.size)
         factors, constant, weight = answers, answers.new_zeros(()), 1.0
         if self.surrogate is not None:
-            seen = self.surrogate.look(drawn)
+            seen = self.surrogate.features(drawn)
             factors, weight = answers - self.surrogate.predict(seen), self.surrogate.weight
             constant = self.surrogate.expected()
             self.surrogate.learn(seen, answers)

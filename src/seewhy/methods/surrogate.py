@@ -79,7 +79,7 @@ class Surrogate:
         """The weight of the next queries: the error of a model with k coefficients falls like 1 + k / queries."""
         return (self.queries + 1) / (self.queries + 1 + len(self.moments))
 
-    def look(self, drawn: Grids) -> Float[Tensor, "n k"]:
+    def features(self, drawn: Grids) -> Float[Tensor, "n k"]:
         """Return the features of grids: (1, kept - p at each point)."""
         kept = drawn.at(*self.points, *self.size).flatten(1) - self.p
         return torch.cat([kept.new_ones(len(kept), 1), kept], dim=1)

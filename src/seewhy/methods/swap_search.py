@@ -21,7 +21,7 @@ from seewhy.methods.segments import fade
 Block = tuple[slice, slice]
 
 
-class Wish(NamedTuple):
+class Goal(NamedTuple):
     """A wanted prediction.
 
     Args:
@@ -32,11 +32,11 @@ class Wish(NamedTuple):
     other: int
     confidence: float
 
-    def granted(self, answers: Answers) -> Bool[Tensor, " n"]:
+    def reached(self, answers: Answers) -> Bool[Tensor, " n"]:
         """Return which outputs have the wanted prediction.
 
         Example:
-            >>> Wish(1, 0.6).granted(torch.tensor([[0.3, 0.7], [0.45, 0.55], [0.8, 0.2]])).tolist()
+            >>> Goal(1, 0.6).reached(torch.tensor([[0.3, 0.7], [0.45, 0.55], [0.8, 0.2]])).tolist()
             [True, False, False]
         """
         return (answers.argmax(1) == self.other) & (answers[:, self.other] >= self.confidence)
@@ -63,15 +63,15 @@ class Swap:
     Args:
         probe: the classifier, in-fill, image, seed and budget, bound together; its image is modified.
         donor: the other image, ``(3, h, w)`` in 8-bit levels, which has the wanted prediction.
-        wish: the wanted prediction.
-        said: the probability of the wanted class for the donor.
+        goal: the wanted prediction.
+        probability: the probability of the wanted class for the donor.
         edge: standard deviation of the soft edge, pixels; 0 for a hard one.
     """
 
-    def __init__(self, probe: Probe, donor: Image, wish: Wish, *, said: float, edge: float) -> None:
-        self.probe, self.donor, self.wish, self.edge = probe, donor, wish, edge
+    def __init__(self, probe: Probe, donor: Image, goal: Goal, *, probability: float, edge: float) -> None:
+        self.probe, self.donor, self.goal, self.edge = probe, donor, goal, edge
         self.steps: list[Step] = []
-        self._accept(torch.ones(probe.size, dtype=torch.bool, device=donor.device), donor, said)
+        self._accept(torch.ones(probe.size, dtype=torch.bool, device=donor.device), donor, probability)
 
     def _accept(self, taken: Bool[Tensor, "h w"], picture: Image, probability: float) -> None:
         """Continue from a successful region."""
@@ -117,8 +117,8 @@ class Swap:
                 return why
             left -= 1
             answer = self.probe.show(picture[None])
-            if bool(self.wish.granted(answer)):
-                self._accept(fewer, picture, float(answer[0, self.wish.other]))
+            if bool(self.goal.reached(answer)):
+                self._accept(fewer, picture, float(answer[0, self.goal.other]))
         return "complete"
 
     def _blocks(self, side: int) -> list[Block]:

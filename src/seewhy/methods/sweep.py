@@ -150,14 +150,14 @@ def sweep(
     zeros = np.zeros((len(targets), height, width))
     canvas = _Canvas(zeros, zeros.copy(), np.zeros((height, width), np.int64), chosen.samples)
     log = Log(chosen.windows.size, watched(targets, probe.prediction), chosen.covering)
-    stopped = _ask_all(probe, chosen, score, canvas, log)
+    stopped = _query_all(probe, chosen, score, canvas, log)
     keys = [target.key for target in targets]
     errors = dict(zip(keys, canvas.errors().astype(np.float32), strict=True)) if canvas.has_error else {}
     values: dict[str, Map] = dict(zip(keys, canvas.values().astype(np.float32), strict=True))
     return Maps(values, errors, unit, settings, stopped, log.witnesses())
 
 
-def _ask_all(probe: Probe, chosen: Plan, score: Score, canvas: _Canvas, log: Log) -> str:
+def _query_all(probe: Probe, chosen: Plan, score: Score, canvas: _Canvas, log: Log) -> str:
     """Query the windows until none is left, the time budget runs out or the tolerance is reached; return which."""
     for start, stop in pieces(len(chosen.positions), max(1, probe.rows // chosen.samples)):
         positions = chosen.positions[start:stop]
