@@ -24,7 +24,9 @@ def test_aise_matches_the_reference_implementation() -> None:
     for width in widths:
         tried: list[tuple[np.ndarray, float]] = []
 
-        def worth(centre: np.ndarray, width: float = width, tried: list[tuple[np.ndarray, float]] = tried) -> float:
+        def negative_score(
+            centre: np.ndarray, width: float = width, tried: list[tuple[np.ndarray, float]] = tried
+        ) -> float:
             kept = window((float(centre[0]), float(centre[1])), width, (20, 17))
             shown = torch.round(torch.stack([image * kept, image * (1 - kept)]) * 255) / 255
             shown = torch.where(torch.stack([kept, 1 - kept])[:, None] == 1, image, shown)
@@ -32,7 +34,7 @@ def test_aise_matches_the_reference_implementation() -> None:
             tried.append((kept.numpy(), float(inside - outside)))
             return -tried[-1][1]
 
-        direct(worth, [(0, 1), (0, 1)], eps=0.1, maxfun=2 * windows, locally_biased=False)
+        direct(negative_score, [(0, 1), (0, 1)], eps=0.1, maxfun=2 * windows, locally_biased=False)
         summed = np.sum([kept * value for kept, value in tried[:windows]], axis=0)
         expected += summed / summed.max() if summed.max() > 0 else summed
     found = aise(Probe(game, BLACK, image), [ClassEvidence(2)], preset="speed")

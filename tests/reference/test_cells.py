@@ -53,12 +53,12 @@ def test_the_design_of_sobol() -> None:
 
 def test_sobol_decomposes_the_variance_of_a_sum() -> None:
     """The total index of a cell in a sum is its square over the sum of squares."""
-    worth = np.array(shares(16))
-    game = additive(worth.tolist(), 4)
+    effects = np.array(shares(16))
+    game = additive(effects.tolist(), 4)
     maps = sobol(Probe(game, constant(value=0.0), white()), [ClassEvidence(0)], grid=4, samples=64)
     found, error = (kind["class:0"][1::3, 1::3].ravel() for kind in (maps.values, maps.stderr))
-    np.testing.assert_allclose(found, worth**2 / (worth**2).sum(), atol=0.05)
-    assert np.mean(np.abs(found - worth**2 / (worth**2).sum()) <= 2 * error) >= 0.9
+    np.testing.assert_allclose(found, effects**2 / (effects**2).sum(), atol=0.05)
+    assert np.mean(np.abs(found - effects**2 / (effects**2).sum()) <= 2 * error) >= 0.9
     assert sum(map(len, game.seen)) == 1 + 64 * 17
 
 
@@ -140,9 +140,9 @@ def test_hsic_standard_errors_cover_the_converged_map() -> None:
 
 def test_hsic_ranks_the_cells_of_a_sum() -> None:
     """The stronger the effect of a cell, of either sign, the higher its rank."""
-    worth = np.array([0.3, -0.2, 0.0, 0.1])
-    game = additive(worth.tolist(), 2)
+    effects = np.array([0.3, -0.2, 0.0, 0.1])
+    game = additive(effects.tolist(), 2)
     maps = hsic(Probe(game, constant(value=0.0), white()), [ClassEvidence(0), Contrast(0, 1)], grid=2, samples=256)
     for values in maps.values.values():
         found = values[[0, 0, -1, -1], [0, -1, 0, -1]]
-        assert found.argsort()[::-1].tolist() == np.abs(worth).argsort()[::-1].tolist()
+        assert found.argsort()[::-1].tolist() == np.abs(effects).argsort()[::-1].tolist()

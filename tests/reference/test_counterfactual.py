@@ -66,7 +66,7 @@ def spot() -> Tensor:
     return image.expand(3, -1, -1).clone()
 
 
-def asked(image: Tensor, network: nn.Module | None = None, **settings: Any) -> Probe:
+def make_probe(image: Tensor, network: nn.Module | None = None, **settings: Any) -> Probe:
     """Return a probe of `Bright`."""
     return Probe(OpenGame(network or Bright()), constant(value=0.25), image, **settings)
 
@@ -81,7 +81,7 @@ def run(
 
 def test_the_map_is_the_generators_edit(tmp_path: Path) -> None:
     """The generator removes brightness above 0.5, so the prediction becomes class 0; CyCE's stable image is the input."""
-    probe = asked(spot())
+    probe = make_probe(spot())
     maps = run(dimming(), tmp_path, probe)
     truth = (spot()[0] - 0.5).clamp(min=0).numpy()
     np.testing.assert_allclose(maps.values["class:1"], truth, atol=1e-6)
@@ -100,14 +100,14 @@ def test_the_map_is_the_generators_edit(tmp_path: Path) -> None:
 def test_common_artefacts_cancel(tmp_path: Path) -> None:
     """The generator with two heads brightens both images; only ``definition=input`` shows the artefact."""
     truth = (spot()[0] - 0.5).clamp(min=0)
-    maps = run(dimming("sagen"), tmp_path, asked(spot()))
+    maps = run(dimming("sagen"), tmp_path, make_probe(spot()))
     stable = (spot()[0] + ARTEFACT).clamp(max=1)
     adversarial = spot()[0] - truth + ARTEFACT
     np.testing.assert_allclose(maps.values["class:1"], (stable - adversarial).abs(), atol=1e-6)
     assert list(maps.companions) == ["adversarial", "stable"]
-    told = run(dimming("sagen"), tmp_path, asked(spot()), definition="input")
-    np.testing.assert_allclose(told.values["contrast:1/0"], truth - ARTEFACT, atol=1e-6)
-    np.testing.assert_allclose(told.values["class:1"], (truth - ARTEFACT).abs(), atol=1e-6)
+    findings = run(dimming("sagen"), tmp_path, make_probe(spot()), definition="input")
+    np.testing.assert_allclose(findings.values["contrast:1/0"], truth - ARTEFACT, atol=1e-6)
+    np.testing.assert_allclose(findings.values["class:1"], (truth - ARTEFACT).abs(), atol=1e-6)
 
 
 @pytest.mark.parametrize("classes", [(0, 1), (2, 0, 1)])
@@ -115,17 +115,17 @@ def test_common_artefacts_cancel(tmp_path: Path) -> None:
 def test_the_maps_match_the_papers_formulas(tmp_path: Path, arm: Arm, classes: tuple[int, ...]) -> None:
     """SyCE: x_a = g(x), x_s = g(g(x)) with the generator of the image's class, or one conditional generator."""
     image = picture(12, 10)
-    probe = asked(image, Bright(3))
+    probe = make_probe(image, Bright(3))
     twins = build_twins(arm=arm, classes=classes, channels=3, size=(12, 10), widths=(4, 4), residual=False, seed=3)
     maps = run(twins, tmp_path, probe)
     nets: Any = twins.nets
     with torch.no_grad():
         to, back = (nets[1], nets[0]) if len(classes) == 2 else (nets[0], nets[0])
-        told = (0, 0) if len(classes) == 2 else (classes.index(0), classes.index(1))
-        adversarial = to(image[None], told[0])[0].clamp(0, 1)
-        undone = to(adversarial, 0) if len(classes) == 2 else back(adversarial, told[1])
+        findings = (0, 0) if len(classes) == 2 else (classes.index(0), classes.index(1))
+        adversarial = to(image[None], findings[0])[0].clamp(0, 1)
+        undone = to(adversarial, 0) if len(classes) == 2 else back(adversarial, findings[1])
         stable = undone[0].clamp(0, 1)[0] if arm == "syce" else image
-        cycle = back(adversarial, told[1])[0].clamp(0, 1)[0]
+        cycle = back(adversarial, findings[1])[0].clamp(0, 1)[0]
     truth = np.zeros((12, 10), np.float32)
     for channel in range(3):
         truth += np.abs(stable[channel].numpy() - adversarial[0, channel].numpy()) / 3
@@ -138,7 +138,7 @@ def test_the_maps_match_the_papers_formulas(tmp_path: Path, arm: Arm, classes: t
 def test_it_is_deterministic_and_has_no_side_effects(tmp_path: Path) -> None:
     """Seed and batch size do not matter; the image and torch's random state are unchanged."""
     image, state = spot(), torch.get_rng_state()
-    maps = [run(dimming(), tmp_path, asked(image, seed=seed, batch_size=1 + seed)) for seed in (0, 6)]
+    maps = [run(dimming(), tmp_path, make_probe(image, seed=seed, batch_size=1 + seed)) for seed in (0, 6)]
     assert np.array_equal(maps[0].values["class:1"], maps[1].values["class:1"])
     assert torch.equal(image, spot())
     assert torch.equal(torch.get_rng_state(), state)
@@ -150,18 +150,21 @@ def test_findings_report_failures(tmp_path: Path) -> None:
     coloured[1, 3, 4] = 0.9
     untrained = build_twins(arm="cyce", classes=(0, 1), channels=1, size=(12, 10), widths=(2, 2))
     facts = {"validation": {"flip": 0.31, "stable": 0.984}, "collapsed": "the generators hardly edit"}
-    told = run(untrained, tmp_path, asked(coloured), facts=facts).findings
-    assert told[0].startswith(
+    findings = run(untrained, tmp_path, make_probe(coloured), facts=facts).findings
+    assert findings[0].startswith(
         "The counterfactual did not flip the prediction to class 0: the classifier predicts class 1, and p of class 0 is only"
     )
-    assert told[2] == (
+    assert findings[2] == (
         "On images held out from training, 31% of the adversarial images were classified as the other class and 98% of the "
         "stable images kept their class."
     )
-    assert told[3] == "Do not trust this map: the generators hardly edit."
-    assert "this colour image are gray" in told[4]
+    assert findings[3] == "Do not trust this map: the generators hardly edit."
+    assert "this colour image are gray" in findings[4]
     broken = dimming("syce")  # applied twice, it dims the stable image as well
-    assert "The stable image is classified as class 0, not class 1" in run(broken, tmp_path, asked(spot())).findings[1]
+    assert (
+        "The stable image is classified as class 0, not class 1"
+        in run(broken, tmp_path, make_probe(spot())).findings[1]
+    )
 
 
 @pytest.mark.parametrize(
@@ -183,7 +186,7 @@ def test_unsupported_requests_are_rejected(
     tmp_path: Path, twins: Twins, targets: tuple[Target, ...], message: str
 ) -> None:
     """The error comes before any query beyond the prediction."""
-    probe = asked(spot(), Bright(4))
+    probe = make_probe(spot(), Bright(4))
     with pytest.raises(RequestError, match=message):
         run(twins, tmp_path, probe, *targets)
     assert probe.queries.forward_images <= 1
@@ -192,13 +195,13 @@ def test_unsupported_requests_are_rejected(
 def test_foreign_weights_and_small_budgets_are_rejected(tmp_path: Path) -> None:
     """The message contains the command that trains generators."""
     with pytest.raises(RequestError, match="got none; train one with: seewhy train counterfactual"):
-        counterfactual(asked(spot()), [ClassEvidence(1)])
+        counterfactual(make_probe(spot()), [ClassEvidence(1)])
     with pytest.raises(RequestError, match=r"expected card.json in .*seewhy train counterfactual"):
-        counterfactual(asked(spot()), [ClassEvidence(1)], weights=str(tmp_path / "none"))
+        counterfactual(make_probe(spot()), [ClassEvidence(1)], weights=str(tmp_path / "none"))
     with pytest.raises(RequestError, match="generators of this classifier, got those of another"):
-        run(dimming(), tmp_path, asked(spot()), facts={"fingerprint": "z", "classifier": "another"})
+        run(dimming(), tmp_path, make_probe(spot()), facts={"fingerprint": "z", "classifier": "another"})
     with pytest.raises(RequestError, match="budget of 1"):
-        run(dimming(), tmp_path, asked(spot(), budget=Budget(queries=1)))
+        run(dimming(), tmp_path, make_probe(spot(), budget=Budget(queries=1)))
 
 
 def test_the_contrast_class_is_a_trained_class(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def png(path: Path, image: Tensor) -> str:
     return str(path)
 
 
-def asked(network: nn.Module | None = None, **settings: Any) -> Probe:
+def make_probe(network: nn.Module | None = None, **settings: Any) -> Probe:
     """Return a probe of a small random network."""
     return Probe(OpenGame(network or small_cnn()), constant(value=0.25), picture(12, 11), **settings)
 
@@ -86,7 +86,7 @@ def run(probe: Probe, **settings: Any) -> Maps:
 @pytest.mark.parametrize("weighting", ["output", "even"])
 def test_the_maps_match_the_formulas(baseline: str, weighting: str, signed: bool, output: str) -> None:
     """Test every weighting, sign and output; count 2 queries for the ends, 5 per target, and the prediction."""
-    probe = asked()
+    probe = make_probe()
     maps = run(probe, baseline=baseline, steps=5, weighting=weighting, signed=signed, output=output)
     for target in TARGETS:
         truth = slow(target, 5, even=weighting == "even", signed=signed, probability=output == "probability")
@@ -103,19 +103,19 @@ def test_even_weights_with_signs_add_up(baseline: str, tmp_path: Path) -> None:
         scores = net(torch.stack([picture(12, 11), picture(12, 11, seed=5)]).double())
     for output, ends in (("probability", scores.softmax(1)), ("score", scores)):
         change = (ends[0] - ends[1]).tolist()
-        maps = run(asked(), baseline=baseline, steps=400, weighting="even", signed=True, output=output)
+        maps = run(make_probe(), baseline=baseline, steps=400, weighting="even", signed=True, output=output)
         sums = [float(values.sum(dtype=np.float64)) for values in maps.values.values()]
         np.testing.assert_allclose(sums, [change[0], change[0] - change[1]], rtol=2e-2)
         assert len(maps.findings) == 1
     dark = png(tmp_path / "dark.png", torch.zeros(3, 12, 11))
-    told = run(asked(Ramp()), baseline=dark, steps=1, weighting="even", signed=True)
+    told = run(make_probe(Ramp()), baseline=dark, steps=1, weighting="even", signed=True)
     assert "but the output changes by" in told.findings[1]
 
 
 def test_only_relevant_pixels_score(tmp_path: Path) -> None:
     """All pixels change and only one matters; a linear score has a constant gradient, so its attribution is exact."""
     dark = png(tmp_path / "dark.png", torch.zeros(3, 12, 11))
-    maps = run(asked(Ramp()), baseline=dark, steps=3, output="score")
+    maps = run(make_probe(Ramp()), baseline=dark, steps=3, output="score")
     truth = np.zeros((12, 11))
     truth[1, 2] = 6 * float(picture(12, 11)[0, 1, 2])
     np.testing.assert_allclose(maps.values["class:0"], truth, rtol=1e-5)
@@ -126,10 +126,10 @@ def test_output_weights_follow_the_probability_change(tmp_path: Path) -> None:
     """The probability changes steeply early on the path: the mean gradient is small, the weighted one is not."""
     dark = png(tmp_path / "dark.png", torch.zeros(3, 12, 11))
     whole = {
-        kind: run(asked(Ramp()), baseline=dark, steps=50, weighting=kind).values["class:0"]
+        kind: run(make_probe(Ramp()), baseline=dark, steps=50, weighting=kind).values["class:0"]
         for kind in ("even", "output")
     }
-    p = float(asked(Ramp()).prediction[0])
+    p = float(make_probe(Ramp()).prediction[0])
     assert whole["even"].sum() == pytest.approx(p - 1 / (1 + np.exp(6)), rel=0.02)
     assert whole["output"].sum() > 1.2 * whole["even"].sum()
 
@@ -139,21 +139,21 @@ def test_a_constant_classifier_gets_a_zero_map(baseline: str) -> None:
     network = small_cnn()
     for part in network.parameters():
         part.zero_()
-    maps = run(asked(network), baseline=baseline, steps=3)
+    maps = run(make_probe(network), baseline=baseline, steps=3)
     assert not any(values.any() for values in maps.values.values())
     assert maps.findings[0].startswith("The counterfactual is still classified as class 0")
 
 
 def test_weights_generate_the_end_of_the_path(tmp_path: Path) -> None:
     """The path ends at the adversarial image, and a finding reports whether it flips; batch size and seed do not matter."""
-    probe = asked()
+    probe = make_probe()
     source = int(probe.prediction.argmax())
     other = (source + 1) % 5
     twins = build_twins(arm="syce", classes=(source, other), channels=3, size=(12, 11), widths=(4, 4), residual=False)
     save_twins(tmp_path / "twins", twins, {"fingerprint": "open game", "classifier": "x"})
     made = twins(probe.image[None], source, other).adversarial[0].detach()
     targets: list[Target] = [ClassEvidence(source), Contrast(source, other)]
-    probes = asked(), asked(seed=1, batch_size=100)
+    probes = make_probe(), make_probe(seed=1, batch_size=100)
     state = torch.get_rng_state()
     maps, same = (counterfactual_path(one, targets, weights=str(tmp_path / "twins"), steps=7) for one in probes)
     np.testing.assert_allclose(maps.companions["adversarial"], made, atol=1e-6)
@@ -169,7 +169,7 @@ def test_a_baseline_of_another_size_goes_through_the_view(tmp_path: Path) -> Non
     """It is resized if the view has a size and rejected if not; with the right size it is unchanged by any view."""
     large = png(tmp_path / "large.png", picture(18, 16, seed=5))
     with pytest.raises(RequestError, match=r"baseline of 12 x 11 pixels.* got 18 x 16"):
-        run(asked(), baseline=large, steps=2)
+        run(make_probe(), baseline=large, steps=2)
     classifier = seewhy.classifier(small_cnn(), size=12, short_side=16)
     small = png(tmp_path / "small.png", picture(12, 12, seed=5))
     for path in (large, small):
@@ -183,13 +183,13 @@ def test_a_baseline_of_another_size_goes_through_the_view(tmp_path: Path) -> Non
 def test_invalid_requests_are_rejected(baseline: str, tmp_path: Path) -> None:
     """Reject a missing end or two of them, zero steps, a file that is not an image, and a small budget."""
     with pytest.raises(RequestError, match="got neither"):
-        run(asked())
+        run(make_probe())
     with pytest.raises(RequestError, match="got both"):
-        run(asked(), baseline=baseline, weights="x")
+        run(make_probe(), baseline=baseline, weights="x")
     with pytest.raises(RequestError, match="expected steps >= 1, got 0"):
-        run(asked(), baseline=baseline, steps=0)
+        run(make_probe(), baseline=baseline, steps=0)
     (tmp_path / "no.png").write_text("no picture")
     with pytest.raises(RequestError):
-        run(asked(), baseline=str(tmp_path / "no.png"))
+        run(make_probe(), baseline=str(tmp_path / "no.png"))
     with pytest.raises(RequestError, match="budget of 50"):
-        run(asked(budget=Budget(queries=50)), baseline=baseline)
+        run(make_probe(budget=Budget(queries=50)), baseline=baseline)

@@ -105,8 +105,8 @@ def slow_slope(nodes: np.ndarray, game: Game, number: int, weight: float) -> np.
     def loss(moved: np.ndarray) -> float:
         region = slow_smooth(moved, (8, 6), 3, 4.0)
         keeps = {"preserve": [region], "delete": [1 - region], "dual": [region, 1 - region]}[game]
-        pictures = torch.stack([slow_shown(keep, probe.image) for keep in keeps])
-        scores = network(pictures.flip(3) if number % 2 == 0 else pictures)[:, 0]
+        images = torch.stack([slow_shown(keep, probe.image) for keep in keeps])
+        scores = network(images.flip(3) if number % 2 == 0 else images)[:, 0]
         reward = {"preserve": scores[0], "delete": -scores[0], "dual": scores[0] - scores[-1]}[game]
         return weight * 1.1**number * slow_penalty(region, 0.3) - float(reward)
 

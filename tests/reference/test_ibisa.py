@@ -158,19 +158,23 @@ def test_twenty_forward_images_and_ten_backward_calls(variant: Variant) -> None:
     net = small_cnn()
     backward: list[int] = []
 
-    def note(_: nn.Module, pictures: Any, __: object) -> None:
-        backward.append(len(pictures[0]))
+    def note(_: nn.Module, gradients: Any, __: object) -> None:
+        backward.append(len(gradients[0]))
 
     net.register_full_backward_hook(note)
     game = OpenGame(net)
     probe = Probe(game, noise(), picture(), batch_size=10)
     ibisa(probe, [ClassEvidence(0)], variant=variant)
     assert len(game.seen[0]) == 1  # the prediction, the first query of every explanation
-    forward = [len(pictures) for pictures in game.seen[1:]]
+    forward = [len(images) for images in game.seen[1:]]
     assert (forward, backward) == (([10, 10], [10]) if variant == "b" else ([2] * 10, [2] * 10))
-    asked = probe.queries
-    assert (asked.forward_images, asked.forward_calls) == (1 + sum(forward), 1 + len(forward)) == (21, 1 + len(forward))
-    assert (asked.backward_images, asked.backward_calls) == (sum(backward), len(backward))
+    queries = probe.queries
+    assert (
+        (queries.forward_images, queries.forward_calls)
+        == (1 + sum(forward), 1 + len(forward))
+        == (21, 1 + len(forward))
+    )
+    assert (queries.backward_images, queries.backward_calls) == (sum(backward), len(backward))
 
 
 def test_each_image_has_its_own_infill() -> None:

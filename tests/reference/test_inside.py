@@ -340,14 +340,14 @@ def saved(folder: Path, shape: tuple[int, int, int], **facts: str) -> Path:
 def test_statistics_of_photos_are_used_and_checked(tmp_path: Path) -> None:
     """They name the layer; statistics of another network, layer or size, and damaged ones, are rejected."""
     folder = saved(tmp_path / "good", (16, 6, 5))
-    asked = {"statistics": str(folder), "steps": 2, "samples": 2}
-    maps = iba(probe_of(small_cnn()), [ClassEvidence(0)], **asked)  # type: ignore[arg-type]
+    settings = {"statistics": str(folder), "steps": 2, "samples": 2}
+    maps = iba(probe_of(small_cnn()), [ClassEvidence(0)], **settings)  # type: ignore[arg-type]
     own = iba(probe_of(small_cnn()), [ClassEvidence(0)], layer="2", steps=2, samples=2)
     assert maps.settings["layer"] == "2"
     assert "5 photos" in maps.findings[0]
     assert not np.array_equal(maps.values["class:0"], own.values["class:0"])
     with pytest.raises(RequestError, match="statistics of layer 0, got those of 2"):
-        iba(probe_of(small_cnn()), [ClassEvidence(0)], layer="0", **asked)  # type: ignore[arg-type]
+        iba(probe_of(small_cnn()), [ClassEvidence(0)], layer="0", **settings)  # type: ignore[arg-type]
     with pytest.raises(RequestError, match=r"statistics of shape \(16, 6, 5\), got \(16, 9, 9\)"):
         iba(probe_of(small_cnn()), TARGETS, statistics=str(saved(tmp_path / "size", (16, 9, 9))))
     with pytest.raises(RequestError, match="statistics of this classifier, got those of other"):

@@ -57,8 +57,8 @@ def slow_loss(grid: np.ndarray, game: Play, image: np.ndarray, fill: float, netw
         for x in range(image.shape[2]):
             m = grid[y * cells // image.shape[1], x * cells // image.shape[2]]
             shown[:, y, x] = m * image[:, y, x] + (1 - m) * fill
-    chance = float(torch.softmax(network(torch.tensor(shown)[None]), dim=1)[0, 0])
-    return price + (chance if game == "deletion" else -chance)
+    probability = float(torch.softmax(network(torch.tensor(shown)[None]), dim=1)[0, 0])
+    return price + (probability if game == "deletion" else -probability)
 
 
 def slow_adam(start: np.ndarray, steps: int, game: Play, image: np.ndarray, network: nn.Module) -> np.ndarray:
@@ -167,7 +167,7 @@ def test_the_start_is_the_smallest_effective_disc(game: Play) -> None:
     for disc in meaningful.discs((56, 56), torch.device("cpu")):
         keep = 1 - disc if game == "deletion" else disc
         chances.append(float(torch.softmax(network((keep * image)[None]), dim=1)[0, 0]))
-    way = [(chance - chances[0]) / (chances[-1] - chances[0]) for chance in chances]
+    way = [(probability - chances[0]) / (chances[-1] - chances[0]) for probability in chances]
     first = next(number for number, share in enumerate(way) if share >= 0.99)
     assert 0 < first < 34
     disc = meaningful.discs((56, 56), torch.device("cpu"))[first]
@@ -251,7 +251,7 @@ def test_the_gradient_is_estimated_from_pairs() -> None:
     found = meaningful_black_box(probe, TARGET, steps=steps, cells=5)
     grid, first, second = np.full((5, 5), 0.5), np.zeros((5, 5)), np.zeros((5, 5))
 
-    def chance(cells: np.ndarray) -> float:
+    def probability(cells: np.ndarray) -> float:
         keep = torch.nn.functional.interpolate(torch.tensor(cells)[None, None], size=(20, 20), mode="bilinear")[0]
         shown = (keep * 255).round() / 255 * image
         return float(torch.softmax(network(shown[None].double()), dim=1)[0, 0])
@@ -259,7 +259,7 @@ def test_the_gradient_is_estimated_from_pairs() -> None:
     for step in range(steps):
         seed = derive(0, torch.tensor([step]))
         signs = np.where(uniforms(seed, 25).numpy() < 0.5, 1.0, -1.0).reshape(5, 5)
-        fall = chance((grid + 0.2 * signs).clip(0, 1)) - chance((grid - 0.2 * signs).clip(0, 1))
+        fall = probability((grid + 0.2 * signs).clip(0, 1)) - probability((grid - 0.2 * signs).clip(0, 1))
         slope = fall * signs / 0.4 - 0.784 / 25
         first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2
         ahead = first / (1 - 0.9 ** (step + 1)) / (np.sqrt(second / (1 - 0.999 ** (step + 1))) + 1e-8)

@@ -71,7 +71,7 @@ def run(probe: Probe, targets: list[Target], reference: str, **settings: object)
     return nearest_counterfactual(probe, targets, **{"reference": reference, "tile": TILE, "edge": 0.0, **settings})  # type: ignore[arg-type]
 
 
-def said(companion: np.ndarray) -> int:
+def predicted_class(companion: np.ndarray) -> int:
     """Return the class that the game predicts for an image."""
     return int(logits(torch.from_numpy(companion)[None].double())[0].argmax())
 
@@ -85,7 +85,7 @@ def test_only_the_box_is_taken(tmp_path: Path, exact: bool) -> None:
     for key in ("class:0", "contrast:0/1"):
         assert np.array_equal(maps.outlines[f"{key}/taken"], box)
         assert np.array_equal(maps.values[key] != 0, box)
-    assert said(maps.companions["counterfactual"]) == said(maps.companions["reference"]) == 1
+    assert predicted_class(maps.companions["counterfactual"]) == predicted_class(maps.companions["reference"]) == 1
     change = image_of(picture(0, 0)).numpy() - maps.companions["counterfactual"]
     np.testing.assert_allclose(maps.values["contrast:0/1"], change.mean(0), atol=1e-7)
     np.testing.assert_allclose(maps.values["class:0"], np.abs(change).mean(0), atol=1e-7)
@@ -99,15 +99,15 @@ def test_only_the_box_is_taken(tmp_path: Path, exact: bool) -> None:
 def test_the_target_names_the_class(tmp_path: Path, target: Target, other: int) -> None:
     """A contrast names its class, a class uses the runner-up; an image of class 2 gives a smaller part to class 1."""
     maps = run(probe_of(), [target], shelf(tmp_path, 0, 255, 128, 0, 128, 255))
-    assert said(maps.companions["counterfactual"]) == other
-    assert said(maps.companions["reference"]) == other
+    assert predicted_class(maps.companions["counterfactual"]) == other
+    assert predicted_class(maps.companions["reference"]) == other
 
 
 def test_a_missing_runner_up_is_replaced_by_the_most_probable_class(tmp_path: Path) -> None:
     """This holds for a class target; a contrast that names the missing class has no map, and a finding states why."""
     probe = probe_of()
     maps = run(probe, [ClassEvidence(0), Contrast(0, 1)], shelf(tmp_path, 0, 255, 0))
-    assert said(maps.companions["counterfactual"]) == 2
+    assert predicted_class(maps.companions["counterfactual"]) == 2
     assert not maps.values["contrast:0/1"].any()
     assert "class 1, got none among 3" in maps.findings[1]
     assert "(predictions: class 0 for 2, class 2 for 1); request contrast:0/2, use other images" in maps.findings[1]
@@ -120,7 +120,7 @@ def test_a_class_shares_the_contrasts_other_class(tmp_path: Path) -> None:
     np.testing.assert_array_equal(maps.values["class:0"], np.abs(maps.values["contrast:0/2"]))
     assert list(maps.companions) == ["counterfactual", "reference"]
     both = run(probe_of(), [Contrast(0, 2), Contrast(0, 1)], reference).companions
-    assert {key: said(each) for key, each in both.items() if key.startswith("c")} == {
+    assert {key: predicted_class(each) for key, each in both.items() if key.startswith("c")} == {
         "counterfactual_1": 1,
         "counterfactual_2": 2,
     }
@@ -130,7 +130,7 @@ def test_with_labels_only_the_nearest_image_names_the_class(tmp_path: Path) -> N
     """The box of class 2 is farther from this image than that of class 1."""
     for boxes, other in (((255, 128), 1), ((255, 255), 2)):
         maps = run(probe_of(exact=True), [ClassEvidence(0)], shelf(tmp_path, *boxes))
-        assert said(maps.companions["counterfactual"]) == other
+        assert predicted_class(maps.companions["counterfactual"]) == other
 
 
 def slow(image: Tensor, donor: Tensor, other: int) -> np.ndarray:
@@ -145,7 +145,7 @@ def slow(image: Tensor, donor: Tensor, other: int) -> np.ndarray:
                 ranked.append((float(((donor - image).abs().sum(0).numpy() * (where & taken)).sum()), top, left, where))
         for _, _, _, where in sorted(ranked, key=lambda each: each[:3]):
             made = torch.where(torch.from_numpy(taken & ~where), donor, image)
-            if said(made.numpy()) == other:
+            if predicted_class(made.numpy()) == other:
                 taken &= ~where
     return taken
 
@@ -175,7 +175,7 @@ def test_the_returned_image_was_shown_under_any_budget(tmp_path: Path, edge: flo
         made = torch.from_numpy(maps.companions["counterfactual"])
         assert isinstance(probe.classifier, Game)
         assert any(torch.equal(made, shown) for batch in probe.classifier.seen for shown in batch)
-        assert said(made.numpy()) == 2
+        assert predicted_class(made.numpy()) == 2
         areas.append(maps.outlines["contrast:0/2/taken"].mean())
         assert maps.stopped_because == ("complete" if queries is None else "queries")
         assert maps.traces["contrast:0/2/area"][-1] == pytest.approx(areas[-1])

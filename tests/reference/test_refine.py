@@ -157,8 +157,8 @@ def test_a_lattice_reaches_every_window_once(size: int, sides: tuple[int, int]) 
         covered[row : row + size, column : column + size] = 1
     assert bool(covered.all())
     while True:
-        worth = torch.from_numpy(np.random.default_rng(len(found)).random(level.shape))
-        more, level = lattice.refine(level, worth, 13)
+        gain = torch.from_numpy(np.random.default_rng(len(found)).random(level.shape))
+        more, level = lattice.refine(level, gain, 13)
         if not len(more):
             break
         found = torch.cat([found, more])
@@ -173,9 +173,9 @@ def test_a_lattice_reaches_every_window_once(size: int, sides: tuple[int, int]) 
 def test_the_best_cells_come_first() -> None:
     """The gain of a cell is divided by the number of windows it costs."""
     lattice = Lattice(8, (40, 40))
-    worth = torch.zeros(5, 5).double()
-    worth[1, 3], worth[2, 0] = 2.0, 1.0
-    more, level = lattice.refine(lattice.level(), worth, 4)
+    gain = torch.zeros(5, 5).double()
+    gain[1, 3], gain[2, 0] = 2.0, 1.0
+    more, level = lattice.refine(lattice.level(), gain, 4)
     assert {tuple((window // 8).tolist()) for window in more[:3]} == {(1, 3)}
     assert level[1, 3] == level[2, 0] == 1
     assert int(level[:4, :4].sum()) == 2

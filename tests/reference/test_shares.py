@@ -25,7 +25,7 @@ from sharing import additive, product, shares, white
 BLACK = constant(value=0.0)
 
 
-def worth_of(labels: torch.Tensor, image: torch.Tensor, game: Game) -> Callable[[tuple[int, ...]], float]:
+def value_of(labels: torch.Tensor, image: torch.Tensor, game: Game) -> Callable[[tuple[int, ...]], float]:
     """Return the probability of class 0 with a set of segments kept and the rest black."""
     return lambda kept: float(game((image * torch.isin(labels, torch.tensor(kept, dtype=torch.int64)))[None])[0, 0])
 
@@ -55,7 +55,7 @@ def test_kernel_shap_is_exact_with_all_sets() -> None:
     labels = split(image, 9, "grid")
     maps = kernel_shap(Probe(game, BLACK, image), [ClassEvidence(0)], segments=9, shape="grid")
     assert maps.settings["samples"] == 2**9 - 2
-    np.testing.assert_allclose(of_segments(maps, labels), shapley(worth_of(labels, image, game), 9), atol=1e-7)
+    np.testing.assert_allclose(of_segments(maps, labels), shapley(value_of(labels, image, game), 9), atol=1e-7)
     assert maps.stderr["class:0"].max() == 0
 
 

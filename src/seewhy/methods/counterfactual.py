@@ -187,19 +187,19 @@ def _list_classes(probe: Probe, classes: Sequence[int]) -> str:
 
 def _other(probe: Probe, targets: Sequence[Target], source: int, classes: Sequence[int]) -> int:
     """Return the class that the image should be turned into; reject targets that the generators do not support."""
-    asked = {target.other for target in targets if isinstance(target, Contrast)}
+    requested = {target.other for target in targets if isinstance(target, Contrast)}
     for target in targets:
         if not isinstance(target, ClassEvidence | Contrast) or target.index != source:
             raise RequestError(
                 f"expected class:{source}, the predicted class, or contrast:{source}/OTHER, got {target.key}; "
                 "the generators can only turn the predicted class into another one"
             )
-    if len(asked) > 1:
+    if len(requested) > 1:
         raise RequestError(
-            f"expected one other class, got {_list_classes(probe, sorted(asked))}; request one at a time"
+            f"expected one other class, got {_list_classes(probe, sorted(requested))}; request one at a time"
         )
     rivals = [index for index in classes if index != source]
-    other = next(iter(asked), max(rivals, key=lambda index: float(probe.prediction[index])))
+    other = next(iter(requested), max(rivals, key=lambda index: float(probe.prediction[index])))
     if other not in rivals:
         raise RequestError(
             f"expected {_list_classes(probe, rivals)} as the other class, as the generators were trained for it, got "

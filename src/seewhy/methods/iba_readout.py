@@ -63,14 +63,14 @@ def iba_readout(probe: Probe, targets: Sequence[Target], *, weights: str | None 
     )
 
 
-def gather(probe: Probe, layers: Sequence[str], pictures: Images) -> list[Source]:
+def gather(probe: Probe, layers: Sequence[str], images: Images) -> list[Source]:
     """Show images to the classifier and collect the inputs of a readout.
 
     Args:
         probe: the classifier, in-fill, image, seed and budget, bound together; its own image is not used.
         layers: layer names without duplicates; the first is the one with the bottleneck. Of a later one that runs
             several times, the last run counts.
-        pictures: ``(n, 3, h, w)`` in [0, 1], shown in one call.
+        images: ``(n, 3, h, w)`` in [0, 1], shown in one call.
 
     Returns:
         The features of each layer and, as the last source, the scores; all detached from the graph.
@@ -92,12 +92,12 @@ def gather(probe: Probe, layers: Sequence[str], pictures: Images) -> list[Source
     with ExitStack() as stack:
         for layer in layers:
             stack.enter_context(probe.watching(layer, note(layer)))
-        scores = probe.scores(pictures).detach()
+        scores = probe.scores(images).detach()
     if len(seen[layers[0]]) != 1:
         raise RequestError(
             f"expected a layer that runs once per image, got {layers[0]}, which ran {len(seen[layers[0]])} times"
         )
-    size = (pictures.shape[2], pictures.shape[3])
+    size = (images.shape[2], images.shape[3])
     return [*(_lay_out(layer, outputs, size) for layer, outputs in seen.items()), scores[:, :, None, None]]
 
 

@@ -119,7 +119,7 @@ def ibisa(
         name: _DEFAULTS[variant][name] if value is None else value for name, value in given.items()
     }
     recipe = _Recipe(variant, cells, lr=lr, phi=phi, gamma=gamma, **resolved)
-    wanted = 1 + recipe.pictures * len(targets)
+    wanted = 1 + recipe.images * len(targets)
     probe.affordable(wanted, smallest=wanted, hint="fewer draws or steps")
     probe.plan(wanted)
     columns = weight_matrix(targets, probe.prediction).float()
@@ -173,7 +173,7 @@ class _Recipe:
         return self.draws * 2 if self.variant == "c" else self.draws
 
     @property
-    def pictures(self) -> int:
+    def images(self) -> int:
         """Number of forward images per target; variant ``b`` evaluates its grids once more at the end."""
         return self.shown * (self.steps + 1 if self.variant == "b" else self.steps)
 
@@ -200,18 +200,18 @@ class _Learned:
     stopped: str | None
 
     @property
-    def nothing(self) -> bool:
+    def no_region(self) -> bool:
         """Whether no sufficient region was found."""
         return self.area < _SMALLEST_AREA or self.cross >= max(self.uniform, self.full) - 1e-6
 
     def map(self) -> Map:
         """Return the map, or zeros if no sufficient region was found: rescaling for display would amplify noise."""
-        return np.zeros_like(self.values) if self.nothing else self.values
+        return np.zeros_like(self.values) if self.no_region else self.values
 
     def finding(self, key: str) -> str:
         """State what was found."""
         fact = f"{self.area:.1%} of the image kept, cross-entropy {self.cross:.2f} nats at the last evaluation"
-        if self.nothing:
+        if self.no_region:
             return (
                 f"{key}: no sufficient region found ({fact}; {self.uniform:.2f} for a uniform prediction); the map is 0"
             )
@@ -292,10 +292,10 @@ class _Search:
         share = self.logits.sigmoid()
         keep = self.keep(_relaxed(self.logits, seeds) if recipe.variant == "e" else share)
         keep, fill = keep.expand(count, -1, -1), self.probe.fill(seeds)
-        pictures = blend(image, keep, fill)
+        images = blend(image, keep, fill)
         if recipe.variant == "c":
-            pictures = torch.cat([pictures, blend(image, 1 - keep, fill)])
-        scores = self.probe.scores(pictures)
+            images = torch.cat([images, blend(image, 1 - keep, fill)])
+        scores = self.probe.scores(images)
         cross = -(functional.log_softmax(scores[:count], 1) @ self.weights).mean()
         loss = cross + recipe.beta * self.rate(share, keep) + recipe.phi * _roughness(share)
         if recipe.variant == "c":
@@ -314,9 +314,9 @@ def _gaussian_rate(image: Image, keep: Float[Tensor, "d h w"]) -> Tensor:
 
     The pixels are standardised with the image's mean and standard deviation.
     """
-    center, spread = image.mean((1, 2), keepdim=True), image.std((1, 2), keepdim=True, correction=0)
+    center, deviation = image.mean((1, 2), keepdim=True), image.std((1, 2), keepdim=True, correction=0)
     through = keep[:, None].clamp(max=1 - _NEAR_ONE)
-    mean, variance = through * (image - center) / spread.clamp(min=1e-6), (1 - through).square()
+    mean, variance = through * (image - center) / deviation.clamp(min=1e-6), (1 - through).square()
     return -0.5 * (1 + variance.log() - mean.square() - variance).mean()
 
 

@@ -61,8 +61,8 @@ def kernel_shap(
     exact = reach == 2**players - 2
     sets = (every_set(players) if exact else drawn_sets(probe.seed, reach // 2, players)).to(labels.device)
     weights = weight_matrix(targets, probe.prediction)
-    nothing_first = torch.cat([sets.new_zeros(1, players), sets])
-    answers, why = ask_design(probe, nothing_first, lambda rows: rows[:, labels], weights, fewest=1 + fewest)
+    empty_first = torch.cat([sets.new_zeros(1, players), sets])
+    answers, why = ask_design(probe, empty_first, lambda rows: rows[:, labels], weights, fewest=1 + fewest)
     answered = (len(answers) - 1) // 2 * 2
     fit = shapley_values(sets[:answered], answers[: 1 + answered], probe.prediction @ weights, exact=exact)
     keys = [target.key for target in targets]

@@ -226,11 +226,11 @@ class _Task:
     def start(self) -> Grid:
         """Return the smallest centred disc with 99 % of the largest disc's effect; costs `_RADII` queries."""
         keeps = region(discs(self.probe.size, self.probe.image.device), self.game)
-        reached = region(self.ask(keeps), self.game)
+        reached = region(self.query(keeps), self.game)
         first = int((reached - reached[0] >= 0.99 * (reached[-1] - reached[0])).nonzero()[0])
         return functional.interpolate(keeps[None, first : first + 1], size=(self.cells,) * 2, mode="nearest")[0, 0]
 
-    def ask(self, keeps: Keep) -> Float[Tensor, " n"]:
+    def query(self, keeps: Keep) -> Float[Tensor, " n"]:
         """Return the target's probability for each mask, without a shift."""
         answers = [
             self.probe.show(blend(self.probe.image, rows, self.probe.fill(self._seed(0))))
@@ -281,4 +281,4 @@ class _Task:
         """State the effect of the learned region; costs one query."""
         keep = self.enlarge(grid)
         share = float(region(keep, self.game).mean())
-        return finding(self.game, float(self.probe.prediction @ self.weights), float(self.ask(keep)[0]), share)
+        return finding(self.game, float(self.probe.prediction @ self.weights), float(self.query(keep)[0]), share)

@@ -70,7 +70,7 @@ def meaningful_black_box(
     grids, stopped = search.learn(cells, allowed_steps, rate)
     keeps = enlarge(grids, probe.size)
     areas = region(keeps, game)
-    now = search.ask(grids, 0).tolist()
+    now = search.query(grids, 0).tolist()
     shares, whole = areas.mean((1, 2)).tolist(), (probe.prediction @ weights).tolist()
     sentences = [finding(game, *row) for row in zip(whole, now, shares, strict=True)]
     return Maps(
@@ -118,7 +118,7 @@ class _Search:
         for number in range(steps):
             optimiser.param_groups[0]["lr"] = rate * (1 - 0.9 * number / steps)
             signs = ((uniforms(self._seed(number), cells**2) < 0.5).float() * 2 - 1).view(1, cells, cells)
-            up, down = (self.ask((grids + move * self.reach * signs).clamp(0, 1), number) for move in (1, -1))
+            up, down = (self.query((grids + move * self.reach * signs).clamp(0, 1), number) for move in (1, -1))
             slope = (up - down).float()[:, None, None] * signs / (2 * self.reach)
             grids.grad.copy_(sign * (slope - self.price / cells**2))
             optimiser.step()
@@ -130,7 +130,7 @@ class _Search:
                 return grids, why
         return grids, None
 
-    def ask(self, grids: Grids, number: int) -> Float[Tensor, " n"]:
+    def query(self, grids: Grids, number: int) -> Float[Tensor, " n"]:
         """Return the probability of each target with its own grid; both queries of a step use the same in-fill."""
         answers = self.probe(enlarge(grids, self.probe.size), self._seed(number).expand(len(grids)))
         return (answers * self.weights).sum(1)

@@ -75,13 +75,13 @@ def nearest_counterfactual(
     side = max(1, max(probe.size) // _TILES) if tile is None else tile
     soft = side / 2 if edge is None else edge
     _check(candidates, pool, side, soft, confidence)
-    pictures = _read(probe, reference)
+    collection = _read(probe, reference)
     most = len(targets) * candidates * most_queries(probe.size, side)
-    limit = probe.affordable(1 + min(pool, len(pictures)) + most, smallest=2, hint="another method")
+    limit = probe.affordable(1 + min(pool, len(collection)) + most, smallest=2, hint="another method")
     probe.plan(limit)
     solvable = [target for target in targets if bool(wins(probe.prediction[None], target))]
-    room = min(pool, len(pictures), max(1, (limit - 1) // 2))
-    references = References(probe, pictures, distance=distance, limit=room)
+    pool_limit = min(pool, len(collection), max(1, (limit - 1) // 2))
+    references = References(probe, collection, distance=distance, limit=pool_limit)
     others = _others(references, solvable)
     found: dict[int | None, Found] = {}
     wanted = sorted({other for other in others.values() if other is not None})
@@ -157,9 +157,7 @@ def _best(references: References, goal: Goal, *, candidates: int, tile: int, edg
     if not indices:
         return None
     swaps = [
-        Swap(
-            probe, references.picture(index), goal, probability=float(references.answers[index][goal.other]), edge=edge
-        )
+        Swap(probe, references.image(index), goal, probability=float(references.answers[index][goal.other]), edge=edge)
         for index in indices
     ]
     ends = []
@@ -185,7 +183,7 @@ def _maps(
     for target in targets:
         if target.key in found:
             swap = found[target.key].swap
-            change = image - swap.picture
+            change = image - swap.image
             values[target.key] = as_map((change if isinstance(target, Contrast) else change.abs()).mean(0))
             outlines[f"{target.key}/taken"] = swap.region
             traces |= {f"{target.key}/{name}": steps for name, steps in _traces(references.probe, swap).items()}
@@ -213,12 +211,12 @@ def _traces(probe: Probe, swap: Swap) -> dict[str, tuple[float, ...]]:
 
 def _companions(found: Mapping[int, Found]) -> dict[str, Companion]:
     """Name the images, with the class number if there is more than one other class."""
-    pictures = {}
+    companions = {}
     for other, best in found.items():
         suffix = f"_{other}" if len(found) > 1 else ""
-        pictures["counterfactual" + suffix] = best.swap.picture.cpu().numpy()
-        pictures["reference" + suffix] = best.swap.donor.cpu().numpy()
-    return pictures
+        companions["counterfactual" + suffix] = best.swap.image.cpu().numpy()
+        companions["reference" + suffix] = best.swap.donor.cpu().numpy()
+    return companions
 
 
 def _findings(
@@ -240,7 +238,7 @@ def _findings(
 def _sentence(references: References, best: Found) -> str:
     """State what was found."""
     probe, swap = references.probe, best.swap
-    change = float((swap.picture - probe.image).abs().mean())
+    change = float((swap.image - probe.image).abs().mean())
     confident = (
         f", with p = {swap.steps[-1].probability:.2f} ({swap.steps[0].probability:.2f} for the reference image itself)"
     )
@@ -264,8 +262,8 @@ def _choice(references: References, best: Found) -> str:
 
 def _class_of(references: References, index: int) -> str:
     """Return the class name of a reference image in brackets, if its collection has class names."""
-    pictures = references.pictures
-    return "" if pictures.labels is None else f" ({pictures.classes[pictures.labels[index]]})"
+    collection = references.collection
+    return "" if collection.labels is None else f" ({collection.classes[collection.labels[index]]})"
 
 
 def _not_predicted(probe: Probe, target: Target) -> str:

@@ -31,18 +31,18 @@ class References:
 
     Args:
         probe: the classifier, in-fill, image, seed and budget, bound together; each image costs one query, once.
-        pictures: reference images of the classifier's input size.
+        collection: reference images of the classifier's input size.
         distance: distance measure, see `distances`.
         limit: most images to query.
     """
 
-    def __init__(self, probe: Probe, pictures: Collection, *, distance: Distance, limit: int) -> None:
-        self.probe, self.pictures, self.limit = probe, pictures, limit
-        self.distances = distances(probe.image, pictures, distance)
+    def __init__(self, probe: Probe, collection: Collection, *, distance: Distance, limit: int) -> None:
+        self.probe, self.collection, self.limit = probe, collection, limit
+        self.distances = distances(probe.image, collection, distance)
         self.answers: dict[int, Float[Tensor, " k"]] = {}
-        self._names = _class_indices(probe, pictures)
+        self._names = _class_indices(probe, collection)
 
-    def picture(self, index: int) -> Image:
+    def image(self, index: int) -> Image:
         """Return one of the images in the 8-bit levels in which all images are shown."""
         return self._shown(np.array([index]))[0]
 
@@ -99,15 +99,15 @@ class References:
 
     def _shown(self, indices: Int[np.ndarray, " m"]) -> Images:
         """Return some images as they are shown; 16-bit images are rounded to 8-bit levels."""
-        return ((self.pictures.images(indices) * 255).round() / 255).to(self.probe.image.device)
+        return ((self.collection.images(indices) * 255).round() / 255).to(self.probe.image.device)
 
 
-def distances(image: Image, pictures: Collection, distance: Distance) -> Float[np.ndarray, " n"]:
+def distances(image: Image, collection: Collection, distance: Distance) -> Float[np.ndarray, " n"]:
     """Return the distance of each image: the root mean squared difference, where full brightness is 1.
 
     Args:
         image: ``(3, h, w)`` in [0, 1].
-        pictures: images of the same size.
+        collection: images of the same size.
         distance: ``pixels``; or ``blurred``, between means over a grid of 16 x 16 cells.
 
     Returns:
@@ -124,14 +124,14 @@ def distances(image: Image, pictures: Collection, distance: Distance) -> Float[n
         return functional.adaptive_avg_pool2d(images, (height, width))
 
     here, step = coarse(image[None].cpu()), 64
-    pieces = [coarse(pictures.images(slice(at, at + step))) for at in range(0, len(pictures), step)]
+    pieces = [coarse(collection.images(slice(at, at + step))) for at in range(0, len(collection), step)]
     return torch.cat([(piece - here).square().mean((1, 2, 3)).sqrt() for piece in pieces]).numpy()
 
 
-def _class_indices(probe: Probe, pictures: Collection) -> Int[np.ndarray, " n"]:
+def _class_indices(probe: Probe, collection: Collection) -> Int[np.ndarray, " n"]:
     """Return the classifier's class with the same name as each image's class; -1 if there is none."""
-    if pictures.labels is None:
-        return np.full(len(pictures), -1)
+    if collection.labels is None:
+        return np.full(len(collection), -1)
     labels = probe.classifier.labels or tuple(str(index) for index in range(len(probe.prediction)))
     numbers = {label.lower(): index for index, label in enumerate(labels)}
-    return np.array([numbers.get(pictures.classes[label].lower(), -1) for label in pictures.labels])
+    return np.array([numbers.get(collection.classes[label].lower(), -1) for label in collection.labels])

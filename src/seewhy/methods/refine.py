@@ -143,7 +143,7 @@ def refine(
     run = _Run(probe, score, samples, capacity, searches, log)
     why = run.ask(interruptible=False)  # every pixel has to be covered
     fits = run.fits()
-    while not (why := why or run.why_stop(fits)) and run.left:
+    while not (why := why or run.why_stop(fits)) and run.remaining:
         for search, fit in zip(searches, fits, strict=True):
             search.choose(fit)
         why = run.ask(interruptible=True)
@@ -194,14 +194,14 @@ class _Run:
     log: Log
 
     @property
-    def left(self) -> int:
+    def remaining(self) -> int:
         """Number of windows that can still be queried."""
         return self.capacity - sum(search.asked for search in self.searches)
 
     def ask(self, *, interruptible: bool) -> str | None:
         """Query the waiting windows, size after size; return why it stopped if the time budget ran out first."""
         for search in self.searches:
-            waiting, step = search.waiting[: self.left], max(1, self.probe.rows // self.samples)
+            waiting, step = search.waiting[: self.remaining], max(1, self.probe.rows // self.samples)
             for start in range(0, len(waiting), step):
                 part = waiting[start : start + step]
                 seeds, answers = ask(self.probe, search.windows, self.samples, part)

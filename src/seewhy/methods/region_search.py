@@ -144,17 +144,17 @@ class _Tester:
 
     def keeps(self, region: BoolMap) -> bool:
         """Return whether the region alone keeps the prediction."""
-        return bool(wins(self._ask(region), self.target).all())
+        return bool(wins(self._query(region), self.target).all())
 
     def loses(self, region: BoolMap) -> bool:
         """Return whether removing the region changes the prediction; the new class is stored."""
-        answers = self._ask(~region)
+        answers = self._query(~region)
         if bool(wins(answers, self.target).any()):
             return False
         self.instead = int(answers.mean(0).argmax())
         return True
 
-    def _ask(self, kept: BoolMap) -> Answers:
+    def _query(self, kept: BoolMap) -> Answers:
         """Query the kept region with the rest filled in, using the same seeds each time."""
         device = self.probe.image.device
         keep = torch.from_numpy(kept).to(device, torch.float32).expand(self.samples, -1, -1)

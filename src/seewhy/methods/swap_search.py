@@ -73,9 +73,9 @@ class Swap:
         self.steps: list[Step] = []
         self._accept(torch.ones(probe.size, dtype=torch.bool, device=donor.device), donor, probability)
 
-    def _accept(self, taken: Bool[Tensor, "h w"], picture: Image, probability: float) -> None:
+    def _accept(self, taken: Bool[Tensor, "h w"], image: Image, probability: float) -> None:
         """Continue from a successful region."""
-        self.taken, self.picture = taken, picture
+        self.taken, self.image = taken, image
         self.steps.append(Step(self.area, probability, self.probe.queries.forward_images))
 
     @property
@@ -106,8 +106,8 @@ class Swap:
         for block in (block for side in sides(self.probe.size, tile) for block in self._blocks(side)):
             fewer = self.taken.clone()
             fewer[block] = False
-            picture = self._blended(fewer)
-            if torch.equal(picture, self.picture):  # the block is invisible, so no query is needed
+            image = self._blended(fewer)
+            if torch.equal(image, self.image):  # the block is invisible, so no query is needed
                 self.taken = fewer
                 self.steps[-1] = self.steps[-1]._replace(area=self.area)
                 continue
@@ -116,9 +116,9 @@ class Swap:
             if why := self.probe.why_stop():
                 return why
             left -= 1
-            answer = self.probe.show(picture[None])
+            answer = self.probe.show(image[None])
             if bool(self.goal.reached(answer)):
-                self._accept(fewer, picture, float(answer[0, self.goal.other]))
+                self._accept(fewer, image, float(answer[0, self.goal.other]))
         return "complete"
 
     def _blocks(self, side: int) -> list[Block]:
