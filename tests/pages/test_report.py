@@ -134,8 +134,12 @@ def test_the_faithfulness_check_is_a_table(make_data: DataMaker, record: Record)
     """Three rows, with the range of the random regions, under the conclusion; no card where there was no check."""
     words = Page(report_html(make_data())).words
     card = words[words.index("Faithfulness check: espresso") :]
-    assert card.startswith("Faithfulness check: espresso The highlighted region is necessary and sufficient. probability")
-    assert "highlighted region random regions (95\N{NO-BREAK SPACE}%) centre full image 0.700" not in card  # spaces are plain
+    assert card.startswith(
+        "Faithfulness check: espresso The highlighted region is necessary and sufficient. probability"
+    )
+    assert (
+        "highlighted region random regions (95\N{NO-BREAK SPACE}%) centre full image 0.700" not in card
+    )  # spaces are plain
     assert "highlighted region random regions (95 %) centre full image 0.700 removed 10 % lower is better 0.125" in card
     assert "0.125 0.600 0.450 to 0.690 0.400 kept 30 % higher is better 0.500 0.200 0.003 to 0.375 0.300" in card
     assert "beats 20 of 20 random regions of the same size when removed, and 20 of 20 when kept. Cost: 45" in card
@@ -153,9 +157,7 @@ def test_the_faithfulness_check_is_a_table(make_data: DataMaker, record: Record)
         ("flat", "constant map"),
     ],
 )
-def test_the_infill_check_has_a_row_per_map(
-    make_data: DataMaker, record: Record, verdict: Verdict, text: str
-) -> None:
+def test_the_infill_check_has_a_row_per_map(make_data: DataMaker, record: Record, verdict: Verdict, text: str) -> None:
     """Correlation, noise ceiling and conclusion; in-fills that were skipped are named with the reason."""
     targets = (InfillAgreement("class:7", None if verdict == "flat" else -0.25, 0.95, verdict, (None,)),)
     check = replace(records.INFILL_CHECK, targets=targets, skipped=(SkippedInfill("donor", "too large"),))

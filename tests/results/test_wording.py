@@ -25,7 +25,9 @@ def test_the_footer_names_everything() -> None:
     )
     text = "net.onnx  ·  pmi:window=8  ·  in-fill mean  ·  1 query + 20 gradients  ·  123 s  ·  seed 0"
     assert wording.footer(record) == text
-    objects = replace(record, classifier=replace(record.classifier, spec=None), infill=InfillInfo("My", None, None, True))
+    objects = replace(
+        record, classifier=replace(record.classifier, spec=None), infill=InfillInfo("My", None, None, True)
+    )
     assert wording.footer(objects).startswith("net  ·  pmi:window=8  ·  in-fill My  ·  ")
 
 
@@ -87,7 +89,9 @@ def test_changes_are_explained_as_changes() -> None:
     """A map in units of intensity shows what becomes darker or brighter, with or without a sign."""
     signed = replace(CLASS, unit="intensity")
     assert wording.caption([signed]) == "Red becomes darker in the counterfactual, blue brighter."
-    assert wording.caption([replace(signed, diverging=False)]) == "Unsigned: the darker the colour, the larger the change."
+    assert (
+        wording.caption([replace(signed, diverging=False)]) == "Unsigned: the darker the colour, the larger the change."
+    )
     assert "from white to black" in wording.reading([signed])[0]
     assert not any("prefers one class" in line for line in wording.reading([replace(signed, key="contrast:1/2")]))
 
@@ -122,4 +126,6 @@ def test_images_have_titles_and_meanings() -> None:
     assert wording.image_title("input") == "Input"
     assert wording.image_title("last_step") == "Last step"
     assert wording.image_meaning("last_step") == ""
-    assert all(wording.image_meaning(name) for name in ("input", "adversarial", "stable", "cycle", "reference", "baseline"))
+    assert all(
+        wording.image_meaning(name) for name in ("input", "adversarial", "stable", "cycle", "reference", "baseline")
+    )
