@@ -34,6 +34,8 @@ from common import (
     threads_option,
 )
 from jaxtyping import Bool
+from seewhy.runs.door import test_door
+from seewhy.runs.request import prepare
 
 import seewhy
 from seewhy import registry
@@ -46,8 +48,6 @@ from seewhy.core.score import Case
 from seewhy.core.target import ClassEvidence
 from seewhy.images.labelled import Labelled, list_labelled, region
 from seewhy.images.view import apply_view
-from seewhy.runs.door import test_door
-from seewhy.runs.request import prepare
 
 CHOICES: dict[str, dict[int, str]] = {
     "occlusion": {0: "occlusion"},

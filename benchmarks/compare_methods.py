@@ -28,6 +28,7 @@ import torch
 from common import Row, environment, json_option, publish, settle, threads_option
 from networks import mobilenet_v2
 from rivals import CLASSES, RIVALS, Job, Rival
+from seewhy.runs.contest_table import difference, flat, not_inferior
 
 import seewhy
 from seewhy import registry
@@ -35,7 +36,6 @@ from seewhy.core.access import Access
 from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target
-from seewhy.runs.contest_table import difference, flat, not_inferior
 
 OURS = "ibisa"
 AS_CHEAP = tuple(

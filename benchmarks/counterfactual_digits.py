@@ -30,20 +30,20 @@ import click
 import numpy as np
 from common import Row, environment, json_option, publish, settle
 from safetensors.torch import load_file, save_file
+from seewhy.runs.twins_test import evaluate
 
 from seewhy.classifiers.trained import trained
 from seewhy.images.collection import Collection, read_collection
 from seewhy.nets.carded import CARD
 from seewhy.nets.embedding import Embedding, build_embedding
 from seewhy.nets.twins import load_twins
-from seewhy.runs.twins_test import evaluate
-from seewhy.train.classifier import Plan as ClassifierPlan
-from seewhy.train.classifier import train_classifier
 from seewhy.train.counterfactual import train_counterfactual
-from seewhy.train.embedding import train_embedding
-from seewhy.train.judged import keep_classes
 from seewhy.train.twins_plan import Plan, make_plan, read_changes
 from seewhy.train.twins_run import CHECKPOINT
+from seewhy.training.accuracy import keep_classes
+from seewhy.training.classifier import Plan as ClassifierPlan
+from seewhy.training.classifier import train_classifier
+from seewhy.training.embedding import train_embedding
 
 ARMS: dict[str, tuple[str, str, dict[str, float]]] = {
     "syce": ("syce", "usual", {}),

@@ -53,9 +53,9 @@ from seewhy.classifiers.trained import trained
 from seewhy.draw.twins import samples_png
 from seewhy.images.collection import Collection
 from seewhy.nets.carded import CARD
-from seewhy.train.augment import Augment
-from seewhy.train.classifier import Plan, train_classifier
-from seewhy.train.judged import area
+from seewhy.training.accuracy import area
+from seewhy.training.augment import Augment
+from seewhy.training.classifier import Plan, train_classifier
 
 TUMOUR = 1
 """Index of the class that is explained."""

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 from common import Row
+from seewhy.runs.twins_test import evaluate
 
 from seewhy.core.classifier import Classifier
 from seewhy.images.collection import Collection
 from seewhy.nets.carded import CARD
-from seewhy.runs.twins_test import evaluate
 from seewhy.train.counterfactual import train_counterfactual
 from seewhy.train.twins_plan import make_plan, read_changes
 from seewhy.train.twins_run import CHECKPOINT

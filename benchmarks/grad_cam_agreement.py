@@ -27,7 +27,7 @@ from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence
 from seewhy.images.open import open_picture
 from seewhy.images.view import apply_view
-from seewhy.methods.grad_cam import grad_cam, grad_cam_plus_plus
+from seewhy.methods.layers.grad_cam import grad_cam, grad_cam_plus_plus
 
 
 class _Whole(nn.Module):

@@ -21,7 +21,7 @@ from seewhy.core.target import ClassEvidence
 from seewhy.images.open import open_picture
 from seewhy.images.sources import list_images
 from seewhy.images.view import apply_view
-from seewhy.methods.iba import iba
+from seewhy.methods.layers.iba import iba
 
 
 def explained(classifier: seewhy.Classifier, path: Path, statistics: str | None) -> Map:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from common import Row, bootstrap
 from jaxtyping import Bool, Float, Shaped
+from seewhy.runs.request import bind, prepare
 
 import seewhy
 from seewhy import registry
@@ -24,7 +25,6 @@ from seewhy.core.probe import Probe, no_progress
 from seewhy.core.score import Case, plain
 from seewhy.core.target import ClassEvidence
 from seewhy.images.collection import Collection
-from seewhy.runs.request import bind, prepare
 
 METRICS = ("iou", "ncc", "iou-percentiles")
 COUNTERFACTUAL = ("counterfactual", "counterfactual-path", "nearest-counterfactual")

@@ -17,8 +17,8 @@ from seewhy.core.seeds import derive
 from seewhy.core.target import ClassEvidence, Information
 from seewhy.images.open import open_picture
 from seewhy.images.view import apply_view
-from seewhy.methods.pmi import evidence
-from seewhy.methods.windows import Answers
+from seewhy.methods.windows._windows import Answers
+from seewhy.methods.windows.pmi import evidence
 
 BATCH = 8
 """Windows per batch."""

@@ -41,7 +41,7 @@ from seewhy.core.ranks import spearman
 from seewhy.core.target import ClassEvidence
 from seewhy.images.open import open_picture
 from seewhy.images.view import apply_view
-from seewhy.methods.rise import Normalisation, rise
+from seewhy.methods.sampling.rise import Normalisation, rise
 
 Stack = Float[np.ndarray, "t h w"]
 How = tuple[Normalisation, Sampling]

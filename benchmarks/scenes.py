@@ -18,7 +18,7 @@ from seewhy.core.probe import as_distributions
 from seewhy.images.labelled import LABELS, read_boxes, read_labels, restored
 from seewhy.images.open import open_picture
 from seewhy.images.view import apply_view
-from seewhy.train.photos import is_held_out
+from seewhy.training.sampler.photos import is_held_out
 
 Pixels = UInt8[np.ndarray, "h w 3"]
 

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from seewhy.runs.twins_report import TwinsReport, summarise
+from seewhy.runs.twins_test import evaluate
+from seewhy.runs.twins_work import DISTURBANCES, pairs
 from torch import Tensor
 from torch.nn import functional
 
@@ -17,10 +20,7 @@ from seewhy.core.view import View
 from seewhy.images.collection import Collection
 from seewhy.nets.embedding import build_embedding
 from seewhy.nets.twins import Made, build_twins, save_twins
-from seewhy.runs.twins_report import TwinsReport, summarise
-from seewhy.runs.twins_test import evaluate
-from seewhy.runs.twins_work import DISTURBANCES, pairs
-from seewhy.train.embedding import train_embedding
+from seewhy.training.embedding import train_embedding
 
 SIDE, HALF, COUNT = 16, 8, 80
 VIEW = View((SIDE, SIDE), "stretch")

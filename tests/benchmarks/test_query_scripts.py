@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from seewhy.core.maps import Maps
 from seewhy.core.target import ClassEvidence, Information
-from seewhy.methods.pmi import pmi
+from seewhy.methods.windows.pmi import pmi
 
 Load = Callable[[str], ModuleType]
 Run = Callable[..., dict[str, Any]]

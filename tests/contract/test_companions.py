@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from seewhy.runs.companions import checked
 from torch import nn
 
 from games import OpenGame, picture
@@ -17,7 +18,6 @@ from seewhy.core.settings import schema
 from seewhy.core.target import ClassEvidence
 from seewhy.infills.plain import constant
 from seewhy.nets.twins import build_twins, save_twins
-from seewhy.runs.companions import checked
 
 SIZE = (20, 17)
 

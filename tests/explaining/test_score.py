@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from seewhy.runs.again import Repeat
+from seewhy.runs.request import prepare
+from seewhy.runs.score import save_scores
 
 import seewhy
 from games import picture, small_cnn
@@ -15,9 +18,6 @@ from seewhy.core.score import Case
 from seewhy.core.target import ClassEvidence
 from seewhy.metrics.removal import deletion
 from seewhy.registry import infill
-from seewhy.runs.again import Repeat
-from seewhy.runs.request import prepare
-from seewhy.runs.score import save_scores
 
 LABELS = ["ant", "bee", "cow", "dog", "emu"]
 

@@ -16,7 +16,7 @@ from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target
 from seewhy.infills.plain import constant
-from seewhy.methods.counterfactual import counterfactual
+from seewhy.methods.counterfactual.generated import counterfactual
 from seewhy.nets.twins import Arm, Twins, build_twins, save_twins
 
 FACTS = {"fingerprint": "open game", "classifier": "x"}

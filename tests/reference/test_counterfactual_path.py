@@ -17,7 +17,7 @@ from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target, weight_matrix
 from seewhy.infills.plain import constant
-from seewhy.methods.counterfactual_path import counterfactual_path
+from seewhy.methods.counterfactual.path import counterfactual_path
 from seewhy.nets.twins import build_twins, save_twins
 
 TARGETS: tuple[Target, ...] = (ClassEvidence(0), Contrast(0, 1))

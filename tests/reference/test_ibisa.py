@@ -15,7 +15,7 @@ from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, uniforms
 from seewhy.core.target import ClassEvidence, Contrast, Target
 from seewhy.infills.plain import constant, noise
-from seewhy.methods.ibisa import Variant, ibisa
+from seewhy.methods.optimisation.ibisa import Variant, ibisa
 
 VARIANTS: tuple[Variant, ...] = ("r", "b", "c", "d", "e")
 CELLS = 4

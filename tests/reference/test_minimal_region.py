@@ -17,7 +17,7 @@ from seewhy.core.maps import Map
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target
 from seewhy.infills.plain import constant, noise
-from seewhy.methods.minimal_region import Guide, minimal_region, minimal_region_of
+from seewhy.methods.search.minimal_region import Guide, minimal_region, minimal_region_of
 
 SIDE, TILE = 32, 8
 ONE, OTHER = (slice(8, 16), slice(8, 16)), (slice(16, 24), slice(16, 24))

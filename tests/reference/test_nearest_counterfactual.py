@@ -18,9 +18,9 @@ from seewhy.core.target import ClassEvidence, Contrast, Target
 from seewhy.core.view import View
 from seewhy.images.collection import Collection
 from seewhy.infills.plain import constant
-from seewhy.methods.nearest_counterfactual import nearest_counterfactual
-from seewhy.methods.references import References, distances
-from seewhy.methods.swap_search import Goal, Swap, most_queries
+from seewhy.methods.counterfactual._references import References, distances
+from seewhy.methods.counterfactual._swap_search import Goal, Swap, most_queries
+from seewhy.methods.counterfactual.nearest import nearest_counterfactual
 
 SIDE, TILE = 32, 4
 BOX = (slice(8, 16), slice(20, 24))

@@ -18,8 +18,8 @@ from seewhy.core.seeds import derive
 from seewhy.core.target import ClassEvidence, Contrast, Information, Target
 from seewhy.infills.donor import donor
 from seewhy.infills.plain import constant, noise
-from seewhy.methods.pmi import Correction, evidence, pmi
-from seewhy.methods.sweep import root_bias
+from seewhy.methods.windows._sweep import root_bias
+from seewhy.methods.windows.pmi import Correction, evidence, pmi
 
 CLASSES: list[Target] = [Information(), ClassEvidence(0), ClassEvidence(1), Contrast(0, 1)]
 

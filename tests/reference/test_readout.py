@@ -20,9 +20,9 @@ from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target
 from seewhy.images.sources import list_images
 from seewhy.infills.plain import constant
-from seewhy.methods.iba_readout import gather, iba_readout
+from seewhy.methods.layers.iba_readout import gather, iba_readout
 from seewhy.nets.readout import Readout, build_readout, load_readout, save_readout
-from seewhy.train.readout import Plan, Trained, train_readout
+from seewhy.training.bottleneck.readout import Plan, Trained, train_readout
 
 SHAPES = [(8, 8, 7), (16, 6, 5), (5, 1, 1)]
 """Output shapes of `small_cnn` for an image of 20 × 17: its layers 0 and 2, and its scores."""

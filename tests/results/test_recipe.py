@@ -3,7 +3,6 @@
 from dataclasses import fields, replace
 
 import records
-
 from seewhy.core.budget import Budget
 from seewhy.core.maps import Scale
 from seewhy.results.recipe import recipe

@@ -11,14 +11,14 @@ from click.testing import CliRunner
 from torch import nn
 
 from seewhy.classifiers.trained import trained
+from seewhy.cli.train_classifier import classifier as command
 from seewhy.core.errors import RequestError
 from seewhy.core.view import View
 from seewhy.images.collection import Collection, read_collection
 from seewhy.nets.small_classifier import build_small, load_small, usual_widths
-from seewhy.train.augment import Augment
-from seewhy.train.classifier import Plan, Trained, shuffled, train_classifier
-from seewhy.train.classifier_command import classifier as command
-from seewhy.train.judged import area, judge, keep_classes
+from seewhy.training.accuracy import area, judge, keep_classes
+from seewhy.training.augment import Augment
+from seewhy.training.classifier import Plan, Trained, shuffled, train_classifier
 
 PLAN = Plan(width=8, epochs=2, batch=16, rate=0.02, augment=Augment(shift=0.0))
 

@@ -9,13 +9,13 @@ import torch
 from click.testing import CliRunner
 
 from games import smooth_photos
+from seewhy.cli.train_sampler import sampler
 from seewhy.core.errors import RequestError
 from seewhy.infills.patch_sampler import patch_sampler
 from seewhy.nets.patch_sampler import load_sampler
-from seewhy.train.command import sampler
-from seewhy.train.photos import centre_view, random_view, read_photos
-from seewhy.train.sampler import Result, train_sampler
-from seewhy.train.windows import cut_windows, held_out_windows, hide_ring
+from seewhy.training.sampler.photos import centre_view, random_view, read_photos
+from seewhy.training.sampler.train import Result, train_sampler
+from seewhy.training.sampler.windows import cut_windows, held_out_windows, hide_ring
 
 
 def _train(

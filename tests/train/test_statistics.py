@@ -14,7 +14,7 @@ from seewhy.images.open import open_picture
 from seewhy.images.sources import list_images
 from seewhy.images.view import apply_view
 from seewhy.nets.bottleneck import load_statistics
-from seewhy.train.statistics import measure
+from seewhy.training.bottleneck.statistics import measure
 
 
 def test_statistics_of_a_folder_are_those_of_its_photos(tmp_path: Path) -> None:

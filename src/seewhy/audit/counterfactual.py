@@ -66,7 +66,7 @@ def evaluate(
         twins: the generators, or the folder that ``seewhy train counterfactual`` wrote.
         source: pictures that were not trained on; see `seewhy.images.collection.read_collection`.
         oracle: another classifier of the same classes, trained apart, to say whether the change is one that it sees too.
-        codes: an embedding that has not seen the classifier, such as `seewhy.train.embedding.train_embedding(…).codes`, for
+        codes: an embedding that has not seen the classifier, such as `seewhy.training.embedding.train_embedding(…).codes`, for
             Fréchet distances; None: none are measured.
         limit: only so many pictures, drawn with ``seed``.
         tau: change of a pixel beyond which it counts as changed.

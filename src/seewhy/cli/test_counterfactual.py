@@ -17,7 +17,7 @@ from seewhy.nets.twins import load_twins
 from seewhy.runs.explanation import check_free
 from seewhy.runs.twins_report import RECORD, TwinsReport, lines
 from seewhy.runs.twins_test import evaluate
-from seewhy.train.embedding import train_embedding
+from seewhy.training.embedding import train_embedding
 
 _options = in_order(
     click.argument("folder", metavar="DIR", type=click.Path(path_type=Path)),

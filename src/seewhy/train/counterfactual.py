@@ -1,4 +1,4 @@
-"""Train the generators of `seewhy.methods.counterfactual` for a classifier, on the user's own images."""
+"""Train the generators of `seewhy.methods.counterfactual.generated` for a classifier, on the user's own images."""
 
 import json
 from collections.abc import Sequence

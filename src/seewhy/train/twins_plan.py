@@ -8,8 +8,8 @@ from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.core.settings import bind
 from seewhy.nets.translator import Norm
 from seewhy.nets.twins import Arm
-from seewhy.train.augment import Augment
 from seewhy.train.twins_loss import Weights
+from seewhy.training.augment import Augment
 
 Preset = Literal["usual", "paper"]
 
