@@ -92,9 +92,8 @@ def test_the_errors_of_kernel_shap_cover_the_truth() -> None:
     image = white()
     labels, inside = split(image, 16, "grid"), []
     worth = np.zeros(16)
-    worth[[2, 7, 9]] = (
-        0.8 / 3
-    )  # the value of a product is split equally; three factors, because pairs of sets solve two exactly
+    # the value of a product is split equally; three factors, because pairs of sets solve two exactly
+    worth[[2, 7, 9]] = 0.8 / 3
     for seed in range(10):
         probe = Probe(product([2, 7, 9], 4), BLACK, image, seed=seed)
         maps = kernel_shap(probe, [ClassEvidence(0)], segments=16, shape="grid", samples=200)

@@ -157,17 +157,17 @@ def finding(game: Game, whole: float, now: float, share: float) -> str:
 
     Example:
         >>> finding("deletion", 0.9, 0.8, 0.1)
-        'no small region changes the prediction: with 10.0% of the image removed the probability is 0.8, before 0.9'
+        'no small region changes the prediction: with 10.0% of the image removed, the probability is 0.8 (0.9 before)'
     """
     if game == "deletion":
         does, statement = (
             "changes",
-            f"with {share:.1%} of the image removed the probability is {now:.3g}, before {whole:.3g}",
+            f"with {share:.1%} of the image removed, the probability is {now:.3g} ({whole:.3g} before)",
         )
     else:
         does, statement = (
             "keeps",
-            f"{share:.1%} of the image alone has probability {now:.3g}, the full image {whole:.3g}",
+            f"{share:.1%} of the image alone has probability {now:.3g} (full image: {whole:.3g})",
         )
     found = share < 0.5 and (now < whole / 2) is (game == "deletion")
     return statement if found else f"no small region {does} the prediction: {statement}"

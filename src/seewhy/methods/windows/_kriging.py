@@ -26,9 +26,7 @@ overestimates the errors (benchmarks/calibration.py).
 _REACH = 1.0  # windows are used up to this many sides beyond a block
 _NEAREST = 256  # most windows used for a block: at stride 1 those of the block itself and a margin
 _LARGEST_BATCH = 2**22  # covariances between pixels and windows computed in one call: 32 MB
-_DEFAULT_RATIO = (
-    0.4  # noise-to-signal ratio of one sample of the learned in-fill; used if single samples cannot estimate it
-)
+_DEFAULT_RATIO = 0.4  # noise-to-signal ratio of one sample of the learned in-fill, used where it cannot be estimated
 _FLOOR = 1e-3  # noise-to-signal ratio for a deterministic in-fill: keeps the equations well conditioned
 _CEILING = 1e3  # noise-to-signal ratio for windows that are pure noise
 _WEIGHTS = (0.5, 1.0, 0.5)  # weights of a cell and its neighbours in the local scale

@@ -21,9 +21,7 @@ from seewhy.methods.windows._kriging import Fit, Seen, krige, lattice_error
 from seewhy.methods.windows._lattice import Lattice, Level
 from seewhy.methods.windows._windows import Answers, Log, Score, ask, watched
 
-_SAMPLES = (
-    2  # in-fills drawn per window: the fewest that give a variance; more windows are worth more than more samples
-)
+_SAMPLES = 2  # in-fills drawn per window: the fewest that give a variance; more windows help more than more samples
 
 PER_WINDOW = 4
 """Queries for each window of the coarsest lattice, if nothing else limits the run."""
@@ -83,14 +81,12 @@ class _Search:
 
     def choose(self, fit: Fit) -> None:
         """Choose the next windows: those that lower the error most, with all targets weighted equally."""
-        ratio = float(
-            f"{fit.noise_ratio:.0e}"
-        )  # one digit is enough, and makes the cached result reusable in later rounds
+        # one digit is enough, and makes the cached result reusable in later rounds
+        ratio = float(f"{fit.noise_ratio:.0e}")
         errors = [lattice_error(level, ratio) for level in range(len(self.lattice.strides))]
         gain = -torch.tensor(errors, dtype=torch.float64).diff(append=torch.tensor(errors[-1:]))
-        scale = fit.scale[
-            :, : self.level.shape[0], : self.level.shape[1]
-        ]  # no window begins in a border narrower than a cell
+        # no window begins in a border narrower than a cell
+        scale = fit.scale[:, : self.level.shape[0], : self.level.shape[1]]
         share = (scale / scale.sum((1, 2), keepdim=True)).nan_to_num(0.0).mean(0)
         count = max(_FEWEST, int(_GROWTH * self.asked))
         self.waiting, self.level = self.lattice.refine(self.level, share * gain[self.level], count)
