@@ -306,7 +306,7 @@ def test_classifiers_and_layers_that_cannot_be_trained_are_refused(photos: list[
             return answer
 
     for classifier, layers, words in (
-        (seewhy.classifier(lambda pictures: [[0.5, 0.5]] * len(pictures)), (), "exposes its layers"),
+        (seewhy.classifier(lambda pictures: [[0.5, 0.5]] * len(pictures)), (), "shows its layers"),
         (seewhy.classifier(RedOrBlue()), (), "one size of input"),
         (seewhy.classifier(small_cnn(), size=20), ("5",), "puts out a map"),
         (seewhy.classifier(Twice().eval(), size=16), ("again",), "runs once a picture, got again, which ran 2 times"),
