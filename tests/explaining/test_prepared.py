@@ -188,7 +188,7 @@ def test_a_search_is_announced(
     """On the standard error, unless it is to be quiet; not where the choice was made before."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEEWHY_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(tuning, "_WORTH", 0.0)
+    monkeypatch.setattr(tuning, "_MIN_RUN_SECONDS", 0.0)
     (tmp_path / "own_quiet.py").write_text(OWN)
     PIL.Image.fromarray(pixels()).save("one.png")
     words = [
