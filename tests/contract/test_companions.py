@@ -1,4 +1,4 @@
-"""Every method keeps the contract of companion pictures, those included that need generators or reference pictures."""
+"""Test that every method satisfies the contract of companion images, including those that need generators or references."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,23 +23,23 @@ SIZE = (20, 17)
 
 
 class Light(nn.Module):
-    """Class 0 where it is darker than the middle gray, else class 1."""
+    """A classifier: class 0 if the image is darker than middle gray, else class 1."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Class scores."""
+        """Return class scores."""
         light = images.mean((1, 2, 3)) - 0.5
         return torch.stack([-8 * light, 8 * light], 1)
 
 
 def generators(folder: Path) -> str:
-    """Untrained ones."""
+    """Save untrained generators."""
     twins = build_twins(arm="syce", classes=(0, 1), channels=1, size=SIZE, seed=0, widths=(2, 2), last=1)
     save_twins(folder, twins, {"fingerprint": "open game", "classifier": "x"})
     return f"weights={folder}"
 
 
 def references(folder: Path) -> str:
-    """Bright pictures, from which a dark one can be made bright."""
+    """Save bright images, with which a dark one can be made bright."""
     for shade in (200, 220, 240):
         Image.fromarray(np.full((*SIZE, 3), shade, np.uint8)).save(folder / f"{shade}.png")
     return f"reference={folder}"

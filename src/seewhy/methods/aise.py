@@ -1,4 +1,4 @@
-"""AISE: Gaussian windows whose centres are searched for (Adaptive Input Sampling for Explanation, OpenVINO XAI 1.1)."""
+"""AISE: optimised Gaussian windows (Adaptive Input Sampling for Explanation, OpenVINO XAI 1.1)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,34 +22,36 @@ PRESETS: dict[Preset, tuple[int, tuple[float, ...]]] = {
     "balance": (50, (0.1, 0.175, 0.25)),
     "quality": (50, (0.075, 0.11875, 0.1625, 0.20625, 0.25)),
 }
-"""Windows a width, and their widths: standard deviations as shares of the picture's sides."""
+"""Per preset: windows tried per width, and the widths (standard deviations as fractions of the image's sides)."""
 
 _FEWEST = 5
-"""Windows from which the search has looked at more than the middle: DIRECT begins with it and its four neighbours."""
+"""Minimum windows per search: DIRECT first evaluates the centre and its four neighbours."""
 
 
 def aise(probe: Probe, targets: Sequence[Target], *, preset: Preset = "balance") -> Maps:
-    """Search for the Gaussian windows whose inside says the class and whose outside does not.
+    """Search for Gaussian windows that score high when shown alone and low when removed.
 
-    A window G with its centre at c is worth ``f(x G) - f(x (1 - G))``, the in-fill standing for the rest. For each width the
-    centre is searched for with DIRECT (Jones, Perttunen, Stuckman, Journal of Optimization Theory and Applications, 1993),
-    which cuts the picture into ever smaller rectangles where it promises most. The map of a width is the sum of all windows
-    that were tried, each times its worth, over that sum's maximum where it is positive; the map is the mean over the widths.
+    The score of a window G centred at c is ``f(x G) - f(x (1 - G))``, with the in-fill in place of what is removed.
+    For each width, DIRECT (Jones, Perttunen, Stuckman, Journal of Optimization Theory and Applications, 1993)
+    searches for the best centre: it divides the image into ever smaller rectangles, the most promising first. The map
+    of a width is the sum of all tried windows, each multiplied by its score, divided by the sum's maximum if that is
+    positive. The final map is the mean over the widths.
 
     Args:
-        probe: the bound question.
-        targets: classes and contrasts; each is searched for on its own.
-        preset: ``speed`` (20 windows of 3 widths), ``balance`` (50 of 3) or ``quality`` (50 of 5), as in OpenVINO XAI.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
+        targets: classes and contrasts; each has its own search.
+        preset: ``speed`` (20 windows for each of 3 widths), ``balance`` (50 for each of 3) or ``quality`` (50 for
+            each of 5), as in OpenVINO XAI.
 
     Returns:
-        Maps of at most 1; negative where windows are worth less inside than outside; where all are, a finding says so, as what
-        was tried least then looks best. No standard errors: what was tried depends
-        on what was found before.
+        Relative maps with values of at most 1. Values are negative where windows score lower alone than removed. If
+        that holds for all windows, a finding warns that the map is unreliable: the least sampled area then ranks
+        highest. There are no standard errors, because each window depends on the earlier answers.
 
     Raises:
         RequestError: scipy is not installed, or the budget is too small for 5 windows of each width.
 
-    Cost: ``1 + 2 x windows x widths`` queries a target: 121, 301 or 501.
+    Cost: ``1 + 2 x windows x widths`` queries per target: 121, 301 or 501.
     """
     minimise, (windows, widths) = _direct(), PRESETS[preset]
     searches = 2 * len(targets) * len(widths)
@@ -66,18 +68,20 @@ def aise(probe: Probe, targets: Sequence[Target], *, preset: Preset = "balance")
             stopped = search.run(minimise) or stopped
             found += search.total / top if (top := search.total.max()) > 0 else search.total
         if found.max() <= 0 > found.min():
-            findings.append(f"No window tried is worth more inside than outside for {target.key}: do not read its map.")
+            findings.append(
+                f"No tested window scores higher shown alone than removed for {target.key}: do not interpret its map."
+            )
         values[target.key] = (found / len(widths)).float().cpu().numpy()
-    return Maps(values, {}, "worth of a window, relative", {"preset": preset}, stopped, findings=tuple(findings))
+    return Maps(values, {}, "window score, relative", {"preset": preset}, stopped, findings=tuple(findings))
 
 
 def window(centre: tuple[float, float], width: float, size: tuple[int, int]) -> Float[Tensor, "h w"]:
-    """Draw a Gaussian window whose highest pixel is 1.
+    """Draw a Gaussian window with a maximum of 1.
 
     Args:
-        centre: down and across, as shares of the sides.
-        width: standard deviation, as a share of the sides.
-        size: of the picture, pixels.
+        centre: row and column of the centre, as fractions of the image's height and width.
+        width: standard deviation, as a fraction of the image's sides.
+        size: height and width of the image, pixels.
 
     Example:
         >>> window((0.5, 0.5), 0.1, (3, 3)).argmax().item()
@@ -90,13 +94,13 @@ def window(centre: tuple[float, float], width: float, size: tuple[int, int]) -> 
     return torch.outer(down / down.max(), across / across.max())
 
 
-class _EnoughError(Exception):
-    """Ends a search that may ask no more; DIRECT itself goes on to the end of its round."""
+class _LimitError(Exception):
+    """Raised to end a search at its limit; DIRECT itself would continue to the end of its iteration."""
 
 
 @dataclass(eq=False)
 class _Search:
-    """One search for the best centre of windows of one width."""
+    """A search for the best centre of windows of one width, for one target."""
 
     probe: Probe
     weights: Float[Tensor, " k"]
@@ -104,36 +108,36 @@ class _Search:
     limit: int
     number: int
     total: Float[Tensor, "h w"] = field(init=False)
-    asked: int = 0
+    tried: int = 0
 
     def __post_init__(self) -> None:
         self.total = torch.zeros(self.probe.size, dtype=torch.float64, device=self.weights.device)
 
     def run(self, minimise: Callable[..., object]) -> str | None:
-        """Search until the limit; say why if time was up before."""
+        """Search until the limit is reached; return ``"seconds"`` if the time budget ran out first, else None."""
         try:
-            minimise(self._worth, [(0, 1), (0, 1)], eps=0.1, maxfun=2 * self.limit, locally_biased=False)
-        except _EnoughError:
-            return "seconds" if self.asked < self.limit else None
+            minimise(self._negative_score, [(0, 1), (0, 1)], eps=0.1, maxfun=2 * self.limit, locally_biased=False)
+        except _LimitError:
+            return "seconds" if self.tried < self.limit else None
         return None
 
-    def _worth(self, centre: Float[np.ndarray, "2"]) -> float:
-        """Ask about one window, inside and outside, and say how little it is worth."""
-        if self.asked == self.limit or (self.asked >= _FEWEST and self.probe.why_stop()):
-            raise _EnoughError
+    def _negative_score(self, centre: Float[np.ndarray, "2"]) -> float:
+        """Query one window, shown alone and removed, and return its negative score for the minimiser."""
+        if self.tried == self.limit or (self.tried >= _FEWEST and self.probe.why_stop()):
+            raise _LimitError
         inside = window((float(centre[0]), float(centre[1])), self.width, self.probe.size).to(self.weights.device)
-        which = torch.tensor([2 * self.asked, 2 * self.asked + 1], device=inside.device)
+        which = torch.tensor([2 * self.tried, 2 * self.tried + 1], device=inside.device)
         answers = self.probe(torch.stack([inside, 1 - inside]), derive(self.probe.seed, which, which * 0 + self.number))
-        worth = float((answers[0] - answers[1]) @ self.weights)
-        self.total += worth * inside
-        self.asked += 1
-        return -worth
+        score = float((answers[0] - answers[1]) @ self.weights)
+        self.total += score * inside
+        self.tried += 1
+        return -score
 
 
 def _direct() -> Any:  # noqa: ANN401 - scipy has no types
-    """The optimiser."""
+    """Import scipy's DIRECT optimiser."""
     try:
-        from scipy.optimize import direct  # noqa: PLC0415 - an extra
+        from scipy.optimize import direct  # noqa: PLC0415 - optional dependency
     except ImportError:
         raise RequestError(
             "expected the package scipy for aise, got none installed; run: pip install 'seewhy[search]'"

@@ -1,4 +1,4 @@
-"""What a trained generator changes so that the classifier gives another answer (Charachon et al., FGCS 132, 2022)."""
+"""Counterfactual maps from generators that change the classifier's prediction (Charachon et al., FGCS 132, 2022)."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from seewhy.nets.carded import CARD
 from seewhy.nets.twins import REMEDY, load_twins
 
 _VISIBLE = 0.1
-"""A pixel that changes by more than this part of full brightness is counted as changed."""
+"""A pixel counts as changed if it changes by more than this fraction of full brightness."""
 
 
 def counterfactual(
@@ -29,30 +29,33 @@ def counterfactual(
     weights: str | None = None,
     definition: Literal["stable", "input"] = "stable",
 ) -> Maps:
-    """Show what separates a picture that the classifier answers alike from one that it answers otherwise.
+    """Show the difference between an image that keeps the prediction and a generated one that changes it.
 
-    Generators trained for the classifier turn the picture x into an adversarial twin ``x_a``, which is to be answered as the
-    other class t and to look like a real picture of it, and into a stable twin ``x_s``, which is to be answered as x is. The
-    map of a class is ``|x_s - x_a|``, that of a contrast ``x_s - x_a``, each the mean over the colours (Charachon, Cournède,
-    Hudelot, Ardon, *Leveraging Conditional Generative Models in a General Explanation Framework of Classifier Decisions*,
-    Future Generation Computer Systems 132, 2022). What the generators cannot draw is missing in both twins and cancels. With
-    CyCE the stable twin is the picture itself. Classifier and generators are asked as they are: the same map every time.
+    Generators trained for the classifier turn the image x into an adversarial image ``x_a``, which should be
+    classified as the other class t and look like a real image of that class, and into a stable image ``x_s``, which
+    should keep the prediction of x. The map of a class is ``|x_s - x_a|``, that of a contrast ``x_s - x_a``, each the
+    mean over the colour channels (Charachon, Cournède, Hudelot, Ardon, *Leveraging Conditional Generative Models in a
+    General Explanation Framework of Classifier Decisions*, Future Generation Computer Systems 132, 2022). Details
+    that the generators cannot reproduce are missing from both images and cancel. With CyCE the stable image is the
+    input image itself. Nothing is random: repeated runs give the same map.
 
     Args:
-        probe: the bound question.
-        targets: the predicted class c, or ``contrast:c/t``; t is else the runner-up of the classes that were trained.
+        probe: the classifier, in-fill, image, seed and budget, bound together; the in-fill is not used.
+        targets: the predicted class c, or ``contrast:c/t``. Without a contrast, t is the most probable of the other
+            trained classes.
         weights: folder written by ``seewhy train counterfactual`` for this classifier.
-        definition: ``stable``; or ``input``, which holds the picture itself against ``x_a``.
+        definition: ``stable``; or ``input``, which compares ``x_a`` with the input image instead of with ``x_s``.
 
     Returns:
-        Maps of intensity, full brightness being 1: 0 to 1 for a class, -1 to 1 for a contrast, where positive is brighter in the
-        stable twin. The twins are companions. Findings say whether the answer changed, and what the training measured.
+        Maps of intensity, where full brightness is 1: 0 to 1 for a class, -1 to 1 for a contrast, where positive
+        means brighter in the stable image. The generated images are companions. Findings report whether the
+        prediction changed, and the flip rates measured after training.
 
     Raises:
-        RequestError: there are no weights, they are of another classifier, other classes or another size, a target is not the
-            predicted class, or the budget is too small.
+        RequestError: no weights are given, they belong to another classifier, to other classes or to another image
+            size, a target is not the predicted class, or the budget is too small.
 
-    Cost: 3 queries (2 with CyCE), none backward, and up to three passes of a generator.
+    Cost: 3 queries (2 with CyCE), none of them backward, and up to three passes of a generator.
     """
     twins = translate(probe, targets, weights)
     own = [twins.adversarial] if twins.plain else [twins.adversarial, twins.stable]
@@ -62,23 +65,25 @@ def counterfactual(
     extent, signed = change.abs().mean(0), change.mean(0)
     maps = {target.key: as_map(signed if isinstance(target, Contrast) else extent) for target in targets}
     answers = probe.show(torch.stack(own))
-    findings = [flip_finding(probe, twins.other, answers[0]), *_unsettled(probe, answers[1:]), _extent(extent)]
+    findings = [flip_finding(probe, twins.other, answers[0]), *_unstable(probe, answers[1:]), _extent(extent)]
     return Maps(
         maps,
         {},
         "intensity",
         {"weights": weights, "definition": definition},
         "complete",
-        findings=(*findings, *twins.told),
+        findings=(*findings, *twins.notes),
         companions=twins.companions,
     )
 
 
 def trained_classes(settings: Mapping[str, object]) -> tuple[int, ...] | None:
-    """Return the classes that the folder in ``weights`` was trained for; None where it does not say, which the method refuses.
+    """Return the classes that the generators in ``weights`` were trained for, or None if the card does not list them.
+
+    The method itself rejects a folder without them.
 
     Args:
-        settings: of the method.
+        settings: settings of the method.
     """
     card = Path(str(settings.get("weights"))) / CARD
     if not card.is_file():
@@ -88,15 +93,15 @@ def trained_classes(settings: Mapping[str, object]) -> tuple[int, ...] | None:
 
 @dataclass(frozen=True, eq=False)
 class Translated:
-    """The twins of one picture.
+    """The images that the generators made from one image.
 
     Args:
-        other: the class that the adversarial twin was to have.
-        adversarial: that twin.
-        stable: the other one.
-        cycle: the adversarial twin brought back; None where there is none.
-        plain: whether the stable twin is the picture itself.
-        told: what is to be said of the generators, sentence by sentence.
+        other: the class that the adversarial image should be classified as.
+        adversarial: the adversarial image.
+        stable: the stable image.
+        cycle: the adversarial image translated back to the original class; None if the generators do not make one.
+        plain: whether the stable image is the input image itself.
+        notes: findings about the generators, one sentence each.
     """
 
     other: int
@@ -104,22 +109,22 @@ class Translated:
     stable: Image
     cycle: Image | None
     plain: bool
-    told: tuple[str, ...]
+    notes: tuple[str, ...]
 
     @property
     def companions(self) -> dict[str, Companion]:
-        """The pictures that belong to the answer, by name."""
+        """The generated images that are saved with the maps, by name."""
         shown = {"adversarial": self.adversarial, "stable": None if self.plain else self.stable, "cycle": self.cycle}
-        return {name: picture.cpu().contiguous().numpy() for name, picture in shown.items() if picture is not None}
+        return {name: image.cpu().contiguous().numpy() for name, image in shown.items() if image is not None}
 
 
 def translate(probe: Probe, targets: Sequence[Target], weights: str | None) -> Translated:
-    """Have the generators of a folder make the twins of the picture.
+    """Generate the adversarial and the stable image with the generators in a folder.
 
     Args:
-        probe: the bound question; costs the prediction.
+        probe: the classifier, in-fill, image, seed and budget, bound together; costs one query, for the prediction.
         targets: as in `counterfactual`.
-        weights: the folder.
+        weights: folder of the trained generators.
 
     Raises:
         RequestError: as in `counterfactual`.
@@ -129,88 +134,93 @@ def translate(probe: Probe, targets: Sequence[Target], weights: str | None) -> T
     twins, card = load_twins(Path(weights), fingerprint=probe.classifier.fingerprint)
     if twins.size != probe.size:
         trained, got = ("{} x {} pixels".format(*size) for size in (twins.size, probe.size))
-        raise RequestError(f"expected a picture of {trained}, as {weights} was trained on, got {got}; {REMEDY}")
+        raise RequestError(
+            f"expected an image of {trained}, the size that {weights} was trained on, got {got}; {REMEDY}"
+        )
     source = int(probe.prediction.argmax())
     if source not in twins.classes:
         raise RequestError(
-            f"expected a picture that is answered {_among(probe, twins.classes)}, for which {weights} was trained, "
-            f"got {name(probe, source)}; give another picture, or train with --classes for this class"
+            f"expected an image classified as {_list_classes(probe, twins.classes)}, the classes that {weights} was trained for, "
+            f"got {name(probe, source)}; choose another image, or train with --classes for this class"
         )
     other = _other(probe, targets, source, twins.classes)
     with torch.no_grad():
         made = twins.to(probe.image.device)(probe.image[None], source, other)
-    told = (*_measured(card), *_colour_lost(probe, twins.channels))
+    notes = (*_measured(card), *_lost_colour(probe, twins.channels))
     cycle = None if made.cycle is None else made.cycle[0]
-    return Translated(other, made.adversarial[0], made.stable[0], cycle, twins.arm == "cyce", told)
+    return Translated(other, made.adversarial[0], made.stable[0], cycle, twins.arm == "cyce", notes)
 
 
 def flip_finding(probe: Probe, other: int | None, answer: Float[Tensor, " k"]) -> str:
-    """Say whether the classifier gives another answer to a counterfactual.
+    """State whether the classifier predicts another class for a counterfactual.
 
     Args:
-        probe: the bound question.
-        other: the class that it was to have; None: any but the picture's.
-        answer: what the classifier said of it.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
+        other: the class that the counterfactual should be classified as; None: any class other than that of the
+            image.
+        answer: the classifier's probabilities for the counterfactual.
     """
     source, found = int(probe.prediction.argmax()), int(answer.argmax())
     wanted = found if other is None else other
     after, before = float(answer[wanted]), float(probe.prediction[wanted])
     if found == wanted != source:
-        return f"The counterfactual is answered {name(probe, found)}, with p = {after:.2f} after {before:.2f} for the picture."
+        return f"The counterfactual is classified as {name(probe, found)}, with p = {after:.2f}, against {before:.2f} for the image."
     failed = (
-        f"is answered {name(probe, found)}, as the picture is, with p = {after:.2f} after {before:.2f}"
+        f"is still classified as {name(probe, found)}, with p = {after:.2f}, against {before:.2f} for the image"
         if other is None
-        else f"did not flip the answer to {name(probe, other)}: it is {name(probe, found)}, and p of {name(probe, other)} is only "
-        f"{after:.2f} after {before:.2f} for the picture"
+        else f"did not flip the prediction to {name(probe, other)}: the classifier predicts {name(probe, found)}, and p of "
+        f"{name(probe, other)} is only {after:.2f}, against {before:.2f} for the image"
     )
-    return f"The counterfactual {failed}. Do not read the map as what would change the answer."
+    return f"The counterfactual {failed}. The map does not show what would change the prediction."
 
 
 def name(probe: Probe, index: int) -> str:
-    """The name of a class, or its number."""
+    """Return the label of a class, or its number if the classifier has no labels."""
     labels = probe.classifier.labels
     return f"'{labels[index]}'" if labels else f"class {index}"
 
 
-def _among(probe: Probe, classes: Sequence[int]) -> str:
-    """Name several classes."""
+def _list_classes(probe: Probe, classes: Sequence[int]) -> str:
+    """List several classes by name."""
     return " or ".join(name(probe, index) for index in classes)
 
 
 def _other(probe: Probe, targets: Sequence[Target], source: int, classes: Sequence[int]) -> int:
-    """Find the one class that the picture is to be turned into, and refuse what the generators cannot do."""
-    asked = {target.other for target in targets if isinstance(target, Contrast)}
+    """Return the class that the image should be turned into; reject targets that the generators do not support."""
+    requested = {target.other for target in targets if isinstance(target, Contrast)}
     for target in targets:
         if not isinstance(target, ClassEvidence | Contrast) or target.index != source:
             raise RequestError(
-                f"expected class:{source}, which is what the picture is answered, or contrast:{source}/OTHER, got {target.key}; "
-                "the generators turn a picture into something else than the answer to it"
+                f"expected class:{source}, the predicted class, or contrast:{source}/OTHER, got {target.key}; "
+                "the generators can only turn the predicted class into another one"
             )
-    if len(asked) > 1:
-        raise RequestError(f"expected one other class, got {_among(probe, sorted(asked))}; ask about one at a time")
+    if len(requested) > 1:
+        raise RequestError(
+            f"expected one other class, got {_list_classes(probe, sorted(requested))}; request one at a time"
+        )
     rivals = [index for index in classes if index != source]
-    other = next(iter(asked), max(rivals, key=lambda index: float(probe.prediction[index])))
+    other = next(iter(requested), max(rivals, key=lambda index: float(probe.prediction[index])))
     if other not in rivals:
         raise RequestError(
-            f"expected {_among(probe, rivals)} as the other class, for which the generators were trained, got "
-            f"{name(probe, other)}; ask for contrast:{source}/{rivals[0]}, or train with --classes for it"
+            f"expected {_list_classes(probe, rivals)} as the other class, as the generators were trained for it, got "
+            f"{name(probe, other)}; request contrast:{source}/{rivals[0]}, or train with --classes for this class"
         )
     return other
 
 
-def _unsettled(probe: Probe, answers: Float[Tensor, "n k"]) -> list[str]:
-    """Say so where the stable twin is answered otherwise than the picture."""
+def _unstable(probe: Probe, answers: Float[Tensor, "n k"]) -> list[str]:
+    """Warn if the stable image is classified differently from the input image."""
     source = int(probe.prediction.argmax())
     return [
-        f"The stable twin is answered {name(probe, int(answer.argmax()))}, not {name(probe, source)}: the map also shows what the "
-        "generators broke."
+        f"The stable image is classified as {name(probe, int(answer.argmax()))}, not {name(probe, source)}: the map also shows "
+        "artefacts of the generators."
         for answer in answers
         if int(answer.argmax()) != source
     ]
 
 
 def _extent(change: Float[Tensor, "h w"]) -> str:
-    """Say how much changes."""
+    """State how much changes."""
     share = float((change > _VISIBLE).float().mean())
     return (
         f"The change is {float(change.mean()):.3f} of full brightness on average and {float(change.max()):.2f} at most; "
@@ -218,17 +228,20 @@ def _extent(change: Float[Tensor, "h w"]) -> str:
     )
 
 
-def _colour_lost(probe: Probe, channels: int) -> list[str]:
-    """Say so where generators for gray pictures are given colour."""
+def _lost_colour(probe: Probe, channels: int) -> list[str]:
+    """Warn if generators trained on grayscale images are given a colour image."""
     if channels == 3 or torch.equal(probe.image, probe.image[:1].expand_as(probe.image)):
         return []
-    return ["The generators were trained on gray pictures, and this one has colours: its twins do not."]
+    return ["The generators were trained on grayscale images: the images generated from this colour image are gray."]
 
 
 def _measured(card: Mapping[str, Any]) -> list[str]:
-    """Say what the training measured on pictures that were held out, and what is wrong with the generators, if anything."""
-    rates = {"flip": "of the adversarial twins had the other class", "stable": "of the stable ones kept theirs"}
+    """Report the flip rates measured on held-out images, and a failed training if there was one."""
+    rates = {
+        "flip": "of the adversarial images were classified as the other class",
+        "stable": "of the stable images kept their class",
+    }
     measured = card.get("validation", {})
     found = [f"{measured[rate]:.0%} {meaning}" for rate, meaning in rates.items() if rate in measured]
-    told = [f"On pictures held out of the training {' and '.join(found)}."] if found else []
-    return [*told, *([f"Do not trust the map: {card['collapsed']}."] if card.get("collapsed") else [])]
+    notes = [f"On images held out from training, {' and '.join(found)}."] if found else []
+    return [*notes, *([f"Do not trust this map: {card['collapsed']}."] if card.get("collapsed") else [])]

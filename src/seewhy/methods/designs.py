@@ -1,4 +1,4 @@
-"""What methods share that decide beforehand which parts each query keeps: asking about a whole design, and grids of cells."""
+"""Helpers for methods that plan all queries in advance: query a design, and convert grid cells to pixels."""
 
 from collections.abc import Callable
 
@@ -14,33 +14,34 @@ from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive
 
 Design = Float[Tensor, "n k"]
-"""One row a query: how much of each part of the picture it keeps, 0 to 1."""
+"""One row per query: the fraction of each part of the image that is kept, 0 to 1."""
 
 Outputs = Float[Tensor, "m t"]
-"""What the classifier said to each query, one column a target, float64."""
+"""The classifier's output for each query, one column per target, float64."""
 
 Draw = Callable[[Design], Keep]
-"""Turns rows of a design into ``keep`` at the picture's size."""
+"""Converts rows of a design to ``keep`` masks of the image's size."""
 
 
 def ask_design(
     probe: Probe, design: Design, draw: Draw, weights: Float[Tensor, "c t"], *, fewest: int, together: int = 1
 ) -> tuple[Outputs, str | None]:
-    """Ask about the rows of a design in order, until they are all answered or time is up.
+    """Query the rows of a design in order, until all are answered or the time budget runs out.
 
     Args:
-        probe: the bound question.
-        design: what each query keeps.
-        draw: makes pictures' ``keep`` of it; no more than `Probe.rows` at once.
-        weights: of the classes in each target.
-        fewest: rows that are asked about even if time is up.
-        together: rows that are of use only together; the run ends after a multiple of them.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
+        design: the fraction of each part that each query keeps, ``(n, k)``.
+        draw: converts rows to ``keep`` masks; called with at most `Probe.rows` rows at once.
+        weights: weight of each class in each target, ``(c, t)``.
+        fewest: number of rows to query even if the time budget has run out.
+        together: number of rows that can only be used together; the run ends after a multiple of it.
 
     Returns:
-        The answers to the first rows, and why no more were asked: ``"seconds"`` or None.
+        The outputs for the first rows, and why it stopped early: ``"seconds"`` or None.
 
     Example:
-        ``ask_design(probe, torch.ones(2, 49), cells_to_keep(7, probe.size), weights, fewest=2)`` asks twice about the whole picture.
+        ``ask_design(probe, torch.ones(2, 49), cells_to_keep(7, probe.size), weights, fewest=2)`` queries the
+        unmodified image twice.
     """
     found = [design.new_zeros(0, weights.shape[1], dtype=torch.float64)]
     seeds = derive(probe.seed, torch.arange(len(design), device=design.device))
@@ -54,22 +55,22 @@ def ask_design(
 
 
 def cells_to_keep(grid: int, size: tuple[int, int]) -> Draw:
-    """Make the function that enlarges ``grid x grid`` cells to the picture, each a block with hard edges.
+    """Return a function that enlarges ``grid x grid`` cells to the image's size, each cell a block with hard edges.
 
     Raises:
-        RequestError: the grid has no cell, or more cells a side than the picture has pixels.
+        RequestError: the grid has no cell, or more cells along a side than the image has pixels.
 
     Example:
         >>> cells_to_keep(2, (2, 4))(torch.tensor([[1.0, 0.0, 0.0, 0.0]])).tolist()
         [[[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]]]
     """
     if not 1 <= grid <= min(size):
-        raise RequestError(f"expected grid from 1 to the {min(size)} pixels of a side, got {grid}")
+        raise RequestError(f"expected grid from 1 to {min(size)}, the pixels of the shorter side, got {grid}")
     return lambda rows: functional.interpolate(rows.view(-1, 1, grid, grid), size=size, mode="nearest")[:, 0]
 
 
 def smooth_map(cells: Float[Tensor, "t k"], grid: int, size: tuple[int, int]) -> Float[Tensor, "t h w"]:
-    """Enlarge values of cells to maps of the picture's size by bicubic interpolation.
+    """Upsample cell values to maps of the image's size by bicubic interpolation.
 
     Example:
         >>> smooth_map(torch.ones(1, 4), 2, (3, 5)).shape
@@ -80,7 +81,9 @@ def smooth_map(cells: Float[Tensor, "t k"], grid: int, size: tuple[int, int]) ->
 
 
 def smooth_error(cells: Float[Tensor, "t k"], grid: int, size: tuple[int, int]) -> Float[Tensor, "t h w"]:
-    """Enlarge standard errors of cells by bilinear interpolation: as if they all erred the same way, which they never exceed.
+    """Upsample standard errors of cells by bilinear interpolation.
+
+    This assumes perfectly correlated errors, an upper bound for bilinear weights.
 
     Example:
         >>> smooth_error(torch.ones(1, 4), 2, (3, 5)).shape
@@ -94,9 +97,9 @@ def sobol_points(seed: int, rows: int, columns: int) -> Float[Tensor, "n k"]:
     """Return the first points of a scrambled Sobol sequence, which fill the unit cube evenly.
 
     Args:
-        seed: of the scrambling (Owen, Journal of Complexity, 1998); torch's own generator is left alone.
-        rows: points.
-        columns: dimensions.
+        seed: seed of the scrambling (Owen, Journal of Complexity, 1998); torch's global generator is not used.
+        rows: number of points.
+        columns: number of dimensions.
 
     Example:
         >>> sobol_points(0, 8, 2).gt(0.5).sum(0).tolist()

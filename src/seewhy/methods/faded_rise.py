@@ -1,4 +1,4 @@
-"""Faded RISE: random superpixels with soft edges, read by regression (after Pihlgren, Främling, IJCNN 2025)."""
+"""Faded RISE: random superpixels with soft edges and regression attribution (after Pihlgren, Främling, IJCNN 2025)."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from seewhy.methods.linear import Fit, least_squares
 from seewhy.methods.segments import Labels, Shape, fade, split
 
 _FEWEST = 8
-"""Queries from which pairs have a scatter."""
+"""Minimum number of queries to estimate the variance between pairs."""
 
 
 def faded_rise(
@@ -28,29 +28,32 @@ def faded_rise(
     samples: int = 1000,
     softness: float = 0.6,
 ) -> Maps:
-    """Keep random superpixels with soft edges and find how much each adds to the score.
+    """Keep random superpixels with soft edges and estimate how much each adds to the score.
 
-    Each segment is kept by the toss of a coin, each query followed by its complement, and what is kept is blurred with a Gaussian
-    so that no edge is shown that is not in the picture. A segment's coefficient is that of a ridge regression of the
-    score on what was kept: the covariance of the two over the variance, what the other segments explain taken off. A pixel
-    gets the coefficients blurred the same way. Pihlgren and Främling found segments and soft edges to matter more
-    than the formula of attribution; this combination is ours.
+    Each segment is kept with probability 1/2, and each query is followed by its complement. The mask is blurred with
+    a Gaussian, so that the perturbed image shows no edge that is not in the original. The coefficients of the
+    segments come from a ridge regression of the score on which segments were kept, which adjusts each for the effect
+    of the others. The map is the coefficients of the segments, blurred in the same way. Pihlgren and Främling found
+    that segments and soft edges matter more than the attribution formula; this combination is ours.
 
     Args:
-        probe: the bound question.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
         targets: classes and contrasts.
-        segments: about how many the picture is cut into.
-        shape: ``slic`` superpixels, or cells of a ``grid``, for which nothing need be installed.
-        samples: queries, an even number; the budget may cut them.
-        softness: standard deviation of the blur, in mean sides of a segment; 0 leaves the edges hard.
+        segments: approximate number of segments, 1 or more.
+        shape: ``slic`` superpixels (needs scikit-image), or the cells of a ``grid``.
+        samples: number of queries, an even number of at least 8; the budget may reduce it.
+        softness: standard deviation of the blur in units of the mean segment side, 0 or more; 0 leaves the edges
+            hard.
 
     Returns:
-        Maps of probability, -1 to 1: how much keeping the segments around a pixel adds when each other one is there or not by
-        the toss of a coin; positive supports the class. Standard errors of the draw; with few queries the ridge, worth
-        ``segments / 2`` queries, also pulls the whole map towards 0.
+        Maps of probability, -1 to 1: how much keeping the segments around a pixel adds when every other segment is
+        kept with probability 1/2; positive supports the class. Standard errors cover the random choice of segments.
+        With few queries, the ridge penalty, equivalent to ``segments / 2`` queries, also shrinks the whole map
+        towards 0.
 
     Raises:
-        RequestError: a setting is out of range, scikit-image is missing for ``slic``, or the budget is less than 9 queries.
+        RequestError: a setting is out of range, scikit-image is missing for ``slic``, or the budget is less than 9
+            queries.
 
     Cost: ``1 + samples`` queries.
     """
@@ -80,29 +83,31 @@ def faded_rise(
 
 
 def effects(sets: Design, answers: Outputs) -> Fit:
-    """Regress the answers on what was kept, with a ridge worth half as many queries as there are segments.
+    """Regress the outputs on which segments were kept.
+
+    The ridge penalty is worth half as many queries as there are segments.
 
     Args:
-        sets: which segments were kept, in pairs of complements.
-        answers: to the sets.
+        sets: which segments each query kept, in pairs of complements.
+        answers: classifier outputs for the sets.
 
     Returns:
-        One row a segment.
+        The fit, one row per segment.
     """
-    x = sets.double() - 0.5  # with pairs every column has mean 0, so the intercept is the mean
-    ridge = torch.full_like(x[0], x.shape[1] / 2 / 4)  # a toss of a coin has the variance 1/4
+    x = sets.double() - 0.5  # complementary pairs give each column mean 0, so the intercept is the mean
+    ridge = torch.full_like(x[0], x.shape[1] / 2 / 4)  # a fair coin flip has variance 1/4
     return least_squares(
         x, answers - answers.mean(0), x.new_ones(len(x)), ridge, torch.arange(len(x), device=x.device) // 2
     )
 
 
 def _soft(values: Float[Tensor, "n k"], labels: Labels, sigma: float) -> Float[Tensor, "n h w"]:
-    """Give each pixel its segment's value and blur that as what was kept was blurred."""
+    """Give each pixel the value of its segment, blurred like the masks."""
     return fade(values.float()[:, labels], sigma)
 
 
 def _soft_error(covariance: Float[Tensor, "k k"], labels: Labels, sigma: float) -> Float[Tensor, "h w"]:
-    """Standard errors of the blurred values: covariance is a sum of squares of vectors, each of which is blurred."""
+    """Return standard errors of the blurred values; each eigenvector of the covariance matrix is blurred separately."""
     power, vectors = torch.linalg.eigh(covariance)
     roots = (vectors * power.clamp(min=0).sqrt()).T
     squares = torch.zeros(labels.shape, device=labels.device)

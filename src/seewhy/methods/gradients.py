@@ -1,4 +1,4 @@
-"""Gradients at the input: Integrated Gradients (Sundararajan et al., ICML 2017), SmoothGrad (Smilkov et al., 2017)."""
+"""Input gradients: Integrated Gradients (Sundararajan et al., ICML 2017) and SmoothGrad (Smilkov et al., 2017)."""
 
 import importlib
 from collections.abc import Sequence
@@ -17,29 +17,29 @@ from seewhy.core.seeds import derive, normals
 from seewhy.core.target import Target, weight_matrix
 
 _GAP = 0.05
-"""Integrated Gradients says so when its map misses the change of the score by more than this part of it."""
+"""A finding reports an Integrated Gradients map whose sum misses the score change by more than this fraction of it."""
 
 
 def integrated_gradients(probe: Probe, targets: Sequence[Target], *, steps: int = 50) -> Maps:
-    """Share the change of the score between the baseline and the picture out to the pixels.
+    """Attribute the score difference between the image and a baseline to the pixels.
 
-    With the baseline b, here what the in-fill puts where everything is removed, and the score y before the soft-max:
-    ``(x - b) · ∫ ∂y/∂x (b + t (x - b)) dt`` over t from 0 to 1, by Gauss-Legendre, summed over the colours (Sundararajan,
-    Taly, Yan, ICML 2017). Computed by captum.
+    The baseline b is the fully removed image, as the in-fill draws it; y is the score before the soft-max. The map is
+    ``(x - b) · ∫ ∂y/∂x (b + t (x - b)) dt`` over t from 0 to 1, by Gauss-Legendre quadrature, summed over the colour
+    channels (Sundararajan, Taly, Yan, ICML 2017). Computed by captum.
 
     Args:
-        probe: the bound question.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
         targets: classes and contrasts; each costs ``steps`` queries.
-        steps: points on the way from the baseline to the picture.
+        steps: number of points on the path from the baseline to the image, 1 or more.
 
     Returns:
-        Maps in units of the score, positive where the pixel raised it. A map sums to the score of the picture less that of the
-        baseline (completeness); a finding says so where it misses by more than a twentieth.
+        Maps in units of the score, positive where the pixel raised it. A map sums to the score of the image minus
+        that of the baseline (completeness); a finding reports a discrepancy of more than 5 %.
 
     Raises:
         RequestError: the extra ``captum`` is not installed, ``steps`` is not positive, or the budget is too small.
 
-    Cost: ``3 + targets x steps`` queries, and ``targets x steps`` pictures backward.
+    Cost: ``3 + targets x steps`` queries, and ``targets x steps`` backward images.
     """
     _check("steps", steps)
     total = 3 + len(targets) * steps
@@ -55,13 +55,13 @@ def integrated_gradients(probe: Probe, targets: Sequence[Target], *, steps: int 
         values[target.key] = shares.float().cpu().numpy()
         if abs(float(shares.sum()) - change) > _GAP * abs(change):
             findings.append(
-                f"The map of {target.key} sums to {float(shares.sum()):.3g}, and the score changes by {change:.3g}: take more steps."
+                f"The map of {target.key} sums to {float(shares.sum()):.3g}, but the score changes by {change:.3g}: use more steps."
             )
     return Maps(values, {}, "score", {"steps": steps}, "complete", findings=tuple(findings))
 
 
 def _integrate(probe: Probe, baseline: Images, column: Float[Tensor, " k"], steps: int) -> Float[Tensor, "c h w"]:
-    """Have captum take the steps; every picture goes through the probe."""
+    """Run captum's Integrated Gradients; every image goes through the probe."""
     try:
         attr: Any = importlib.import_module("captum.attr")
     except ModuleNotFoundError as error:
@@ -69,39 +69,40 @@ def _integrate(probe: Probe, baseline: Images, column: Float[Tensor, " k"], step
             "expected the package captum for integrated-gradients, got none installed; run: pip install 'seewhy[captum]'"
         ) from error
 
-    def score(pictures: Images) -> Float[Tensor, " n"]:
-        return probe.scores(pictures) @ column
+    def score(images: Images) -> Float[Tensor, " n"]:
+        return probe.scores(images) @ column
 
     def slope(*, inputs: tuple[Images, ...], **_: object) -> tuple[Tensor, ...]:
         return probe.gradient(score(*inputs).sum(), inputs, len(inputs[0]))
 
     captum = attr.IntegratedGradients(score)
-    captum.gradient_func = slope  # instead of captum's own: the account counts what goes backward
+    captum.gradient_func = slope  # replaces captum's own, so that backward passes are counted
     found = captum.attribute(probe.image[None], baseline, n_steps=steps, internal_batch_size=probe.batch_size)
     shares: Tensor = found[0].detach()
     return shares
 
 
 def smoothgrad(probe: Probe, targets: Sequence[Target], *, samples: int = 50, sigma: float = 0.15) -> Maps:
-    """Average the gradient of the score over noisy copies of the picture.
+    """Average the gradient of the score over noisy copies of the image.
 
-    ``Σ_colours |mean over samples of ∂y/∂x (x + e)|`` with the score y before the soft-max and Gaussian noise e (Smilkov,
-    Thorat, Kim, Viégas, Wattenberg, arXiv 1706.03825, 2017). The sign is dropped at the end, as in that paper's figures: a
-    gradient says which way a pixel should change, not whether it speaks for the class.
+    The map is ``Σ_colours |mean over samples of ∂y/∂x (x + e)|`` with the score y before the soft-max and Gaussian
+    noise e (Smilkov, Thorat, Kim, Viégas, Wattenberg, arXiv 1706.03825, 2017). The sign is dropped at the end, as in
+    the paper's figures: a gradient tells how a pixel should change to raise the score, not whether the pixel supports
+    the class.
 
     Args:
-        probe: the bound question.
+        probe: the classifier, in-fill, image, seed and budget, bound together; the in-fill is not used.
         targets: classes and contrasts; each costs ``samples`` queries.
-        samples: noisy copies.
-        sigma: the noise's standard deviation, as a part of the picture's own range from its least to its largest value.
+        samples: number of noisy copies, 1 or more.
+        sigma: standard deviation of the noise, 0 or more, as a fraction of the image's range (maximum minus minimum).
 
     Returns:
-        Maps in units of the score per unit of brightness, 0 or more. The noisy copies are not cut to [0, 1].
+        Maps in units of the score per unit of brightness, 0 or more. The noisy copies are not clipped to [0, 1].
 
     Raises:
         RequestError: a setting is out of range, or the budget is too small.
 
-    Cost: ``1 + targets x samples`` queries, and ``targets x samples`` pictures backward.
+    Cost: ``1 + targets x samples`` queries, and ``targets x samples`` backward images.
     """
     _check("samples", samples)
     if not sigma >= 0:
@@ -118,19 +119,19 @@ def smoothgrad(probe: Probe, targets: Sequence[Target], *, samples: int = 50, si
 
 
 def _smooth(probe: Probe, column: Float[Tensor, " k"], samples: int, sigma: float) -> Float[Tensor, "c h w"]:
-    """Return the mean gradient over the samples; all targets see the same noise."""
+    """Return the mean gradient over the samples; all targets use the same noise."""
     image = probe.image
     scale = sigma * (image.max() - image.min())
     total = torch.zeros_like(image, dtype=torch.float64)
     for numbers in torch.split(torch.arange(samples, device=image.device), probe.batch_size):
         noise = normals(derive(probe.seed, numbers), image.numel()).view(-1, *image.shape)
-        pictures = (image + scale * noise).requires_grad_()
-        score = (probe.scores(pictures) @ column).sum()
-        total += probe.gradient(score, [pictures], len(pictures))[0].double().sum(0)
+        images = (image + scale * noise).requires_grad_()
+        score = (probe.scores(images) @ column).sum()
+        total += probe.gradient(score, [images], len(images))[0].double().sum(0)
     return total / samples
 
 
 def _check(name: str, value: int) -> None:
-    """Refuse to average over nothing."""
+    """Reject a number of steps or samples below 1."""
     if value < 1:
-        raise RequestError(f"expected {name} >= 1, got {value}; 50 is usual")
+        raise RequestError(f"expected {name} >= 1, got {value}; 50 is the default")

@@ -1,4 +1,4 @@
-"""HSIC attribution: how much the score depends on each cell of a grid (Novello, Fel, Vigouroux, NeurIPS 2022)."""
+"""HSIC attribution: dependence of the score on each cell of a grid (Novello, Fel, Vigouroux, NeurIPS 2022)."""
 
 from collections.abc import Sequence
 
@@ -13,36 +13,37 @@ from seewhy.core.target import Target, weight_matrix
 from seewhy.methods.designs import Design, ask_design, cells_to_keep, smooth_error, smooth_map, sobol_points
 
 _FEWEST = 16
-"""Queries from which a dependence can be told from chance at all."""
+"""Minimum number of queries to distinguish dependence from chance."""
 
 _ROWS = 256
-"""Rows of the kernel matrix that are held at once."""
+"""Rows of the kernel matrix held in memory at once."""
 
 
 def hsic(probe: Probe, targets: Sequence[Target], *, grid: int = 7, samples: int = 500) -> Maps:
-    """Measure how strongly the score depends on whether a cell is kept, in any way and not only on average.
+    """Measure how strongly the score depends on whether a cell is kept, including non-linear dependence.
 
-    Each query keeps about half of the cells, chosen by a scrambled Sobol sequence rounded to 0 and 1. A cell's value is the
-    Hilbert-Schmidt independence criterion of its ``m_j`` and the score y (Gretton et al., ALT 2005), ``tr(K_j H L H) / n²``
-    with ``K_j(a, b) = 1.5 - (m_aj - m_bj)²`` and ``L(a, b) = exp(-(y_a - y_b)² / (2 w²))``. The authors' program divides by
-    n instead, so that its values grow with n; the order of the cells is the same. Like theirs, w is the median of the
-    outputs themselves (of their size, for a contrast), not of their distances.
+    Each query keeps about half of the cells, chosen by a scrambled Sobol sequence rounded to 0 and 1. A cell's value
+    is the Hilbert-Schmidt independence criterion between its mask ``m_j`` and the score y (Gretton et al., ALT 2005),
+    ``tr(K_j H L H) / n²`` with ``K_j(a, b) = 1.5 - (m_aj - m_bj)²`` and ``L(a, b) = exp(-(y_a - y_b)² / (2 w²))``.
+    The authors' code divides by n instead, so that its values grow with n; the ranking of the cells is the same. As
+    in their code, w is the median of the outputs themselves (of their absolute values, for a contrast), not of their
+    distances.
 
     Args:
-        probe: the bound question.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
         targets: classes and contrasts.
-        grid: cells along each side.
-        samples: queries; 1,536 in the authors' notebook. The budget may cut them.
+        grid: number of cells along each side, 1 or more.
+        samples: number of queries, 16 or more; 1,536 in the authors' notebook. The budget may reduce it.
 
     Returns:
-        Maps of dependence, 0 to 0.5 (the interpolation between cells can fall a little below 0), no sign: a cell that speaks
-        against the class counts too. Cells that the score does not depend on have about 0.5 / samples, and not 0. Standard
-        errors from the scatter of the queries' parts in the sum.
+        Unsigned maps of dependence, 0 to 0.5 (interpolation between cells can go slightly below 0): cells that oppose
+        the class score high too. Cells without influence score about 0.5 / samples, not 0. Standard errors are
+        estimated from the variation of the queries' contributions to the sum.
 
     Raises:
         RequestError: a setting is out of range, or the budget is smaller than 17 queries.
 
-    Cost: ``1 + samples`` queries; time ``samples² grid²`` beside them.
+    Cost: ``1 + samples`` queries, and computation proportional to ``samples² grid²``.
     """
     if samples < _FEWEST:
         raise RequestError(f"expected samples >= {_FEWEST}, got {samples}")
@@ -66,17 +67,17 @@ def hsic(probe: Probe, targets: Sequence[Target], *, grid: int = 7, samples: int
 
 
 def dependence(design: Design, outputs: Float[Tensor, " n"]) -> tuple[Float[Tensor, " k"], Float[Tensor, " k"]]:
-    """Estimate the criterion of each column and the outputs, and its standard error.
+    """Estimate the criterion between each column and the outputs, and its standard error.
 
-    Between centring matrices ``1.5 - (a - b)²`` is ``2 a b``, so that the criterion is ``2 mᵀ L m / n²`` with m centred, for
-    all cells in one product.
+    With centring, ``1.5 - (a - b)²`` is equivalent to ``2 a b``, so the criterion is ``2 mᵀ L m / n²`` with m
+    centred, which one matrix product computes for all cells.
 
     Args:
-        design: what each query kept of each cell.
-        outputs: what the classifier said to it.
+        design: the mask of each query, one column per cell.
+        outputs: classifier output for each query.
 
     Returns:
-        Criterion and error of each cell.
+        Criterion and standard error of each cell.
 
     Example:
         >>> kept = torch.tensor([[0.0], [1.0], [0.0], [1.0]])
@@ -84,12 +85,12 @@ def dependence(design: Design, outputs: Float[Tensor, " n"]) -> tuple[Float[Tens
         0.61125
     """
     centred = design.double() - design.double().mean(0)
-    width = outputs.abs().quantile(0.5).clamp(min=1e-12)  # of all zeros: outputs are alike or not
+    width = outputs.abs().quantile(0.5).clamp(min=1e-12)  # a median of 0 leaves only equal and unequal outputs
     smooth = torch.cat([_similar(some, outputs, width) @ centred for some in torch.split(outputs, _ROWS)])
     parts = 2 * centred * (smooth - smooth.mean(0)) / len(outputs)
     return parts.mean(0), 2 * parts.std(0) / len(outputs) ** 0.5
 
 
 def _similar(some: Float[Tensor, " m"], outputs: Float[Tensor, " n"], width: Float[Tensor, ""]) -> Float[Tensor, "m n"]:
-    """A few rows of the kernel matrix of the outputs."""
+    """Return some rows of the kernel matrix of the outputs."""
     return torch.exp(-(((some[:, None] - outputs) / width) ** 2) / 2)

@@ -1,4 +1,4 @@
-"""IBA: how much information a decision needs of each place of a layer (Schulz, Sixt, Tombari, Landgraf, ICLR 2020)."""
+"""IBA: information a decision uses at each position of a layer (Schulz, Sixt, Tombari, Landgraf, ICLR 2020)."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,13 +17,13 @@ from seewhy.methods.inside import Layout, enlarge, find
 from seewhy.nets.bottleneck import Statistics, bits_per_pixel, information, load_statistics, smooth
 
 IBA_STRIDE = 8.0
-"""Pixels between two places of the layer that is chosen: conv4 of VGG-16 and layer2 of ResNet-50, as in the paper."""
+"""Pixels between adjacent positions of the chosen layer: conv4 of VGG-16 and layer2 of ResNet-50, as in the paper."""
 
 ADVISED = 1000
-"""Fewer photos than this are mentioned: the authors advise 10,000 and warn below 1,000."""
+"""A finding reports statistics from fewer photos than this: the authors advise 10,000 and warn below 1,000."""
 
 _START = 5.0
-"""Where the learned logits of the share that is let through begin: at 0.993."""
+"""Initial logits of the fraction that passes the bottleneck: 0.993 after the sigmoid."""
 
 
 def iba(
@@ -39,35 +39,38 @@ def iba(
     relu: bool = False,
     statistics: str | None = None,
 ) -> Maps:
-    """Put noise into a layer, learn where the decision can do without its features, and measure what still gets through.
+    """Measure how much information the decision needs from each feature of a layer, by replacing features with noise.
 
-    With the features R, noise e of their mean and spread, and ``Z = lam R + (1 - lam) e``: the shares
-    ``lam = blur(sigmoid(alpha))``, one alpha a feature, are learned with Adam to make
-    ``-mean over the noise of log p(class | Z) + beta · mean over features of KL`` small. The map is that KL, an upper bound
-    on what Z tells of the picture, summed over channels. It is taken after the last step; the authors' code reads it one
-    step earlier.
+    With the features R, noise e of the same mean and standard deviation, and ``Z = lam R + (1 - lam) e``: the
+    fractions ``lam = blur(sigmoid(alpha))``, with one alpha per feature, are learned with Adam to minimise ``-mean
+    over the noise of log p(class | Z) + beta · mean over features of KL``. The map is that KL, an upper bound on the
+    information that Z has about the image, summed over channels. It is taken after the last step; the authors' code
+    takes it one step earlier.
 
     Args:
-        probe: the bound question.
+        probe: the classifier, in-fill, image, seed and budget, bound together; the in-fill is not used.
         targets: classes and contrasts; each costs ``steps x samples`` queries.
-        layer: its name; auto: the one with places nearest to 8 pixels apart, see `seewhy.methods.inside.find`.
-        beta: what information costs, beside the mean of nats over features.
-        steps: of the optimiser. Its rate is 1, so that fewer or more steps change the meaning of beta.
-        samples: draws of noise a step, shown in one batch whatever the batch size of the run.
-        rate: learning rate.
-        sigma: standard deviation of the blur, places of the layer; 0 for none.
-        relu: the layer is behind a ReLU: noise around 0 with the spread of the values other than 0, cut at 0.
-        statistics: folder of mean and spread of the features, written by ``seewhy train iba``; auto: those of this picture's
-            own map, channel by channel, which a finding says.
+        layer: name of the layer; auto: the one whose positions are closest to 8 pixels apart, see
+            `seewhy.methods.inside.find`.
+        beta: weight of the information, the mean over features in nats; 0 or more.
+        steps: number of optimiser steps, 1 or more. With the learning rate of 1, other numbers change the effect of
+            beta.
+        samples: noise samples per step, 1 or more; shown in one batch, whatever the batch size of the run.
+        rate: learning rate, above 0.
+        sigma: standard deviation of the blur, in positions of the layer; 0 for none.
+        relu: the layer follows a ReLU: centre the noise at 0, estimate its standard deviation from the nonzero
+            values, and clip at 0.
+        statistics: folder with the mean and standard deviation of the features, written by ``seewhy train iba``;
+            auto: those of this image's own features, channel by channel, which a finding reports.
 
     Returns:
-        Maps in bits for each pixel, 0 or more: where it is near 0, the decision did not need the layer's features.
+        Maps in bits per pixel, 0 or more: where a map is near 0, the decision did not need the layer's features.
 
     Raises:
-        RequestError: a setting is out of range, there is no such layer or no map at it, the statistics are of another
-            classifier or layer, or the budget is too small.
+        RequestError: a setting is out of range, the layer does not exist or its output is not a map, the statistics
+            belong to another classifier or layer, or the budget is too small.
 
-    Cost: ``2 + targets x steps x samples`` queries; as many pictures backward, as far as the layer.
+    Cost: ``2 + targets x steps x samples`` queries; as many images backward, down to the layer.
     """
     plan = _Plan(beta, steps, samples, rate, sigma, relu)
     total = 2 + len(targets) * steps * samples
@@ -89,7 +92,7 @@ def iba(
 
 @dataclass(frozen=True)
 class _Plan:
-    """The settings of the optimisation, held to what makes sense."""
+    """The settings of the optimisation, checked for their ranges."""
 
     beta: float
     steps: int
@@ -102,15 +105,15 @@ class _Plan:
         for name, least in (("steps", 1), ("samples", 1), ("beta", 0), ("sigma", 0)):
             if not getattr(self, name) >= least:
                 raise RequestError(
-                    f"expected {name} >= {least}, got {getattr(self, name)}; leave it out for the paper's"
+                    f"expected {name} >= {least}, got {getattr(self, name)}; leave it out for the paper's value"
                 )
         if not self.rate > 0:
-            raise RequestError(f"expected rate > 0, got {self.rate}; leave it out for the paper's")
+            raise RequestError(f"expected rate > 0, got {self.rate}; leave it out for the paper's value")
 
 
 @dataclass(eq=False)
 class _Bottleneck:
-    """Noise in a layer, and the shares of its features that are let through."""
+    """Noise injected into a layer, and the learned fraction of each feature that passes."""
 
     where: Layout
     plan: _Plan
@@ -121,33 +124,33 @@ class _Bottleneck:
 
     @classmethod
     def start(cls, where: Layout, plan: _Plan, known: Statistics | None, probe: Probe) -> "_Bottleneck":
-        """Let nearly everything through."""
+        """Start with nearly everything passing."""
         shape = (where.channels, where.rows, where.columns)
         if known is not None and known.mean.shape != shape:
             raise RequestError(
-                f"expected statistics of maps {shape}, got {tuple(known.mean.shape)}; show the classifier pictures of the size that "
-                "they were measured at"
+                f"expected statistics of shape {shape}, got {tuple(known.mean.shape)}; explain images of the size that the "
+                "statistics were measured at"
             )
         alpha = torch.full(shape, _START, device=probe.image.device, requires_grad=True)
         return cls(where, plan, known, alpha, torch.optim.Adam([alpha], lr=plan.rate), torch.zeros_like(alpha))
 
     def removed(self) -> Float[Tensor, "c h w"]:
-        """The share of each feature that the noise replaces: ``1 - blur(sigmoid(alpha)) = blur(sigmoid(-alpha))``."""
+        """The fraction of each feature replaced by noise: ``1 - blur(sigmoid(alpha)) = blur(sigmoid(-alpha))``."""
         return smooth(torch.sigmoid(-self.alpha), self.plan.sigma)
 
     def nats(self) -> Float[Tensor, "c h w"]:
-        """What gets through; known after a first `step`, which sees the features."""
+        """Return the information that passes, in nats; needs a first `step`, which records the features."""
         return information(self.deviation, self.removed())
 
     def step(self, probe: Probe, column: Float[Tensor, " k"], number: int) -> float:
-        """Take one step of the optimiser and return the loss before it."""
+        """Take one optimiser step and return the loss before it."""
         numbers = torch.arange(self.plan.samples, device=self.alpha.device) + self.plan.samples * number
         noise = normals(derive(probe.seed, numbers), self.alpha.numel()).view(-1, *self.alpha.shape)
 
         def disturb(output: Tensor) -> Tensor:
             features = self.where.features(output.detach().float())
             if seen or features.shape != noise.shape:
-                raise RequestError(f"expected a layer that runs once a picture, got {self.where.layer}; choose another")
+                raise RequestError(f"expected a layer that runs once per image, got {self.where.layer}; choose another")
             return self.where.output(self.mix(features, noise), output).to(output.dtype)
 
         with probe.watching(self.where.layer, disturb) as seen:
@@ -158,7 +161,7 @@ class _Bottleneck:
         return loss.item()
 
     def mix(self, features: Float[Tensor, "n c h w"], noise: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Let a share of the features through and fill up with noise of their mean and spread."""
+        """Replace a fraction of the features with noise of the same mean and standard deviation."""
         known = self.known or Statistics.of_one(features[0])
         mean, std = known.noise(relu=self.plan.relu)
         mean, std = mean.to(features.device), std.to(features.device)
@@ -168,15 +171,15 @@ class _Bottleneck:
 
 
 def _findings(known: Statistics | None) -> tuple[str, ...]:
-    """Say where the noise comes from, where that is not as the authors advise."""
+    """Report the source of the noise statistics where it differs from the authors' advice."""
     if known is None:
         own = (
-            "The noise has the mean and spread of this picture's own features, channel by channel; with "
-            "iba:statistics=FOLDER, written by seewhy train iba, it has those of photos, as in the paper."
+            "The noise has the mean and standard deviation of this image's own features, channel by channel. For statistics "
+            "of a photo collection, as in the paper, run seewhy train iba and give iba:statistics=FOLDER."
         )
         return (own,)
     if known.photos < ADVISED:
         return (
-            f"The noise has the mean and spread of {known.photos} photos; the authors advise 10,000 and warn below 1,000.",
+            f"The noise statistics come from {known.photos} photos; the authors advise 10,000 and warn below 1,000.",
         )
     return ()

@@ -1,4 +1,4 @@
-"""IBA with a read-out: a trained network says at once what a decision needs of a layer (Schulz et al., ICLR 2020)."""
+"""IBA with a readout: a trained network predicts the bottleneck in one pass (Schulz et al., ICLR 2020)."""
 
 import math
 from collections.abc import Sequence
@@ -19,33 +19,33 @@ from seewhy.nets.bottleneck import bits_per_pixel
 from seewhy.nets.readout import REMEDY, Source, load_readout
 
 ADVISED = 1000
-"""A read-out of fewer photos than this is mentioned: the authors train on all of ImageNet."""
+"""A finding reports a readout trained on fewer photos than this: the authors train on all of ImageNet."""
 
 
 def iba_readout(probe: Probe, targets: Sequence[Target], *, weights: str | None = None) -> Maps:
-    """Let a trained network say how much of each feature of a layer the decision needs, and measure what that tells.
+    """Predict with a trained network how much of each feature of a layer the decision needs, and map the information.
 
-    The network sees what several layers make of the picture and gives the logits alpha of the shares ``lam = sigmoid(alpha)``
-    that are let through; the map is the KL of `seewhy.methods.iba.iba`, summed over channels. KL is the same for every draw of
-    the noise, so that none is drawn: the authors' mean over draws is this very map. They take the mean over channels and
-    stretch it from 0 to 1; here it stays in bits.
+    The network receives the features of several layers and outputs the logits alpha of the fractions ``lam =
+    sigmoid(alpha)`` that pass. The map is the KL of `seewhy.methods.iba.iba`, summed over channels. Because the KL
+    does not depend on the noise, no noise is drawn: this map equals the authors' mean over draws. The authors average
+    over channels and rescale to the range from 0 to 1; here the map stays in bits.
 
     Args:
-        probe: the bound question.
-        targets: the likeliest class and no other: the network was trained for the classifier's own answers.
+        probe: the classifier, in-fill, image, seed and budget, bound together; the in-fill is not used.
+        targets: the predicted class only: the network was trained for the classifier's own predictions.
         weights: folder written by ``seewhy train readout`` for this classifier.
 
     Returns:
-        One map in bits for each pixel, 0 or more: where it is near 0, the decision does not need the layer's features.
+        One map in bits per pixel, 0 or more: where it is near 0, the decision does not need the layer's features.
 
     Raises:
-        RequestError: there are no weights, they are of another classifier or damaged, another class is asked for, or the
-            budget is too small.
+        RequestError: no weights are given, they belong to another classifier or are damaged, a target is not the
+            predicted class, or the budget is too small.
 
-    Cost: 2 queries; none backward.
+    Cost: 2 queries, none of them backward.
     """
     if weights is None:
-        raise RequestError(f"expected weights=FOLDER of a trained read-out, got none; {REMEDY}")
+        raise RequestError(f"expected weights=FOLDER of a trained readout, got none; {REMEDY}")
     probe.affordable(2, smallest=2, hint="another method")
     probe.plan(2)
     _check_targets(probe, targets)
@@ -63,19 +63,20 @@ def iba_readout(probe: Probe, targets: Sequence[Target], *, weights: str | None 
     )
 
 
-def gather(probe: Probe, layers: Sequence[str], pictures: Images) -> list[Source]:
-    """Show pictures and collect what a read-out sees of them.
+def gather(probe: Probe, layers: Sequence[str], images: Images) -> list[Source]:
+    """Show images to the classifier and collect the inputs of a readout.
 
     Args:
-        probe: the bound question; its own picture is not looked at.
-        layers: names, none twice; the first is the one with the bottleneck. Of another that runs several times the last run counts.
-        pictures: ``(n, 3, h, w)`` in [0, 1], shown in one call.
+        probe: the classifier, in-fill, image, seed and budget, bound together; its own image is not used.
+        layers: layer names without duplicates; the first is the one with the bottleneck. Of a later one that runs
+            several times, the last run counts.
+        images: ``(n, 3, h, w)`` in [0, 1], shown in one call.
 
     Returns:
-        The features of each layer and, as the last source, the scores; none has a graph.
+        The features of each layer and, as the last source, the scores; all detached from the graph.
 
     Raises:
-        RequestError: there is no such layer, the first runs more than once, or an output cannot be laid out.
+        RequestError: a layer does not exist, the first runs more than once, or an output cannot be arranged as a map.
 
     Cost: n queries.
     """
@@ -84,24 +85,24 @@ def gather(probe: Probe, layers: Sequence[str], pictures: Images) -> list[Source
     def note(layer: str) -> Change:
         def keep(output: Tensor) -> Tensor:
             seen[layer].append(output.detach().float())
-            return output.clone()  # the next layer may write over what it gets
+            return output.clone()  # the next layer may modify its input in place
 
         return keep
 
     with ExitStack() as stack:
         for layer in layers:
             stack.enter_context(probe.watching(layer, note(layer)))
-        scores = probe.scores(pictures).detach()
+        scores = probe.scores(images).detach()
     if len(seen[layers[0]]) != 1:
         raise RequestError(
-            f"expected a layer that runs once a picture, got {layers[0]}, which ran {len(seen[layers[0]])} times"
+            f"expected a layer that runs once per image, got {layers[0]}, which ran {len(seen[layers[0]])} times"
         )
-    size = (pictures.shape[2], pictures.shape[3])
+    size = (images.shape[2], images.shape[3])
     return [*(_lay_out(layer, outputs, size) for layer, outputs in seen.items()), scores[:, :, None, None]]
 
 
 def _lay_out(layer: str, outputs: Sequence[Tensor], size: tuple[int, int]) -> Source:
-    """Lay out what a layer put out last; an output without places gets a single one, which is later spread over all."""
+    """Arrange a layer's last output as a map; a vector becomes a single position, which is broadcast later."""
     shape = tuple(outputs[-1].shape) if outputs else ()
     if len(shape) == 4:
         return outputs[-1]
@@ -109,32 +110,32 @@ def _lay_out(layer: str, outputs: Sequence[Tensor], size: tuple[int, int]) -> So
         return outputs[-1][:, :, None, None]
     found = layout(layer, shape, size)
     if found is None:
-        got = f"shape {shape}" if outputs else "none, as it did not run"
-        raise RequestError(f"expected a layer that puts out a map or a vector, got {layer} with {got}; leave it out")
+        got = f"output shape {shape}" if outputs else "no output, as it did not run"
+        raise RequestError(f"expected a layer that outputs a map or a vector, got {layer} with {got}; leave it out")
     return found.features(outputs[-1])
 
 
 def _check_targets(probe: Probe, targets: Sequence[Target]) -> None:
-    """Refuse all but the likeliest class."""
-    likeliest = int(probe.prediction.argmax())
+    """Reject all targets but the predicted class."""
+    predicted = int(probe.prediction.argmax())
     for target, column in zip(targets, weight_matrix(targets, probe.prediction).T, strict=True):
-        if column.nonzero().flatten().tolist() != [likeliest] or column[likeliest] != 1:
+        if column.nonzero().flatten().tolist() != [predicted] or column[predicted] != 1:
             raise RequestError(
-                f"expected the likeliest class, class:{likeliest}, as iba-readout was trained for the classifier's own answers, "
-                f"got {target.key}; leave the target out, or take iba"
+                f"expected the predicted class, class:{predicted}, as iba-readout was trained for the classifier's own "
+                f"predictions, got {target.key}; omit the target, or use iba"
             )
 
 
 def _findings(card: dict[str, Any], classes: int) -> tuple[str, ...]:
-    """Say where the map comes from, and whether the training went far enough."""
-    told = (
-        f"Read out at layer {card['layers'][0]} by a network trained on {card['photos']} photos for {card['steps']} steps, "
-        f"at the end of which the class kept a cross-entropy of {card['cross_entropy']:.2f} nats"
+    """Report the training of the readout, and whether it did better than chance."""
+    report = (
+        f"The readout at layer {card['layers'][0]} was trained on {card['photos']} photos for {card['steps']} steps; "
+        f"the cross-entropy of the class was {card['cross_entropy']:.2f} nats at the end"
     )
-    told += "; the authors train on all of ImageNet for 20 epochs." if card["photos"] < ADVISED else "."
+    report += "; the authors train on all of ImageNet for 20 epochs." if card["photos"] < ADVISED else "."
     if card["cross_entropy"] < math.log(classes):
-        return (told,)
+        return (report,)
     return (
-        told,
-        "That is no better than chance: the network closes the layer everywhere; train longer or with a lower --rate.",
+        report,
+        "That is no better than chance: the readout blocks the layer everywhere; train longer or with a lower --rate.",
     )

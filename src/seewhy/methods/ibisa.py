@@ -1,7 +1,8 @@
-"""IBISA-style maps: a few grids of what is kept are improved by ten gradient steps at the picture, and averaged.
+"""IBISA-style maps: masks of one image, optimised for ten gradient steps and averaged.
 
 A re-implementation from the abstract of Coelho, Cardoso, *IBISA: Information Bottleneck with Input Sampling for
-Attribution*, Neurocomputing 638, 2025, 130112. The text is not public: the formulas and the settings here are ours.
+Attribution*, Neurocomputing 638, 2025, 130112. The full text is not public: the formulas and the settings here are
+ours.
 """
 
 import math
@@ -25,26 +26,26 @@ from seewhy.core.target import Target, weight_matrix
 
 Variant = Literal["r", "b", "c", "d", "e"]
 
-_USUAL: Mapping[str, Mapping[str, Any]] = {
+_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "r": {"draws": 2, "steps": 10, "beta": 10.0, "p0": 1.0, "a0": 2.0},
     "b": {"draws": 10, "steps": 1, "beta": 10.0, "p0": 0.5, "a0": 2.0},
     "c": {"draws": 1, "steps": 10, "beta": 10.0, "p0": 0.5, "a0": 2.0},
     "d": {"draws": 2, "steps": 10, "beta": 1.0, "p0": 1.0, "a0": 5.0},
     "e": {"draws": 2, "steps": 10, "beta": 1.0, "p0": 0.5, "a0": 2.0},
 }
-"""What ``auto`` stands for, variant by variant; a price is not the same thing for every kind of rate."""
+"""The values that ``auto`` stands for, per variant; the rate differs between variants, and so does beta."""
 
 _PRIOR = 0.1
-"""Variant e: the probability with which a cell is kept at no cost."""
+"""Variant e: prior probability of keeping a cell, at which the rate is 0."""
 
 _TEMPERATURE = 0.5
-"""Variant e: how far a relaxed draw is from 0 and 1."""
+"""Variant e: temperature of the relaxed draws; lower values are closer to 0 and 1."""
 
 _NEAR_ONE = 1e-4
-"""Variant d: what is let through is taken as at most 1 minus this, where the rate is still finite."""
+"""Variant d: the kept fraction is clipped at 1 minus this, where the rate is still finite."""
 
-_FEW = 0.01
-"""A share of the picture below which no region was found."""
+_SMALLEST_AREA = 0.01
+"""A kept area below this fraction of the image counts as no region."""
 
 
 def ibisa(
@@ -62,56 +63,63 @@ def ibisa(
     p0: float | None = None,
     a0: float | None = None,
 ) -> Maps:
-    """Learn the smallest part of the picture that is enough for the target, and map how much of each pixel is kept.
+    """Learn the smallest part of the image that is sufficient for the target, and map how much of each pixel is kept.
 
-    IBISA-style (Coelho, Cardoso, Neurocomputing 638, 2025; its text is not public, so this is not its algorithm word by
-    word). Real grids A of ``cells`` x ``cells``, each at a random shift, become ``M = enlarged sigmoid(A)``, with the geometry of
-    `rise`. Pictures ``Z = M x + (1 - M) fill``, the in-fill drawn anew each step, are shown, and Adam lowers
+    IBISA-style (Coelho, Cardoso, Neurocomputing 638, 2025; the full text is not public, so this is not an exact
+    reproduction of its algorithm). Grids of logits A of ``cells`` x ``cells``, each with a random shift, become masks
+    ``M = enlarged sigmoid(A)``, with the geometry of `rise`. The classifier sees ``Z = M x + (1 - M) fill``, with the
+    in-fill drawn anew at each step, and Adam minimises
 
         ``L = -w . log softmax(f(Z)) + beta rate(M) + phi smooth(A)``
 
-    where w is the target's weights (the cross-entropy for a class) and ``smooth`` the total variation of sigmoid(A), means of
-    both directions. The variants:
+    where w is the target's weights (for a class, the first term is the cross-entropy) and ``smooth`` is the total
+    variation of sigmoid(A), the sum of the means of both directions. The variants:
 
-    * ``r``: ``draws`` grids; the rate is the kept area, which bounds the information that an erasure channel lets through.
-    * ``b``: one step for each grid, then the grids are averaged, weighted by the probability that each gets, as in `rise`.
-    * ``c``: the rest is shown too: ``gamma`` times the probability that it gets is added to L.
-    * ``d``: one grid that begins open, ``draws`` in-fills a step; the rate is the mean Gaussian information in nats as in IBA
-      (Schulz, Sixt, Tombari, Landgraf, ICLR 2020), for pixels in units of the picture's spread.
-    * ``e``: cells are kept with learned probabilities, ``draws`` relaxed draws a step (temperature 0.5); the rate is the mean
-      information of a cell in nats against a prior of 0.1.
+    * ``r``: ``draws`` grids; the rate is the kept area, which bounds the information that an erasure channel lets
+      through.
+    * ``b``: one step for each grid; then the masks are averaged, weighted by the probability that each gets, as in
+      `rise`.
+    * ``c``: the removed part is shown too: ``gamma`` times its probability is added to L.
+    * ``d``: one grid that starts open, with ``draws`` in-fills per step; the rate is the mean Gaussian information in
+      nats as in IBA (Schulz, Sixt, Tombari, Landgraf, ICLR 2020), for pixels standardised by the image's mean and
+      standard deviation.
+    * ``e``: cells are kept with learned probabilities, with ``draws`` relaxed draws per step (temperature 0.5); the
+      rate is the mean information of a cell in nats relative to a prior of 0.1.
 
     Args:
-        probe: the bound question.
-        targets: classes and contrasts, one run each.
-        variant: see above.
-        cells: cells along each side of a grid.
-        draws: grids (``r``, ``b``, ``c``) or draws of one grid (``d``, ``e``); auto: 2, 10, 1, 2, 2.
-        steps: of Adam; auto: 10, with ``b`` 1.
-        lr: learning rate; a logit moves by about so much a step.
-        beta: price of the rate, for all but ``d`` and ``e`` nats for keeping the whole picture; auto: 10, with ``d``, ``e`` 1.
-        phi: price of roughness.
-        gamma: ``c``: weight of what the rest says.
-        p0: share of cells that begin open, at random; auto: 1, with ``b`` and ``c`` 0.5. ``e``: the probability that all begin
-            with; auto: 0.5.
-        a0: logit at which a cell begins, minus that where it is not open; auto: 2, with ``d`` 5; ``e`` does not use it.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
+        targets: classes and contrasts; each is optimised separately.
+        variant: ``r``, ``b``, ``c``, ``d`` or ``e``, as above.
+        cells: number of cells along each side of a grid, 1 or more.
+        draws: number of grids (``r``, ``b``, ``c``) or draws of the one grid (``d``, ``e``); auto: 2, 10, 1, 2, 2.
+        steps: number of Adam steps, 1 or more; auto: 10, with ``b`` 1.
+        lr: learning rate, above 0; about the change of a logit per step.
+        beta: weight of the rate, 0 or more; except for ``d`` and ``e``, the cost in nats of keeping the full image;
+            auto: 10, with ``d`` and ``e`` 1.
+        phi: weight of the total variation, 0 or more.
+        gamma: ``c``: weight of the removed part's probability, 0 or more.
+        p0: fraction of the cells that start open, chosen at random, 0 to 1; auto: 1, with ``b`` and ``c`` 0.5. With
+            ``e``, the initial probability of all cells; auto: 0.5.
+        a0: initial logit of an open cell, and minus that of a closed one; auto: 2, with ``d`` 5; ``e`` does not use
+            it.
 
     Returns:
-        Maps of the mean share kept, 0 to 1 (``b``: expected probability when kept); larger matters more. All 0 where no
-        sufficient region was found, which the findings say. Traces: cross-entropy and area of each step.
+        Maps of the mean fraction kept, 0 to 1 (``b``: expected probability when kept); higher values are more
+        important. A map is 0 where no sufficient region was found, which a finding reports. Traces: cross-entropy and
+        area at each step.
 
     Raises:
         RequestError: a setting is out of range, the budget is too small, or the classifier has no gradients.
 
-    Cost: one query for the prediction; for each target 20 forward and 20 backward pictures (``b``: 10) in 10 backward calls
-    (``b``: 1).
+    Cost: one query for the prediction; for each target 20 forward and 20 backward images (``b``: 20 and 10) in 10
+    backward calls (``b``: 1).
     """
     given = {"draws": draws, "steps": steps, "beta": beta, "p0": p0, "a0": a0}
     resolved: dict[str, Any] = {
-        name: _USUAL[variant][name] if value is None else value for name, value in given.items()
+        name: _DEFAULTS[variant][name] if value is None else value for name, value in given.items()
     }
     recipe = _Recipe(variant, cells, lr=lr, phi=phi, gamma=gamma, **resolved)
-    wanted = 1 + recipe.pictures * len(targets)
+    wanted = 1 + recipe.images * len(targets)
     probe.affordable(wanted, smallest=wanted, hint="fewer draws or steps")
     probe.plan(wanted)
     columns = weight_matrix(targets, probe.prediction).float()
@@ -142,7 +150,7 @@ def pictures_of(settings: Mapping[str, Any]) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class _Recipe:
-    """The settings, `auto` resolved."""
+    """The settings, with ``auto`` resolved."""
 
     variant: Variant
     cells: int
@@ -169,69 +177,71 @@ class _Recipe:
 
     @property
     def grids(self) -> int:
-        """How many grids are learned."""
+        """Number of grids that are learned."""
         return 1 if self.variant in {"d", "e"} else self.draws
 
     @property
     def shown(self) -> int:
-        """Pictures that a step shows."""
+        """Number of images shown at each step."""
         return self.draws * 2 if self.variant == "c" else self.draws
 
     @property
-    def pictures(self) -> int:
-        """Forward pictures for one target; `b` looks once more at the end."""
+    def images(self) -> int:
+        """Number of forward images per target; variant ``b`` evaluates its grids once more at the end."""
         return self.shown * (self.steps + 1 if self.variant == "b" else self.steps)
 
 
 @dataclass(frozen=True, eq=False)
 class _Learned:
-    """What was learned for one target.
+    """The result for one target.
 
     Args:
         values: the map, 1 = kept.
-        area: the mean share kept in the end.
-        cross: what the last pictures lack, -w . log softmax.
-        chance, whole: the same of an even answer and of the whole picture.
-        traces: by step.
-        stopped: why it ended before the last step, if it did.
+        area: the mean fraction kept at the end.
+        cross: the last value of -w . log softmax.
+        uniform, full: the same for a uniform prediction and for the full image.
+        traces: cross-entropy and area at each step.
+        stopped: why it ended before the last step, or None.
     """
 
     values: Map
     area: float
     cross: float
-    chance: float
-    whole: float
+    uniform: float
+    full: float
     traces: Mapping[str, Sequence[float]]
     stopped: str | None
 
     @property
-    def nothing(self) -> bool:
+    def no_region(self) -> bool:
         """Whether no sufficient region was found."""
-        return self.area < _FEW or self.cross >= max(self.chance, self.whole) - 1e-6
+        return self.area < _SMALLEST_AREA or self.cross >= max(self.uniform, self.full) - 1e-6
 
     def map(self) -> Map:
-        """The map; nothing at all where drawing it would stretch what means nothing."""
-        return np.zeros_like(self.values) if self.nothing else self.values
+        """Return the map, or zeros if no sufficient region was found: rescaling for display would amplify noise."""
+        return np.zeros_like(self.values) if self.no_region else self.values
 
     def finding(self, key: str) -> str:
-        """Say it to the reader."""
-        fact = f"{self.area:.1%} of the picture kept, cross-entropy {self.cross:.2f} nats at the last look"
-        if self.nothing:
-            return f"{key}: no sufficient region found ({fact}; an even answer has {self.chance:.2f}); the map is 0"
-        if self.cross > self.whole + math.log(2):
-            return f"{key}: what was kept is not enough by itself ({fact}; the whole picture has {self.whole:.2f})"
-        return f"{key}: {fact}; the whole picture has {self.whole:.2f}"
+        """State what was found."""
+        fact = f"{self.area:.1%} of the image kept, cross-entropy {self.cross:.2f} nats at the last evaluation"
+        if self.no_region:
+            return (
+                f"{key}: no sufficient region found ({fact}; {self.uniform:.2f} for a uniform prediction); the map is 0"
+            )
+        if self.cross > self.full + math.log(2):
+            return f"{key}: the kept region alone is not sufficient ({fact}; {self.full:.2f} for the full image)"
+        return f"{key}: {fact}; {self.full:.2f} for the full image"
 
 
 def _learn(probe: Probe, weights: Float[Tensor, " k"], recipe: _Recipe) -> _Learned:
-    """Take the steps for one target."""
+    """Optimise the grids of one target."""
     search = _Search.start(probe, weights, recipe)
     adam = torch.optim.Adam([search.logits], lr=recipe.lr)
     crosses: list[float] = []
     areas: list[float] = []
     stopped = None
     for step in range(1, recipe.steps + 1):
-        loss, cross, area = search.look(step)
+        loss, cross, area = search.evaluate(step)
         (search.logits.grad,) = probe.gradient(loss, [search.logits], recipe.shown)
         adam.step()
         crosses.append(cross)
@@ -242,7 +252,7 @@ def _learn(probe: Probe, weights: Float[Tensor, " k"], recipe: _Recipe) -> _Lear
         keep = search.keep(search.logits.sigmoid())
         values = keep.mean(0)
         if recipe.variant == "b":
-            values, cross = _scored(probe, weights, keep)
+            values, cross = _weighted_map(probe, weights, keep)
             crosses.append(cross)
     return _Learned(
         values.cpu().numpy(),
@@ -257,14 +267,14 @@ def _learn(probe: Probe, weights: Float[Tensor, " k"], recipe: _Recipe) -> _Lear
 
 @dataclass(frozen=True, eq=False)
 class _Search:
-    """The grids of one target on their way.
+    """The grids of one target during optimisation.
 
     Args:
-        probe: the bound question.
-        weights: of the classes in the target.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
+        weights: weight of each class in the target.
         recipe: the settings.
-        logits: of the grids' cells; Adam changes them.
-        shift: of the grids.
+        logits: logits of the grids' cells, updated by Adam.
+        shift: random shift of each grid.
     """
 
     probe: Probe
@@ -275,7 +285,7 @@ class _Search:
 
     @classmethod
     def start(cls, probe: Probe, weights: Float[Tensor, " k"], recipe: _Recipe) -> "_Search":
-        """Draw the grids' first logits and their shifts."""
+        """Draw the initial logits of the grids and their shifts."""
         seeds = derive(probe.seed, torch.arange(recipe.grids, device=probe.image.device))
         if recipe.variant == "e":
             first = torch.full((1, recipe.cells**2), recipe.p0, device=seeds.device).logit(eps=1e-6)
@@ -285,20 +295,20 @@ class _Search:
         return cls(probe, weights, recipe, logits, uniforms(seeds, 2, stream=1))
 
     def keep(self, cells: Float[Tensor, "d c c"]) -> Float[Tensor, "d h w"]:
-        """Bring grids, or several draws of the one grid, to the picture's size."""
+        """Enlarge grids, or several draws of the one grid, to masks of the image's size."""
         return Grids(cells, self.shift.expand(len(cells), -1)).keep(*self.probe.size)
 
-    def look(self, step: int) -> tuple[Tensor, float, float]:
-        """Show a step's pictures; return what is to be lowered, its cross-entropy and the area: means over the draws."""
+    def evaluate(self, step: int) -> tuple[Tensor, float, float]:
+        """Show a step's images; return the loss, the cross-entropy and the kept area, each a mean over the draws."""
         recipe, image, count = self.recipe, self.probe.image, self.recipe.draws
         seeds = derive(self.probe.seed, torch.arange(count, device=image.device) + step * count)
         share = self.logits.sigmoid()
         keep = self.keep(_relaxed(self.logits, seeds) if recipe.variant == "e" else share)
         keep, fill = keep.expand(count, -1, -1), self.probe.fill(seeds)
-        pictures = blend(image, keep, fill)
+        images = blend(image, keep, fill)
         if recipe.variant == "c":
-            pictures = torch.cat([pictures, blend(image, 1 - keep, fill)])
-        scores = self.probe.scores(pictures)
+            images = torch.cat([images, blend(image, 1 - keep, fill)])
+        scores = self.probe.scores(images)
         cross = -(functional.log_softmax(scores[:count], 1) @ self.weights).mean()
         loss = cross + recipe.beta * self.rate(share, keep) + recipe.phi * _roughness(share)
         if recipe.variant == "c":
@@ -306,22 +316,25 @@ class _Search:
         return loss, float(cross.detach()), float(keep.detach().mean())
 
     def rate(self, share: Float[Tensor, "n c c"], keep: Float[Tensor, "d h w"]) -> Tensor:
-        """The price of what is let through, before beta."""
+        """Return the rate of the masks, before multiplication by beta."""
         if self.recipe.variant == "d":
             return _gaussian_rate(self.probe.image, keep)
         return _bernoulli_rate(share) if self.recipe.variant == "e" else keep.mean()
 
 
 def _gaussian_rate(image: Image, keep: Float[Tensor, "d h w"]) -> Tensor:
-    """Return the mean of ``KL(N(m r, (1 - m)²) || N(0, 1))`` over pixels r, which the picture's mean and spread bring to scale."""
-    center, spread = image.mean((1, 2), keepdim=True), image.std((1, 2), keepdim=True, correction=0)
+    """Return the mean over pixels r of ``KL(N(m r, (1 - m)²) || N(0, 1))``.
+
+    The pixels are standardised with the image's mean and standard deviation.
+    """
+    center, deviation = image.mean((1, 2), keepdim=True), image.std((1, 2), keepdim=True, correction=0)
     through = keep[:, None].clamp(max=1 - _NEAR_ONE)
-    mean, variance = through * (image - center) / spread.clamp(min=1e-6), (1 - through).square()
+    mean, variance = through * (image - center) / deviation.clamp(min=1e-6), (1 - through).square()
     return -0.5 * (1 + variance.log() - mean.square() - variance).mean()
 
 
 def _bernoulli_rate(share: Float[Tensor, "n c c"]) -> Tensor:
-    """Return the mean of the divergence of keeping a cell with its probability from keeping it with the prior's."""
+    """Return the mean KL divergence between the keep probability of a cell and the prior."""
     kept, left = (part.clamp(1e-6, 1 - 1e-6) for part in (share, 1 - share))
     return (kept * (kept / _PRIOR).log() + left * (left / (1 - _PRIOR)).log()).mean()
 
@@ -333,15 +346,15 @@ def _relaxed(logits: Float[Tensor, "1 c c"], seeds: Seeds) -> Float[Tensor, "n c
 
 
 def _roughness(share: Float[Tensor, "n c c"]) -> Tensor:
-    """Total variation of the grids: means of the steps down and across; 0 for a single cell."""
+    """Total variation of the grids: the mean vertical plus the mean horizontal difference; 0 for a single cell."""
     steps = share.diff(dim=1), share.diff(dim=2)
     return torch.stack([step.abs().sum() / max(1, step.numel()) for step in steps]).sum()
 
 
-def _scored(
+def _weighted_map(
     probe: Probe, weights: Float[Tensor, " k"], keep: Float[Tensor, "n h w"]
 ) -> tuple[Float[Tensor, "h w"], float]:
-    """Variant b: weigh each keep by the probability that it gets, as `rise` does by coverage; and their cross-entropy."""
+    """Variant b: average the masks weighted by probability, as in `rise`; also return the cross-entropy."""
     seeds = derive(probe.seed, torch.arange(len(keep), device=keep.device))
     answers = probe.show(blend(probe.image, keep, probe.fill(seeds)))
     values = torch.tensordot(answers.float() @ weights, keep, 1) / keep.sum(0).clamp(min=1e-6)
@@ -349,5 +362,5 @@ def _scored(
 
 
 def _log(probabilities: Float[Tensor, "*n k"]) -> Float[Tensor, "*n k"]:
-    """Take logarithms, finite also where a probability is 0."""
+    """Take logarithms that stay finite where a probability is 0."""
     return probabilities.float().clamp(min=torch.finfo(torch.float32).tiny).log()

@@ -1,4 +1,4 @@
-"""Where the output of a layer lies on the picture, and which layer to look at; shared by the methods that look inside."""
+"""Select a layer and map its output to image positions; shared by the methods that use activations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,22 +13,23 @@ from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 
 Feature = Float[Tensor, "n c h w"]
-"""What a layer puts out, laid out on the picture: channels, rows, columns."""
+"""A layer's output arranged over the image: channels, rows, columns."""
 
 _MOST_EXTRA = 5
-"""Tokens before those of the grid: a class token, a distillation token or up to four registers."""
+"""Most tokens before those of the grid: a class token, a distillation token or up to four registers."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a layer's output becomes a map of features.
+    """How a layer's output is arranged as a feature map.
 
     Args:
-        layer: its name.
-        channels: features at each place.
-        rows: places from top to bottom.
-        columns: places from left to right.
-        extra: tokens in front of the grid, such as a class token; None where the output is ``(n, c, h, w)`` already.
+        layer: name of the layer.
+        channels: number of features at each position.
+        rows: number of positions from top to bottom.
+        columns: number of positions from left to right.
+        extra: number of tokens before the grid, such as a class token; None if the output already has shape ``(n, c,
+            h, w)``.
 
     Example:
         >>> Layout("block", 8, 2, 3, extra=1).features(torch.zeros(5, 7, 8)).shape
@@ -42,29 +43,29 @@ class Layout:
     extra: int | None = None
 
     def features(self, output: Tensor) -> Feature:
-        """Lay the output out; the extra tokens are left aside."""
+        """Arrange the output as a feature map, without the extra tokens."""
         if self.extra is None:
             return output
         grid = output[:, self.extra :].transpose(1, 2)
         return grid.reshape(*grid.shape[:2], self.rows, self.columns)
 
     def output(self, features: Feature, original: Tensor) -> Tensor:
-        """Do the opposite of `features`, with the extra tokens of the original output."""
+        """Invert `features`, with the extra tokens of the original output."""
         if self.extra is None:
             return features
         return torch.cat([original[:, : self.extra], features.flatten(2).transpose(1, 2)], dim=1)
 
 
 def layout(layer: str, shape: tuple[int, ...], size: tuple[int, int]) -> Layout | None:
-    """Read a layer's shape as a map of features, or None where it is not one.
+    """Interpret a layer's output shape as a feature map; return None if it is not one.
 
-    Four axes are ``(n, c, h, w)`` with at least 2 × 2 places. Three are ``(n, tokens, c)``: the grid that square patches of the
-    picture make, behind at most five extra tokens.
+    Four axes are ``(n, c, h, w)`` with at least 2 × 2 positions. Three axes are ``(n, tokens, c)``: the grid of
+    square patches of the image, after at most five extra tokens.
 
     Args:
-        layer: its name.
-        shape: of what it puts out.
-        size: height and width of the picture.
+        layer: name of the layer.
+        shape: shape of its output.
+        size: height and width of the image.
 
     Example:
         >>> layout("encoder", (1, 197, 768), (224, 224))
@@ -82,46 +83,48 @@ def layout(layer: str, shape: tuple[int, ...], size: tuple[int, int]) -> Layout 
 
 
 def find(probe: Probe, layer: str | None, *, stride: float | None) -> Layout:
-    """Find the layer that was asked for, or choose one.
+    """Return the requested layer, or choose one.
 
-    Of a convolutional network the last map, or with ``stride`` the last of the outermost layers (those with the fewest dots in
-    their names: a whole block rather than a part of it, which a shortcut may go around) among those whose places are nearest
-    to so many pixels apart. Of a network of tokens no layer is chosen: all its maps have one size.
+    In a convolutional network the last feature map is chosen. With ``stride`` it is, among the layers whose positions
+    are closest to that many pixels apart, the last of the outermost ones (those with the fewest dots in their names:
+    a full block rather than a part that a shortcut bypasses). In a transformer no layer is chosen, because all its
+    maps have the same size.
 
     Args:
-        probe: the bound question.
-        layer: the name; None to choose.
-        stride: pixels between two places of the map that is wanted; None for the last map.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
+        layer: name of the layer; None to choose one.
+        stride: desired distance between two positions of the map, pixels; None for the last map.
 
     Raises:
-        RequestError: there is no such layer, or it puts out no map; the message says which do.
+        RequestError: the layer does not exist, or its output is not a map; the message lists layers whose output is
+            one.
 
     Cost: one query.
     """
     shapes = probe.layers()
     maps = {name: found for name, shape in shapes.items() if (found := layout(name, shape, probe.size))}
     if layer is not None:
-        with probe.watching(layer):  # a layer that does not exist is refused there, with the nearest names
+        with probe.watching(layer):  # raises for a layer that does not exist, and lists the closest names
             pass
         if layer not in maps:
-            got = f"shape {shapes[layer]}" if layer in shapes else "none, or more than one tensor"
-            raise RequestError(f"expected a layer that puts out a map, got {layer} with {got}; {_offer(maps)}")
+            got = f"output shape {shapes[layer]}" if layer in shapes else "no output, or more than one tensor"
+            raise RequestError(f"expected a layer that outputs a map, got {layer} with {got}; {_offer(maps)}")
         return maps[layer]
     if any(found.extra is not None for found in maps.values()):
-        raise RequestError(f"expected layer=NAME for a network of tokens, got auto; {_offer(maps)}")
+        raise RequestError(f"expected layer=NAME for a transformer, got auto; {_offer(maps)}")
     if not maps:
         raise RequestError(
-            "expected a network with maps inside, got none; choose a method that needs no layer, such as rise"
+            "expected a network with feature maps, got none; choose a method that needs no layer, such as rise"
         )
     return _nearest(maps, probe.size, stride) if stride is not None else list(maps.values())[-1]
 
 
 def _nearest(maps: Mapping[str, Layout], size: tuple[int, int], stride: float) -> Layout:
-    """Choose by the distance between places; see `find`."""
+    """Choose a layer by the distance between its positions; see `find`."""
 
     def octaves(found: Layout) -> float:
         apart = (size[0] * size[1] / (found.rows * found.columns)) ** 0.5
-        return round(abs(float(np.log2(apart / stride))), 1)  # 27 places are as good as 28
+        return round(abs(float(np.log2(apart / stride))), 1)  # rounded, so that 27 positions rank the same as 28
 
     def rank(name: str) -> tuple[float, int]:
         return octaves(maps[name]), name.count(".")
@@ -130,16 +133,18 @@ def _nearest(maps: Mapping[str, Layout], size: tuple[int, int], stride: float) -
 
 
 def _offer(maps: Mapping[str, Layout]) -> str:
-    """Name some of the layers that put out maps: the outermost, from the first to the last."""
+    """List some of the layers that output maps: outermost ones, from the first to the last."""
     if not maps:
-        return "no layer of this network does; choose a method that needs no layer, such as rise"
+        return "no layer of this network outputs a map; choose a method that needs no layer, such as rise"
     tokens = [name for name, found in maps.items() if found.extra is not None] or list(maps)
     fewest = sorted(tokens, key=lambda name: name.count("."))[: max(6, len(tokens) // 4)]
     some = [name for name in tokens if name in fewest]
-    return f"these do: {', '.join(dict.fromkeys(some[round(i * (len(some) - 1) / 5)] for i in range(6)))}"
+    return (
+        f"layers that output maps: {', '.join(dict.fromkeys(some[round(i * (len(some) - 1) / 5)] for i in range(6)))}"
+    )
 
 
 def enlarge(values: Float[Tensor, "h w"], size: tuple[int, int]) -> Float32[np.ndarray, "height width"]:
-    """Bring a map to the picture's size, linearly between the middles of its places."""
+    """Upsample a map to the image's size, bilinearly between the centres of its positions."""
     whole = functional.interpolate(values.detach().float()[None, None], size=size, mode="bilinear", align_corners=False)
     return whole[0, 0].cpu().numpy()

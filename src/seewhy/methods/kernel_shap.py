@@ -17,33 +17,36 @@ from seewhy.methods.linear import Fit, least_squares
 from seewhy.methods.segments import Shape, paint, split
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
-"""Its multiples, less their whole part, fill the interval from 0 to 1 evenly, wherever they end."""
+"""The fractional parts of its multiples fill the unit interval evenly, for any number of them."""
 
 
 def kernel_shap(
     probe: Probe, targets: Sequence[Target], *, segments: int = 50, shape: Shape = "slic", samples: int = 1000
 ) -> Maps:
-    """Share out the difference between the picture and nothing among the segments, as Shapley values do.
+    """Attribute the difference between the full image and the fully removed one to the segments, as Shapley values.
 
-    The score of the picture with a set of segments kept, the rest filled in, is a game whose players are the segments. Its
-    Shapley values are the linear model of the score with ``Σ values = f(x) - f(all removed)`` that fits best under the
-    weights ``(M - 1) / (C(M, s) s (M - s))`` for a set of s of M segments. Where all sets can be asked about the values are
-    exact; otherwise sets are drawn by those weights, each with its complement (Covert, Lee, AISTATS 2021).
+    The score of the image with only a set of segments kept, and the rest filled in, defines a game whose players are
+    the segments. Its Shapley values are the linear model of the score with ``Σ values = f(x) - f(all removed)`` that
+    fits best under the weights ``(M - 1) / (C(M, s) s (M - s))`` for a set of s of M segments. If all sets can be
+    queried, the values are exact; otherwise sets are sampled with these weights, each with its complement (Covert,
+    Lee, AISTATS 2021).
 
     Args:
-        probe: the bound question.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
         targets: classes and contrasts.
-        segments: about how many the picture is cut into.
-        shape: ``slic`` superpixels, or cells of a ``grid``, for which nothing need be installed.
-        samples: sets asked about, an even number; the budget may cut them.
+        segments: approximate number of segments, 1 or more.
+        shape: ``slic`` superpixels (needs scikit-image), or the cells of a ``grid``.
+        samples: number of sets queried: an even number, at least twice the number of segments or all sets; the budget
+            may reduce it.
 
     Returns:
-        Maps of probability, -1 to 1: at each pixel the Shapley value of its whole segment, positive supports the class.
-        Standard errors of the draw of the sets: 0 where the values are exact, and no scatter of a random in-fill.
+        Maps of probability, -1 to 1: each pixel has the Shapley value of its segment, undivided; positive supports
+        the class. Standard errors cover the sampling of the sets: 0 where the values are exact. They do not cover the
+        variation of a random in-fill.
 
     Raises:
-        RequestError: a setting is out of range, scikit-image is missing for ``slic``, or the budget is less than two queries a
-            segment.
+        RequestError: a setting is out of range, scikit-image is missing for ``slic``, or the budget is less than two
+            queries per segment.
 
     Cost: ``2 + samples`` queries.
     """
@@ -52,28 +55,30 @@ def kernel_shap(
     fewest = min(2 * players, 2**players - 2)
     if samples < fewest or samples % 2:
         raise RequestError(f"expected an even number of samples >= {fewest} for {players} segments, got {samples}")
-    wish = min(samples, 2**players - 2)
-    reach = (probe.affordable(2 + wish, smallest=2 + fewest, hint="fewer segments") - 2) // 2 * 2
+    wanted = min(samples, 2**players - 2)
+    reach = (probe.affordable(2 + wanted, smallest=2 + fewest, hint="fewer segments") - 2) // 2 * 2
     probe.plan(2 + reach)
     exact = reach == 2**players - 2
     sets = (every_set(players) if exact else drawn_sets(probe.seed, reach // 2, players)).to(labels.device)
     weights = weight_matrix(targets, probe.prediction)
-    nothing_first = torch.cat([sets.new_zeros(1, players), sets])
-    answers, why = ask_design(probe, nothing_first, lambda rows: rows[:, labels], weights, fewest=1 + fewest)
-    asked = (len(answers) - 1) // 2 * 2
-    fit = shapley_values(sets[:asked], answers[: 1 + asked], probe.prediction @ weights, exact=exact)
+    empty_first = torch.cat([sets.new_zeros(1, players), sets])
+    answers, why = ask_design(probe, empty_first, lambda rows: rows[:, labels], weights, fewest=1 + fewest)
+    answered = (len(answers) - 1) // 2 * 2
+    fit = shapley_values(sets[:answered], answers[: 1 + answered], probe.prediction @ weights, exact=exact)
     keys = [target.key for target in targets]
     return Maps(
         paint(keys, fit.slopes, labels),
         paint(keys, fit.errors(), labels),
         "probability",
-        {"segments": segments, "shape": shape, "samples": asked},
-        why or ("queries" if reach < wish else "complete"),
+        {"segments": segments, "shape": shape, "samples": answered},
+        why or ("queries" if reach < wanted else "complete"),
     )
 
 
 def every_set(players: int) -> Design:
-    """List every set of players but none and all, each followed by its complement; any prefix is a fair sample.
+    """List every set of players except the empty and the full set, each followed by its complement.
+
+    The order is shuffled, so that any prefix is a fair sample.
 
     Example:
         >>> every_set(2).tolist()
@@ -85,7 +90,9 @@ def every_set(players: int) -> Design:
 
 
 def drawn_sets(seed: int, pairs: int, players: int) -> Design:
-    """Draw sets of players by the Shapley kernel, each followed by its complement; pair by pair the same however many.
+    """Sample sets of players from the Shapley kernel, each followed by its complement.
+
+    The first pairs are the same for any number of pairs.
 
     Example:
         >>> drawn_sets(0, 3, 5).sum(0).tolist()
@@ -102,16 +109,16 @@ def drawn_sets(seed: int, pairs: int, players: int) -> Design:
 
 
 def shapley_values(sets: Design, answers: Outputs, whole: Float[Tensor, " t"], *, exact: bool) -> Fit:
-    """Fit the linear model under its constraint, which takes the place of the last player's coefficient.
+    """Fit the linear model under its sum constraint, which eliminates the last player's coefficient.
 
     Args:
-        sets: which segments were kept, in pairs.
-        answers: to nothing kept, then to the sets.
-        whole: the score of the picture itself.
-        exact: whether the sets are from `every_set`, to be weighed by the kernel, or were drawn by it.
+        sets: which segments each query kept, in pairs.
+        answers: classifier outputs for the fully removed image, then for the sets.
+        whole: the score of the full image.
+        exact: True for all sets from `every_set`, which are weighted by the kernel; False for sets sampled from it.
 
     Returns:
-        One row a player; the rows sum to ``whole - answers[0]``.
+        The fit, one row per player; the rows sum to ``whole - answers[0]``.
     """
     kept, gain = sets.double(), whole - answers[0]
     players, size = kept.shape[1], kept.sum(1)

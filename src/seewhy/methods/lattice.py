@@ -1,4 +1,4 @@
-"""Which windows to ask about next: a lattice over the picture, refined cell by cell where the map is least known."""
+"""Choose the next windows to query: a lattice over the image, refined cell by cell where the map is least certain."""
 
 import math
 from dataclasses import dataclass
@@ -13,20 +13,21 @@ from seewhy.core.seeds import mix
 Level = Int[Tensor, "a b"]
 
 LEVELS = 4
-"""Strides of a lattice at most: a window's side, a half, a quarter and an eighth of it."""
+"""Most strides of a lattice: a window's side, a half, a quarter and an eighth of it."""
 
-_NEVER = LEVELS  # the level of places between the windows of the finest stride
+_UNUSED = LEVELS  # the level of positions between the windows of the finest stride
 
 
 @dataclass(frozen=True)
 class Lattice:
-    """Windows at strides ``size``, ``size/2``, ``size/4`` and ``size/8``, in cells of ``size`` × ``size`` places.
+    """Windows at strides ``size``, ``size/2``, ``size/4`` and ``size/8``, in cells of ``size`` × ``size`` positions.
 
-    Finer than an eighth of a window there is nothing to learn: a pixel's mean is then known but for the in-fills' scatter.
+    Strides below an eighth of a window are useless: a pixel's mean is then known except for the variation of the
+    in-fills.
 
     Args:
         size: side of a window, pixels.
-        picture: height and width.
+        image_size: height and width of the image, pixels.
 
     Example:
         >>> Lattice(8, (224, 224)).strides
@@ -34,53 +35,53 @@ class Lattice:
     """
 
     size: int
-    picture: tuple[int, int]
+    image_size: tuple[int, int]
 
     def __post_init__(self) -> None:
-        Windows(self.size, self.size).covering(*self.picture)  # refuses a picture that is smaller than a window
+        Windows(self.size, self.size).covering(*self.image_size)  # raises if the image is smaller than a window
 
     @property
     def places(self) -> int:
-        """How many windows there are at the finest stride."""
-        return math.prod(int((self._axis(axis)[1] < _NEVER).sum()) for axis in (0, 1))
+        """Number of windows at the finest stride."""
+        return math.prod(int((self._axis(axis)[1] < _UNUSED).sum()) for axis in (0, 1))
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """The step between windows at each level of refinement."""
+        """The stride between windows at each level of refinement."""
         return tuple(self.size >> level for level in range(min(LEVELS - 1, int(math.log2(self.size))) + 1))
 
     def _axis(self, axis: int) -> tuple[Int[Tensor, " p"], Int[Tensor, " p"]]:
-        """Cell and level of each place along an axis; see `seewhy.core.features.Windows.axis`."""
-        places, levels = map(torch.tensor, Windows(self.size, 1).axis(self.picture[axis]))
-        return places // self.size, levels.clamp(max=_NEVER)
+        """Return the cell and the level of each position along an axis; see `seewhy.core.features.Windows.axis`."""
+        places, levels = map(torch.tensor, Windows(self.size, 1).axis(self.image_size[axis]))
+        return places // self.size, levels.clamp(max=_UNUSED)
 
     def start(self) -> Positions:
-        """List the fewest windows that leave no pixel out, in an even disorder."""
+        """Return the fewest windows that cover every pixel, in a shuffled order."""
         rows, columns = ((self._axis(axis)[1] == 0).nonzero()[:, 0] for axis in (0, 1))
         grid = torch.cartesian_prod(rows, columns)
         return grid[mix(torch.arange(len(grid))).argsort()]
 
     def level(self) -> Level:
-        """Every cell at the coarsest level."""
+        """Return the coarsest level for every cell."""
         return torch.zeros(*(int(self._axis(axis)[0][-1]) + 1 for axis in (0, 1)), dtype=torch.int64)
 
     def _finer(self, level: Level) -> tuple[Positions, Int[Tensor, " m"]]:
-        """List the windows that each cell would gain by one more level, and the cell of each."""
+        """Return the windows that each cell would gain from one more level, and the cell of each."""
         (cells_y, levels_y), (cells_x, levels_x) = self._axis(0), self._axis(1)
         needed = torch.maximum(levels_y[:, None], levels_x)
-        new = ((needed == level[cells_y][:, cells_x] + 1) & (needed < _NEVER)).nonzero()
+        new = ((needed == level[cells_y][:, cells_x] + 1) & (needed < _UNUSED)).nonzero()
         return new, cells_y[new[:, 0]] * level.shape[1] + cells_x[new[:, 1]]
 
-    def refine(self, level: Level, worth: Float[Tensor, "a b"], count: int) -> tuple[Positions, Level]:
-        """Go one level down in the cells that gain most for a window.
+    def refine(self, level: Level, gain: Float[Tensor, "a b"], count: int) -> tuple[Positions, Level]:
+        """Refine by one level the cells with the highest gain per window.
 
         Args:
-            level: of each cell.
-            worth: what each cell would gain by its next level.
-            count: windows that are wanted; the last cell may bring a few more.
+            level: level of each cell.
+            gain: gain of each cell from its next level.
+            count: number of windows wanted; the last cell may add a few more.
 
         Returns:
-            The new windows, best cell first, and the new levels. No windows: every cell is at the finest stride.
+            The new windows, highest gain first, and the new levels. No windows if every cell is at the finest stride.
         """
         while True:
             windows, cell = self._finer(level)
@@ -88,9 +89,9 @@ class Lattice:
             empty = (cost.view_as(level) == 0) & (level < len(self.strides) - 1)
             if not bool(empty.any()):
                 break
-            level = level + empty  # a small cell at the rim may have no window of its next stride
+            level = level + empty  # a small cell at the border may have no window at its next stride
         order = (
-            (worth.flatten() / cost.clamp(min=1))
+            (gain.flatten() / cost.clamp(min=1))
             .masked_fill(cost == 0, -torch.inf)
             .argsort(descending=True, stable=True)
         )

@@ -1,4 +1,4 @@
-"""LIME on segments: a linear model that is right near the picture (Ribeiro, Singh, Guestrin, KDD 2016)."""
+"""LIME on segments: a local linear model near the image (Ribeiro, Singh, Guestrin, KDD 2016)."""
 
 from collections.abc import Sequence
 
@@ -26,29 +26,30 @@ def lime(
     width: float = 0.25,
     ridge: float = 1.0,
 ) -> Maps:
-    """Fit a linear model of which segments are kept, trusting a query the more, the more it keeps.
+    """Fit a linear model of which segments are kept, giving more weight to queries that keep more.
 
-    Each segment is kept by the toss of a coin, each query followed by its complement. The weights are those of the authors'
-    program: ``exp(-d² / (2 width²))``, with the cosine distance to the whole picture, ``d = 1 - sqrt(share kept)``; so is the
-    penalty, which leaves the intercept alone. Unlike it, segments are SLIC's and what is removed is filled in as for any
-    other method; and all segments stay in the model.
+    Each segment is kept with probability 1/2, and each query is followed by its complement. The weights are those of
+    the authors' code: ``exp(-d² / (2 width²))``, with the cosine distance to the full image, ``d = 1 - sqrt(fraction
+    kept)``. So is the ridge penalty, which does not apply to the intercept. Unlike in their code, the segments are
+    SLIC's, removed parts are filled by the in-fill as in every other method, and all segments stay in the model.
 
     Args:
-        probe: the bound question.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
         targets: classes and contrasts.
-        segments: about how many the picture is cut into.
-        shape: ``slic`` superpixels, or cells of a ``grid``, for which nothing need be installed.
-        samples: queries, an even number; the budget may cut them.
-        width: of the kernel.
-        ridge: penalty of the squared coefficients.
+        segments: approximate number of segments, 1 or more.
+        shape: ``slic`` superpixels (needs scikit-image), or the cells of a ``grid``.
+        samples: number of queries: an even number, at least the number of segments plus 2; the budget may reduce it.
+        width: width of the kernel, above 0.
+        ridge: penalty on the squared coefficients, 0 or more.
 
     Returns:
-        Maps of probability: at each pixel the coefficient of its whole segment, positive supports the class. Standard errors of
-        the draw, that do not trust the model to be right; they leave out that the penalty pulls coefficients to 0.
+        Maps of probability: each pixel has the coefficient of its segment, undivided; positive supports the class.
+        Standard errors cover the random choice of segments and hold even if the model is wrong; they do not include
+        the shrinkage by the penalty.
 
     Raises:
-        RequestError: a setting is out of range, scikit-image is missing for ``slic``, or the budget is less than a query a
-            segment.
+        RequestError: a setting is out of range, scikit-image is missing for ``slic``, or the budget is less than one
+            query per segment.
 
     Cost: ``1 + samples`` queries.
     """
@@ -64,21 +65,23 @@ def lime(
     weights = weight_matrix(targets, probe.prediction)
     sets = coin_tosses(probe.seed, reach // 2, count).to(labels.device)
     answers, why = ask_design(probe, sets, lambda rows: rows[:, labels], weights, fewest=fewest)
-    asked = len(answers) // 2 * 2
-    known = torch.cat([probe.prediction[None] @ weights, answers[:asked]])
-    fit = local_model(torch.cat([sets.new_ones(1, count), sets[:asked]]), known, width=width, ridge=ridge)
+    answered = len(answers) // 2 * 2
+    known = torch.cat([probe.prediction[None] @ weights, answers[:answered]])
+    fit = local_model(torch.cat([sets.new_ones(1, count), sets[:answered]]), known, width=width, ridge=ridge)
     keys = [target.key for target in targets]
     return Maps(
         paint(keys, fit.slopes[1:], labels),
         paint(keys, fit.errors()[1:], labels),
         "probability",
-        {"segments": segments, "shape": shape, "samples": asked, "width": width, "ridge": ridge},
+        {"segments": segments, "shape": shape, "samples": answered, "width": width, "ridge": ridge},
         why or ("queries" if reach < samples else "complete"),
     )
 
 
 def coin_tosses(seed: int, pairs: int, segments: int) -> Design:
-    """Keep each segment or not, each draw followed by its complement; pair by pair the same however many.
+    """Keep each segment with probability 1/2, each draw followed by its complement.
+
+    The first pairs are the same for any number of pairs.
 
     Example:
         >>> coin_tosses(0, 3, 4).sum(0).tolist()
@@ -92,13 +95,13 @@ def local_model(sets: Design, answers: Outputs, *, width: float, ridge: float) -
     """Fit the weighted ridge regression.
 
     Args:
-        sets: which segments were kept: all of them, then pairs.
-        answers: to the sets.
-        width: of the kernel.
-        ridge: penalty.
+        sets: which segments each query kept: the full image, then pairs of complements.
+        answers: classifier outputs for the sets.
+        width: width of the kernel.
+        ridge: penalty on the squared coefficients.
 
     Returns:
-        The intercept, then one row a segment.
+        The fit: the intercept, then one row per segment.
     """
     kept = sets.double()
     x = torch.cat([kept.new_ones(len(kept), 1), kept], dim=1)
@@ -109,7 +112,7 @@ def local_model(sets: Design, answers: Outputs, *, width: float, ridge: float) -
 
 
 def nearness(kept: Float[Tensor, "n k"], width: float) -> Float[Tensor, " n"]:
-    """Weigh sets of segments by how near they are to the whole picture.
+    """Weight sets of segments by their similarity to the full image.
 
     Example:
         >>> nearness(torch.tensor([[1.0, 1.0], [0.0, 0.0]]), 1.0).log().tolist()

@@ -1,4 +1,4 @@
-"""Weighted least squares of the answers on which segments were kept, with errors that do not trust the model."""
+"""Weighted least squares of the outputs on which segments were kept, with errors robust to model misspecification."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,11 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """Coefficients of a linear model, and how each independent group of queries moved them.
+    """Coefficients of a linear model, and the influence of each independent group of queries on them.
 
     Args:
-        slopes: one row a coefficient, one column a target.
-        influence: group by group, what it adds to each coefficient's error.
+        slopes: coefficients, one row per coefficient, one column per target.
+        influence: contribution of each group to the error of each coefficient.
     """
 
     slopes: Float[Tensor, "k t"]
@@ -28,7 +28,7 @@ class Fit:
         return self.influence.square().sum(0).sqrt()
 
     def covariance(self, target: int) -> Float[Tensor, "k k"]:
-        """Covariance of the coefficients for one target."""
+        """Return the covariance matrix of the coefficients for one target."""
         return self.influence[:, :, target].T @ self.influence[:, :, target]
 
 
@@ -41,16 +41,16 @@ def least_squares(
 ) -> Fit:
     """Solve ``min Σ w (y - x b)² + Σ ridge b²``.
 
-    The errors are the sandwich of Huber and White, by groups (Liang, Zeger, Biometrika, 1986): they hold whether or not the
-    answers are linear in x. They are enlarged by ``p / (p - degrees of freedom)`` for p groups, as the model was fitted to
-    the very answers.
+    The errors are the Huber-White sandwich estimator, clustered by groups (Liang, Zeger, Biometrika, 1986): they hold
+    whether or not the outputs are linear in x. They are multiplied by ``sqrt(p / (p - degrees of freedom))`` for p
+    groups, because the model was fitted to the same outputs.
 
     Args:
-        x: what each query kept.
-        y: what was answered, one column a target.
-        weights: of the queries.
-        ridge: penalty of each coefficient.
-        groups: queries with the same number depend on each other; numbered from 0.
+        x: which segments each query kept, ``(n, k)``.
+        y: classifier outputs, one column per target, ``(n, t)``.
+        weights: weight of each query.
+        ridge: penalty on each coefficient.
+        groups: group number of each query, from 0; queries of the same group depend on each other.
 
     Returns:
         The fit, float64.

@@ -1,4 +1,4 @@
-"""Meaningful perturbation: learn the smallest region that the answer hangs on (Fong, Vedaldi, ICCV 2017)."""
+"""Meaningful perturbation: learn the smallest region that drives the prediction (Fong, Vedaldi, ICCV 2017)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,10 +21,10 @@ from seewhy.infills.plain import gaussian_blur
 Game = Literal["deletion", "preservation"]
 
 Grid = Float[Tensor, "a b"]
-"""The coarse ``keep`` that is learned."""
+"""The coarse ``keep`` mask that is learned."""
 
-_DISCS = 35
-"""Radii that are tried for the start: 0, 5, … 170 pixels of a picture of 224, and in proportion for others."""
+_RADII = 35
+"""Number of radii tried for the initial disc: 0, 5, … 170 pixels for an image of 224, scaled for other sizes."""
 
 
 def meaningful_perturbation(
@@ -42,37 +42,40 @@ def meaningful_perturbation(
     jitter: int = 4,
     top: int = 0,
 ) -> Maps:
-    """Learn a small, smooth region whose removal makes the probability fall (Fong, Vedaldi, ICCV 2017).
+    """Learn a small, smooth region whose removal lowers the probability (Fong, Vedaldi, ICCV 2017).
 
-    Deletion minimises over a coarse grid m in [0, 1], 1 = kept, ``λ1 Σ(1 - m) + λ2 Σ |∇m|^β + p(y | m x + (1 - m) in-fill)``;
-    preservation ``λ1 Σ m + λ2 Σ |∇m|^β - p``. Sums run over the cells; ``|∇m|² = dx² + dy²``, forward differences. The grid is
-    enlarged cell by cell and blurred; Adam, each step followed by a clip to [0, 1]; in each step the picture and the in-fill
-    are shifted by a few pixels under the resting ``keep``. It starts from the smallest centred disc that does 99 % of what can
-    be done. Settings are the authors'; they pass the gradient around the blur of ``keep``, here it goes through it. Their
-    localisation is ``lambda1=1e-3,beta=2,top=5``.
+    Deletion minimises ``λ1 Σ(1 - m) + λ2 Σ |∇m|^β + p(y | m x + (1 - m) in-fill)`` over a coarse grid m in [0, 1], 1
+    = kept; preservation minimises ``λ1 Σ m + λ2 Σ |∇m|^β - p``. Sums run over the cells; ``|∇m|² = dx² + dy²``,
+    forward differences. The grid is enlarged cell by cell and blurred. The optimiser is Adam with a clip to [0, 1]
+    after each step. At each step the image and the in-fill are shifted by a few pixels, while the mask stays in
+    place. The start is the smallest centred disc with 99 % of the largest disc's effect. The default settings are the
+    authors'. Their gradient bypasses the blur of the mask; here it passes through it. Their localisation settings are
+    ``lambda1=1e-3,beta=2,top=5``.
 
     Args:
-        probe: the bound question.
-        targets: classes and contrasts; each is learned by itself.
-        game: ``deletion``: the least to remove; ``preservation``: the least to keep.
-        iterations: steps of Adam; the budget may cut them short.
-        cells: cells along each side of the grid.
-        sigma: blur of the enlarged grid, pixels; 0 for none.
-        lambda1: price of a cell that is removed (preservation: kept), in probability.
-        lambda2: price of an edge.
-        beta: power of the edge's height.
-        rate: step size of Adam.
-        jitter: number of shifts along each axis, from 0 pixels; 1 for none.
-        top: explain the sum of the probabilities of this many likeliest classes in place of the target's; 0: the target's.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
+        targets: classes and contrasts; each is optimised separately.
+        game: ``deletion``: the smallest region to remove; ``preservation``: the smallest to keep.
+        iterations: number of Adam steps, 1 or more; the budget may reduce it.
+        cells: number of cells along each side of the grid, 2 or more.
+        sigma: standard deviation of the blur of the enlarged grid, pixels; 0 for none.
+        lambda1: cost of a removed cell (preservation: a kept cell), in probability.
+        lambda2: weight of the total variation.
+        beta: exponent of the total variation.
+        rate: learning rate of Adam.
+        jitter: number of shifts along each axis, starting at 0 pixels; 1 for none.
+        top: explain the summed probability of this many most probable classes instead of the target; 0: explain the
+            target.
 
     Returns:
-        Maps of the share of each pixel that is removed (preservation: kept), 0 to 1. Findings say what the region does; traces
-        ``KEY: probability`` and ``KEY: area`` follow the learning, every ten steps.
+        Maps of the fraction of each pixel that is removed (preservation: kept), 0 to 1. Findings state the effect of
+        the region. The traces ``KEY: probability`` and ``KEY: area`` record the optimisation, every ten steps.
 
     Raises:
-        RequestError: a setting is out of range, the budget is smaller than the start, or the classifier has no gradients.
+        RequestError: a setting is out of range, the budget does not cover the start and one step, or the classifier
+            has no gradients.
 
-    Cost: one query, and for each target ``36 + iterations`` with ``iterations`` backward passes.
+    Cost: one query, and for each target ``36 + iterations`` queries with ``iterations`` backward passes.
     """
     _check(iterations, cells, sigma, jitter, top)
     steps = _steps(probe, iterations, len(targets))
@@ -110,7 +113,7 @@ def meaningful_perturbation(
 
 
 def _check(iterations: int, cells: int, sigma: float, jitter: int, top: int) -> None:
-    """Refuse settings that mean nothing."""
+    """Reject settings that are out of range."""
     least = {
         "iterations": (iterations, 1),
         "cells": (cells, 2),
@@ -124,17 +127,17 @@ def _check(iterations: int, cells: int, sigma: float, jitter: int, top: int) -> 
 
 
 def _steps(probe: Probe, iterations: int, targets: int) -> int:
-    """How many steps each target can be given; a start and a last look are asked about besides."""
-    around = _DISCS + 1
-    wish, least = (1 + targets * (around + steps) for steps in (iterations, 1))
-    reach = probe.affordable(wish, smallest=least, hint="fewer targets")
+    """Return the number of steps available per target, besides the queries for the start and the final evaluation."""
+    around = _RADII + 1
+    wanted, least = (1 + targets * (around + steps) for steps in (iterations, 1))
+    reach = probe.affordable(wanted, smallest=least, hint="fewer targets")
     steps = (reach - 1) // targets - around
     probe.plan(1 + targets * (around + steps))
     return steps
 
 
 def region(keep: Tensor, game: Game) -> Tensor:
-    """Return the share that the game is about: what is removed, or what is kept.
+    """Return the fraction that the game minimises: what is removed, or what is kept.
 
     Example:
         >>> region(torch.tensor([1.0, 0.25]), "deletion").tolist()
@@ -144,27 +147,30 @@ def region(keep: Tensor, game: Game) -> Tensor:
 
 
 def finding(game: Game, whole: float, now: float, share: float) -> str:
-    """Say in a sentence what a learned region does.
+    """State the effect of a learned region in one sentence.
 
     Args:
-        game: what it was learned for.
-        whole: the probability of the whole picture.
-        now: the probability with the region removed, or with it alone.
-        share: the region's area as a share of the picture.
+        game: the game that the region was learned for.
+        whole: the target's probability for the full image.
+        now: the target's probability with the region removed (preservation: with only the region kept).
+        share: the region's area as a fraction of the image.
 
     Example:
         >>> finding("deletion", 0.9, 0.8, 0.1)
-        'nothing small changes the answer: with 10.0% of the picture removed the probability is 0.8, 0.9 before'
+        'no small region changes the prediction: with 10.0% of the image removed the probability is 0.8, before 0.9'
     """
     if game == "deletion":
-        does, said = (
+        does, statement = (
             "changes",
-            f"with {share:.1%} of the picture removed the probability is {now:.3g}, {whole:.3g} before",
+            f"with {share:.1%} of the image removed the probability is {now:.3g}, before {whole:.3g}",
         )
     else:
-        does, said = "keeps", f"{share:.1%} of the picture alone has the probability {now:.3g}, the whole {whole:.3g}"
+        does, statement = (
+            "keeps",
+            f"{share:.1%} of the image alone has probability {now:.3g}, the full image {whole:.3g}",
+        )
     found = share < 0.5 and (now < whole / 2) is (game == "deletion")
-    return said if found else f"nothing small {does} the answer: {said}"
+    return statement if found else f"no small region {does} the prediction: {statement}"
 
 
 def total_variation(grid: Grid, beta: float) -> Float[Tensor, ""]:
@@ -177,11 +183,11 @@ def total_variation(grid: Grid, beta: float) -> Float[Tensor, ""]:
     down = functional.pad(grid.diff(dim=0), (0, 0, 0, 1))
     right = functional.pad(grid.diff(dim=1), (0, 1))
     squares = down.square() + right.square()
-    return (squares.clamp(min=1e-10) ** (beta / 2)).sum()  # at 0 the slope of the root is infinite
+    return (squares.clamp(min=1e-10) ** (beta / 2)).sum()  # at 0 the gradient of the root is infinite
 
 
 def discs(size: tuple[int, int], device: torch.device) -> Keep:
-    """Draw centred discs with soft edges, 1 inside, of radius 0, 5, … 170 for a short side of 224 pixels.
+    """Draw centred discs with soft edges, 1 inside, of radius 0, 5, … 170 for a shorter side of 224 pixels.
 
     Returns:
         ``(35, h, w)``.
@@ -193,13 +199,13 @@ def discs(size: tuple[int, int], device: torch.device) -> Keep:
     unit = min(size) / 224
     rows, columns = (torch.arange(side, device=device) - (side - 1) / 2 for side in size)
     away = (rows[:, None].square() + columns.square()).sqrt()
-    radii = 5 * unit * torch.arange(_DISCS, device=device)
+    radii = 5 * unit * torch.arange(_RADII, device=device)
     return gaussian_blur((away < radii[:, None, None]).float(), 10 * unit)
 
 
 @dataclass
 class _Task:
-    """One target, and the account of what was learned for it."""
+    """The optimisation for one target, and its traces."""
 
     probe: Probe
     weights: Float[Tensor, " k"]
@@ -213,19 +219,19 @@ class _Task:
     traces: dict[str, list[float]] = field(default_factory=lambda: {"probability": [], "area": []})
 
     def enlarge(self, grid: Grid) -> Keep:
-        """From cells to pixels: each cell a block, then a Gaussian blur."""
+        """Enlarge the grid to the image's size: each cell a block, then a Gaussian blur."""
         keep = functional.interpolate(grid[None, None], size=self.probe.size, mode="nearest")[0]
         return gaussian_blur(keep, self.sigma) if self.sigma else keep
 
     def start(self) -> Grid:
-        """From the smallest centred disc that does 99 % of what the largest does; costs `_DISCS` queries."""
+        """Return the smallest centred disc with 99 % of the largest disc's effect; costs `_RADII` queries."""
         keeps = region(discs(self.probe.size, self.probe.image.device), self.game)
-        reached = region(self.ask(keeps), self.game)
+        reached = region(self.query(keeps), self.game)
         first = int((reached - reached[0] >= 0.99 * (reached[-1] - reached[0])).nonzero()[0])
         return functional.interpolate(keeps[None, first : first + 1], size=(self.cells,) * 2, mode="nearest")[0, 0]
 
-    def ask(self, keeps: Keep) -> Float[Tensor, " n"]:
-        """The probability with each ``keep``, not shifted."""
+    def query(self, keeps: Keep) -> Float[Tensor, " n"]:
+        """Return the target's probability for each mask, without a shift."""
         answers = [
             self.probe.show(blend(self.probe.image, rows, self.probe.fill(self._seed(0))))
             for rows in torch.split(keeps, self.probe.rows)
@@ -233,15 +239,15 @@ class _Task:
         return torch.cat(answers) @ self.weights
 
     def learn(self, start: Grid, steps: int, rate: float) -> tuple[Grid, str | None]:
-        """Improve a grid step by step; say why if time was up before the last."""
+        """Optimise a grid step by step; also return why it stopped if the time budget ran out first."""
         grid = start.clone().requires_grad_()
         optimiser = torch.optim.Adam([grid], lr=rate)
         for number, (image, fill) in zip(range(steps), self._shifted(), strict=False):
             keep = self.enlarge(grid)
-            chances = torch.softmax(self.probe.scores(blend(image, keep, fill)), dim=1)[0]
-            score = chances @ self.weights.to(chances)
-            price = self.lambda1 * region(grid, self.game).sum() + self.lambda2 * total_variation(grid, self.beta)
-            (grid.grad,) = self.probe.gradient(price + (score if self.game == "deletion" else -score), [grid], 1)
+            probabilities = torch.softmax(self.probe.scores(blend(image, keep, fill)), dim=1)[0]
+            score = probabilities @ self.weights.to(probabilities)
+            penalty = self.lambda1 * region(grid, self.game).sum() + self.lambda2 * total_variation(grid, self.beta)
+            (grid.grad,) = self.probe.gradient(penalty + (score if self.game == "deletion" else -score), [grid], 1)
             optimiser.step()
             grid.data.clamp_(0, 1)
             if number % 10 == 0:
@@ -252,7 +258,10 @@ class _Task:
         return grid.detach(), None
 
     def _shifted(self) -> Iterator[tuple[Image, Images]]:
-        """Picture and in-fill, a little enlarged and cut out at another place for each step; a random in-fill anew each time."""
+        """Yield the image and the in-fill, slightly enlarged and cropped at a random position.
+
+        A random in-fill is redrawn each time.
+        """
         height, width = self.probe.size
         margin = self.jitter if self.jitter > 1 else 0
         pair = None
@@ -265,11 +274,11 @@ class _Task:
             yield shifted[0], shifted[1:]
 
     def _seed(self, number: int) -> Seeds:
-        """Of a step."""
+        """Return the seed of a step."""
         return derive(self.probe.seed, torch.tensor([number], device=self.probe.image.device))
 
     def finding(self, grid: Grid) -> str:
-        """Say in a sentence what the learned region does; costs one query."""
+        """State the effect of the learned region; costs one query."""
         keep = self.enlarge(grid)
         share = float(region(keep, self.game).mean())
-        return finding(self.game, float(self.probe.prediction @ self.weights), float(self.ask(keep)[0]), share)
+        return finding(self.game, float(self.probe.prediction @ self.weights), float(self.query(keep)[0]), share)

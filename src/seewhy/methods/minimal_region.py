@@ -1,4 +1,4 @@
-"""Minimal region: the smallest part of a picture that alone keeps the answer, and the smallest without which it changes."""
+"""Minimal region: the smallest region sufficient for the prediction, and the smallest necessary for it."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from seewhy.methods.rise import rise
 Guide = Literal["rise", "occlusion", "center"]
 
 _CELLS = 7
-"""Of the guide, along each side: cells of a grid, or windows side by side."""
+"""Cells (rise) or windows (occlusion) along each side of the guide map."""
 
 
 def minimal_region(
@@ -32,47 +32,50 @@ def minimal_region(
     tile: int = 16,
     samples: int | None = None,
 ) -> Maps:
-    """Find the smallest sufficient and the smallest necessary region, in the order of a map that is made first.
+    """Find the smallest sufficient and the smallest necessary region, guided by a map computed first.
 
-    Sufficient: with all else filled in, the target is still the likeliest class (a preservation). Necessary: with the region
-    filled in, it no longer is (a deletion; both after Fong, Vedaldi, ICCV 2017). The area is bisected in the order of the
-    guide, then tiles are left out, the lowest of the map first, wherever the rest still does. Only the likeliest class of each
-    answer is looked at, so a classifier that gives nothing else will do.
+    Sufficient: with everything else filled in, the target is still the predicted class (preservation). Necessary:
+    with the region filled in, it no longer is (deletion; both after Fong, Vedaldi, ICCV 2017). A bisection finds the
+    area, in the order of the guide map. Then tiles are left out, lowest map value first, wherever the remaining
+    region still works. Only the predicted class of each query is used, so a classifier that outputs labels alone is
+    sufficient.
 
     Args:
-        probe: the bound question.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
         targets: classes and contrasts.
-        guide: the map that says where to begin: ``rise``, ``occlusion``, or ``center``: nothing but the distance from the middle.
-        guide_queries: that it may take; under a budget at most half of it.
-        tile: side of the tiles that are left out, pixels.
-        samples: in-fills drawn for a question, which must agree; auto: 1 where the in-fill is the same every time, else 3.
+        guide: the map that orders the search: ``rise``, ``occlusion``, or ``center``, the closeness to the image's
+            centre.
+        guide_queries: queries for the guide map, 49 or more; under a budget at most half of it.
+        tile: side of the tiles that are left out, pixels, 1 or more.
+        samples: in-fills drawn for each query of the search, which must all agree, 1 or more; auto: 1 for a
+            deterministic in-fill, else 3.
 
     Returns:
-        Maps: 1 in the sufficient region, 0.5 where only the necessary one is, else 0; both regions as outlines; their areas in
-        words (``findings``) and step by step (``traces``).
+        Maps: 1 in the sufficient region, 0.5 where only the necessary region is, else 0. Both regions are also given
+            as outlines; their areas are stated in ``findings`` and recorded step by step in ``traces``.
 
     Raises:
         RequestError: a setting is out of range, or the budget is too small.
 
-    Cost at 224 x 224, with an in-fill that is the same every time: ``guide_queries``, 22, and at most two for each tile.
+    Cost at 224 x 224 with a deterministic in-fill: ``guide_queries``, 22, and at most two for each tile.
     """
     drawn = _drawn(probe, tile, samples)
-    asked = _share(probe, guide, guide_queries, 1 + len(targets) * fewest(probe.size, drawn))
-    probe.plan(1 + asked + len(targets) * most_queries(probe.size, tile, drawn))
-    guides = _guide(probe, targets, guide, asked)
+    guide_cost = _guide_queries(probe, guide, guide_queries, 1 + len(targets) * fewest(probe.size, drawn))
+    probe.plan(1 + guide_cost + len(targets) * most_queries(probe.size, tile, drawn))
+    guides = _guide(probe, targets, guide, guide_cost)
     maps = minimal_region_of(probe, targets, guides, tile=tile, samples=drawn)
-    return replace(maps, settings={"guide": guide, "guide_queries": asked, **maps.settings})
+    return replace(maps, settings={"guide": guide, "guide_queries": guide_cost, **maps.settings})
 
 
 def minimal_region_of(
     probe: Probe, targets: Sequence[Target], guides: Mapping[str, Map], *, tile: int, samples: int | None
 ) -> Maps:
-    """Do as `minimal_region` does, in the order of maps that are there already.
+    """Find the same regions as `minimal_region`, guided by existing maps.
 
     Args:
-        probe: the bound question.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
         targets: classes and contrasts.
-        guides: target → its map.
+        guides: the guide map of each target, by key.
         tile: side of the tiles that are left out, pixels.
         samples: as for `minimal_region`.
 
@@ -92,26 +95,26 @@ def minimal_region_of(
 
 
 def _drawn(probe: Probe, tile: int, samples: int | None) -> int:
-    """Settle how many in-fills a question takes."""
+    """Return the number of in-fills drawn per query of the search."""
     if tile < 1 or (samples is not None and samples < 1):
         raise RequestError(f"expected tile and samples >= 1, got {tile} and {samples}")
     return (3 if samples is None else samples) if probe.infill.stochastic else 1
 
 
-def _share(probe: Probe, guide: Guide, wish: int, others: int) -> int:
-    """Settle how many queries the guide takes: as wished, but under a budget at most half of what the others can spare."""
+def _guide_queries(probe: Probe, guide: Guide, requested: int, search_queries: int) -> int:
+    """Return the number of queries for the guide map: under a budget at most half of what the search can spare."""
     if guide == "center":
-        probe.affordable(others, smallest=others, hint="fewer samples")
+        probe.affordable(search_queries, smallest=search_queries, hint="fewer samples")
         return 0
     least = _CELLS**2
-    if wish < least:
-        raise RequestError(f"expected guide_queries >= {least} for {guide}, got {wish}; or guide=center")
-    limit = probe.affordable(others + 2 * wish, smallest=others + least, hint="guide=center")
-    return min(wish, max(least, (limit - others) // 2))
+    if requested < least:
+        raise RequestError(f"expected guide_queries >= {least} for {guide}, got {requested}; or choose guide=center")
+    limit = probe.affordable(search_queries + 2 * requested, smallest=search_queries + least, hint="guide=center")
+    return min(requested, max(least, (limit - search_queries) // 2))
 
 
 def _guide(probe: Probe, targets: Sequence[Target], guide: Guide, queries: int) -> Mapping[str, Map]:
-    """Make the maps that the search goes by."""
+    """Compute the maps that guide the search."""
     if guide == "center":
         return center(probe, targets).values
     if guide == "rise":
@@ -122,7 +125,7 @@ def _guide(probe: Probe, targets: Sequence[Target], guide: Guide, queries: int) 
 
 
 def _maps(probe: Probe, targets: Sequence[Target], found: Mapping[str, Regions], settings: dict[str, object]) -> Maps:
-    """Turn regions into maps, outlines, sentences and traces."""
+    """Convert regions to maps, outlines, findings and traces."""
     values: dict[str, Map] = {
         key: np.maximum(regions.sufficient, 0.5 * regions.necessary).astype(np.float32)
         for key, regions in found.items()
@@ -135,21 +138,21 @@ def _maps(probe: Probe, targets: Sequence[Target], found: Mapping[str, Regions],
         settings,
         ends[0] if ends else "complete",
         findings=tuple(
-            found[target.key].sentence(lambda k: _name(probe, k), _words(probe, target)) for target in targets
+            found[target.key].sentence(lambda k: _name(probe, k), _describe(probe, target)) for target in targets
         ),
         traces={f"{key}/{name}": steps for key, regions in found.items() for name, steps in regions.areas.items()},
         outlines={name: where for key, regions in found.items() for name, where in regions.outlines(key).items()},
     )
 
 
-def _words(probe: Probe, target: Target) -> str:
-    """What the classifier says where the target wins."""
+def _describe(probe: Probe, target: Target) -> str:
+    """Return what the classifier predicts where the target wins."""
     if isinstance(target, Contrast):
-        return f"{_name(probe, target.index)} before {_name(probe, target.other)}"
+        return f"{_name(probe, target.index)} over {_name(probe, target.other)}"
     return _name(probe, int(target.weights(probe.prediction).argmax()))
 
 
 def _name(probe: Probe, index: int) -> str:
-    """A class by its name, or its number where it has none."""
+    """Return the label of a class, or its number if the classifier has no labels."""
     labels = probe.classifier.labels
     return f"'{labels[index]}'" if labels else f"class {index}"

@@ -1,4 +1,4 @@
-"""Nearest counterfactual: the smallest part of a real picture of another class that changes the answer; nothing is trained."""
+"""Nearest counterfactual: the smallest part of a real image of another class that changes the prediction."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from seewhy.images.collection import Collection, read_collection
 from seewhy.methods.counterfactual import name
 from seewhy.methods.references import Distance, References
 from seewhy.methods.region_search import wins
-from seewhy.methods.swap_search import Swap, Wish, most_queries
+from seewhy.methods.swap_search import Goal, Swap, most_queries
 
 _TILES = 14
-"""Of the usual tile, along the longer side of the picture."""
+"""Default number of tiles along the longer side of the image."""
 
 
 def nearest_counterfactual(
@@ -33,60 +33,65 @@ def nearest_counterfactual(
     edge: float | None = None,
     confidence: float = 0.0,
 ) -> Maps:
-    """Find the smallest part of a real picture of another class that, put into this one, makes the classifier say that class.
+    """Find the smallest part of a real image of another class that, pasted into the image, changes its class to that.
 
-    Reference pictures are asked about, the nearest first, until ``candidates`` of them get the other class. Each is put in the
-    picture's place, and then given back block by block, large ones first, wherever the answer stays: it is the region that is
-    searched, as Goyal et al. (*Counterfactual visual explanations*, ICML 2019) search it among a network's features, here in
-    pixels, in place, and by the answer alone. The candidate of which the least area is needed is taken. The counterfactual that is
-    returned was shown to the classifier, with its soft edges, and got the other class; that no smaller one would is not known.
+    Reference images are queried, nearest first, until ``candidates`` of them are classified as the other class;
+    nothing is trained. Each candidate replaces the full image at first. Then blocks of the original are restored,
+    large ones first, wherever the prediction stays. The search is over the region, as in Goyal et al.
+    (*Counterfactual visual explanations*, ICML 2019), who search a network's features; here it is in pixels, at the
+    same position, and uses only predictions. The candidate with the smallest area is chosen. The returned
+    counterfactual was shown to the classifier, with its soft edges, and was classified as the other class; a smaller
+    one may exist.
 
     Args:
-        probe: the bound question; its in-fill is not used.
-        targets: the class c that the classifier says, or ``contrast:c/t``, which names the other class t. For c alone t is the
-            runner-up, beside a contrast the t of that, or, if no reference picture gets it, the likeliest class that one does
-            get; of a classifier that gives labels only it is the class of the nearest picture that gets another.
-        reference: folder, ``.npz`` or idx file of pictures, see `seewhy.images.collection.read_collection`. If it has classes,
-            pictures of the class that bears the other's name are asked about first.
-        candidates: reference pictures of the other class that are tried.
-        pool: reference pictures that may be asked about; under a budget at most half of it.
-        distance: ``blurred`` compares means over 16 x 16 cells, ``pixels`` each pixel; both by their squared difference.
-        tile: side of the smallest blocks, pixels; auto: a fourteenth of the longer side.
-        edge: standard deviation of the soft edge, pixels; auto: half a tile.
-        confidence: the least probability that the other class must get; 0: that no class is likelier is enough.
+        probe: the classifier, in-fill, image, seed and budget, bound together; the in-fill is not used.
+        targets: the predicted class c, or ``contrast:c/t``, which names the other class t. For c alone, t is the t of
+            a contrast requested alongside, or else the runner-up. If no reference image is classified as t, it is the
+            most probable class that one is classified as; for a classifier that outputs labels only, the class of the
+            nearest image classified differently.
+        reference: folder, ``.npz`` or idx file of images, see `seewhy.images.collection.read_collection`. If it has
+            class names, images of the class with the other class's name are queried first.
+        candidates: number of reference images of the other class to try, 1 or more.
+        pool: most reference images to query, 1 or more; under a budget at most half of it.
+        distance: ``blurred`` compares means over 16 x 16 cells, ``pixels`` each pixel; both by their squared
+            difference.
+        tile: side of the smallest blocks, pixels, 1 or more; auto: a fourteenth of the longer side.
+        edge: standard deviation of the soft edge, pixels, 0 or more; auto: half a tile.
+        confidence: minimum probability of the other class, from 0 to below 1; 0: it only has to be the predicted
+            class.
 
     Returns:
-        Maps of intensity, full brightness being 1, the mean over the colours: of a class how much each pixel changes, 0 to 1; of
-        a contrast by how much the picture is brighter there than the counterfactual, -1 to 1. The region as outline, the
-        counterfactual and the reference picture as companions; area, probability (where there are any) and queries of each
-        region that did, from the whole picture to the last, as traces.
+        Maps of intensity, where full brightness is 1, averaged over the colour channels: for a class how much each
+        pixel changes, 0 to 1; for a contrast how much brighter the image is than the counterfactual, -1 to 1. The
+        region is an outline; the counterfactual and the reference image are companions. Traces list area, probability
+        (if the classifier outputs it) and queries of each successful region, from the full image to the last.
 
     Raises:
-        RequestError: there is no reference, a setting is out of range, the budget is too small, or none of the pictures that
-            were asked about gets the other class.
+        RequestError: no reference is given, a setting is out of range, the budget is too small, or none of the
+            queried images is classified as the other class.
 
-    Cost: one query for each reference picture asked about, and for each candidate from 20 to about 100.
+    Cost: one query for each reference image queried, and 20 to about 100 for each candidate.
     """
     side = max(1, max(probe.size) // _TILES) if tile is None else tile
     soft = side / 2 if edge is None else edge
     _check(candidates, pool, side, soft, confidence)
-    pictures = _read(probe, reference)
+    collection = _read(probe, reference)
     most = len(targets) * candidates * most_queries(probe.size, side)
-    limit = probe.affordable(1 + min(pool, len(pictures)) + most, smallest=2, hint="another method")
+    limit = probe.affordable(1 + min(pool, len(collection)) + most, smallest=2, hint="another method")
     probe.plan(limit)
-    asked = [target for target in targets if bool(wins(probe.prediction[None], target))]
-    room = min(pool, len(pictures), max(1, (limit - 1) // 2))
-    references = References(probe, pictures, distance=distance, room=room)
-    others = _others(references, asked)
+    solvable = [target for target in targets if bool(wins(probe.prediction[None], target))]
+    pool_limit = min(pool, len(collection), max(1, (limit - 1) // 2))
+    references = References(probe, collection, distance=distance, limit=pool_limit)
+    others = _others(references, solvable)
     found: dict[int | None, Found] = {}
     wanted = sorted({other for other in others.values() if other is not None})
     for number, other in enumerate(wanted):
         share = (limit - probe.queries.forward_images) // (len(wanted) - number)
-        wish = Wish(other, confidence)
-        best = _best(references, wish, candidates=candidates, tile=side, edge=soft, queries=share)
+        goal = Goal(other, confidence)
+        best = _best(references, goal, candidates=candidates, tile=side, edge=soft, queries=share)
         found |= {} if best is None else {other: best}
-    if asked and not found:
-        raise RequestError("expected " + _nothing(references, others[asked[0].key], confidence))
+    if solvable and not found:
+        raise RequestError("expected " + _no_reference(references, others[solvable[0].key], confidence))
     settings: dict[str, object] = {"reference": reference, "candidates": candidates, "pool": pool, "distance": distance}
     settings |= {"tile": side, "edge": soft, "confidence": confidence}
     of_target = {key: found[other] for key, other in others.items() if other in found}
@@ -99,10 +104,10 @@ class Found:
     """The best counterfactual for one other class.
 
     Args:
-        index: of the reference picture.
-        rank: of it among those tried, 1 for the nearest.
-        swap: the picture with a part of it.
-        ends: why the search with each of those tried ended.
+        index: index of the reference image.
+        rank: rank by distance among the candidates, 1 for the nearest.
+        swap: the image with a part of the reference image in it.
+        ends: why the search with each candidate ended.
     """
 
     index: int
@@ -112,12 +117,12 @@ class Found:
 
     @property
     def stopped_because(self) -> str:
-        """``complete`` if the search with each of them was."""
+        """``complete`` if the search with every candidate was, else the first other reason."""
         return next((end for end in self.ends if end != "complete"), "complete")
 
 
 def _check(candidates: int, pool: int, tile: int, edge: float, confidence: float) -> None:
-    """Refuse settings that mean nothing."""
+    """Reject settings that are out of range."""
     if min(candidates, pool, tile) < 1:
         raise RequestError(f"expected candidates, pool and tile >= 1, got {candidates}, {pool} and {tile}")
     if edge < 0 or not 0 <= confidence < 1:
@@ -125,10 +130,10 @@ def _check(candidates: int, pool: int, tile: int, edge: float, confidence: float
 
 
 def _read(probe: Probe, reference: str | None) -> Collection:
-    """Read the reference pictures as the classifier sees them."""
+    """Read the reference images in the classifier's view."""
     if reference is None:
         raise RequestError(
-            "expected reference=FOLDER, or an .npz or idx file, with pictures of other classes, got none; "
+            "expected reference=FOLDER, or an .npz or idx file, with images of other classes, got none; "
             "write nearest-counterfactual:reference=FOLDER"
         )
     view = probe.classifier.view
@@ -136,21 +141,23 @@ def _read(probe: Probe, reference: str | None) -> Collection:
 
 
 def _others(references: References, targets: Sequence[Target]) -> dict[str, int | None]:
-    """Settle the class that the picture is to be turned into, for each target."""
+    """Return the other class for each target."""
     named = {target.key: target.other for target in targets if isinstance(target, Contrast)}
     source, first = int(references.probe.prediction.argmax()), next(iter(named.values()), None)
-    return {each.key: named[each.key] if each.key in named else references.rival(source, first) for each in targets}
+    return {
+        each.key: named[each.key] if each.key in named else references.contrast_class(source, first) for each in targets
+    }
 
 
-def _best(references: References, wish: Wish, *, candidates: int, tile: int, edge: float, queries: int) -> Found | None:
-    """Search the region with each candidate, and take the smallest; None where no picture gets the wanted answer."""
+def _best(references: References, goal: Goal, *, candidates: int, tile: int, edge: float, queries: int) -> Found | None:
+    """Search the region with each candidate, and return the smallest; None if no image is classified as wanted."""
     probe = references.probe
     last = probe.queries.forward_images + queries
-    indices = references.find(wish, candidates)
+    indices = references.find(goal, candidates)
     if not indices:
         return None
     swaps = [
-        Swap(probe, references.picture(index), wish, said=float(references.answers[index][wish.other]), edge=edge)
+        Swap(probe, references.image(index), goal, probability=float(references.answers[index][goal.other]), edge=edge)
         for index in indices
     ]
     ends = []
@@ -168,7 +175,7 @@ def _maps(
     findings: tuple[str, ...],
     settings: dict[str, object],
 ) -> Maps:
-    """Turn what was found for each target into maps, outlines, pictures and traces; a target without is even."""
+    """Convert the results to maps, outlines, companions and traces; a target without a result gets a map of zeros."""
     image = references.probe.image
     values = {target.key: np.zeros(image.shape[1:], dtype=np.float32) for target in targets}
     outlines: dict[str, BoolMap] = {}
@@ -176,11 +183,11 @@ def _maps(
     for target in targets:
         if target.key in found:
             swap = found[target.key].swap
-            change = image - swap.picture
+            change = image - swap.image
             values[target.key] = as_map((change if isinstance(target, Contrast) else change.abs()).mean(0))
             outlines[f"{target.key}/taken"] = swap.region
             traces |= {f"{target.key}/{name}": steps for name, steps in _traces(references.probe, swap).items()}
-    every = {best.swap.wish.other: best for best in found.values()}
+    every = {best.swap.goal.other: best for best in found.values()}
     ends = [best.stopped_because for best in every.values() if best.stopped_because != "complete"]
     return Maps(
         values,
@@ -196,20 +203,20 @@ def _maps(
 
 
 def _traces(probe: Probe, swap: Swap) -> dict[str, tuple[float, ...]]:
-    """List area and queries of each region that did, and what the classifier gave the other class where it tells."""
+    """List area and queries of each successful region, and the other class's probability where available."""
     areas, probabilities, queries = zip(*swap.steps, strict=True)
-    told = {"probability": probabilities} if probe.classifier.access > Access.LABEL else {}
-    return {"area": areas, **told, "queries": tuple(map(float, queries))}
+    given = {"probability": probabilities} if probe.classifier.access > Access.LABEL else {}
+    return {"area": areas, **given, "queries": tuple(map(float, queries))}
 
 
 def _companions(found: Mapping[int, Found]) -> dict[str, Companion]:
-    """Name the pictures; with the class's number where there is more than one other class."""
-    pictures = {}
+    """Name the images, with the class number if there is more than one other class."""
+    companions = {}
     for other, best in found.items():
         suffix = f"_{other}" if len(found) > 1 else ""
-        pictures["counterfactual" + suffix] = best.swap.picture.cpu().numpy()
-        pictures["reference" + suffix] = best.swap.donor.cpu().numpy()
-    return pictures
+        companions["counterfactual" + suffix] = best.swap.image.cpu().numpy()
+        companions["reference" + suffix] = best.swap.donor.cpu().numpy()
+    return companions
 
 
 def _findings(
@@ -219,58 +226,67 @@ def _findings(
     found: Mapping[int | None, Found],
     confidence: float,
 ) -> tuple[str, ...]:
-    """Say what was found, and why nothing was for the rest."""
+    """State what was found, and why nothing was found for the other targets."""
     missing = [other for other in dict.fromkeys(others.values()) if other not in found]
     return (
-        *(_not_said(references.probe, target) for target in targets if target.key not in others),
+        *(_not_predicted(references.probe, target) for target in targets if target.key not in others),
         *(_sentence(references, best) for best in found.values()),
-        *(f"Expected {_nothing(references, other, confidence)}." for other in missing),
+        *(f"Expected {_no_reference(references, other, confidence)}." for other in missing),
     )
 
 
 def _sentence(references: References, best: Found) -> str:
-    """Say what was found."""
+    """State what was found."""
     probe, swap = references.probe, best.swap
-    change = float((swap.picture - probe.image).abs().mean())
-    sure = f", with p = {swap.steps[-1].probability:.2f} (of that picture itself {swap.steps[0].probability:.2f})"
+    change = float((swap.image - probe.image).abs().mean())
+    confident = (
+        f", with p = {swap.steps[-1].probability:.2f} ({swap.steps[0].probability:.2f} for the reference image itself)"
+    )
     return (
-        f"With {swap.area:.1%} of the picture taken from reference picture {best.index}{_class_of(references, best.index)} the "
-        f"classifier says {name(probe, swap.wish.other)}{sure if probe.classifier.access > Access.LABEL else ''}. The change is "
-        f"{change:.3f} of full brightness on average. {_choice(references, best)}"
+        f"With {swap.area:.1%} of the image taken from reference image {best.index}{_class_of(references, best.index)}, the "
+        f"classifier predicts {name(probe, swap.goal.other)}{confident if probe.classifier.access > Access.LABEL else ''}. The "
+        f"change is {change:.3f} of full brightness on average. {_choice(references, best)}"
     )
 
 
 def _choice(references: References, best: Found) -> str:
-    """Say what the reference picture was chosen from."""
-    away = f"{references.distances[best.index]:.2f} away"
+    """State how the reference image was chosen."""
+    away = f"distance {references.distances[best.index]:.2f}"
     if len(best.ends) == 1:
-        return f"It is the only one of that class that was found, {away}."
-    return f"Of the {len(best.ends)} nearest of that class it is the one of which least is needed: number {best.rank}, {away}."
+        return f"It is the only reference image found with that class, at {away}."
+    return (
+        f"Of the {len(best.ends)} nearest reference images with that class, it needs the smallest area: "
+        f"number {best.rank} by distance, at {away}."
+    )
 
 
 def _class_of(references: References, index: int) -> str:
-    """The class of a reference picture in brackets, as its collection has it."""
-    pictures = references.pictures
-    return "" if pictures.labels is None else f" ({pictures.classes[pictures.labels[index]]})"
+    """Return the class name of a reference image in brackets, if its collection has class names."""
+    collection = references.collection
+    return "" if collection.labels is None else f" ({collection.classes[collection.labels[index]]})"
 
 
-def _not_said(probe: Probe, target: Target) -> str:
-    """Say why nothing was sought for a target."""
-    said, asked = int(probe.prediction.argmax()), int(target.weights(probe.prediction).argmax())
+def _not_predicted(probe: Probe, target: Target) -> str:
+    """State why no counterfactual was searched for a target."""
+    predicted, requested = int(probe.prediction.argmax()), int(target.weights(probe.prediction).argmax())
     if isinstance(target, Contrast):
-        return f"The classifier does not hold {name(probe, asked)} likelier than {name(probe, target.other)}: nothing to change."
-    return f"The classifier says {name(probe, said)}, not {name(probe, asked)}: nothing to change."
-
-
-def _nothing(references: References, other: int | None, confidence: float) -> str:
-    """Say which answer no reference picture got, and which they got."""
-    probe = references.probe
-    wanted = "anything else than of the picture itself" if other is None else name(probe, other)
-    sure = f" with p >= {confidence:g}" if confidence > 0 else ""
-    said = ", ".join(f"{name(probe, index)} of {count}" for index, count in references.said()[:3])
-    source = int(probe.prediction.argmax())
-    ask = [f"ask for contrast:{source}/{index}, " for index, _ in references.said() if index not in {source, other}][:1]
+        return f"The classifier does not rank {name(probe, requested)} above {name(probe, target.other)}: there is nothing to change."
     return (
-        f"reference pictures of which the classifier says {wanted}{sure}, got none among {len(references.answers)} that it was "
-        f"shown; it says {said}: {''.join(ask)}give other pictures, or raise pool and budget"
+        f"The classifier predicts {name(probe, predicted)}, not {name(probe, requested)}: there is nothing to change."
+    )
+
+
+def _no_reference(references: References, other: int | None, confidence: float) -> str:
+    """State which prediction no reference image got, and which predictions they got."""
+    probe = references.probe
+    wanted = "any class other than that of the image" if other is None else name(probe, other)
+    confident = f" with p >= {confidence:g}" if confidence > 0 else ""
+    predictions = ", ".join(f"{name(probe, index)} for {count}" for index, count in references.predictions()[:3])
+    source = int(probe.prediction.argmax())
+    request = [
+        f"request contrast:{source}/{index}, " for index, _ in references.predictions() if index not in {source, other}
+    ][:1]
+    return (
+        f"reference images classified as {wanted}{confident}, got none among {len(references.answers)} queried "
+        f"(predictions: {predictions}); {''.join(request)}use other images, or raise pool and budget"
     )

@@ -1,4 +1,4 @@
-"""Occlusion: cover a window and watch the probability fall (Zeiler, Fergus, ECCV 2014)."""
+"""Occlusion: cover a window and measure the drop in probability (Zeiler, Fergus, ECCV 2014)."""
 
 from collections.abc import Sequence
 
@@ -20,29 +20,30 @@ def occlusion(
     stride: int | None = None,
     samples: int | None = None,
 ) -> Maps:
-    """Measure how much the probability of a class falls when a window is covered.
+    """Measure how much the probability of a class drops when a window is covered.
 
-    The window's value is ``p(y|x) - mean over the samples of p(y | x with the window filled in)``; a pixel's value is the
-    mean over the windows that cover it. Without a stride the windows are chosen as the answers come in, finer where the map
-    is least known, and the mean over all windows is predicted from them (`seewhy.methods.refine`).
+    The value of a window is ``p(y|x) - mean over the samples of p(y | x with the window filled in)``. The value of a
+    pixel is the mean over the windows that cover it. Without a stride, the windows are chosen adaptively, denser
+    where the map is least certain, and the mean over all windows is predicted from them (`seewhy.methods.refine`).
 
     Args:
-        probe: the bound question.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
         targets: classes and contrasts.
-        size: side of a window, pixels; several as ``16+32+64``: the map is then the mean over the sizes.
-        stride: step between windows, pixels, 1 to ``size``; auto: fine where it pays, coarse elsewhere.
-        samples: in-fills drawn for a window; auto: 1 where the in-fill is the same every time, else 2, with a stride 4 or what
-            the budget allows from 2 to 8.
+        size: side of a window, pixels; with several sizes, as ``16+32+64``, the map is the mean over the sizes.
+        stride: step between windows, pixels, 1 to ``size``; auto: adaptive, denser where the map is least certain.
+        samples: in-fills drawn for each window, 1 or more; auto: 1 for a deterministic in-fill, else 2; with a stride
+            4, or what the budget allows from 2 to 8.
 
     Returns:
-        Maps in differences of probability, -1 to 1: positive supports the class. Standard errors, of the windows not asked
-        about too; with a stride of the scatter only, where there are at least two samples.
+        Maps of probability differences, -1 to 1: positive supports the class. Standard errors include the windows
+        that were not queried; with a stride they cover only the variation of the in-fills, and need at least two
+        samples.
 
     Raises:
-        RequestError: the settings do not fit the picture, or the budget does not cover the picture once.
+        RequestError: the settings do not fit the image, or the budget does not cover the image once.
 
-    Cost: without limits four queries for each window that covers the picture, 197 at 224 x 224; with a stride
-    ``1 + windows x samples``.
+    Cost: without a budget four queries for each window of a tiling of the image, 197 at 224 x 224; with a stride ``1
+    + windows x samples``.
     """
     sizes = check_windows(size, stride, samples)
     settings: dict[str, object] = {"size": size, "stride": stride}
@@ -57,7 +58,7 @@ def occlusion(
 
 
 def drop(prediction: Float[Tensor, " k"], targets: Sequence[Target]) -> Score:
-    """Make the function that turns the answers for some windows into falls of probability and their variance."""
+    """Return a function that converts the outputs for some windows to probability drops and their variances."""
     weights = weight_matrix(targets, prediction)
 
     def score(answers: Answers) -> tuple[Scores, Scores | None]:

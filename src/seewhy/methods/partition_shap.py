@@ -1,4 +1,4 @@
-"""Partition SHAP: Owen values of ever smaller halves of the picture, the ones that matter most split first."""
+"""Partition SHAP: Owen values of recursively halved rectangles, the most important ones split first."""
 
 import heapq
 from collections.abc import Sequence
@@ -16,36 +16,37 @@ from seewhy.core.seeds import derive
 from seewhy.core.target import Target, weight_matrix
 
 Box = tuple[int, int, int, int]
-"""Top, left, bottom, right of a rectangle of pixels; the last two are outside."""
+"""Top, left, bottom and right of a rectangle of pixels; bottom and right are exclusive."""
 
-Worth = Float[Tensor, " t"]
-"""A score for each target."""
+Score = Float[Tensor, " t"]
+"""One score for each target."""
 
 _TOGETHER = 8
-"""Boxes that are split before the next are chosen, whatever the batch size."""
+"""Boxes that are split together before the next are chosen, whatever the batch size."""
 
 
 def partition_shap(probe: Probe, targets: Sequence[Target], *, samples: int = 500) -> Maps:
-    """Split the picture in halves of halves and share the probability out among them fairly.
+    """Attribute the probability to recursively halved rectangles of the image by Owen values.
 
-    Owen values (Owen, 1977) of the game whose players are pixels, in coalitions that a binary tree gives: each rectangle is
-    halved across its longer side. The worth of a half is what it adds to the probability, averaged over both orders of the
-    halves and over what else is kept by then. It is the game of the Partition explainer of the package shap (Lundberg, Lee,
-    NeurIPS 2017). Rectangles are split where most is at stake; the worth of one that is not split is spread evenly over it.
+    Owen values (Owen, 1977) of the game whose players are pixels, with coalitions given by a binary tree: each
+    rectangle is halved across its longer side. The value of a half is what it adds to the probability, averaged over
+    both orders of the two halves and over what else is kept at that point. It is the game of the Partition explainer
+    of the shap package (Lundberg, Lee, NeurIPS 2017). Rectangles with the largest remaining value are split first;
+    the value of an unsplit rectangle is spread evenly over its pixels.
 
     Args:
-        probe: the bound question.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
         targets: classes and contrasts.
-        samples: queries, an even number; the budget may cut them.
+        samples: number of queries, an even number of at least 2; the budget may reduce it.
 
     Returns:
-        Maps of probability for each pixel, positive supports the class; a map sums to the target's probability of the picture
-        less that of the in-fill alone, however few queries were asked.
+        Maps of probability per pixel, positive supports the class. A map sums to the target's probability for the
+        image minus that for the fully removed image, for any number of queries.
 
     Raises:
         RequestError: ``samples`` is not even and positive, or the budget is less than four queries.
 
-    Cost: ``2 + samples`` queries; fewer where no rectangle is left to split.
+    Cost: ``2 + samples`` queries; fewer if no rectangle is left to split.
     """
     if samples < 2 or samples % 2:
         raise RequestError(f"expected an even number of samples >= 2, got {samples}")
@@ -53,7 +54,7 @@ def partition_shap(probe: Probe, targets: Sequence[Target], *, samples: int = 50
     probe.plan(2 + 2 * reach)
     game = _Game(probe, weight_matrix(targets, probe.prediction))
     heap = [
-        _Item.of((0, 0, *probe.size), (), game.worth([()])[0], probe.prediction @ game.weights, weight=1.0, number=0)
+        _Item.of((0, 0, *probe.size), (), game.score([()])[0], probe.prediction @ game.weights, weight=1.0, number=0)
     ]
     splits, why = 0, None
     while splits < reach and heap[0].stake > 0 and not (why := probe.why_stop()):
@@ -73,30 +74,30 @@ def partition_shap(probe: Probe, targets: Sequence[Target], *, samples: int = 50
 
 @dataclass(frozen=True, eq=False)
 class _Item:
-    """A rectangle in one of the situations in which its worth is asked for.
+    """A rectangle in one of the contexts in which it is evaluated.
 
     Args:
         box: the rectangle.
-        kept: other rectangles that are kept by then; all else is removed.
-        without, whole: what the classifier says then, without and with the rectangle.
-        weight: of the situation.
-        stake: how much the rectangle can share out, over the targets; 0 for a single pixel.
-        number: breaks ties, so that the order never depends on anything else.
+        kept: the other rectangles kept in this context; everything else is removed.
+        without, whole: the target scores in this context, without and with the rectangle.
+        weight: weight of the context.
+        stake: weighted value still to be divided, the maximum over the targets; 0 for a single pixel.
+        number: number of the item; breaks ties, so that the order is deterministic.
     """
 
     box: Box
     kept: tuple[Box, ...]
-    without: Worth
-    whole: Worth
+    without: Score
+    whole: Score
     weight: float
     stake: float
     number: int
 
     @classmethod
     def of(
-        cls, box: Box, kept: tuple[Box, ...], without: Worth, whole: Worth, *, weight: float, number: int
+        cls, box: Box, kept: tuple[Box, ...], without: Score, whole: Score, *, weight: float, number: int
     ) -> "_Item":
-        """Work out what is at stake."""
+        """Create an item and compute its stake."""
         stake = weight * float((whole - without).abs().max()) if _area(box) > 1 else 0.0
         return cls(box, kept, without, whole, weight, stake, number)
 
@@ -106,23 +107,23 @@ class _Item:
 
 @dataclass
 class _Game:
-    """Asks what sets of rectangles are worth, and counts items."""
+    """Evaluates sets of rectangles, and numbers items."""
 
     probe: Probe
     weights: Float[Tensor, "k t"]
-    asked: int = 0
+    queried: int = 0
     items: int = 0
 
-    def worth(self, sets: Sequence[tuple[Box, ...]]) -> Float[Tensor, "n t"]:
-        """Show each set of rectangles, the rest filled in."""
-        numbers = torch.arange(self.asked, self.asked + len(sets), device=self.probe.image.device)
-        self.asked += len(sets)
+    def score(self, sets: Sequence[tuple[Box, ...]]) -> Float[Tensor, "n t"]:
+        """Return the score of each set of rectangles, with the rest filled in."""
+        numbers = torch.arange(self.queried, self.queried + len(sets), device=self.probe.image.device)
+        self.queried += len(sets)
         rows = torch.split(torch.arange(len(sets)), self.probe.rows)
         seeds = derive(self.probe.seed, numbers)
         return torch.cat([self.probe(self._keep([sets[n] for n in some]), seeds[some]) @ self.weights for some in rows])
 
     def _keep(self, sets: Sequence[tuple[Box, ...]]) -> Keep:
-        """Turn rectangles into ``keep``."""
+        """Convert rectangles to ``keep`` masks."""
         keep = self.probe.image.new_zeros(len(sets), *self.probe.size)
         for row, boxes in zip(keep, sets, strict=True):
             for top, left, bottom, right in boxes:
@@ -130,30 +131,30 @@ class _Game:
         return keep
 
     def split(self, items: Sequence[_Item]) -> list[_Item]:
-        """Halve rectangles; each half is then worth something before its twin and after it."""
+        """Halve rectangles, and evaluate each half before and after its sibling."""
         halves = [_halves(item.box) for item in items]
         sets = [(*item.kept, half) for item, pair in zip(items, halves, strict=True) for half in pair]
         found = []
-        answers = self.worth(sets).view(len(items), 2, -1)
+        answers = self.score(sets).view(len(items), 2, -1)
         for item, (one, other), (first, second) in zip(items, halves, answers, strict=True):
-            for half, twin, alone, beside in ((one, other, first, second), (other, one, second, first)):
+            for half, sibling, alone, joint in ((one, other, first, second), (other, one, second, first)):
                 found.append(self._item(half, item.kept, item.without, alone, item.weight / 2))
-                found.append(self._item(half, (*item.kept, twin), beside, item.whole, item.weight / 2))
+                found.append(self._item(half, (*item.kept, sibling), joint, item.whole, item.weight / 2))
         return found
 
-    def _item(self, box: Box, kept: tuple[Box, ...], without: Worth, whole: Worth, weight: float) -> _Item:
-        """Number an item."""
+    def _item(self, box: Box, kept: tuple[Box, ...], without: Score, whole: Score, weight: float) -> _Item:
+        """Create an item with the next number."""
         self.items += 1
         return _Item.of(box, kept, without, whole, weight=weight, number=self.items)
 
 
 def _area(box: Box) -> int:
-    """Pixels of a rectangle."""
+    """Return the number of pixels of a rectangle."""
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def _halves(box: Box) -> tuple[Box, Box]:
-    """Cut a rectangle across its longer side."""
+    """Halve a rectangle across its longer side."""
     top, left, bottom, right = box
     if bottom - top >= right - left:
         middle = (top + bottom) // 2
@@ -163,7 +164,7 @@ def _halves(box: Box) -> tuple[Box, Box]:
 
 
 def _spread(items: Sequence[_Item], target: int, size: tuple[int, int]) -> Map:
-    """Spread what each rectangle is worth evenly over its pixels, all situations together."""
+    """Spread the value of each rectangle evenly over its pixels, summed over all contexts."""
     total = torch.zeros(size, dtype=torch.float64)
     for item in items:
         top, left, bottom, right = item.box

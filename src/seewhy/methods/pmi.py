@@ -1,4 +1,4 @@
-"""Point-wise mutual information and information gain of a patch (Yi, Kim, Kim, Yoon, arXiv 2009.11150, 2020)."""
+"""Pointwise mutual information and information gain of a patch (Yi, Kim, Kim, Yoon, arXiv 2009.11150, 2020)."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -17,9 +17,10 @@ from seewhy.methods.windows import Answers, Score, Scores, check_windows
 Correction = Literal["jackknife", "none"]
 
 FLOOR = 1e-30
-"""Added to every probability (and divided out again) so that the logarithm of an exact 0 stays finite, at about -69.
+"""Added to every probability, then renormalised, so that the logarithm of an exact 0 stays finite, at about -69.
 
-Far below what a float32 soft-max gives to any class that matters, so that the formulas hold to the last digit elsewhere.
+It is far below what a float32 soft-max gives to any relevant class, so all other values are unchanged to the last
+digit.
 """
 
 
@@ -32,37 +33,38 @@ def pmi(
     samples: int | None = None,
     correction: Correction | None = None,
 ) -> Maps:
-    """Measure how much each patch supports each class, and how informative it is, with and without it.
+    """Measure how much each patch supports each class, and how informative it is, by predicting with and without it.
 
-    For a window i, p̄ᵢ(y) is the mean of p(y | x with the window filled in) over the samples. Then
-    ``PMIᵢ(y) = log p(y|x) - log p̄ᵢ(y)`` and ``IGᵢ = Σ_y p(y|x) PMIᵢ(y) = KL(p(·|x) ‖ p̄ᵢ)``, in nats, logarithms in
-    float64. A pixel's value is the mean over the windows that cover it. One query set answers every class, contrast, weight
-    of evidence and the information. ``size=8, stride=1, samples=8, correction=none`` is the setting of the paper's authors.
+    For a window i, p̄ᵢ(y) is the mean of p(y | x with the window filled in) over the samples. Then ``PMIᵢ(y) = log
+    p(y|x) - log p̄ᵢ(y)`` and ``IGᵢ = Σ_y p(y|x) PMIᵢ(y) = KL(p(·|x) ‖ p̄ᵢ)``, in nats, with logarithms in float64.
+    The value of a pixel is the mean over the windows that cover it. The same queries serve every class, contrast,
+    weight of evidence and the information. ``size=8, stride=1, samples=8, correction=none`` is the setting of the
+    paper's authors.
 
-    Without a stride the windows are chosen as the answers come in, finer where the map is least known, and the mean over all
-    windows is predicted from them (`seewhy.methods.refine`). With a stride every window of that stride is asked.
+    Without a stride, the windows are chosen adaptively, denser where the map is least certain, and the mean over all
+    windows is predicted from them (`seewhy.methods.refine`). With a stride, every window at that stride is queried.
 
-    With few samples both measures are too large by about ``Var[p(y)] / (2 N p̄(y)²)``; the jackknife (Quenouille, 1956;
-    Efron, 1982) removes that term and gives the standard error. It needs two samples.
+    With few samples both measures are biased upwards by about ``Var[p(y)] / (2 N p̄(y)²)``; the jackknife
+    (Quenouille, 1956; Efron, 1982) removes that term and gives the standard error. It needs two samples.
 
     Args:
-        probe: the bound question.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
         targets: classes, contrasts, weights of evidence and the information.
-        size: side of a window, pixels; several as ``8+16+32``: the map is then the mean over the sizes.
-        stride: step between windows, pixels, 1 to ``size``; auto: fine where it pays, coarse elsewhere.
-        samples: in-fills drawn for a window; auto: 2 or, where the budget is too small for that, 1; with a stride 4, or
-            what the budget allows from 2 to 8. An in-fill that is the same every time is asked once.
-        correction: ``jackknife`` or ``none``; auto: jackknife where there are two samples.
+        size: side of a window, pixels; with several sizes, as ``8+16+32``, the map is the mean over the sizes.
+        stride: step between windows, pixels, 1 to ``size``; auto: adaptive, denser where the map is least certain.
+        samples: in-fills drawn for each window, 1 or more; auto: 2, or 1 if the budget is too small for 2; with a
+            stride 4, or what the budget allows from 2 to 8. A deterministic in-fill is drawn once.
+        correction: ``jackknife`` or ``none``; auto: jackknife if there are at least two samples.
 
     Returns:
-        Maps in nats: positive supports the class, negative opposes it; the information is non-negative but for the
-        correction and its noise. Standard errors, of the windows not asked about too; with a stride of the scatter only, where
-        there are at least two samples.
+        Maps in nats: positive supports the class, negative opposes it. The information is non-negative except for the
+        correction and its noise. Standard errors include the windows that were not queried; with a stride they cover
+        only the variation of the in-fills, and need at least two samples.
 
     Raises:
-        RequestError: the settings do not fit the picture or each other, or the budget does not cover the picture once.
+        RequestError: the settings do not fit the image or each other, or the budget does not cover the image once.
 
-    Cost: without limits four queries for each window that covers the picture, 3,137 at 224 x 224; with a stride
+    Cost: without a budget four queries for each window of a tiling of the image, 3,137 at 224 x 224; with a stride
     ``1 + windows x samples``.
     """
     sizes = check_windows(size, stride, samples)
@@ -88,12 +90,12 @@ def pmi(
 
 
 def evidence(prediction: Float[Tensor, " k"], targets: Sequence[Target], correction: Correction) -> Score:
-    """Make the function that turns the answers for some windows into evidence and its variance."""
+    """Return a function that converts the outputs for some windows to evidence and its variance."""
     weights, against = weight_matrix(targets, prediction), complement_matrix(targets, prediction)
     odds = bool(against.any())
 
     def scale(answers: Float[Tensor, "*n k"]) -> Float[Tensor, "*n t"]:
-        """What the targets say of a distribution; evidence is the difference of two such."""
+        """Return each target's log score of a distribution; evidence is the difference of two such scores."""
         return _log(answers) @ weights + (_log(1 - answers) @ against if odds else 0)
 
     whole = scale(prediction)
@@ -114,5 +116,5 @@ def evidence(prediction: Float[Tensor, " k"], targets: Sequence[Target], correct
 
 
 def _log(probabilities: Float[Tensor, "*n k"]) -> Float[Tensor, "*n k"]:
-    """Natural logarithm of probabilities that are kept off zero and still sum to 1, so that KL stays non-negative."""
+    """Natural logarithm of probabilities kept above zero and still summing to 1, so that the KL stays non-negative."""
     return torch.log((probabilities + FLOOR) / (1 + FLOOR * probabilities.shape[-1]))

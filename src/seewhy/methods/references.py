@@ -1,4 +1,4 @@
-"""Pictures to compare with: which are near, and what the classifier says of them."""
+"""Reference images: their distances to the image, and the classifier's predictions for them."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -14,104 +14,104 @@ from torch.nn import functional
 from seewhy.core.arrays import Image, Images
 from seewhy.core.probe import Probe
 from seewhy.images.collection import Collection
-from seewhy.methods.swap_search import Wish
+from seewhy.methods.swap_search import Goal
 
 Distance = Literal["blurred", "pixels"]
 
 _CELLS = 16
-"""Of a blurred picture, along each side."""
+"""Cells along each side of a blurred image."""
 
 _TOGETHER = 16
-"""Pictures that are asked about at once, whatever the batch size, so that this changes nothing."""
+"""Images queried together, whatever the batch size, so that the batch size does not change the result."""
 
 
 @final
 class References:
-    """Pictures that the classifier is asked about, nearest first, until enough of them are found.
+    """Reference images that are queried nearest first, until enough of them match.
 
     Args:
-        probe: the bound question; costs a query for each picture that is looked at, once.
-        pictures: of the classifier's input size.
-        distance: by which they are near, see `distances`.
-        room: how many may be looked at.
+        probe: the classifier, in-fill, image, seed and budget, bound together; each image costs one query, once.
+        collection: reference images of the classifier's input size.
+        distance: distance measure, see `distances`.
+        limit: most images to query.
     """
 
-    def __init__(self, probe: Probe, pictures: Collection, *, distance: Distance, room: int) -> None:
-        self.probe, self.pictures, self.room = probe, pictures, room
-        self.distances = distances(probe.image, pictures, distance)
+    def __init__(self, probe: Probe, collection: Collection, *, distance: Distance, limit: int) -> None:
+        self.probe, self.collection, self.limit = probe, collection, limit
+        self.distances = distances(probe.image, collection, distance)
         self.answers: dict[int, Float[Tensor, " k"]] = {}
-        self._names = _class_indices(probe, pictures)
+        self._names = _class_indices(probe, collection)
 
-    def picture(self, index: int) -> Image:
-        """One of the pictures, in the 8-bit levels in which everything is shown."""
+    def image(self, index: int) -> Image:
+        """Return one of the images in the 8-bit levels in which all images are shown."""
         return self._shown(np.array([index]))[0]
 
-    def find(self, wish: Wish, count: int) -> list[int]:
-        """Look for pictures that get the wanted answer: those that bear the class's name first, the nearest of them first.
+    def find(self, goal: Goal, count: int) -> list[int]:
+        """Find images with the wanted prediction; those labelled with the wanted class come first, then by distance.
 
         Args:
-            wish: the answer.
-            count: how many are enough.
+            goal: the wanted prediction.
+            count: number of images that suffices.
 
         Returns:
-            Their indices, the nearest first; fewer where there are no more or there is no room to look on.
+            Their indices, nearest first; fewer than ``count`` if there are no more or the limit is reached.
         """
-        order = np.lexsort((self.distances, self._names != wish.other))
-        granted = (index for index, answer in self._said(order) if bool(wish.granted(answer[None])))
-        return sorted(islice(granted, count), key=lambda index: float(self.distances[index]))
+        order = np.lexsort((self.distances, self._names != goal.other))
+        reached = (index for index, answer in self._queried(order) if bool(goal.reached(answer[None])))
+        return sorted(islice(reached, count), key=lambda index: float(self.distances[index]))
 
-    def rival(self, source: int, first: int | None = None) -> int | None:
-        """Say which class is to be held against one: the likeliest other, of those that the classifier gives to a picture here.
+    def contrast_class(self, source: int, first: int | None = None) -> int | None:
+        """Return the contrast class: the most probable other class that the classifier predicts for one of the images.
 
-        Where it gives the picture no second likeliest (it may say labels only), that is the class of the nearest picture of
-        which it says something else.
+        If the classifier gives every other class the probability 0 (as with labels only), it is the prediction for
+        the nearest image that is classified differently.
 
         Args:
-            source: what it says of the picture.
-            first: a class that is taken before likelier ones, if a picture here gets it.
+            source: the predicted class of the image.
+            first: a class that takes precedence over more probable ones, if it is predicted for one of the images.
 
         Returns:
-            None where it says ``source`` of every picture.
+            The class, or None if ``source`` is predicted for every image.
         """
         prediction = self.probe.prediction.clone()
         prediction[source] = -1
         wanted = int(prediction.argmax()) if first is None else first
-        if prediction[wanted] > 0 and self.find(Wish(wanted, 0), 1):
+        if prediction[wanted] > 0 and self.find(Goal(wanted, 0), 1):
             return wanted
         nearest = np.argsort(self.distances, kind="stable")
-        others = (said for _, answer in self._said(nearest) if (said := int(answer.argmax())) != source)
+        others = (predicted for _, answer in self._queried(nearest) if (predicted := int(answer.argmax())) != source)
         if float(prediction.max()) == 0:
             return next(others, None)
         return max(others, key=lambda other: float(prediction[other]), default=None)
 
-    def said(self) -> list[tuple[int, int]]:
-        """Classes and how many of the pictures that were looked at get each, the most frequent first."""
+    def predictions(self) -> list[tuple[int, int]]:
+        """Return the classes and the number of queried images predicted as each, most frequent first."""
         return Counter(int(answer.argmax()) for answer in self.answers.values()).most_common()
 
-    def _said(self, order: Int[np.ndarray, " n"]) -> Iterator[tuple[int, Float[Tensor, " k"]]]:
-        """Go through pictures in an order, with what the classifier says of each, as far as there is room and time to ask."""
+    def _queried(self, order: Int[np.ndarray, " n"]) -> Iterator[tuple[int, Float[Tensor, " k"]]]:
+        """Yield images in the given order with the classifier's probabilities, up to the query limit or time budget."""
         for start in range(0, len(order), _TOGETHER):
             here = order[start : start + _TOGETHER].tolist()
-            unseen = [index for index in here if index not in self.answers][: self.room - len(self.answers)]
+            unseen = [index for index in here if index not in self.answers][: self.limit - len(self.answers)]
             if unseen and not self.probe.why_stop():
                 self.answers.update(zip(unseen, self.probe.show(self._shown(np.array(unseen))), strict=True))
             yield from ((index, self.answers[index]) for index in here if index in self.answers)
 
     def _shown(self, indices: Int[np.ndarray, " m"]) -> Images:
-        """Some of the pictures as they are shown; those of 16 bits are rounded as every change of a picture is."""
-        return ((self.pictures.images(indices) * 255).round() / 255).to(self.probe.image.device)
+        """Return some images as they are shown; 16-bit images are rounded to 8-bit levels."""
+        return ((self.collection.images(indices) * 255).round() / 255).to(self.probe.image.device)
 
 
-def distances(image: Image, pictures: Collection, distance: Distance) -> Float[np.ndarray, " n"]:
-    """Say how far each picture is from one: the root of the mean squared difference, full brightness being 1.
+def distances(image: Image, collection: Collection, distance: Distance) -> Float[np.ndarray, " n"]:
+    """Return the distance of each image: the root mean squared difference, where full brightness is 1.
 
     Args:
         image: ``(3, h, w)`` in [0, 1].
-        pictures: of the same size.
+        collection: images of the same size.
         distance: ``pixels``; or ``blurred``, between means over a grid of 16 x 16 cells.
 
     Returns:
-        0 to 1.
+        Distances from 0 to 1.
 
     Example:
         >>> distances(torch.ones(3, 2, 2), Collection(np.zeros((1, 2, 2, 1), np.uint8)), "blurred").tolist()
@@ -124,14 +124,14 @@ def distances(image: Image, pictures: Collection, distance: Distance) -> Float[n
         return functional.adaptive_avg_pool2d(images, (height, width))
 
     here, step = coarse(image[None].cpu()), 64
-    pieces = [coarse(pictures.images(slice(at, at + step))) for at in range(0, len(pictures), step)]
+    pieces = [coarse(collection.images(slice(at, at + step))) for at in range(0, len(collection), step)]
     return torch.cat([(piece - here).square().mean((1, 2, 3)).sqrt() for piece in pieces]).numpy()
 
 
-def _class_indices(probe: Probe, pictures: Collection) -> Int[np.ndarray, " n"]:
-    """Find the classifier's class that bears the name of each picture's class; -1 where there is none."""
-    if pictures.labels is None:
-        return np.full(len(pictures), -1)
+def _class_indices(probe: Probe, collection: Collection) -> Int[np.ndarray, " n"]:
+    """Return the classifier's class with the same name as each image's class; -1 if there is none."""
+    if collection.labels is None:
+        return np.full(len(collection), -1)
     labels = probe.classifier.labels or tuple(str(index) for index in range(len(probe.prediction)))
     numbers = {label.lower(): index for index, label in enumerate(labels)}
-    return np.array([numbers.get(pictures.classes[label].lower(), -1) for label in pictures.labels])
+    return np.array([numbers.get(collection.classes[label].lower(), -1) for label in collection.labels])

@@ -1,8 +1,8 @@
-"""Ask about few windows, look where the map is least known, and ask there: coarse to fine, and only where it matters.
+"""Adaptive window queries: start coarse, and refine only where the map is uncertain.
 
-Every round the map is predicted from what was seen (`seewhy.methods.kriging`), and the cells of the lattice
-(`seewhy.methods.lattice`) that would lower its error most for a query are refined. Regions without effect stay coarse. A run
-that ends early has asked the same windows, with the same seeds, as a longer one did until then.
+In each round the map is predicted from the observed windows (`seewhy.methods.kriging`), and the cells of the lattice
+(`seewhy.methods.lattice`) that lower the error most per query are refined. Regions without effect stay coarse. A run
+that stops early has queried the same windows, with the same seeds, as a longer run up to that point.
 """
 
 from collections.abc import Sequence
@@ -21,27 +21,29 @@ from seewhy.methods.kriging import Fit, Seen, krige, lattice_error
 from seewhy.methods.lattice import Lattice, Level
 from seewhy.methods.windows import Answers, Log, Score, ask, watched
 
-_SAMPLES = 2  # in-fills drawn for a window: the fewest that show the scatter; more windows teach more than more samples
+_SAMPLES = (
+    2  # in-fills drawn per window: the fewest that give a variance; more windows are worth more than more samples
+)
 
 PER_WINDOW = 4
-"""Queries for each window of the coarsest lattice, where nothing else limits the run."""
+"""Queries for each window of the coarsest lattice, if nothing else limits the run."""
 
-_GROWTH = 0.25  # windows of a round, as a part of those before it: few rounds, and each knows most of what can be known
-_FEWEST = 16  # windows of a round
+_GROWTH = 0.25  # windows in a round, as a fraction of those before it: few rounds, each with nearly all information
+_FEWEST = 16  # fewest windows in a round
 
 
 @dataclass
 class _Search:
-    """What was asked with windows of one size.
+    """The state of the search with windows of one size.
 
     Args:
-        windows: the feature.
-        lattice: its places.
-        level: of each cell.
-        waiting: windows that are to be asked next.
-        positions: of the windows asked, batch by batch.
-        values: their numbers.
-        noise: the variances of these; empty where single samples of a random in-fill cannot tell.
+        windows: the windows.
+        lattice: their positions.
+        level: refinement level of each cell.
+        waiting: windows to query next.
+        positions: positions of the queried windows, batch by batch.
+        values: their values, batch by batch.
+        noise: the variances of the values; empty if single samples of a random in-fill cannot estimate them.
     """
 
     windows: Windows
@@ -53,18 +55,18 @@ class _Search:
     noise: list[Float[Tensor, "m t"]] = field(default_factory=list)
 
     @classmethod
-    def start(cls, size: int, picture: tuple[int, int]) -> "_Search":
-        """Begin with the windows that cover the picture."""
-        lattice = Lattice(size, picture)
+    def start(cls, size: int, image_size: tuple[int, int]) -> "_Search":
+        """Start with the windows that cover the image."""
+        lattice = Lattice(size, image_size)
         return cls(Windows(size, size), lattice, lattice.level(), lattice.start())
 
     @property
     def asked(self) -> int:
-        """How many windows were asked about."""
+        """Number of windows queried so far."""
         return sum(len(part) for part in self.positions)
 
     def add(self, positions: Positions, answers: Answers, score: Score, *, stochastic: bool) -> None:
-        """Take the answers for some windows."""
+        """Add the outputs for some windows."""
         values, variances = score(answers)
         self.positions.append(positions)
         self.values.append(torch.from_numpy(values))
@@ -77,25 +79,27 @@ class _Search:
         """Predict the map."""
         noise = torch.cat(self.noise) if self.noise else None
         seen = Seen(torch.cat(self.positions), torch.cat(self.values), noise)
-        return krige(seen, self.windows.size, self.lattice.picture)
+        return krige(seen, self.windows.size, self.lattice.image_size)
 
     def choose(self, fit: Fit) -> None:
-        """Line up the windows that would lower the error most, all targets counting alike."""
-        ratio = float(f"{fit.noise_ratio:.0e}")  # one digit will do, and saves working it out again every round
+        """Choose the next windows: those that lower the error most, with all targets weighted equally."""
+        ratio = float(
+            f"{fit.noise_ratio:.0e}"
+        )  # one digit is enough, and makes the cached result reusable in later rounds
         errors = [lattice_error(level, ratio) for level in range(len(self.lattice.strides))]
         gain = -torch.tensor(errors, dtype=torch.float64).diff(append=torch.tensor(errors[-1:]))
         scale = fit.scale[
             :, : self.level.shape[0], : self.level.shape[1]
-        ]  # no window begins in a rim of less than a cell
+        ]  # no window begins in a border narrower than a cell
         share = (scale / scale.sum((1, 2), keepdim=True)).nan_to_num(0.0).mean(0)
         count = max(_FEWEST, int(_GROWTH * self.asked))
         self.waiting, self.level = self.lattice.refine(self.level, share * gain[self.level], count)
 
 
 def draws(probe: Probe, sizes: Sequence[int], samples: int | None) -> int:
-    """Settle how many in-fills are drawn for a window: as asked, or two; one where the budget has no room for two.
+    """Return the number of in-fills drawn per window: as requested, or two; one if the budget is too small for two.
 
-    An in-fill that is the same every time is asked once.
+    A deterministic in-fill is drawn once.
     """
     if not probe.infill.stochastic:
         return 1
@@ -115,31 +119,31 @@ def refine(
     unit: str,
     settings: dict[str, object],
 ) -> Maps:
-    """Ask about windows, coarse to fine where it pays, and predict every pixel.
+    """Query windows adaptively, and predict every pixel.
 
-    A pixel's value is what the mean over all windows that cover it would be, predicted from those that were asked about; with
-    several sizes the mean over the sizes, all counting alike. Standard errors hold the scatter of the in-fills and the
-    windows that were not asked about.
+    The value of a pixel is a prediction of the mean over all windows that cover it, from the windows that were
+    queried. With several sizes it is the mean over the sizes, weighted equally. Standard errors include the variation
+    of the in-fills and the windows that were not queried.
 
     Args:
-        probe: the bound question.
-        targets: one map each.
-        score: what the method makes of the answers.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
+        targets: targets to explain, one map for each.
+        score: converts classifier outputs to window values and variances.
         sizes: sides of the windows, pixels.
-        samples: in-fills drawn for a window.
-        unit: of the maps.
-        settings: for the record.
+        samples: in-fills drawn for each window.
+        unit: unit of the maps.
+        settings: settings to store with the maps.
 
     Raises:
-        RequestError: the picture is smaller than a window, or the budget does not cover it once.
+        RequestError: the image is smaller than a window, or the budget does not cover it once.
     """
     searches = [_Search.start(size, probe.size) for size in sizes]
-    room, stopped = _room(probe, searches, samples)
+    capacity, stopped = _capacity(probe, searches, samples)
     log = Log(sizes[0], watched(targets, probe.prediction), len(searches[0].waiting))
-    run = _Run(probe, score, samples, room, searches, log)
-    why = run.ask(interruptible=False)  # a map with holes is no map
+    run = _Run(probe, score, samples, capacity, searches, log)
+    why = run.ask(interruptible=False)  # every pixel has to be covered
     fits = run.fits()
-    while not (why := why or run.why_stop(fits)) and run.left:
+    while not (why := why or run.why_stop(fits)) and run.remaining:
         for search, fit in zip(searches, fits, strict=True):
             search.choose(fit)
         why = run.ask(interruptible=True)
@@ -157,47 +161,47 @@ def refine(
     )
 
 
-def _room(probe: Probe, searches: Sequence[_Search], samples: int) -> tuple[int, str]:
-    """Count the windows that can be asked about, and say what it means when all were."""
+def _capacity(probe: Probe, searches: Sequence[_Search], samples: int) -> tuple[int, str]:
+    """Return the number of windows that can be queried, and the stop reason once all of them are."""
     start = sum(len(search.waiting) for search in searches)
     every = samples * sum(search.lattice.places for search in searches)
-    wish = 1 + (min(start * max(samples, PER_WINDOW), every) if probe.budget == Budget() else every)
+    wanted = 1 + (min(start * max(samples, PER_WINDOW), every) if probe.budget == Budget() else every)
     hint = "larger windows (and an in-fill that fills them)"
     hint += f" or fewer samples than {samples}" if samples > 1 else ""
-    queries = probe.affordable(wish, smallest=1 + samples * start, hint=hint)
+    queries = probe.affordable(wanted, smallest=1 + samples * start, hint=hint)
     probe.plan(queries)
-    return (queries - 1) // samples, "queries" if queries < wish else "complete"
+    return (queries - 1) // samples, "queries" if queries < wanted else "complete"
 
 
 @dataclass(frozen=True)
 class _Run:
-    """A question under way.
+    """A run in progress.
 
     Args:
-        probe: the bound question.
-        score: what the method makes of the answers.
-        samples: in-fills drawn for a window.
-        room: windows that can be asked about.
-        searches: one a size.
-        log: of the first size.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
+        score: converts classifier outputs to window values and variances.
+        samples: in-fills drawn for each window.
+        capacity: number of windows that can be queried.
+        searches: one search for each window size.
+        log: sampled queries of the first size.
     """
 
     probe: Probe
     score: Score
     samples: int
-    room: int
+    capacity: int
     searches: Sequence[_Search]
     log: Log
 
     @property
-    def left(self) -> int:
-        """Windows that can still be asked about."""
-        return self.room - sum(search.asked for search in self.searches)
+    def remaining(self) -> int:
+        """Number of windows that can still be queried."""
+        return self.capacity - sum(search.asked for search in self.searches)
 
     def ask(self, *, interruptible: bool) -> str | None:
-        """Ask about the windows in line, size after size; say why if the time ends first."""
+        """Query the waiting windows, size after size; return why it stopped if the time budget ran out first."""
         for search in self.searches:
-            waiting, step = search.waiting[: self.left], max(1, self.probe.rows // self.samples)
+            waiting, step = search.waiting[: self.remaining], max(1, self.probe.rows // self.samples)
             for start in range(0, len(waiting), step):
                 part = waiting[start : start + step]
                 seeds, answers = ask(self.probe, search.windows, self.samples, part)
@@ -213,13 +217,13 @@ class _Run:
         return [search.fit() for search in self.searches]
 
     def why_stop(self, fits: Sequence[Fit]) -> str | None:
-        """Say whether the map is sure enough, or time is up."""
+        """Return why the run should stop: the map is accurate enough, or the time budget ran out."""
         return self.probe.why_stop(lambda: _joined(fits).worst_error())
 
 
 @dataclass(frozen=True)
 class _Joined:
-    """The maps of all sizes together: their mean, each size counting alike."""
+    """The mean of the maps of all sizes, weighted equally."""
 
     values: Float[Tensor, "t h w"]
     variance: Float[Tensor, "t h w"]
@@ -230,13 +234,13 @@ class _Joined:
 
 
 def _joined(fits: Sequence[Fit]) -> _Joined:
-    """Average the sizes; their windows have in-fills of their own, so variances of the sum add up."""
+    """Average over the sizes; their in-fills are independent, so variances of the sum add up."""
     values, variances = (torch.stack([getattr(fit, name) for fit in fits]) for name in ("values", "variance"))
     return _Joined(values.mean(0), variances.mean(0) / len(fits))
 
 
 def _scale(search: _Search, fit: Fit, keys: Sequence[str]) -> Scale:
-    """Say what windows of one size do at most."""
+    """Return the strongest effect of windows of one size, for each target."""
     strongest = {}
     for key, values, variance in zip(keys, fit.values, fit.variance, strict=True):
         spot = values.abs().argmax()

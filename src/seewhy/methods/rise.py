@@ -1,4 +1,4 @@
-"""RISE: randomized input sampling for explanation (Petsiuk, Das, Saenko, BMVC 2018), with errors at any time."""
+"""RISE: randomized input sampling for explanation (Petsiuk, Das, Saenko, BMVC 2018), with anytime standard errors."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,10 +23,12 @@ from seewhy.methods.surrogate import Surrogate
 Normalisation = Literal["regression", "coverage", "paper"]
 
 LATTICE = 512
-"""Sums are kept at no more points a side; between them the map is interpolated. It is smooth: 73 points a cell by default."""
+"""Most points along each side at which sums are kept; the map is interpolated between them. It is smooth: by default
+there are 73 points per cell.
+"""
 
 _STEP = 16
-"""Grids between two lessons of the surrogate, whatever the batch size."""
+"""Grids between two updates of the surrogate, whatever the batch size."""
 
 
 def rise(
@@ -39,29 +41,31 @@ def rise(
     normalisation: Normalisation = "regression",
     sampling: Sampling = "antithetic",
 ) -> Maps:
-    """Keep random parts of the picture and average them, each weighted by the probability it got.
+    """Average random masks of the image, each weighted by the class probability of the masked image.
 
-    Each query keeps a random coarse grid, enlarged smoothly and shifted; the map is ``S(l) = E[f(x M) M(l)] / p``. All
-    estimators are a ratio of two sums over the queries: ``paper``: ``Σ f M(l) / Σ p``; ``coverage``: ``Σ f M(l) / Σ M(l)``,
-    which evens out how often a pixel was kept; ``regression`` (the default): ``Σ w ((f - h) M(l) + E[h M(l)]) / Σ w p``
-    with a linear surrogate h that was learned from the queries before: without bias, and with the least error.
+    Each query keeps a random coarse grid, enlarged smoothly and shifted. The map is ``S(l) = E[f(x M) M(l)] / p``.
+    All estimators are a ratio of two sums over the queries. ``paper``: ``Σ f M(l) / Σ p``. ``coverage``: ``Σ f M(l) /
+    Σ M(l)``, which corrects for how often a pixel was kept. ``regression`` (the default): ``Σ w ((f - h) M(l) + E[h
+    M(l)]) / Σ w p`` with a linear surrogate h learned from the earlier queries; it is unbiased and has the smallest
+    error.
 
     Args:
-        probe: the bound question.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
         targets: classes and contrasts.
-        masks: random grids; the budget may cut them short.
+        masks: number of random masks; the budget may reduce it.
         p: probability that a cell is kept.
-        cells: cells along each side of the grid.
+        cells: number of cells along each side of the grid.
         normalisation: ``regression``, ``coverage`` or ``paper``.
-        sampling: ``antithetic`` (pairs of complements), ``balanced`` (blocks of 64 that keep each cell equally often) or
-            ``independent``, as in the paper.
+        sampling: ``antithetic`` (pairs of complements), ``balanced`` (blocks of 64 that keep each cell equally often)
+            or ``independent``, as in the paper.
 
     Returns:
-        Maps of the expected probability when the pixel is kept, 0 to 1 (contrasts: -1 to 1) up to noise, with standard errors
-        from the scatter of pairs, blocks or single grids. ``coverage`` has NaN where a pixel was never kept.
+        Maps of the expected probability given that the pixel is kept, 0 to 1 (contrasts: -1 to 1) up to noise.
+        Standard errors are estimated from the variation between pairs, blocks or single masks. ``coverage`` gives NaN
+        where a pixel was never kept.
 
     Raises:
-        RequestError: a setting is out of range, or the budget is smaller than the cells of a grid.
+        RequestError: a setting is out of range, or the budget is smaller than the number of cells in a grid.
 
     Cost: ``1 + masks`` queries.
     """
@@ -73,7 +77,7 @@ def rise(
     probe.plan(1 + reach)
     estimator = _Estimator.start(probe, grids, len(targets), normalisation)
     weights = weight_matrix(targets, probe.prediction)
-    stopped = _ask_all(probe, grids, reach, estimator, weights) or ("queries" if reach < masks else "complete")
+    stopped = _query_all(probe, grids, reach, estimator, weights) or ("queries" if reach < masks else "complete")
     keys = [target.key for target in targets]
     return Maps(
         dict(zip(keys, _enlarge(estimator.ratio.value(), probe.size), strict=True)),
@@ -85,19 +89,19 @@ def rise(
 
 
 def _fewest(grids: RandomGrids) -> int:
-    """Fewer grids than cells cannot tell the cells apart, and a single independent draw has no standard error."""
+    """Return the minimum number of masks: one per cell, to separate the cells, and two draws, for a standard error."""
     return max(2 * grids.together, grids.cells**2)
 
 
-def _ask_all(
+def _query_all(
     probe: Probe, grids: RandomGrids, reach: int, estimator: "_Estimator", weights: Float[Tensor, "k t"]
 ) -> str | None:
-    """Draw, ask and add up, piece by piece; say why if it stops early."""
+    """Draw, query and accumulate, piece by piece; return why it stopped if it stopped early."""
     step = max(_STEP, grids.together)
     for start, stop in pieces(reach, max(step, probe.rows // step * step)):
         numbers = torch.arange(start, stop, device=probe.image.device)
         drawn = grids.draw(probe.seed, numbers)
-        answers = _ask(probe, drawn, derive(probe.seed, numbers)) @ weights
+        answers = _query(probe, drawn, derive(probe.seed, numbers)) @ weights
         for rows in torch.split(torch.arange(stop - start, device=numbers.device), step):
             estimator.add(drawn[rows], answers[rows])
         if _fewest(grids) <= stop < reach and (why := probe.why_stop(estimator.ratio.worst_error, done=stop)):
@@ -105,8 +109,8 @@ def _ask_all(
     return None
 
 
-def _ask(probe: Probe, drawn: Grids, seeds: Seeds) -> Answers:
-    """Ask about each grid, with no more of them at full size at once than the probe takes."""
+def _query(probe: Probe, drawn: Grids, seeds: Seeds) -> Answers:
+    """Query each grid, with at most as many masks at full size at once as the probe allows."""
     rows = torch.split(torch.arange(len(seeds), device=seeds.device), probe.rows)
     return torch.cat([probe(drawn[some].keep(*probe.size), seeds[some]) for some in rows])
 
@@ -117,7 +121,7 @@ Level = Float[Tensor, "#t #h #w"]
 
 @dataclass
 class _Estimator:
-    """Turns answers into the two sums whose ratio is the map. It remembers sums and nothing of a query."""
+    """Accumulates the two sums whose ratio is the map; individual queries are not stored."""
 
     grids: RandomGrids
     size: tuple[int, int]
@@ -130,7 +134,7 @@ class _Estimator:
 
     @classmethod
     def start(cls, probe: Probe, grids: RandomGrids, targets: int, normalisation: Normalisation) -> "_Estimator":
-        """Start with nothing asked."""
+        """Start without queries."""
         points = partial(torch.linspace, 0, dtype=torch.float64, device=probe.image.device)
         rows, columns = (points(side - 1, steps=min(side, LATTICE)) for side in probe.size)
         surrogate = (
@@ -141,11 +145,11 @@ class _Estimator:
         return cls(grids, probe.size, rows, columns, normalisation, surrogate, ratio)
 
     def add(self, drawn: Grids, answers: Float[Tensor, "n t"]) -> None:
-        """Add a few grids and what was answered; pairs and blocks count as one."""
+        """Add a few grids and the outputs for them; a pair or block counts as one term."""
         keep = drawn.at(self.rows, self.columns, *self.size)
         factors, constant, weight = answers, answers.new_zeros(()), 1.0
         if self.surrogate is not None:
-            seen = self.surrogate.look(drawn)
+            seen = self.surrogate.features(drawn)
             factors, weight = answers - self.surrogate.predict(seen), self.surrogate.weight
             constant = self.surrogate.expected()
             self.surrogate.learn(seen, answers)
@@ -173,7 +177,7 @@ class _Ratio:
 
     @classmethod
     def zeros(cls, like: Stack, shared: Level) -> "_Ratio":
-        """Start with no term; the lower sum has the shape of ``shared``."""
+        """Start without terms; the denominator has the shape of ``shared``."""
         y, yy, yd = (torch.zeros_like(like, memory_format=torch.contiguous_format) for _ in range(3))
         return cls(y, yy, yd, torch.zeros_like(shared), torch.zeros_like(shared))
 
@@ -191,7 +195,7 @@ class _Ratio:
         return self.y / self.d
 
     def error(self) -> Stack:
-        """Its standard error: the scatter of ``y - ratio d`` from term to term."""
+        """The standard error of the ratio, from the variation of ``y - ratio d`` between terms."""
         ratio = self.value()
         scatter = (self.yy - 2 * ratio * self.yd + ratio.square() * self.dd).clamp(min=0)
         return (scatter * (self.terms / (self.terms - 1))).sqrt() / self.d
@@ -202,7 +206,7 @@ class _Ratio:
 
 
 def _enlarge(stack: Stack, size: tuple[int, int]) -> Iterator[Float32[np.ndarray, "h w"]]:
-    """Bring maps from the lattice to the picture's size, one after the other; at the picture's own size they are kept."""
+    """Upsample maps from the lattice to the image's size, one at a time; maps of that size are unchanged."""
     for level in stack:
         whole = level.float()[None, None]
         if level.shape != size:

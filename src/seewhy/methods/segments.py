@@ -1,4 +1,4 @@
-"""Parts of a picture to keep or remove as wholes: superpixels, or the cells of a grid."""
+"""Split an image into segments that are kept or removed as a whole: superpixels, or the cells of a grid."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -15,22 +15,23 @@ from seewhy.core.maps import Map
 Shape = Literal["slic", "grid"]
 
 Labels = Int[Tensor, "h w"]
-"""The number of each pixel's segment, from 0 on without a gap."""
+"""The segment number of each pixel, consecutive from 0."""
 
 
 def split(image: Image, count: int, shape: Shape) -> Labels:
-    """Cut a picture into about so many segments.
+    """Split an image into about ``count`` segments.
 
-    ``slic`` groups neighbouring pixels of like colour (Achanta et al., TPAMI 2012; scikit-image, compactness 10); ``grid``
-    cuts as many rows as columns, for which nothing need be installed.
+    ``slic`` groups neighbouring pixels of similar colour (Achanta et al., TPAMI 2012; scikit-image, compactness 10).
+    ``grid`` cuts as many rows as columns, and has no optional dependency.
 
     Args:
-        image: the picture.
-        count: how many segments are wanted; there may be a few fewer or more.
+        image: the image, ``(3, h, w)``.
+        count: approximate number of segments.
         shape: ``slic`` or ``grid``.
 
     Raises:
-        RequestError: ``count`` is not positive or more than the pixels, or scikit-image is needed and not installed.
+        RequestError: ``count`` is not positive or exceeds the number of pixels, or scikit-image is required and not
+            installed.
 
     Example:
         >>> split(torch.zeros(3, 2, 4), 4, "grid").tolist()
@@ -38,7 +39,7 @@ def split(image: Image, count: int, shape: Shape) -> Labels:
     """
     _, height, width = image.shape
     if not 1 <= count <= height * width:
-        raise RequestError(f"expected segments from 1 to the {height * width} pixels of the picture, got {count}")
+        raise RequestError(f"expected segments from 1 to {height * width}, the pixels of the image, got {count}")
     if shape == "slic":
         return _slic(image, count)
     side = min(round(count**0.5), height, width)
@@ -48,9 +49,9 @@ def split(image: Image, count: int, shape: Shape) -> Labels:
 
 
 def _slic(image: Image, count: int) -> Labels:
-    """Superpixels, numbered without a gap."""
+    """Return superpixels, numbered consecutively."""
     try:
-        from skimage.segmentation import slic  # noqa: PLC0415 - an extra
+        from skimage.segmentation import slic  # noqa: PLC0415 - optional dependency
     except ImportError:
         raise RequestError(
             "expected the package scikit-image for shape=slic, got none installed; "
@@ -62,7 +63,7 @@ def _slic(image: Image, count: int) -> Labels:
 
 
 def paint(keys: Sequence[str], values: Float[Tensor, "k t"], labels: Labels) -> dict[str, Map]:
-    """Give each pixel the value of its segment: key → map, for one column of values a key.
+    """Give each pixel the value of its segment; return a map for each key, from the matching column of values.
 
     Example:
         >>> paint(["class:0"], torch.tensor([[1.0], [2.0]]), torch.tensor([[0, 1, 1]]))["class:0"].tolist()
@@ -72,18 +73,18 @@ def paint(keys: Sequence[str], values: Float[Tensor, "k t"], labels: Labels) -> 
 
 
 def fade(values: Float[Tensor, "n h w"], sigma: float) -> Float[Tensor, "n h w"]:
-    """Blur with a Gaussian of ``sigma`` pixels, the picture's border repeated outwards, so that even stays even.
+    """Blur with a Gaussian of ``sigma`` pixels, with the border replicated, so that constant values stay constant.
 
     Example:
-        >>> fade(torch.tensor([[[0.0, 0.0, 1.0, 1.0]]]), 0.5).round(decimals=1).tolist()
-        [[[0.0, 0.1, 0.9, 1.0]]]
+        >>> fade(torch.tensor([[[0.0, 0.0, 1.0, 1.0]]]), 0.5).mul(10).round().tolist()
+        [[[0.0, 1.0, 9.0, 10.0]]]
     """
     down, across = (_blur(side, sigma, values) for side in values.shape[1:])
     return down @ values @ across.T
 
 
 def _blur(side: int, sigma: float, like: Float[Tensor, "n h w"]) -> Float[Tensor, "s s"]:
-    """The blur of one axis as a matrix: each pixel is a mean of its neighbours, and what lies outside is the border's pixel."""
+    """Return the blur along one axis as a matrix: each pixel is a weighted mean, with the border replicated."""
     if sigma == 0:
         return torch.eye(side).to(like)
     reach = round(4 * sigma)

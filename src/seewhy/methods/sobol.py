@@ -1,4 +1,4 @@
-"""Sobol attribution: total indices of the cells of a grid (Fel, Cadène, Chalvidal, Cord, Vigouroux, Serre, NeurIPS 2021)."""
+"""Sobol attribution: total indices of grid cells (Fel, Cadène, Chalvidal, Cord, Vigouroux, Serre, NeurIPS 2021)."""
 
 import math
 from collections.abc import Sequence
@@ -15,27 +15,29 @@ from seewhy.core.target import Target, weight_matrix
 from seewhy.methods.designs import Design, Outputs, ask_design, cells_to_keep, smooth_error, smooth_map, sobol_points
 
 _FEWEST = 4
-"""Rows from which a variance and its error can be told at all."""
+"""Minimum number of rows to estimate a variance and its error."""
 
 
 def sobol(probe: Probe, targets: Sequence[Target], *, grid: int = 8, samples: int = 32) -> Maps:
-    """Measure which share of the score's variance a cell has a part in when all cells are faded at random.
+    """Measure the fraction of the score's variance that involves each cell, when all cells are faded at random.
 
-    Each cell keeps a random share of itself, from 0 to 1; the in-fill stands for the rest. With the shares in two matrices A
-    and B and ``C_j``, which is A with column j of B, the total index of cell j is estimated as Jansen does (Computer
-    Physics Communications, 1999): ``ST_j = mean (f(A_i) - f(C_j,i))² / (2 var f(A))``. It holds what the cell does alone and
-    together with others. B itself is not asked about, as the formula does not need it.
+    Each cell is kept to a random degree from 0 to 1, and the in-fill takes the rest. With these degrees in two
+    matrices A and B, and ``C_j``, which is A with column j from B, the total index of cell j is estimated as in
+    Jansen (Computer Physics Communications, 1999): ``ST_j = mean (f(A_i) - f(C_j,i))² / (2 var f(A))``. It includes
+    the effect of the cell alone and in interaction with others. B itself is not queried, because the formula does not
+    need it.
 
     Args:
-        probe: the bound question.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
         targets: classes and contrasts.
-        grid: cells along each side.
-        samples: rows of A, a power of two; the budget may cut it to a smaller one.
+        grid: number of cells along each side, 1 or more.
+        samples: rows of A, a power of two of at least 4; the budget may reduce it to a smaller one.
 
     Returns:
-        Maps of total indices, 0 or more (above 1 by chance only; the interpolation between cells can fall a little below 0), no
-        sign: a cell that speaks against the class counts too. Standard errors by the jackknife over the rows, which takes no
-        credit for the even filling of the Sobol sequence and so errs on the large side. 0 where the score never changes.
+        Unsigned maps of total indices, 0 or more (above 1 only by chance; interpolation between cells can go slightly
+        below 0): cells that oppose the class score high too. Standard errors are a jackknife over the rows; it
+        ignores that the Sobol sequence fills the space evenly, and so is conservative. A map is 0 if the score never
+        changes.
 
     Raises:
         RequestError: a setting is out of range, or the budget is too small for four rows.
@@ -64,10 +66,11 @@ def sobol(probe: Probe, targets: Sequence[Target], *, grid: int = 8, samples: in
 
 
 def design(seed: int, rows: int, cells: int) -> Design:
-    """Lay out the queries: for each row of A, that row, then for each cell the row with the cell's share from B.
+    """Build the design: each row of A, followed for each cell by that row with the cell's value from B.
 
-    A and B are the halves of one Sobol sequence, B's rows shuffled: columns of a short sequence go together, and where one
-    of A does with its own of B the index of that cell comes out wrong, by four fifths at worst.
+    A and B are the halves of one Sobol sequence, with B's rows shuffled: columns of a short sequence are correlated,
+    and if a column of A is correlated with the same column of B, the index of that cell is wrong, by four fifths at
+    worst.
 
     Returns:
         ``(rows (cells + 1), cells)`` in [0, 1].
@@ -86,11 +89,11 @@ def total_indices(answers: Outputs, row: int) -> tuple[Float[Tensor, "t k"], Flo
     """Estimate the total index of each cell and its standard error.
 
     Args:
-        answers: to the queries of `design`; an unfinished last row is left out.
-        row: queries a row.
+        answers: classifier outputs for the queries of `design`; an incomplete last row is ignored.
+        row: queries per row of A.
 
     Returns:
-        Indices and errors, one row a target; 0 where the answers never change.
+        Indices and standard errors, one row per target; 0 if the outputs never change.
 
     Example:
         >>> total_indices(torch.tensor([0.1, 0.2, 0.4, 0.1, 0.7, 0.7, 0.9, 0.5]).double()[:, None], 2)[0]
@@ -101,7 +104,7 @@ def total_indices(answers: Outputs, row: int) -> tuple[Float[Tensor, "t k"], Flo
     first, half = table[:, 0], (table[:, :1] - table[:, 1:]).square() / 2
     variance = _ratio(((first - first.mean(0)) ** 2).sum(0), rows - 1)
     index = _over(half.mean(0), variance)
-    # the same with each row left out in turn
+    # jackknife: the same with each row left out in turn
     total, squares = first.sum(0) - first, (first**2).sum(0) - first**2
     without = _over((half.sum(0) - half) / (rows - 1), _ratio(squares - total**2 / (rows - 1), rows - 2)[:, None])
     error = ((rows - 1) / rows * ((without - without.mean(0)) ** 2).sum(0)).sqrt()
@@ -109,11 +112,11 @@ def total_indices(answers: Outputs, row: int) -> tuple[Float[Tensor, "t k"], Flo
 
 
 def _ratio(squares: Float[Tensor, "*n t"], degrees: int) -> Float[Tensor, "*n t"]:
-    """Turn sums of squares into variances; 0 where they are rounding."""
+    """Convert sums of squares to variances; rounding errors become 0."""
     variance = squares / degrees
     return torch.where(variance > 1e-24, variance, 0)
 
 
 def _over(part: Float[Tensor, "..."], whole: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """Divide; 0 where the whole is 0."""
+    """Divide; 0 where the divisor is 0."""
     return torch.where(whole > 0, part / whole, 0)

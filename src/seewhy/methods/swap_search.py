@@ -1,7 +1,7 @@
-"""The smallest part of another picture that, put into this one, changes the answer.
+"""Search for the smallest part of another image that changes the prediction when pasted into this one.
 
-Every picture that is returned was shown to the classifier. That no smaller part would do is not known: the search goes by a
-grid, and the answer need not be monotone in the region.
+Every returned image was shown to the classifier. A smaller part may exist: the search follows a grid, and the
+prediction need not be monotone in the region.
 """
 
 import math
@@ -21,34 +21,34 @@ from seewhy.methods.segments import fade
 Block = tuple[slice, slice]
 
 
-class Wish(NamedTuple):
-    """The answer that is wanted.
+class Goal(NamedTuple):
+    """A wanted prediction.
 
     Args:
-        other: the class.
-        confidence: the least probability that will do; 0: that no class is likelier is enough.
+        other: the wanted class.
+        confidence: its minimum probability; 0: it only has to be the predicted class.
     """
 
     other: int
     confidence: float
 
-    def granted(self, answers: Answers) -> Bool[Tensor, " n"]:
-        """Tell which answers are as wanted.
+    def reached(self, answers: Answers) -> Bool[Tensor, " n"]:
+        """Return which outputs have the wanted prediction.
 
         Example:
-            >>> Wish(1, 0.6).granted(torch.tensor([[0.3, 0.7], [0.45, 0.55], [0.8, 0.2]])).tolist()
+            >>> Goal(1, 0.6).reached(torch.tensor([[0.3, 0.7], [0.45, 0.55], [0.8, 0.2]])).tolist()
             [True, False, False]
         """
         return (answers.argmax(1) == self.other) & (answers[:, self.other] >= self.confidence)
 
 
 class Step(NamedTuple):
-    """A region that did.
+    """A successful region.
 
     Args:
-        area: its share of the picture.
-        probability: of the wanted class.
-        queries: that had been asked by then, in all.
+        area: its area as a fraction of the image.
+        probability: probability of the wanted class.
+        queries: total number of queries up to then.
     """
 
     area: float
@@ -58,46 +58,46 @@ class Step(NamedTuple):
 
 @final
 class Swap:
-    """A picture with a part of another one in it, of which the classifier says what is wanted.
+    """An image with a part of another one in it, which the classifier predicts as the wanted class.
 
     Args:
-        probe: the bound question; its picture is the one that is changed.
-        donor: the other picture, ``(3, h, w)`` in 8-bit levels, of which the classifier said what is wanted.
-        wish: that.
-        said: the probability that it gave the wanted class for the donor.
+        probe: the classifier, in-fill, image, seed and budget, bound together; its image is modified.
+        donor: the other image, ``(3, h, w)`` in 8-bit levels, which has the wanted prediction.
+        goal: the wanted prediction.
+        probability: the probability of the wanted class for the donor.
         edge: standard deviation of the soft edge, pixels; 0 for a hard one.
     """
 
-    def __init__(self, probe: Probe, donor: Image, wish: Wish, *, said: float, edge: float) -> None:
-        self.probe, self.donor, self.wish, self.edge = probe, donor, wish, edge
+    def __init__(self, probe: Probe, donor: Image, goal: Goal, *, probability: float, edge: float) -> None:
+        self.probe, self.donor, self.goal, self.edge = probe, donor, goal, edge
         self.steps: list[Step] = []
-        self._accept(torch.ones(probe.size, dtype=torch.bool, device=donor.device), donor, said)
+        self._accept(torch.ones(probe.size, dtype=torch.bool, device=donor.device), donor, probability)
 
-    def _accept(self, taken: Bool[Tensor, "h w"], picture: Image, probability: float) -> None:
-        """Go on from a region that does."""
-        self.taken, self.picture = taken, picture
+    def _accept(self, taken: Bool[Tensor, "h w"], image: Image, probability: float) -> None:
+        """Continue from a successful region."""
+        self.taken, self.image = taken, image
         self.steps.append(Step(self.area, probability, self.probe.queries.forward_images))
 
     @property
     def area(self) -> float:
-        """The share of the picture that is taken from the other one."""
+        """Fraction of the image that is taken from the other one."""
         return float(self.taken.float().mean())
 
     @property
     def region(self) -> BoolMap:
-        """What is taken; along its rim the two pictures are blended."""
+        """The region taken from the other image; along its border the two images are blended."""
         region: BoolMap = self.taken.cpu().numpy()
         return region
 
     def shrink(self, tile: int, queries: int) -> str:
-        """Give back block after block, those where the pictures differ least first, wherever the rest still does.
+        """Restore block after block, least different first, wherever the wanted prediction stays.
 
-        Blocks are half the picture at first, then half as wide, and so on down to ``tile``: what is not needed goes in a few
-        large pieces, and what stays hangs together.
+        Blocks are half the image at first, then half as wide, and so on down to ``tile``. Unnecessary parts are thus
+        removed in a few large pieces, and the remaining region tends to be connected.
 
         Args:
             tile: side of the smallest blocks, pixels.
-            queries: that may be asked; it can be stopped after each, and what there is by then does.
+            queries: most queries to make; the region is valid after each one.
 
         Returns:
             Why it stopped: ``complete``, ``queries`` or ``seconds``.
@@ -106,8 +106,8 @@ class Swap:
         for block in (block for side in sides(self.probe.size, tile) for block in self._blocks(side)):
             fewer = self.taken.clone()
             fewer[block] = False
-            picture = self._blended(fewer)
-            if torch.equal(picture, self.picture):  # nothing is seen of this block, nothing need be asked
+            image = self._blended(fewer)
+            if torch.equal(image, self.image):  # the block is invisible, so no query is needed
                 self.taken = fewer
                 self.steps[-1] = self.steps[-1]._replace(area=self.area)
                 continue
@@ -116,13 +116,13 @@ class Swap:
             if why := self.probe.why_stop():
                 return why
             left -= 1
-            answer = self.probe.show(picture[None])
-            if bool(self.wish.granted(answer)):
-                self._accept(fewer, picture, float(answer[0, self.wish.other]))
+            answer = self.probe.show(image[None])
+            if bool(self.goal.reached(answer)):
+                self._accept(fewer, image, float(answer[0, self.goal.other]))
         return "complete"
 
     def _blocks(self, side: int) -> list[Block]:
-        """Cut what is taken by now into blocks, those where the two pictures differ least first."""
+        """Cut the current region into blocks, sorted by the difference between the two images, smallest first."""
         corners = product(*(range(0, length, side) for length in self.probe.size))
         blocks = [(slice(top, top + side), slice(left, left + side)) for top, left in corners]
         change: np.ndarray = ((self.donor - self.probe.image).abs().sum(0) * self.taken).double().cpu().numpy()
@@ -130,13 +130,13 @@ class Swap:
         return sorted((block for block in blocks if region[block].any()), key=lambda block: float(change[block].sum()))
 
     def _blended(self, taken: Bool[Tensor, "h w"]) -> Image:
-        """Put the other picture where it is taken, with soft edges."""
+        """Paste the region of the other image, with soft edges."""
         keep = 1 - fade(taken[None].float(), self.edge).clamp(0, 1)
         return compose(self.probe.image, keep, self.donor[None])[0]
 
 
 def sides(size: tuple[int, int], tile: int) -> list[int]:
-    """Say which blocks are tried: ``tile``, twice that and so on, until two of them cover the longer side; largest first.
+    """Return the block sides: ``tile``, twice that and so on, until two blocks cover the longer side; largest first.
 
     Example:
         >>> sides((224, 224), 16)
@@ -147,7 +147,7 @@ def sides(size: tuple[int, int], tile: int) -> list[int]:
 
 
 def most_queries(size: tuple[int, int], tile: int) -> int:
-    """Say how many queries `Swap.shrink` can take: one a block.
+    """Return the most queries that `Swap.shrink` can make: one per block.
 
     Example:
         >>> most_queries((224, 224), 16)

@@ -1,8 +1,8 @@
-"""Slide a window over the picture at a fixed stride, ask about each, and lay the answers back on the pixels.
+"""Slide a window over the image at a fixed stride, query each position, and average the results over the pixels.
 
-The plain way, as the papers have it; `seewhy.methods.refine` needs far fewer queries. Windows come coarse to fine and each is finished (all its
-samples) before the next, so memory holds sums per pixel and nothing per query, and the sweep may stop after any window
-once the picture is covered.
+This is the plain scheme of the papers; `seewhy.methods.refine` needs far fewer queries. Windows are ordered coarse to
+fine, and each is completed (all its samples) before the next. Memory therefore holds sums per pixel and no individual
+queries, and the sweep can stop after any window once the image is covered.
 """
 
 import math
@@ -19,19 +19,19 @@ from seewhy.core.target import Target
 from seewhy.methods.windows import Log, Score, ask, watched
 
 SAMPLES = 4
-"""In-fills drawn for each window of a sweep, where nothing else was asked for."""
+"""Default number of in-fills drawn for each window of a sweep."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which windows, how many samples of each, and how many of the windows the budget reaches.
+    """The windows of a sweep, the samples of each, and the part that fits the budget.
 
     Args:
-        windows: the feature.
-        positions: where the windows are, coarse to fine.
-        covering: how many of the first leave no pixel out.
+        windows: the windows.
+        positions: positions of the windows, coarse to fine.
+        covering: number of first windows that together cover every pixel.
         samples: in-fills drawn for each window.
-        left_out: how many windows the budget does not pay for.
+        left_out: number of windows that exceed the budget.
     """
 
     windows: Windows
@@ -42,17 +42,17 @@ class Plan:
 
 
 def plan(probe: Probe, *, size: int, stride: int, samples: int | None) -> Plan:
-    """Settle what was left to the program, within the budget.
+    """Choose the unspecified settings, within the budget.
 
     Args:
-        probe: the bound question.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
         size: side of a window, pixels.
         stride: step between windows, pixels.
-        samples: in-fills drawn for a window; None: `SAMPLES`, or what the budget allows from 2 to twice that. An in-fill
-            that is the same every time is asked once.
+        samples: in-fills drawn for each window; None: `SAMPLES`, or what the budget allows from 2 to twice that. A
+            deterministic in-fill is drawn once.
 
     Raises:
-        RequestError: the budget does not cover the picture once, or a number makes no sense.
+        RequestError: the budget does not cover the image once, or a setting is out of range.
     """
     fixed = 1 if not probe.infill.stochastic else samples
     windows = Windows(size, stride)
@@ -71,7 +71,7 @@ def plan(probe: Probe, *, size: int, stride: int, samples: int | None) -> Plan:
 
 @dataclass
 class _Canvas:
-    """Running sums per pixel: all that a sweep remembers."""
+    """Running sums per pixel, the only state of a sweep."""
 
     total: Float[np.ndarray, "t h w"]
     variance: Float[np.ndarray, "t h w"]
@@ -86,7 +86,7 @@ class _Canvas:
         value: Float[np.ndarray, " t"],
         variance: Float[np.ndarray, " t"] | None,
     ) -> None:
-        """Lay one window's numbers on its pixels."""
+        """Add one window's values to its pixels."""
         here = (slice(position[0], position[0] + size), slice(position[1], position[1] + size))
         self.total[:, *here] += value[:, None, None]
         self.count[here] += 1
@@ -96,14 +96,15 @@ class _Canvas:
             self.variance[:, *here] += variance[:, None, None]
 
     def values(self) -> Float[np.ndarray, "t h w"]:
-        """A pixel's value: the mean over the windows that cover it."""
+        """Return each pixel's value: the mean over the windows that cover it."""
         mean: Float[np.ndarray, "t h w"] = self.total / self.count
         return mean
 
     def errors(self) -> Float[np.ndarray, "t h w"]:
-        """Its standard error: windows have samples of their own, so variances of the sum add up.
+        """Return the standard errors; windows have independent samples, so variances of the sum add up.
 
-        The root of an unbiased variance is too small on average, by 8 % for four samples of one window.
+        The root of an unbiased variance is too small on average, by 8 % for four samples of one window; this is
+        corrected.
         """
         freedom = self.count * max(1, self.samples - 1)
         error: Float[np.ndarray, "t h w"] = np.sqrt(self.variance) / (self.count * root_bias(freedom))
@@ -115,7 +116,10 @@ class _Canvas:
 
 
 def root_bias(freedom: Int[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
-    """What the root of a variance with so many degrees of freedom is on average, the true one being 1 (normal samples).
+    """Return the expected square root of an unbiased variance estimate, for normal samples of variance 1.
+
+    Args:
+        freedom: degrees of freedom of the estimate.
 
     Example:
         >>> root_bias(np.array([[3]])).round(4).tolist()
@@ -129,32 +133,32 @@ def root_bias(freedom: Int[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
 def sweep(
     probe: Probe, chosen: Plan, targets: Sequence[Target], score: Score, *, unit: str, settings: dict[str, object]
 ) -> Maps:
-    """Ask about the windows of a plan and average their scores over the pixels they cover.
+    """Query the windows of a plan and average their scores over the pixels they cover.
 
     Args:
-        probe: the bound question.
-        chosen: from `plan`.
-        targets: one map each.
-        score: what the method makes of the answers.
-        unit: of the maps.
-        settings: for the record.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
+        chosen: the plan, from `plan`.
+        targets: targets to explain, one map for each.
+        score: converts classifier outputs to window values and variances.
+        unit: unit of the maps.
+        settings: settings to store with the maps.
 
     Returns:
-        Maps; a pixel's value is the mean over the windows that cover it.
+        Maps; the value of a pixel is the mean over the windows that cover it.
     """
     height, width = probe.size
     zeros = np.zeros((len(targets), height, width))
     canvas = _Canvas(zeros, zeros.copy(), np.zeros((height, width), np.int64), chosen.samples)
     log = Log(chosen.windows.size, watched(targets, probe.prediction), chosen.covering)
-    stopped = _ask_all(probe, chosen, score, canvas, log)
+    stopped = _query_all(probe, chosen, score, canvas, log)
     keys = [target.key for target in targets]
     errors = dict(zip(keys, canvas.errors().astype(np.float32), strict=True)) if canvas.has_error else {}
     values: dict[str, Map] = dict(zip(keys, canvas.values().astype(np.float32), strict=True))
     return Maps(values, errors, unit, settings, stopped, log.witnesses())
 
 
-def _ask_all(probe: Probe, chosen: Plan, score: Score, canvas: _Canvas, log: Log) -> str:
-    """Go through the windows until they, the seconds or the doubts run out; say which."""
+def _query_all(probe: Probe, chosen: Plan, score: Score, canvas: _Canvas, log: Log) -> str:
+    """Query the windows until none is left, the time budget runs out or the tolerance is reached; return which."""
     for start, stop in pieces(len(chosen.positions), max(1, probe.rows // chosen.samples)):
         positions = chosen.positions[start:stop]
         seeds, answers = ask(probe, chosen.windows, chosen.samples, positions)

@@ -1,4 +1,4 @@
-"""Ask about one window at a time, and keep a few of the questions for the reader.
+"""Query windows of the image, and keep some of the queries as samples for the report.
 
 Shared by every method that removes windows.
 """
@@ -22,20 +22,20 @@ Answers = Float[Tensor, "m s k"]
 """Probabilities of ``k`` classes for ``s`` samples of each of ``m`` windows."""
 
 Scores = Float[np.ndarray, "m t"]
-"""One number a window and target."""
+"""One number per window and target."""
 
 Score = Callable[[Answers], tuple[Scores, Scores | None]]
-"""What a method makes of the answers: the value of each window for each target, and its variance if it has one."""
+"""Converts classifier outputs to the value of each window for each target, and its variance if it has one."""
 
-_WINDOWS = 1024  # that are kept for the reader
-_SAMPLES = 4  # of each
+_WINDOWS = 1024  # most windows kept for the report
+_SAMPLES = 4  # samples kept of each
 
 
 def check_windows(size: int | tuple[int, ...], stride: int | None, samples: int | None) -> tuple[int, ...]:
-    """List the sizes, and refuse settings that make no sense.
+    """Return the sizes as a tuple, and reject invalid settings.
 
     Raises:
-        RequestError: a size comes twice, several have a stride, or the samples are not positive.
+        RequestError: a size is repeated, several sizes have a stride, or the number of samples is not positive.
 
     Example:
         >>> check_windows(8, None, None)
@@ -43,16 +43,19 @@ def check_windows(size: int | tuple[int, ...], stride: int | None, samples: int 
     """
     sizes = (size,) if isinstance(size, int) else size
     if len(set(sizes)) < len(sizes):
-        raise RequestError(f"expected different sizes, got {sizes}; name each once")
+        raise RequestError(f"expected different sizes, got {sizes}; give each size once")
     if stride is not None and len(sizes) > 1:
-        raise RequestError(f"expected one size with a stride, got {sizes}; leave stride out")
+        raise RequestError(f"expected one size with a stride, got {sizes}; omit stride")
     if samples is not None and samples < 1:
         raise RequestError(f"expected samples >= 1, got {samples}")
     return sizes
 
 
 def ask(probe: Probe, windows: Windows, samples: int, positions: Positions) -> tuple[Int[Tensor, "m s"], Answers]:
-    """Ask all samples of a few windows. A window's seeds come from its place, so no plan changes its samples."""
+    """Query all samples of a few windows.
+
+    The seeds depend only on a window's position, so they are the same in every plan.
+    """
     where = positions.to(probe.image.device)
     place = where[:, :1] * (1 << 24) + where[:, 1:]
     seeds = derive(probe.seed, place, torch.arange(samples, device=place.device)[None])
@@ -62,19 +65,19 @@ def ask(probe: Probe, windows: Windows, samples: int, positions: Positions) -> t
 
 
 def watched(targets: Sequence[Target], prediction: Float[Tensor, " k"]) -> tuple[int, ...]:
-    """Name the classes whose probabilities a reader may want to see: those of the targets, or the likeliest."""
+    """Return the classes whose probabilities are stored: those of the targets, or the predicted class."""
     named = [target.index for target in targets if isinstance(target, ClassEvidence | WeightOfEvidence)]
     return tuple(dict.fromkeys(named)) or (int(prediction.argmax()),)
 
 
 @dataclass
 class Log:
-    """The first few windows' questions, kept for the reader.
+    """The queries of the first few windows, kept as sampled queries for the report.
 
     Args:
         size: side of the windows that are kept.
         watched: classes whose probabilities are kept.
-        room: windows that may still come.
+        room: number of windows that can still be kept.
     """
 
     size: int
@@ -97,6 +100,6 @@ class Log:
         self.room -= take
 
     def witnesses(self) -> Witnesses:
-        """Bundle what was kept."""
+        """Return the sampled queries that were kept."""
         positions, seeds, answers = (torch.cat(part).numpy() for part in (self.positions, self.seeds, self.answers))
         return Witnesses(self.size, positions, seeds, answers, self.watched)

@@ -1,1 +1,1 @@
-"""Loops that learn what `seewhy.nets` describes, and write weights with a card."""
+"""Training loops for the networks in `seewhy.nets`. Each one writes weights and a JSON card."""

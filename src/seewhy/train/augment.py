@@ -1,4 +1,4 @@
-"""Turn, stretch, shift and mirror a batch of pictures a little, each in its own way."""
+"""Random augmentation: rotate, stretch, shift and mirror each image of a batch independently."""
 
 import math
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from seewhy.core.arrays import Images
 from seewhy.core.errors import RequestError
 
 Mirror = Literal["none", "vertical", "horizontal"]
-"""Which way half of the pictures are mirrored: ``vertical`` is upside down."""
+"""Axis along which half of the images are mirrored: ``vertical`` turns them upside down."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Augment:
-    """How far pictures are changed.
+    """Random augmentation of training images.
 
     Args:
-        turn: degrees either way.
-        zoom: each side is stretched by 1 to ``1 / (1 - zoom)``.
-        shift: either way, as a share of the side.
-        mirror: half of the pictures.
+        turn: largest rotation in degrees, in either direction.
+        zoom: each side is stretched by a random factor between 1 and ``1 / (1 - zoom)``.
+        shift: largest shift in either direction, as a fraction of the side.
+        mirror: how each image is mirrored, with probability one half.
 
     Raises:
         RequestError: a number is out of range.
@@ -36,14 +36,16 @@ class Augment:
     def __post_init__(self) -> None:
         for name, most in (("turn", 180), ("zoom", 0.9), ("shift", 0.5)):
             if not 0 <= getattr(self, name) <= most:
-                raise RequestError(f"expected {name} from 0 to {most}, got {getattr(self, name)}")
+                raise RequestError(
+                    f"expected {name} from 0 to {most}, got {getattr(self, name)}; choose a value in that range"
+                )
 
     def __call__(self, images: Images, generator: torch.Generator) -> Images:
-        """Change each picture; what comes in from outside repeats the border.
+        """Augment each image; pixels that enter from outside repeat the border.
 
         Args:
-            images: in [0, 1].
-            generator: on the processor.
+            images: batch in [0, 1].
+            generator: random generator on the CPU.
         """
 
         def draw(low: float, high: float, columns: int = 1) -> torch.Tensor:
@@ -54,9 +56,8 @@ class Augment:
         flip = torch.where(draw(0.0, 1.0)[:, 0] < 0.5, -1.0, 1.0)
         scale[:, 0] *= flip if self.mirror == "horizontal" else 1.0
         scale[:, 1] *= flip if self.mirror == "vertical" else 1.0
-        aspect = (
-            images.shape[3] / images.shape[2]
-        )  # the grid has -1 to 1 on either side, and turning is among equal units
+        # grid coordinates run from -1 to 1 on both axes, so a rotation must account for the aspect ratio
+        aspect = images.shape[3] / images.shape[2]
         rows = [
             torch.stack([turn.cos() * scale[:, 0], -turn.sin() * scale[:, 1] / aspect, shift[:, 0]], 1),
             torch.stack([turn.sin() * scale[:, 0] * aspect, turn.cos() * scale[:, 1], shift[:, 1]], 1),

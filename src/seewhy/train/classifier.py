@@ -1,4 +1,4 @@
-"""Train a small classifier on pictures with labels: a convenience for people who have none, not a contest entry."""
+"""Train a small classifier on labelled images: a convenience for users who have none, not a competitive model."""
 
 import hashlib
 import math
@@ -27,14 +27,14 @@ from seewhy.train.augment import Augment
 from seewhy.train.judged import AT_ONCE, Judged, judge, labels_of
 
 FEWEST = 10
-"""Pictures of a class that training takes at least, before some are held out."""
+"""Smallest number of images per class, before some are held out."""
 
-_SHORTEST = 20  # batches an epoch at least, so that batch norm's averages follow where pictures are few
-_DECAY = 0.01  # of AdamW
-_FLATTEST = 0.01  # standard deviation that is divided by, at least
+_SHORTEST = 20  # fewest batches per epoch, so that batch norm's running averages keep up when images are few
+_DECAY = 0.01  # weight decay of AdamW
+_FLATTEST = 0.01  # smallest standard deviation used as a divisor
 
 Progress = Callable[[int, int, str], None]
-"""Told after each batch: batches done, batches planned, and how well it goes in words."""
+"""Called after each batch with the batches done, the batches planned, and a status text."""
 
 
 def silent(*facts: object) -> None:
@@ -44,18 +44,19 @@ def silent(*facts: object) -> None:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a classifier is trained.
+    """Settings for training a classifier.
 
     Args:
-        arch: ``plain`` or ``residual``.
-        width: channels of the deepest level.
-        epochs: at most; one shows as many pictures as there are, all classes equally often, and at least 20 batches.
-        batch: pictures a step.
-        rate: peak learning rate of AdamW; it falls along a cosine.
-        patience: epochs without a lower loss on the held-out pictures that end the training.
-        held_out: share of the pictures that training never sees.
-        augment: what is done to training pictures.
-        seed: of the weights, the split, the batches and every draw.
+        arch: network architecture, ``plain`` or ``residual``.
+        width: number of channels of the deepest level.
+        epochs: largest number of epochs. One epoch shows as many images as there are, every class equally often, in at
+            least 20 batches.
+        batch: images per step.
+        rate: peak learning rate of AdamW; it follows a cosine schedule.
+        patience: number of epochs without a lower held-out loss after which training stops.
+        held_out: fraction of the images that are never used for training.
+        augment: augmentation applied to training images.
+        seed: seed of the weights, the split, the batches and every random draw.
 
     Raises:
         RequestError: a number is out of range.
@@ -76,17 +77,23 @@ class Plan:
             raise RequestError(f"expected arch {' or '.join(get_args(Arch))}, got {self.arch!r}; choose one of them")
         for name, least in (("width", 2), ("epochs", 1), ("batch", 2), ("patience", 1), ("seed", 0)):
             if getattr(self, name) < least:
-                raise RequestError(f"expected {name} >= {least}, got {getattr(self, name)}; leave it out for the usual")
+                raise RequestError(f"expected {name} >= {least}, got {getattr(self, name)}; omit it to use the default")
         for name in ("rate", "held_out"):
             if not 0 < getattr(self, name) < 1:
                 raise RequestError(
-                    f"expected {name} between 0 and 1, got {getattr(self, name)}; leave it out for the usual"
+                    f"expected {name} between 0 and 1, got {getattr(self, name)}; omit it to use the default"
                 )
 
 
 @dataclass(frozen=True)
 class Look:
-    """An epoch: its number from 1 on, the mean loss in training, and how the network did on the held-out pictures after it."""
+    """The evaluation after one epoch.
+
+    Args:
+        epoch: number of the epoch, counted from 1.
+        trained: mean training loss over the epoch.
+        held_out: the network's performance on the held-out images after the epoch.
+    """
 
     epoch: int
     trained: float
@@ -95,15 +102,15 @@ class Look:
 
 @dataclass(frozen=True)
 class Trained:
-    """A training run.
+    """The result of a training run.
 
     Args:
-        classifier: that was written.
-        kept: the epoch that it is of.
-        stopped: ``epochs`` or ``patience``.
-        curve: every epoch.
-        test: how it does on the test pictures, where there are any.
-        notes: what is suspicious, in sentences.
+        classifier: the classifier that was written.
+        kept: evaluation of the epoch whose weights were kept.
+        stopped: why training stopped, ``epochs`` or ``patience``.
+        curve: evaluations of all epochs.
+        test: performance on the test images; None without a test set.
+        notes: warnings about the training or the data, one sentence each.
     """
 
     classifier: TorchClassifier
@@ -126,21 +133,22 @@ def train_classifier(
 ) -> Trained:
     """Train a small convolutional classifier and write ``classifier.safetensors`` and ``card.json``.
 
-    AdamW takes steps down the cross-entropy. The weights of the epoch with the lowest loss on the held-out pictures are kept. The
-    Spec ``trained:folder=OUT`` is the classifier. Nothing is written before the end.
+    AdamW minimises the cross-entropy. The weights of the epoch with the lowest held-out loss are kept. Load the
+    classifier with the Spec ``trained:folder=OUT``. Nothing is written before training ends.
 
     Args:
-        collection: pictures with labels of two or more classes; whole groups are held out.
+        collection: labelled images of two or more classes; each group is held out as a whole.
         out: folder for the classifier; it is created.
-        plan: architecture, epochs, rate, seed and so on; None for the usual.
-        test: pictures with labels of the same classes, which are looked at once, at the end.
-        view: how the pictures were framed, and how others are to be; None: those of another size are scaled and cropped.
-        device: where torch computes; None for the CPU.
-        progress: told after each batch.
+        plan: architecture, epochs, learning rate, seed and so on; None for the defaults.
+        test: labelled images of the same classes, evaluated once, at the end.
+        view: how the images were framed and how new ones will be; None scales and crops images of another size.
+        device: torch device; None for the CPU.
+        progress: called after each batch.
 
     Raises:
-        RequestError: there are no labels, fewer than two classes, a class with fewer than ten pictures or none on one side of
-            the split; the test pictures do not fit; the folder holds something else; or the loss is not finite any more.
+        RequestError: there are no labels or fewer than two classes; a class has fewer than ten images or none on one
+            side of the split; the test images do not match the classes or the size; the folder holds something else; or
+            the loss is no longer finite.
 
     Example:
         ``train_classifier(read_collection("pictures"), Path("mine")).kept.held_out.accuracy``
@@ -150,10 +158,12 @@ def train_classifier(
     if test is not None:
         _check(test, collection.classes, collection.size, 1)
     if view.size != collection.size:
-        raise RequestError(f"expected a view of the pictures' size {collection.size}, got {view.size}; leave it out")
+        raise RequestError(
+            f"expected a view of the images' size {collection.size}, got {view.size}; omit view to use that size"
+        )
     place = read_device(device) or torch.device("cpu")
     rest, held_out = split(collection, share=plan.held_out, seed=plan.seed)
-    for side, name in ((rest, "training"), (held_out, "the held-out pictures")):
+    for side, name in ((rest, "training"), (held_out, "the held-out images")):
         _check(side, collection.classes, collection.size, 1, where=f" in {name}")
     _claim(out)
     run = _Run(rest, held_out, plan, place)
@@ -169,35 +179,41 @@ def train_classifier(
 def _check(
     collection: Collection, classes: Sequence[str], size: tuple[int, int], fewest: int, *, where: str = ""
 ) -> None:
-    """Refuse pictures that a classifier of these classes cannot learn from or be judged on."""
+    """Raise unless these images can train or test a classifier of these classes."""
     source, labels = collection.source, labels_of(collection)
     if len(classes) < 2 or collection.classes != tuple(classes):
         wanted = f"the classes {', '.join(classes)}" if len(classes) > 1 else "at least two classes"
-        raise RequestError(f"expected {wanted} in {source}, got {', '.join(collection.classes)}; choose them by name")
+        raise RequestError(
+            f"expected {wanted} in {source}, got {', '.join(collection.classes)}; select the classes by name"
+        )
     if collection.size != size:
         raise RequestError(
-            f"expected pictures of size {size} in {source}, got {collection.size}; read them with a view"
+            f"expected images of size {size} in {source}, got {collection.size}; read them with a view of that size"
         )
     for name, count in zip(classes, np.bincount(labels, minlength=len(classes)), strict=True):
         if count < fewest:
             raise RequestError(
-                f"expected at least {fewest} of class {name!r}{where} of {source}, got {count}; give more pictures"
+                f"expected at least {fewest} of class {name!r}{where} of {source}, got {count}; provide more images"
             )
 
 
 def _claim(out: Path) -> None:
-    """Make the folder, unless something else is there."""
+    """Create the output folder, unless it holds something else."""
     if (out / CARD).exists() and not (out / TENSORS).exists():
-        raise RequestError(f"expected a new folder or one with {TENSORS}, got {out} with another {CARD}; name another")
+        raise RequestError(
+            f"expected a new folder or one with {TENSORS}, got {out} with another {CARD}; choose another folder"
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
-        raise RequestError(f"expected a folder that can be made, got {out}: {problem}; name another") from problem
+        raise RequestError(
+            f"expected a folder that can be created, got {out}: {problem}; choose another folder"
+        ) from problem
 
 
 @dataclass(eq=False)
 class _Run:
-    """A training run between two epochs."""
+    """The state of a training run between two epochs."""
 
     rest: Collection
     held_out: Collection
@@ -221,11 +237,11 @@ class _Run:
 
     @property
     def kept(self) -> Look:
-        """The epoch with the lowest loss on the held-out pictures."""
+        """The epoch with the lowest held-out loss."""
         return min(self.curve, key=lambda look: look.held_out.loss)
 
     def train(self, progress: Progress) -> str:
-        """Train, put back the weights of the best epoch, and say why it stopped."""
+        """Train, restore the weights of the best epoch, and return why training stopped."""
         best: dict[str, Tensor] = {}
         for epoch in range(self.plan.epochs):
             self._epoch(epoch, progress)
@@ -238,7 +254,7 @@ class _Run:
         return "epochs" if len(self.curve) == self.plan.epochs else "patience"
 
     def _epoch(self, epoch: int, progress: Progress) -> None:
-        """Show every picture once or so, and look at those held out."""
+        """Train for one epoch and evaluate the network on the held-out images."""
         rng = np.random.default_rng([self.plan.seed, epoch])
         generator = torch.Generator().manual_seed(int(rng.integers(1 << 63)))
         order = shuffled(self.labels, self.length * self.plan.batch, rng)
@@ -254,11 +270,11 @@ class _Run:
         self.curve.append(Look(epoch + 1, float(np.mean(losses)), judge(self.net, self.held_out, self.device)))
 
     def _step(self, chosen: Int[np.ndarray, "m"], generator: torch.Generator) -> float:
-        """Take one step and return the loss before it."""
+        """Take one optimiser step and return the loss before it."""
         images = self.plan.augment(self.rest.images(chosen).to(self.device), generator)
         loss = functional.cross_entropy(self.net(images), torch.from_numpy(self.labels[chosen]).to(self.device))
         if not loss.isfinite():
-            raise RequestError(f"expected a finite loss, got {loss.item()} in training; try a lower --rate")
+            raise RequestError(f"expected a finite training loss, got {loss.item()}; try a lower --rate")
         self.adam.zero_grad()
         torch.autograd.backward(loss)
         self.adam.step()
@@ -266,7 +282,9 @@ class _Run:
 
 
 def shuffled(labels: Int[np.ndarray, "n"], count: int, rng: np.random.Generator) -> Int[np.ndarray, "m"]:
-    """Return the indices of ``count`` pictures in random order: as many of each class, and of a class, each as often, but for one.
+    """Return the indices of ``count`` images in random order, balanced over classes.
+
+    Class counts differ by at most one, and so do the counts of the images within a class.
 
     Example:
         >>> labels = np.array([0, 0, 0, 1])
@@ -283,7 +301,7 @@ def shuffled(labels: Int[np.ndarray, "n"], count: int, rng: np.random.Generator)
 
 
 def _colors(collection: Collection) -> tuple[Color, Color]:
-    """Mean and standard deviation of each channel over all pictures."""
+    """Return the mean and standard deviation of each channel over all images."""
     sums = torch.zeros(2, 3, dtype=torch.float64)
     for at in range(0, len(collection), AT_ONCE):
         batch = collection.images(slice(at, at + AT_ONCE)).double()
@@ -294,30 +312,34 @@ def _colors(collection: Collection) -> tuple[Color, Color]:
 
 
 def _notes(held_out: Judged, collection: Collection, test: Collection | None) -> tuple[str, ...]:
-    """Say what is suspicious."""
+    """Return warnings about the training and the test set."""
     notes = []
     if max(held_out.called) == sum(held_out.called):
         only = collection.classes[held_out.called.index(max(held_out.called))]
-        notes.append(f"every held-out picture is called {only}: nothing was learned; try more pictures or a lower rate")
+        notes.append(
+            f"every held-out image is predicted as {only}: nothing was learned; try more images or a lower rate"
+        )
     if test is not None:
         known = {_digest(picture) for picture in collection.pixels}
         again = sum(_digest(picture) in known for picture in test.pixels)
         if again:
-            notes.append(f"{again} test pictures are among those of training too: the test says too much")
+            notes.append(f"{again} test images are also in the training data: the test accuracy is optimistic")
         if collection.groups is not None and test.groups is not None:
             shared = np.intersect1d(collection.groups, test.groups)
             if len(shared):
-                notes.append(f"{len(shared)} groups of the test are in training too: the test says too much")
+                notes.append(
+                    f"{len(shared)} test groups are also in the training data: the test accuracy is optimistic"
+                )
     return tuple(notes)
 
 
 def _digest(picture: np.ndarray) -> bytes:
-    """Hash a picture's pixels."""
+    """Return a hash of an image's pixels."""
     return hashlib.sha256(picture.tobytes()).digest()
 
 
 def _facts(run: _Run, collection: Collection, test: Judged | None, view: View) -> dict[str, Any]:
-    """What tells what a classifier is, how to use it, and how well it was trained."""
+    """Return the card: what the classifier is, how to use it, and how well it was trained."""
     kept = run.kept
     return {
         "what": "a small convolutional classifier, trained by seewhy train classifier",
@@ -338,7 +360,7 @@ def _facts(run: _Run, collection: Collection, test: Judged | None, view: View) -
 
 
 def _report(judged: Judged, classes: Sequence[str]) -> dict[str, Any]:
-    """A judgement for the card, with the right ones and all of each class."""
+    """Return the performance for the card, with the numbers of correct and of all images per class."""
     rounded = {
         name: None if value is None else round(value, 5)
         for name, value in (("loss", judged.loss), ("accuracy", judged.accuracy), ("auc", judged.auc))

@@ -19,25 +19,49 @@ from seewhy.train.judged import keep_classes
 
 @click.command("classifier")
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
-@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder to write.")
-@click.option("--test", type=click.Path(exists=True, path_type=Path), help="Pictures for the last judgement.")
-@click.option("--classes", help="Keep only these, numbered in this order: A,B")
-@click.option("--size", help="Side of the input, or HEIGHTxWIDTH; left out: that of the pictures.")
-@click.option("--fit", default="crop", show_default=True, type=click.Choice(["crop", "stretch"]), help="To --size.")
-@click.option("--arch", default=Plan.arch, show_default=True, type=click.Choice(get_args(Arch)))
-@click.option("--width", default=Plan.width, show_default=True, help="Channels of the deepest level.")
-@click.option("--epochs", default=Plan.epochs, show_default=True, help="At most.")
-@click.option("--batch", default=Plan.batch, show_default=True, help="Pictures a step.")
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder to write to.")
+@click.option("--test", type=click.Path(exists=True, path_type=Path), help="Labelled images for the final test.")
+@click.option("--classes", help="Keep only these classes, in this order: A,B.")
+@click.option("--size", help="Input size, as one side or HEIGHTxWIDTH. Default: the size of the images.")
+@click.option(
+    "--fit",
+    default="crop",
+    show_default=True,
+    type=click.Choice(["crop", "stretch"]),
+    help="How images are fitted to --size.",
+)
+@click.option(
+    "--arch", default=Plan.arch, show_default=True, type=click.Choice(get_args(Arch)), help="Network architecture."
+)
+@click.option("--width", default=Plan.width, show_default=True, help="Number of channels of the deepest level.")
+@click.option("--epochs", default=Plan.epochs, show_default=True, help="Largest number of epochs.")
+@click.option("--batch", default=Plan.batch, show_default=True, help="Images per step.")
 @click.option("--rate", default=Plan.rate, show_default=True, help="Peak learning rate.")
-@click.option("--patience", default=Plan.patience, show_default=True, help="Epochs without progress that end it.")
-@click.option("--held-out", default=Plan.held_out, show_default=True, help="Share of the pictures.")
-@click.option("--turn", default=Augment.turn, show_default=True, help="Turn training pictures, degrees either way.")
-@click.option("--zoom", default=Augment.zoom, show_default=True, help="Stretch their sides, share.")
-@click.option("--shift", default=Augment.shift, show_default=True, help="Shift them, share of the side.")
-@click.option("--mirror", default=Augment.mirror, show_default=True, type=click.Choice(get_args(Mirror)))
-@click.option("--seed", default=Plan.seed, show_default=True, help="Of weights, split, batches and every draw.")
-@click.option("--device", help="Where torch computes: cpu, cuda, …")
-@click.option("--threads", default=1, show_default=True, help="Processor threads.")
+@click.option(
+    "--patience", default=Plan.patience, show_default=True, help="Stop after this many epochs without progress."
+)
+@click.option(
+    "--held-out", default=Plan.held_out, show_default=True, help="Fraction of the images held out for evaluation."
+)
+@click.option(
+    "--turn", default=Augment.turn, show_default=True, help="Largest random rotation of training images, in degrees."
+)
+@click.option(
+    "--zoom", default=Augment.zoom, show_default=True, help="Largest random stretch, as a fraction of the side."
+)
+@click.option(
+    "--shift", default=Augment.shift, show_default=True, help="Largest random shift, as a fraction of the side."
+)
+@click.option(
+    "--mirror",
+    default=Augment.mirror,
+    show_default=True,
+    type=click.Choice(get_args(Mirror)),
+    help="Mirror half of the training images along this axis.",
+)
+@click.option("--seed", default=Plan.seed, show_default=True, help="Seed of the weights, the split and the batches.")
+@click.option("--device", help="Torch device, such as cpu or cuda.")
+@click.option("--threads", default=1, show_default=True, help="Number of CPU threads.")
 def classifier(
     source: Path,
     out: Path,
@@ -50,9 +74,10 @@ def classifier(
     threads: int,
     **settings: Any,  # noqa: ANN401 - click's own types
 ) -> None:
-    """Train a small classifier on the pictures of SOURCE, if you have none. Nothing is written before the end.
+    """Train a small classifier on labelled images.
 
-    SOURCE has labels: a folder with a folder a class, an idx or an npz file.
+    SOURCE is a folder with one subfolder per class, an idx file or an npz file. Nothing is written before training
+    ends.
     """
     torch.set_num_threads(threads)
     augment = Augment(**{name: settings.pop(name) for name in ("turn", "zoom", "shift", "mirror")})
@@ -63,12 +88,12 @@ def classifier(
         pictures = keep_classes(pictures, [name.strip() for name in classes.split(",")])
     view = View(pictures.size, fit)
     tested = None if test is None else keep_classes(read_collection(test, view=view), pictures.classes)
-    found = _under_a_bar(pictures, out, plan=plan, test=tested, view=view, device=device)
-    _say(found, pictures.classes, out)
+    found = _train_with_progress(pictures, out, plan=plan, test=tested, view=view, device=device)
+    _print_result(found, pictures.classes, out)
 
 
-def _under_a_bar(pictures: Collection, out: Path, **settings: Any) -> Trained:  # noqa: ANN401 - those of train_classifier
-    """Train, with a bar that shows the loss of the last batch and the last look at the held-out pictures."""
+def _train_with_progress(pictures: Collection, out: Path, **settings: Any) -> Trained:  # noqa: ANN401 - those of train_classifier
+    """Train, showing a progress bar with the latest batch loss and held-out performance."""
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as bar:
         task = bar.add_task("training")
@@ -80,14 +105,12 @@ def _under_a_bar(pictures: Collection, out: Path, **settings: Any) -> Trained:  
         )
 
 
-def _say(found: Trained, classes: tuple[str, ...], out: Path) -> None:
-    """Say how good it is and how to use it."""
+def _print_result(found: Trained, classes: tuple[str, ...], out: Path) -> None:
+    """Print the performance and how to use the classifier."""
     for note in found.notes:
         click.echo(f"warning: {note}", err=True)
     for name, judged in (("held out", found.kept.held_out), ("test", found.test)):
         if judged is not None:
             each = zip(classes, judged.right, judged.pictures, strict=True)
             click.echo(f"{name}: {judged}; " + ", ".join(f"{label} {right}/{count}" for label, right, count in each))
-    click.echo(
-        f"epoch {found.kept.epoch} of {len(found.curve)} was kept; use it with: --classifier trained:folder={out}"
-    )
+    click.echo(f"kept epoch {found.kept.epoch} of {len(found.curve)}; use it with: --classifier trained:folder={out}")

@@ -1,4 +1,4 @@
-"""The commands below ``seewhy train``: options in, one training loop, a bar while it runs."""
+"""The command ``seewhy train sampler``."""
 
 from pathlib import Path
 from typing import Any
@@ -13,30 +13,44 @@ from seewhy.train.gaussian import fit_gaussian
 from seewhy.train.sampler import Look, Result, train_sampler
 
 _INTERRUPTED = 130  # exit status
-_SMOOTH = 0.02  # weight of the newest batch in the figure beside the bar
+_SMOOTH = 0.02  # weight of the newest batch in the smoothed value beside the progress bar
 
 
 @click.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
-    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for weights and card."
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the weights and the card.",
 )
-@click.option("--patch", default=8, show_default=True, help="Side K of the patch.")
-@click.option("--arch", default="compact", show_default=True, type=click.Choice(["compact", "paper", "gaussian"]))
-@click.option("--begin", help="Go on from trained weights: a folder, or the word shipped.")
-@click.option("--steps", default=4000, show_default=True, help="Length of the schedule.")
-@click.option("--batch", default=512, show_default=True, help="Windows a step.")
-@click.option("--rate", default=2e-3, show_default=True, help="Peak learning rate.")
-@click.option("--seed", default=0, show_default=True)
-@click.option("--device", default="auto", show_default=True, help="auto takes a CUDA device where there is one.")
-@click.option("--half", is_flag=True, help="Multiply in bfloat16.")
-@click.option("--threads", default=1, show_default=True, help="Processor threads.")
-@click.option("--check-every", default=250, show_default=True, help="Steps between two looks at the held-out photos.")
-@click.option("--patience", default=8, show_default=True, help="Looks without progress that end the training.")
+@click.option("--patch", default=8, show_default=True, help="Side K of the patch, in pixels.")
 @click.option(
-    "--data", default="photos of the user's own", show_default=True, help="What the photos are, for the card."
+    "--arch",
+    default="compact",
+    show_default=True,
+    type=click.Choice(["compact", "paper", "gaussian"]),
+    help="Model architecture.",
 )
-@click.option("--licence", default="that of the photos it was trained on", show_default=True, help="For the card.")
+@click.option("--begin", help="Start from trained weights: a folder, or the word shipped.")
+@click.option("--steps", default=4000, show_default=True, help="Number of steps in the schedule.")
+@click.option("--batch", default=512, show_default=True, help="Windows per step.")
+@click.option("--rate", default=2e-3, show_default=True, help="Peak learning rate.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the weights and the batches.")
+@click.option("--device", default="auto", show_default=True, help="Torch device; auto uses CUDA if available.")
+@click.option("--half", is_flag=True, help="Compute in bfloat16.")
+@click.option("--threads", default=1, show_default=True, help="Number of CPU threads.")
+@click.option("--check-every", default=250, show_default=True, help="Steps between evaluations on the held-out photos.")
+@click.option("--patience", default=8, show_default=True, help="Stop after this many evaluations without progress.")
+@click.option(
+    "--data", default="photos of the user's own", show_default=True, help="Description of the photos, for the card."
+)
+@click.option(
+    "--licence",
+    default="that of the photos it was trained on",
+    show_default=True,
+    help="Licence of the weights, for the card.",
+)
 def sampler(
     folders: tuple[Path, ...],
     out: Path,
@@ -46,7 +60,10 @@ def sampler(
     begin: str | None,
     **settings: Any,  # noqa: ANN401 - click's own types
 ) -> None:
-    """Train a patch sampler on the photos in FOLDERS. Run it again to go on after an interruption."""
+    """Train the patch sampler, an in-fill, on photos.
+
+    FOLDERS are searched recursively. Run the same command again to resume after an interruption.
+    """
     torch.set_num_threads(threads)
     if settings["arch"] == "gaussian":
         result = _fit(folders, out, **settings)
@@ -54,18 +71,18 @@ def sampler(
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         start = shipped(settings["patch"]) if begin == "shipped" else None if begin is None else Path(begin)
-        result = _under_a_bar(folders, out, device=device, begin=start, **settings)
+        result = _train_with_progress(folders, out, device=device, begin=start, **settings)
     click.echo(f"{result.bits:.4f} bits per sub-pixel on held-out photos after {result.steps} steps ({result.stopped})")
 
 
 def _fit(folders: tuple[Path, ...], out: Path, **settings: Any) -> Result:  # noqa: ANN401 - click's own types
-    """Fit the Gaussian: the windows of all steps are counted, the rest of the options have no meaning for it."""
+    """Fit the Gaussian to the windows of all steps; the other training options do not apply."""
     shared = {name: settings[name] for name in ("patch", "seed", "data", "licence")}
     return fit_gaussian(folders, out, windows=settings["steps"] * settings["batch"], **shared)
 
 
-def _under_a_bar(folders: tuple[Path, ...], out: Path, **settings: Any) -> Result:  # noqa: ANN401 - ditto
-    """Train, with a bar that shows the bits of the training windows, a line a look, and a way out that loses little."""
+def _train_with_progress(folders: tuple[Path, ...], out: Path, **settings: Any) -> Result:  # noqa: ANN401 - ditto
+    """Train, showing a progress bar and one line per evaluation; an interruption keeps the last checkpoint."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -84,12 +101,14 @@ def _under_a_bar(folders: tuple[Path, ...], out: Path, **settings: Any) -> Resul
             bar.update(task, completed=done, total=planned, bits=f"{smooth:.3f} bits")
 
         def looked(look: Look) -> None:
-            bar.console.print(f"step {look.step}: {look.trained:.4f} bits in training, {look.held_out:.4f} held out")
+            bar.console.print(
+                f"step {look.step}: {look.trained:.4f} bits in training, {look.held_out:.4f} bits held out"
+            )
 
         try:
             return train_sampler(folders, out, progress=progress, looked=looked, **settings)
         except KeyboardInterrupt:
             bar.console.print(
-                f"interrupted: what was learned up to the last look is in {out}; the same command goes on"
+                f"interrupted: progress up to the last evaluation is in {out}; run the same command again to resume"
             )
             raise click.exceptions.Exit(_INTERRUPTED) from None

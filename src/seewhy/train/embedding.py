@@ -1,4 +1,4 @@
-"""Train the embedding by which sets of pictures are compared. It sees pictures alone: no label and no classifier."""
+"""Train the embedding used to compare sets of images. It learns from images alone, without labels or a classifier."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from seewhy.images.collection import Collection
 from seewhy.nets.embedding import Embedding, build_embedding
 
 Progress = Callable[[int, int], None]
-"""Told after each step: steps done, steps in all."""
+"""Called after each step with the steps done and the total number of steps."""
 
 BATCH = 64
 RATE = 1e-3
@@ -30,24 +30,24 @@ def train_embedding(
     device: str | torch.device = "cpu",
     progress: Progress = silent,
 ) -> Embedding:
-    """Train a small auto-encoder to draw the pictures of a collection again, by mean squared error.
+    """Train a small auto-encoder to reconstruct the images of a collection, by mean squared error.
 
-    Adam, batches of 64 pictures drawn at random, a learning rate of 0.001 that falls along a cosine; a minute or so
-    on an idle processor for pictures of 28 × 28.
+    The optimiser is Adam, on batches of 64 images drawn at random, with a learning rate of 0.001 that follows a cosine
+    schedule. Training takes about a minute on an idle CPU for images of 28 × 28.
 
     Args:
-        collection: pictures of one size; labels are not looked at.
+        collection: images of one size; labels are ignored.
         dim: length of a code.
-        steps: of training.
-        seed: of weights and batches.
-        device: where torch computes.
-        progress: told after each step.
+        steps: number of training steps.
+        seed: seed of the weights and the batches.
+        device: torch device.
+        progress: called after each step.
 
     Returns:
-        The embedding, ready to be used.
+        The trained embedding, in evaluation mode.
 
     Raises:
-        RequestError: the pictures are too small or too large.
+        RequestError: the images are too small or too large.
     """
     net = build_embedding(collection.channels, collection.size, dim=dim, seed=seed).to(device)
     optimiser = torch.optim.Adam(net.parameters(), lr=RATE)

@@ -1,4 +1,4 @@
-"""Fit the conditional Gaussian of prediction-difference analysis: count, no gradient."""
+"""Fit the conditional Gaussian of prediction-difference analysis from window statistics, without gradients."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from seewhy.train.photos import random_view
 from seewhy.train.sampler import Result, bits_per_subpixel, card, read_both, write_card, write_weights
 from seewhy.train.windows import cut_windows, held_out_windows
 
-_PHOTOS, _EACH = 16, 64  # views a turn, windows a view
+_PHOTOS, _EACH = 16, 64  # views per round, windows per view
 
 
 def fit_gaussian(
@@ -25,25 +25,25 @@ def fit_gaussian(
     data: str = "photos of the user's own",
     licence: str = "that of the photos it was trained on",
 ) -> Result:
-    """Fit mean and covariance of patch and ring, and write ``weights.safetensors`` and ``card.json``.
+    """Fit the mean and covariance of patch and ring, and write ``weights.safetensors`` and ``card.json``.
 
-    Zintgraf, Cohen, Adel, Welling, "Visualizing Deep Neural Network Decisions: Prediction Difference Analysis", ICLR 2017
-    (there from 20,000 windows).
+    Zintgraf, Cohen, Adel, Welling, "Visualizing Deep Neural Network Decisions: Prediction Difference Analysis", ICLR
+    2017 (they use 20,000 windows).
 
     Args:
-        folders: photos, searched recursively; one in ten is held out by the hash of its content.
+        folders: folders of photos, searched recursively; one photo in ten is held out, by the hash of its content.
         out: folder for the weights and the card; it is created.
-        patch: side K of the patch.
-        windows: how many are counted.
-        seed: which.
-        data: what the photos are, in words, for the card.
-        licence: under which terms the weights may be used, for the card.
+        patch: side K of the patch, in pixels.
+        windows: number of windows to sample.
+        seed: seed of the choice of windows.
+        data: description of the photos, for the card.
+        licence: licence of the weights, for the card.
 
     Returns:
-        Windows counted as steps, held-out bits a sub-pixel.
+        The number of windows used, as steps, and the held-out bits per sub-pixel.
 
     Raises:
-        RequestError: too few photos.
+        RequestError: there are too few photos.
     """
     train, held_out = read_both(folders)
     net = GaussianSampler(patch)
@@ -58,7 +58,7 @@ def fit_gaussian(
 
 
 def count_windows(net: GaussianSampler, photos: Sequence[Image.Image], *, windows: int, seed: int) -> int:
-    """Set mean and covariance to those of windows of these photos, and say how many lay inside their picture."""
+    """Set the mean and covariance from windows of these photos, and return how many windows lay inside their image."""
     count, total = 0, torch.zeros_like(net.mean, dtype=torch.float64)
     products = torch.zeros_like(net.covariance, dtype=torch.float64)
     for turn in range(-(-windows // (_PHOTOS * _EACH))):

@@ -1,4 +1,4 @@
-"""The commands ``seewhy train iba`` and ``readout``: what the methods that look inside must know of a network."""
+"""The commands ``seewhy train iba`` and ``readout``, for methods that read a network's inner layers."""
 
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,18 @@ from seewhy.train.statistics import measure
 
 @click.command("iba")
 @click.argument("photos", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--classifier", default=registry.DEFAULT_CLASSIFIER, show_default=True, help="Spec; it shows its layers.")
-@click.option("--layer", help="The layer's name; left out: the one that iba chooses.")
+@click.option(
+    "--classifier",
+    default=registry.DEFAULT_CLASSIFIER,
+    show_default=True,
+    help="Spec of a classifier with accessible layers.",
+)
+@click.option("--layer", help="Name of the layer. Default: the layer that iba chooses.")
 @click.option(
     "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the statistics."
 )
-@click.option("--device", help="Where torch computes: cpu, cuda, …")
-@click.option("--threads", default=1, show_default=True, help="Processor threads.")
+@click.option("--device", help="Torch device, such as cpu or cuda.")
+@click.option("--threads", default=1, show_default=True, help="Number of CPU threads.")
 @click.option("--trust", is_flag=True, help="Allow a Spec that runs code from a file.")
 def iba(
     photos: tuple[Path, ...],
@@ -34,7 +39,11 @@ def iba(
     threads: int,
     trust: bool,
 ) -> None:
-    """Measure mean and spread of a layer's features over PHOTOS (files or folders). Nothing is written before the end."""
+    """Measure a layer's feature statistics for the method iba.
+
+    The mean and standard deviation are taken over PHOTOS (files or folders). Nothing is written before all photos are
+    processed.
+    """
     torch.set_num_threads(threads)
     asked = registry.classifier(classifier, trust=trust, device=device)
     with Progress(console=Console(stderr=True, highlight=False), transient=True) as bar:
@@ -51,18 +60,25 @@ def iba(
 
 @click.command("readout")
 @click.argument("photos", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--classifier", default=registry.DEFAULT_CLASSIFIER, show_default=True, help="Spec; it shows its layers.")
 @click.option(
-    "--layer", multiple=True, help="A layer to read, repeatable; the first has the noise. Left out: four maps."
+    "--classifier",
+    default=registry.DEFAULT_CLASSIFIER,
+    show_default=True,
+    help="Spec of a classifier with accessible layers.",
+)
+@click.option(
+    "--layer",
+    multiple=True,
+    help="Layer to read, repeatable; noise is added to the first. Default: three feature maps chosen by stride.",
 )
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the weights.")
-@click.option("--steps", default=Plan.steps, show_default=True, help="Steps of Adam.")
-@click.option("--batch", default=Plan.batch, show_default=True, help="Photos a step.")
+@click.option("--steps", default=Plan.steps, show_default=True, help="Number of Adam steps.")
+@click.option("--batch", default=Plan.batch, show_default=True, help="Photos per step.")
 @click.option("--rate", default=Plan.rate, show_default=True, help="Learning rate.")
-@click.option("--beta", default=Plan.beta, show_default=True, help="What information costs.")
-@click.option("--seed", default=Plan.seed, show_default=True, help="Of weights, batches and noise.")
-@click.option("--device", help="Where torch computes: cpu, cuda, …")
-@click.option("--threads", default=1, show_default=True, help="Processor threads.")
+@click.option("--beta", default=Plan.beta, show_default=True, help="Weight of the information term.")
+@click.option("--seed", default=Plan.seed, show_default=True, help="Seed of the weights, the batches and the noise.")
+@click.option("--device", help="Torch device, such as cpu or cuda.")
+@click.option("--threads", default=1, show_default=True, help="Number of CPU threads.")
 @click.option("--trust", is_flag=True, help="Allow a Spec that runs code from a file.")
 def readout(
     photos: tuple[Path, ...],
@@ -75,7 +91,10 @@ def readout(
     trust: bool,
     **plan: Any,  # noqa: ANN401 - click's own types
 ) -> None:
-    """Train the network of iba-readout on PHOTOS (files or folders). Nothing is written before the end."""
+    """Train the readout network of the method iba-readout.
+
+    The network is trained on PHOTOS (files or folders). Nothing is written before training ends.
+    """
     torch.set_num_threads(threads)
     asked = registry.classifier(classifier, trust=trust, device=device)
     with Progress(console=Console(stderr=True, highlight=False), transient=True) as bar:

@@ -1,4 +1,4 @@
-"""What a classifier says of pictures with labels, and how often it is right."""
+"""Evaluate a classifier on labelled images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,20 +14,20 @@ from seewhy.core.ranks import ranks
 from seewhy.images.collection import Collection
 
 AT_ONCE = 256
-"""Pictures in a batch when nothing is learned."""
+"""Images per batch outside training."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """How a classifier does on pictures.
+    """A classifier's performance on labelled images.
 
     Args:
-        loss: cross-entropy in nats, the mean over classes of the mean over pictures.
-        accuracy: share of the pictures that get their own class.
-        auc: area under the ROC curve of the second class; None where there are not two classes.
-        right: of each class, the pictures that get it.
-        pictures: of each class.
-        called: how many pictures get each class, rightly or not.
+        loss: cross-entropy in nats, averaged over the images of each class and then over classes.
+        accuracy: fraction of the images that are classified correctly.
+        auc: area under the ROC curve of the second class; None unless there are exactly two classes.
+        right: number of correctly classified images of each class.
+        pictures: number of images of each class.
+        called: number of images predicted as each class, correct or not.
     """
 
     loss: float
@@ -38,31 +38,31 @@ class Judged:
     called: tuple[int, ...]
 
     def __str__(self) -> str:
-        """In words."""
+        """Return accuracy, AUC and number of images as text."""
         auc = "" if self.auc is None else f", AUC {self.auc:.4f}"
-        return f"accuracy {self.accuracy:.4f}{auc} on {sum(self.pictures)} pictures"
+        return f"accuracy {self.accuracy:.4f}{auc} on {sum(self.pictures)} images"
 
 
 def labels_of(collection: Collection) -> Int64[np.ndarray, "n"]:
-    """Return the labels.
+    """Return the labels of a collection.
 
     Raises:
-        RequestError: there are none.
+        RequestError: the collection has no labels.
     """
     if collection.labels is None:
-        raise RequestError(f"expected labels in {collection.source}, got none; put each class into a folder of its own")
+        raise RequestError(f"expected labels in {collection.source}, got none; put each class in its own folder")
     return collection.labels
 
 
 def keep_classes(collection: Collection, names: Sequence[str]) -> Collection:
-    """Keep the pictures of some classes, numbered in this order.
+    """Keep the images of the named classes, numbered in the given order.
 
     Args:
-        collection: with labels.
-        names: of at least two classes.
+        collection: labelled images.
+        names: names of at least two classes.
 
     Raises:
-        RequestError: there are no labels or no such class, or one is named twice.
+        RequestError: the collection has no labels or no such class, or a class is named twice.
 
     Example:
         >>> digits = Collection(np.zeros((3, 2, 2, 1), np.uint8), np.array([0, 1, 2]), ("three", "six", "eight"))
@@ -74,7 +74,7 @@ def keep_classes(collection: Collection, names: Sequence[str]) -> Collection:
         if name not in collection.classes:
             raise RequestError(f"{collection.source} has no class {name!r}; {did_you_mean(name, collection.classes)}")
     if len(set(names)) < max(2, len(names)):
-        raise RequestError(f"expected at least two different classes, got {', '.join(names)}; name two")
+        raise RequestError(f"expected at least two different classes, got {', '.join(names)}; name two or more")
     number = np.full(len(collection.classes), -1, dtype=np.int64)
     number[[collection.classes.index(name) for name in names]] = np.arange(len(names))
     kept = np.flatnonzero(number[labels] >= 0)
@@ -83,12 +83,12 @@ def keep_classes(collection: Collection, names: Sequence[str]) -> Collection:
 
 @torch.no_grad()
 def judge(net: nn.Module, collection: Collection, device: torch.device) -> Judged:
-    """Show a network pictures with labels.
+    """Evaluate a network on labelled images.
 
     Args:
-        net: returns logits; in evaluation mode.
-        collection: with labels, at least one picture a class.
-        device: where the network is.
+        net: network in evaluation mode that returns logits.
+        collection: labelled images, at least one per class.
+        device: device of the network.
     """
     starts = range(0, len(collection), AT_ONCE)
     scores = torch.cat([net(collection.images(slice(at, at + AT_ONCE)).to(device)).cpu() for at in starts])
@@ -109,7 +109,9 @@ def judge(net: nn.Module, collection: Collection, device: torch.device) -> Judge
 
 
 def area(scores: Float[Tensor, "n"], positive: Bool[Tensor, "n"]) -> float:
-    """Return the area under the ROC curve: how often a positive picture has the higher score of two; a tie counts half.
+    """Return the area under the ROC curve.
+
+    It is the probability that a random positive image scores higher than a random negative one; a tie counts half.
 
     Example:
         >>> area(torch.tensor([0.1, 0.5, 0.5, 0.9]), torch.tensor([False, False, True, True]))

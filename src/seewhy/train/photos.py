@@ -1,4 +1,4 @@
-"""Photos as a patch sampler learns from them: read once, split by content, brought to the classifier's scale."""
+"""Training photos for patch samplers: read once, split by content, and scaled like the classifier's input."""
 
 import hashlib
 from collections.abc import Iterable
@@ -8,14 +8,14 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
-VIEW, SHORT_SIDE = 224, 256  # the classifier's picture: short side 256, centre crop 224
-_STORED = 400  # longest short side that is kept in memory: more is never needed
-HELD_OUT_ONE_IN = 10  # one photo in ten
+VIEW, SHORT_SIDE = 224, 256  # the classifier's input: short side 256, centre crop 224
+_STORED = 400  # largest short side kept in memory; views never need more
+HELD_OUT_ONE_IN = 10  # one photo in ten is held out
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
 
 def is_held_out(content: bytes) -> bool:
-    """Tell from a photo file's content alone whether training never sees it; one photo in ten is held out.
+    """Return whether a photo is held out from training, judged by its file content alone; one in ten is.
 
     Example:
         >>> is_held_out(b"a photo")
@@ -25,18 +25,18 @@ def is_held_out(content: bytes) -> bool:
 
 
 def _is_held_out(digest: bytes) -> bool:
-    """Tell from the SHA-256 of a photo file's content."""
+    """Return whether a photo is held out, given the SHA-256 of its file content."""
     return int.from_bytes(digest) % HELD_OUT_ONE_IN == 0
 
 
 def read_photos(folders: Iterable[Path]) -> tuple[list[Image.Image], list[Image.Image]]:
-    """Decode every photo below the folders, once, into memory.
+    """Decode every photo below the folders into memory, once.
 
     Args:
-        folders: searched recursively; a file that occurs twice counts once.
+        folders: folders, searched recursively; duplicate files count once.
 
     Returns:
-        Training photos and held-out photos, RGB, in an order that depends on their content only.
+        Training photos and held-out photos, in RGB, in an order that depends only on their content.
     """
     paths = [path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES]
     contents = {hashlib.sha256(path.read_bytes()).digest(): path for path in sorted(paths)}
@@ -52,7 +52,7 @@ def read_photos(folders: Iterable[Path]) -> tuple[list[Image.Image], list[Image.
 
 
 def centre_view(photo: Image.Image) -> UInt8[np.ndarray, "224 224 3"]:
-    """Bring a photo to the classifier's view: short side 256, centre crop 224."""
+    """Scale and crop a photo like the classifier's input: short side 256, centre crop 224."""
     scale = SHORT_SIDE / min(photo.size)
     width, height = (max(SHORT_SIDE, round(side * scale)) for side in photo.size)
     left, top = (width - VIEW) // 2, (height - VIEW) // 2
@@ -61,7 +61,10 @@ def centre_view(photo: Image.Image) -> UInt8[np.ndarray, "224 224 3"]:
 
 
 def random_view(photo: Image.Image, rng: np.random.Generator) -> UInt8[np.ndarray, "224 224 3"]:
-    """Bring a photo to the classifier's scale give or take a fifth, a little stretched, at random place, maybe mirrored."""
+    """Return a random crop of a photo.
+
+    Its scale is within about a fifth of the classifier's. It is slightly stretched, and mirrored half of the time.
+    """
     scale = max(VIEW, SHORT_SIDE * np.exp(rng.uniform(-0.13, 0.2))) / min(photo.size)
     stretch = np.exp(rng.uniform(-0.08, 0.08))
     width, height = (

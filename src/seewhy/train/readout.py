@@ -1,4 +1,4 @@
-"""Train the network of `seewhy.methods.iba_readout`: what does this classifier need of a layer, whatever the picture?"""
+"""Train the network of `seewhy.methods.iba_readout`, which tells which features of a layer the classifier needs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -26,13 +26,13 @@ from seewhy.nets.readout import Readout, build_readout, save_readout
 from seewhy.train.statistics import bind_photo, check_measurable
 
 STRIDES = (IBA_STRIDE, 16.0, 32.0)
-"""Pixels between two places of the layers that are read: from the layer of ``iba`` on, so that the maps can be compared.
+"""Strides in pixels of the layers that are read. The first is the layer of ``iba``, so that the maps are comparable.
 
-The authors begin at 4 pixels, layer1 of ResNet-50, which costs four times as much.
+The authors start at stride 4, layer1 of ResNet-50, which costs four times as much.
 """
 
 Progress = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is done, and how much there is."""
+"""Called with a description of the current task, the number of items done and the total."""
 
 
 def silent(*facts: object) -> None:
@@ -42,14 +42,14 @@ def silent(*facts: object) -> None:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a read-out is trained.
+    """Settings for training a readout.
 
     Args:
-        steps: of Adam.
-        batch: photos a step.
+        steps: number of Adam steps.
+        batch: photos per step.
         rate: learning rate.
-        beta: what information costs, beside the mean of nats over features.
-        seed: of the weights, of the batches and of the noise.
+        beta: weight of the information term, the mean nats per feature.
+        seed: seed of the weights, the batches and the noise.
 
     Raises:
         RequestError: a number is out of range.
@@ -64,26 +64,26 @@ class Plan:
     def __post_init__(self) -> None:
         for name, least in (("steps", 1), ("batch", 1), ("beta", 0)):
             if not getattr(self, name) >= least:
-                raise RequestError(f"expected {name} >= {least}, got {getattr(self, name)}; leave it out for the usual")
+                raise RequestError(f"expected {name} >= {least}, got {getattr(self, name)}; omit it to use the default")
         if not self.rate > 0:
-            raise RequestError(f"expected rate > 0, got {self.rate}; leave it out for the usual")
+            raise RequestError(f"expected rate > 0, got {self.rate}; omit it to use the default")
 
 
 @dataclass(frozen=True)
 class Losses:
-    """What one step came to, before it: cross-entropy in nats, and the mean over features of the nats that got through."""
+    """The losses before one step: cross-entropy in nats, and the mean nats of information per feature."""
 
     cross_entropy: float
     information: float
 
     def __str__(self) -> str:
-        """Both in words."""
-        return f"cross-entropy {self.cross_entropy:.3f} with {self.information:.3f} nats a feature"
+        """Return both losses as text."""
+        return f"cross-entropy {self.cross_entropy:.3f} with {self.information:.3f} nats per feature"
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A training run: the layers that are read, the first with the bottleneck, and what each step came to."""
+    """The result of a training run: the layers that are read, bottleneck layer first, and the losses of each step."""
 
     layers: tuple[str, ...]
     losses: tuple[Losses, ...]
@@ -98,32 +98,33 @@ def train_readout(
     plan: Plan | None = None,
     progress: Progress = silent,
 ) -> Trained:
-    """Measure what layers make of photos, train a read-out on them, and write ``readout.safetensors`` and ``card.json``.
+    """Train a readout of a classifier's layers on photos, and write ``readout.safetensors`` and ``card.json``.
 
-    Adam takes steps down ``cross-entropy + beta · mean over features of KL`` with noise in one layer. The cross-entropy is that
-    of the classifier's own likeliest class; the authors take the photo's label. The classifier stays as it is.
+    The layer statistics are measured first. Adam then minimises ``cross-entropy + beta · mean over features of KL``,
+    with noise in one layer. The cross-entropy is that of the class the classifier predicts; the authors use the photo's
+    label. The classifier is not changed.
 
     Args:
-        classifier: a network that shows its layers, with a fixed size of input.
-        photos: picture files.
-        out: folder for the weights; it is created when the training is done.
-        layers: names of the layers that are read, the first with the bottleneck; none: the maps with places nearest to 8, 16 and
-            32 pixels apart. The class scores are read as well.
-        plan: steps, batch, rate, beta, seed; None for the usual.
-        progress: told after each photo that is measured and after each step.
+        classifier: network with accessible layers and a fixed input size.
+        photos: image files.
+        out: folder for the weights; it is created when training ends.
+        layers: names of the layers to read, bottleneck layer first; empty for the feature maps with strides nearest to
+            8, 16 and 32 pixels. The class scores are read as well.
+        plan: steps, batch, learning rate, beta and seed; None for the defaults.
+        progress: called after each photo that is measured and after each step.
 
     Returns:
-        The layers and what each step came to.
+        The layers and the losses of each step.
 
     Raises:
-        RequestError: the classifier hides its layers or takes pictures of any size, there is no such layer or it cannot be
-            read, or a photo cannot be read.
+        RequestError: the classifier does not expose its layers or has no fixed input size, a layer does not exist or
+            cannot be read, or a photo cannot be read.
 
-    Cost: one query a photo, two a photo of a batch, and one of them backward.
+    Cost: one query per photo, then two per photo of each batch, one of them with a backward pass.
     """
     check_measurable(classifier)
     if not photos:
-        raise RequestError("expected at least one photo, got none; name a folder that holds some")
+        raise RequestError("expected at least one photo, got none; give a folder that contains photos")
     plan = plan or Plan()
     probe = bind_photo(classifier, _view(classifier, photos[0]))
     asked = layers or [find(probe, None, stride=stride).layer for stride in STRIDES]
@@ -139,12 +140,12 @@ def train_readout(
 
 
 def _view(classifier: Classifier, photo: Path) -> Float[Tensor, "3 h w"]:
-    """Read a photo as the classifier sees it."""
+    """Read a photo in the classifier's view."""
     return apply_view(open_picture(photo), classifier.view)[0].to(classifier.device)
 
 
 def _measured(probe: Probe, photos: Sequence[Path], layers: Sequence[str], plan: Plan, progress: Progress) -> Readout:
-    """Build the network, with mean and spread of each feature over the photos."""
+    """Build the network, with the mean and standard deviation of each feature over the photos."""
     counting = [Counting() for _ in (*layers, "scores")]
     for number, path in enumerate(photos, 1):
         sources = gather(probe, layers, _view(probe.classifier, path)[None])
@@ -161,7 +162,7 @@ def _measured(probe: Probe, photos: Sequence[Path], layers: Sequence[str], plan:
 
 @dataclass(eq=False)
 class _Run:
-    """A training run between two steps."""
+    """The state of a training run between two steps."""
 
     probe: Probe
     where: Layout
@@ -174,7 +175,7 @@ class _Run:
         self.optimiser = torch.optim.Adam(self.weights, lr=self.plan.rate)
 
     def step(self, pictures: Images, number: int) -> Losses:
-        """Take one step and return what the losses were before it."""
+        """Take one step and return the losses before it."""
         sources = gather(self.probe, self.layers, pictures)
         removed = self.net.removed(sources)
         mixed = self._mix(sources[0], removed, number)
@@ -192,7 +193,7 @@ class _Run:
     def _mix(
         self, features: Float[Tensor, "n c h w"], removed: Float[Tensor, "n c h w"], number: int
     ) -> Float[Tensor, "n c h w"]:
-        """Put one draw of noise a picture where features are removed."""
+        """Mix noise into the removed features, one draw per image."""
         rows = torch.arange(len(features), device=features.device) + len(features) * number
         mean, std = self.net.noise()
         noise = mean + std * normals(derive(self.plan.seed, rows), features[0].numel()).view_as(features)
@@ -200,7 +201,7 @@ class _Run:
 
 
 def _facts(run: _Run, losses: Sequence[Losses], photos: int) -> dict[str, object]:
-    """What tells whether a read-out fits a question, and how well it was trained."""
+    """Return the card: what the readout was trained for, and how well it was trained."""
     last = losses[-max(1, len(losses) // 10) :]
     return {
         "what": "how much of each feature of the first layer its classifier needs, from the layers and the class scores",

@@ -1,9 +1,9 @@
-"""Learn a patch sampler q(patch | ring) from a folder of photos, by maximising its exact likelihood.
+"""Train a patch sampler q(patch | ring) on a folder of photos by maximum likelihood.
 
-The training recipe of the Patch Sampler (Yi et al., arXiv 2009.11150, 2020) is not published; this one is our own: windows
-cut at random from photos at the classifier's scale, some of them across the picture's border, some with part of the ring
-hidden, Adam, a cosine schedule, a moving average of the weights. Everything at step t is a function of ``(seed, t)``, so a
-run that was cut off goes on as if nothing had happened.
+The training recipe of the Patch Sampler (Yi et al., arXiv 2009.11150, 2020) is not published; this one is our own.
+Windows are cut at random from photos at the classifier's scale. Some cross the image border, and some have part of the
+ring hidden. The optimiser is Adam with a cosine schedule and a moving average of the weights. Everything at step t is a
+function of ``(seed, t)``, so an interrupted run resumes exactly.
 """
 
 import copy
@@ -28,17 +28,20 @@ from seewhy.nets.patch_sampler import CARD, WEIGHTS, PatchNet, build_sampler, lo
 from seewhy.train.photos import HELD_OUT_ONE_IN, SHORT_SIDE, VIEW, random_view, read_photos
 from seewhy.train.windows import Windows, batches, cut_windows, held_out_windows, hide_ring
 
-_HIDDEN_RINGS = 0.4  # share of the windows that the compact network sees with part of the ring hidden
+_HIDDEN_RINGS = 0.4  # fraction of the compact network's training windows with part of the ring hidden
 
 Progress = Callable[[int, int, float], None]
-"""Told after each step: steps done, steps planned, bits a sub-pixel of the batch."""
+"""Called after each step with the steps done, the steps planned, and the batch's bits per sub-pixel."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """One look at the held-out photos: step, bits a sub-pixel of the training windows since the last look, held-out bits.
+    """One evaluation on the held-out photos.
 
-    Before the first step ``trained`` is 0.
+    Args:
+        step: number of steps taken.
+        trained: bits per sub-pixel of the training windows since the previous evaluation; 0 before the first step.
+        held_out: bits per sub-pixel of the held-out windows.
     """
 
     step: int
@@ -47,12 +50,19 @@ class Look:
 
 
 Looked = Callable[[Look], None]
-"""Told after each look."""
+"""Called after each evaluation."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a training run came to: steps taken, held-out bits a sub-pixel of the weights that were written, every look."""
+    """The result of a training run.
+
+    Args:
+        steps: number of steps taken.
+        bits: held-out bits per sub-pixel of the weights that were written.
+        stopped: why training stopped.
+        curve: all evaluations.
+    """
 
     steps: int
     bits: float
@@ -67,17 +77,17 @@ def silent(*facts: object) -> None:
 
 @runtime_checkable
 class Likelihood(Protocol):
-    """Whatever states an exact likelihood of a hidden patch."""
+    """A model with an exact likelihood of a hidden patch."""
 
     def log_likelihood(
         self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"], patches: Float[Tensor, "n 3 k k"]
     ) -> Float[Tensor, "n 3 k k"]:
-        """Return nats a sub-pixel; see `seewhy.nets.patch_sampler`."""
+        """Return the log-likelihood in nats per sub-pixel; see `seewhy.nets.patch_sampler`."""
         ...
 
 
 def bits_per_subpixel(net: Likelihood, windows: Windows, *, batch: int = 256) -> float:
-    """Return the mean of -log2 q over all sub-pixels; uniform noise costs 8, lower is better."""
+    """Return the mean of -log2 q over all sub-pixels; uniform noise costs 8, and lower is better."""
     total = 0.0
     with torch.inference_mode():
         for part in batches(windows, batch):
@@ -87,13 +97,13 @@ def bits_per_subpixel(net: Likelihood, windows: Windows, *, batch: int = 256) ->
 
 @dataclass
 class _Run:
-    """A training run between two steps: everything a checkpoint holds."""
+    """The state of a training run between two steps: everything a checkpoint holds."""
 
     net: PatchNet
     average: PatchNet
     optimiser: torch.optim.Optimizer
     step: int = 0
-    trained: float = 0.0  # sum of the bits since the last look
+    trained: float = 0.0  # sum of the bits since the last evaluation
     curve: list[Look] = field(default_factory=list)
 
     @property
@@ -103,12 +113,12 @@ class _Run:
 
     @property
     def stale(self) -> int:
-        """How many looks have not improved on it."""
+        """The number of evaluations since the best one."""
         held_out = [look.held_out for look in self.curve]
         return len(held_out) - 1 - held_out.index(self.best) if held_out else 0
 
     def save(self, path: Path) -> None:
-        """Write the run to one safetensors file, which appears whole or not at all."""
+        """Write the run to one safetensors file, atomically."""
         tensors = {f"net.{name}": value for name, value in self.net.state_dict().items()}
         tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
         for index, moments in self.optimiser.state_dict()["state"].items():
@@ -121,7 +131,7 @@ class _Run:
         fresh.replace(path)
 
     def restore(self, path: Path) -> None:
-        """Go on from a file that `save` wrote.
+        """Resume from a file written by `save`.
 
         Raises:
             RequestError: the file belongs to another network.
@@ -145,7 +155,7 @@ class _Run:
 
 
 def _start(arch: str, patch: int, *, seed: int, rate: float, device: str, begin: Path | None) -> _Run:
-    """Build the network and its moving average, equal to begin with."""
+    """Build the network and its moving average, initially equal."""
     built = build_sampler(arch, patch, seed=seed) if begin is None else load_sampler(begin, arch=arch, patch=patch)[0]
     net = built.to(device).requires_grad_(True)
     average = copy.deepcopy(net).requires_grad_(False)
@@ -154,13 +164,13 @@ def _start(arch: str, patch: int, *, seed: int, rate: float, device: str, begin:
 
 
 def schedule(step: int, steps: int) -> float:
-    """Learning rate as a share of its peak: a short linear rise, then a cosine to nothing."""
+    """Return the learning rate as a fraction of its peak: a short linear warm-up, then a cosine decay to zero."""
     rise = max(1, min(200, steps // 10))
     return min((step + 1) / rise, 0.5 * (1 + math.cos(math.pi * min(1, step / steps))))
 
 
 def descend(net: Likelihood, optimiser: torch.optim.Optimizer, batch: Windows, *, rate: float, half: bool) -> float:
-    """Take one step of the optimiser down the bits of one batch, and return them, a sub-pixel."""
+    """Take one optimiser step on a batch, and return its bits per sub-pixel."""
     for group in optimiser.param_groups:
         group["lr"] = rate
     device = batch.windows.device.type
@@ -174,7 +184,7 @@ def descend(net: Likelihood, optimiser: torch.optim.Optimizer, batch: Windows, *
 
 
 def _train_step(run: _Run, batch: Windows, *, rate: float, half: bool) -> float:
-    """Take one step on one batch, draw the average after it, and return the batch's bits a sub-pixel."""
+    """Take one step on one batch, update the moving average, and return the batch's bits per sub-pixel."""
     bits = descend(run.net, run.optimiser, batch, rate=rate, half=half)
     run.step += 1
     keep = min(0.999, (1 + run.step) / (10 + run.step))
@@ -186,23 +196,23 @@ def _train_step(run: _Run, batch: Windows, *, rate: float, half: bool) -> float:
 
 
 def _batch_at(photos: Sequence[Image.Image], run: _Run, *, batch: int, seed: int, device: str) -> Windows:
-    """Cut the batch of the run's next step: sixteen windows from each of as many photos as that takes."""
+    """Cut the batch for the run's next step: up to sixteen windows from each of several photos."""
     rng = np.random.default_rng([seed, run.step])
     each = min(16, batch)
     chosen = rng.integers(0, len(photos), batch // each)
     cut = cut_windows([random_view(photos[index], rng) for index in chosen], run.net.patch, each, rng)
-    if run.net.arch == "compact":  # the paper's network cannot be told what is not there
+    if run.net.arch == "compact":  # the paper's network has no input for missing pixels
         cut = hide_ring(cut, _HIDDEN_RINGS, rng)
     return Windows(cut.windows.to(device), cut.outside.to(device), cut.patches.to(device))
 
 
 def _rounded(net: PatchNet) -> dict[str, Tensor]:
-    """The weights as they are shipped: half precision, half the download."""
+    """Return the weights in half precision, as they are shipped, which halves the download."""
     return {name: value.half().cpu().contiguous() for name, value in net.state_dict().items()}
 
 
 def _look(run: _Run, held_out: Windows, out: Path, facts: dict[str, object]) -> None:
-    """Measure the averaged weights as they would be shipped, and write them if they are the best so far."""
+    """Evaluate the averaged weights in half precision, write them if they are the best yet, and save a checkpoint."""
     weights = _rounded(run.average)
     shipped = build_sampler(run.net.arch, run.net.patch, **run.net.settings)
     shipped.load_state_dict({name: value.float() for name, value in weights.items()})
@@ -222,18 +232,18 @@ def read_both(folders: Sequence[Path]) -> tuple[list[Image.Image], list[Image.Im
     """Read training and held-out photos.
 
     Raises:
-        RequestError: there are none of either kind.
+        RequestError: there are no training photos or no held-out photos.
     """
     train, held_out = read_photos(folders)
     if not train or not held_out:
         raise RequestError(
-            f"expected photos to train on and photos to hold out, got {len(train)} and {len(held_out)}; give more photos"
+            f"expected training and held-out photos, got {len(train)} and {len(held_out)}; provide more photos"
         )
     return train, held_out
 
 
 def _some(photos: list[Image.Image], count: int | None, seed: int) -> list[Image.Image]:
-    """Choose that many photos; a larger choice with the same seed holds the smaller one."""
+    """Choose ``count`` photos; with the same seed, a larger choice contains the smaller one."""
     order = np.random.default_rng(seed).permutation(len(photos))[:count]
     return [photos[index] for index in sorted(order.tolist())]
 
@@ -262,35 +272,36 @@ def train_sampler(
 ) -> Result:
     """Train a patch sampler and write ``weights.safetensors`` and ``card.json``.
 
-    Goes on from ``out/checkpoint.safetensors`` if there is one, and removes it when done. The weights that are written are
-    those of the look with the fewest held-out bits; the card holds every look.
+    Training resumes from ``out/checkpoint.safetensors`` if it exists, and removes it at the end. The weights written
+    are those of the evaluation with the fewest held-out bits; the card lists every evaluation.
 
     Args:
-        folders: photos, searched recursively; one in ten is held out by the hash of its content.
+        folders: folders of photos, searched recursively; one photo in ten is held out, by the hash of its content.
         out: folder for the weights, the card and the checkpoint; it is created.
-        patch: side K of the patch.
-        arch: ``compact`` or ``paper``.
-        steps: length of the schedule.
-        batch: windows a step.
+        patch: side K of the patch, in pixels.
+        arch: network architecture, ``compact`` or ``paper``.
+        steps: number of steps in the schedule.
+        batch: windows per step.
         rate: peak learning rate.
-        seed: of the weights and of every batch.
+        seed: seed of the weights and of every batch.
         device: torch device.
-        half: multiply in bfloat16 where that is safe; faster on processors that have it.
-        begin: folder of a trained sampler whose weights to go on from, instead of random ones.
-        photos: train on only so many of them, to learn what more photos would bring; None: all.
-        check_every: steps between two looks at the held-out photos.
-        patience: looks without progress after which training ends.
-        stop_at: end after this step as if cut off, keeping the checkpoint.
-        data: what the photos are, in words, for the card.
-        licence: under which terms the weights may be used, for the card.
-        progress: told after each step.
-        looked: told after each look.
+        half: compute in bfloat16 where that is safe; faster on hardware that supports it.
+        begin: folder of a trained sampler to start from; None for random weights.
+        photos: use at most this many training photos, to measure the benefit of more; None for all.
+        check_every: steps between evaluations on the held-out photos.
+        patience: number of evaluations without progress after which training stops.
+        stop_at: step after which training stops as if interrupted, keeping the checkpoint; None to train to the end.
+        data: description of the photos, for the card.
+        licence: licence of the weights, for the card.
+        progress: called after each step.
+        looked: called after each evaluation.
 
     Returns:
-        Steps taken, best held-out bits a sub-pixel, why it stopped, every look.
+        The steps taken, the best held-out bits per sub-pixel, why training stopped, and all evaluations.
 
     Raises:
-        RequestError: too few photos, no such architecture, or a checkpoint of another network.
+        RequestError: there are too few photos, the architecture does not exist, or the checkpoint belongs to another
+            network.
     """
     train, held_out = read_both(folders)
     train = _some(train, photos, seed)
@@ -305,7 +316,7 @@ def train_sampler(
         run.restore(checkpoint)
         facts = json.loads((out / CARD).read_text(encoding="utf-8"))
     elif begin is not None:
-        _look(run, judged, out, facts)  # what comes out is never worse than what was there
+        _look(run, judged, out, facts)  # so that the result is never worse than the starting weights
         looked(run.curve[-1])
     last = min(steps, stop_at or steps)
     while run.step < last and run.stale < patience:
@@ -322,7 +333,7 @@ def train_sampler(
 
 
 def write_weights(out: Path, tensors: dict[str, Tensor]) -> str:
-    """Write a sampler's weights into its folder and return their SHA-256."""
+    """Write a sampler's weights to its folder and return their SHA-256."""
     raw = save(tensors)
     (out / WEIGHTS).write_bytes(raw)
     return hashlib.sha256(raw).hexdigest()
@@ -334,7 +345,7 @@ def write_card(out: Path, facts: dict[str, object]) -> None:
 
 
 def card(net: PatchNet, *, data: str, licence: str, photos: tuple[int, int]) -> dict[str, object]:
-    """What a reader must know to trust the weights, or not."""
+    """Return the card of a sampler: what it models and what it was trained on."""
     return {
         "what": f"q(patch | ring), {net.patch} × {net.patch} pixels hidden in a {3 * net.patch} × {3 * net.patch} window",
         "arch": net.arch,

@@ -1,4 +1,4 @@
-"""Measure how the features of a layer are spread over photos, for the information bottleneck of `seewhy.methods.iba`."""
+"""Measure a layer's feature statistics over photos, for the information bottleneck of `seewhy.methods.iba`."""
 
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -18,7 +18,7 @@ from seewhy.methods.inside import find
 from seewhy.nets.bottleneck import Counting, Statistics, save_statistics
 
 Progress = Callable[[int, int], None]
-"""Told after each photo: photos done, photos in all."""
+"""Called after each photo with the photos done and the total number of photos."""
 
 
 def silent(done: int, planned: int) -> None:
@@ -29,58 +29,58 @@ def silent(done: int, planned: int) -> None:
 def measure(
     classifier: Classifier, photos: Sequence[Path], out: Path, *, layer: str | None = None, progress: Progress = silent
 ) -> tuple[str, Statistics]:
-    """Show every photo to the network, and write mean and spread of each feature of a layer to a folder.
+    """Measure the mean and standard deviation of each feature of a layer over photos, and write them to a folder.
 
     Args:
-        classifier: a network that shows its layers, with a fixed size of input.
-        photos: picture files.
-        out: folder for ``statistics.safetensors`` and ``card.json``; it is created when all photos were seen.
-        layer: its name; None for the one that ``iba`` chooses.
-        progress: told after each photo.
+        classifier: network with accessible layers and a fixed input size.
+        photos: image files.
+        out: folder for ``statistics.safetensors`` and ``card.json``; it is created when all photos are processed.
+        layer: name of the layer; None for the one that ``iba`` chooses.
+        progress: called after each photo.
 
     Returns:
-        The layer and what was measured.
+        The name of the layer, and its statistics.
 
     Raises:
-        RequestError: the classifier hides its layers or takes pictures of any size, there is no such layer, or a photo cannot
-            be read.
+        RequestError: the classifier does not expose its layers or has no fixed input size, the layer does not exist, or
+            a photo cannot be read.
 
-    Cost: one query a photo and one more.
+    Cost: one query per photo, plus one.
     """
     check_measurable(classifier)
     place, counting = None, Counting()
     for number, path in enumerate(photos, 1):
         probe = bind_photo(classifier, apply_view(open_picture(path), classifier.view)[0])
         place = place or find(probe, layer, stride=IBA_STRIDE)
-        features, _ = gather(probe, [place.layer], probe.image[None])  # and the scores
+        features, _ = gather(probe, [place.layer], probe.image[None])  # gather also returns the scores
         counting.add(features[0])
         progress(number, len(photos))
     if place is None:
-        raise RequestError("expected at least one photo, got none; name a folder that holds some")
+        raise RequestError("expected at least one photo, got none; give a folder that contains photos")
     statistics = counting.result()
     save_statistics(out, statistics, _facts(classifier, place.layer))
     return place.layer, statistics
 
 
 def check_measurable(classifier: Classifier) -> None:
-    """Make sure that a layer can be looked at, and has one shape.
+    """Raise unless a classifier's layers are accessible and have a fixed shape.
 
     Raises:
-        RequestError: the classifier hides its layers or takes pictures of any size.
+        RequestError: the classifier does not expose its layers or has no fixed input size.
     """
     if classifier.access < Access.INTERNALS:
-        raise RequestError(f"expected a classifier that shows its layers, got {classifier.name}; give a torch module")
+        raise RequestError(f"expected a classifier with accessible layers, got {classifier.name}; give a torch module")
     if classifier.view.size is None:
-        raise RequestError(f"expected a classifier with one size of input, got {classifier.name}; give size=")
+        raise RequestError(f"expected a classifier with a fixed input size, got {classifier.name}; give size=")
 
 
 def bind_photo(classifier: Classifier, image: Image) -> Probe:
-    """Bind a photo; nothing is filled in."""
+    """Bind a classifier and a photo; the in-fill is a placeholder that is never used."""
     return Probe(classifier, registry.infill("gray", classifier)[1], image)
 
 
 def _facts(classifier: Classifier, layer: str) -> dict[str, object]:
-    """What tells whether the statistics fit a question."""
+    """Return the card, which identifies the layer and the classifier."""
     return {
         "what": "mean, standard deviation and root mean square where not 0, of each feature of a layer over photos",
         "layer": layer,

@@ -1,4 +1,4 @@
-"""Windows cut from photos: the ring that is shown, the flags of what is not there, and the true middle."""
+"""Training windows cut from photos: the visible ring, the flags of missing pixels, and the true patch."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from seewhy.train.photos import centre_view
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows with their true middles: ``windows`` and ``patches`` in [0, 1] on 8-bit levels, ``outside`` 0 or 1."""
+    """Windows with their true patches: ``windows`` and ``patches`` in [0, 1] on 8-bit levels, ``outside`` 0 or 1."""
 
     windows: Float[Tensor, "n 3 s s"]
     outside: Float[Tensor, "n s s"]
@@ -25,16 +25,16 @@ class Windows:
 def cut_windows(
     views: Sequence[UInt8[np.ndarray, "h w 3"]], patch: int, each: int, rng: np.random.Generator
 ) -> Windows:
-    """Cut windows 3K × 3K at patch positions that are uniform over each picture, border included.
+    """Cut windows of 3K × 3K at patch positions that are uniform over each image, border included.
 
     Args:
-        views: pictures of one size.
-        patch: side K of the patch.
-        each: windows a picture.
-        rng: chooses the positions.
+        views: images of one size.
+        patch: side K of the patch, in pixels.
+        each: windows per image.
+        rng: random generator of the positions.
 
     Returns:
-        ``len(views) · each`` windows; what lies outside the picture is 0 and flagged.
+        ``len(views) · each`` windows; pixels outside the image are 0 and flagged.
     """
     side, (height, width) = 3 * patch, views[0].shape[:2]
     padded = np.pad(np.stack(views), ((0, 0), (patch, patch), (patch, patch), (0, 0)))
@@ -48,18 +48,18 @@ def cut_windows(
 
 
 def hide_ring(cut: Windows, share: float, rng: np.random.Generator) -> Windows:
-    """Flag part of the ring of some windows as not there, so that the network learns to do with what is left.
+    """Hide part of the ring of some windows, so that the network learns to work from the rest.
 
-    An in-fill that works from the border of a large hole inwards meets such rings. A third of the windows chosen loses
-    whole neighbours of the patch, a third smooth blobs, a third single pixels.
+    An in-fill that works inwards from the border of a large hole meets such rings. Of the chosen windows, a third lose
+    whole neighbours of the patch, a third smooth blobs, and a third single pixels.
 
     Args:
-        cut: from `cut_windows`.
-        share: of the windows that lose something, 0 to 1.
-        rng: chooses windows, kinds and amounts.
+        cut: windows from `cut_windows`.
+        share: fraction of the windows to hide parts of, 0 to 1.
+        rng: random generator of the windows, kinds and amounts.
 
     Returns:
-        The same windows; what is hidden is 0 and flagged like what lies outside the picture.
+        The same windows; hidden pixels are 0 and flagged like those outside the image.
     """
     count, side = cut.outside.shape[0], cut.outside.shape[1]
     hidden = torch.zeros_like(cut.outside, dtype=torch.bool)
@@ -81,7 +81,7 @@ def held_out_windows(photos: Sequence[Image.Image], patch: int, *, each: int = 3
 
 
 def batches(windows: Windows, batch: int) -> Iterable[Windows]:
-    """Split windows into batches in their order."""
+    """Split windows into batches, in order."""
     parts = (torch.split(tensor, batch) for tensor in (windows.windows, windows.outside, windows.patches))
     for window, outside, patch in zip(*parts, strict=True):
         yield Windows(window, outside, patch)
