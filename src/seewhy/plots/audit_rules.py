@@ -1,15 +1,17 @@
 """How often rules about a classifier fail: the error over the strength, and the strongest counter-examples."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from seewhy.plots.charts import panels, title
 from seewhy.plots.figures import ACCENT, QUIET, TEXT, page, png, style, write_lines
-from seewhy.plots.layout import BAR, GAP, MARGIN, ROW_GAP, Grid
+from seewhy.plots.layout import GAP, MARGIN, ROW_GAP, Grid
 from seewhy.plots.overlay import resize
-from seewhy.plots.tiles import Tile, draw_tiles, fit_headings
+from seewhy.plots.tiles import Heading, Tile, draw_tiles, fit_headings
 from seewhy.plots.typesetting import wrap
 from seewhy.results.audit_rules import CounterExample, RuleResult
 from seewhy.results.report_data import Photo
@@ -17,7 +19,7 @@ from seewhy.results.report_data import Photo
 _COLUMNS = 2
 _WIDE, _TALLEST, _BETWEEN = 330.0, 240.0, 4.0
 _RULE_SIZE = 15.0
-_RULE = 30.0
+_RULE, _BETWEEN_RULES = 30.0, 32.0
 _NONE = "No tested image contradicts this rule."
 _PIXELS = 2
 
@@ -71,27 +73,70 @@ def examples_png(examples: Mapping[str, Sequence[CounterExample]]) -> bytes:
     Returns:
         The same bytes for the same examples.
     """
-    blocks = [(rule, [_tile(example) for example in some], _grid(some)) for rule, some in examples.items()]
-    fitted = [(rule, tiles, *fit_headings(grid, tiles)) for rule, tiles, grid in blocks]
+    blocks = [_Block(rule, tuple(_rows(some))) for rule, some in examples.items()]
     width = _COLUMNS * (_WIDE + GAP) - GAP
-    heights = [_RULE + (grid.full_height - BAR if tiles else TEXT * 2) for _, tiles, grid, _ in fitted]
     with style():
-        figure = page(width + 2 * MARGIN, 2 * MARGIN + sum(heights) + ROW_GAP * (len(heights) - 1))
-        top = MARGIN
-        for (rule, tiles, grid, headings), height in zip(fitted, heights, strict=True):
-            name = wrap(rule, _RULE_SIZE, width, bold=True, most=1)
-            write_lines(figure, MARGIN, top, name, size=_RULE_SIZE, bold=True)
-            if not tiles:
-                write_lines(figure, MARGIN, top + _RULE - 5, [_NONE], colour=QUIET)
-            draw_tiles(figure, tiles, headings, grid, (MARGIN, top + _RULE))
-            top += height + ROW_GAP
+        body = sum(block.height + _BETWEEN_RULES for block in blocks) - _BETWEEN_RULES
+        figure, top = page(width + 2 * MARGIN, 2 * MARGIN + body), MARGIN
+        for block in blocks:
+            _draw_block(figure, block, top, width)
+            top += block.height + _BETWEEN_RULES
     return png(figure)
 
 
-def _grid(examples: Sequence[CounterExample]) -> Grid:
-    """Return tiles in rows of two, as high as the highest pair."""
-    tall = max((_pair_size(example)[0] for example in examples), default=0.0)
-    return Grid(len(examples), _COLUMNS, tall, _WIDE)
+@dataclass(frozen=True)
+class _Row:
+    """Two counter-examples beside each other, or one.
+
+    Args:
+        tiles: the counter-examples.
+        headings: above them.
+        grid: as high as the higher of the two.
+    """
+
+    tiles: Sequence[Tile]
+    headings: Sequence[Heading]
+    grid: Grid
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A rule with its counter-examples in rows.
+
+    Args:
+        rule: Spec.
+        rows: from top to bottom.
+    """
+
+    rule: str
+    rows: tuple[_Row, ...]
+
+    @property
+    def height(self) -> float:
+        """Of the rule and its rows, points."""
+        return _RULE + (sum(row.grid.full_height + ROW_GAP for row in self.rows) - ROW_GAP if self.rows else 2 * TEXT)
+
+
+def _rows(examples: Sequence[CounterExample]) -> Iterator[_Row]:
+    """Yield the counter-examples of a rule in rows."""
+    for start in range(0, len(examples), _COLUMNS):
+        some = examples[start : start + _COLUMNS]
+        tall = max(_pair_size(example)[0] for example in some)
+        tiles = [_tile(example) for example in some]
+        grid, headings = fit_headings(Grid(len(some), _COLUMNS, tall, _WIDE, bar=0.0), tiles)
+        yield _Row(tiles, headings, grid)
+
+
+def _draw_block(figure: Figure, block: _Block, top: float, width: float) -> None:
+    """Write the rule, and draw its rows below."""
+    name = wrap(block.rule, _RULE_SIZE, width, bold=True, most=1)
+    write_lines(figure, MARGIN, top, name, size=_RULE_SIZE, bold=True)
+    top += _RULE
+    if not block.rows:
+        write_lines(figure, MARGIN, top - 4, [_NONE], colour=QUIET)
+    for row in block.rows:
+        draw_tiles(figure, row.tiles, row.headings, row.grid, (MARGIN, top))
+        top += row.grid.full_height + ROW_GAP
 
 
 def _pair_size(example: CounterExample) -> tuple[float, float]:

@@ -4,9 +4,10 @@ import math
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
 
 from seewhy.plots.charts import COLOURS, panels, shared_legend, title
-from seewhy.plots.figures import png, style
+from seewhy.plots.figures import QUIET, png, style
 from seewhy.results.benchmark import SummaryRow
 
 _MARKS = "osD^vP*Xph<>"
@@ -37,14 +38,19 @@ def _draw(axes: Axes, rows: Sequence[SummaryRow], methods: Sequence[str]) -> Non
         if math.isfinite(row.mean.value) and math.isfinite(row.cost):
             _point(axes, row, methods.index(row.method))
     direction = rows[0].direction
-    title(axes, rows[0].metric + (f" ({direction} is better)" if direction else ""))
+    title(axes, rows[0].metric)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(lambda cost, _: f"{cost:,.10g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("cost: forward-pass equivalents")
+    axes.set_ylabel(f"score, {direction} is better" if direction else "score")
     if not axes.has_data():
-        axes.text(0.5, 0.5, "no scores", transform=axes.transAxes, ha="center", va="center")
+        axes.text(0.5, 0.5, "no scores", transform=axes.transAxes, ha="center", va="center", color=QUIET)
     if direction == "lower":
         axes.invert_yaxis()
     axes.margins(0.1, 0.12)
+    low, high = axes.get_xlim()
+    axes.set_xlim(10 ** min(math.log10(low), math.log10(high) - 1.2), high)
 
 
 def _point(axes: Axes, row: SummaryRow, place: int) -> None:
