@@ -1,4 +1,4 @@
-"""What there is, by name: literal tables, and the one way to build an entry from a Spec.
+"""The registry: literal tables of all methods, in-fills, classifiers, metrics and rules, and functions that build from a Spec.
 
 Outside packages add rows through the entry-point groups ``seewhy.methods``, ``seewhy.infills``,
 ``seewhy.classifiers``, ``seewhy.metrics`` and ``seewhy.rules``; each entry point loads a `Method`, a `Part`, a `Metric` or a
@@ -57,14 +57,17 @@ DEFAULT_METHOD = "pmi"
 
 
 def table(kind: str) -> dict[str, Any]:
-    """Return all rows of a kind (``methods``, ``infills``, ``classifiers``, ``metrics``, ``rules``), those of installed packages included.
+    """Return all rows of a kind, including those of installed packages.
+
+    Args:
+        kind: ``methods``, ``infills``, ``classifiers``, ``metrics`` or ``rules``.
 
     Raises:
-        RequestError: there is no such kind.
+        RequestError: the kind is unknown.
 
     Example:
-        >>> sorted(table("methods"))[:2]
-        ['occlusion', 'pmi']
+        >>> list(table("methods"))[:2]
+        ['pmi', 'occlusion']
     """
     tables: dict[str, dict[str, Any]] = {
         "methods": METHODS,
@@ -78,11 +81,11 @@ def table(kind: str) -> dict[str, Any]:
     return {**{found.name: found.load() for found in entry_points(group=f"seewhy.{kind}")}, **tables[kind]}
 
 
-def row(kind: str, name: str) -> Any:  # noqa: ANN401 - a Method or a Part
+def row(kind: str, name: str) -> Any:  # noqa: ANN401 - a row of any kind
     """Return one row by name.
 
     Raises:
-        RequestError: the name is unknown; the nearest are offered.
+        RequestError: the name is unknown; the message suggests the nearest.
 
     Example:
         >>> row("methods", "pmi").infill
@@ -95,7 +98,7 @@ def row(kind: str, name: str) -> Any:  # noqa: ANN401 - a Method or a Part
 
 
 def method(spec: str | Spec) -> tuple[Spec, Method, dict[str, object]]:
-    """Look up a method and read its settings.
+    """Return a method's Spec, its row, and its settings as typed values.
 
     Raises:
         RequestError: the method or a setting is unknown, or a value is not of its type.
@@ -110,7 +113,7 @@ def method(spec: str | Spec) -> tuple[Spec, Method, dict[str, object]]:
 
 
 def metric(spec: str | Spec) -> tuple[Spec, Metric, dict[str, object]]:
-    """Look up a metric and read its settings.
+    """Return a metric's Spec, its row, and its settings as typed values.
 
     Raises:
         RequestError: the metric or a setting is unknown, or a value is not of its type.
@@ -121,10 +124,10 @@ def metric(spec: str | Spec) -> tuple[Spec, Metric, dict[str, object]]:
 
 
 def rule(spec: str | Spec) -> tuple[Spec, Rule, dict[str, object], tuple[float, ...]]:
-    """Look up a rule about a classifier, read its settings, and the strengths that are tried: ``rotation:strengths=5+15``.
+    """Return a rule's Spec, its row, its settings as typed values, and the strengths to test (``rotation:strengths=5+15``).
 
     Raises:
-        RequestError: the rule or a setting is unknown, a value is not of its type, or a strength is beyond its limits.
+        RequestError: the rule or a setting is unknown, a value is not of its type, or a strength is outside its limits.
 
     Example:
         >>> rule("rotation:drawn=exact,strengths=5+15")[2:]
@@ -143,11 +146,16 @@ def rule(spec: str | Spec) -> tuple[Spec, Rule, dict[str, object], tuple[float, 
 
 
 def _tried(*, strengths: tuple[float, ...]) -> None:
-    """The setting that every rule has, for its type."""
+    """Declare the setting that every rule has, and its type."""
 
 
 def infill(spec: str | Spec, classifier: Classifier, *, trust: bool = True) -> tuple[Spec, Infill]:
-    """Build an in-fill for a classifier; ``trust`` allows Specs that run code from a file, as in `classifier`.
+    """Build an in-fill for a classifier.
+
+    Args:
+        spec: the in-fill's Spec.
+        classifier: provides the defaults of some settings, such as the mean colour.
+        trust: allow Specs that run code from a file, as in `classifier`.
 
     Returns:
         The Spec with every setting filled in, and the in-fill.
@@ -165,7 +173,7 @@ def infill(spec: str | Spec, classifier: Classifier, *, trust: bool = True) -> t
 
 
 def resolved(function: Callable[..., object], settings: Mapping[str, object]) -> dict[str, str]:
-    """Write down every setting of a function as text, defaults included, so that a Spec says it all.
+    """Return every setting of a function as text, defaults included, for a complete Spec.
 
     Example:
         >>> resolved(INFILLS["blur"].build, {})
@@ -175,7 +183,7 @@ def resolved(function: Callable[..., object], settings: Mapping[str, object]) ->
 
 
 def _text(value: object, hint: Any) -> str:  # noqa: ANN401 - a type hint is anything
-    """Write a setting as a user would type it; as many of a kind as one likes are joined by +, a fixed number by /."""
+    """Return a setting as a user would type it; + joins a tuple of any length, / one of fixed length."""
     if value is None:
         return AUTO
     if value is REQUIRED:
@@ -193,17 +201,17 @@ def classifier(
     device: str | torch.device | None = None,
     **settings: Any,  # noqa: ANN401
 ) -> Classifier:
-    """Open the door to a classifier.
+    """Build a classifier from a Spec, a file, a torch module or a function.
 
     Args:
         source: a Spec (``"efficientnet-lite0"``, ``"onnx:path=model.onnx"``, ``"package.module:attribute"``), the path of
             an ``.onnx`` file, a ``torch.nn.Module``, a function on image batches, or a `Classifier`.
-        trust: allow Specs that run code from a file (``module:attribute``). In Python you have run code already, so this
-            is on; the command line turns it off unless told ``--trust``.
-        device: where torch computes; None leaves it to the classifier.
+        trust: allow Specs that run code from a file (``module:attribute``). On by default in Python, where
+            you run code anyway; the command line needs ``--trust``.
+        device: the device on which torch computes; None: the classifier's own.
         settings: for a module or a function: ``labels=, size=, mean=, std=, outputs=, channels=, dtype=``; see
-            `seewhy.classifiers.module.from_module` and `seewhy.classifiers.function.from_function`. With a Spec they are
-            added to its own.
+            `seewhy.classifiers.module.from_module` and `seewhy.classifiers.function.from_function`. They
+            extend the settings of a Spec.
 
     Returns:
         A classifier; pass it to `seewhy.explain`.
@@ -231,7 +239,7 @@ def classifier(
 
 
 def _from_spec(text: str, *, trust: bool, settings: dict[str, Any]) -> Classifier:
-    """Build a classifier from what a user typed."""
+    """Build a classifier from the text that a user typed."""
     spec = _shorthand(text)
     found: Part = row("classifiers", spec.name)
     _check_trust(found, text, trust=trust)
@@ -242,13 +250,13 @@ def _from_spec(text: str, *, trust: bool, settings: dict[str, Any]) -> Classifie
 
 
 def _check_trust(found: Part, text: str, *, trust: bool) -> None:
-    """Refuse what runs code that the user has not said to trust."""
+    """Raise RequestError if this runs code that the user has not declared trusted."""
     if found.runs_code and not trust:
         raise RequestError(f"{text} runs code from a file; add --trust if you wrote it or have read it")
 
 
 def runs_code(text: str) -> bool:
-    """Whether a classifier Spec runs code that the user names, and needs ``--trust`` on the command line.
+    """Return whether a classifier Spec runs code that the user names; it then needs ``--trust`` on the command line.
 
     Example:
         >>> runs_code("my_code:network"), runs_code("net.onnx")
@@ -259,7 +267,7 @@ def runs_code(text: str) -> bool:
 
 
 def allowed(access: Access) -> list[str]:
-    """Name the methods that a classifier with this access can be explained by, controls left out.
+    """Return the names of the methods that work with this access, without the controls.
 
     Example:
         >>> "pmi" in allowed(Access.PROBABILITIES)
@@ -270,7 +278,7 @@ def allowed(access: Access) -> list[str]:
 
 
 def _shorthand(text: str) -> Spec:
-    """Read ``model.onnx`` and ``package.module:attribute`` as the Specs they stand for."""
+    """Expand ``model.onnx`` and ``package.module:attribute`` to the Specs that they abbreviate."""
     head, colon, tail = text.partition(":")
     first = tail.split(",")[0]
     if head.endswith(".onnx"):
