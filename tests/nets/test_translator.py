@@ -8,7 +8,7 @@ from torch import Tensor
 
 from seewhy.core.errors import RequestError
 from seewhy.nets.translator import Affine, Critic, UNet
-from seewhy.nets.twins import Twins, build_twins, load_twins, save_twins
+from seewhy.nets.counterfactual_generators import CounterfactualGenerators, build_generators, load_generators, save_generators
 
 
 def count(net: torch.nn.Module) -> int:
@@ -22,7 +22,7 @@ def pictures(*shape: int) -> Tensor:
 
 
 @torch.no_grad()
-def difference(twins: Twins, images: Tensor) -> float:
+def difference(twins: CounterfactualGenerators, images: Tensor) -> float:
     """The largest edit."""
     return float((twins(images, 0, 1).adversarial - images).abs().max())
 
@@ -44,13 +44,13 @@ def test_any_size(size: tuple[int, int]) -> None:
 def test_a_residual_generator_begins_with_hardly_an_edit() -> None:
     """What is learned is the edit, not the picture."""
     images = pictures(3, 3, 12, 12)
-    begun = build_twins(arm="cyce", classes=(0, 1), channels=1, size=(12, 12), widths=(4, 4))
-    plain = build_twins(arm="cyce", classes=(0, 1), channels=1, size=(12, 12), widths=(4, 4), residual=False)
+    begun = build_generators(arm="cyce", classes=(0, 1), channels=1, size=(12, 12), widths=(4, 4))
+    plain = build_generators(arm="cyce", classes=(0, 1), channels=1, size=(12, 12), widths=(4, 4), residual=False)
     assert difference(begun, images) < 0.01
     assert difference(plain, images) > 0.1
 
 
-def by_hand(twins: Twins, images: Tensor, *nets: int) -> Tensor:
+def by_hand(twins: CounterfactualGenerators, images: Tensor, *nets: int) -> Tensor:
     """Apply generators one after the other."""
     for place in nets:
         images = twins.nets[place](images[:, :1], 0)[0].clamp(0, 1)
@@ -61,15 +61,15 @@ def test_what_the_arms_make() -> None:
     """SyCE: g0(x), g0(g0(x)), g1(g0(x)); CyCE leaves the stable picture alone; the control has two heads."""
     images = pictures(2, 3, 8, 8)
     shape = {"classes": (3, 8), "channels": 1, "size": (8, 8), "widths": (4, 4), "residual": False}
-    syce = build_twins(arm="syce", **shape)  # type: ignore[arg-type]
+    syce = build_generators(arm="syce", **shape)  # type: ignore[arg-type]
     made = syce(images, 3, 8)
     for got, nets in ((made.adversarial, (0,)), (made.stable, (0, 0)), (made.cycle, (0, 1))):
         torch.testing.assert_close(got, by_hand(syce, images, *nets))
     back = syce(images, 8, 3)
     for got, nets in ((back.adversarial, (1,)), (back.stable, (1, 1)), (back.cycle, (1, 0))):
         torch.testing.assert_close(got, by_hand(syce, images, *nets))
-    torch.testing.assert_close(build_twins(arm="cyce", **shape)(images, 3, 8).stable, images)  # type: ignore[arg-type]
-    control = build_twins(arm="sagen", **shape)  # type: ignore[arg-type]
+    torch.testing.assert_close(build_generators(arm="cyce", **shape)(images, 3, 8).stable, images)  # type: ignore[arg-type]
+    control = build_generators(arm="sagen", **shape)  # type: ignore[arg-type]
     assert len(control.nets) == 1
     assert control(images, 3, 8).cycle is None
     torch.testing.assert_close(control(images, 3, 8), control(images, 8, 3))
@@ -87,7 +87,7 @@ def test_instance_norm_forgets_brightness_and_contrast() -> None:
 def test_more_than_two_classes_share_a_generator() -> None:
     """It is told the class that it is to make; stable picture and cycle are the same."""
     images = pictures(2, 3, 8, 8)
-    twins = build_twins(arm="syce", classes=(5, 6, 7), channels=1, size=(8, 8), widths=(4, 4), residual=False)
+    twins = build_generators(arm="syce", classes=(5, 6, 7), channels=1, size=(8, 8), widths=(4, 4), residual=False)
     with torch.no_grad():
         for affine in twins.modules():
             if isinstance(affine, Affine):
@@ -104,7 +104,7 @@ def test_out_of_range_can_come_back() -> None:
     """Clipping does not stop a gradient that leads back, as it does in the authors' generator; one that leads out it does."""
     images, slopes = torch.full((1, 3, 4, 4), 0.5), {}
     for residual in (True, False):
-        twins = build_twins(arm="cyce", classes=(0, 1), channels=1, size=(4, 4), widths=(2,), last=1, residual=residual)
+        twins = build_generators(arm="cyce", classes=(0, 1), channels=1, size=(4, 4), widths=(2,), last=1, residual=residual)
         bias = twins.nets[0].heads[0][0].bias  # type: ignore[index, union-attr]
         with torch.no_grad():
             bias.fill_(-9)
@@ -118,11 +118,11 @@ def test_out_of_range_can_come_back() -> None:
 
 def test_saved_and_loaded(tmp_path: Path) -> None:
     """The same pictures come out; another classifier's are refused."""
-    twins = build_twins(arm="syce", classes=(3, 8), channels=1, size=(8, 8), widths=(4, 4), seed=5)
-    save_twins(tmp_path, twins, {"fingerprint": "mine", "classifier": "net"})
-    again, card = load_twins(tmp_path, fingerprint="mine")
+    twins = build_generators(arm="syce", classes=(3, 8), channels=1, size=(8, 8), widths=(4, 4), seed=5)
+    save_generators(tmp_path, twins, {"fingerprint": "mine", "classifier": "net"})
+    again, card = load_generators(tmp_path, fingerprint="mine")
     images = pictures(2, 3, 8, 8)
     torch.testing.assert_close(again(images, 3, 8), twins(images, 3, 8))
-    assert card["twins"]["classes"] == [3, 8]
+    assert card["networks"]["classes"] == [3, 8]
     with pytest.raises(RequestError, match="generators of this classifier, got those of net"):
-        load_twins(tmp_path, fingerprint="another")
+        load_generators(tmp_path, fingerprint="another")

@@ -17,7 +17,7 @@ from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target
 from seewhy.infills.plain import constant
 from seewhy.methods.counterfactual import counterfactual
-from seewhy.nets.twins import Arm, Twins, build_twins, save_twins
+from seewhy.nets.counterfactual_generators import Arm, CounterfactualGenerators, build_generators, save_generators
 
 FACTS = {"fingerprint": "open game", "classifier": "x"}
 ARTEFACT = 0.125
@@ -39,9 +39,9 @@ class Bright(nn.Module):
         return torch.cat([torch.stack([-score / 2, score / 2], 1), rest], 1)
 
 
-def dimming(arm: Arm = "cyce", *, classes: tuple[int, int] = (0, 1), size: tuple[int, int] = (12, 10)) -> Twins:
+def dimming(arm: Arm = "cyce", *, classes: tuple[int, int] = (0, 1), size: tuple[int, int] = (12, 10)) -> CounterfactualGenerators:
     """Generators that bring what is brighter than 0.5 down to it, and leave pictures of the first class alone."""
-    twins = build_twins(arm=arm, classes=classes, channels=1, size=size, widths=(2, 2), last=1, norm="none")
+    twins = build_generators(arm=arm, classes=classes, channels=1, size=size, widths=(2, 2), last=1, norm="none")
     with torch.no_grad():
         for name, weights in twins.named_parameters():
             weights.fill_(1.0 if name.endswith("factor") else 0.0)
@@ -69,10 +69,10 @@ def asked(image: Tensor, network: nn.Module | None = None, **settings: Any) -> P
 
 
 def run(
-    twins: Twins, folder: Path, probe: Probe, *targets: Target, facts: dict[str, Any] | None = None, **settings: Any
+    twins: CounterfactualGenerators, folder: Path, probe: Probe, *targets: Target, facts: dict[str, Any] | None = None, **settings: Any
 ) -> Maps:
     """The method with generators that were written to a folder; the class 1 and its contrast unless other targets are named."""
-    save_twins(folder, twins, {**FACTS, **(facts or {})})
+    save_generators(folder, twins, {**FACTS, **(facts or {})})
     return counterfactual(probe, targets or (ClassEvidence(1), Contrast(1, 0)), weights=str(folder), **settings)
 
 
@@ -111,7 +111,7 @@ def test_the_maps_are_the_papers(tmp_path: Path, arm: Arm, classes: tuple[int, .
     """SyCE: x_a = g(x), x_s = g(g(x)) with the generator of the picture's class; one that is told the class where there are more."""
     image = picture(12, 10)
     probe = asked(image, Bright(3))
-    twins = build_twins(arm=arm, classes=classes, channels=3, size=(12, 10), widths=(4, 4), residual=False, seed=3)
+    twins = build_generators(arm=arm, classes=classes, channels=3, size=(12, 10), widths=(4, 4), residual=False, seed=3)
     maps = run(twins, tmp_path, probe)
     nets: Any = twins.nets
     with torch.no_grad():
@@ -143,7 +143,7 @@ def test_what_did_not_work_is_said(tmp_path: Path) -> None:
     """No flip, a stable twin that is something else, colours that are lost, and what the training warned of."""
     coloured = spot()
     coloured[1, 3, 4] = 0.9
-    untrained = build_twins(arm="cyce", classes=(0, 1), channels=1, size=(12, 10), widths=(2, 2))
+    untrained = build_generators(arm="cyce", classes=(0, 1), channels=1, size=(12, 10), widths=(2, 2))
     facts = {"validation": {"flip": 0.31, "stable": 0.984}, "collapsed": "the generators hardly edit"}
     told = run(untrained, tmp_path, asked(coloured), facts=facts).findings
     assert told[0].startswith(
@@ -171,7 +171,7 @@ def test_what_did_not_work_is_said(tmp_path: Path) -> None:
     ],
 )
 def test_what_the_generators_cannot_do_is_refused(
-    tmp_path: Path, twins: Twins, targets: tuple[Target, ...], message: str
+    tmp_path: Path, twins: CounterfactualGenerators, targets: tuple[Target, ...], message: str
 ) -> None:
     """Before the classifier is asked for more than the prediction."""
     probe = asked(spot(), Bright(4))
@@ -195,7 +195,7 @@ def test_a_folder_of_another_classifier_and_a_budget_too_small_are_refused(tmp_p
 def test_the_runner_up_is_sought_among_the_trained_classes(tmp_path: Path) -> None:
     """Four classes, generators for the likeliest and the least likely: without a target the contrast is with that one."""
     classifier = seewhy.classifier(Bright(4), size=None, labels=["dim", "bright", "third", "fourth"])
-    save_twins(tmp_path, dimming(classes=(3, 1)), {"fingerprint": classifier.fingerprint, "classifier": "x"})
+    save_generators(tmp_path, dimming(classes=(3, 1)), {"fingerprint": classifier.fingerprint, "classifier": "x"})
     found = seewhy.explain(classifier, spot(), method=f"counterfactual:weights={tmp_path}", verdict=False)
     assert list(found.maps) == ["class:1", "contrast:1/3"]
     assert found.manifest["findings"][0].startswith(
@@ -209,6 +209,6 @@ def test_labels_alone_are_enough(tmp_path: Path) -> None:
     """One-hot answers give the same map."""
     hard = OpenGame(Bright())
     hard.scores = lambda images: 1e4 * Bright()(images)  # type: ignore[method-assign]
-    save_twins(tmp_path, dimming(), FACTS)
+    save_generators(tmp_path, dimming(), FACTS)
     maps = counterfactual(Probe(hard, constant(value=0.0), spot()), [ClassEvidence(1)], weights=str(tmp_path))
     np.testing.assert_allclose(maps.values["class:1"], (spot()[0] - 0.5).clamp(min=0), atol=1e-6)

@@ -18,7 +18,7 @@ from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target, weight_matrix
 from seewhy.infills.plain import constant
 from seewhy.methods.counterfactual_path import counterfactual_path
-from seewhy.nets.twins import build_twins, save_twins
+from seewhy.nets.counterfactual_generators import build_generators, save_generators
 
 TARGETS: tuple[Target, ...] = (ClassEvidence(0), Contrast(0, 1))
 
@@ -149,8 +149,8 @@ def test_the_generators_of_a_folder_lead_the_way(tmp_path: Path) -> None:
     probe = asked()
     source = int(probe.prediction.argmax())
     other = (source + 1) % 5
-    twins = build_twins(arm="syce", classes=(source, other), channels=3, size=(12, 11), widths=(4, 4), residual=False)
-    save_twins(tmp_path / "twins", twins, {"fingerprint": "open game", "classifier": "x"})
+    twins = build_generators(arm="syce", classes=(source, other), channels=3, size=(12, 11), widths=(4, 4), residual=False)
+    save_generators(tmp_path / "twins", twins, {"fingerprint": "open game", "classifier": "x"})
     made = twins(probe.image[None], source, other).adversarial[0].detach()
     targets: list[Target] = [ClassEvidence(source), Contrast(source, other)]
     probes = asked(), asked(seed=1, batch_size=100)

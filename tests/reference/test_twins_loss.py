@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from seewhy.nets.twins import Twins, build_twins
+from seewhy.nets.counterfactual_generators import CounterfactualGenerators, build_generators
 from seewhy.train.twins_loss import Batch, Losses, Weights
 from seewhy.train.twins_plan import make_plan
 from seewhy.train.twins_run import build_critics
@@ -48,7 +48,7 @@ def softplus(t: Tensor) -> Tensor:
     return torch.log(1 + torch.exp(t))
 
 
-def g(twins: Twins, place: int, x: Tensor) -> Tensor:
+def g(twins: CounterfactualGenerators, place: int, x: Tensor) -> Tensor:
     """A generator, clipped."""
     drawn: Tensor = twins.nets[place](x, 0)[0]
     return drawn.clip(0, 1)
@@ -61,7 +61,7 @@ def colour(x: Tensor) -> Tensor:
 
 def test_syce() -> None:
     """Six terms, in both directions; a picture that is predicted otherwise has its own aim."""
-    twins = build_twins(arm="syce", seed=1, **SHAPE)  # type: ignore[arg-type]
+    twins = build_generators(arm="syce", seed=1, **SHAPE)  # type: ignore[arg-type]
     critics = build_critics(twins, (3, 5), seed=2)
     x = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(3))
     said = (f(x) >= 0.5).long()
@@ -87,7 +87,7 @@ def test_syce() -> None:
 
 def test_cyce() -> None:
     """Four terms."""
-    twins = build_twins(arm="cyce", seed=1, **SHAPE)  # type: ignore[arg-type]
+    twins = build_generators(arm="cyce", seed=1, **SHAPE)  # type: ignore[arg-type]
     critics = build_critics(twins, (3, 5), seed=2)
     x = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(3))
     said = (f(x) >= 0.5).long()
@@ -103,7 +103,7 @@ def test_cyce() -> None:
 
 def test_control_without_critic() -> None:
     """Both heads are held to classes, to the input and to each other."""
-    twins = build_twins(arm="sagen", seed=1, **SHAPE)  # type: ignore[arg-type]
+    twins = build_generators(arm="sagen", seed=1, **SHAPE)  # type: ignore[arg-type]
     x = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(3))
     said = torch.tensor([0, 0, 1, 0])
     weights = Weights(symmetry=3.0, near=2.0, flip=0.5)
@@ -118,7 +118,7 @@ def test_control_without_critic() -> None:
 
 def test_critic() -> None:
     """Logistic, with the squared distance of the gradient's norm from 1 at places between real and made."""
-    twins = build_twins(arm="syce", seed=1, **SHAPE)  # type: ignore[arg-type]
+    twins = build_generators(arm="syce", seed=1, **SHAPE)  # type: ignore[arg-type]
     critics = build_critics(twins, (3, 5), seed=2)
     draw = torch.Generator().manual_seed(3)
     real, made = (torch.rand(4, 1, 8, 8, generator=draw) for _ in range(2))
@@ -136,14 +136,14 @@ def test_logits_do_not_saturate() -> None:
     """Where the classifier is sure, probabilities give no gradient and logits do."""
     for scores, moves in (("logits", True), ("probabilities", False)):
         logits = torch.tensor([[60.0, 0.0]], requires_grad=True)
-        losses = Losses(build_twins(arm="cyce", **SHAPE), torch.nn.ModuleList(), ask, Weights(scores=scores))  # type: ignore[arg-type]
+        losses = Losses(build_generators(arm="cyce", **SHAPE), torch.nn.ModuleList(), ask, Weights(scores=scores))  # type: ignore[arg-type]
         (slope,) = torch.autograd.grad(losses.entropy(logits, torch.tensor([1])), [logits])
         assert bool(slope.abs().max() > 0.1) == moves
 
 
 def test_noise_is_added_before_the_picture_is_undone() -> None:
     """With a generator that copies, the cycle's error is that of the noise."""
-    twins = build_twins(arm="cyce", seed=1, **{**SHAPE, "residual": True})  # type: ignore[arg-type]
+    twins = build_generators(arm="cyce", seed=1, **{**SHAPE, "residual": True})  # type: ignore[arg-type]
     with torch.no_grad():
         for weight in twins.parameters():
             weight.zero_()

@@ -16,8 +16,8 @@ from seewhy.core.errors import RequestError
 from seewhy.core.view import View
 from seewhy.images.collection import Collection
 from seewhy.nets.embedding import build_embedding
-from seewhy.nets.twins import Made, build_twins, save_twins
-from seewhy.runs.twins_report import TwinsReport, summarise
+from seewhy.nets.counterfactual_generators import GeneratedBatch, build_generators, save_generators
+from seewhy.runs.twins_report import CounterfactualReport, summarise
 from seewhy.runs.twins_test import evaluate
 from seewhy.runs.twins_work import DISTURBANCES, pairs
 from seewhy.train.embedding import train_embedding
@@ -85,11 +85,11 @@ class Fake:
     classes: tuple[int, ...] = (0, 1)
     size: tuple[int, int] = (SIDE, SIDE)
 
-    def __call__(self, images: Tensor, source: int, target: int) -> Made:
+    def __call__(self, images: Tensor, source: int, target: int) -> GeneratedBatch:
         """Edit, undo, bring back."""
         adversarial = self.edit(images, source, target)
         cycle = None if self.arm == "sagen" else self.edit(adversarial, target, source)
-        return Made(adversarial, images if self.arm == "cyce" else self.edit(adversarial, source, target), cycle)
+        return GeneratedBatch(adversarial, images if self.arm == "cyce" else self.edit(adversarial, source, target), cycle)
 
 
 def pooled(images: Tensor) -> np.ndarray:
@@ -97,12 +97,12 @@ def pooled(images: Tensor) -> np.ndarray:
     return functional.avg_pool2d(images.mean(1, keepdim=True), 4).flatten(1).double().numpy()
 
 
-def report_on(fake: Fake, **settings: Any) -> TwinsReport:
+def report_on(fake: Fake, **settings: Any) -> CounterfactualReport:
     """The report on a generator."""
     return evaluate(game(), fake, settings.pop("source", world()), codes=pooled, **settings)
 
 
-def directions(report: TwinsReport) -> list[dict[str, Any]]:
+def directions(report: CounterfactualReport) -> list[dict[str, Any]]:
     """Both, the first from left to right."""
     return list(report.manifest["directions"])
 
@@ -339,19 +339,19 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
         evaluate(three, SWAP, dark)
     with pytest.raises(RequestError, match="train counterfactual"):
         evaluate(game(), tmp_path, world())
-    save_twins(tmp_path, small(), {"fingerprint": "another", "classifier": "another"})
+    save_generators(tmp_path, small(), {"fingerprint": "another", "classifier": "another"})
     with pytest.raises(RequestError, match="of this classifier"):
         evaluate(game(), tmp_path, world())
 
 
 def small() -> Any:
     """Real generators, untrained."""
-    return build_twins(arm="syce", classes=(0, 1), channels=1, size=(SIDE, SIDE), widths=(4, 4))
+    return build_generators(arm="syce", classes=(0, 1), channels=1, size=(SIDE, SIDE), widths=(4, 4))
 
 
 def test_real_generators_are_loaded_tested_and_written_down(tmp_path: Path) -> None:
     """From a folder; untrained ones hardly edit, which is said. A picture a line, and a sheet."""
-    save_twins(tmp_path / "twins", small(), {"fingerprint": "game", "classifier": "game"})
+    save_generators(tmp_path / "twins", small(), {"fingerprint": "game", "classifier": "game"})
     report = evaluate(game(), tmp_path / "twins", world(), codes=pooled)
     assert any("identity collapse" in said for said in report.findings)
     folder = report.save(tmp_path / "out")

@@ -15,7 +15,7 @@ import seewhy
 from seewhy.cli import cli
 from seewhy.core.errors import RequestError
 from seewhy.images.collection import Collection, read_collection
-from seewhy.nets.twins import load_twins
+from seewhy.nets.counterfactual_generators import load_generators
 from seewhy.train import twins_job, twins_run
 from seewhy.train.augment import Augment
 from seewhy.train.counterfactual import read_classes, train_counterfactual
@@ -60,7 +60,7 @@ def pictures(count: int = 80, classes: int = 2) -> Collection:
 
 def weights(folder: Path) -> dict[str, Tensor]:
     """What was written."""
-    twins, _ = load_twins(folder, fingerprint=network().fingerprint)
+    twins, _ = load_generators(folder, fingerprint=network().fingerprint)
     return dict(twins.state_dict())
 
 
@@ -71,7 +71,7 @@ def test_it_learns_to_flip(arm: str, tmp_path: Path) -> None:
     found = train_counterfactual(network(), pictures(), tmp_path, plan=plan)
     assert found.kept.flip >= 0.9
     assert found.curve[-1].loss < found.curve[0].loss
-    twins, card = load_twins(tmp_path, fingerprint=network().fingerprint)
+    twins, card = load_generators(tmp_path, fingerprint=network().fingerprint)
     assert (twins.arm, twins.classes, twins.channels) == (arm, (0, 1), 1)
     assert card["validation"]["flip"] == round(found.kept.flip, 5)
     assert {path.name for path in tmp_path.iterdir()} == {
@@ -134,7 +134,7 @@ def test_more_than_two_classes(tmp_path: Path) -> None:
     asked = network(3)
     plan = make_plan("syce", **QUICK)
     train_counterfactual(asked, pictures(120, 3), tmp_path, classes=["left", "right", "top"], plan=plan)
-    twins, card = load_twins(tmp_path, fingerprint=asked.fingerprint)
+    twins, card = load_generators(tmp_path, fingerprint=asked.fingerprint)
     assert twins.shared
     assert card["classes"] == ["left", "right", "top"]
     assert pairs(twins.classes) == [(0, 1), (1, 2), (2, 0)]

@@ -17,10 +17,10 @@ from seewhy.core.probe import Progress, silent
 from seewhy.core.score import plain
 from seewhy.images.collection import Collection, read_collection
 from seewhy.metrics.generated import TAU, Likeness, likeness
-from seewhy.nets.twins import load_twins
+from seewhy.nets.counterfactual_generators import load_generators
 from seewhy.runs.explanation import SCHEMA_VERSION
 from seewhy.runs.manifest import label
-from seewhy.runs.twins_report import TwinsReport, about_direction, findings, summarise, worst
+from seewhy.runs.twins_report import CounterfactualReport, about_direction, findings, summarise, worst
 from seewhy.runs.twins_work import Bench, Codes, Columns, Direction, Generators, Judge, pairs
 
 _FEWEST = 4  # real pictures of a class behind a Fréchet distance, at least
@@ -55,7 +55,7 @@ def evaluate(
     device: str | None = None,
     trust: bool = True,
     progress: Progress = silent,
-) -> TwinsReport:
+) -> CounterfactualReport:
     """Run generators over many pictures and measure what becomes of them, flipped or not.
 
     Pictures go by what the classifier says of them, whatever their labels. Localisation is of the pictures whose region is known,
@@ -128,7 +128,7 @@ def _generators(twins: Generators | str | Path, classifier: Classifier) -> Gener
     """Load them if they are in a folder."""
     if not isinstance(twins, str | Path):
         return twins
-    loaded, _ = load_twins(Path(twins), fingerprint=classifier.fingerprint)
+    loaded, _ = load_generators(Path(twins), fingerprint=classifier.fingerprint)
     return loaded.to(classifier.device)
 
 
@@ -222,7 +222,7 @@ def _about_oracle(
 
 def _report(
     facts: dict[str, Any], found: list[Direction], inputs: _Inputs, bench: Bench, classifier: Classifier
-) -> TwinsReport:
+) -> CounterfactualReport:
     """Sum up."""
     names = {each: label(each, classifier) for each in bench.twins.classes}
     directions = [
@@ -232,7 +232,7 @@ def _report(
     every = {name: np.concatenate([each.columns[name] for each in found]) for name in found[0].columns}
     overall = {**summarise(every), "worst": worst(directions)}
     said = {"directions": directions, "overall": overall, "findings": findings(directions)}
-    return TwinsReport({**facts, **said}, found, names)
+    return CounterfactualReport({**facts, **said}, found, names)
 
 
 def _by_truth(columns: Columns, found: Direction, inputs: _Inputs) -> dict[str, Any]:

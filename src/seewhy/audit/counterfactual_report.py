@@ -26,7 +26,7 @@ UNMOVED = 0.05
 """Pictures that change by less than this share of what classes are apart, and mostly do not flip, are said not to be edited."""
 
 VARIETY = 0.5
-"""Made pictures that differ from each other by less than this share of what real ones do are said to be a prototype."""
+"""Generated images that differ from each other by less than this share of what real ones do are said to be a prototype."""
 
 NOISE = 0.3
 """A flip rate that is so much above the oracle's is said to be the classifier's own."""
@@ -63,7 +63,7 @@ _MEANS = {
 
 
 @dataclass(frozen=True, eq=False)
-class TwinsReport:
+class CounterfactualReport:
     """What a test of generators found.
 
     Args:

@@ -23,7 +23,7 @@ from seewhy.infills.plain import gaussian_blur
 from seewhy.metrics import generated
 from seewhy.metrics.correlation import ncc
 from seewhy.metrics.overlap import iou
-from seewhy.nets.twins import Made
+from seewhy.nets.counterfactual_generators import GeneratedBatch
 
 CONTROLS = 200
 """Pictures of a direction that the controls, the noise test and the diversity look at, at most."""
@@ -54,7 +54,7 @@ Codes = Callable[[Images], Float[np.ndarray, "n d"]]
 
 @runtime_checkable
 class Generators(Protocol):
-    """What is tested: `seewhy.nets.twins.Twins`, or anything with its call."""
+    """What is tested: `seewhy.nets.counterfactual_generators.CounterfactualGenerators`, or anything with its call."""
 
     @property
     def arm(self) -> str:
@@ -71,7 +71,7 @@ class Generators(Protocol):
         """Height and width of their pictures."""
         ...
 
-    def __call__(self, images: Images, source: int, target: int) -> Made:
+    def __call__(self, images: Images, source: int, target: int) -> GeneratedBatch:
         """Make the twins of pictures that are predicted ``source``."""
         ...
 
@@ -202,7 +202,7 @@ class Bench:
         )
 
     def _measure(
-        self, images: Images, made: Made, places: Int[np.ndarray, " m"], way: tuple[int, int]
+        self, images: Images, made: GeneratedBatch, places: Int[np.ndarray, " m"], way: tuple[int, int]
     ) -> dict[str, Column]:
         """Everything that is known of each picture of a batch."""
         source, target = way
@@ -229,7 +229,7 @@ class Bench:
             columns["oracle_flipped"] = _is(self.oracle.classes(made.adversarial), target)
         return columns | self._located(images, made, places, source)
 
-    def _located(self, images: Images, made: Made, places: Int[np.ndarray, " m"], source: int) -> dict[str, Column]:
+    def _located(self, images: Images, made: GeneratedBatch, places: Int[np.ndarray, " m"], source: int) -> dict[str, Column]:
         """Hold the explanation against the truth about where, for pictures that have one."""
         if self.pictures.regions is None:
             return {}
@@ -303,7 +303,7 @@ def _keep(shown: dict[bool, Strip], strip: Strip, flipped: Column) -> None:
         shown[outcome] = {name: np.concatenate([kept[name], new[name]])[:SHOWN] for name in new}
 
 
-def _strip(images: Images, made: Made) -> Strip:
+def _strip(images: Images, made: GeneratedBatch) -> Strip:
     """The pictures to look at; in the difference white is no change and black all there can be."""
     difference = (1 - (made.stable - made.adversarial).abs()).clamp(0, 1)
     pictures = {"input": images, "stable": made.stable, "adversarial": made.adversarial, "cycle": made.cycle}

@@ -13,9 +13,9 @@ from seewhy.cli.options import in_order
 from seewhy.cli.progress import bars
 from seewhy.images.collection import read_collection
 from seewhy.metrics.generated import TAU
-from seewhy.nets.twins import load_twins
+from seewhy.nets.counterfactual_generators import load_generators
 from seewhy.runs.explanation import check_free
-from seewhy.runs.twins_report import RECORD, TwinsReport, lines
+from seewhy.runs.twins_report import RECORD, CounterfactualReport, lines
 from seewhy.runs.twins_test import evaluate
 from seewhy.train.embedding import train_embedding
 
@@ -60,7 +60,7 @@ def test_counterfactual(folder: Path, source: Path, out: Path, **options: Any) -
     door = registry.classifier(options.pop("classifier"), **where)
     other = options.pop("oracle")
     oracle = other and registry.classifier(other, **where)
-    load_twins(folder, fingerprint=door.fingerprint)  # refused, if it must be, before the embedding is trained
+    load_generators(folder, fingerprint=door.fingerprint)  # refused, if it must be, before the embedding is trained
     pictures = read_collection(source, view=door.view)
     codes = None
     if steps:
@@ -77,7 +77,7 @@ def test_counterfactual(folder: Path, source: Path, out: Path, **options: Any) -
     return 0
 
 
-def _show(report: TwinsReport, out: Path) -> None:
+def _show(report: CounterfactualReport, out: Path) -> None:
     """Say what was found, and what it means."""
     head, *rows = lines(report.manifest)
     table = Table(*head, box=None, header_style="bold")

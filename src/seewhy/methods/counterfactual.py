@@ -16,7 +16,7 @@ from seewhy.core.maps import Companion, Maps, as_map
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target
 from seewhy.nets.carded import CARD
-from seewhy.nets.twins import REMEDY, load_twins
+from seewhy.nets.counterfactual_generators import REMEDY, load_generators
 
 _VISIBLE = 0.1
 """A pixel that changes by more than this part of full brightness is counted as changed."""
@@ -83,7 +83,7 @@ def trained_classes(settings: Mapping[str, object]) -> tuple[int, ...] | None:
     card = Path(str(settings.get("weights"))) / CARD
     if not card.is_file():
         return None
-    return tuple(json.loads(card.read_text(encoding="utf-8")).get("twins", {}).get("classes", ())) or None
+    return tuple(json.loads(card.read_text(encoding="utf-8")).get("networks", {}).get("classes", ())) or None
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +126,7 @@ def translate(probe: Probe, targets: Sequence[Target], weights: str | None) -> T
     """
     if weights is None:
         raise RequestError(f"expected weights=FOLDER of trained generators, got none; {REMEDY}")
-    twins, card = load_twins(Path(weights), fingerprint=probe.classifier.fingerprint)
+    twins, card = load_generators(Path(weights), fingerprint=probe.classifier.fingerprint)
     if twins.size != probe.size:
         trained, got = ("{} x {} pixels".format(*size) for size in (twins.size, probe.size))
         raise RequestError(f"expected a picture of {trained}, as {weights} was trained on, got {got}; {REMEDY}")

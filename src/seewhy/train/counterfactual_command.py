@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from seewhy import registry
-from seewhy.nets.twins import Arm
+from seewhy.nets.counterfactual_generators import Arm
 from seewhy.train.counterfactual import train_counterfactual
 from seewhy.train.twins_job import Trained
 from seewhy.train.twins_look import error

@@ -19,7 +19,7 @@ from seewhy.core.score import plain
 from seewhy.draw.twins import curves_png, samples_png
 from seewhy.images.collection import Collection
 from seewhy.nets.carded import CARD
-from seewhy.nets.twins import build_twins, save_twins
+from seewhy.nets.counterfactual_generators import build_generators, save_generators
 from seewhy.train.twins_look import better, collapse, error, look, pairs
 from seewhy.train.twins_loss import Batch, Losses
 from seewhy.train.twins_plan import Plan
@@ -175,7 +175,7 @@ class Job:
         seen = look(self.run, self.held_out, self.length)
         self.run.curve.append(seen)
         if self._consider(seen):
-            save_twins(self.out, self.run.shown, self._card(""))
+            save_generators(self.out, self.run.shown, self._card(""))
         epoch = self.run.step // self.length
         sheets = self.out / "epochs"
         sheets.mkdir(exist_ok=True)
@@ -242,7 +242,7 @@ class Job:
 def _networks(classifier: Classifier, plan: Plan, classes: tuple[int, ...], some: Collection) -> Losses:
     """Build generators and critics for pictures like some."""
     shape = {"widths": plan.widths, "last": plan.last, "residual": plan.residual, "norm": plan.norm}
-    twins = build_twins(
+    twins = build_generators(
         arm=plan.arm,
         classes=classes,
         channels=some.channels,

@@ -11,7 +11,7 @@ from seewhy.core.arrays import Images
 from seewhy.core.classifier import Classifier
 from seewhy.images.collection import Collection
 from seewhy.nets.translator import Planes
-from seewhy.nets.twins import Twins
+from seewhy.nets.counterfactual_generators import CounterfactualGenerators
 from seewhy.runs.twins_report import VARIETY
 from seewhy.train.twins_loss import Batch, Losses
 from seewhy.train.twins_run import Look, Run
@@ -70,7 +70,7 @@ _RATES = {"flip", "stable", "cycle", "variety", "change"}
 """Of these the smaller of two directions is the worse."""
 
 
-def _direction(losses: Losses, twins: Twins, held_out: Mapping[int, Images], way: tuple[int, int]) -> dict[str, float]:
+def _direction(losses: Losses, twins: CounterfactualGenerators, held_out: Mapping[int, Images], way: tuple[int, int]) -> dict[str, float]:
     """Judge one direction."""
     (source, target), images = way, held_out[way[0]]
     judged = Losses(twins, losses.critics, losses.ask, losses.weights)

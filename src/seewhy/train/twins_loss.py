@@ -16,7 +16,7 @@ from torch.nn import functional
 from seewhy.core.arrays import Images
 from seewhy.core.classifier import Scores
 from seewhy.nets.translator import Critic, Planes
-from seewhy.nets.twins import Twins, colour
+from seewhy.nets.counterfactual_generators import CounterfactualGenerators, colour
 
 Ask = Callable[[Images], Scores]
 """The classifier's class scores, with a graph."""
@@ -80,7 +80,7 @@ class Losses:
         weights: of the parts.
     """
 
-    twins: Twins
+    twins: CounterfactualGenerators
     critics: nn.ModuleList
     ask: Ask
     weights: Weights = field(default_factory=Weights)

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.core.settings import bind
 from seewhy.nets.translator import Norm
-from seewhy.nets.twins import Arm
+from seewhy.nets.counterfactual_generators import Arm
 from seewhy.train.augment import Augment
 from seewhy.train.twins_loss import Weights
 
@@ -32,7 +32,7 @@ class Plan:
         warm_up: the flip counts five times for this share of the training, so that generators do not stay at no edit.
         weights: of the loss.
         augment: what is done to training pictures.
-        widths: channels of each level of a generator; None for `seewhy.nets.twins.usual_widths`.
+        widths: channels of each level of a generator; None for `seewhy.nets.counterfactual_generators.usual_widths`.
         critic_widths: of the critics likewise.
         last: side of the generator's last kernel.
         residual: whether a generator puts out a change or a picture.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from seewhy.core.errors import RequestError
 from seewhy.nets.translator import Critic
-from seewhy.nets.twins import Twins, usual_widths
+from seewhy.nets.counterfactual_generators import CounterfactualGenerators, usual_widths
 from seewhy.train.twins_loss import Batch, Losses
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -79,7 +79,7 @@ class Run:
 
     def __post_init__(self) -> None:
         twins = self.losses.twins
-        self.slow: Twins = copy.deepcopy(twins).requires_grad_(requires_grad=False)
+        self.slow: CounterfactualGenerators = copy.deepcopy(twins).requires_grad_(requires_grad=False)
         self.generators = list(twins.parameters())
         self.critics = list(self.losses.critics.parameters())
         self.adam = [
@@ -89,7 +89,7 @@ class Run:
         ]
 
     @property
-    def shown(self) -> Twins:
+    def shown(self) -> CounterfactualGenerators:
         """The generators that are judged and kept: the moving average, where there is one."""
         return self.slow if self.average else self.losses.twins
 
@@ -186,7 +186,7 @@ def put(path: Path, content: bytes) -> None:
         raise
 
 
-def build_critics(twins: Twins, widths: Sequence[int] | None = None, *, seed: int) -> nn.ModuleList:
+def build_critics(twins: CounterfactualGenerators, widths: Sequence[int] | None = None, *, seed: int) -> nn.ModuleList:
     """Build the critics: one a class; one that knows all classes where the generators are shared."""
     count, kinds = (1, len(twins.classes)) if twins.shared else (2, 1)
     widths = widths or usual_widths(twins.size, CRITIC_WIDTHS)

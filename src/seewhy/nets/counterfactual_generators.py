@@ -32,7 +32,7 @@ USUAL_WIDTHS = (16, 32, 64)
 _DEEPEST = 8  # pixels a side at the deepest level of a usual network, at most
 
 
-class Made(NamedTuple):
+class GeneratedBatch(NamedTuple):
     """What generators make of pictures; each ``(n, 3, h, w)`` in [0, 1].
 
     Args:
@@ -47,8 +47,8 @@ class Made(NamedTuple):
 
 
 @final
-class Twins(nn.Module):
-    """The generators of a trained folder behind one door; made by `build_twins`.
+class CounterfactualGenerators(nn.Module):
+    """The generators of a trained folder behind one door; made by `build_generators`.
 
     Two classes have a generator each, named for the class of the pictures it is given, as in the paper. More classes share one
     that is told the class it is to make: its stable picture and its cycle are then the same.
@@ -102,7 +102,7 @@ class Twins(nn.Module):
         names = ("arm", "classes", "channels", "size", "widths", "last", "residual", "norm")
         return {name: getattr(self, name) for name in names}
 
-    def forward(self, images: Images, source: int, target: int) -> Made:
+    def forward(self, images: Images, source: int, target: int) -> GeneratedBatch:
         """Make the twins of pictures.
 
         Args:
@@ -115,11 +115,11 @@ class Twins(nn.Module):
         planes = self.planes(images)
         first = self.edit(planes, source, target)
         if self.arm == "sagen":
-            return Made(colour(first[1]), colour(first[0]), None)
+            return GeneratedBatch(colour(first[1]), colour(first[0]), None)
         adversarial = first[0]
         cycle = self.back(adversarial, source, target)
         stable = planes if self.arm == "cyce" else self.undo(adversarial, source, target)
-        return Made(colour(adversarial), colour(stable), colour(cycle))
+        return GeneratedBatch(colour(adversarial), colour(stable), colour(cycle))
 
     def planes(self, images: Images) -> Planes:
         """Reduce pictures to the channels that the generators work on."""
@@ -194,7 +194,7 @@ def usual_widths(size: tuple[int, int], first: Sequence[int] = USUAL_WIDTHS) -> 
     return (*first, *[first[-1]] * (levels - len(first)))
 
 
-def build_twins(
+def build_generators(
     *,
     arm: Arm,
     classes: Sequence[int],
@@ -205,8 +205,8 @@ def build_twins(
     residual: bool = True,
     norm: Norm = "instance",
     seed: int = 0,
-) -> Twins:
-    """Build untrained generators; for the arguments see `Twins`.
+) -> CounterfactualGenerators:
+    """Build untrained generators; for the arguments see `CounterfactualGenerators`.
 
     Args:
         arm: which of the three systems.
@@ -215,23 +215,23 @@ def build_twins(
         size: of the pictures.
         widths: None for `usual_widths`.
         last: 1 or 3.
-        residual: see `Twins`.
-        norm: see `Twins`.
+        residual: see `CounterfactualGenerators`.
+        norm: see `CounterfactualGenerators`.
         seed: of the weights; torch's own generator is left as it was.
 
     Example:
-        >>> twins = build_twins(arm="syce", classes=(3, 8), channels=1, size=(8, 8), widths=(4, 4))
+        >>> twins = build_generators(arm="syce", classes=(3, 8), channels=1, size=(8, 8), widths=(4, 4))
         >>> [tuple(made.shape) for made in twins(torch.zeros(5, 3, 8, 8), 3, 8)]
         [(5, 3, 8, 8), (5, 3, 8, 8), (5, 3, 8, 8)]
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Twins(
+        return CounterfactualGenerators(
             arm, classes, channels, size, widths=widths or usual_widths(size), last=last, residual=residual, norm=norm
         )
 
 
-def save_twins(folder: Path, twins: Twins, facts: dict[str, Any], weights: dict[str, Tensor] | None = None) -> None:
+def save_generators(folder: Path, twins: CounterfactualGenerators, facts: dict[str, Any], weights: dict[str, Tensor] | None = None) -> None:
     """Write weights and card.
 
     Args:
@@ -240,11 +240,11 @@ def save_twins(folder: Path, twins: Twins, facts: dict[str, Any], weights: dict[
         facts: for the card: at least ``fingerprint`` and ``classifier``.
         weights: to write in place of the generators' own, such as their moving average.
     """
-    write_carded(folder, TENSORS, weights or twins.state_dict(), {**facts, "twins": twins.settings})
+    write_carded(folder, TENSORS, weights or twins.state_dict(), {**facts, "networks": twins.settings})
 
 
-def load_twins(folder: Path, *, fingerprint: str) -> tuple[Twins, dict[str, Any]]:
-    """Read what `save_twins` wrote.
+def load_generators(folder: Path, *, fingerprint: str) -> tuple[CounterfactualGenerators, dict[str, Any]]:
+    """Read what `save_generators` wrote.
 
     Args:
         folder: where it lies.
@@ -257,6 +257,6 @@ def load_twins(folder: Path, *, fingerprint: str) -> tuple[Twins, dict[str, Any]
         RequestError: a file is missing or damaged, or belongs to another classifier.
     """
     raw, card = read_carded(folder, TENSORS, what="generators", fingerprint=fingerprint, remedy=REMEDY)
-    settings = dict(card["twins"])
+    settings = dict(card["networks"])
     settings["size"] = tuple(settings["size"])
-    return fill(build_twins(**settings), raw, what="generators", folder=folder, remedy=REMEDY), card
+    return fill(build_generators(**settings), raw, what="generators", folder=folder, remedy=REMEDY), card
