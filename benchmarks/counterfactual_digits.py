@@ -33,14 +33,14 @@ from seewhy.images.collection import Collection, read_collection
 from seewhy.nets.carded import CARD
 from seewhy.nets.embedding import Embedding, build_embedding
 from seewhy.nets.counterfactual_generators import load_generators
-from seewhy.runs.twins_test import evaluate
+from seewhy.audit.counterfactual import evaluate
 from seewhy.train.classifier import Plan as ClassifierPlan
 from seewhy.train.classifier import train_classifier
-from seewhy.train.counterfactual import train_counterfactual
+from seewhy.training.counterfactual.train import train_counterfactual
 from seewhy.train.embedding import train_embedding
 from seewhy.train.judged import keep_classes
-from seewhy.train.twins_plan import Plan, make_plan, read_changes
-from seewhy.train.twins_run import CHECKPOINT
+from seewhy.training.counterfactual.plan import Plan, make_plan, read_changes
+from seewhy.training.counterfactual.run import CHECKPOINT
 
 ARMS: dict[str, tuple[str, str, dict[str, float]]] = {
     "syce": ("syce", "usual", {}),

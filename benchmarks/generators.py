@@ -9,10 +9,10 @@ from common import Row
 from seewhy.core.classifier import Classifier
 from seewhy.images.collection import Collection
 from seewhy.nets.carded import CARD
-from seewhy.runs.twins_test import evaluate
-from seewhy.train.counterfactual import train_counterfactual
-from seewhy.train.twins_plan import make_plan, read_changes
-from seewhy.train.twins_run import CHECKPOINT
+from seewhy.audit.counterfactual import evaluate
+from seewhy.training.counterfactual.train import train_counterfactual
+from seewhy.training.counterfactual.plan import make_plan, read_changes
+from seewhy.training.counterfactual.run import CHECKPOINT
 
 set_option = click.option("--set", "changes", multiple=True, help="NAME=VALUE of the generators' plan; repeatable.")
 arm_option = click.option(
@@ -26,7 +26,7 @@ arm_option = click.option(
 )
 
 FIGURES = ("flip", "oracle_flip", "oracle_agrees", "stable", "cycle", "error_stable", "error_cycle", "l1", "sparsity")
-"""Of a test, direction by direction; see `seewhy.runs.twins_test.evaluate`."""
+"""Of a test, direction by direction; see `seewhy.audit.counterfactual.evaluate`."""
 
 
 def trained_twins(

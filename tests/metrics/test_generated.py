@@ -11,7 +11,7 @@ from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.score import Case
 from seewhy.infills.plain import constant
-from seewhy.metrics import generated
+from seewhy.audit import _image_statistics as generated
 from seewhy.metrics.correlation import ncc
 from seewhy.metrics.cout import cout
 from seewhy.metrics.percentiles import iou_percentiles

@@ -16,12 +16,12 @@ from seewhy.core.errors import RequestError
 from seewhy.core.probe import Progress, silent
 from seewhy.core.score import plain
 from seewhy.images.collection import Collection, read_collection
-from seewhy.metrics.generated import TAU, Likeness, likeness
+from seewhy.audit._image_statistics import TAU, Likeness, likeness
 from seewhy.nets.counterfactual_generators import load_generators
 from seewhy.runs.explanation import SCHEMA_VERSION
 from seewhy.runs.manifest import label
-from seewhy.runs.twins_report import CounterfactualReport, about_direction, findings, summarise, worst
-from seewhy.runs.twins_work import Bench, Codes, Columns, Direction, Generators, Judge, pairs
+from seewhy.audit.counterfactual_report import CounterfactualReport, about_direction, findings, summarise, worst
+from seewhy.audit.counterfactual_work import Bench, Codes, Columns, Direction, Generators, Judge, pairs
 
 _FEWEST = 4  # real pictures of a class behind a Fréchet distance, at least
 

@@ -13,9 +13,9 @@ import numpy as np
 from seewhy.core.intervals import NOTHING, Interval, bootstrap, mean, wilson
 from seewhy.core.score import plain
 from seewhy.draw.twins import samples_png
-from seewhy.metrics.generated import Likeness
+from seewhy.audit._image_statistics import Likeness
 from seewhy.runs.explanation import as_record, check_free, write_files
-from seewhy.runs.twins_work import UNDISTURBED, Columns, Direction
+from seewhy.audit.counterfactual_work import UNDISTURBED, Columns, Direction
 
 RECORD = "counterfactuals.json"
 
@@ -108,7 +108,7 @@ def summarise(columns: Columns) -> dict[str, Any]:
     """Say what became of some pictures, all of them: nothing here is of flipped pictures alone.
 
     Args:
-        columns: as `seewhy.runs.twins_work.Direction` has them.
+        columns: as `seewhy.audit.counterfactual_work.Direction` has them.
 
     Returns:
         ``n``; shares with Wilson's intervals; means with bootstrap intervals; ``shift``, the share of all change that is the same

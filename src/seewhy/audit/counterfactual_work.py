@@ -20,7 +20,7 @@ from seewhy.core.score import Case
 from seewhy.core.seeds import derive, normals
 from seewhy.images.collection import Collection
 from seewhy.infills.plain import gaussian_blur
-from seewhy.metrics import generated
+from seewhy.audit import _image_statistics as generated
 from seewhy.metrics.correlation import ncc
 from seewhy.metrics.overlap import iou
 from seewhy.nets.counterfactual_generators import GeneratedBatch
@@ -144,7 +144,7 @@ class Bench:
         codes: an embedding; None where there is none.
         pictures: what they are tested on.
         said: class that the classifier gives each picture.
-        tau: see `seewhy.metrics.generated.sparsity`.
+        tau: see `seewhy.audit._image_statistics.sparsity`.
         seed: of the noise.
         progress: told of pictures done.
     """

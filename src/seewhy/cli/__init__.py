@@ -37,7 +37,7 @@ from seewhy.runs.store import claim, publish
 from seewhy.runtime.allocator import keep_freed_memory
 from seewhy.train.classifier_command import classifier
 from seewhy.train.command import sampler
-from seewhy.train.counterfactual_command import counterfactual
+from seewhy.cli.train_counterfactual import counterfactual
 from seewhy.train.inside import iba, readout
 
 _DONE, _WRONG, _SOME_FAILED, _INTERRUPTED = 0, 2, 3, 130

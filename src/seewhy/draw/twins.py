@@ -81,7 +81,7 @@ def curves_png(looks: Sequence[Mapping[str, float]], length: int) -> bytes:
     """Draw rates, differences and losses against epochs.
 
     Args:
-        looks: one an epoch, as `seewhy.train.twins_run.Look` has them.
+        looks: one an epoch, as `seewhy.training.counterfactual.run.Look` has them.
         length: iterations an epoch.
 
     Returns:

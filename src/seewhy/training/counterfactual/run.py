@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from seewhy.core.errors import RequestError
 from seewhy.nets.translator import Critic
 from seewhy.nets.counterfactual_generators import CounterfactualGenerators, usual_widths
-from seewhy.train.twins_loss import Batch, Losses
+from seewhy.training.counterfactual.loss import Batch, Losses
 
 CHECKPOINT = "checkpoint.safetensors"
 LONGEST = 1.0

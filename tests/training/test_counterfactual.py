@@ -18,10 +18,10 @@ from seewhy.images.collection import Collection, read_collection
 from seewhy.nets.counterfactual_generators import load_generators
 from seewhy.train import twins_job, twins_run
 from seewhy.train.augment import Augment
-from seewhy.train.counterfactual import read_classes, train_counterfactual
-from seewhy.train.twins_look import better, collapse, pairs
-from seewhy.train.twins_plan import Plan, make_plan, read_changes
-from seewhy.train.twins_run import Look
+from seewhy.training.counterfactual.train import read_classes, train_counterfactual
+from seewhy.training.counterfactual.evaluation import better, collapse, pairs
+from seewhy.training.counterfactual.plan import Plan, make_plan, read_changes
+from seewhy.training.counterfactual.run import Look
 
 SIDE = 8
 QUICK: dict[str, Any] = {"widths": (4, 8), "critic_widths": (4, 8), "batch": 8, "epochs": 2, "length": 3}

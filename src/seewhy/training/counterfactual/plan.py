@@ -9,7 +9,7 @@ from seewhy.core.settings import bind
 from seewhy.nets.translator import Norm
 from seewhy.nets.counterfactual_generators import Arm
 from seewhy.train.augment import Augment
-from seewhy.train.twins_loss import Weights
+from seewhy.training.counterfactual.loss import Weights
 
 Preset = Literal["usual", "paper"]
 

@@ -12,11 +12,11 @@ from seewhy import registry
 from seewhy.cli.options import in_order
 from seewhy.cli.progress import bars
 from seewhy.images.collection import read_collection
-from seewhy.metrics.generated import TAU
+from seewhy.audit._image_statistics import TAU
 from seewhy.nets.counterfactual_generators import load_generators
 from seewhy.runs.explanation import check_free
-from seewhy.runs.twins_report import RECORD, CounterfactualReport, lines
-from seewhy.runs.twins_test import evaluate
+from seewhy.audit.counterfactual_report import RECORD, CounterfactualReport, lines
+from seewhy.audit.counterfactual import evaluate
 from seewhy.train.embedding import train_embedding
 
 _options = in_order(

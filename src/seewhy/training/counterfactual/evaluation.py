@@ -12,9 +12,9 @@ from seewhy.core.classifier import Classifier
 from seewhy.images.collection import Collection
 from seewhy.nets.translator import Planes
 from seewhy.nets.counterfactual_generators import CounterfactualGenerators
-from seewhy.runs.twins_report import VARIETY
-from seewhy.train.twins_loss import Batch, Losses
-from seewhy.train.twins_run import Look, Run
+from seewhy.audit.counterfactual_report import VARIETY
+from seewhy.training.counterfactual.loss import Batch, Losses
+from seewhy.training.counterfactual.run import Look, Run
 
 FLIPS = 0.95
 """Share of held-out pictures that must flip for an epoch to be worth keeping."""
@@ -123,7 +123,7 @@ def error(seen: Look, arm: str) -> float:
 
 
 def better(new: Look, old: Look | None, *, arm: str, select: str) -> bool:
-    """Say whether an epoch is to be kept in place of an earlier one; see `seewhy.train.twins_plan.Plan`."""
+    """Say whether an epoch is to be kept in place of an earlier one; see `seewhy.training.counterfactual.plan.Plan`."""
     if old is None:
         return True
     if select == "loss":

@@ -11,10 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from seewhy import registry
 from seewhy.nets.counterfactual_generators import Arm
-from seewhy.train.counterfactual import train_counterfactual
-from seewhy.train.twins_job import Trained
-from seewhy.train.twins_look import error
-from seewhy.train.twins_plan import Preset, make_plan, read_changes
+from seewhy.training.counterfactual.train import train_counterfactual
+from seewhy.training.counterfactual.job import Trained
+from seewhy.training.counterfactual.evaluation import error
+from seewhy.training.counterfactual.plan import Preset, make_plan, read_changes
 
 _INTERRUPTED = 130  # exit status
 _DIRECT = ("epochs", "batch", "seed", "patience")

@@ -10,9 +10,9 @@ from seewhy.core.classifier import Classifier, Differentiable
 from seewhy.core.errors import RequestError
 from seewhy.images.collection import Collection, read_collection, split
 from seewhy.nets.carded import CARD
-from seewhy.train.twins_job import UNFINISHED, Job, Progress, Trained
-from seewhy.train.twins_look import predicted
-from seewhy.train.twins_plan import Plan
+from seewhy.training.counterfactual.job import UNFINISHED, Job, Progress, Trained
+from seewhy.training.counterfactual.evaluation import predicted
+from seewhy.training.counterfactual.plan import Plan
 
 FEWEST = 20
 """Pictures of a class that training takes at least, before some are held out."""
@@ -46,7 +46,7 @@ def train_counterfactual(
         source: pictures; see `seewhy.images.collection.read_collection`. Labels are not needed.
         out: folder for all of it; it is created.
         classes: two or more classes, by index or name; None where the classifier has only two. More than two share one generator.
-        plan: None for `seewhy.train.twins_plan.make_plan`'s usual.
+        plan: None for `seewhy.training.counterfactual.plan.make_plan`'s usual.
         progress: told after each iteration.
         stop_at: end after this iteration as if cut off.
 

@@ -17,9 +17,9 @@ from seewhy.core.view import View
 from seewhy.images.collection import Collection
 from seewhy.nets.embedding import build_embedding
 from seewhy.nets.counterfactual_generators import GeneratedBatch, build_generators, save_generators
-from seewhy.runs.twins_report import CounterfactualReport, summarise
-from seewhy.runs.twins_test import evaluate
-from seewhy.runs.twins_work import DISTURBANCES, pairs
+from seewhy.audit.counterfactual_report import CounterfactualReport, summarise
+from seewhy.audit.counterfactual import evaluate
+from seewhy.audit.counterfactual_work import DISTURBANCES, pairs
 from seewhy.train.embedding import train_embedding
 
 SIDE, HALF, COUNT = 16, 8, 80

@@ -7,9 +7,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from seewhy.nets.counterfactual_generators import CounterfactualGenerators, build_generators
-from seewhy.train.twins_loss import Batch, Losses, Weights
-from seewhy.train.twins_plan import make_plan
-from seewhy.train.twins_run import build_critics
+from seewhy.training.counterfactual.loss import Batch, Losses, Weights
+from seewhy.training.counterfactual.plan import make_plan
+from seewhy.training.counterfactual.run import build_critics
 
 SHAPE = {
     "classes": (0, 1),

@@ -20,10 +20,10 @@ from seewhy.draw.twins import curves_png, samples_png
 from seewhy.images.collection import Collection
 from seewhy.nets.carded import CARD
 from seewhy.nets.counterfactual_generators import build_generators, save_generators
-from seewhy.train.twins_look import better, collapse, error, look, pairs
-from seewhy.train.twins_loss import Batch, Losses
-from seewhy.train.twins_plan import Plan
-from seewhy.train.twins_run import CHECKPOINT, Look, Run, build_critics, put
+from seewhy.training.counterfactual.evaluation import better, collapse, error, look, pairs
+from seewhy.training.counterfactual.loss import Batch, Losses
+from seewhy.training.counterfactual.plan import Plan
+from seewhy.training.counterfactual.run import CHECKPOINT, Look, Run, build_critics, put
 
 UNFINISHED = "not finished"
 """What a card says of why the training stopped while it has not."""
