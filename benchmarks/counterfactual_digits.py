@@ -1,19 +1,22 @@
-"""Do generated counterfactuals of digits change what a digit is, or only what one classifier says of it?
+"""Do generated counterfactuals of digits change what a digit is, or only the prediction of one classifier?
 
-Claim: the adversarial pictures of SyCE and CyCE are taken for the other digit by a classifier that was trained apart (the oracle) and are
-like real ones; those of the control without a critic are not. Without its symmetry SyCE has no stable picture.
+Claim: a separately trained classifier (the oracle) predicts the other digit for the adversarial images of SyCE and
+CyCE, and these images resemble real ones. Neither holds for the control without a critic. Without its symmetry loss,
+SyCE has no stable image.
 
-Protocol: two classes of a data set with a training and a test file (MNIST: 3 and 8). The classifier (plain, seed 0), the oracle (residual,
-seed 1) and the embedding behind the Fréchet distances (an auto-encoder that sees no label) are trained on the training file; the generators
-too, for each seed anew, one in five of its pictures held out to choose the epoch. Every figure is of all test pictures of the two classes,
-whatever the classifier says of them, flipped or not. ``worst``: the worse of the two directions. ``rho``: Fréchet distance to real pictures
-of the other class over that between the two classes. ``restored``: share of the adversarial pictures that come back as their class after
-noise of 0.05, SyCE by its symmetry, CyCE by its cycle. ``undone``: the generator of one class applied to real pictures of the other; 0 says that
-it undoes its own edits alone. Mean over seeds, and least and most. Memory: largest resident size of the process that trained.
+Protocol: two classes of a data set with a training and a test file (MNIST: 3 and 8). The classifier (plain, seed 0),
+the oracle (residual, seed 1) and the embedding for the Fréchet distances (an auto-encoder trained without labels) are
+trained on the training file. So are the generators, anew for each seed, with one in five images held out to choose the
+epoch. Every figure is over all test images of the two classes, whatever the classifier predicts, flipped or not.
+``worst`` is the worse of the two directions. ``rho`` is the Fréchet distance to real images of the other class, divided
+by that between the two classes. ``restored`` is the fraction of the adversarial images that return to their class after
+noise of 0.05, by symmetry for SyCE and by the cycle for CyCE. ``undone`` is the effect of one class's generator on real
+images of the other; 0 means that it undoes only its own edits. The figures are means over seeds, with minimum and
+maximum. Memory is the largest resident size of the training process.
 
-``python benchmarks/counterfactual_digits.py TRAIN TEST --out DIR [--classes 3,8] [--seeds 3] [--arm NAME]... [--set NAME=VALUE]...
-[--threads N] [--workers N] [--json]``; files as `seewhy.images.collection.read_collection` reads them. Everything is written to DIR in
-parts, and a run that was broken off goes on. ``--arm syce-paper`` takes hours on two cores.
+``python benchmarks/counterfactual_digits.py TRAIN TEST --out DIR [--classes 3,8] [--seeds 3] [--arm NAME]... [--set
+NAME=VALUE]... [--threads N] [--workers N] [--json]``; files are read by `seewhy.images.collection.read_collection`. All
+output is written to DIR in parts, and an interrupted run resumes. ``--arm syce-paper`` takes hours on two cores.
 """
 
 import json
@@ -51,7 +54,7 @@ ARMS: dict[str, tuple[str, str, dict[str, float]]] = {
     "syce-paper": ("syce", "paper", {}),
     "cyce-paper": ("cyce", "paper", {}),
 }
-"""Name → arm, preset, and what is changed; an ablation keeps the rest."""
+"""Arm, preset and changed settings by name; an ablation keeps all other settings."""
 
 USUAL = tuple(name for name in ARMS if not name.endswith("paper"))
 CLASSIFIERS = {"classifier": ClassifierPlan(arch="plain", seed=0), "oracle": ClassifierPlan(arch="residual", seed=1)}
@@ -74,14 +77,14 @@ COLUMNS = (
 
 
 def plan_of(name: str, seed: int, settings: tuple[str, ...]) -> Plan:
-    """The plan of an arm."""
+    """Return the training plan of an arm."""
     arm, preset, changes = ARMS[name]
     given = read_changes(settings) if preset == "usual" else {}
     return make_plan(arm, preset, **{**given, **changes}, seed=seed)
 
 
 def prepare(train: Collection, test: Collection, out: Path) -> None:
-    """Train classifier, oracle and embedding, unless they are there."""
+    """Train the classifier, the oracle and the embedding, unless they exist."""
     for name, plan in CLASSIFIERS.items():
         if not (out / name / CARD).exists():
             found = train_classifier(train, out / name, plan=plan, test=test)
@@ -91,14 +94,14 @@ def prepare(train: Collection, test: Collection, out: Path) -> None:
 
 
 def read_embedding(pictures: Collection, out: Path) -> Embedding:
-    """Read the embedding that `prepare` trained."""
+    """Read the embedding trained by `prepare`."""
     net = build_embedding(pictures.channels, pictures.size, dim=64, seed=0)
     net.load_state_dict(load_file(out / EMBEDDING))
     return net.eval().requires_grad_(requires_grad=False)
 
 
 def carry_out(job: tuple[str, int, tuple[str, ...], Path, Path, str, Path]) -> None:
-    """Train one arm with one seed and judge it, in a process of its own; writes ``result.json``."""
+    """Train and evaluate one arm with one seed, in a separate process; this writes ``result.json``."""
     name, seed, settings, train, test, classes, out = job
     settle(1)
     folder, names = out / f"{name}-{seed}", classes.split(",")
@@ -117,7 +120,7 @@ def carry_out(job: tuple[str, int, tuple[str, ...], Path, Path, str, Path]) -> N
 
 
 def figures(result: Row) -> Row:
-    """Take the figures of the table from one result; those with a good side are of the worse direction."""
+    """Return the table row of one result; quantities where one direction can be worse are of the worse direction."""
     report, sides = result["report"], result["report"]["directions"]
     worst, mine = report["overall"]["worst"], "undo" if report["generators"]["arm"] == "syce" else "back"
 
@@ -139,35 +142,43 @@ def figures(result: Row) -> Row:
 
 
 def least(values: list[float | None]) -> float | None:
-    """The least that is known."""
+    """Return the smallest value that is not None."""
     return min((value for value in values if value is not None), default=None)
 
 
 def most(values: list[float | None]) -> float | None:
-    """The most that is known."""
+    """Return the largest value that is not None."""
     return max((value for value in values if value is not None), default=None)
 
 
 def spread(values: list[float | None]) -> Row | None:
-    """Mean over seeds, least and most."""
+    """Return the mean over seeds, with minimum and maximum."""
     known = [each for each in values if each is not None]
     return {"mean": float(np.mean(known)), "low": min(known), "high": max(known)} if known else None
 
 
 def means(found: Row | None) -> float | None:
-    """The mean alone, for the eye."""
+    """Return only the mean, for the printed table."""
     return None if found is None else found["mean"]
 
 
 @click.command()
 @click.argument("train", type=click.Path(exists=True, path_type=Path))
 @click.argument("test", type=click.Path(exists=True, path_type=Path))
-@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for every part.")
-@click.option("--classes", default="3,8", show_default=True, help="Two names.")
-@click.option("--seeds", default=3, show_default=True, type=click.IntRange(min=1))
-@click.option("--arm", "arms", multiple=True, type=click.Choice(list(ARMS)), default=USUAL, show_default=True)
-@click.option("--set", "settings", multiple=True, help="A setting of the generators' plan: NAME=VALUE.")
-@click.option("--workers", default=1, show_default=True, help="Processes; each has one thread.")
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for all output.")
+@click.option("--classes", default="3,8", show_default=True, help="Names of two classes.")
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(min=1), help="Number of seeds.")
+@click.option(
+    "--arm",
+    "arms",
+    multiple=True,
+    type=click.Choice(list(ARMS)),
+    default=USUAL,
+    show_default=True,
+    help="Generator system to train; repeatable.",
+)
+@click.option("--set", "settings", multiple=True, help="Training setting of the generators, as NAME=VALUE; repeatable.")
+@click.option("--workers", default=1, show_default=True, help="Number of processes, each with one thread.")
 @json_option
 def main(
     train: Path,
@@ -181,10 +192,13 @@ def main(
     workers: int,
     as_json: bool,
 ) -> None:
-    """Train every arm on TRAIN with every seed, and judge it on TEST."""
+    """Train every arm with every seed, and evaluate it.
+
+    TRAIN holds the training images, TEST the test images.
+    """
     settle(1)
     for name in arms:
-        plan_of(name, 0, settings)  # refuses what cannot be before anything is trained
+        plan_of(name, 0, settings)  # raises on invalid settings before anything is trained
     known, unseen = (keep_classes(read_collection(each), classes.split(",")) for each in (train, test))
     prepare(known, unseen, out)
     jobs = [(name, seed, settings, train, test, classes, out) for seed in range(seeds) for name in arms]
@@ -208,7 +222,10 @@ def main(
         "arms": [{"arm": row["arm"], **{name: means(row[name]) for name in COLUMNS}} for row in rows],
         "spread": rows,
         "collapsed": {name: [result["card"]["collapsed"] for result in results] for name, results in found.items()},
-        "protocol": f"{train.name} and {test.name}, classes {classes}, {seeds} seeds; settings: {' '.join(settings) or 'the usual'}",
+        "protocol": (
+            f"{train.name} and {test.name}, classes {classes}, {seeds} seeds; "
+            f"settings: {' '.join(settings) or 'the defaults'}"
+        ),
         **environment(),
     }
     publish(figures_of_all, as_json=as_json, unprinted=("spread",))

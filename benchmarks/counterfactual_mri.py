@@ -1,22 +1,25 @@
-"""Do generated counterfactuals find tumours in brain MRI, and better than other methods and simple controls do?
+"""Do generated counterfactuals locate tumours in brain MRI, and better than other methods and simple controls?
 
-Claim: the explanation of SyCE, ``|stable - adversarial|``, overlaps with the tumour more than the maps of gradients, integrated gradients,
-SmoothGrad, Grad-CAM, occlusion, RISE, PMI, IBISA and meaningful perturbation do, and more than the picture's own brightness does, by
-which tumours can be seen on FLAIR.
+Claim: the explanation of SyCE, ``|stable - adversarial|``, overlaps with the tumour more than the maps of gradients,
+integrated gradients, SmoothGrad, Grad-CAM, occlusion, RISE, PMI, IBISA and meaningful perturbation do. It also overlaps
+more than the image's brightness, by which tumours are visible on FLAIR.
 
-Protocol: slices by the rules of ``brain_slices.py``, split by patient; the classifier is trained on the train patients, the oracle too, of
-another architecture and seed, and so are the generators, for each seed anew. Settings are chosen on the validation patients
-(``--judge validation``). Localisation is measured on tumour slices of the test patients, whatever the classifier says of them, at most
-``--each`` a patient, evenly spaced; ``right`` and ``wrong`` are those that it gives the class and the others. Explained is the class
-``tumour``; counterfactuals explain the predicted class, as they must. ``iou`` takes as many of the highest pixels as the tumour has,
-``ncc`` is Pearson's correlation with the region, ``iou-percentiles`` the mean overlap over the map's percentiles 70 to 99. No map is
-smoothed. ``input``: ``|input - adversarial|`` of the same generators; ``path``: gradients on the way to the adversarial picture. ``abs``:
-the same map without its signs. 95 % intervals: bootstrap over patients, 2,000 resamples; those of seeds are of the mean
-over seeds. ``intensity`` is the picture itself: a map that is not better says nothing that the eye does not see.
+Protocol: slices are selected by the rules of ``brain_slices.py`` and split by patient. The classifier, the oracle (of
+another architecture and seed) and the generators (anew for each seed) are trained on the training patients. Settings
+are chosen on the validation patients (``--judge validation``). Localisation is measured on tumour slices of the test
+patients, whatever the classifier predicts, with at most ``--each`` evenly spaced slices per patient; ``right`` and
+``wrong`` are the slices classified correctly and the others. The explained class is ``tumour``; counterfactuals explain
+the predicted class, by construction. ``iou`` uses as many of the highest pixels as the tumour has, ``ncc`` is Pearson's
+correlation with the region, and ``iou-percentiles`` is the mean overlap over the map's percentiles 70 to 99. No map is
+smoothed. ``input`` is ``|input - adversarial|`` of the same generators; ``path`` uses gradients on the path to the
+adversarial image. ``abs`` is the absolute value of the same map. Intervals are 95 % bootstrap intervals over patients
+with 2,000 resamples; for several seeds, they are of the mean over seeds. ``intensity`` is the image itself: a map that
+does not beat it shows nothing beyond what is visible in the image.
 
-``python benchmarks/counterfactual_mri.py FILE.npz --out DIR [--size 64] [--seeds 3] [--arm syce --arm cyce] [--set NAME=VALUE]...
-[--judge test] [--each 8] [--method NAME]... [--threads N] [--json]``; FILE as in ``brain_slices.py``. ``--seeds 0`` trains no generators.
-Everything is written to DIR in parts, and a run that was broken off goes on.
+``python benchmarks/counterfactual_mri.py FILE.npz --out DIR [--size 64] [--seeds 3] [--arm syce --arm cyce] [--set
+NAME=VALUE]... [--judge test] [--each 8] [--method NAME]... [--threads N] [--json]``; FILE is described in
+``brain_slices.py``. ``--seeds 0`` trains no generators. All output is written to DIR in parts, and an interrupted run
+resumes.
 """
 
 from collections.abc import Sequence
@@ -55,14 +58,14 @@ from seewhy.train.classifier import Plan, train_classifier
 from seewhy.train.judged import area
 
 TUMOUR = 1
-"""The class that is explained."""
+"""Index of the class that is explained."""
 
 AUGMENT = Augment(turn=15.0, zoom=0.15, shift=0.05, mirror="horizontal")
 CLASSIFIERS = {
     "classifier": Plan(arch="plain", epochs=25, patience=8, augment=AUGMENT, seed=0),
     "oracle": Plan(arch="residual", epochs=25, patience=8, augment=AUGMENT, seed=1),
 }
-"""Folder → how what is explained is trained, and what judges whether a change is one that others see too."""
+"""Training plans by folder: the explained classifier, and the oracle that checks whether changes generalise."""
 
 CHANGES = (
     "turn=10",
@@ -78,7 +81,7 @@ CHANGES = (
     "stable=0.3",
     "realism=0.5",
 )
-"""To the usual plan of the generators, for two processor cores; ``--set`` comes after."""
+"""Changes to the generators' default plan, for two CPU cores; ``--set`` is applied afterwards."""
 
 OTHERS = (
     GRADIENT,
@@ -95,20 +98,20 @@ OTHERS = (
     *CONTROLS,
 )
 SHOWN = 8
-"""Slices on the sheet, one a patient."""
+"""Number of slices on the sheet, one per patient."""
 
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """What all methods are asked about.
+    """The data and networks that all methods share.
 
     Args:
-        out: folder of all parts.
+        out: folder of all output.
         sides: the slices.
-        classifier: that is explained.
-        oracle: another one.
-        side: which patients are judged.
-        slices: the tumour slices that maps are measured on.
+        classifier: the classifier that is explained.
+        oracle: a second, independent classifier.
+        side: which patients are used for evaluation.
+        slices: the tumour slices on which maps are evaluated.
     """
 
     out: Path
@@ -120,18 +123,18 @@ class Study:
 
     @property
     def judged(self) -> Collection:
-        """All slices of the patients that are judged."""
+        """All slices of the patients used for evaluation."""
         side: Collection = getattr(self.sides, self.side)
         return side
 
     @property
     def parts(self) -> Path:
-        """Where the figures of these slices are kept."""
+        """The folder with the figures of these slices."""
         return self.out / f"{self.side}-{len(self.slices)}"
 
 
 def set_up(file: Path, out: Path, *, size: int, side: str, each: int) -> Study:
-    """Read the slices, and train the two classifiers or find them trained."""
+    """Read the slices, and train or load the two classifiers."""
     sides = read(file, size)
     for name, plan in CLASSIFIERS.items():
         if not (out / name / CARD).exists():
@@ -143,7 +146,7 @@ def set_up(file: Path, out: Path, *, size: int, side: str, each: int) -> Study:
 
 
 def spaced(side: Collection, each: int) -> Int[np.ndarray, "m"]:
-    """Choose evenly spaced tumour slices of each patient, at most so many."""
+    """Choose at most ``each`` evenly spaced tumour slices of each patient."""
     places, patients = [], sure(side.groups, "patients")
     for patient in np.unique(patients):
         own = np.flatnonzero((patients == patient) & (side.labels == TUMOUR))
@@ -152,7 +155,7 @@ def spaced(side: Collection, each: int) -> Int[np.ndarray, "m"]:
 
 
 def about_classifier(study: Study, name: str) -> Row:
-    """Say how good a classifier is on the judged patients, with intervals over patients."""
+    """Return the accuracy and AUC of a network on the evaluated patients, with intervals over patients."""
     pictures = study.judged
     said = torch.from_numpy(answers(getattr(study, name), pictures)[:, TUMOUR])
     truth = torch.from_numpy(sure(pictures.labels, "labels") == TUMOUR)
@@ -169,7 +172,7 @@ def about_classifier(study: Study, name: str) -> Row:
 
 
 def train_all(study: Study, arms: Sequence[str], seeds: int, changes: Sequence[str]) -> dict[str, Path]:
-    """Train generators of every arm and seed, one after the other."""
+    """Train generators of every arm and seed, in sequence."""
     found = {}
     for arm, seed in ((arm, seed) for seed in range(seeds) for arm in arms):
         folder = study.out / f"{arm}-{seed}"
@@ -179,13 +182,13 @@ def train_all(study: Study, arms: Sequence[str], seeds: int, changes: Sequence[s
 
 
 def about_all(study: Study, folders: dict[str, Path]) -> list[Row]:
-    """Test all generators on all slices of the judged patients."""
+    """Test all generators on all slices of the evaluated patients."""
     asked = (study.classifier, study.oracle, study.judged)
     return [row for folder in folders.values() for row in about_twins(*asked, folder)]
 
 
 def entries(folders: dict[str, Path], reference: Path) -> dict[str, Entry]:
-    """List the methods that need something trained, by the name of their part, and those that do not."""
+    """Return all methods by name, first those that need training."""
     found = {}
     for name, folder in folders.items():
         found[name] = Entry(name, f"counterfactual:weights={folder}")
@@ -197,14 +200,14 @@ def entries(folders: dict[str, Path], reference: Path) -> dict[str, Entry]:
 
 
 def measure(study: Study, entry: Entry) -> list[Row]:
-    """Judge a method on the tumour slices, or read what was found before."""
+    """Evaluate a method on the tumour slices, or load earlier results."""
     click.echo(f"{entry.name}: {len(study.slices)} slices", err=True)
     path = study.parts / f"{entry.name.replace(' ', '-')}.json"
     return kept(path, lambda: judge(study.classifier, entry, study.slices, TUMOUR))
 
 
 def save_reference(study: Study) -> Path:
-    """Write the train slices as a file, where the nearest counterfactual takes its pictures from."""
+    """Write the training slices to a file, as reference images of the nearest counterfactual."""
     path, train = study.out / "train.npz", study.sides.train
     if not path.exists():
         np.savez(path, images=train.pixels, labels=sure(train.labels, "labels"), classes=np.array(train.classes))
@@ -212,7 +215,7 @@ def save_reference(study: Study) -> Path:
 
 
 def sheet(study: Study, chosen: Sequence[Entry]) -> bytes:
-    """Draw a few slices, the truth, and every method's map, each from its least to its greatest value."""
+    """Draw a few slices, the truth, and the map of every method, each scaled from its minimum to its maximum."""
     _, firsts = np.unique(sure(study.slices.groups, "patients"), return_index=True)
     some = study.slices.take(firsts[:SHOWN])
     images = some.images(slice(None))
@@ -224,26 +227,33 @@ def sheet(study: Study, chosen: Sequence[Entry]) -> bytes:
 
 
 def gray(maps: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n 3 h w"]:
-    """Show maps as pictures."""
+    """Convert maps to grey images."""
     return np.repeat(maps[:, None], 3, axis=1)
 
 
 def stretched(values: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
-    """Bring a map to 0 to 1, for the eye only."""
+    """Rescale a map to 0 to 1, for display only."""
     shown: Float[np.ndarray, "h w"] = (values - values.min()) / max(float(np.ptp(values)), 1e-12)
     return shown
 
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for all parts.")
-@click.option("--size", default=64, show_default=True, help="Side of the pictures, averaged from the slices.")
-@click.option("--seeds", default=3, show_default=True, help="Generators of each arm; 0: none.")
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for all output.")
+@click.option("--size", default=64, show_default=True, help="Side of the downscaled images.")
+@click.option("--seeds", default=3, show_default=True, help="Number of generators of each arm; 0 for none.")
 @arm_option
 @set_option
-@click.option("--judge", "side", default="test", show_default=True, type=click.Choice(["validation", "test"]))
-@click.option("--each", default=8, show_default=True, help="Tumour slices a patient, at most.")
-@click.option("--method", "methods", multiple=True, help="Only these lines of the table; repeatable.")
+@click.option(
+    "--judge",
+    "side",
+    default="test",
+    show_default=True,
+    type=click.Choice(["validation", "test"]),
+    help="Patients used for evaluation.",
+)
+@click.option("--each", default=8, show_default=True, help="Largest number of tumour slices per patient.")
+@click.option("--method", "methods", multiple=True, help="Method to include, by its name in the table; repeatable.")
 @threads_option
 @json_option
 def main(
@@ -260,7 +270,7 @@ def main(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Train, explain and measure; print who finds tumours."""
+    """Train, explain and measure how well methods locate tumours."""
     settle(threads)
     same_as_before(out, {"file": file.name, "size": size, "set": changes})
     study = set_up(file, out, size=size, side=side, each=each)
@@ -278,8 +288,9 @@ def main(
         "localisation": summarise(tables, next(iter(tables))),
         "iou_by_chance": by_chance(sure(study.slices.regions, "regions")),
         "protocol": (
-            f"{file.name} at {size} × {size}; rules of brain_slices.py; {side} patients, {len(study.slices)} tumour slices, at most "
-            f"{each} a patient; no map is smoothed; intervals: 95 % bootstrap over patients; iou_less_first: paired difference to the first line; "
+            f"{file.name} at {size} × {size}; rules of brain_slices.py; {side} patients, {len(study.slices)} tumour "
+            f"slices, at most {each} per patient; no map is smoothed; intervals: 95 % bootstrap over patients; "
+            "iou_less_first: paired difference to the first line; "
             f"generators: {' '.join((*CHANGES, *changes))}"
         ),
         **environment(),

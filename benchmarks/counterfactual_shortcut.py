@@ -1,20 +1,24 @@
-"""Do generated counterfactuals find a made-up lesion, show a shortcut that a classifier took, and depend on the classifier at all?
+"""Do generated counterfactuals find a synthetic lesion, reveal a learned shortcut, and depend on the classifier?
 
-Claims: (1) on pictures with a lesion, what SyCE and CyCE change lies on it: an overlap five times that of chance, a correlation of 0.35
-or more, and more of both than gradients reach; (2) where a classifier reads a tag in the corner, so that its accuracy falls by 0.2 or
-more when the tags are swapped, half of what they change is the tag; (3) generators trained against a classifier with random
-weights change something else: their maps correlate by less than 0.5 with those of the trained one.
+Claims: (1) on images with a lesion, the changes made by SyCE and CyCE lie on it: their overlap is at least five times
+that of chance, their correlation is at least 0.35, and both exceed those of gradients; (2) if a classifier relies on a
+tag in the corner, so that its accuracy falls by 0.2 or more when the tags are swapped, at least half of the changes lie
+in the tag; (3) generators trained against a classifier with random weights change something else: their maps correlate
+by less than 0.5 with those of the trained classifier.
 
-Protocol: pictures of ``lesions.py``, 32 × 32: ``--pictures`` to train on, 500 others for the test. Task ``lesion``: as they are. Task
-``tag``: lesions of 0.4 of the contrast, and a tag on 95 % of the ill and 5 % of the healthy; how faint was chosen by whether the
-classifier takes the tag, before anything was explained. For each seed pictures, a classifier, an oracle (another architecture and
-seed) and generators of each arm are made anew. ``iou`` and ``ncc``: ill test pictures, whatever the classifier says of them, measured as
-in ``counterfactual_mri.py``. In the tag: the share of a map in the 3 × 3 pixels of the tag, of test pictures that are tagged and called
-ill; signs are dropped. The classifier with random weights has the architecture of the other; its last bias is such that it calls half
-of the pictures ill. Intervals: 95 % bootstrap over pictures; ``least`` and ``most`` are over seeds.
+Protocol: images from ``lesions.py``, 32 × 32: ``--pictures`` for training, 500 others for the test. Task ``lesion``
+uses them unchanged. Task ``tag`` has lesions of 0.4 of the contrast, and a tag on 95 % of the ill and 5 % of the
+healthy images; the contrast was chosen by whether the classifier relies on the tag, before any explanation was
+computed. For each seed, the images, a classifier, an oracle (another architecture and seed) and generators of each arm
+are created anew. ``iou`` and ``ncc`` are measured on ill test images, whatever the classifier predicts, as in
+``counterfactual_mri.py``. The share in the tag is the fraction of a map's absolute values in the 3 × 3 pixels of the
+tag, on test images that are tagged and predicted as ill. The classifier with random weights has the same architecture
+as the trained one; its last bias is set so that it predicts half of the images as ill. Intervals are 95 % bootstrap
+intervals over images; ``least`` and ``most`` are over seeds.
 
-``python benchmarks/counterfactual_shortcut.py --out DIR [--seeds 3] [--pictures 2000] [--arm syce --arm cyce] [--set NAME=VALUE]...
-[--limit 100] [--threads N] [--json]``; needs no data. Everything is written to DIR in parts, and a run that was broken off goes on.
+``python benchmarks/counterfactual_shortcut.py --out DIR [--seeds 3] [--pictures 2000] [--arm syce --arm cyce] [--set
+NAME=VALUE]... [--limit 100] [--threads N] [--json]``; no data are needed. All output is written to DIR in parts, and an
+interrupted run resumes.
 """
 
 from collections.abc import Sequence
@@ -40,17 +44,17 @@ from seewhy.train.classifier import Plan, train_classifier
 
 ILL = 1
 STRENGTHS = {"lesion": 1.0, "tag": 0.4}
-"""Task → contrast of its lesions."""
+"""Contrast of the lesions, by task."""
 
 TEST = 500
 NETWORKS = {
     "classifier": Plan(arch="plain", width=32, epochs=6),
     "oracle": Plan(arch="residual", width=32, epochs=6, seed=100),
 }
-"""Folder → how it is trained; the seed of the run is added."""
+"""Training plan by folder; the seed of the run is added to the plan's."""
 
 CHANGES = ("turn=0", "zoom=0", "shift=0", "widths=8+16+32", "critic_widths=16+32+48", "epochs=6", "half=true")
-"""To the usual plan of the generators: nothing is turned or shifted, so that the tag stays where it is; small and short."""
+"""Changes to the generators' default plan: small, short, and without augmentation, so that the tag stays in place."""
 
 OTHERS = (
     GRADIENT,
@@ -64,16 +68,17 @@ OTHERS = (
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """A task with one seed.
+    """One task with one seed.
 
     Args:
-        out: folder of its parts.
-        train: pictures to train on.
-        test: other pictures.
-        swapped: these with the tag on the others; without tags as they are.
-        tagged: which test pictures have a tag.
-        classifier: that is explained.
-        oracle: another one.
+        out: folder of its output.
+        train: training images.
+        test: test images.
+        swapped: test images with the tags swapped between tagged and untagged ones; the test images themselves if there
+            are no tags.
+        tagged: which test images have a tag.
+        classifier: the classifier that is explained.
+        oracle: a second, independent classifier.
     """
 
     out: Path
@@ -86,7 +91,7 @@ class Study:
 
 
 def set_up(out: Path, task: str, seed: int, pictures: int) -> Study:
-    """Draw the pictures, and train the two networks or find them trained."""
+    """Draw the images, and train or load the two networks."""
     strength, folder = STRENGTHS[task], out / f"{task}-{seed}"
     train = lesions.draw(pictures, 2 * seed, strength=strength)
     test = lesions.draw(TEST, 2 * seed + 1, strength=strength)
@@ -104,19 +109,19 @@ def set_up(out: Path, task: str, seed: int, pictures: int) -> Study:
 
 
 def accuracy(classifier: TorchClassifier, pictures: Collection) -> float:
-    """Return the share of pictures that get their own class."""
+    """Return the fraction of images that are classified correctly."""
     return float((answers(classifier, pictures).argmax(1) == sure(pictures.labels, "labels")).mean())
 
 
 def about_networks(study: Study) -> Row:
-    """Say how good the classifier and the oracle are, and what swapping the tags does."""
+    """Return the accuracy of the classifier and the oracle, and the effect of swapping the tags."""
     right = {name: accuracy(getattr(study, name), study.test) for name in NETWORKS}
     swapped = accuracy(study.classifier, study.swapped)
     return {"run": study.out.name, **right, "swapped": swapped, "fall": right["classifier"] - swapped}
 
 
 def randomised(study: Study, seed: int) -> TorchClassifier:
-    """Build the classifier with random weights, and a bias with which it calls half of the pictures ill."""
+    """Build the classifier with random weights, and a bias with which it predicts half of the images as ill."""
     _, card = load_small(study.out / "classifier")
     settings = {**card["net"], "widths": tuple(card["net"]["widths"])}
     net = build_small(**settings, color=tuple(card["mean_color"]), seed=1000 + seed)
@@ -133,14 +138,14 @@ def entries(folders: dict[str, Path]) -> list[Entry]:
 
 
 def localise(study: Study, entry: Entry, limit: int) -> list[Row]:
-    """Hold the maps of ill test pictures against the truth, or read what was found before."""
+    """Compare the maps of ill test images with the truth, or load earlier results."""
     ill = np.flatnonzero(sure(study.test.labels, "labels") == ILL)[:limit]
     path = study.out / "iou" / f"{entry.name.replace(' ', '-')}.json"
     return kept(path, lambda: judge(study.classifier, entry, study.test.take(ill), ILL))
 
 
 def in_tag(study: Study, entry: Entry, limit: int) -> list[Row]:
-    """Measure the share of the map in the tag, on pictures that are tagged and called ill."""
+    """Measure the fraction of the map in the tag, on images that are tagged and predicted as ill."""
     said = answers(study.classifier, study.test).argmax(1)
     chosen = study.test.take(np.flatnonzero(study.tagged & (said == ILL))[:limit])
 
@@ -152,14 +157,14 @@ def in_tag(study: Study, entry: Entry, limit: int) -> list[Row]:
 
 
 def correlation(one: Map, other: Map) -> float:
-    """Return Pearson's correlation of two maps; 0 where one is the same everywhere, which has nothing in common with any."""
+    """Return Pearson's correlation of two maps; 0 if either map is constant."""
     if min(np.ptp(one), np.ptp(other)) == 0:
         return 0.0
     return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
 
 
 def against_random(study: Study, seed: int, arm: str, changes: Sequence[str], limit: int) -> Row:
-    """Train generators against random weights, and correlate their maps with those of the trained classifier's."""
+    """Train generators against random weights, and correlate their maps with those for the trained classifier."""
     other = randomised(study, seed)
     folder = trained_twins(other, study.train, study.out / f"{arm}-random", arm=arm, seed=seed, changes=changes)
     pair = ((study.classifier, study.out / arm), (other, folder))
@@ -173,7 +178,7 @@ def against_random(study: Study, seed: int, arm: str, changes: Sequence[str], li
 
 
 def over_seeds(rows: Sequence[Row], *figures: str) -> list[Row]:
-    """Return for each method the mean of figures over seeds, the least and the most."""
+    """Return the mean, minimum and maximum of figures over seeds, for each method."""
     lines = []
     for method in dict.fromkeys(row["method"] for row in rows):
         own = [row for row in rows if row["method"] == method]
@@ -186,7 +191,7 @@ def over_seeds(rows: Sequence[Row], *figures: str) -> list[Row]:
 
 
 def claims(figures: Row, arms: Sequence[str]) -> list[Row]:
-    """Hold the figures of each arm and seed against what is claimed."""
+    """Compare the figures of each arm and seed with the claims."""
     chance, rows = figures["iou_by_chance"], []
     for arm in arms:
         for run in dict.fromkeys(row["run"] for row in figures["localisation"]):
@@ -208,7 +213,7 @@ def claims(figures: Row, arms: Sequence[str]) -> list[Row]:
 def work(
     out: Path, *, seeds: int, pictures: int, arms: Sequence[str], changes: Sequence[str], limit: int
 ) -> dict[str, list[Row]]:
-    """Train and measure everything; each part is kept."""
+    """Train and measure everything, saving each part."""
     found: dict[str, list[Row]] = {name: [] for name in ("networks", "generators", "localisation", "in_tag", "random")}
     for seed in range(seeds):
         for task in STRENGTHS:
@@ -233,10 +238,10 @@ def work(
 
 
 @click.command()
-@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for all parts.")
-@click.option("--seeds", default=3, show_default=True, type=click.IntRange(min=1))
-@click.option("--pictures", default=2000, show_default=True, help="To train on.")
-@click.option("--limit", default=100, show_default=True, help="Test pictures that are explained by each method.")
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for all output.")
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(min=1), help="Number of seeds.")
+@click.option("--pictures", default=2000, show_default=True, help="Number of training images.")
+@click.option("--limit", default=100, show_default=True, help="Number of test images that each method explains.")
 @arm_option
 @set_option
 @threads_option
@@ -252,7 +257,7 @@ def main(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Train, explain and measure; print what is shown of the claims."""
+    """Train, explain and measure; print which claims hold."""
     settle(threads)
     same_as_before(out, {"pictures": pictures, "limit": limit, "set": changes})
     settings = (*CHANGES, *changes)
@@ -266,8 +271,9 @@ def main(
         "iou_by_chance": chance,
         "tag_by_chance": float(lesions.corner().mean()),
         "protocol": (
-            f"lesions.py, {lesions.SIZE} × {lesions.SIZE}; {pictures} pictures to train on, {TEST} for the test, of which {limit} are "
-            f"explained by each method; {seeds} seeds; strength of the lesions {STRENGTHS}; generators: {' '.join(settings)}"
+            f"lesions.py, {lesions.SIZE} × {lesions.SIZE}; {pictures} images for training, {TEST} for the test, of "
+            f"which {limit} are explained by each method; {seeds} seeds; contrast of the lesions {STRENGTHS}; "
+            f"generators: {' '.join(settings)}"
         ),
         **environment(),
     }

@@ -1,4 +1,4 @@
-"""Generators of counterfactuals for the scripts: trained once and kept, and tested in a few columns."""
+"""Counterfactual generators for the benchmark scripts: trained once, saved, and tested in a few columns."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,9 @@ from seewhy.training.counterfactual.train import train_counterfactual
 from seewhy.training.counterfactual.plan import make_plan, read_changes
 from seewhy.training.counterfactual.run import CHECKPOINT
 
-set_option = click.option("--set", "changes", multiple=True, help="NAME=VALUE of the generators' plan; repeatable.")
+set_option = click.option(
+    "--set", "changes", multiple=True, help="Training setting of the generators, as NAME=VALUE; repeatable."
+)
 arm_option = click.option(
     "--arm",
     "arms",
@@ -22,25 +24,25 @@ arm_option = click.option(
     default=("syce", "cyce"),
     show_default=True,
     type=click.Choice(["syce", "cyce", "sagen"]),
-    help="Repeatable.",
+    help="Generator system to train; repeatable.",
 )
 
 FIGURES = ("flip", "oracle_flip", "oracle_agrees", "stable", "cycle", "error_stable", "error_cycle", "l1", "sparsity")
-"""Of a test, direction by direction; see `seewhy.audit.counterfactual.evaluate`."""
+"""Figures of each direction in a test; see `seewhy.audit.counterfactual.evaluate`."""
 
 
 def trained_twins(
     classifier: Classifier, pictures: Collection, folder: Path, *, arm: str, seed: int, changes: Sequence[str]
 ) -> Path:
-    """Train generators for the first two classes, or go on with them, or find them trained; return their folder.
+    """Train generators for the first two classes, resume their training, or find them trained; return their folder.
 
     Args:
-        classifier: what is explained.
-        pictures: to train on.
-        folder: of the generators.
+        classifier: the classifier that is explained.
+        pictures: training images.
+        folder: folder of the generators.
         arm: ``syce``, ``cyce`` or ``sagen``.
-        seed: of the training.
-        changes: to the usual plan, each NAME=VALUE; a later one counts.
+        seed: seed of the training.
+        changes: changes to the default plan, each as NAME=VALUE; a later one overrides an earlier one.
     """
     if (folder / CARD).exists() and not (folder / CHECKPOINT).exists():
         return folder
@@ -51,7 +53,7 @@ def trained_twins(
 
 
 def about_twins(classifier: Classifier, oracle: Classifier, pictures: Collection, folder: Path) -> list[Row]:
-    """Test generators on pictures that they have not seen: a row a direction; ``examples.png`` shows some."""
+    """Test generators on unseen images and return one row per direction; ``examples.png`` shows some images."""
     report = evaluate(classifier, folder, pictures, oracle=oracle)
     (folder / "examples.png").write_bytes(report.sheet())
     rows = []

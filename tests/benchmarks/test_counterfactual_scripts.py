@@ -1,4 +1,4 @@
-"""The scripts about counterfactuals: their pictures are what they are said to be, their figures what they are called."""
+"""The counterfactual benchmarks: their images and figures are as documented."""
 
 import json
 from collections.abc import Callable
@@ -34,7 +34,7 @@ TINY = (
 
 
 def square(at: int, side: int) -> np.ndarray:
-    """A square region on the diagonal."""
+    """Return a square region on the diagonal."""
     region = np.zeros((SIDE, SIDE), bool)
     region[at : at + side, at : at + side] = True
     return region
@@ -42,7 +42,7 @@ def square(at: int, side: int) -> np.ndarray:
 
 @pytest.fixture
 def slices(tmp_path: Path) -> Path:
-    """Slices of sixty heads, numbered from 1 up; the third and fourth of each have a tumour, the brightest thing in them."""
+    """Write slices of sixty heads, numbered from 1 up; the third and fourth of each have a bright tumour."""
     rng = np.random.default_rng(0)
     pictures, regions = np.zeros((PATIENTS, SLICES, SIDE, SIDE)), np.zeros((PATIENTS, SLICES, SIDE, SIDE), bool)
     pictures[:, :, 4:-4, 4:-4] = rng.uniform(0.3, 0.4, (PATIENTS, SLICES, SIDE - 8, SIDE - 8))
@@ -61,7 +61,7 @@ def slices(tmp_path: Path) -> Path:
 
 
 def quick(script: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a script train its two classifiers for a moment only."""
+    """Shorten the training of a script's two classifiers."""
     plans = {
         "classifier": Plan(width=8, epochs=3, batch=32),
         "oracle": Plan(arch="residual", width=8, epochs=2, batch=32),
@@ -70,7 +70,7 @@ def quick(script: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_lesions_differ_in_the_blob_alone(load: Load) -> None:
-    """Without strength an ill picture is the same but for the blob, a healthy one is the same."""
+    """With strength 0, ill images differ only by the missing blob, and healthy images are identical."""
     lesions = load("lesions")
     pictures, without = (lesions.draw(40, 3, strength=strength) for strength in (1.0, 0.0))
     changed = (pictures.pixels != without.pixels)[..., 0]
@@ -84,7 +84,7 @@ def test_lesions_differ_in_the_blob_alone(load: Load) -> None:
 
 
 def test_tag_is_in_the_corner_of_those_that_are_to_have_it(load: Load) -> None:
-    """The tag is white, where `corner` says, and nothing else changes."""
+    """The tag is white, at the position of `corner`, and nothing else changes."""
     lesions = load("lesions")
     pictures = lesions.draw(4, 0)
     tagged = lesions.tagged(pictures, np.array([True, False, False, True]))
@@ -99,12 +99,12 @@ def test_tag_is_in_the_corner_of_those_that_are_to_have_it(load: Load) -> None:
 
 
 def test_slices_keep_to_the_rules(load: Load, slices: Path) -> None:
-    """No patient is on two sides; the lowest and the highest slices are out, and tumours that are too small."""
+    """No patient is in two parts; the lowest and highest slices and too small tumours are excluded."""
     script = load("brain_slices")
     sides = script.read(slices, 16)
     patients = [set(side.groups.tolist()) for side in sides]
     assert sum(map(len, patients)) == len(set.union(*patients)) == PATIENTS
-    assert sum(len(side) for side in sides) == PATIENTS * 3  # at 0.4, 0.6 and 0.8 of the way up
+    assert sum(len(side) for side in sides) == PATIENTS * 3  # at 0.4, 0.6 and 0.8 of the height
     assert all(side.size == (16, 16) for side in sides)
     regions = np.stack([square(4, 8), square(4, 1), np.zeros((SIDE, SIDE), bool)])
     head = np.full((3, SIDE, SIDE), 0.5)
@@ -115,7 +115,7 @@ def test_slices_keep_to_the_rules(load: Load, slices: Path) -> None:
 
 
 def test_slices_are_averaged_and_whitened(load: Load) -> None:
-    """A square becomes its mean; the scale is set by what is not dark."""
+    """A square becomes its mean, and the scale is set by the pixels that are not dark."""
     script = load("brain_slices")
     assert script.shrunk(np.arange(16.0).reshape(1, 4, 4), 2).tolist() == [[[2.5, 4.5], [10.5, 12.5]]]
     pixels = np.zeros((1, 10, 20))
@@ -126,7 +126,7 @@ def test_slices_are_averaged_and_whitened(load: Load) -> None:
 
 
 def test_intervals_are_over_groups(load: Load) -> None:
-    """The mean is over pictures; with one group there is no scatter, however many pictures it has."""
+    """The mean is over images; with one group the interval has zero width, however many images it has."""
     script = load("located")
     values, groups = np.array([0.0, 1.0, 1.0, 0.5]), np.array(["a", "b", "b", "b"])
     found = script.over_groups(values, groups)
@@ -137,7 +137,7 @@ def test_intervals_are_over_groups(load: Load) -> None:
 
 
 def test_seeds_are_averaged_picture_by_picture(load: Load) -> None:
-    """The mean over seeds comes first; what has no seed is left as it is."""
+    """The mean over seeds comes first; a method without a seed is unchanged."""
     script = load("located")
     figures = dict.fromkeys((*script.METRICS, "queries", "seconds"), 0.0)
     tables = {name: [figures | {"iou": value}] for name, value in {"a-0": 0.2, "a-1": 0.4, "grad-cam": 0.1}.items()}
@@ -146,23 +146,23 @@ def test_seeds_are_averaged_picture_by_picture(load: Load) -> None:
     assert pooled["a, 2 seeds"][0]["iou"] == pytest.approx(0.3)
 
 
-def test_maps_are_held_against_the_region(load: Load) -> None:
-    """The truth itself gets 1, a map that is the same everywhere no correlation."""
+def test_maps_are_score_map_the_region(load: Load) -> None:
+    """The true region scores 1; a constant map has no correlation."""
     script = load("located")
     door = script.seewhy.classifier(lambda pictures: np.full((len(pictures), 2), 0.5), size=SIDE)
     region = square(4, 8)
     image = torch.from_numpy(region.astype(np.float32)).expand(3, -1, -1).contiguous()
-    exact = script.held_against(door, image, region.astype(np.float32), region, 0)
+    exact = script.score_map(door, image, region.astype(np.float32), region, 0)
     assert exact["iou"] == 1
     assert exact["ncc"] == pytest.approx(1)
-    assert script.held_against(door, image, np.ones((SIDE, SIDE), np.float32), region, 0)["ncc"] == 0
+    assert script.score_map(door, image, np.ones((SIDE, SIDE), np.float32), region, 0)["ncc"] == 0
     assert np.array_equal(script.intensity(image), region.astype(np.float32))
 
 
 def test_counterfactual_mri(
     run: Run, load: Load, slices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Everything is trained and measured once; a second run reads what the first one wrote."""
+    """Everything is trained and measured once; a second run reads the results of the first."""
     script = load("counterfactual_mri")
     quick(script, "CLASSIFIERS", monkeypatch)
     asked = (
@@ -192,7 +192,7 @@ def test_counterfactual_mri(
 
 
 def test_counterfactual_shortcut(run: Run, load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both tasks run, and each claim is held against the figures."""
+    """Both tasks run, and each claim is compared with the figures."""
     script = load("counterfactual_shortcut")
     quick(script, "NETWORKS", monkeypatch)
     monkeypatch.setattr(script, "TEST", 80)
@@ -206,7 +206,7 @@ def test_counterfactual_shortcut(run: Run, load: Load, tmp_path: Path, monkeypat
 
 
 def test_nothing_in_common_with_a_flat_map(load: Load) -> None:
-    """Correlation is Pearson's, and 0 with a map of one value."""
+    """The correlation is Pearson's, and 0 with a constant map."""
     script = load("counterfactual_shortcut")
     one = np.array([[0.0, 1.0], [2.0, 3.0]])
     assert script.correlation(one, 3 - 2 * one) == pytest.approx(-1)
@@ -214,7 +214,7 @@ def test_nothing_in_common_with_a_flat_map(load: Load) -> None:
 
 
 def test_counterfactual_digits(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An arm is trained and judged in small; the table takes its figures from what was written."""
+    """A small arm is trained and evaluated; the table takes its figures from the written results."""
     script = load("counterfactual_digits")
     draw = np.random.default_rng(0)
     for name in ("train", "test"):

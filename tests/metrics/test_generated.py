@@ -1,4 +1,4 @@
-"""Figures about made pictures, against scipy, against loops, and against figures worked out by hand."""
+"""Metrics of generated images, against scipy, plain loops and hand-computed values."""
 
 import math
 
@@ -22,14 +22,14 @@ REGION[2:4, 2:7] = True  # ten pixels
 
 
 def gaussian(rows: int, seed: int) -> np.ndarray:
-    """Codes with correlated columns."""
+    """Return codes with correlated columns."""
     draw = np.random.default_rng(seed)
     return draw.normal(size=(rows, 5)) @ draw.normal(size=(5, 5)) + draw.normal(size=5)
 
 
 @pytest.mark.parametrize("rows", [4, 60])
 def test_frechet_is_the_formula_with_a_matrix_root(rows: int) -> None:
-    """Also where there are fewer rows than columns, and the covariances have no full rank."""
+    """The formula also holds for fewer rows than columns, where the covariances are singular."""
     linalg = pytest.importorskip("scipy.linalg")
     one, other = gaussian(rows, 0), gaussian(rows + 3, 1)
     c1, c2 = np.cov(one.T), np.cov(other.T)
@@ -41,8 +41,8 @@ def test_frechet_is_the_formula_with_a_matrix_root(rows: int) -> None:
         generated.frechet(one[:1], other)
 
 
-def test_likeness_tells_a_swap_from_no_edit() -> None:
-    """What is drawn like the target is near it; what stayed is as far as the classes are apart."""
+def test_likeness_distinguishes_a_swap_from_no_edit() -> None:
+    """Images like the target have ratio near 0; unedited images are as far as the classes are apart."""
     source, target = gaussian(400, 0), gaussian(400, 0) + 8
     swapped = generated.likeness(source + 8, source, target)
     stayed = generated.likeness(source, source, target)
@@ -52,8 +52,8 @@ def test_likeness_tells_a_swap_from_no_edit() -> None:
     assert 0 < swapped.floor < 0.1 * swapped.real
 
 
-def test_distances_of_pictures_are_those_of_a_loop() -> None:
-    """Pixel by pixel and channel by channel."""
+def test_image_distances_match_a_loop() -> None:
+    """The distances equal a loop over pixels and channels."""
     draw = torch.Generator().manual_seed(0)
     one, other = torch.rand(3, 3, 4, 5, generator=draw), torch.rand(3, 3, 4, 5, generator=draw)
     l1, l2 = generated.proximity(one, other)
@@ -75,7 +75,7 @@ def test_distances_of_pictures_are_those_of_a_loop() -> None:
 
 
 def probe() -> Probe:
-    """A black picture; class 1 is as likely as the share of white pixels, shrunk to 0.1 … 0.9."""
+    """Return a probe for a black image; class 1 has the fraction of white pixels as probability, scaled to 0.1 … 0.9."""
 
     def share(images: torch.Tensor) -> torch.Tensor:
         p = 0.1 + 0.8 * images.mean((1, 2, 3))
@@ -85,7 +85,7 @@ def probe() -> Probe:
 
 
 def test_ncc_is_pearsons_formula() -> None:
-    """Of the region itself 1; of one value everywhere nothing."""
+    """The region itself scores 1; a constant map scores NaN."""
     values = np.random.default_rng(0).random((SIDE, SIDE)).astype(np.float32)
     x, y = values.astype(np.float64) - values.mean(dtype=np.float64), REGION - REGION.mean()
     expected = (x * y).sum() / math.sqrt((x * x).sum() * (y * y).sum())
@@ -94,8 +94,8 @@ def test_ncc_is_pearsons_formula() -> None:
     assert math.isnan(ncc(probe(), np.ones((SIDE, SIDE), np.float32), Case(0, REGION)).value)
 
 
-def test_overlap_at_percentiles_is_counted() -> None:
-    """The region first: k pixels of ten overlap k/10 up to ten, and 10/k beyond."""
+def test_overlap_at_percentiles() -> None:
+    """If the region of ten pixels is ranked first, k pixels overlap by k/10 up to ten, and by 10/k beyond."""
     found = iou_percentiles(probe(), REGION.astype(np.float32), Case(0, REGION))
     taken = [30 - number for number in range(30)]
     assert found.value == pytest.approx(np.mean([min(k, 10) / max(k, 10) for k in taken]))
@@ -105,8 +105,8 @@ def test_overlap_at_percentiles_is_counted() -> None:
         iou_percentiles(probe(), REGION.astype(np.float32), Case(0, REGION), start=100)
 
 
-def test_a_map_that_is_mostly_zero_does_not_select_the_picture() -> None:
-    """One pixel of the region is marked; a threshold at the 70th percentile, 0, would take all hundred."""
+def test_a_mostly_zero_map_does_not_select_the_full_image() -> None:
+    """Only one pixel is highlighted; a threshold at the 70th percentile, 0, would select all hundred pixels."""
     values = np.zeros((SIDE, SIDE), np.float32)
     values[2, 2] = 1
     found = iou_percentiles(probe(), values, Case(0, REGION), start=99)
@@ -114,7 +114,7 @@ def test_a_map_that_is_mostly_zero_does_not_select_the_picture() -> None:
 
 
 def counterfactual() -> np.ndarray:
-    """White in the region, light gray in the upper left corner, else black."""
+    """Return an image that is white in the region, light gray in the upper left corner, and black elsewhere."""
     picture = np.zeros((3, SIDE, SIDE), np.float32)
     picture[:, REGION] = 1
     picture[:, 0, 0] = 0.5
@@ -122,7 +122,7 @@ def counterfactual() -> np.ndarray:
 
 
 def test_cout_is_the_area_between_two_curves() -> None:
-    """Pixels go in by how much they change; every answer and the trapezoids are worked out by hand."""
+    """Pixels are replaced by the size of their change; all probabilities and trapezoids are computed by hand."""
     case = Case(0, companions={"adversarial": counterfactual()})
     found = cout(probe(), np.zeros((SIDE, SIDE), np.float32), case, steps=100)
     white = [min(k, 10) + (0.5 if k > 10 else 0) for k in range(101)]
@@ -133,7 +133,7 @@ def test_cout_is_the_area_between_two_curves() -> None:
 
 
 def test_cout_of_a_perfect_swap_is_one_and_of_none_minus_one() -> None:
-    """A classifier that looks at one pixel, and counterfactuals that change that pixel first or not at all."""
+    """The classifier uses one pixel, and the counterfactuals change that pixel first or not at all."""
 
     def one_pixel(images: torch.Tensor) -> torch.Tensor:
         return torch.stack([torch.zeros(len(images)).double(), 200 * images[:, 0, 3, 3] - 100], 1)
@@ -151,7 +151,7 @@ def test_cout_of_a_perfect_swap_is_one_and_of_none_minus_one() -> None:
 
 
 def test_without_a_counterfactual_there_is_no_cout() -> None:
-    """No value and no query, with the reason; companions that are no counterfactual do not count."""
+    """The value is NaN with a note and no query; other generated images are ignored."""
     asked = probe()
     found = cout(asked, np.zeros((SIDE, SIDE), np.float32), Case(0, companions={"stable": counterfactual()}))
     assert math.isnan(found.value)

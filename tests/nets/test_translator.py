@@ -1,4 +1,4 @@
-"""Generators and critics: as large as the authors', of any size, and what the settings do."""
+"""Generators and discriminators: the authors' network sizes, any image size, and the effect of the settings."""
 
 from pathlib import Path
 
@@ -12,23 +12,23 @@ from seewhy.nets.counterfactual_generators import CounterfactualGenerators, buil
 
 
 def count(net: torch.nn.Module) -> int:
-    """Trainable numbers of a network."""
+    """Return the number of trainable parameters of a network."""
     return sum(weight.numel() for weight in net.parameters())
 
 
 def pictures(*shape: int) -> Tensor:
-    """Random gray pictures with three equal channels."""
+    """Return random gray images with three equal channels."""
     return torch.rand(*shape, generator=torch.Generator().manual_seed(0)).mean(1, keepdim=True).expand(shape)
 
 
 @torch.no_grad()
 def difference(twins: CounterfactualGenerators, images: Tensor) -> float:
-    """The largest edit."""
+    """Return the largest absolute edit."""
     return float((twins(images, 0, 1).adversarial - images).abs().max())
 
 
 def test_networks_are_as_large_as_the_authors() -> None:
-    """The released weight files hold 205,557, 204,961 and 233,302 numbers; 1,058 of the generators' are idle batch norm."""
+    """The released weights have 205,557, 204,961 and 233,302 parameters, including 1,058 unused of batch norm per generator."""
     assert count(UNet(1, (16, 32, 64), last=1)) == 205_557 - 1_058
     assert count(Critic(1, (28, 28), (32, 64, 96))) == 204_961
     assert count(UNet(1, (16, 32, 64), last=1, heads=2)) == 233_302 - 1_058
@@ -36,13 +36,13 @@ def test_networks_are_as_large_as_the_authors() -> None:
 
 @pytest.mark.parametrize("size", [(7, 9), (28, 28), (33, 18)])
 def test_any_size(size: tuple[int, int]) -> None:
-    """Sides need not be divisible."""
+    """Image sides need not be divisible by the downsampling factor."""
     made = UNet(3, (4, 4, 4), last=3)(torch.rand(2, 3, *size), 0)[0]
     assert made.shape == (2, 3, *size)
 
 
-def test_a_residual_generator_begins_with_hardly_an_edit() -> None:
-    """What is learned is the edit, not the picture."""
+def test_a_residual_generator_starts_with_a_small_edit() -> None:
+    """A residual generator learns the edit, not the image."""
     images = pictures(3, 3, 12, 12)
     begun = build_generators(arm="cyce", classes=(0, 1), channels=1, size=(12, 12), widths=(4, 4))
     plain = build_generators(arm="cyce", classes=(0, 1), channels=1, size=(12, 12), widths=(4, 4), residual=False)
@@ -51,14 +51,14 @@ def test_a_residual_generator_begins_with_hardly_an_edit() -> None:
 
 
 def by_hand(twins: CounterfactualGenerators, images: Tensor, *nets: int) -> Tensor:
-    """Apply generators one after the other."""
+    """Apply generators in sequence."""
     for place in nets:
         images = twins.nets[place](images[:, :1], 0)[0].clamp(0, 1)
     return images.expand(-1, 3, -1, -1)
 
 
-def test_what_the_arms_make() -> None:
-    """SyCE: g0(x), g0(g0(x)), g1(g0(x)); CyCE leaves the stable picture alone; the control has two heads."""
+def test_the_generated_images_of_each_variant() -> None:
+    """SyCE gives g0(x), g0(g0(x)) and g1(g0(x)); the stable image of CyCE is the input; the control has two heads."""
     images = pictures(2, 3, 8, 8)
     shape = {"classes": (3, 8), "channels": 1, "size": (8, 8), "widths": (4, 4), "residual": False}
     syce = build_generators(arm="syce", **shape)  # type: ignore[arg-type]
@@ -75,8 +75,8 @@ def test_what_the_arms_make() -> None:
     torch.testing.assert_close(control(images, 3, 8), control(images, 8, 3))
 
 
-def test_instance_norm_forgets_brightness_and_contrast() -> None:
-    """Of a channel's features only their pattern is left, picture by picture."""
+def test_instance_norm_removes_brightness_and_contrast() -> None:
+    """Only the pattern of each channel's features remains, image by image."""
     features = torch.rand(2, 3, 5, 5, generator=torch.Generator().manual_seed(0))
     changed = features * torch.tensor([2.0, 7.0])[:, None, None, None] + 3
     for norm, same in (("instance", True), ("none", False)):
@@ -85,7 +85,7 @@ def test_instance_norm_forgets_brightness_and_contrast() -> None:
 
 
 def test_more_than_two_classes_share_a_generator() -> None:
-    """It is told the class that it is to make; stable picture and cycle are the same."""
+    """The generator is conditioned on the target class; the stable image and the cycle image are identical."""
     images = pictures(2, 3, 8, 8)
     twins = build_generators(arm="syce", classes=(5, 6, 7), channels=1, size=(8, 8), widths=(4, 4), residual=False)
     with torch.no_grad():
@@ -100,8 +100,8 @@ def test_more_than_two_classes_share_a_generator() -> None:
     torch.testing.assert_close(made.stable, twins(made.adversarial, 6, 5).adversarial)
 
 
-def test_out_of_range_can_come_back() -> None:
-    """Clipping does not stop a gradient that leads back, as it does in the authors' generator; one that leads out it does."""
+def test_gradients_can_bring_values_back_into_range() -> None:
+    """Clipping passes gradients that lead back into range, unlike the authors' code, and blocks those that lead out."""
     images, slopes = torch.full((1, 3, 4, 4), 0.5), {}
     for residual in (True, False):
         twins = build_generators(arm="cyce", classes=(0, 1), channels=1, size=(4, 4), widths=(2,), last=1, residual=residual)
@@ -110,14 +110,14 @@ def test_out_of_range_can_come_back() -> None:
             bias.fill_(-9)
         adversarial = twins.edit(images[:, :1], 0, 1)[0]
         assert float(adversarial.detach().max()) == 0
-        for sign in (-1, 1):  # down such a loss the pictures get brighter, or darker
+        for sign in (-1, 1):  # minimising this loss makes the images brighter or darker
             (slope,) = torch.autograd.grad(sign * adversarial.sum(), [bias], retain_graph=True)
             slopes[residual, sign] = float(slope)
     assert slopes == {(True, -1): -16.0, (True, 1): 0.0, (False, -1): 0.0, (False, 1): 0.0}
 
 
 def test_saved_and_loaded(tmp_path: Path) -> None:
-    """The same pictures come out; another classifier's are refused."""
+    """Loaded generators give the same images; those of another classifier are refused."""
     twins = build_generators(arm="syce", classes=(3, 8), channels=1, size=(8, 8), widths=(4, 4), seed=5)
     save_generators(tmp_path, twins, {"fingerprint": "mine", "classifier": "net"})
     again, card = load_generators(tmp_path, fingerprint="mine")

@@ -1,4 +1,4 @@
-"""The losses against the formulas of the authors' released code, written down plainly."""
+"""Test the losses against the formulas of the authors' released code, written out plainly."""
 
 import math
 
@@ -23,44 +23,44 @@ SHAPE = {
 
 
 def f(images: Tensor) -> Tensor:
-    """The probability of class 1: a sigmoid of the brightness right less that left."""
+    """Return the probability of class 1: a sigmoid of the brightness on the right minus that on the left."""
     return torch.sigmoid(4 * (images[..., 4:].mean((1, 2, 3)) - images[..., :4].mean((1, 2, 3))))
 
 
 def ask(images: Tensor) -> Tensor:
-    """The same as two logits."""
+    """Return the same as two logits."""
     logit = 4 * (images[..., 4:].mean((1, 2, 3)) - images[..., :4].mean((1, 2, 3)))
     return torch.stack([torch.zeros_like(logit), logit], 1)
 
 
 def bce(y: Tensor, p: Tensor) -> Tensor:
-    """Binary cross-entropy on probabilities."""
+    """Return the binary cross-entropy of probabilities."""
     return -(y * p.log() + (1 - y) * (1 - p).log()).mean()
 
 
 def r(u: Tensor, v: Tensor) -> Tensor:
-    """Squares and absolute differences."""
+    """Return squares and absolute differences."""
     return ((u - v) ** 2).mean() + (u - v).abs().mean()
 
 
 def softplus(t: Tensor) -> Tensor:
-    """By its definition."""
+    """Return the softplus by definition."""
     return torch.log(1 + torch.exp(t))
 
 
 def g(twins: CounterfactualGenerators, place: int, x: Tensor) -> Tensor:
-    """A generator, clipped."""
+    """Return a generator's output, clipped."""
     drawn: Tensor = twins.nets[place](x, 0)[0]
     return drawn.clip(0, 1)
 
 
 def colour(x: Tensor) -> Tensor:
-    """Three equal channels."""
+    """Return three equal channels."""
     return x.repeat(1, 3, 1, 1)
 
 
 def test_syce() -> None:
-    """Six terms, in both directions; a picture that is predicted otherwise has its own aim."""
+    """Test six terms, in both directions; an image with a different prediction has its own target."""
     twins = build_generators(arm="syce", seed=1, **SHAPE)  # type: ignore[arg-type]
     critics = build_critics(twins, (3, 5), seed=2)
     x = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(3))
@@ -86,7 +86,7 @@ def test_syce() -> None:
 
 
 def test_cyce() -> None:
-    """Four terms."""
+    """Test four terms."""
     twins = build_generators(arm="cyce", seed=1, **SHAPE)  # type: ignore[arg-type]
     critics = build_critics(twins, (3, 5), seed=2)
     x = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(3))
@@ -102,7 +102,7 @@ def test_cyce() -> None:
 
 
 def test_control_without_critic() -> None:
-    """Both heads are held to classes, to the input and to each other."""
+    """Both heads are penalised for their classes, their distance from the input and from each other."""
     twins = build_generators(arm="sagen", seed=1, **SHAPE)  # type: ignore[arg-type]
     x = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(3))
     said = torch.tensor([0, 0, 1, 0])
@@ -117,7 +117,7 @@ def test_control_without_critic() -> None:
 
 
 def test_critic() -> None:
-    """Logistic, with the squared distance of the gradient's norm from 1 at places between real and made."""
+    """Test the logistic loss and the gradient penalty: squared distance from norm 1, between real and generated images."""
     twins = build_generators(arm="syce", seed=1, **SHAPE)  # type: ignore[arg-type]
     critics = build_critics(twins, (3, 5), seed=2)
     draw = torch.Generator().manual_seed(3)
@@ -133,7 +133,7 @@ def test_critic() -> None:
 
 
 def test_logits_do_not_saturate() -> None:
-    """Where the classifier is sure, probabilities give no gradient and logits do."""
+    """Where the classifier is certain, probabilities give no gradient, but logits do."""
     for scores, moves in (("logits", True), ("probabilities", False)):
         logits = torch.tensor([[60.0, 0.0]], requires_grad=True)
         losses = Losses(build_generators(arm="cyce", **SHAPE), torch.nn.ModuleList(), ask, Weights(scores=scores))  # type: ignore[arg-type]
@@ -141,8 +141,8 @@ def test_logits_do_not_saturate() -> None:
         assert bool(slope.abs().max() > 0.1) == moves
 
 
-def test_noise_is_added_before_the_picture_is_undone() -> None:
-    """With a generator that copies, the cycle's error is that of the noise."""
+def test_noise_is_added_before_the_cycle() -> None:
+    """With an identity generator, the cycle's error is that of the noise."""
     twins = build_generators(arm="cyce", seed=1, **{**SHAPE, "residual": True})  # type: ignore[arg-type]
     with torch.no_grad():
         for weight in twins.parameters():

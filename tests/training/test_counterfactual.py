@@ -1,4 +1,4 @@
-"""Training generators on pictures whose classes are known: it learns, goes on where it was cut off, and says what is wrong."""
+"""Training generators on images of known classes: they learn to flip, training resumes, and problems are reported."""
 
 import errno
 import json
@@ -28,7 +28,7 @@ QUICK: dict[str, Any] = {"widths": (4, 8), "critic_widths": (4, 8), "batch": 8, 
 
 
 class Sides(nn.Module):
-    """Class 1 where the right half is brighter; class 2, if there is one, where the top is brightest."""
+    """A classifier that compares the brightness of the left half, the right half and, optionally, the top."""
 
     def __init__(self, classes: int = 2) -> None:
         super().__init__()
@@ -36,19 +36,19 @@ class Sides(nn.Module):
         self.classes = classes
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits."""
+        """Return the logits."""
         left, right, top = (part.mean((1, 2, 3)) for part in (images[..., :4], images[..., 4:], images[:, :, :2]))
         return self.factor * torch.stack([left, right, top], 1)[:, : self.classes]
 
 
 def network(classes: int = 2) -> Any:
-    """A classifier with names."""
+    """Return a classifier with class names."""
     names = ("left", "right", "top")[:classes]
     return seewhy.classifier(Sides(classes).eval(), size=SIDE, labels=names)
 
 
 def pictures(count: int = 80, classes: int = 2) -> Collection:
-    """Noise with a bright bar left, right, or on top."""
+    """Noise images with a bright bar on the left, on the right or at the top."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 60, (count, SIDE, SIDE, 1), dtype=np.uint8)
     where = np.arange(count) % classes
@@ -59,14 +59,14 @@ def pictures(count: int = 80, classes: int = 2) -> Collection:
 
 
 def weights(folder: Path) -> dict[str, Tensor]:
-    """What was written."""
+    """Return the weights that were written."""
     twins, _ = load_generators(folder, fingerprint=network().fingerprint)
     return dict(twins.state_dict())
 
 
 @pytest.mark.parametrize("arm", ["syce", "cyce", "sagen"])
 def test_it_learns_to_flip(arm: str, tmp_path: Path) -> None:
-    """The bar goes to the other side, or fades, in a few seconds."""
+    """The generators move or fade the bar after a few seconds of training."""
     plan = make_plan(arm, **{**QUICK, "epochs": 10, "length": 12, "rate": 3e-3}, flip=2.0)
     found = train_counterfactual(network(), pictures(), tmp_path, plan=plan)
     assert found.kept.flip >= 0.9
@@ -84,7 +84,7 @@ def test_it_learns_to_flip(arm: str, tmp_path: Path) -> None:
 
 
 def test_cut_off_and_gone_on_is_as_if_nothing_had_happened(tmp_path: Path) -> None:
-    """To the last bit."""
+    """A resumed run equals an uninterrupted one bit for bit."""
     plan = make_plan("syce", **{**QUICK, "epochs": 3})
     whole = train_counterfactual(network(), pictures(), tmp_path / "whole", plan=plan)
     cut = train_counterfactual(network(), pictures(), tmp_path / "cut", plan=plan, stop_at=4)
@@ -97,10 +97,10 @@ def test_cut_off_and_gone_on_is_as_if_nothing_had_happened(tmp_path: Path) -> No
 
 
 def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
-    """Other settings are another training; finished work is not trained over."""
+    """A checkpoint with other settings is refused, and finished generators are not overwritten."""
     plan = make_plan("syce", **QUICK)
     train_counterfactual(network(), pictures(), tmp_path, plan=plan, stop_at=4)
-    with pytest.raises(RequestError, match="the checkpoint of another training"):
+    with pytest.raises(RequestError, match="the checkpoint of another training run"):
         train_counterfactual(network(), pictures(), tmp_path, plan=make_plan("syce", **QUICK, noise=0.1))
     train_counterfactual(network(), pictures(), tmp_path, plan=plan)
     with pytest.raises(RequestError, match="holds finished generators"):
@@ -108,7 +108,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_leaves_the_last_epoch_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What to do is said, and the same call goes on."""
+    """The error says what to do, and the same call resumes."""
     plan = make_plan("cyce", **QUICK)
     train_counterfactual(network(), pictures(), tmp_path, plan=plan, stop_at=4)
     before = (tmp_path / "checkpoint.safetensors").read_bytes()
@@ -118,19 +118,18 @@ def test_a_full_disk_leaves_the_last_epoch_whole(tmp_path: Path, monkeypatch: py
 
     with monkeypatch.context() as patched:
         patched.setattr(twins_run, "put", full)
-        with pytest.raises(RequestError, match=r"No space left on device; make room there"):
+        with pytest.raises(RequestError, match=r"No space left on device; free some space"):
             train_counterfactual(network(), pictures(), tmp_path, plan=plan)
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
     with pytest.raises(OSError, match="No such file"):
         twins_run.put(tmp_path / "missing" / "file", b"")
-    (
-        tmp_path / "checkpoint.safetensors"
-    ).unlink()  # as if the disk had been full in the first epoch: nothing is called finished
+    # as if the disk had been full in the first epoch: nothing counts as finished
+    (tmp_path / "checkpoint.safetensors").unlink()
     assert train_counterfactual(network(), pictures(), tmp_path, plan=plan).stopped == "epochs"
 
 
 def test_more_than_two_classes(tmp_path: Path) -> None:
-    """One generator for all; every direction is looked at."""
+    """More than two classes share one generator, and every class is evaluated."""
     asked = network(3)
     plan = make_plan("syce", **QUICK)
     train_counterfactual(asked, pictures(120, 3), tmp_path, classes=["left", "right", "top"], plan=plan)
@@ -141,7 +140,7 @@ def test_more_than_two_classes(tmp_path: Path) -> None:
 
 
 def test_paper_preset(tmp_path: Path) -> None:
-    """As the authors': 1 × 1 last, no moving average, no critics' noise, epochs of whole batches."""
+    """The preset has the authors' settings: 1 × 1 last kernel, no moving average, no noise, epochs of full batches."""
     plan = make_plan("syce", "paper")
     assert (plan.rate, plan.batch, plan.epochs, plan.average, plan.last) == (1e-4, 64, 60, 0.0, 1)
     assert (plan.weights.symmetry, plan.weights.cycle, plan.weights.realism, plan.weights.noise) == (10, 2, 0.25, 0)
@@ -151,7 +150,7 @@ def test_paper_preset(tmp_path: Path) -> None:
 
 
 def test_plateau_lowers_the_rate_and_ends_the_training() -> None:
-    """Four epochs without progress: × 0.3, from 1e-4 to 1e-5 in two falls, then the end."""
+    """Four epochs without progress multiply the rate by 0.3; after two falls, from 1e-4 to 1e-5, training ends."""
     job = twins_job.Job(
         network(),
         make_plan("syce", "paper", batch=8),
@@ -168,13 +167,13 @@ def test_plateau_lowers_the_rate_and_ends_the_training() -> None:
 
 
 def look(**facts: float) -> Look:
-    """A look at nothing much."""
+    """Return an evaluation with default values."""
     usual = dict.fromkeys(Look.__dataclass_fields__, 0.5) | {"step": 1}
     return Look(**(usual | facts))  # type: ignore[arg-type]
 
 
 def test_which_epoch_is_kept() -> None:
-    """The least error among those that flip; until one flips, the one that flips most."""
+    """The epoch with the lowest error among those that flip is kept; until one flips, the one that flips most."""
     rules = {"arm": "syce", "select": "error"}
     dull, poor, good, fine = (
         look(flip=flip, kept=kept, cycled=0.0) for flip, kept in ((0.1, 0.0), (0.6, 0.1), (0.96, 0.03), (0.97, 0.02))
@@ -188,14 +187,14 @@ def test_which_epoch_is_kept() -> None:
 
 
 def test_collapse_is_said() -> None:
-    """No edit, and one picture for all."""
+    """Generators that make no edit, or one image for all inputs, are reported."""
     assert "hardly edit" in collapse(look(flip=0.2))
-    assert "same picture" in collapse(look(flip=1.0, variety=0.1))
+    assert "same image" in collapse(look(flip=1.0, variety=0.1))
     assert not collapse(look(flip=1.0, variety=0.9))
 
 
 def test_augmentation() -> None:
-    """Nothing asked, nothing done; upside down is upside down."""
+    """Without augmentation images are unchanged; mirroring flips half of them along the right axis."""
     images = torch.rand(64, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     none = {"turn": 0.0, "zoom": 0.0, "shift": 0.0}
     torch.testing.assert_close(Augment(**none)(images, torch.Generator()), images)  # type: ignore[arg-type]
@@ -207,7 +206,7 @@ def test_augmentation() -> None:
 
 
 def test_turning_a_wide_picture_does_not_shear_it() -> None:
-    """A quarter turn of a bar that is lying makes one that is standing, as long and as thick."""
+    """A quarter turn of a horizontal bar gives a vertical bar of the same length and width."""
     lying = torch.zeros(1, 3, 20, 40)
     lying[:, :, 8:12, 12:28] = 1
     turn = Augment(turn=90.0, zoom=0.0, shift=0.0)
@@ -228,30 +227,30 @@ def test_turning_a_wide_picture_does_not_shear_it() -> None:
     ],
 )
 def test_wrong_classes(asked: list[int | str], says: str) -> None:
-    """Each is named."""
+    """Each invalid choice of classes is named."""
     with pytest.raises(RequestError, match=says):
         read_classes(network(), asked)
 
 
 def test_classes_by_name_and_index() -> None:
-    """A classifier with two needs not be told."""
+    """Classes are given by name or index, and may be omitted for a binary classifier."""
     assert read_classes(network(), None) == (0, 1)
     assert read_classes(network(3), ["2", "left"]) == (2, 0)
-    with pytest.raises(RequestError, match="expected to be told two or more classes, as the classifier has 3"):
+    with pytest.raises(RequestError, match="expected two or more classes, got none, and the classifier has 3"):
         read_classes(network(3), None)
 
 
 def test_wrong_pictures(tmp_path: Path) -> None:
-    """Too few of a class, as the classifier sees them."""
+    """Too few images predicted as a class are refused."""
     only = pictures(60)
     left = Collection(only.pixels[::2], None, (), source="left")
-    with pytest.raises(RequestError, match=r"at least 20 pictures .* for each class, got left: 24, right: 0 "):
+    with pytest.raises(RequestError, match=r"at least 20 images predicted as each class, got left: 24, right: 0 "):
         train_counterfactual(network(), left, tmp_path, plan=Plan())
     assert not list(tmp_path.iterdir())
 
 
 def test_a_classifier_without_gradients_is_told_what_works(tmp_path: Path) -> None:
-    """The message names the method that needs none."""
+    """The message names the method that needs no gradients."""
     asked = seewhy.classifier(lambda images: np.full((len(images), 2), 0.5), size=SIDE)
     with pytest.raises(RequestError, match="nearest-counterfactual"):
         train_counterfactual(asked, pictures(), tmp_path)
@@ -268,7 +267,7 @@ def test_a_classifier_without_gradients_is_told_what_works(tmp_path: Path) -> No
     ],
 )
 def test_wrong_settings(settings: dict[str, Any], says: str) -> None:
-    """Each is named."""
+    """Each invalid setting is named."""
     with pytest.raises(RequestError, match=says):
         make_plan("syce", **settings)
     with pytest.raises(RequestError, match="arm to be one of"):
@@ -278,13 +277,13 @@ def test_wrong_settings(settings: dict[str, Any], says: str) -> None:
 
 
 def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From pictures in a file to a folder, and a second time to a refusal."""
+    """The command trains from images in a file, and refuses to overwrite the result."""
     bars = pictures()
     np.savez(tmp_path / "bars.npz", images=bars.pixels)
     assert len(read_collection(tmp_path / "bars.npz")) == 80
     (tmp_path / "sides_of_bars.py").write_text(
-        "import torch\nclass Net(torch.nn.Module):\n    def forward(self, x):\n"
-        "        return 12 * torch.stack([x[..., :4].mean((1, 2, 3)), x[..., 4:].mean((1, 2, 3))], 1)\nnet = Net().eval()\n"
+        "import torch\nclass Net(torch.nn.Module):\n    def forward(self, x):\n        return 12 * "
+        "torch.stack([x[..., :4].mean((1, 2, 3)), x[..., 4:].mean((1, 2, 3))], 1)\nnet = Net().eval()\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -1,4 +1,4 @@
-"""Figures about sets of made pictures: how near to what they were made from, and how like real ones of a class."""
+"""Metrics of generated images: their proximity to the input images, and their similarity to real images of a class."""
 
 import math
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from seewhy.core.arrays import Images
 from seewhy.core.errors import RequestError
 
 TAU = 0.05
-"""A pixel counts as changed when it changes by more than this, in intensity from 0 to 1."""
+"""Default threshold: a pixel is changed if its intensity in [0, 1] differs by more than this."""
 
 Codes = Float[np.ndarray, "n d"]
-"""Pictures as an embedding gives them, one row a picture."""
+"""Codes of images from an embedding, one row per image."""
 
 PerPicture = Float[np.ndarray, " n"]
 
 
 def change(first: Images, second: Images) -> Float[Tensor, "n h w"]:
-    """Return the absolute difference of pictures, mean over their channels: the explanation map of the twins, 0 to 1.
+    """Return the absolute difference of images, averaged over channels, 0 to 1: the map of the counterfactual generators.
 
     Example:
         >>> import torch
@@ -31,15 +31,15 @@ def change(first: Images, second: Images) -> Float[Tensor, "n h w"]:
 
 
 def proximity(first: Images, second: Images) -> tuple[PerPicture, PerPicture]:
-    """Measure how near pictures are to each other.
+    """Measure the distance between pairs of images.
 
     Args:
-        first: ``(n, c, h, w)`` in [0, 1].
-        second: as many of the same size.
+        first: ``(n, c, h, w)`` images in [0, 1].
+        second: ``(n, c, h, w)`` images in [0, 1], of the same shape.
 
     Returns:
-        For each pair the mean absolute difference (L1) and the root of the mean squared one (L2), both over pixels and
-        channels, 0 to 1: so they do not depend on the resolution.
+        The mean absolute difference (L1) and the root mean squared difference (L2) of each pair, over pixels and channels,
+        0 to 1. As means, they do not depend on the resolution.
 
     Example:
         >>> import torch
@@ -52,7 +52,7 @@ def proximity(first: Images, second: Images) -> tuple[PerPicture, PerPicture]:
 
 
 def sparsity(first: Images, second: Images, *, tau: float = TAU) -> PerPicture:
-    """Measure the share of pixels that differ by more than ``tau``, mean over channels, for each pair; 0 to 1.
+    """Return the fraction of pixels of each pair whose mean difference over channels exceeds ``tau``, 0 to 1.
 
     Example:
         >>> import torch
@@ -63,11 +63,11 @@ def sparsity(first: Images, second: Images, *, tau: float = TAU) -> PerPicture:
 
 
 def shift(first: Images, second: Images) -> tuple[PerPicture, PerPicture]:
-    """Split the difference of pictures into one that is the same everywhere and the rest.
+    """Separate the part of the difference of images that is a uniform shift of each channel.
 
     Returns:
-        For each pair the mean square of what a constant for each channel explains, and the mean square of all; the first over the
-        second is the share of the change that is a shift of brightness or colour, 0 to 1.
+        For each pair, the mean square of the uniform part (a constant per channel) and the mean square of the whole
+        difference. Their ratio, 0 to 1, is the share of the change that is a shift of brightness or colour.
 
     Example:
         >>> import torch
@@ -80,20 +80,20 @@ def shift(first: Images, second: Images) -> tuple[PerPicture, PerPicture]:
     return even.cpu().numpy(), every.cpu().numpy()
 
 
-def spread(pictures: Images) -> float:
-    """Return the mean absolute difference of all pairs of pictures, 0 to 1; NaN for fewer than two.
+def spread(images: Images) -> float:
+    """Return the mean absolute difference over all pairs of images, 0 to 1; NaN for fewer than two images.
 
-    Memory grows with the square of their number: show it some hundreds.
+    The cost grows with the square of the number of images; use at most some hundreds.
 
     Example:
         >>> import torch
         >>> spread(torch.tensor([0.0, 0.0, 0.75]).view(3, 1, 1, 1))
         0.5
     """
-    count = len(pictures)
+    count = len(images)
     if count < 2:
         return math.nan
-    flat = pictures.double().flatten(1)
+    flat = images.double().flatten(1)
     total = sum(float((flat[place + 1 :] - row).abs().mean(1).sum()) for place, row in enumerate(flat))
     return total / (count * (count - 1) / 2)
 
@@ -101,16 +101,16 @@ def spread(pictures: Images) -> float:
 def frechet(first: Codes, second: Float[np.ndarray, "m d"]) -> float:
     """Return the squared Fréchet distance of Gaussians fitted to two sets (Dowson, Landau, J. Multivariate Analysis, 1982).
 
-    ``‖m₁ − m₂‖² + tr(C₁ + C₂ − 2 (C₁ C₂)^½)``, as Heusel et al. (NeurIPS 2017) use it for pictures. The trace of the root is the sum
-    of the roots of the eigenvalues of ``C₁^½ C₂ C₁^½``. In the square of the embedding's unit: a figure on its own says nothing, its
-    ratio to the distance of real sets does. Sets of few pictures come out too far apart.
+    ``‖m₁ − m₂‖² + tr(C₁ + C₂ − 2 (C₁ C₂)^½)``, as used by Heusel et al. (NeurIPS 2017) for images. The trace of the root is
+    the sum of the square roots of the eigenvalues of ``C₁^½ C₂ C₁^½``. The unit is the square of the embedding's unit, so
+    only the ratio to the distance between real sets is meaningful. For small sets the distance is biased upwards.
 
     Args:
-        first: at least two rows.
-        second: at least two rows, of as many columns.
+        first: ``(n, d)`` codes, at least two rows.
+        second: ``(m, d)`` codes, at least two rows.
 
     Returns:
-        0 or more.
+        The squared distance, nonnegative.
 
     Raises:
         RequestError: a set has fewer than two rows.
@@ -120,7 +120,7 @@ def frechet(first: Codes, second: Float[np.ndarray, "m d"]) -> float:
         9.0
     """
     if min(len(first), len(second)) < 2:
-        raise RequestError(f"expected two sets of at least 2 pictures, got {len(first)} and {len(second)}")
+        raise RequestError(f"expected two sets of at least 2 images, got {len(first)} and {len(second)}")
     apart = np.square(first.mean(0, dtype=np.float64) - second.mean(0, dtype=np.float64)).sum()
     one, other = (np.atleast_2d(np.cov(codes.T.astype(np.float64))) for codes in (first, second))
     values, vectors = np.linalg.eigh(one)
@@ -131,13 +131,13 @@ def frechet(first: Codes, second: Float[np.ndarray, "m d"]) -> float:
 
 @dataclass(frozen=True)
 class Likeness:
-    """How like real pictures of two classes made ones are, by Fréchet distances.
+    """Similarity of generated images to real images of two classes, by Fréchet distances.
 
     Args:
-        to_target: from the made pictures to real ones of the class they are to have.
-        to_source: from the made pictures to real ones of the class they were made from.
-        real: from real ones of one class to real ones of the other.
-        floor: from one half of the real ones of the target class to the other half: what so few pictures make of no difference.
+        to_target: distance from the generated images to real images of the target class.
+        to_source: distance from the generated images to real images of the source class.
+        real: distance between real images of the source class and of the target class.
+        floor: distance between two halves of the real images of the target class: the bias for sets of this size.
     """
 
     to_target: float
@@ -147,15 +147,20 @@ class Likeness:
 
     @property
     def ratio(self) -> float:
-        """Distance to the target over the distance of the classes: 0 = like real ones, 1 = as far as if nothing was done."""
+        """Distance to the target class over the distance of the classes: 0 = like real images, 1 = like unedited images."""
         return self.to_target / self.real if self.real > 0 else math.nan
 
 
 def likeness(made: Codes, source: Float[np.ndarray, "m d"], target: Float[np.ndarray, "k d"]) -> Likeness:
-    """Measure `Likeness`; needs two made pictures, two real ones of the source class and four of the target class.
+    """Measure the `Likeness` of generated images to real images of two classes.
+
+    Args:
+        made: codes of at least two generated images.
+        source: codes of at least two real images of the source class.
+        target: codes of at least four real images of the target class.
 
     Raises:
-        RequestError: there are fewer.
+        RequestError: there are fewer images.
     """
     return Likeness(
         to_target=frechet(made, target),

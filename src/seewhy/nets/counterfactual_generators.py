@@ -1,6 +1,7 @@
-"""Generators that turn a picture of one class into a stable and an adversarial twin (Charachon et al., FGCS 132, 2022).
+"""Counterfactual generators of a stable and an adversarial image from an input image (Charachon et al., FGCS 132, 2022).
 
-Trained once a classifier, by ``seewhy train counterfactual``, into ``counterfactual.safetensors`` and ``card.json``.
+They are trained once per classifier by ``seewhy train counterfactual``, and stored in ``counterfactual.safetensors`` and
+``card.json``.
 """
 
 import math
@@ -16,29 +17,30 @@ from seewhy.nets.carded import fill, read_carded, write_carded
 from seewhy.nets.translator import Norm, Planes, UNet
 
 Arm = Literal["syce", "cyce", "sagen"]
-"""``syce``: symmetric and cyclic; ``cyce``: cyclic; ``sagen``: two heads and no critic, after the authors' earlier paper, a control."""
+"""``syce``: symmetric and cyclic; ``cyce``: cyclic; ``sagen``: two heads, no discriminator, a control after an earlier paper."""
 
 TENSORS = "counterfactual.safetensors"
 
 REMEDY = (
-    "train one with: seewhy train counterfactual PICTURES --classifier SPEC --out FOLDER, and give "
+    "train one with: seewhy train counterfactual IMAGES --classifier SPEC --out FOLDER, and use "
     "counterfactual:weights=FOLDER"
 )
-"""How to come by generators, for messages."""
+"""How to train generators, for error messages."""
 
 USUAL_WIDTHS = (16, 32, 64)
-"""Channels of the levels that the authors' generators have."""
+"""Number of channels of each level in the authors' generators."""
 
-_DEEPEST = 8  # pixels a side at the deepest level of a usual network, at most
+_DEEPEST = 8  # maximum side of the deepest level of a default network, in pixels
 
 
 class GeneratedBatch(NamedTuple):
-    """What generators make of pictures; each ``(n, 3, h, w)`` in [0, 1].
+    """Generated images; each ``(n, 3, h, w)`` in [0, 1].
 
     Args:
-        adversarial: the picture as the other class.
-        stable: the picture as it would be after the same treatment and its undoing; for ``cyce`` the picture itself.
-        cycle: the adversarial picture brought back by the generator of the other class; None for ``sagen``.
+        adversarial: the image translated to the target class.
+        stable: an image that keeps the source class. ``syce`` passes the adversarial image through the same generator
+            again, ``sagen`` has a separate head, and ``cyce`` returns the input image.
+        cycle: the adversarial image translated back by the generator of the opposite direction; None for ``sagen``.
     """
 
     adversarial: Images
@@ -48,20 +50,20 @@ class GeneratedBatch(NamedTuple):
 
 @final
 class CounterfactualGenerators(nn.Module):
-    """The generators of a trained folder behind one door; made by `build_generators`.
+    """Counterfactual generators of stable and adversarial images, with one interface; built by `build_generators`.
 
-    Two classes have a generator each, named for the class of the pictures it is given, as in the paper. More classes share one
-    that is told the class it is to make: its stable picture and its cycle are then the same.
+    With two classes there is one generator per source class, as in the paper. With more classes, all share one generator
+    that is conditioned on the target class; its stable image and its cycle image are then identical.
 
     Args:
-        arm: which of the three systems.
-        classes: the classifier's indices that they were trained for.
-        channels: 1 for gray pictures, 3 for colour.
-        size: height and width of the pictures.
-        widths: channels of each level of a generator.
-        last: side of its last kernel.
-        residual: whether it puts out a change that is added to the picture, and not the picture.
-        norm: ``none`` or ``instance``; see `seewhy.nets.translator.Affine`.
+        arm: variant: ``syce``, ``cyce`` or ``sagen``.
+        classes: indices of the classes that the generators were trained for.
+        channels: 1 for gray images, 3 for colour images.
+        size: height and width of the images, in pixels.
+        widths: number of channels of each level of a generator.
+        last: kernel size of the last convolution.
+        residual: whether a generator outputs a change that is added to the image, instead of the image.
+        norm: normalisation, ``none`` or ``instance``; see `seewhy.nets.translator.Affine`.
     """
 
     def __init__(
@@ -93,22 +95,22 @@ class CounterfactualGenerators(nn.Module):
 
     @property
     def shared(self) -> bool:
-        """Whether one generator serves all classes."""
+        """Whether all classes share one generator."""
         return len(self.classes) > 2
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What builds the same networks again."""
+        """The constructor arguments that rebuild the same networks."""
         names = ("arm", "classes", "channels", "size", "widths", "last", "residual", "norm")
         return {name: getattr(self, name) for name in names}
 
     def forward(self, images: Images, source: int, target: int) -> GeneratedBatch:
-        """Make the twins of pictures.
+        """Generate the adversarial, stable and cycle images.
 
         Args:
-            images: ``(n, 3, h, w)`` in [0, 1], all of the class ``source`` in the classifier's eyes.
-            source: class index.
-            target: the class that the adversarial pictures are to have.
+            images: ``(n, 3, h, w)`` in [0, 1], all predicted as class ``source`` by the classifier.
+            source: index of the predicted class.
+            target: index of the class that the adversarial images should be predicted as.
 
         Cost: three passes of a generator, two for ``cyce``, one for ``sagen``.
         """
@@ -122,32 +124,32 @@ class CounterfactualGenerators(nn.Module):
         return GeneratedBatch(colour(adversarial), colour(stable), colour(cycle))
 
     def planes(self, images: Images) -> Planes:
-        """Reduce pictures to the channels that the generators work on."""
+        """Reduce images to the channels of the generators."""
         return images if self.channels == 3 else images.mean(1, keepdim=True)
 
     def edit(self, planes: Planes, source: int, target: int) -> list[Planes]:
-        """Turn pictures of one class into the other: one picture a head, in [0, 1]."""
+        """Translate images from the source to the target class: one image per head, in [0, 1]."""
         net, condition = self._net(source, target)
         drawn = net(planes, condition)
         return [_clip(planes + head) if self.residual else head.clamp(0, 1) for head in drawn]
 
     def undo(self, adversarial: Planes, source: int, target: int) -> Planes:
-        """Apply the generator that made the pictures once more: the stable twin of ``syce`` (symmetry)."""
+        """Apply the same generator again, which gives the stable image of ``syce`` (symmetry)."""
         return self.edit(adversarial, target, source)[0] if self.shared else self.edit(adversarial, source, target)[0]
 
     def back(self, adversarial: Planes, source: int, target: int) -> Planes:
-        """Apply the generator of the other direction (cycle)."""
+        """Apply the generator of the opposite direction (cycle)."""
         return self.edit(adversarial, target, source)[0]
 
     def _net(self, source: int, target: int) -> tuple[UNet, int]:
-        """Choose the generator, and what it is told."""
+        """Return the generator and its condition."""
         if self.shared:
             return self.nets[0], self.classes.index(target)  # type: ignore[return-value]
         return self.nets[self.classes.index(source) if len(self.nets) > 1 else 0], 0  # type: ignore[return-value]
 
 
 def colour(planes: Planes) -> Images:
-    """Bring gray pictures to three equal channels."""
+    """Expand gray images to three equal channels."""
     return planes.expand(-1, 3, -1, -1)
 
 
@@ -159,32 +161,32 @@ def _clip(planes: Planes) -> Planes:
 
 @final
 class _Clip(torch.autograd.Function):
-    """Clip to [0, 1]; of what is out of range, only those gradients pass that bring it back.
+    """Clip to [0, 1]; for values out of range, only gradients that move them back into range are passed.
 
-    Where none passes, as the authors have it, a generator that begins out of range learns nothing; where all pass, a critic that
-    likes dark corners pushes them down without end.
+    If none were passed, as in the authors' code, a generator that starts out of range could not learn. If all were passed,
+    a discriminator that prefers dark corners could push them down without limit.
     """
 
     @staticmethod
     def forward(ctx: Any, planes: Tensor) -> Tensor:  # noqa: ANN401 - torch's own
-        """Clip."""
+        """Clip to [0, 1]."""
         ctx.save_for_backward(planes)
         return planes.clamp(0, 1)
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> Tensor:  # noqa: ANN401 - torch's own
-        """Stop what leads further out."""
+        """Zero the gradients that would move a value further out of range."""
         (planes,), (slope,) = ctx.saved_tensors, slopes
         outwards = ((planes < 0) & (slope > 0)) | ((planes > 1) & (slope < 0))
         return slope.masked_fill(outwards, 0)
 
 
 def usual_widths(size: tuple[int, int], first: Sequence[int] = USUAL_WIDTHS) -> tuple[int, ...]:
-    """Channels of each level, of which there are more for larger pictures, as wide as the last.
+    """Return the number of channels of each level; larger images get more levels, as wide as the last one.
 
     Args:
-        size: of the pictures.
-        first: of the levels that there are in any case.
+        size: height and width of the images, in pixels.
+        first: number of channels of the first levels, which are always present.
 
     Example:
         >>> usual_widths((28, 28)), usual_widths((128, 128))
@@ -209,15 +211,15 @@ def build_generators(
     """Build untrained generators; for the arguments see `CounterfactualGenerators`.
 
     Args:
-        arm: which of the three systems.
+        arm: variant: ``syce``, ``cyce`` or ``sagen``.
         classes: two or more class indices.
-        channels: 1 or 3.
-        size: of the pictures.
-        widths: None for `usual_widths`.
-        last: 1 or 3.
-        residual: see `CounterfactualGenerators`.
-        norm: see `CounterfactualGenerators`.
-        seed: of the weights; torch's own generator is left as it was.
+        channels: 1 for gray images, 3 for colour images.
+        size: height and width of the images, in pixels.
+        widths: number of channels of each level; None for `usual_widths`.
+        last: kernel size of the last convolution, 1 or 3.
+        residual: whether a generator outputs a change that is added to the image.
+        norm: normalisation, ``none`` or ``instance``.
+        seed: seed of the initial weights; torch's global random state does not change.
 
     Example:
         >>> twins = build_generators(arm="syce", classes=(3, 8), channels=1, size=(8, 8), widths=(4, 4))
@@ -235,23 +237,23 @@ def save_generators(folder: Path, twins: CounterfactualGenerators, facts: dict[s
     """Write weights and card.
 
     Args:
-        folder: it is created.
+        folder: output folder, created if missing.
         twins: the trained generators.
-        facts: for the card: at least ``fingerprint`` and ``classifier``.
-        weights: to write in place of the generators' own, such as their moving average.
+        facts: entries of the card: at least ``fingerprint`` and ``classifier``.
+        weights: weights to write instead of the generators' own, such as their moving average; None for their own.
     """
     write_carded(folder, TENSORS, weights or twins.state_dict(), {**facts, "networks": twins.settings})
 
 
 def load_generators(folder: Path, *, fingerprint: str) -> tuple[CounterfactualGenerators, dict[str, Any]]:
-    """Read what `save_generators` wrote.
+    """Read generators written by `save_generators`.
 
     Args:
-        folder: where it lies.
-        fingerprint: of the classifier that is explained.
+        folder: folder with the weights and their card.
+        fingerprint: fingerprint of the classifier to explain.
 
     Returns:
-        The generators, ready to answer, and their card.
+        The generators in evaluation mode, and their card.
 
     Raises:
         RequestError: a file is missing or damaged, or belongs to another classifier.

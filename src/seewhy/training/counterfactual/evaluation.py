@@ -1,4 +1,4 @@
-"""Look at generators on pictures that are held out: do they flip, do they stay near, have they collapsed?"""
+"""Evaluate generators on held-out images: do they flip the class, stay close to the input, and avoid collapse?"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,18 +17,18 @@ from seewhy.training.counterfactual.loss import Batch, Losses
 from seewhy.training.counterfactual.run import Look, Run
 
 FLIPS = 0.95
-"""Share of held-out pictures that must flip for an epoch to be worth keeping."""
+"""Fraction of held-out images that must flip before epochs are compared by error."""
 
 UNMOVED = 0.5
-"""Generators that flip fewer are said to have collapsed to no edit."""
+"""Generators that flip a smaller fraction are reported as making no edit."""
 
 _AT_ONCE = 256
-_PIXELS_AT_ONCE = 2**20  # 1,337 pictures of 28 x 28, 20 of 224 x 224
-_PAIRS = 64  # neighbours in a batch whose difference says how much pictures vary
+_PIXELS_AT_ONCE = 2**20  # 1,337 images of 28 x 28, 20 of 224 x 224
+_PAIRS = 64  # neighbours in a batch whose mean difference measures variety
 
 
 def predicted(classifier: Classifier, pictures: Collection) -> Int[np.ndarray, " n"]:
-    """Return the class that the classifier gives each picture; n queries."""
+    """Return the predicted class of each image, at a cost of n queries."""
     found = []
     with torch.no_grad():
         for start in range(0, len(pictures), _AT_ONCE):
@@ -38,7 +38,7 @@ def predicted(classifier: Classifier, pictures: Collection) -> Int[np.ndarray, "
 
 
 def pairs(classes: Sequence[int]) -> list[tuple[int, int]]:
-    """List source and target of each direction that is looked at: all for two classes, each class to the next for more.
+    """Return the source and target of each evaluated direction: both for two classes, each class to the next for more.
 
     Example:
         >>> pairs([3, 8]), pairs([0, 1, 2])
@@ -49,12 +49,12 @@ def pairs(classes: Sequence[int]) -> list[tuple[int, int]]:
 
 @torch.no_grad()
 def look(run: Run, held_out: Mapping[int, Images], since: int) -> Look:
-    """Judge the generators as they would be kept.
+    """Evaluate the generators that would be kept.
 
     Args:
         run: the training run.
-        held_out: class → pictures that are predicted so.
-        since: iterations since the last look.
+        held_out: held-out images, grouped by predicted class.
+        since: iterations since the previous evaluation.
     """
     twins, facts = run.shown, []
     for source, target in pairs(twins.classes):
@@ -67,11 +67,11 @@ def look(run: Run, held_out: Mapping[int, Images], since: int) -> Look:
 
 
 _RATES = {"flip", "stable", "cycle", "variety", "change"}
-"""Of these the smaller of two directions is the worse."""
+"""Quantities of which the smaller value, over the directions, is the worse."""
 
 
 def _direction(losses: Losses, twins: CounterfactualGenerators, held_out: Mapping[int, Images], way: tuple[int, int]) -> dict[str, float]:
-    """Judge one direction."""
+    """Evaluate one direction."""
     (source, target), images = way, held_out[way[0]]
     judged = Losses(twins, losses.critics, losses.ask, losses.weights)
     parts = [_part(judged, some, source, target) for some in _pieces(images)]
@@ -82,7 +82,7 @@ def _direction(losses: Losses, twins: CounterfactualGenerators, held_out: Mappin
 
 
 def _part(losses: Losses, images: Images, source: int, target: int) -> dict[str, float]:
-    """Judge some pictures of a direction, all in one call."""
+    """Evaluate one batch of images of a direction."""
     made = losses.twins(images, source, target)
     said = torch.full((len(images),), source, device=images.device)
     loss, _ = losses.generators(Batch(images, said, source, target), torch.Generator().manual_seed(0))
@@ -102,12 +102,12 @@ def _part(losses: Losses, images: Images, source: int, target: int) -> dict[str,
 
 
 def _pieces(images: Images) -> Sequence[Images]:
-    """Cut pictures into pieces that fit the memory whatever their size."""
+    """Split images into batches that fit in memory at any size."""
     return torch.split(images, max(1, _PIXELS_AT_ONCE // (images.shape[2] * images.shape[3])))
 
 
 def variety(images: Planes) -> float:
-    """Return the mean absolute difference of a picture and another one, 0 to 1.
+    """Return the mean absolute difference between an image and its neighbour in the batch, 0 to 1.
 
     Example:
         >>> variety(torch.stack([torch.zeros(1, 2, 2), torch.ones(1, 2, 2)]))
@@ -118,12 +118,12 @@ def variety(images: Planes) -> float:
 
 
 def error(seen: Look, arm: str) -> float:
-    """Return the larger mean absolute error of what ought to be the input: the stable picture and the one brought back."""
+    """Return the largest mean absolute error of the images meant to equal the input: the stable and the cycle image."""
     return max(seen.kept if arm != "cyce" else 0.0, 0.0 if math.isnan(seen.cycled) else seen.cycled)
 
 
 def better(new: Look, old: Look | None, *, arm: str, select: str) -> bool:
-    """Say whether an epoch is to be kept in place of an earlier one; see `seewhy.training.counterfactual.plan.Plan`."""
+    """Return whether an epoch should replace an earlier one; see `seewhy.training.counterfactual.plan.Plan`."""
     if old is None:
         return True
     if select == "loss":
@@ -134,15 +134,16 @@ def better(new: Look, old: Look | None, *, arm: str, select: str) -> bool:
 
 
 def collapse(seen: Look) -> str:
-    """Say what is wrong with the generators, in words; empty where nothing is known to be."""
+    """Describe what is wrong with the generators; empty if nothing is detected."""
     if seen.flip < UNMOVED:
         return (
-            f"the generators hardly edit: {seen.flip:.0%} of held-out pictures flip, with a mean change of {seen.change:.3f}; "
-            "train longer, or let the flip count more (--set flip=1)"
+            f"the generators hardly edit: {seen.flip:.0%} of held-out images flip, "
+            f"with a mean change of {seen.change:.3f}; train longer, or increase the flip weight (--set flip=1)"
         )
     if seen.variety < VARIETY:
         return (
-            f"the generators draw much the same picture whatever they are given: their pictures vary {seen.variety:.0%} as much "
-            "as real ones; let cycle and symmetry count more, or the critic less (--set realism=0.25)"
+            "the generators output nearly the same image for every input: their variety is "
+            f"{seen.variety:.0%} of that of real images; increase the weights cycle and symmetry, or decrease "
+            "the critic's (--set realism=0.25)"
         )
     return ""

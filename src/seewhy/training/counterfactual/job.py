@@ -1,4 +1,4 @@
-"""A training job: epochs of iterations, a look after each, and the folder that is never left half-written."""
+"""A training job for counterfactual generators: epochs, evaluations, and an output folder that is always complete."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -26,22 +26,29 @@ from seewhy.training.counterfactual.plan import Plan
 from seewhy.training.counterfactual.run import CHECKPOINT, Look, Run, build_critics, put
 
 UNFINISHED = "not finished"
-"""What a card says of why the training stopped while it has not."""
+"""Value of the card's ``stopped`` field while training is unfinished."""
 
 RECORD = "training.json"
-"""What a checkpoint belongs to."""
+"""File that records which training run a checkpoint belongs to."""
 
-_SHOWN = 6  # pictures of each direction on the sheet of an epoch
-_PUSH = 5.0  # the flip's factor while generators warm up
+_SHOWN = 6  # images per direction on the sample sheet of an epoch
+_PUSH = 5.0  # factor on the flip weight during warm-up
 _PLATEAU, _FALL, _FLOOR = 4, 0.3, 1e-5
 
 Progress = Callable[[int, int, str], None]
-"""Told after each iteration: iterations done and planned, and the last look in words."""
+"""Called after each iteration with the iterations done and planned, and the last evaluation as text."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A training run: the epoch that was kept, why it stopped, every look, and what is wrong with the generators, if anything."""
+    """The result of a training run.
+
+    Args:
+        kept: evaluation of the epoch whose generators were kept.
+        stopped: why training stopped.
+        curve: all evaluations.
+        collapsed: what is wrong with the generators; empty if nothing is.
+    """
 
     kept: Look
     stopped: str
@@ -50,15 +57,15 @@ class Trained:
 
 
 class Job:
-    """Trains generators for one classifier.
+    """A training job that fits generators to one classifier.
 
     Args:
-        classifier: with gradients.
-        plan: how.
-        out: the folder.
-        pictures: class → training pictures that are predicted so.
-        held_out: class → pictures that an epoch is judged on.
-        facts: for the card.
+        classifier: classifier with gradients.
+        plan: training settings.
+        out: output folder.
+        pictures: training images, grouped by predicted class.
+        held_out: images for the evaluation after each epoch, grouped by predicted class.
+        facts: additional fields for the card.
     """
 
     def __init__(
@@ -82,12 +89,12 @@ class Job:
         self.facts = {**_about(classifier, plan, pictures, held_out), **facts}
 
     def train(self, progress: Progress, stop_at: int | None) -> Trained:
-        """Train to the end, or to an iteration as if cut off there.
+        """Train to the end, or stop at an iteration as if interrupted there.
 
         Raises:
-            RequestError: the folder holds something else, or cannot be written.
+            RequestError: the folder holds something else, or cannot be written to.
         """
-        with _room(self.out):
+        with _disk_errors(self.out):
             self._begin()
             stopped = self._stopped()
             while not stopped:
@@ -95,16 +102,16 @@ class Job:
                     return self._result("cut off")
                 self._iterate()
                 if self.run.step % self.length == 0:
-                    self._look()
+                    self._evaluate()
                     stopped = self._stopped()
-                progress(self.run.step, self.steps, self._words())
+                progress(self.run.step, self.steps, self._status())
             self._close(stopped)
             (self.out / CHECKPOINT).unlink(missing_ok=True)
             (self.out / RECORD).unlink(missing_ok=True)
         return self._result(stopped)
 
     def _begin(self) -> None:
-        """Make the folder, or go on where it was left."""
+        """Create the folder, or resume from its checkpoint."""
         self.out.mkdir(parents=True, exist_ok=True)
         mine = {name: self.facts[name] for name in ("fingerprint", "pictures", "plan")}
         record, checkpoint = self.out / RECORD, self.out / CHECKPOINT
@@ -114,15 +121,15 @@ class Job:
             return
         if not record.exists() or json.loads(record.read_text(encoding="utf-8")) != json.loads(text):
             raise RequestError(
-                f"{self.out} holds the checkpoint of another training (classifier, pictures or settings differ); "
-                "give the same as before to go on, or another --out"
+                f"{self.out} holds the checkpoint of another training run (its classifier, images or settings differ); "
+                "repeat the original command to resume it, or choose another --out"
             )
         self.run.restore(self.out)
         for seen in self.run.curve:
-            self._consider(seen)
+            self._keep_if_better(seen)
 
     def _iterate(self) -> None:
-        """Take one iteration; all draws are functions of seed and iteration."""
+        """Run one iteration; all random draws are functions of the seed and the iteration."""
         rng = np.random.default_rng([self.plan.seed, self.run.step])
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         kinds = tuple(self.pictures)
@@ -133,7 +140,7 @@ class Job:
             self.run.iterate(batches, generator, push=push, rate=self._rate())
 
     def _batch(self, source: int, target: int, rng: np.random.Generator, generator: torch.Generator) -> Batch:
-        """Draw pictures of a class, change them a little, and ask what they are now."""
+        """Draw images of a class, augment them, and predict the classes of the augmented images."""
         chosen = rng.integers(0, len(self.pictures[source]), self.plan.batch)
         images: Images = self.pictures[source].images(chosen).to(self.classifier.device)
         images = self.plan.augment(images, generator)
@@ -142,13 +149,13 @@ class Job:
         return Batch(images, said, source, target)
 
     def _rate(self) -> float:
-        """The learning rate now, as a share of that in the plan."""
+        """Return the current learning rate as a fraction of the planned one."""
         if self.plan.schedule == "plateau":
             return max(_FALL ** self._falls()[0], _FLOOR / self.plan.rate)
         return 0.5 + 0.5 * float(np.cos(np.pi * self.run.step / self.steps))
 
     def _falls(self) -> tuple[int, bool]:
-        """How often the rate has fallen, and whether it ought to once more at its floor."""
+        """Return how often the rate has fallen, and whether it plateaued again at its lowest value."""
         best, stale, falls = float("inf"), 0, 0
         for seen in self.run.curve:
             stale = 0 if seen.held_out < best else stale + 1
@@ -160,7 +167,7 @@ class Job:
         return falls, False
 
     def _stopped(self) -> str:
-        """Why training is over; empty while it is not."""
+        """Return why training is over, or an empty string while it is not."""
         if self.run.step >= self.steps:
             return "epochs"
         if self.plan.schedule == "plateau" and self._falls()[1]:
@@ -170,11 +177,11 @@ class Job:
             return "patience" if stale >= self.plan.patience else ""
         return ""
 
-    def _look(self) -> None:
-        """Judge the generators, keep them if they are the best so far, and write everything down."""
+    def _evaluate(self) -> None:
+        """Evaluate the generators, keep them if they are the best so far, and write all files."""
         seen = look(self.run, self.held_out, self.length)
         self.run.curve.append(seen)
-        if self._consider(seen):
+        if self._keep_if_better(seen):
             save_generators(self.out, self.run.shown, self._card(""))
         epoch = self.run.step // self.length
         sheets = self.out / "epochs"
@@ -183,8 +190,11 @@ class Job:
         put(self.out / "curves.png", curves_png([seen.facts() for seen in self.run.curve], self.length))
         self.run.save(self.out)
 
-    def _consider(self, seen: Look) -> bool:
-        """Keep an epoch if it is better than the one that is kept; by ``error``, epochs of the first half count only until then."""
+    def _keep_if_better(self, seen: Look) -> bool:
+        """Keep an epoch if it is better than the one kept so far.
+
+        When selecting by ``error``, any epoch of the second half replaces one of the first half.
+        """
         half = self.steps // 2
         rival = self.kept
         if self.plan.select == "error" and rival is not None and rival.step <= half < seen.step:
@@ -195,7 +205,7 @@ class Job:
         return False
 
     def _card(self, stopped: str) -> dict[str, object]:
-        """Say how the generators were trained, and what they did on held-out pictures."""
+        """Return the card: how the generators were trained, and how they perform on held-out images."""
         kept = self.kept
         return {
             **self.facts,
@@ -206,19 +216,21 @@ class Job:
         }
 
     def _close(self, stopped: str) -> None:
-        """Say in the card that training is over; the weights beside it are those of the epoch that was kept."""
+        """Mark training as finished in the card; the weights beside it are those of the kept epoch."""
         card = self.out / CARD
         facts = json.loads(card.read_text(encoding="utf-8")) | self._card(stopped)
         put(card, (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode())
 
     def _result(self, stopped: str) -> Trained:
-        """Sum up."""
+        """Return the result of the run."""
         if self.kept is None:
-            raise RequestError(f"cut off after {self.run.step} iterations, before the first of {self.length} was over")
+            raise RequestError(
+                f"expected at least one finished epoch, got {self.run.step} of {self.length} iterations; train longer"
+            )
         return Trained(self.kept, stopped, tuple(self.run.curve), collapse(self.kept))
 
-    def _words(self) -> str:
-        """The last look, for the bar."""
+    def _status(self) -> str:
+        """Return the last evaluation as text, for the progress bar."""
         if not self.run.curve:
             return ""
         seen = self.run.curve[-1]
@@ -226,7 +238,7 @@ class Job:
 
     @torch.no_grad()
     def _samples(self) -> dict[str, dict[str, np.ndarray]]:
-        """Make the twins of a few held-out pictures of each direction."""
+        """Generate counterfactuals of a few held-out images per direction."""
         twins, found = self.run.shown, {}
         for source, target in pairs(twins.classes):
             images = self.held_out[source][:_SHOWN]
@@ -240,7 +252,7 @@ class Job:
 
 
 def _networks(classifier: Classifier, plan: Plan, classes: tuple[int, ...], some: Collection) -> Losses:
-    """Build generators and critics for pictures like some."""
+    """Build generators and critics for images with the size and channels of ``some``."""
     shape = {"widths": plan.widths, "last": plan.last, "residual": plan.residual, "norm": plan.norm}
     twins = build_generators(
         arm=plan.arm,
@@ -263,9 +275,9 @@ def _networks(classifier: Classifier, plan: Plan, classes: tuple[int, ...], some
 def _about(
     classifier: Classifier, plan: Plan, pictures: Mapping[int, Collection], held_out: Mapping[int, Collection]
 ) -> dict[str, Any]:
-    """Say what is trained on what."""
+    """Return the fields of the card that describe the classifier, the data and the settings."""
     return {
-        "what": "generators of stable and adversarial twins of a picture",
+        "what": "counterfactual generators of stable and adversarial images",
         "classifier": classifier.name,
         "fingerprint": classifier.fingerprint,
         "classes": [classifier.labels[kind] if classifier.labels else str(kind) for kind in pictures],
@@ -279,24 +291,24 @@ def _about(
 
 
 def _ask(classifier: Classifier) -> Callable[[Images], Scores]:
-    """Return the classifier's scores; it was checked to give some."""
+    """Return the classifier's scoring function; gradients were checked before."""
     if not isinstance(classifier, Differentiable):
-        raise TypeError("checked before")
+        raise TypeError(f"expected a Differentiable classifier, got {type(classifier).__name__}; use check_trainable")
     return classifier.scores
 
 
 def _number(value: float) -> float | None:
-    """Round for the card; None where there is no number."""
+    """Round a number for the card; return None if it is not finite."""
     return plain(round(value, 5))
 
 
 @contextmanager
-def _room(out: Path) -> Iterator[None]:
-    """Turn what a disk says into what to do; the checkpoint before it stays whole."""
+def _disk_errors(out: Path) -> Iterator[None]:
+    """Turn a disk error into advice; the previous checkpoint stays intact."""
     try:
         yield
     except OSError as problem:
         raise RequestError(
-            f"cannot write to {out}: {problem.strerror}; make room there and give the same command again, which goes on "
+            f"cannot write to {out}: {problem.strerror}; free some space and run the same command again, which resumes "
             "from the last epoch"
         ) from problem

@@ -1,7 +1,7 @@
-"""The losses of SyCE, CyCE and the control without a critic (Charachon et al., FGCS 132, 2022), one direction at a time.
+"""The losses of SyCE, CyCE and the control without a critic (Charachon et al., FGCS 132, 2022), for one direction.
 
-Weights are those of the authors' released configuration. Theirs is a sigmoid and a binary cross-entropy on probabilities; here it
-is the cross-entropy over the classifier's classes, which for two classes is the same.
+The weights are those of the authors' released configuration. The authors use a sigmoid and a binary cross-entropy on
+probabilities; this module uses the cross-entropy over the classifier's classes, which is the same for two classes.
 """
 
 from collections.abc import Callable
@@ -19,27 +19,29 @@ from seewhy.nets.translator import Critic, Planes
 from seewhy.nets.counterfactual_generators import CounterfactualGenerators, colour
 
 Ask = Callable[[Images], Scores]
-"""The classifier's class scores, with a graph."""
+"""Function that returns the classifier's class scores, with a graph for gradients."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """What each part of the loss counts.
+    """Weights of the terms of the loss.
 
     Args:
-        symmetry: the stable picture is the input (``syce``; of the stable head in ``sagen``).
-        cycle: the picture brought back is the input.
-        near: the adversarial picture is near the input and the stable one (``sagen`` only; the others have no such term).
-        flip: the adversarial picture has the other class.
-        stable: the stable picture keeps the class.
-        back: the picture brought back has the class.
-        realism: the critic takes the adversarial picture for real.
-        penalty: on the critic's gradient between real and made pictures.
-        noise: standard deviation of what is added to the adversarial picture before it is undone, so that it cannot hide what it
-            was in a pattern too faint to see; 0 in the authors' code.
-        smooth: standard deviation of what is added to the adversarial picture when the classifier is asked: what flips under noise is
-            less often a pattern that this classifier alone reacts to; 0 in the authors' code.
-        scores: ``logits``, or ``probabilities`` as the authors', whose gradient vanishes where the classifier is sure.
+        symmetry: the stable image equals the input (``syce``; of the stable head in ``sagen``).
+        cycle: the cycle image equals the input.
+        near: the adversarial image is close to the input and to the stable image (``sagen`` only; the others have no
+            such term).
+        flip: the adversarial image has the target class.
+        stable: the stable image keeps the class.
+        back: the cycle image has the class of the input.
+        realism: the critic accepts the adversarial image as real.
+        penalty: weight of the gradient penalty of the critic, between real and generated images.
+        noise: standard deviation of noise added to the adversarial image before the cycle, so that it cannot hide the
+            input in an imperceptible pattern; 0 in the authors' code.
+        smooth: standard deviation of noise added to the adversarial image before it is classified. A change that flips
+            the class under noise is less often a pattern that only this classifier reacts to; 0 in the authors' code.
+        scores: ``logits``, or ``probabilities`` as in the authors' code, whose gradient vanishes where the classifier
+            is certain.
     """
 
     symmetry: float = 10.0
@@ -56,7 +58,10 @@ class Weights:
 
 
 class Batch(NamedTuple):
-    """Pictures that were predicted ``source``, to be turned into ``target``; ``said`` is what is predicted of each now."""
+    """Images that were predicted as ``source``, to be translated to ``target``.
+
+    ``said`` is the class that is predicted for each image after augmentation.
+    """
 
     images: Images
     said: Int[Tensor, " n"]
@@ -65,19 +70,22 @@ class Batch(NamedTuple):
 
     @property
     def wanted(self) -> Int[Tensor, " n"]:
-        """The other class, picture by picture: a picture that is predicted otherwise since it was turned a little goes back."""
+        """The class that each adversarial image should have.
+
+        This is ``target``, or ``source`` for images whose prediction is already ``target`` after augmentation.
+        """
         return torch.where(self.said == self.target, self.source, self.target)
 
 
 @dataclass(eq=False)
 class Losses:
-    """Computes the generators' loss of one direction.
+    """The generators' loss for one direction.
 
     Args:
         twins: the generators.
-        critics: one a class, or one for all.
-        ask: the classifier.
-        weights: of the parts.
+        critics: one critic per class, or one for all classes.
+        ask: the classifier's scoring function.
+        weights: weights of the terms.
     """
 
     twins: CounterfactualGenerators
@@ -86,19 +94,19 @@ class Losses:
     weights: Weights = field(default_factory=Weights)
 
     def realism(self, planes: Planes, kind: int) -> Float[Tensor, " n"]:
-        """Return the critic's logit that pictures are real ones of a class."""
+        """Return the critic's logits that images are real images of a class."""
         place = self.twins.classes.index(kind)
         critic: Critic = self.critics[place if len(self.critics) > 1 else 0]  # type: ignore[assignment]
         answers: Tensor = critic(planes, place if len(self.critics) == 1 else 0)
         return answers
 
     def generators(self, batch: Batch, generator: torch.Generator, *, push: float = 1.0) -> tuple[Tensor, Tensor]:
-        """Return the loss, and the adversarial pictures without a graph.
+        """Return the loss, and the adversarial images detached from the graph.
 
         Args:
-            batch: pictures of one direction.
-            generator: of the noise.
-            push: factor of the flip's weight.
+            batch: images of one direction.
+            generator: random generator of the noise.
+            push: factor on the flip weight.
         """
         planes = self.twins.planes(batch.images)
         first = self.twins.edit(planes, batch.source, batch.target)
@@ -107,7 +115,9 @@ class Losses:
         adversarial = first[0]
         weights, noisy = self.weights, _noisy(adversarial, self.weights.noise, generator)
         parts = [_noisy(adversarial, weights.smooth, generator)]
-        loss = weights.realism * self._told(adversarial, batch.target, -1) if weights.realism else planes.new_zeros(())
+        loss = (
+            weights.realism * self._logistic(adversarial, batch.target, -1) if weights.realism else planes.new_zeros(())
+        )
         kept = [0.0]
         if self.twins.arm == "syce" and (weights.symmetry or weights.stable):
             parts.append(self.twins.undo(noisy, batch.source, batch.target))
@@ -123,7 +133,10 @@ class Losses:
         return loss, adversarial.detach()
 
     def _without_critic(self, batch: Batch, planes: Planes, adversarial: Planes, stable: Planes, push: float) -> Tensor:
-        """The loss of ``sagen``: the stable head keeps class and picture, the adversarial one flips and stays near both."""
+        """Return the loss of ``sagen``.
+
+        The stable head keeps the class and the image; the adversarial head flips the class and stays close to both.
+        """
         weights = self.weights
         flipped, kept = self.ask(colour(torch.cat([adversarial, stable]))).chunk(2)
         return (
@@ -134,22 +147,22 @@ class Losses:
         )
 
     def entropy(self, scores: Scores, classes: Int[Tensor, " n"]) -> Tensor:
-        """Return the mean cross-entropy of pictures with classes, nats."""
+        """Return the mean cross-entropy of scores with classes, in nats."""
         if self.weights.scores == "logits":
             return functional.cross_entropy(scores, classes)
         chosen = scores.softmax(1).gather(1, classes[:, None])
         return -chosen.clamp(1e-7, 1 - 1e-7).log().mean()
 
     def critic(self, real: Planes, made: Planes, kind: int, generator: torch.Generator) -> Tensor:
-        """Return the loss of the critic of a class: logistic, with a penalty on gradients whose norm is not 1.
+        """Return the loss of a class's critic: logistic, with a penalty on gradient norms other than 1.
 
         Args:
-            real: pictures predicted to be of the class.
-            made: as many adversarial ones, without a graph.
+            real: images predicted as the class.
+            made: the same number of adversarial images, without a graph.
             kind: the class.
-            generator: of the places between real and made.
+            generator: random generator of the interpolation between real and made images.
         """
-        loss = self._told(real, kind, -1) + self._told(made, kind, 1)
+        loss = self._logistic(real, kind, -1) + self._logistic(made, kind, 1)
         if not self.weights.penalty:
             return loss
         share = torch.rand(len(real), 1, 1, 1, generator=generator).to(real)
@@ -158,13 +171,13 @@ class Losses:
         steepness: Tensor = slope.flatten(1).norm(dim=1)
         return loss + self.weights.penalty * (steepness - 1).square().mean()
 
-    def _told(self, planes: Planes, kind: int, sign: int) -> Tensor:
-        """Return the logistic loss for pictures that are to be taken for real (-1) or for made (1)."""
+    def _logistic(self, planes: Planes, kind: int, sign: int) -> Tensor:
+        """Return the logistic loss for images to be classified as real (-1) or as generated (1)."""
         return functional.softplus(sign * self.realism(planes, kind)).mean()
 
 
 def _noisy(planes: Planes, deviation: float, generator: torch.Generator) -> Planes:
-    """Add noise, if that is wanted."""
+    """Add Gaussian noise, if the deviation is not zero."""
     if not deviation:
         return planes
     drawn = torch.randn(planes.shape, generator=generator).to(planes)

@@ -1,4 +1,4 @@
-"""How generators are trained: the authors' published settings, and ours."""
+"""Settings for training counterfactual generators: the authors' published settings, and the defaults here."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -16,32 +16,35 @@ Preset = Literal["usual", "paper"]
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How generators are trained.
+    """Settings for training counterfactual generators.
 
     Args:
         arm: ``syce``, ``cyce`` or ``sagen``.
-        epochs: at most.
-        length: iterations an epoch; None for as many whole batches as the rarer class has, as in the paper.
-        batch: pictures of each of the two classes in an iteration.
+        epochs: largest number of epochs.
+        length: iterations per epoch; None for the number of full batches of the rarer class, as in the paper.
+        batch: images of each of the two classes per iteration.
         rate: learning rate of the generators.
-        critic_rate: of the critics.
+        critic_rate: learning rate of the critics.
         beta: Adam's first decay.
         average: decay of the moving average of the generators' weights; 0 for none, as in the paper.
-        schedule: ``cosine`` to nothing, or ``plateau``: × 0.3 after 4 epochs without progress, down to 1e-5, then stop.
-        patience: epochs without progress that end the training; None: never, or where ``plateau`` ends.
-        warm_up: the flip counts five times for this share of the training, so that generators do not stay at no edit.
-        weights: of the loss.
-        augment: what is done to training pictures.
+        schedule: ``cosine`` for a cosine decay to zero, or ``plateau`` for × 0.3 after 4 epochs without progress, down
+            to 1e-5, then stop.
+        patience: number of epochs without progress after which training stops; None for no such limit.
+        warm_up: fraction of the training in which the flip weight is multiplied by five, so that generators do not
+            settle on making no edit.
+        weights: weights of the loss terms.
+        augment: augmentation applied to training images.
         widths: channels of each level of a generator; None for `seewhy.nets.counterfactual_generators.usual_widths`.
-        critic_widths: of the critics likewise.
-        last: side of the generator's last kernel.
-        residual: whether a generator puts out a change or a picture.
-        norm: of a generator's features: ``instance``, or ``none`` as in the authors' code.
-        select: which epoch is kept: that with the lowest ``error`` (of stable and cycle pictures) among those in which at least
-            95 % of the held-out pictures flip, in the second half; or with the lowest ``loss``, as in the paper.
-        held_out: share of the pictures that training never sees.
-        half: multiply in bfloat16.
-        seed: of the weights, the batches, and every draw.
+        critic_widths: channels of each level of a critic; None for the default.
+        last: side of the generator's last convolution kernel.
+        residual: whether a generator outputs a change instead of an image.
+        norm: normalisation of a generator's features: ``instance``, or ``none`` as in the authors' code.
+        select: which epoch is kept. ``error`` keeps the one with the lowest error of the stable and cycle images, among
+            those of the second half in which at least 95 % of the held-out images flip; ``loss`` keeps the one with the
+            lowest loss, as in the paper.
+        held_out: fraction of the images that are never used for training.
+        half: compute in bfloat16.
+        seed: seed of the weights, the batches and every random draw.
 
     Raises:
         RequestError: a number is out of range.
@@ -74,16 +77,20 @@ class Plan:
         _choice("arm", self.arm, get_args(Arm))
         for name in ("epochs", "batch", "length", "patience"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise RequestError(f"expected {name} >= 1, got {getattr(self, name)}; leave it out for the usual")
+                raise RequestError(f"expected {name} >= 1, got {getattr(self, name)}; omit it to use the default")
         for name in ("rate", "critic_rate"):
             if not 0 < getattr(self, name) <= 1:
-                raise RequestError(f"expected {name} above 0 and at most 1, got {getattr(self, name)}")
+                raise RequestError(
+                    f"expected {name} above 0 and at most 1, got {getattr(self, name)}; omit it to use the default"
+                )
         for name in ("beta", "average", "warm_up", "held_out"):
             if not 0 <= getattr(self, name) < 1:
-                raise RequestError(f"expected {name} from 0 to below 1, got {getattr(self, name)}")
+                raise RequestError(
+                    f"expected {name} from 0 to below 1, got {getattr(self, name)}; omit it to use the default"
+                )
 
     def facts(self) -> dict[str, Any]:
-        """Write it down."""
+        """Return the settings as a dictionary."""
         return asdict(self)
 
 
@@ -99,9 +106,9 @@ def make_plan(arm: str = "syce", preset: str = "usual", **changes: object) -> Pl
 
     Args:
         arm: ``syce``, ``cyce`` or ``sagen``.
-        preset: ``usual``, or ``paper`` for the settings of the authors' released code, but for what no longer has a meaning there
-            (batch norm that is never trained, dropout that is never on).
-        changes: fields of `Plan`, `Weights` and `Augment` by name.
+        preset: ``usual`` for the defaults here, or ``paper`` for the settings of the authors' released code, except for
+            those with no effect there (batch norm that is never trained, dropout that is never active).
+        changes: new values for fields of `Plan`, `Weights` and `Augment`, by name.
 
     Raises:
         RequestError: there is no such arm, preset or field, or a value is out of range.
@@ -117,7 +124,11 @@ def make_plan(arm: str = "syce", preset: str = "usual", **changes: object) -> Pl
 
 
 def _usual(arm: str, weights: Weights) -> Plan:
-    """The authors' weights, with all but the flip louder: so that what is made is more like real pictures, and nearer to the input."""
+    """Return the default plan.
+
+    It raises the authors' weights of symmetry, cycle, stable, back and realism, so that generated images look more like
+    real ones and stay closer to the input.
+    """
     louder = replace(
         weights,
         symmetry=1.5 * weights.symmetry,
@@ -131,7 +142,7 @@ def _usual(arm: str, weights: Weights) -> Plan:
 
 
 def _paper(arm: str, weights: Weights) -> Plan:
-    """The authors' released configuration for digits."""
+    """Return the authors' released configuration for digits."""
     return Plan(
         arm=arm,  # type: ignore[arg-type]
         epochs=60,
@@ -170,10 +181,10 @@ def change(plan: Plan, changes: Mapping[str, object]) -> Plan:
 
 
 def read_changes(texts: Iterable[str]) -> dict[str, object]:
-    """Read what a user typed as ``NAME=VALUE``, for `change`.
+    """Parse ``NAME=VALUE`` settings from the command line, for `change`.
 
     Raises:
-        RequestError: there is no such field, or a value is not of its type.
+        RequestError: there is no such field, or a value has the wrong type.
 
     Example:
         >>> read_changes(["noise=0", "widths=8+16", "epochs=5"])
@@ -187,7 +198,7 @@ def read_changes(texts: Iterable[str]) -> dict[str, object]:
 
 
 def _sort(changes: Mapping[str, object]) -> list[dict[str, object]]:
-    """Sort changes by what they belong to: plan, weights, augmentation."""
+    """Split changes into those of the plan, the weights and the augmentation."""
     known = [{each.name for each in fields(part)} - {"weights", "augment"} for part in (Plan, Weights, Augment)]
     every = set[str]().union(*known)
     for name in changes:
@@ -197,6 +208,6 @@ def _sort(changes: Mapping[str, object]) -> list[dict[str, object]]:
 
 
 def _choice(name: str, value: object, known: tuple[str, ...]) -> None:
-    """Refuse what is not one of a few words."""
+    """Raise unless a value is one of the known words."""
     if value not in known:
-        raise RequestError(f"expected {name} to be one of {', '.join(known)}, got {value!r}")
+        raise RequestError(f"expected {name} to be one of {', '.join(known)}, got {value!r}; choose one of them")

@@ -1,4 +1,4 @@
-"""A training run of generators between two steps: networks, optimisers, moving average, and the file they are kept in."""
+"""The state of a generator training run between two steps: networks, optimisers, moving average and checkpoint."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -16,28 +16,29 @@ from seewhy.training.counterfactual.loss import Batch, Losses
 
 CHECKPOINT = "checkpoint.safetensors"
 LONGEST = 1.0
-"""A gradient that is longer is cut to this length: without batch norm a single batch can throw the generators far off."""
+"""Gradients are clipped to this norm: without batch norm, a single batch can throw the generators far off."""
 
 CRITIC_WIDTHS = (16, 32, 48)
-"""Half the channels of the authors' critics."""
+"""Channels of each level of a critic, half of those in the authors' code."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """One look at the pictures that are held out, after an epoch; rates and errors are those of the worse direction.
+    """One evaluation on held-out images, after an epoch. Rates and errors are those of the worse direction.
 
     Args:
         step: iterations so far.
-        loss: of the generators in training, mean since the last look.
-        critic: of the critics in training, likewise.
-        flip: share of adversarial pictures with the wanted class.
-        stable: share of stable pictures that keep theirs.
-        cycle: share of pictures brought back that have theirs; nan without.
-        kept: mean absolute difference of the stable picture from the input.
-        cycled: of the picture brought back; nan without.
-        change: of the adversarial picture.
-        variety: mean absolute difference between two adversarial pictures over that between two real ones of their class.
-        held_out: the generators' loss.
+        loss: mean training loss of the generators since the previous evaluation.
+        critic: mean training loss of the critics since the previous evaluation.
+        flip: fraction of adversarial images with the target class.
+        stable: fraction of stable images that keep their class.
+        cycle: fraction of cycle images with the class of the input; nan if there are none.
+        kept: mean absolute difference between stable image and input.
+        cycled: mean absolute difference between cycle image and input; nan if there are none.
+        change: mean absolute difference between adversarial image and input.
+        variety: mean absolute difference between two adversarial images, divided by that between two real images of
+            their class.
+        held_out: held-out loss of the generators.
     """
 
     step: int
@@ -53,7 +54,7 @@ class Look:
     held_out: float
 
     def facts(self) -> dict[str, float]:
-        """Name every number."""
+        """Return every number by name."""
         return {name: float(value) for name, value in asdict(self).items()}
 
 
@@ -63,9 +64,9 @@ class Run:
 
     Args:
         losses: generators, critics and classifier.
-        rates: learning rates of generators and critics to begin with.
-        betas: of Adam.
-        average: share of the moving average that stays at each step; 0 for none.
+        rates: initial learning rates of generators and critics.
+        betas: decay rates of Adam.
+        average: decay of the moving average; 0 for none.
     """
 
     losses: Losses
@@ -90,35 +91,34 @@ class Run:
 
     @property
     def shown(self) -> CounterfactualGenerators:
-        """The generators that are judged and kept: the moving average, where there is one."""
+        """The generators that are evaluated and kept: the moving average, if there is one."""
         return self.slow if self.average else self.losses.twins
 
     def iterate(self, batches: Sequence[Batch], generator: torch.Generator, *, push: float, rate: float) -> None:
         """Take one step of the generators for each direction, then one of the critics.
 
         Args:
-            batches: the two directions of a pair of classes.
-            generator: of every draw of this step.
-            push: factor of the flip's weight.
-            rate: share of the learning rates.
+            batches: one batch for each of the two directions of a pair of classes.
+            generator: random generator of every draw of this step.
+            push: factor on the flip weight.
+            rate: fraction of the initial learning rates.
         """
         for adam, peak in zip(self.adam, self.rates, strict=False):
             adam.param_groups[0]["lr"] = peak * rate
-        apart = (
-            self.losses.twins.arm == "syce"
-        )  # as in the authors' code: SyCE steps after each direction, CyCE after both
+        # as in the authors' code: SyCE takes a step after each direction, CyCE after both
+        apart = self.losses.twins.arm == "syce"
         groups = [[batch] for batch in batches] if apart else [list(batches)]
         for group in groups:
             loss = torch.stack([self.losses.generators(batch, generator, push=push)[0] for batch in group]).sum()
             _descend(self.adam[0], self.generators, loss)
             self.sums[0] += loss.item()
         if self.critics:
-            self._judge(batches, generator)
-        self._drag()
+            self._train_critics(batches, generator)
+        self._update_average()
         self.step += 1
 
-    def _judge(self, batches: Sequence[Batch], generator: torch.Generator) -> None:
-        """Take one step of the critics: each sees real pictures of its class, and those that were made to look so."""
+    def _train_critics(self, batches: Sequence[Batch], generator: torch.Generator) -> None:
+        """Take one step of the critics; each is given real images of its class and images generated for that class."""
         twins, (one, other) = self.losses.twins, batches
         loss = torch.zeros((), device=one.images.device)
         for batch, real in ((one, other), (other, one)):
@@ -129,14 +129,14 @@ class Run:
         self.sums[1] += loss.item()
 
     @torch.no_grad()
-    def _drag(self) -> None:
-        """Draw the moving average after the generators."""
+    def _update_average(self) -> None:
+        """Update the moving average of the generators' weights."""
         keep = min(self.average, (1 + self.step) / (10 + self.step))
         for slow, fast in zip(self.slow.parameters(), self.losses.twins.parameters(), strict=True):
             slow.lerp_(fast, 1 - keep)
 
     def save(self, folder: Path) -> None:
-        """Write the run to one file, which appears whole or not at all."""
+        """Write the run to one file, atomically."""
         tensors = {f"twins.{name}": value for name, value in self.losses.twins.state_dict().items()}
         tensors |= {f"slow.{name}": value for name, value in self.slow.state_dict().items()}
         tensors |= {f"critics.{name}": value for name, value in self.losses.critics.state_dict().items()}
@@ -149,10 +149,10 @@ class Run:
         put(folder / CHECKPOINT, save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}))
 
     def restore(self, folder: Path) -> None:
-        """Go on from what `save` wrote.
+        """Resume from a file written by `save`.
 
         Raises:
-            RequestError: it is of other networks.
+            RequestError: the file belongs to other networks.
         """
         tensors = load_file(folder / CHECKPOINT, device=str(self.generators[0].device))
         parts: tuple[tuple[str, nn.Module], ...] = (
@@ -176,7 +176,7 @@ class Run:
 
 
 def put(path: Path, content: bytes) -> None:
-    """Write a file that appears whole or not at all."""
+    """Write a file atomically."""
     fresh = path.with_name(f".{path.name}.partial")
     try:
         fresh.write_bytes(content)
@@ -187,7 +187,7 @@ def put(path: Path, content: bytes) -> None:
 
 
 def build_critics(twins: CounterfactualGenerators, widths: Sequence[int] | None = None, *, seed: int) -> nn.ModuleList:
-    """Build the critics: one a class; one that knows all classes where the generators are shared."""
+    """Build the critics: one per class, or one conditional critic if the generators are shared."""
     count, kinds = (1, len(twins.classes)) if twins.shared else (2, 1)
     widths = widths or usual_widths(twins.size, CRITIC_WIDTHS)
     with torch.random.fork_rng(devices=[]):
@@ -196,7 +196,7 @@ def build_critics(twins: CounterfactualGenerators, widths: Sequence[int] | None 
 
 
 def _descend(adam: torch.optim.Optimizer, weights: Sequence[Tensor], loss: Tensor) -> None:
-    """Take one step of an optimiser."""
+    """Take one optimiser step."""
     gradients = torch.autograd.grad(loss, list(weights), allow_unused=True)
     for weight, gradient in zip(weights, gradients, strict=True):
         weight.grad = gradient
@@ -205,5 +205,5 @@ def _descend(adam: torch.optim.Optimizer, weights: Sequence[Tensor], loss: Tenso
 
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Take the tensors under a prefix, without it."""
+    """Return the tensors whose names start with a prefix, without the prefix."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,4 +1,4 @@
-"""Train the generators of `seewhy.methods.counterfactual` against a classifier, on the user's own pictures."""
+"""Train the generators of `seewhy.methods.counterfactual` for a classifier, on the user's own images."""
 
 import json
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ from seewhy.training.counterfactual.evaluation import predicted
 from seewhy.training.counterfactual.plan import Plan
 
 FEWEST = 20
-"""Pictures of a class that training takes at least, before some are held out."""
+"""Smallest number of images predicted as each class, before some are held out."""
 
-_LOOKED_AT = 256  # held-out pictures of each class that an epoch is judged on
+_LOOKED_AT = 256  # largest number of held-out images per class for the evaluation after each epoch
 
 
 def silent(*facts: object) -> None:
@@ -35,30 +35,33 @@ def train_counterfactual(
     progress: Progress = silent,
     stop_at: int | None = None,
 ) -> Trained:
-    """Train generators of stable and adversarial twins, and write ``counterfactual.safetensors`` and ``card.json``.
+    """Train counterfactual generators, and write ``counterfactual.safetensors`` and ``card.json``.
 
-    Charachon, Cournède, Hudelot, Ardon, FGCS 132, 2022. The classifier stays as it is; pictures count as what it says of them,
-    whatever their labels. After each epoch the folder holds the best generators so far, ``curves.png``, a sheet of samples in
-    ``epochs/`` and a checkpoint; the same call goes on after an interruption, as if there had been none.
+    The generators make a stable image, which keeps the predicted class, and an adversarial image, which changes it:
+    Charachon, Cournède, Hudelot, Ardon, FGCS 132, 2022. The classifier is not changed. Images are grouped by the class
+    that the classifier predicts, whatever their labels. After each epoch the folder holds the best generators so far,
+    ``curves.png``, a sheet of samples in ``epochs/`` and a checkpoint. The same call resumes after an interruption and
+    gives the same result as an uninterrupted run.
 
     Args:
-        classifier: with gradients, and of one size of input.
-        source: pictures; see `seewhy.images.collection.read_collection`. Labels are not needed.
-        out: folder for all of it; it is created.
-        classes: two or more classes, by index or name; None where the classifier has only two. More than two share one generator.
-        plan: None for `seewhy.training.counterfactual.plan.make_plan`'s usual.
-        progress: told after each iteration.
-        stop_at: end after this iteration as if cut off.
+        classifier: classifier with gradients and a fixed input size.
+        source: images; see `seewhy.images.collection.read_collection`. Labels are not needed.
+        out: folder for all output; it is created.
+        classes: two or more classes, by index or name; None if the classifier has exactly two. More than two share one
+            generator.
+        plan: training settings; None for the defaults of `seewhy.training.counterfactual.plan.make_plan`.
+        progress: called after each iteration.
+        stop_at: iteration after which training stops as if interrupted; None to train to the end.
 
     Returns:
-        What came of it.
+        The result of the training run.
 
     Raises:
-        RequestError: the classifier gives no gradients or has no such class, it puts too few pictures in one, the folder holds
-            finished generators or a checkpoint of something else, or the disk is full.
+        RequestError: the classifier gives no gradients or has no such class, it predicts too few images as one of the
+            classes, the folder holds finished generators or a checkpoint of another training run, or the disk is full.
 
-    Cost: a query a picture; in an iteration five passes through the classifier for each picture of a batch (three forward, two or
-    three backward).
+    Cost: one query per image; in each iteration, five passes through the classifier per image of a batch (three
+    forward, two or three backward).
     """
     plan = plan or Plan()
     check_trainable(classifier, out)
@@ -78,41 +81,47 @@ def train_counterfactual(
 
 
 def check_trainable(classifier: Classifier, out: Path) -> None:
-    """Refuse what cannot be trained against, before any picture is read."""
+    """Raise if the classifier or the output folder does not allow training, before any image is read."""
     if not isinstance(classifier, Differentiable):
         raise RequestError(
-            f"expected a classifier with gradients to train against, got {classifier.name} with {classifier.access.name}; "
-            "for one that can only be called take --method nearest-counterfactual:reference=FOLDER, which needs no training"
+            f"expected a classifier with gradients, got {classifier.name} with {classifier.access.name} access; "
+            "for this classifier use --method nearest-counterfactual:reference=FOLDER, which needs no training"
         )
     card = out / CARD
     if card.exists() and json.loads(card.read_text(encoding="utf-8")).get("stopped") != UNFINISHED:
-        raise RequestError(f"{out} holds finished generators; choose another --out, or remove the folder")
+        raise RequestError(
+            f"expected a folder without finished generators, got {out}, which holds finished generators; "
+            "choose another --out, or remove the folder"
+        )
 
 
 def read_classes(classifier: Classifier, asked: Sequence[int | str] | None) -> tuple[int, ...]:
-    """Bring classes to their indices.
+    """Convert classes to their indices.
 
     Raises:
-        RequestError: there is no such class, fewer than two, or one twice.
+        RequestError: a class does not exist, there are fewer than two, or one is given twice.
     """
     labels = classifier.labels or ()
     if asked is None:
         if len(labels) != 2:
             raise RequestError(
-                f"expected to be told two or more classes, as the classifier has {len(labels) or 'no names'}; give --classes A,B"
+                f"expected two or more classes, got none, and the classifier has {len(labels) or 'no'} class names; "
+                "give --classes A,B"
             )
         return (0, 1)
     found = [_class(text, labels) for text in asked]
     if len(set(found)) != len(found) or len(found) < 2:
-        raise RequestError(f"expected two or more different classes, got {', '.join(map(str, asked))}")
+        raise RequestError(
+            f"expected two or more different classes, got {', '.join(map(str, asked))}; name each class once"
+        )
     return tuple(found)
 
 
 def _class(text: int | str, labels: Sequence[str]) -> int:
-    """Find one class by name or by index."""
+    """Return the index of a class given by name or index."""
     if isinstance(text, str) and text in labels:
         return labels.index(text)
-    known = ", ".join(labels[:10]) + (", …" if len(labels) > 10 else "") if labels else "no names, only numbers from 0"
+    known = ", ".join(labels[:10]) + (", …" if len(labels) > 10 else "") if labels else "no class names; give an index"
     try:
         index = int(text)
     except ValueError:
@@ -123,31 +132,31 @@ def _class(text: int | str, labels: Sequence[str]) -> int:
 
 
 def _sorted(classifier: Classifier, pictures: Collection, classes: Sequence[int]) -> dict[int, Collection]:
-    """Sort pictures by what the classifier says of them."""
+    """Group images by predicted class."""
     said = predicted(classifier, pictures)
     counts = {kind: int((said == kind).sum()) for kind in classes}
     rarest = min(counts, key=counts.__getitem__)
     if counts[rarest] < FEWEST:
         names = ", ".join(f"{_name(classifier, kind)}: {count}" for kind, count in counts.items())
         raise RequestError(
-            f"expected at least {FEWEST} pictures that the classifier takes for each class, got {names} (of {len(pictures)}); "
-            "give more pictures, or other --classes"
+            f"expected at least {FEWEST} images predicted as each class, got {names} (of {len(pictures)}); "
+            "provide more images, or choose other --classes"
         )
     return {kind: pictures.take(np.flatnonzero(said == kind)) for kind in classes}
 
 
 def _held_out(classifier: Classifier, pictures: Collection, classes: Sequence[int]) -> dict[int, Collection]:
-    """Sort held-out pictures likewise, and keep as many as an epoch is judged on."""
+    """Group held-out images by predicted class, and keep at most the number used for evaluation."""
     said = predicted(classifier, pictures)
     found = {kind: np.flatnonzero(said == kind)[:_LOOKED_AT] for kind in classes}
     missing = [_name(classifier, kind) for kind, where in found.items() if len(where) < 2]
     if missing:
         raise RequestError(
-            f"expected held-out pictures that the classifier takes for {missing[0]}, got fewer than two; give more pictures"
+            f"expected at least two held-out images predicted as {missing[0]}, got fewer; provide more images"
         )
     return {kind: pictures.take(where) for kind, where in found.items()}
 
 
 def _name(classifier: Classifier, kind: int) -> str:
-    """The name of a class."""
+    """Return the name of a class."""
     return classifier.labels[kind] if classifier.labels else f"class {kind}"
