@@ -31,19 +31,19 @@ import numpy as np
 from common import Row, environment, json_option, publish, settle
 from safetensors.torch import load_file, save_file
 
+from seewhy.audit.counterfactual import evaluate
 from seewhy.classifiers.trained import trained
 from seewhy.images.collection import Collection, read_collection
 from seewhy.nets.carded import CARD
-from seewhy.nets.embedding import Embedding, build_embedding
 from seewhy.nets.counterfactual_generators import load_generators
-from seewhy.audit.counterfactual import evaluate
+from seewhy.nets.embedding import Embedding, build_embedding
 from seewhy.train.classifier import Plan as ClassifierPlan
 from seewhy.train.classifier import train_classifier
-from seewhy.training.counterfactual.train import train_counterfactual
 from seewhy.train.embedding import train_embedding
 from seewhy.train.judged import keep_classes
 from seewhy.training.counterfactual.plan import Plan, make_plan, read_changes
 from seewhy.training.counterfactual.run import CHECKPOINT
+from seewhy.training.counterfactual.train import train_counterfactual
 
 ARMS: dict[str, tuple[str, str, dict[str, float]]] = {
     "syce": ("syce", "usual", {}),

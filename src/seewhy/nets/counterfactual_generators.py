@@ -30,6 +30,9 @@ REMEDY = (
 USUAL_WIDTHS = (16, 32, 64)
 """Number of channels of each level in the authors' generators."""
 
+LOWEST_VARIETY = 0.5
+"""Generated images are reported as a mode collapse below this variety, a fraction of the variety of real images."""
+
 _DEEPEST = 8  # maximum side of the deepest level of a default network, in pixels
 
 
@@ -222,8 +225,8 @@ def build_generators(
         seed: seed of the initial weights; torch's global random state does not change.
 
     Example:
-        >>> twins = build_generators(arm="syce", classes=(3, 8), channels=1, size=(8, 8), widths=(4, 4))
-        >>> [tuple(made.shape) for made in twins(torch.zeros(5, 3, 8, 8), 3, 8)]
+        >>> generators = build_generators(arm="syce", classes=(3, 8), channels=1, size=(8, 8), widths=(4, 4))
+        >>> [tuple(made.shape) for made in generators(torch.zeros(5, 3, 8, 8), 3, 8)]
         [(5, 3, 8, 8), (5, 3, 8, 8), (5, 3, 8, 8)]
     """
     with torch.random.fork_rng(devices=[]):
@@ -233,16 +236,18 @@ def build_generators(
         )
 
 
-def save_generators(folder: Path, twins: CounterfactualGenerators, facts: dict[str, Any], weights: dict[str, Tensor] | None = None) -> None:
+def save_generators(
+    folder: Path, generators: CounterfactualGenerators, facts: dict[str, Any], weights: dict[str, Tensor] | None = None
+) -> None:
     """Write weights and card.
 
     Args:
         folder: output folder, created if missing.
-        twins: the trained generators.
+        generators: the trained generators.
         facts: entries of the card: at least ``fingerprint`` and ``classifier``.
         weights: weights to write instead of the generators' own, such as their moving average; None for their own.
     """
-    write_carded(folder, TENSORS, weights or twins.state_dict(), {**facts, "networks": twins.settings})
+    write_carded(folder, TENSORS, weights or generators.state_dict(), {**facts, "networks": generators.settings})
 
 
 def load_generators(folder: Path, *, fingerprint: str) -> tuple[CounterfactualGenerators, dict[str, Any]]:

@@ -6,8 +6,8 @@ from typing import Any, Literal, get_args
 
 from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.core.settings import bind
-from seewhy.nets.translator import Norm
 from seewhy.nets.counterfactual_generators import Arm
+from seewhy.nets.translator import Norm
 from seewhy.train.augment import Augment
 from seewhy.training.counterfactual.loss import Weights
 

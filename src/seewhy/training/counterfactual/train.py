@@ -10,14 +10,14 @@ from seewhy.core.classifier import Classifier, Differentiable
 from seewhy.core.errors import RequestError
 from seewhy.images.collection import Collection, read_collection, split
 from seewhy.nets.carded import CARD
-from seewhy.training.counterfactual.job import UNFINISHED, Job, Progress, Trained
 from seewhy.training.counterfactual.evaluation import predicted
+from seewhy.training.counterfactual.job import UNFINISHED, Job, Progress, Trained
 from seewhy.training.counterfactual.plan import Plan
 
 FEWEST = 20
 """Smallest number of images predicted as each class, before some are held out."""
 
-_LOOKED_AT = 256  # largest number of held-out images per class for the evaluation after each epoch
+_EVALUATED = 256  # largest number of held-out images per class for the evaluation after each epoch
 
 
 def silent(*facts: object) -> None:
@@ -133,8 +133,8 @@ def _class(text: int | str, labels: Sequence[str]) -> int:
 
 def _sorted(classifier: Classifier, pictures: Collection, classes: Sequence[int]) -> dict[int, Collection]:
     """Group images by predicted class."""
-    said = predicted(classifier, pictures)
-    counts = {kind: int((said == kind).sum()) for kind in classes}
+    predictions = predicted(classifier, pictures)
+    counts = {kind: int((predictions == kind).sum()) for kind in classes}
     rarest = min(counts, key=counts.__getitem__)
     if counts[rarest] < FEWEST:
         names = ", ".join(f"{_name(classifier, kind)}: {count}" for kind, count in counts.items())
@@ -142,13 +142,13 @@ def _sorted(classifier: Classifier, pictures: Collection, classes: Sequence[int]
             f"expected at least {FEWEST} images predicted as each class, got {names} (of {len(pictures)}); "
             "provide more images, or choose other --classes"
         )
-    return {kind: pictures.take(np.flatnonzero(said == kind)) for kind in classes}
+    return {kind: pictures.take(np.flatnonzero(predictions == kind)) for kind in classes}
 
 
 def _held_out(classifier: Classifier, pictures: Collection, classes: Sequence[int]) -> dict[int, Collection]:
     """Group held-out images by predicted class, and keep at most the number used for evaluation."""
-    said = predicted(classifier, pictures)
-    found = {kind: np.flatnonzero(said == kind)[:_LOOKED_AT] for kind in classes}
+    predictions = predicted(classifier, pictures)
+    found = {kind: np.flatnonzero(predictions == kind)[:_EVALUATED] for kind in classes}
     missing = [_name(classifier, kind) for kind, where in found.items() if len(where) < 2]
     if missing:
         raise RequestError(
