@@ -83,10 +83,7 @@ def as_method(rival: Rival) -> registry.Method:
         f"{rival.name}, its own map",
         rival.package,
         Access.PROBABILITIES,
-        "gray",
-        information=False,
-        cost=f"{QUERIES}",
-        classes=1,
+        queries=lambda run: registry.Cost(run["queries"] * run.targets),
     )
 
 

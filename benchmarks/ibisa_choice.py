@@ -38,7 +38,7 @@ from scenes import Scene, read_located
 import seewhy
 from seewhy import registry
 from seewhy.classifiers.fast import RUNTIMES
-from seewhy.classifiers.tuning import Wish, tune
+from seewhy.classifiers.tuning import RuntimeRequest, tune
 from seewhy.core.arrays import Image, Images
 from seewhy.core.maps import Map
 from seewhy.core.probe import Probe
@@ -106,7 +106,7 @@ def judge(answer: Probe, index: int, values: Map, alpha: Float[np.ndarray, "h w"
 def examine(door: seewhy.Classifier, scene: Scene, asked: Sequence[Asked], steps: int, runtime: str) -> Iterator[Row]:
     """Explain the likeliest class of one photo with every Spec, and judge the maps."""
     image = apply_view(open_picture(scene.pixels), door.view)[0]
-    fast = tune(door, image, Wish(runtime, BATCH))[0]
+    fast = tune(door, image, RuntimeRequest(runtime, BATCH))[0]
     answer = Probe(fast, registry.infill("gray", door)[1], image, batch_size=BATCH)
     index = int(answer.prediction.argmax())
     for spec, infill in asked:

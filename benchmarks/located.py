@@ -20,7 +20,7 @@ import seewhy
 from seewhy import registry
 from seewhy.core.arrays import Image
 from seewhy.core.maps import Map, as_map
-from seewhy.core.probe import Probe, silent
+from seewhy.core.probe import Probe, no_progress
 from seewhy.core.score import Case, plain
 from seewhy.core.target import ClassEvidence
 from seewhy.images.collection import Collection
@@ -74,7 +74,7 @@ def explain(
     if entry.method == "intensity":
         return intensity(image), 0
     request = prepare(classifier, method=entry.method, infill=entry.infill, seed=seed)
-    probe = bind(request, image, silent)
+    probe = bind(request, image, no_progress)
     about = int(probe.prediction.argmax()) if request.method.name in COUNTERFACTUAL else wanted
     maps = request.function(probe, [ClassEvidence(about)], **request.settings)
     (values,) = maps.values.values()

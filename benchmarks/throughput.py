@@ -35,7 +35,7 @@ from rivals import CLASSES, RIVALS, Job, Rival
 
 import seewhy
 from seewhy.classifiers.fast import RUNTIMES, candidates
-from seewhy.classifiers.tuning import Wish, tune
+from seewhy.classifiers.tuning import RuntimeRequest, tune
 from seewhy.core.arrays import Images, Probabilities
 from seewhy.images.open import open_picture
 from seewhy.images.view import apply_view
@@ -268,7 +268,7 @@ def main(
     image = apply_view(open_picture(photo), opened.view)[0].to(opened.device)
     likeliest = opened(image[None])[0].argsort(descending=True)[:CLASSES].tolist()
     job = Job(opened, image, tuple(likeliest), queries, BATCHES[0])
-    choice = tune(opened, image, Wish(), queries=USUAL)[1]
+    choice = tune(opened, image, RuntimeRequest(), queries=USUAL)[1]
     bare, left_out = bare_runners(opened, perturbed(image), names, queries, clock_of(opened.device))
     ours = [Runner(each, "ours", partial(explain, opened, photo, each), {}) for each in methods or usual_methods(job)]
     rivals, absent = rival_runners(job, wanted)

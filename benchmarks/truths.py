@@ -17,7 +17,7 @@ from seewhy.core.arrays import Image
 from seewhy.core.budget import Budget
 from seewhy.core.features import Windows
 from seewhy.core.maps import Map
-from seewhy.core.probe import Probe, silent
+from seewhy.core.probe import Probe, no_progress
 from seewhy.core.target import Target
 from seewhy.images.open import open_picture
 from seewhy.images.view import apply_view
@@ -78,7 +78,7 @@ class Subject:
 
     def probe(self, seed: int, queries: int | None = None) -> Probe:
         """Bind a run to the photo."""
-        return bind(replace(self.request, seed=seed, budget=Budget(queries=queries)), self.image, silent)
+        return bind(replace(self.request, seed=seed, budget=Budget(queries=queries)), self.image, no_progress)
 
     @cached_property
     def targets(self) -> list[Target]:

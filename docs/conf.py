@@ -1,4 +1,4 @@
-"""How Sphinx builds the documentation; everything works without a network."""
+"""Sphinx configuration; the documentation builds without network access."""
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -16,7 +16,7 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "none"  # shapes and units stand in the docstrings, shorter than jaxtyping's own text
+autodoc_typehints = "none"  # docstrings state shapes and units more briefly than jaxtyping
 autodoc_preserve_defaults = True
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
@@ -31,7 +31,7 @@ html_math_renderer = "mathml"
 
 
 def inline(translator: HTML5Translator, node: nodes.math) -> None:
-    """Write an inline formula as MathML, which browsers draw without a script."""
+    """Write an inline formula as MathML, which browsers render without JavaScript."""
     translator.body.append(tex2mathml(node.astext(), as_block=False))
     raise nodes.SkipNode
 
@@ -43,5 +43,5 @@ def block(translator: HTML5Translator, node: nodes.math_block) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Register the formula writer."""
+    """Register the MathML writer."""
     app.add_html_math_renderer("mathml", (inline, None), (block, None))

@@ -1,4 +1,4 @@
-"""Settings for every test."""
+"""Settings for all tests."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-torch.set_num_threads(1)  # tiny networks: a second thread costs more than it brings
+torch.set_num_threads(1)  # for tiny networks a second thread costs more than it saves
 
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A cache of the tests' own, for their subprocesses too."""
+    """Use a separate cache for the tests and their subprocesses."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("SEEWHY_CACHE", str(folder))

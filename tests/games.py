@@ -1,4 +1,4 @@
-"""Classifiers with known answers, one that writes down what it was asked, and pictures made up on the spot."""
+"""Classifiers with known outputs that record their queries, and synthetic images."""
 
 from dataclasses import dataclass, field
 from itertools import count
@@ -16,7 +16,7 @@ from seewhy.train.photos import is_held_out
 
 @dataclass(eq=False)
 class Game:
-    """A classifier given by logits that are a closed form of the picture; it records every batch it is shown."""
+    """A classifier whose logits are a closed form of the image; it records every batch it receives."""
 
     logits: "torch.nn.Module | object"
     classes: int = 3
@@ -32,14 +32,14 @@ class Game:
     seen: list[Tensor] = field(default_factory=list)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Soft-max of the closed form, in float64."""
+        """Return the softmax of the closed form, in float64."""
         self.seen.append(images.clone())
         return torch.softmax(self.logits(images.double()), dim=1)  # type: ignore[operator]
 
 
 @dataclass(eq=False)
 class OpenGame:
-    """A network that can be looked into and differentiated, and that records every picture it is shown."""
+    """A differentiable network with accessible layers that records every image it receives."""
 
     module: nn.Module
     labels: tuple[str, ...] | None = None
@@ -54,13 +54,13 @@ class OpenGame:
     seen: list[Tensor] = field(default_factory=list)
 
     def scores(self, images: Tensor) -> Tensor:
-        """Logits with a graph."""
+        """Return logits with an autograd graph."""
         self.seen.append(images.detach().clone())
         answer: Tensor = self.module(images)
         return answer
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Soft-max of the logits."""
+        """Return the softmax of the logits."""
         return torch.softmax(self.scores(images), dim=1)
 
 
@@ -75,19 +75,19 @@ class PixelNet(nn.Module):
         self.requires_grad_(requires_grad=False).eval()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits as `pixel_logits` gives them."""
+        """Return logits as `pixel_logits` does."""
         return pixel_logits(self.look(images))
 
 
 def pixel_logits(images: Tensor) -> Tensor:
-    """Class 0 looks at pixel (2, 3), class 1 at pixel (9, 9), class 2 at nothing: all else is irrelevant."""
+    """Return logits: class 0 depends on pixel (2, 3) only, class 1 on pixel (9, 9) only, class 2 on nothing."""
     zero = images[:, 0, 2, 3] * 3
     one = images[:, 1, 9, 9] * 2
     return torch.stack([zero, one, torch.zeros_like(zero)], dim=1)
 
 
 def small_cnn(classes: int = 5, seed: int = 0) -> nn.Module:
-    """A random small convolutional network whose answers depend on the whole picture."""
+    """Return a small random convolutional network whose output depends on the whole image."""
     generator = torch.Generator().manual_seed(seed)
     layers = nn.Sequential(
         nn.Conv2d(3, 8, 5, stride=2),
@@ -105,7 +105,7 @@ def small_cnn(classes: int = 5, seed: int = 0) -> nn.Module:
 
 
 def tall_cnn(classes: int = 3) -> nn.Module:
-    """A random network whose first layers are costly and work on a large map: a small window changes little of it."""
+    """Return a random network with costly first layers on a large map; a small window changes little of it."""
     torch.manual_seed(0)
     last = nn.Linear(4, classes)
     nn.init.normal_(last.weight, std=9.0)
@@ -114,13 +114,13 @@ def tall_cnn(classes: int = 3) -> nn.Module:
 
 
 def picture(height: int = 20, width: int = 17, seed: int = 1) -> Tensor:
-    """Random 8-bit picture, ``(3, height, width)`` in [0, 1]."""
+    """Return a random 8-bit image, ``(3, height, width)`` in [0, 1]."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(0, 256, (3, height, width), generator=generator).float() / 255
 
 
 def smooth_photos(folder: Path) -> Path:
-    """Fill a folder with smooth colour pictures, at least one of them held out; bitmaps, so that no codec has a say."""
+    """Fill a folder with smooth colour images, at least one of them held out; lossless bitmaps avoid codec effects."""
     rng, held = np.random.default_rng(0), 0
     for number in count():
         coarse = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""In-painters with known answers: a Python function, and graphs that show what they were given."""
+"""In-painters with known results for tests: a Python function, and ONNX graphs that return their inputs."""
 
 from pathlib import Path
 
@@ -7,10 +7,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 
-def mean_of_kept(pictures: np.ndarray, keep: np.ndarray) -> np.ndarray:
-    """Fill each picture with the mean colour of what is kept of it."""
-    total = pictures.sum((1, 2)) / keep.sum((1, 2)).clip(min=1)[:, None]
-    return np.broadcast_to(total[:, None, None].round().astype(np.uint8), pictures.shape).copy()
+def mean_of_kept(images: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """Fill each image with the mean colour of its kept pixels."""
+    total = images.sum((1, 2)) / keep.sum((1, 2)).clip(min=1)[:, None]
+    return np.broadcast_to(total[:, None, None].round().astype(np.uint8), images.shape).copy()
 
 
 def write_graph(
@@ -22,9 +22,9 @@ def write_graph(
     gains: tuple[float, float] = (1.0, 1.0),
     dtype: int = TensorProto.FLOAT,
 ) -> Path:
-    """Write a graph that returns ``gains[0] * picture + gains[1] * hole``.
+    """Write a graph that returns ``gains[0] * image + gains[1] * mask``.
 
-    It has two inputs, ``x0`` the picture and ``x1`` the hole, or one of 4 channels, the picture first.
+    It has two inputs, ``x0`` for the image and ``x1`` for the mask, or one of 4 channels, the image first.
     """
     names = [f"x{i}" for i in range(len(channels))]
     inputs = [

@@ -1,4 +1,4 @@
-"""A game whose probability is shared out among the cells of a grid, and pictures for it."""
+"""A game whose probability is distributed over the cells of a grid, and images for it."""
 
 from collections.abc import Callable, Sequence
 
@@ -9,23 +9,23 @@ from games import Game
 
 
 def shares(cells: int, seed: int = 0) -> list[float]:
-    """What each cell adds to the probability: all different, some against the class, 0.7 in all sizes."""
+    """Return the contribution of each cell to the probability: all distinct, some negative, absolute sum 0.7."""
     drawn = torch.linspace(-0.3, 1, cells)[torch.randperm(cells, generator=torch.Generator().manual_seed(seed))]
     return (0.7 * drawn / drawn.abs().sum()).tolist()
 
 
 def additive(worth: Sequence[float], grid: int) -> Game:
-    """Class 0 has 0.25 and, for each cell of the picture, its worth times its mean brightness; class 1 has the rest."""
+    """Return a game: class 0 has 0.25 plus each cell's mean brightness times its worth; class 1 has the rest."""
     return Game(log_odds(lambda kept: 0.25 + kept @ torch.tensor(worth, dtype=torch.float64), grid))
 
 
 def product(cells: Sequence[int], grid: int) -> Game:
-    """Class 0 has 0.1, and 0.8 more where some cells are all there."""
+    """Return a game in which class 0 has 0.1, and 0.8 more if all given cells are kept."""
     return Game(log_odds(lambda kept: 0.1 + 0.8 * kept[:, list(cells)].prod(1), grid))
 
 
 def log_odds(probability: Callable[[Tensor], Tensor], grid: int) -> Callable[[Tensor], Tensor]:
-    """Make logits of a probability that is a function of the cells' brightness."""
+    """Return logits of a probability that is a function of the cells' brightness."""
 
     def logits(images: Tensor) -> Tensor:
         side = images.shape[-1] // grid
@@ -37,5 +37,5 @@ def log_odds(probability: Callable[[Tensor], Tensor], grid: int) -> Callable[[Te
 
 
 def white(side: int = 12) -> Tensor:
-    """A white picture: what is removed is black."""
+    """Return a white image, in which removed pixels are black."""
     return torch.ones(3, side, side)

@@ -1,5 +1,7 @@
-"""seewhy: what in this picture made the classifier say that?"""
+"""seewhy: which parts of an image drive a classifier's prediction?"""
 
+from seewhy.audit.rules import audit_rules
+from seewhy.benchmark.run import BenchmarkResult, compare
 from seewhy.core.access import Access
 from seewhy.core.budget import Budget, Queries
 from seewhy.core.classifier import Classifier
@@ -7,31 +9,31 @@ from seewhy.core.errors import ClassifierError, RequestError
 from seewhy.core.infill import Infill
 from seewhy.core.spec import Spec
 from seewhy.core.view import View
+from seewhy.explaining.compare_infills import compare_infills
+from seewhy.explaining.explain import explain
+from seewhy.explaining.explanation import Explanation, load
+from seewhy.explaining.infill_comparison import InfillComparison
+from seewhy.explaining.region import region
+from seewhy.explaining.score import score
 from seewhy.infills.external import inpainter
 from seewhy.registry import classifier
-from seewhy.runs.compare import compare_infills
-from seewhy.runs.comparison import Comparison
-from seewhy.runs.contest import Standings, compare
-from seewhy.runs.explain import explain
-from seewhy.runs.explanation import Explanation, load
-from seewhy.runs.region import region
-from seewhy.runs.rule_test import rule_error
-from seewhy.runs.score import Score, score
+from seewhy.results.scores import Score
 
 __all__ = [
     "Access",
+    "BenchmarkResult",
     "Budget",
     "Classifier",
     "ClassifierError",
-    "Comparison",
     "Explanation",
     "Infill",
+    "InfillComparison",
     "Queries",
     "RequestError",
     "Score",
     "Spec",
-    "Standings",
     "View",
+    "audit_rules",
     "classifier",
     "compare",
     "compare_infills",
@@ -39,6 +41,5 @@ __all__ = [
     "inpainter",
     "load",
     "region",
-    "rule_error",
     "score",
 ]

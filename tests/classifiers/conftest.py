@@ -16,7 +16,7 @@ CLASSES = 4
 
 @pytest.fixture
 def unchecked() -> Iterator[None]:
-    """Turn run-time type checks off, as they are for users, so that our own messages can be seen."""
+    """Disable run-time type checks, as in a user's installation, so that the package's own messages appear."""
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
@@ -24,14 +24,14 @@ def unchecked() -> Iterator[None]:
 
 @pytest.fixture
 def images() -> Tensor:
-    """Five pictures of 8-bit levels, 12 × 16."""
+    """Return five 12 × 16 images on 8-bit levels."""
     levels = torch.randint(0, 256, (5, 3, 12, 16), generator=torch.Generator().manual_seed(1))
     return levels.float() / 255
 
 
 @pytest.fixture
 def net() -> nn.Module:
-    """A convolution, a mean and a linear layer: logits of four classes."""
+    """Return a convolution, a spatial mean and a linear layer: logits of four classes."""
     torch.manual_seed(0)
     convolution, linear = nn.Conv2d(3, 6, 3), nn.Linear(6, CLASSES)
     nn.init.normal_(linear.weight, std=4.0)
@@ -43,7 +43,7 @@ Export = Callable[..., Path]
 
 @pytest.fixture
 def export(net: nn.Module, tmp_path: Path) -> Export:
-    """Write the net as an ONNX file with the input that is asked for."""
+    """Export the network to ONNX with the requested input."""
 
     def write(
         shape: tuple[int | str, ...] = ("n", 3, 12, 16),
@@ -74,7 +74,7 @@ def export(net: nn.Module, tmp_path: Path) -> Export:
 
 
 def save(graph: onnx.GraphProto, path: Path) -> Path:
-    """Write a graph in a version that every supported ONNX Runtime reads."""
+    """Write a graph in an IR version that every supported ONNX Runtime reads."""
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, path)
     return path
@@ -85,7 +85,7 @@ Recorder = tuple[Callable[[np.ndarray], np.ndarray], list[np.ndarray]]
 
 @pytest.fixture
 def recorder() -> Recorder:
-    """A function classifier of three classes, red, green and blue, and the log of what it was shown."""
+    """A function classifier of three classes (red, green, blue) and a log of its inputs."""
     log: list[np.ndarray] = []
 
     def colours(pictures: np.ndarray) -> np.ndarray:

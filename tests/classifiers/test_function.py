@@ -1,4 +1,4 @@
-"""Any function behind the door."""
+"""Any Python function as a classifier."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ Recorder = tuple[Callable[[np.ndarray], np.ndarray], list[np.ndarray]]
 
 
 def test_what_it_is_shown(recorder: Recorder, images: Tensor) -> None:
-    """The function sees (n, h, w, 3) uint8, RGB, and cannot change our pictures."""
+    """The function receives an (n, h, w, 3) uint8 RGB array and cannot modify the caller's images."""
     function, log = recorder
     before = images.clone()
     classifier = from_function(function, size=(12, 16))
@@ -32,7 +32,7 @@ def test_what_it_is_shown(recorder: Recorder, images: Tensor) -> None:
 
 
 def test_float_pictures(recorder: Recorder, images: Tensor) -> None:
-    """With dtype float32 the pictures come in [0, 1], as a copy."""
+    """With dtype float32 the images are passed in [0, 1], as a copy."""
     function, log = recorder
     before = images.clone()
     from_function(function, dtype="float32")(images)
@@ -42,7 +42,7 @@ def test_float_pictures(recorder: Recorder, images: Tensor) -> None:
 
 
 def test_channel_order(recorder: Recorder) -> None:
-    """With channels bgr a red picture has its 255 last."""
+    """With channels bgr a red image has its 255 in the last channel."""
     function, log = recorder
     red = torch.tensor([1.0, 0.0, 0.0])[None, :, None, None].expand(1, 3, 2, 2)
     from_function(function, channels="bgr")(red)
@@ -53,7 +53,7 @@ def test_channel_order(recorder: Recorder) -> None:
 
 @pytest.mark.parametrize(("fixed", "sizes"), [(False, [2, 2, 1]), (True, [2, 2, 2])])
 def test_batches(recorder: Recorder, images: Tensor, fixed: bool, sizes: list[int]) -> None:
-    """A largest batch splits; a fixed one also fills up the last piece, and the answer is the same."""
+    """A maximum batch splits the input; a fixed batch also pads the last piece. The result is the same."""
     function, log = recorder
     expected = from_function(function)(images)
     log.clear()
@@ -62,7 +62,7 @@ def test_batches(recorder: Recorder, images: Tensor, fixed: bool, sizes: list[in
 
 
 def test_reused_buffer(images: Tensor) -> None:
-    """A function may fill the same array anew at each call."""
+    """The function may reuse its output array in each call."""
     buffer = np.zeros((1, 2))
 
     def function(pictures: np.ndarray) -> np.ndarray:
@@ -75,13 +75,13 @@ def test_reused_buffer(images: Tensor) -> None:
 
 @pytest.mark.parametrize("kind", [np.asarray, np.ndarray.tolist, torch.from_numpy, np.float16])
 def test_what_it_may_return(kind: Callable[[np.ndarray], object], images: Tensor) -> None:
-    """Arrays, lists and tensors of any precision are taken."""
+    """Arrays, lists and tensors of any precision are accepted."""
     answer = from_function(lambda pictures: kind(np.tile([0.25, 0.75], (len(pictures), 1))))(images)
     assert answer.tolist() == [[0.25, 0.75]] * 5
 
 
 def test_logits(images: Tensor) -> None:
-    """With outputs logits a soft-max is applied, once, over all pieces."""
+    """With outputs logits a softmax is applied once, over all pieces."""
     answer = from_function(lambda pictures: np.zeros((len(pictures), 4)) + 3, outputs="logits", batch=2)(images)
     assert answer.tolist() == [[0.25] * 4] * 5
 
@@ -98,13 +98,13 @@ def test_logits(images: Tensor) -> None:
     ],
 )
 def test_what_it_may_not_return(function: Function, message: str, images: Tensor) -> None:
-    """Anything that is not one row of numbers a picture is refused, with what it was."""
+    """Any output other than one row of numbers per image is rejected, and the message shows it."""
     with pytest.raises(ClassifierError, match=message):
         from_function(function)(images)
 
 
 def test_error_inside(images: Tensor) -> None:
-    """The user's own error comes through, with a note on what the function was called with."""
+    """The user's own exception propagates, with a note on the input of the function."""
 
     def broken(_: np.ndarray) -> object:
         raise KeyError("weights")
@@ -115,7 +115,7 @@ def test_error_inside(images: Tensor) -> None:
 
 
 def test_name() -> None:
-    """It is called what the function is called, or what its type is."""
+    """The classifier is named after the function, or after the type of a callable object."""
 
     class Model:
         """A callable object."""
@@ -129,7 +129,7 @@ def test_name() -> None:
 
 
 def test_fingerprint() -> None:
-    """It changes with the source, with plain values that a function carries, and with the settings."""
+    """The fingerprint changes with the source, the captured plain values and the settings."""
 
     def make(bias: float) -> FunctionClassifier:
         return from_function(lambda pictures: [[bias, 1 - bias]] * len(pictures))
@@ -147,7 +147,7 @@ def test_fingerprint() -> None:
 
 @pytest.mark.parametrize("settings", [{"batch": 0}, {"fixed": True}])
 def test_wrong_batch(settings: dict[str, int]) -> None:
-    """A batch of nothing, and a fixed batch without a size, are refused."""
+    """An empty batch and a fixed batch without a size are rejected."""
     with pytest.raises(RequestError, match=r"expected batch >= 1"):
         from_function(np.asarray, **settings)  # type: ignore[arg-type]
 
@@ -155,6 +155,6 @@ def test_wrong_batch(settings: dict[str, int]) -> None:
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("setting", ["dtype", "outputs", "channels"])
 def test_wrong_word(setting: str) -> None:
-    """A wrong word for a setting says which there are."""
-    with pytest.raises(RequestError, match=f"expected {setting} .* or .*, got 'x'"):
+    """An invalid choice for a setting lists the valid ones."""
+    with pytest.raises(RequestError, match=f"expected {setting}=.* or .*, got 'x'"):
         from_function(np.asarray, **{setting: "x"})  # type: ignore[arg-type]

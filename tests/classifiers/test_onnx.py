@@ -1,4 +1,4 @@
-"""An ONNX file behind the door: the same probabilities as the torch module, whatever form its input has."""
+"""An ONNX file as a classifier: the same probabilities as the torch module, whatever the form of its input."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -38,7 +38,7 @@ def single(
 
 
 def test_contract(export: Export) -> None:
-    """It has all that a classifier has; what its outputs were taken for can be read."""
+    """The classifier implements the interface; its name and runtime state the interpretation of the outputs."""
     classifier = onnx(path=export(), labels=list("abcd"))
     assert isinstance(classifier, Classifier)
     assert classifier.access is Access.PROBABILITIES
@@ -47,7 +47,7 @@ def test_contract(export: Export) -> None:
     assert (classifier.view.size, classifier.labels) == ((12, 16), ("a", "b", "c", "d"))
 
 
-def test_three_doors_agree(net: nn.Module, export: Export, images: Tensor) -> None:
+def test_module_export_and_function_agree(net: nn.Module, export: Export, images: Tensor) -> None:
     """The module, its ONNX export and a function around it give the same probabilities."""
     expected = from_module(net)(images)
 
@@ -62,30 +62,30 @@ def test_three_doors_agree(net: nn.Module, export: Export, images: Tensor) -> No
     "shape", [("n", 3, 12, 16), (1, 3, 12, 16), (2, 3, 12, 16), ("n", 12, 16, 3), ("n", 3, "h", "w"), (8, "h", "w", 3)]
 )
 def test_shapes(net: nn.Module, export: Export, images: Tensor, shape: tuple[int | str, ...]) -> None:
-    """Fixed and open batches and sizes, channels first and last: one answer."""
+    """Fixed and open batches and sizes, channels first and last, all give the same output."""
     classifier = onnx(path=export(shape))
     assert classifier.view.size == (None if "h" in shape else (12, 16))
     torch.testing.assert_close(classifier(images), from_module(net)(images), atol=1e-5, rtol=0)
 
 
 def test_uint8(net: nn.Module, export: Export, images: Tensor) -> None:
-    """A graph that takes uint8 is given 0 to 255."""
+    """A graph that takes uint8 receives 0 to 255."""
     classifier = onnx(path=export(dtype=TensorProto.UINT8))
     expected = from_module(net, std=1 / 255)(images)
     torch.testing.assert_close(classifier(images), expected, atol=1e-5, rtol=0)
     for settings in ({"mean": 0.5}, {"std": 0.5}, {"scale": "unit"}):
-        with pytest.raises(RequestError, match=r"for a graph that takes uint8; leave them out"):
+        with pytest.raises(RequestError, match=r"for a graph that takes uint8; omit them"):
             onnx(path=export(dtype=TensorProto.UINT8), **settings)
 
 
 def test_float16(net: nn.Module, export: Export, images: Tensor) -> None:
-    """A graph that takes half precision is given it."""
+    """A graph that takes half precision receives half precision."""
     classifier = onnx(path=export(dtype=TensorProto.FLOAT16))
     torch.testing.assert_close(classifier(images), from_module(net)(images), atol=1e-2, rtol=0)
 
 
 def test_preprocessing(net: nn.Module, export: Export, images: Tensor) -> None:
-    """Scale, mean, std and channel order are those of the module."""
+    """Scale, mean, std and channel order match those of the module."""
     mean, std = (0.1, 0.2, 0.3), (0.5, 0.6, 0.7)
     expected = from_module(net, mean=mean, std=std, channels="bgr")
     unit = onnx(path=export(), mean="0.1/0.2/0.3", std=std, channels="bgr")
@@ -97,7 +97,10 @@ def test_preprocessing(net: nn.Module, export: Export, images: Tensor) -> None:
 
 
 def test_outputs(net: nn.Module, export: Export, images: Tensor) -> None:
-    """Logits are told from probabilities, and what was found is in the name; what the user says is taken as it is."""
+    """Logits are distinguished from probabilities, and the name states the result.
+
+    An explicit setting is not checked.
+    """
     path = export(ends="Identity")
     found = onnx(path=path)
     assert found.name.endswith("outputs=logits")
@@ -108,29 +111,29 @@ def test_outputs(net: nn.Module, export: Export, images: Tensor) -> None:
 
 
 def test_sigmoid_outputs(export: Export) -> None:
-    """Values in [0, 1] that do not sum to 1 are neither; nothing is guessed."""
-    with pytest.raises(ClassifierError, match=r"may be independent sigmoid outputs.*say outputs="):
+    """Values in [0, 1] that do not sum to 1 are neither, and no interpretation is guessed."""
+    with pytest.raises(ClassifierError, match=r"may be independent sigmoid outputs.*set outputs="):
         onnx(path=export(ends="Sigmoid"))
 
 
 def test_output_with_two_axes_of_length_one(images: Tensor, tmp_path: Path) -> None:
-    """An answer (n, k, 1, 1) is (n, k)."""
+    """An output (n, k, 1, 1) is treated as (n, k)."""
     path = single("GlobalAveragePool", ["n", 3, 12, 16], tmp_path / "mean.onnx")
     expected = images.mean((2, 3)).softmax(1)
     torch.testing.assert_close(onnx(path=path, outputs="logits")(images), expected, atol=1e-5, rtol=0)
 
 
-def test_output_that_is_a_picture(tmp_path: Path) -> None:
-    """An answer that is not one row a picture is refused."""
+def test_output_that_is_an_image(tmp_path: Path) -> None:
+    """An output other than one row per image is rejected."""
     path = single("Relu", ["n", 3, 12, 16], tmp_path / "relu.onnx")
     with pytest.raises(ClassifierError, match=r"shape \(2, classes\), got \(2, 3, 12, 16\)"):
         onnx(path=path)
 
 
 def test_several_outputs(images: Tensor, tmp_path: Path) -> None:
-    """Of several outputs the user says which."""
+    """With several outputs the user must choose one."""
     path = single("GlobalAveragePool", ["n", 3, 12, 16], tmp_path / "two.onnx", outputs=2)
-    with pytest.raises(RequestError, match=r"one output, got y0, y1; say which with output="):
+    with pytest.raises(RequestError, match=r"one output, got y0, y1; choose one with output="):
         onnx(path=path)
     with pytest.raises(RequestError, match=r"got 'y3'; did you mean"):
         onnx(path=path, output="y3")
@@ -143,49 +146,49 @@ def test_several_outputs(images: Tensor, tmp_path: Path) -> None:
         (["n", 3, 12, 16], 2, r"one input, got 2 \(x0, x1\); export the classifier alone"),
         (["n", 12], 1, "an input of 4 axes"),
         (["n", 1, 12, 16], 1, r"3 input channels \(nchw\), got 1"),
-        (["n", "c", "h", "w"], 1, "say layout=nchw or layout=nhwc"),
+        (["n", "c", "h", "w"], 1, "set layout=nchw or layout=nhwc"),
         (["n", 3, 12, "w"], 1, "add size=HEIGHTxWIDTH"),
     ],
 )
 def test_wrong_input(tmp_path: Path, shape: list[int | str], inputs: int, message: str) -> None:
-    """A graph that does not take one batch of RGB pictures is refused with what it takes."""
+    """A graph that does not take one batch of RGB images is rejected, and the message names its input."""
     with pytest.raises(RequestError, match=message):
         onnx(path=single("Relu", shape, tmp_path / "net.onnx", inputs=inputs))
 
 
 def test_wrong_type(export: Export) -> None:
-    """A graph of doubles is refused."""
+    """A graph with double-precision input is rejected."""
     with pytest.raises(RequestError, match=r"float, float16 or uint8, got tensor\(double\)"):
         onnx(path=export(dtype=TensorProto.DOUBLE))
 
 
 def test_size(export: Export) -> None:
-    """A size is for graphs that leave it open; another one than the graph's is refused."""
+    """The size setting is for graphs that leave it open; a size that differs from the graph's is rejected."""
     assert onnx(path=export(("n", 3, "h", "w")), size="12x16").view.size == (12, 16)
     assert onnx(path=export(), size="12x16", short_side=20).view.short_side == 20
-    with pytest.raises(RequestError, match=r"the graph's own size \(12, 16\), got size=\(8, 8\); leave size= out"):
+    with pytest.raises(RequestError, match=r"the graph's own size \(12, 16\), got size=\(8, 8\); omit size="):
         onnx(path=export(), size=8)
 
 
 def test_not_a_graph(tmp_path: Path) -> None:
-    """A missing file, and one that is no ONNX graph, are refused without the way to the file in the reason."""
+    """A missing file and a file that is not an ONNX graph are rejected; the reason omits the file's folder."""
     with pytest.raises(RequestError, match=r"expected an ONNX file, got .*none.onnx, which is not a file"):
         onnx(path=tmp_path / "none.onnx")
     text = tmp_path / "text.onnx"
     text.write_text("hello")
-    with pytest.raises(RequestError, match=r"got text.onnx, which ONNX Runtime refuses: .*export it again"):
+    with pytest.raises(RequestError, match=r"got text.onnx, which ONNX Runtime rejects: .*export it again"):
         onnx(path=text)
 
 
 def test_custom_operator(tmp_path: Path) -> None:
-    """A graph that needs an operator from elsewhere is refused."""
+    """A graph that needs a custom operator is rejected."""
     path = single("Mine", ["n", 3, 2, 2], tmp_path / "mine.onnx", domain="my.own")
     with pytest.raises(RequestError, match=r"of standard operators, got mine.onnx"):
         onnx(path=path)
 
 
 def test_fingerprint(export: Export) -> None:
-    """It changes with the file, with weights beside it, and with the settings; not with the file's name."""
+    """The fingerprint changes with the file, external weights and the settings, but not with the file name."""
     path = export()
     first = onnx(path=path).fingerprint
     assert first == onnx(path=export(name="other.onnx")).fingerprint
@@ -195,14 +198,14 @@ def test_fingerprint(export: Export) -> None:
 
 
 def test_missing_extra(export: Export, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without ONNX Runtime the message names the install."""
+    """Without ONNX Runtime the message names the package to install."""
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
     with pytest.raises(RequestError, match=r"pip install 'seewhy\[onnx\]'"):
         onnx(path=export())
 
 
 def test_error_inside(export: Export) -> None:
-    """Pictures of another size than the graph's fail with a note on what was shown."""
+    """Images of another size than the graph's fail with a note on the input."""
     from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument  # noqa: PLC0415 - an optional package
 
     with pytest.raises(InvalidArgument) as caught:
@@ -213,6 +216,6 @@ def test_error_inside(export: Export) -> None:
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("setting", ["outputs", "channels", "layout", "scale"])
 def test_wrong_word(export: Export, setting: str) -> None:
-    """A wrong word for a setting says which there are."""
-    with pytest.raises(RequestError, match=f"expected {setting} .* or .*, got 'x'"):
+    """An invalid choice for a setting lists the valid ones."""
+    with pytest.raises(RequestError, match=f"expected {setting}=.* or .*, got 'x'"):
         onnx(path=export(), **{setting: "x"})  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""``module:attribute`` of the user's own code as a classifier."""
+"""User code, specified as ``module:attribute``, as a classifier."""
 
 import sys
 from pathlib import Path
@@ -35,7 +35,7 @@ number = 7
 
 @pytest.fixture(autouse=True)
 def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with the user's module, which is forgotten afterwards."""
+    """A working directory with the user's module; the import is undone afterwards."""
     (tmp_path / "seewhy_user.py").write_text(CODE)
     (tmp_path / "seewhy_broken.py").write_text("import seewhy_not_installed")
     (tmp_path / "seewhy_failing.py").write_text("1 / 0")
@@ -48,12 +48,12 @@ def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def state() -> dict[str, Tensor]:
-    """Weights for what ``build`` builds."""
+    """Weights for the module that ``build`` builds."""
     return {"0.weight": torch.ones(2, 3, 1, 1), "0.bias": torch.tensor([0.0, 1.0])}
 
 
 def test_module() -> None:
-    """A module instance is a torch classifier; the search path is as it was."""
+    """A module instance gives a torch classifier, and the search path is restored."""
     path = list(sys.path)
     classifier = python(object="seewhy_user:net", size="8", mean="0.5", std="0.5/0.5/0.5", channels="bgr")
     assert isinstance(classifier, TorchClassifier)
@@ -62,7 +62,7 @@ def test_module() -> None:
 
 
 def test_function(code: Path) -> None:
-    """A function is a function classifier, with labels from a file."""
+    """A function gives a function classifier, with labels from a file."""
     (code / "labels.txt").write_text("no\nyes\n")
     classifier = python(object="seewhy_user:logits_of_function", labels="labels.txt", dtype="float32", batch=2)
     assert isinstance(classifier, FunctionClassifier)
@@ -73,7 +73,7 @@ def test_function(code: Path) -> None:
 @pytest.mark.parametrize("builder", ["build", "Net"])
 @pytest.mark.parametrize("form", ["w.pt", "w.safetensors"])
 def test_weights(state: dict[str, Tensor], builder: str, form: str) -> None:
-    """Weights go into what a function or a class builds, which is then set to eval mode."""
+    """Weights are loaded into the module that a function or a class builds, which is then set to eval mode."""
     save_file(state, form) if form.endswith("safetensors") else torch.save(state, form)
     classifier = python(object=f"seewhy_user:{builder}", weights=form)
     with torch.no_grad():
@@ -82,20 +82,20 @@ def test_weights(state: dict[str, Tensor], builder: str, form: str) -> None:
 
 
 def test_checkpoint(state: dict[str, Tensor]) -> None:
-    """A training checkpoint's own layer around the state dict is taken off."""
+    """The outer dictionary of a training checkpoint is removed."""
     torch.save({"state_dict": {f"module.{name}": value for name, value in state.items()}, "epoch": 3}, "w.pt")
     assert isinstance(python(object="seewhy_user:build", weights="w.pt"), TorchClassifier)
 
 
 def test_weights_that_run_code() -> None:
-    """A pickled model would run code when it is loaded; it is not loaded."""
+    """A pickled model would run code when loaded, so it is not loaded."""
     torch.save(nn.Linear(1, 1), "model.pt")
-    with pytest.raises(RequestError, match=r"got a pickle that wants to run code; .*save model.state_dict\(\)"):
+    with pytest.raises(RequestError, match=r"got a pickle that would run code.*save model.state_dict\(\)"):
         python(object="seewhy_user:build", weights="model.pt")
 
 
 def test_wrong_weights(code: Path) -> None:
-    """Weights that are missing, empty, damaged, of another net, or no weights at all are refused."""
+    """Missing, empty, damaged or mismatched weights, and files without weights, are rejected."""
     with pytest.raises(RequestError, match=r"expected a file of weights, got none.pt.*check the path"):
         python(object="seewhy_user:build", weights="none.pt")
     for name in ("empty.pt", "empty.safetensors"):
@@ -111,7 +111,7 @@ def test_wrong_weights(code: Path) -> None:
 
 
 def test_weights_for_no_builder() -> None:
-    """Weights need something that builds a module."""
+    """Weights require an object that builds a module."""
     with pytest.raises(RequestError, match=r"to build a torch.nn.Module for weights=, got int"):
         python(object="seewhy_user:number", weights="w.pt")
 
@@ -121,36 +121,36 @@ def test_weights_for_no_builder() -> None:
     [
         ("seewhy_user", "expected module:attribute, got 'seewhy_user'"),
         (":net", "expected module:attribute"),
-        ("seewhy_usr:net", "expected a module, got 'seewhy_usr', which is not found; did you mean seewhy_user?"),
+        ("seewhy_usr:net", "expected a module, got 'seewhy_usr', which was not found; did you mean seewhy_user?"),
         ("seewhy_broken:net", "an import of seewhy_not_installed, which is not installed; install it"),
-        ("seewhy_user:nt", "got 'nt', which it lacks; did you mean net?"),
+        ("seewhy_user:nt", "got 'nt', which does not exist; did you mean net?"),
         ("seewhy_user:Net", "got the class seewhy_user:Net; name an instance of it, or add weights=FILE"),
-        ("seewhy_user:build", "which takes no argument; .*add weights=FILE if it builds a module"),
+        ("seewhy_user:build", "which takes no arguments; .*add weights=FILE if it builds a module"),
         ("seewhy_user:number", "expected a module or a function, got seewhy_user:number, a int"),
     ],
 )
 def test_wrong_object(text: str, message: str) -> None:
-    """What cannot be found or cannot classify is refused, with the nearest names."""
+    """Objects that do not exist or are not classifiers are rejected, with the closest names."""
     with pytest.raises(RequestError, match=message):
         python(object=text)
 
 
 def test_training_mode() -> None:
-    """A module in training mode is refused, as everywhere."""
+    """A module in training mode is rejected."""
     with pytest.raises(ClassifierError, match=r"call model.eval\(\)"):
         python(object="seewhy_user:learning")
 
 
 def test_settings_of_the_other_kind() -> None:
-    """A setting that would do nothing is refused."""
-    with pytest.raises(RequestError, match=r"only settings of functions, got mean=0.5; leave it out"):
+    """A setting without effect is rejected."""
+    with pytest.raises(RequestError, match=r"only settings of functions, got mean=0.5; omit it"):
         python(object="seewhy_user:logits_of_function", mean=0.5)
-    with pytest.raises(RequestError, match=r"only settings of modules, got batch=2; leave it out"):
+    with pytest.raises(RequestError, match=r"only settings of modules, got batch=2; omit it"):
         python(object="seewhy_user:net", batch=2)
 
 
 def test_error_while_importing() -> None:
-    """What the user's own code raises comes through, with a note."""
+    """An exception in the user's code propagates, with a note."""
     with pytest.raises(ZeroDivisionError) as caught:
         python(object="seewhy_failing:net")
     assert caught.value.__notes__ == ["while seewhy_failing was imported"]

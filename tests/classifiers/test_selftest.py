@@ -1,4 +1,4 @@
-"""The self-test names each usual mistake, and says nothing of a sound classifier."""
+"""The self-test names each common mistake and gives no warning for a sound classifier."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ Function = Callable[[np.ndarray], object]
 
 @pytest.fixture
 def image() -> Tensor:
-    """A picture, 12 × 16, more red than blue."""
+    """A 12 × 16 image with more red than blue."""
     picture = torch.rand(3, 12, 16, generator=torch.Generator().manual_seed(2))
     return picture * torch.tensor([1.0, 0.7, 0.4])[:, None, None]
 
 
 def wide(pictures: np.ndarray) -> np.ndarray:
-    """Probabilities of ten classes that depend on the picture, each for itself."""
+    """Return probabilities of ten classes that depend on each image independently."""
     means = pictures.reshape(len(pictures), -1, 3).mean(1) / 255
     logits = means @ np.random.default_rng(0).normal(size=(3, 10)) * 20
     odds = np.exp(logits - logits.max(1, keepdims=True))
@@ -32,13 +32,13 @@ def wide(pictures: np.ndarray) -> np.ndarray:
 
 
 def redness(pictures: np.ndarray) -> np.ndarray:
-    """Sure of class 0 for a red picture, unsure of three for a blue one."""
+    """Return a confident prediction of class 0 for a red image, and an unsure one of three classes for a blue image."""
     red = (pictures.reshape(len(pictures), -1, 3).mean(1) @ [1, 0, -1] > 20)[:, None]
     return np.where(red, [0.94, 0.03, 0.03], [0.34, 0.33, 0.33])
 
 
 def make(function: Function, **settings: object) -> FunctionClassifier:
-    """Put a function behind the door."""
+    """Wrap a function as a classifier."""
     return from_function(function, **settings)  # type: ignore[arg-type]
 
 
@@ -51,47 +51,49 @@ def test_sound(net: nn.Module, image: Tensor) -> None:
 
 
 def noisy(pictures: np.ndarray) -> np.ndarray:
-    """Drop out at random."""
+    """Return random probabilities, like a network with active dropout."""
     return np.random.default_rng().dirichlet(np.ones(3), len(pictures))
 
 
 def batch_normalised(pictures: np.ndarray) -> np.ndarray:
-    """Subtract the batch's own mean first."""
+    """Subtract the mean of the batch first."""
     return wide(pictures - pictures.mean((0, 1, 2)) + 128)
 
 
 CONTRADICTIONS: list[tuple[Function, str]] = [
-    (lambda x: wide(x) * 5 - 1, r"probabilities >= 0, got .*no soft-max.*pass outputs='logits'"),
+    (lambda x: wide(x) * 5 - 1, r"probabilities >= 0, got .*no softmax.*pass outputs='logits'"),
     (lambda x: wide(x) * 5, "sum to 1, got a row that sums to 5"),
     (lambda x: wide(x) * 100, "percentages: divide by 100"),
     (lambda x: wide(x) * 0.5, "independent sigmoid outputs"),
     (lambda x: wide(x) * np.nan, "finite probabilities, got NaN or infinity in row 0"),
-    (noisy, r"the same answer to the same picture.*dropout.*model.eval\(\)"),
+    (noisy, r"the same output for the same image.*dropout.*model.eval\(\)"),
     (batch_normalised, "does not depend on the rest of the batch.*batch norm in training mode.*whole batch"),
 ]
 
 
 @pytest.mark.parametrize(("function", "message"), CONTRADICTIONS)
 def test_contradictions(function: Function, message: str, image: Tensor) -> None:
-    """What contradicts the contract is refused with the mistake behind it."""
+    """A contradiction raises an error that names the likely mistake."""
     with pytest.raises(ClassifierError, match=message):
         self_test(make(function), image)
 
 
 def test_labels(image: Tensor) -> None:
-    """As many labels as classes."""
-    with pytest.raises(ClassifierError, match=r"got 3 labels for 10 classes; give 10 labels"):
+    """The number of labels must equal the number of classes."""
+    with pytest.raises(ClassifierError, match=r"got 3 labels for 10 classes; provide 10 labels"):
         self_test(make(wide, labels=["a", "b", "c"]), image)
 
 
 def test_classes_that_come_and_go(image: Tensor) -> None:
-    """As many classes at each call."""
-    with pytest.raises(ClassifierError, match=r"expected 3 classes at each call, got 3 and 7; return a fixed number"):
+    """The number of classes must be the same in each call."""
+    with pytest.raises(
+        ClassifierError, match=r"expected 3 classes in each call, got 3 and 7; return a fixed number of classes"
+    ):
         self_test(make(lambda x: np.full((len(x), 2 + len(x)), 1 / (2 + len(x)))), image)
 
 
 def test_module_set_to_training_later(net: nn.Module, image: Tensor) -> None:
-    """A module that was set to training mode after it was taken is refused."""
+    """A module that is set to training mode after wrapping is rejected."""
     classifier = from_module(net)
     net.train()
     with pytest.raises(ClassifierError, match=r"training mode; call model.eval\(\)"):
@@ -99,7 +101,7 @@ def test_module_set_to_training_later(net: nn.Module, image: Tensor) -> None:
 
 
 def test_batch_norm_in_training(image: Tensor) -> None:
-    """A function around a module in training mode is found out by its answers."""
+    """The outputs reveal that a function wraps a module in training mode."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(8, 3))
 
@@ -110,24 +112,24 @@ def test_batch_norm_in_training(image: Tensor) -> None:
         self_test(make(function, dtype="float32"), image)
 
 
-def test_soft_max_twice(image: Tensor) -> None:
-    """Probabilities that went through another soft-max are suspected, with the ceiling that they cannot pass."""
+def test_softmax_twice(image: Tensor) -> None:
+    """Probabilities that pass through a second softmax are flagged, with the maximum they can reach."""
     (warning,) = self_test(make(wide, outputs="logits"), image).warnings
-    assert warning.startswith("looks like soft-max was applied twice: the largest of 10 probabilities is 0.2")
-    assert warning.endswith("no picture can give more than 0.23; pass outputs='probabilities'")
+    assert warning.startswith("looks like softmax was applied twice: the largest of 10 probabilities is 0.2")
+    assert warning.endswith("no image can give more than 0.23; pass outputs='probabilities'")
     whole = make(lambda x: from_function(wide, outputs="logits")(torch.tensor(x).permute(0, 3, 1, 2) / 255))
-    assert self_test(whole, image).warnings[0].endswith("leave one of them out")
+    assert self_test(whole, image).warnings[0].endswith("remove one of them")
 
 
 def test_untrained(image: Tensor) -> None:
-    """About equal probabilities of an untrained network are not mistaken for a second soft-max."""
+    """The nearly equal probabilities of an untrained network are not mistaken for a second softmax."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 10 * 14, 1000)).eval()
     assert self_test(from_module(net), image).warnings == ()
 
 
 def test_channels(image: Tensor) -> None:
-    """Confidence that rises when red and blue are swapped is the channel order."""
+    """Confidence that rises when red and blue are swapped indicates a wrong channel order."""
     (warning,) = self_test(make(redness, channels="bgr"), image).warnings
     assert warning == (
         "looks like RGB: confidence rises from 0.34 to 0.94 when channels are swapped; pass channels='rgb'"
@@ -138,9 +140,9 @@ def test_channels(image: Tensor) -> None:
 
 
 def test_constant(image: Tensor) -> None:
-    """An answer that is the same for every picture is suspected."""
+    """An output that is the same for every image is flagged."""
     (warning,) = self_test(make(lambda x: [[0.7, 0.2, 0.1]] * len(x)), image).warnings
-    assert warning.startswith("the answer does not depend on the picture")
+    assert warning.startswith("the output does not depend on the image")
 
 
 CPU = torch.device("cpu")
@@ -148,20 +150,20 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Bare:
-    """The least that a self-test needs of a classifier of the user's own making."""
+    """The minimal user-defined classifier that a self-test accepts."""
 
     answer: Callable[[Tensor], Tensor]
     labels: None = None
     device: torch.device = CPU
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Answer."""
+        """Return the output for the images."""
         return self.answer(images)
 
 
 @pytest.mark.usefixtures("unchecked")
 def test_wrong_shape(image: Tensor) -> None:
-    """A classifier of the user's own that returns another shape is refused."""
+    """A user-defined classifier that returns another shape is rejected."""
     for answer in (torch.zeros(1), torch.ones(1, 1), torch.zeros(3, 2)):
         with pytest.raises(ClassifierError, match=r"shape \(1, classes >= 2\)"):
             self_test(Bare(lambda _, answer=answer: answer), image)  # type: ignore[arg-type, misc]

@@ -1,4 +1,4 @@
-"""A trained folder as a classifier: read by its Spec, told apart by its weights, refused where it is damaged."""
+"""A trained folder as a classifier: opened by its Spec, identified by its weights, rejected if damaged."""
 
 import json
 from pathlib import Path
@@ -26,19 +26,19 @@ CARD = {
 
 @pytest.fixture
 def net() -> SmallClassifier:
-    """An untrained network."""
+    """Return an untrained network."""
     return build_small(arch="plain", classes=2, channels=3, widths=(4, 8))
 
 
 @pytest.fixture
 def folder(net: SmallClassifier, tmp_path: Path) -> Path:
-    """What training would have written."""
+    """Write the files that training would have written."""
     save_small(tmp_path, net, CARD)
     return tmp_path
 
 
 def test_the_spec_gives_the_classifier(folder: Path, net: SmallClassifier) -> None:
-    """Name, labels, view and colour are those of the card, and the answers those of the network."""
+    """Name, labels, view and colour match the card, and the outputs match the network."""
     found = seewhy.classifier(f"trained:folder={folder}", device="cpu")
     images = torch.rand(3, 3, 12, 16, generator=torch.Generator().manual_seed(0))
     assert isinstance(found, Classifier)
@@ -49,7 +49,7 @@ def test_the_spec_gives_the_classifier(folder: Path, net: SmallClassifier) -> No
 
 
 def test_the_fingerprint_is_that_of_the_weights(folder: Path, net: SmallClassifier) -> None:
-    """The same after reading; another when a weight is another."""
+    """The fingerprint is the same after loading and changes with any weight."""
     first = trained(folder=str(folder)).fingerprint
     assert first == as_classifier(net, CARD).fingerprint
     with torch.no_grad():
@@ -58,7 +58,7 @@ def test_the_fingerprint_is_that_of_the_weights(folder: Path, net: SmallClassifi
 
 
 def test_a_damaged_folder_is_refused(folder: Path) -> None:
-    """A missing file, other weights, and a card without what is needed, each with how to make another."""
+    """A missing file, mismatched weights and an incomplete card are rejected, and the message shows how to retrain."""
     with pytest.raises(RequestError, match=r"expected card.json .* got no such file; train one with: seewhy train"):
         trained(folder=str(folder / "nowhere"))
     for missing in ("labels", "net"):
@@ -78,6 +78,6 @@ def test_a_damaged_folder_is_refused(folder: Path) -> None:
 
 
 def test_a_folder_must_be_named() -> None:
-    """The message shows how."""
+    """The message shows how to specify the folder."""
     with pytest.raises(RequestError, match="write trained:folder="):
         seewhy.classifier("trained")

@@ -1,4 +1,4 @@
-"""Runtimes of a classifier: the same answers, chosen by a search, remembered, and never another one than was asked for."""
+"""Runtimes of a classifier: they match the original, are chosen by a search, are cached, and are never substituted."""
 
 import importlib.util
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from seewhy.classifiers.function import from_function
 from seewhy.classifiers.module import TorchClassifier, from_module
 from seewhy.classifiers.onnx import onnx
 from seewhy.classifiers.settings import Channels, Outputs
-from seewhy.classifiers.tuning import Wish, tune
+from seewhy.classifiers.tuning import RuntimeRequest, tune
 from seewhy.core.access import Access
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
@@ -30,32 +30,32 @@ from seewhy.runtime.tune import perturbed
 
 Export = Callable[..., Path]
 LONG = 10**9
-"""Queries of a run that is worth any search."""
+"""Number of queries for which any search pays off."""
 
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Cache:
-    """A cache of the test's own."""
+    """A separate cache for each test."""
     return Cache(tmp_path / "cache")
 
 
 def wired(net: nn.Module) -> TorchClassifier:
-    """The net with preprocessing that matters."""
+    """Wrap the network with non-trivial preprocessing."""
     return from_module(net, size="12x16", mean="0.1/0.2/0.3", std=0.5, channels="bgr", labels=list("abcd"))
 
 
 @pytest.mark.parametrize("runtime", ["channels-last", "openvino", "onnxruntime"])
 def test_every_runtime_says_the_same(net: nn.Module, images: Tensor, cache: Cache, runtime: str) -> None:
-    """For every batch size, remainders included; the same bits for the same batch."""
+    """Outputs match for every batch size, including remainders, and are bit-identical for the same batch."""
     original = wired(net)
-    fast, choice = tune(original, images[0], Wish(runtime), queries=LONG, cache=cache)
+    fast, choice = tune(original, images[0], RuntimeRequest(runtime), queries=LONG, cache=cache)
     assert isinstance(fast, FastClassifier)
     assert isinstance(fast, Classifier)
     for batch in (5, 2, 1):
         pieces = torch.split(images, batch)
         torch.testing.assert_close(torch.cat([fast(each) for each in pieces]), original(images), atol=1e-5, rtol=0)
         assert all(torch.equal(fast(each), fast(each)) for each in pieces)
-    assert (choice.name, choice.precision, choice.why, choice.cached) == (runtime, "float32", "asked for", False)
+    assert (choice.name, choice.precision, choice.why, choice.cached) == (runtime, "float32", "requested", False)
     assert choice.agreement < 1e-5
     assert choice.queries_per_second is not None
     assert [trial.name for trial in choice.tried] == [runtime]
@@ -64,10 +64,10 @@ def test_every_runtime_says_the_same(net: nn.Module, images: Tensor, cache: Cach
 
 
 def test_it_stands_for_the_original(net: nn.Module, images: Tensor, cache: Cache) -> None:
-    """All but the answers and what computes them; gradients are the original's, whose weights stay as they were."""
+    """Only the outputs and the runtime differ; gradients come from the original, whose weights are not modified."""
     original = wired(net)
     before = [value.stride() for value in net.state_dict().values()]
-    fast, _ = tune(original, images[0], Wish("channels-last"), cache=cache)
+    fast, _ = tune(original, images[0], RuntimeRequest("channels-last"), cache=cache)
     assert isinstance(fast, FastClassifier)
     assert fast.original is original
     for name in ("name", "labels", "view", "fingerprint", "mean_color", "device"):
@@ -84,15 +84,15 @@ def test_it_stands_for_the_original(net: nn.Module, images: Tensor, cache: Cache
 def test_an_onnx_file_in_openvino_says_the_same(
     export: Export, images: Tensor, cache: Cache, shape: tuple[int | str, ...], dtype: int
 ) -> None:
-    """Whatever its layout, its type and its batch."""
+    """Outputs match for any layout, type and batch size."""
     original = onnx(path=export(shape, dtype))
-    fast, choice = tune(original, images[0], Wish("openvino"), queries=LONG, cache=cache)
+    fast, choice = tune(original, images[0], RuntimeRequest("openvino"), queries=LONG, cache=cache)
     torch.testing.assert_close(fast(images), original(images), atol=1e-5, rtol=0)
     assert choice.name == "openvino"
 
 
 def test_which_runtimes_there_are(net: nn.Module, export: Export, cache: Cache) -> None:
-    """The classifier as it came is first; converters want a fixed size and float32; all names can be asked for."""
+    """The native runtime comes first; converters need a fixed size and float32; all names can be requested."""
     names = [each.name for each in candidates(wired(net), cache)]
     assert names[:4] == ["eager", "openvino", "channels-last", "onnxruntime"]
     assert [each.name for each in candidates(onnx(path=export()), cache)][:2] == ["onnxruntime", "openvino"]
@@ -103,49 +103,49 @@ def test_which_runtimes_there_are(net: nn.Module, export: Export, cache: Cache) 
 
 @pytest.mark.parametrize("runtime", ["auto", "eager"])
 def test_a_function_is_left_as_it_is(images: Tensor, cache: Cache, runtime: str) -> None:
-    """It is asked nothing and comes back as it went in."""
+    """A function is not queried and is returned unchanged."""
 
     def refuse(_: object) -> object:
         raise AssertionError("it was asked")
 
     original = from_function(refuse, size="12x16")
-    fast, choice = tune(original, images[0], Wish(runtime), queries=LONG, cache=cache)
+    fast, choice = tune(original, images[0], RuntimeRequest(runtime), queries=LONG, cache=cache)
     assert fast is original
     assert (choice.name, choice.batch_size, choice.tried) == ("eager", 4, ())
-    assert tune(original, images[0], Wish(runtime, 7), cache=cache)[1].batch_size == 7
+    assert tune(original, images[0], RuntimeRequest(runtime, 7), cache=cache)[1].batch_size == 7
 
 
 @pytest.mark.parametrize(
-    ("wish", "message"),
+    ("arguments", "message"),
     [
         (("opnvino", None), "unknown runtime 'opnvino'; did you mean openvino"),
         (("auto", 0), "expected batch_size >= 1, got 0"),
     ],
 )
-def test_wishes_that_make_no_sense(wish: tuple[str, int | None], message: str) -> None:
-    """They are refused before anything is built."""
+def test_invalid_requests(arguments: tuple[str, int | None], message: str) -> None:
+    """Invalid requests are rejected before anything is built."""
     with pytest.raises(RequestError, match=message):
-        Wish(*wish)
+        RuntimeRequest(*arguments)
 
 
 def test_a_runtime_that_does_not_fit_is_refused(images: Tensor, cache: Cache) -> None:
     """A function cannot be converted."""
     even = from_function(lambda pictures: [[0.5, 0.5]] * len(pictures), size="12x16")
     with pytest.raises(RequestError, match=r"can run .*: auto, eager, got openvino"):
-        tune(even, images[0], Wish("openvino"), cache=cache)
+        tune(even, images[0], RuntimeRequest("openvino"), cache=cache)
 
 
 def test_a_missing_package_is_named(
     net: nn.Module, images: Tensor, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the command that installs it, and nothing in its place."""
+    """The message contains the install command, and no other runtime is used instead."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(RequestError, match=r"pip install 'seewhy\[openvino\]'"):
-        tune(wired(net), images[0], Wish("openvino"), cache=cache)
+        tune(wired(net), images[0], RuntimeRequest("openvino"), cache=cache)
 
 
 def test_a_network_that_cannot_be_converted_is_an_error(images: Tensor, cache: Cache) -> None:
-    """What the converter says is passed on."""
+    """The converter's message is passed on."""
 
     class Odd(nn.Module):
         def forward(self, pictures: Tensor) -> Tensor:
@@ -154,12 +154,12 @@ def test_a_network_that_cannot_be_converted_is_an_error(images: Tensor, cache: C
             return pictures.mean((2, 3))
 
     with pytest.raises(RequestError, match=r"expected openvino to run .* cannot be traced; choose another --runtime"):
-        tune(from_module(Odd().eval(), size="12x16"), images[0], Wish("openvino"), cache=cache)
+        tune(from_module(Odd().eval(), size="12x16"), images[0], RuntimeRequest("openvino"), cache=cache)
 
 
 @dataclass
 class Machine:
-    """Engines and a clock of the test's own in place of the real ones."""
+    """Simulated engines and a simulated clock."""
 
     now: float = 0.0
     cost: dict[str, float] = field(default_factory=lambda: {"eager": 1.0, "openvino": 0.5})
@@ -169,11 +169,11 @@ class Machine:
     shown: dict[str, int] = field(default_factory=dict)
 
     def clock(self) -> float:
-        """The time, which engines alone move."""
+        """Return the time, which only engines advance."""
         return self.now
 
     def engines(self, classifier: Classifier, cache: Cache) -> list[Candidate]:
-        """The classifier behind each engine, ``off`` by so much in all but the plain one."""
+        """List candidates that run the classifier; all but the native one are ``off`` by this much."""
         del cache
         return [
             Candidate(name, lambda name=name: self.build(name, classifier), name, "float32", (4,))  # type: ignore[misc]
@@ -181,13 +181,13 @@ class Machine:
         ]
 
     def pieces(self, classifier: Classifier, image: Tensor, box: int | None, cache: Cache) -> list[Candidate]:
-        """An engine for windows, which costs ``around``."""
+        """List an engine for windows, which costs ``around``."""
         del image, cache
         build = partial(self.build, PARTIAL, classifier)
         return [] if box is None else [Candidate(PARTIAL, build, PARTIAL, "float32", (4,), box=box, tolerance=1e-5)]
 
     def build(self, name: str, classifier: Classifier) -> Answer:
-        """Make an engine ready."""
+        """Build an engine."""
         self.built.append(name)
 
         def answer(pictures: Tensor) -> Tensor:
@@ -201,7 +201,7 @@ class Machine:
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """Such a machine."""
+    """Replace the candidates by simulated engines."""
     made = Machine()
     monkeypatch.setattr(tuning, "candidates", made.engines)
     monkeypatch.setattr(tuning, "around_windows", made.pieces)
@@ -209,13 +209,13 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 def test_a_choice_is_remembered(net: nn.Module, images: Tensor, cache: Cache, machine: Machine) -> None:
-    """The next run builds the chosen one only, times nothing, and holds it to its own picture."""
-    first, choice = tune(wired(net), images[0], Wish(), queries=LONG, cache=cache, clock=machine.clock)
+    """The next run builds only the chosen engine, times nothing, and checks it on its own image."""
+    first, choice = tune(wired(net), images[0], RuntimeRequest(), queries=LONG, cache=cache, clock=machine.clock)
     assert (choice.name, choice.queries_per_second, choice.cached) == ("openvino", 2.0, False)
     assert choice.why == "the fastest of 2 that agree"
     machine.built.clear()
     machine.shown.clear()
-    again, remembered = tune(wired(net), images[1], Wish(), queries=LONG, cache=cache, clock=lambda: 1 / 0)
+    again, remembered = tune(wired(net), images[1], RuntimeRequest(), queries=LONG, cache=cache, clock=lambda: 1 / 0)
     assert (machine.built, machine.shown) == (["openvino"], {"openvino": 4})
     assert (remembered.name, remembered.batch_size, remembered.cached) == ("openvino", choice.batch_size, True)
     assert remembered.tried == choice.tried
@@ -225,10 +225,10 @@ def test_a_choice_is_remembered(net: nn.Module, images: Tensor, cache: Cache, ma
 def test_a_choice_that_disagrees_on_this_picture_is_made_anew(
     net: nn.Module, images: Tensor, cache: Cache, machine: Machine
 ) -> None:
-    """A stale conversion, say."""
-    tune(wired(net), images[0], Wish(), queries=LONG, cache=cache, clock=machine.clock)
+    """This happens, for example, with a stale conversion."""
+    tune(wired(net), images[0], RuntimeRequest(), queries=LONG, cache=cache, clock=machine.clock)
     machine.off = 0.01
-    fast, choice = tune(wired(net), images[0], Wish(), queries=LONG, cache=cache, clock=machine.clock)
+    fast, choice = tune(wired(net), images[0], RuntimeRequest(), queries=LONG, cache=cache, clock=machine.clock)
     assert (choice.name, choice.cached) == ("eager", False)
     assert choice.tried[1].reason == "differs by 0.01, more than 0.001"
     assert isinstance(fast, TorchClassifier)
@@ -238,51 +238,53 @@ def test_a_choice_that_disagrees_on_this_picture_is_made_anew(
 def test_a_choice_that_cannot_be_read_is_made_anew(
     net: nn.Module, images: Tensor, cache: Cache, machine: Machine, damage: str
 ) -> None:
-    """By another version of this program, say."""
-    tune(wired(net), images[0], Wish(), queries=LONG, cache=cache, clock=machine.clock)
+    """This happens, for example, with a choice stored by another version of this program."""
+    tune(wired(net), images[0], RuntimeRequest(), queries=LONG, cache=cache, clock=machine.clock)
     (entry,) = cache.folder.iterdir()
     cache.put(entry.name, lambda folder: (folder / "choice.json").write_text(damage))
-    _, choice = tune(wired(net), images[0], Wish(), queries=LONG, cache=cache, clock=machine.clock)
+    _, choice = tune(wired(net), images[0], RuntimeRequest(), queries=LONG, cache=cache, clock=machine.clock)
     assert (choice.name, choice.cached) == ("openvino", False)
-    assert tune(wired(net), images[0], Wish(), queries=LONG, cache=cache, clock=machine.clock)[1].cached
+    assert tune(wired(net), images[0], RuntimeRequest(), queries=LONG, cache=cache, clock=machine.clock)[1].cached
 
 
 @pytest.mark.parametrize("change", ["batch", "runtime", "weights", "machine"])
 def test_another_question_is_another_choice(
     net: nn.Module, images: Tensor, cache: Cache, machine: Machine, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
-    """Batch size, runtime, classifier and machine."""
-    tune(wired(net), images[0], Wish(), queries=LONG, cache=cache, clock=machine.clock)
-    wish = {"batch": Wish("auto", 2), "runtime": Wish("openvino")}.get(change, Wish())
+    """Choices depend on batch size, runtime, classifier and machine."""
+    tune(wired(net), images[0], RuntimeRequest(), queries=LONG, cache=cache, clock=machine.clock)
+    request = {"batch": RuntimeRequest("auto", 2), "runtime": RuntimeRequest("openvino")}.get(change, RuntimeRequest())
     if change == "weights":
         nn.init.zeros_(next(net.parameters()))
     if change == "machine":
         monkeypatch.setattr(tuning, "machine", lambda _: {"processor": "another"})
-    assert not tune(wired(net), images[0], wish, queries=LONG, cache=cache, clock=machine.clock)[1].cached
+    assert not tune(wired(net), images[0], request, queries=LONG, cache=cache, clock=machine.clock)[1].cached
 
 
 def test_a_short_run_is_not_searched_for(net: nn.Module, images: Tensor, cache: Cache, machine: Machine) -> None:
-    """Four queries at a second each; the fifth would pay."""
-    _, choice = tune(wired(net), images[0], Wish(), queries=4, cache=cache, clock=machine.clock)
+    """Four queries at one second each are too few; with a fifth, the search pays off."""
+    _, choice = tune(wired(net), images[0], RuntimeRequest(), queries=4, cache=cache, clock=machine.clock)
     assert (choice.name, choice.why, machine.built) == ("eager", "the run is too short for a search", ["eager"])
-    assert tune(wired(net), images[0], Wish(), queries=5, cache=cache, clock=machine.clock)[1].name == "openvino"
+    assert (
+        tune(wired(net), images[0], RuntimeRequest(), queries=5, cache=cache, clock=machine.clock)[1].name == "openvino"
+    )
 
 
 def test_what_was_asked_for_and_disagrees_is_an_error(
     net: nn.Module, images: Tensor, cache: Cache, machine: Machine
 ) -> None:
-    """Nothing takes its place, this time and the next."""
+    """No other runtime replaces the requested one, neither now nor in the next run."""
     machine.off = 0.01
     for _ in range(2):
         with pytest.raises(RequestError, match=r"expected openvino to run .*differs by 0.01, more than 0.001"):
-            tune(wired(net), images[0], Wish("openvino"), queries=LONG, cache=cache, clock=machine.clock)
+            tune(wired(net), images[0], RuntimeRequest("openvino"), queries=LONG, cache=cache, clock=machine.clock)
 
 
 def test_a_damaged_network_is_converted_anew(net: nn.Module, images: Tensor, cache: Cache) -> None:
-    """Half a file in the cache is not read."""
+    """A truncated file in the cache is not read."""
     original = wired(net)
     for _ in range(2):
-        fast, choice = tune(original, images[0], Wish("openvino"), queries=LONG, cache=cache)
+        fast, choice = tune(original, images[0], RuntimeRequest("openvino"), queries=LONG, cache=cache)
         assert choice.agreement < 1e-5
         torch.testing.assert_close(fast(images), original(images), atol=1e-5, rtol=0)
         for weights in cache.folder.glob("*/network.bin"):
@@ -290,7 +292,7 @@ def test_a_damaged_network_is_converted_anew(net: nn.Module, images: Tensor, cac
 
 
 def test_a_module_whose_code_has_changed_is_converted_anew(images: Tensor, cache: Cache) -> None:
-    """The same name and the same weights, and so the same fingerprint, but another function."""
+    """The names, weights and fingerprint are the same, but the function differs."""
 
     class Before(nn.Module):
         def forward(self, pictures: Tensor) -> Tensor:
@@ -304,25 +306,25 @@ def test_a_module_whose_code_has_changed_is_converted_anew(images: Tensor, cache
     before, after = (from_module(kind().eval(), size="12x16") for kind in (Before, After))
     assert before.fingerprint == after.fingerprint
     for original in (before, after):
-        fast, _ = tune(original, images[0], Wish("openvino"), queries=LONG, cache=cache)
+        fast, _ = tune(original, images[0], RuntimeRequest("openvino"), queries=LONG, cache=cache)
         torch.testing.assert_close(fast(images), original(images), atol=1e-5, rtol=0)
 
 
 def test_a_cache_that_cannot_be_written_takes_openvino_away(net: nn.Module, images: Tensor, tmp_path: Path) -> None:
-    """And says what would help; what needs no cache works."""
+    """The message states the remedy; runtimes without a cache still work."""
     (tmp_path / "file").write_text("")
     broken = Cache(tmp_path / "file" / "below")
     with pytest.raises(RequestError, match="set SEEWHY_CACHE"):
-        tune(wired(net), images[0], Wish("openvino"), cache=broken)
-    assert tune(wired(net), images[0], Wish("channels-last"), cache=broken)[1].name == "channels-last"
+        tune(wired(net), images[0], RuntimeRequest("openvino"), cache=broken)
+    assert tune(wired(net), images[0], RuntimeRequest("channels-last"), cache=broken)[1].name == "channels-last"
 
 
 def test_the_cache_is_the_users_own_by_default(
     net: nn.Module, images: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where `SEEWHY_CACHE` says."""
+    """The default cache is where `SEEWHY_CACHE` points."""
     monkeypatch.setenv("SEEWHY_CACHE", str(tmp_path / "own"))
-    tune(wired(net), images[0], Wish("channels-last"), queries=LONG)
+    tune(wired(net), images[0], RuntimeRequest("channels-last"), queries=LONG)
     assert len(list(caches.default_cache().folder.iterdir())) == 1
     assert caches.default_cache().folder.is_relative_to(tmp_path / "own")
 
@@ -331,17 +333,19 @@ def test_the_cache_is_the_users_own_by_default(
 def test_windows_have_a_runtime_of_their_own_where_it_pays(
     net: nn.Module, images: Tensor, cache: Cache, machine: Machine, around: float, name: str
 ) -> None:
-    """It must be 1.15 times as fast as the fastest for any picture, and is listed and remembered either way."""
+    """Partial recomputation must be 1.15 times as fast as any other runtime; it is listed and cached either way."""
     machine.around, said = around, list[str]()
     _, choice = tune(
-        wired(net), images[0], Wish(), queries=LONG, box=3, cache=cache, clock=machine.clock, say=said.append
+        wired(net), images[0], RuntimeRequest(), queries=LONG, box=3, cache=cache, clock=machine.clock, log=said.append
     )
     assert (choice.name, len(said)) == (name, 2)
     assert [trial.name for trial in choice.tried] == ["eager", "openvino", PARTIAL]
     assert (choice.tried[2].reason is None) == (name == PARTIAL)
     assert choice.tried[2].queries_per_second == pytest.approx(1 / around)
     machine.built.clear()
-    _, again = tune(wired(net), images[1], Wish(), queries=1, box=3, cache=cache, clock=lambda: 1 / 0, say=said.append)
+    _, again = tune(
+        wired(net), images[1], RuntimeRequest(), queries=1, box=3, cache=cache, clock=lambda: 1 / 0, log=said.append
+    )
     assert (again.name, again.cached, again.tried, machine.built) == (name, True, choice.tried, [name])
     assert len(said) == 2
 
@@ -349,8 +353,8 @@ def test_windows_have_a_runtime_of_their_own_where_it_pays(
 def test_other_windows_and_no_windows_are_other_choices(
     net: nn.Module, images: Tensor, cache: Cache, machine: Machine
 ) -> None:
-    """What was found for any picture holds for all of them."""
-    ask = partial(tune, wired(net), images[0], Wish(), queries=LONG, cache=cache, clock=machine.clock)
+    """The runtime found for any image is valid for all window sizes."""
+    ask = partial(tune, wired(net), images[0], RuntimeRequest(), queries=LONG, cache=cache, clock=machine.clock)
     assert ask(box=3)[1].name == PARTIAL
     machine.built.clear()
     assert (ask()[1].name, machine.built) == ("openvino", ["openvino"])
@@ -363,38 +367,38 @@ def test_other_windows_and_no_windows_are_other_choices(
 def test_windows_of_a_run_that_is_short_enough_are_asked_as_any_picture(
     net: nn.Module, images: Tensor, cache: Cache, machine: Machine
 ) -> None:
-    """Six seconds in the fastest runtime would pay; it is tried once a run is that long."""
-    ask = partial(tune, wired(net), images[0], Wish(), box=3, cache=cache, clock=machine.clock)
+    """Partial recomputation is tested once a run would take six seconds in the fastest runtime."""
+    ask = partial(tune, wired(net), images[0], RuntimeRequest(), box=3, cache=cache, clock=machine.clock)
     choice = ask(queries=11)[1]
     assert (choice.name, choice.tried[2].reason) == (
         "openvino",
-        "not tried: a run of less than 6 s does not pay for it",
+        "not tested: it does not pay off for a run of less than 6 s",
     )
     assert PARTIAL not in machine.built
     assert ask(queries=12)[1].name == PARTIAL
 
 
 def test_pieces_may_differ_by_rounding_only(net: nn.Module, images: Tensor, cache: Cache, machine: Machine) -> None:
-    """What would pass for another engine is out."""
+    """A difference that is acceptable for other engines is rejected."""
     machine.off = 5e-5
-    choice = tune(wired(net), images[0], Wish(), queries=LONG, box=3, cache=cache, clock=machine.clock)[1]
+    choice = tune(wired(net), images[0], RuntimeRequest(), queries=LONG, box=3, cache=cache, clock=machine.clock)[1]
     assert (choice.name, choice.tried[2].reason) == ("openvino", "differs by 5e-05, more than 1e-05")
     with pytest.raises(RequestError, match=r"expected openvino-partial to run .*differs by 5e-05"):
-        tune(wired(net), images[0], Wish(PARTIAL), queries=LONG, box=3, cache=cache, clock=machine.clock)
+        tune(wired(net), images[0], RuntimeRequest(PARTIAL), queries=LONG, box=3, cache=cache, clock=machine.clock)
 
 
 @pytest.mark.parametrize(("channels", "outputs"), [("bgr", "logits"), ("rgb", "probabilities")])
 def test_pieces_say_the_same_around_any_picture(
     cache: Cache, monkeypatch: pytest.MonkeyPatch, channels: Channels, outputs: Outputs
 ) -> None:
-    """Windows, smaller ones, larger ones, other pictures; the next run and the next picture convert nothing."""
+    """Outputs match for windows of any size and other images; later runs and images convert nothing."""
     net = tall_cnn() if outputs == "logits" else nn.Sequential(tall_cnn(), nn.Softmax(1)).eval()
     original = from_module(
         net, size="128x144", mean="0.1/0.2/0.3", std="0.5/0.6/0.7", channels=channels, outputs=outputs
     )
     picture, other = torch.randint(0, 256, (2, 3, 128, 144), generator=torch.Generator().manual_seed(1)) / 255
     for _ in range(2):
-        fast, choice = tune(original, picture, Wish(PARTIAL), queries=LONG, box=5, cache=cache)
+        fast, choice = tune(original, picture, RuntimeRequest(PARTIAL), queries=LONG, box=5, cache=cache)
         assert isinstance(fast, FastClassifier)
         assert choice.name == PARTIAL
         for base, asked in ((picture, fast), (other, fast.on(other))):
@@ -405,10 +409,10 @@ def test_pieces_say_the_same_around_any_picture(
 
 
 def test_what_cannot_be_cut_or_has_no_windows_is_refused(net: nn.Module, images: Tensor, cache: Cache) -> None:
-    """By name, with a reason; nothing takes its place."""
+    """The message gives the name and the reason, and no other runtime is used instead."""
     with pytest.raises(
-        RequestError, match=r"expected openvino-partial to run .*expected first layers of which a box of 3 × 3"
+        RequestError, match=r"expected openvino-partial to run .*expected first layers in which a box of 3 × 3"
     ):
-        tune(wired(net), images[0], Wish(PARTIAL), queries=LONG, box=3, cache=cache)
-    with pytest.raises(RequestError, match=r"got openvino-partial; .*a method that asks about windows"):
-        tune(wired(net), images[0], Wish(PARTIAL), queries=LONG, cache=cache)
+        tune(wired(net), images[0], RuntimeRequest(PARTIAL), queries=LONG, box=3, cache=cache)
+    with pytest.raises(RequestError, match=r"got openvino-partial; .*a method that queries windows"):
+        tune(wired(net), images[0], RuntimeRequest(PARTIAL), queries=LONG, cache=cache)

@@ -13,6 +13,7 @@ from games import OpenGame, picture
 from seewhy import registry
 from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
+from seewhy.core.settings import schema
 from seewhy.core.target import ClassEvidence
 from seewhy.infills.plain import constant
 from seewhy.nets.counterfactual_generators import build_generators, save_generators
@@ -44,23 +45,20 @@ def references(folder: Path) -> str:
     return f"reference={folder}"
 
 
-NEEDS: dict[str, tuple[Callable[[Path], str], set[str]]] = {
-    "counterfactual": (generators, {"adversarial", "stable", "cycle"}),
-    "counterfactual-path": (generators, {"adversarial"}),
-    "nearest-counterfactual": (references, {"counterfactual", "reference"}),
-}
-"""What a method is given to have companions, and their names."""
+PREPARE: dict[str, Callable[[Path], str]] = {"weights": generators, "reference": references}
+"""The settings by which a method is given generators or images, and how to make some."""
 
 
-@pytest.mark.parametrize("name", sorted(NEEDS))
+@pytest.mark.parametrize("name", sorted(name for name, row in registry.METHODS.items() if row.companions))
 def test_companions_are_pictures_in_the_view(name: str, tmp_path: Path) -> None:
-    """Of the view's size, finite, in [0, 1], under names that are known to be drawn."""
-    prepare, names = NEEDS[name]
-    _, method, settings = registry.method(f"{name}:{prepare(tmp_path)}")
+    """Those that the row names: of the view's size, finite, in [0, 1], and under names that can be drawn."""
+    row = registry.METHODS[name]
+    prepare = next((PREPARE[setting] for setting in schema(row.run) if setting in PREPARE), lambda _: "")
+    _, method, settings = registry.method(f"{name}:{prepare(tmp_path)}".removesuffix(":"))
     probe = Probe(OpenGame(Light().eval()), constant(value=0.5), picture(*SIZE) * 0.8)
     maps: Maps = method.run(probe, [ClassEvidence(0)], **settings)
     companions = checked(maps.companions, SIZE)
-    assert set(companions) == names
+    assert set(companions) == set(row.companions)
     for companion in companions.values():
         assert np.isfinite(companion).all()
         assert companion.dtype == np.float32

@@ -1,4 +1,4 @@
-"""Layers that are watched and changed, and the questions of the probe that go through them: answers, account, refusals."""
+"""Recording and modifying layers, and the probe's queries that use them: outputs, query counts, errors."""
 
 import pytest
 import torch
@@ -16,19 +16,19 @@ from seewhy.infills.plain import constant
 
 
 def open_probe(**settings: object) -> Probe:
-    """A small network that can be looked into."""
+    """Return a probe of a small network with accessible layers."""
     return Probe(OpenGame(small_cnn()), constant(value=0.25), picture(), **settings)  # type: ignore[arg-type]
 
 
 class Twice(nn.Module):
-    """Runs one layer twice, and another that gives two tensors."""
+    """A network that runs one layer twice, and another layer that outputs two tensors."""
 
     def __init__(self) -> None:
         super().__init__()
         self.first, self.twin, self.pair = nn.Identity(), nn.Identity(), Pair()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Add one in between."""
+        """Add one between the two runs."""
         x = self.twin(x)
         x = self.first(x)
         one, other = self.pair(self.twin(x + 1))
@@ -37,15 +37,15 @@ class Twice(nn.Module):
 
 
 class Pair(nn.Module):
-    """Puts out two tensors."""
+    """A layer that outputs two tensors."""
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return it twice."""
+        """Return the input twice."""
         return x, x
 
 
 def test_what_a_layer_puts_out_is_written_down_run_by_run() -> None:
-    """Inside the with and not after it; the answer is as without looking."""
+    """Outputs are recorded inside the ``with`` block only, and recording does not change the result."""
     net, x = Twice(), torch.tensor([2.0])
     with layers.watching(net, "twin") as seen:
         assert net(x).item() == 6
@@ -55,7 +55,7 @@ def test_what_a_layer_puts_out_is_written_down_run_by_run() -> None:
 
 
 def test_a_change_reaches_the_next_layers() -> None:
-    """And is what is written down."""
+    """The changed output is passed on and recorded."""
     net = small_cnn()
     image = picture()[None]
     with layers.watching(net, "3", torch.zeros_like) as seen:
@@ -65,7 +65,7 @@ def test_a_change_reaches_the_next_layers() -> None:
 
 
 def test_hooks_are_taken_off_after_an_error() -> None:
-    """An error inside the with leaves the network as it was."""
+    """An error inside the ``with`` block leaves the network unchanged."""
     net, image = small_cnn(), picture()[None]
     before = net(image)
 
@@ -79,14 +79,14 @@ def test_hooks_are_taken_off_after_an_error() -> None:
 
 
 def test_shapes_are_in_the_order_in_which_layers_finish() -> None:
-    """A layer that runs twice stands where it ran last; one that puts out two tensors is left out."""
+    """A layer that runs twice is listed at its last run; one that outputs two tensors is omitted."""
     net = Twice()
     assert list(layers.shapes(net, lambda: net(torch.zeros(2)))) == ["first", "twin"]
 
 
 @pytest.mark.parametrize(("name", "says"), [("twn", "did you mean twin"), ("pair", "one tensor")])
 def test_layers_that_do_not_fit_are_refused(name: str, says: str) -> None:
-    """With the nearest name, or with what was found."""
+    """The message suggests the closest name or shows the actual output."""
     net = Twice()
 
     def look() -> None:
@@ -98,7 +98,7 @@ def test_layers_that_do_not_fit_are_refused(name: str, says: str) -> None:
 
 
 def test_scores_carry_a_gradient_and_are_counted() -> None:
-    """The slope of a linear score is its weight; forward and backward stand in the account."""
+    """The gradient of a linear score is its weight; forward and backward passes are counted."""
     image = torch.zeros(3, 12, 12)
     probe = Probe(OpenGame(PixelNet()), constant(value=0.0), image)
     pictures = image[None].repeat(5, 1, 1, 1).requires_grad_()
@@ -111,7 +111,7 @@ def test_scores_carry_a_gradient_and_are_counted() -> None:
 
 
 def test_a_gradient_goes_through_what_is_kept() -> None:
-    """`blend` and `scores` together: keeping the one pixel that counts raises the score by its weight."""
+    """With `blend` and `scores`, keeping the one relevant pixel raises the score by its weight."""
     image = torch.zeros(3, 12, 12)
     image[0, 2, 3] = 1
     probe = Probe(OpenGame(PixelNet()), constant(value=0.0), image)
@@ -123,7 +123,7 @@ def test_a_gradient_goes_through_what_is_kept() -> None:
 
 
 def test_scores_have_a_graph_where_gradients_are_off() -> None:
-    """A caller's no_grad is not the method's."""
+    """Scores have an autograd graph even inside a caller's ``no_grad``."""
     probe = open_probe()
     pictures = picture()[None].requires_grad_()
     with torch.no_grad():
@@ -131,14 +131,14 @@ def test_scores_have_a_graph_where_gradients_are_off() -> None:
 
 
 def test_the_budget_holds_for_scores() -> None:
-    """A method that asks more than it was given is a mistake in the method."""
+    """A method that exceeds its query budget has a bug."""
     probe = open_probe(budget=Budget(queries=2))
-    with pytest.raises(AssertionError, match="more than it was given"):
+    with pytest.raises(AssertionError, match="exceeded its query budget"):
         probe.scores(picture()[None].repeat(3, 1, 1, 1))
 
 
 def test_finished_pictures_are_shown_batch_by_batch() -> None:
-    """As the classifier answers them all at once."""
+    """The result is the same as for all images in one batch."""
     probe = open_probe(batch_size=2)
     images = torch.stack([picture(seed=seed) for seed in range(5)])
     assert torch.allclose(probe.show(images).float(), probe.classifier(images), atol=1e-6)
@@ -146,7 +146,7 @@ def test_finished_pictures_are_shown_batch_by_batch() -> None:
 
 
 def test_a_fill_costs_nothing_and_belongs_to_its_seed() -> None:
-    """The picture with everything removed."""
+    """The fill is the in-fill of a fully removed image."""
     probe = open_probe()
     seeds = derive(0, torch.arange(2))
     assert torch.equal(probe.fill(seeds), torch.full((2, 3, 20, 17), round(0.25 * 255) / 255))
@@ -157,7 +157,7 @@ def test_a_fill_costs_nothing_and_belongs_to_its_seed() -> None:
 
 
 def test_layers_are_listed_for_one_query() -> None:
-    """Names and shapes for one picture."""
+    """Names and shapes of the layers cost one query."""
     probe = open_probe()
     found = probe.layers()
     assert found["0"] == (1, 8, 8, 7)
@@ -166,19 +166,19 @@ def test_layers_are_listed_for_one_query() -> None:
 
 
 def test_a_closed_classifier_is_refused() -> None:
-    """Each question says what it needs."""
+    """Each query states which access it needs."""
     probe = Probe(Game(pixel_logits), constant(value=0.0), torch.zeros(3, 12, 12))
     with pytest.raises(RequestError, match="with gradients"):
         probe.scores(probe.image[None])
-    with pytest.raises(RequestError, match="shows its layers"):
+    with pytest.raises(RequestError, match="exposes its layers"):
         probe.layers()
-    with pytest.raises(RequestError, match="shows its layers"):
+    with pytest.raises(RequestError, match="exposes its layers"):
         probe.watching("0")
     assert probe.queries.forward_images == 0
 
 
 def test_a_layer_that_does_not_exist_names_the_nearest() -> None:
-    """Through the probe too."""
+    """The probe suggests the closest layer name, too."""
 
     def look() -> None:
         with open_probe().watching("11"):

@@ -1,4 +1,4 @@
-"""The rules of the house, as tests."""
+"""Tests of the project's coding conventions."""
 
 import ast
 import inspect
@@ -31,7 +31,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def functions() -> Iterator[tuple[Path, Function]]:
-    """Every function of the package."""
+    """Yield every function of the package."""
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, Function):
@@ -39,7 +39,7 @@ def functions() -> Iterator[tuple[Path, Function]]:
 
 
 def code_lines(function: Function) -> int:
-    """Lines of a function without its signature and docstring."""
+    """Count the lines of a function without its signature and docstring."""
     body = function.body
     if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
         body = body[1:]
@@ -47,19 +47,19 @@ def code_lines(function: Function) -> int:
 
 
 def test_functions_are_short() -> None:
-    """At most 50 lines of code; nine in ten at most 30."""
+    """A function has at most 50 lines of code, and 90 % of them have at most 30."""
     lengths = {f"{path.name}:{function.name}": code_lines(function) for path, function in functions()}
     assert not {name: length for name, length in lengths.items() if length > 50}
     assert sorted(lengths.values())[int(0.9 * len(lengths))] <= 30
 
 
 def test_files_are_short() -> None:
-    """At most 400 lines."""
+    """A file has at most 400 lines."""
     assert not [path.name for path in FILES if len(path.read_text(encoding="utf-8").splitlines()) > 400]
 
 
 def test_classes_are_abstract_or_final() -> None:
-    """No class of the package inherits from another one, but the two errors."""
+    """No class of the package inherits from another one, except the two errors."""
     ours = {
         node.name: [ast.unparse(base) for base in node.bases]
         for path in FILES
@@ -71,7 +71,7 @@ def test_classes_are_abstract_or_final() -> None:
 
 
 def test_public_names_have_docstrings() -> None:
-    """Every public module, class and function says what it is."""
+    """Every public module, class and function has a docstring."""
     missing = []
     for path in FILES:
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -89,7 +89,10 @@ def test_public_names_have_docstrings() -> None:
 
 
 def test_polarity_has_one_name() -> None:
-    """No array is called a mask: it is keep, 1 = kept. RISE's setting keeps the paper's word for its number of grids."""
+    """No array is called a mask; it is keep, 1 = kept.
+
+    RISE's setting keeps the paper's term for its number of grids.
+    """
     named = re.compile(r"\b\w*masks?\b")
     for path, function in functions():
         names = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)} | {
@@ -99,7 +102,7 @@ def test_polarity_has_one_name() -> None:
 
 
 def test_nothing_catches_everything() -> None:
-    """Broad handlers hide errors."""
+    """Broad exception handlers hide errors."""
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ExceptHandler):
@@ -108,7 +111,7 @@ def test_nothing_catches_everything() -> None:
 
 
 def test_the_import_is_light() -> None:
-    """`import seewhy` loads no extra and no plotting interface."""
+    """`import seewhy` loads no optional dependency and no plotting interface."""
     script = f"import sys, seewhy; print([name for name in {HEAVY!r} if name in sys.modules])"
     assert (
         subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
@@ -117,14 +120,14 @@ def test_the_import_is_light() -> None:
 
 
 def test_the_light_import_test_can_fail() -> None:
-    """The subprocess would notice a heavy module."""
+    """The subprocess detects a heavy module."""
     script = f"import sys, onnxruntime, seewhy; print([name for name in {HEAVY!r} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert "onnxruntime" in found
 
 
 def test_all_is_what_is_there() -> None:
-    """The public names are exactly the ones that the package re-exports."""
+    """`__all__` lists exactly the names that the package re-exports."""
     modules = {name for name, value in vars(seewhy).items() if inspect.ismodule(value)}
     assert {name for name in vars(seewhy) if not name.startswith("_")} - modules == set(seewhy.__all__)
 
@@ -133,5 +136,5 @@ def test_all_is_what_is_there() -> None:
     "path", sorted((SOURCE.parents[1]).glob("src/**/*.safetensors")), ids=lambda path: path.parent.name
 )
 def test_weights_are_small(path: Path) -> None:
-    """Weights in the repository are at most 8 MB each."""
+    """Weight files in the repository have at most 8 MB each."""
     assert path.stat().st_size <= 8_000_000

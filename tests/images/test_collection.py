@@ -1,4 +1,4 @@
-"""Many pictures: every format gives the same pixels, what does not fit is refused by name, and splits keep things together."""
+"""Collections: every format gives the same pixels, bad input is refused by name, and splits keep groups together."""
 
 import gzip
 import struct
@@ -25,39 +25,39 @@ LABELS = np.array([0, 1, 2, 0, 1, 2])
 
 
 def idx(array: np.ndarray) -> bytes:
-    """An idx file of bytes, written from its description: two zeros, 8 for bytes, axes, big-endian sizes, content."""
+    """Return an idx file of bytes per its specification: two zeros, 8 for bytes, axes, big-endian sizes, content."""
     return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
 
 
 def pair(folder: Path, name: str = "a") -> Path:
-    """Pictures and labels, both packed."""
+    """Write compressed images and labels, and return the path of the images."""
     (folder / f"{name}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(GRAY)))
     (folder / f"{name}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(LABELS)))
     return folder / f"{name}-images-idx3-ubyte.gz"
 
 
 def npz(folder: Path, **arrays: np.ndarray) -> Path:
-    """An npz file."""
+    """Write an npz file and return its path."""
     np.savez_compressed(folder / "a.npz", **arrays)  # type: ignore[arg-type]
     return folder / "a.npz"
 
 
 def save(pixels: np.ndarray, path: Path) -> Path:
-    """A picture's file."""
+    """Write an image file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
     return path
 
 
 def class_folders(folder: Path) -> Path:
-    """The gray pictures by class; file by file as they are numbered."""
+    """Write the gray images into class folders, in the order of their numbers."""
     for number, (picture, label) in enumerate(zip(GRAY, LABELS.tolist(), strict=True)):
         save(picture, folder / ["ant", "bee", "cat"][label] / f"{number}.png")
     return folder
 
 
 def test_gray_is_scaled_and_repeated() -> None:
-    """Entry by entry, as said: 255 and 65535 are white, and all three channels are the same."""
+    """255 and 65535 become 1, and all three channels are equal."""
     for pixels, white in ((GRAY, 255), (GRAY.astype(np.uint16) * 257 - (GRAY > 9).astype(np.uint16), 65535)):
         images = Collection(pixels[..., None]).images(np.array([4, 0]))
         assert images.shape == (2, 3, 5, 7)
@@ -71,13 +71,13 @@ def test_gray_is_scaled_and_repeated() -> None:
 
 
 def test_colour_keeps_its_channels() -> None:
-    """Channel last in the collection, channel first for the classifier."""
+    """Channels are last in the collection and first for the classifier."""
     images = Collection(COLOUR).images(slice(1, 3))
     np.testing.assert_array_equal((images * 255).round().numpy(), COLOUR[1:3].transpose(0, 3, 1, 2))
 
 
-def test_what_is_taken_takes_all_along() -> None:
-    """Labels, groups and regions follow their pictures."""
+def test_a_subset_keeps_its_annotations() -> None:
+    """Labels, groups and regions stay with their images."""
     regions = GRAY > 128
     whole = Collection(GRAY[..., None], LABELS, ("a", "b", "c"), LABELS.astype(str), regions, "here")
     part = whole.take(np.array([5, 1]))
@@ -91,8 +91,8 @@ def test_what_is_taken_takes_all_along() -> None:
 
 
 @pytest.mark.parametrize("make", [lambda folder: npz(folder, x=GRAY, y=LABELS), pair, lambda f: pair(f).parent])
-def test_files_of_many_pictures(tmp_path: Path, make: Callable[[Path], Path]) -> None:
-    """npz, idx and a folder with one idx pair hold the same."""
+def test_array_files(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    """npz, idx and a folder with one idx pair give the same collection."""
     found = read_collection(make(tmp_path))
     np.testing.assert_array_equal(found.pixels, GRAY[..., None])
     assert found.labels is not None
@@ -101,8 +101,8 @@ def test_files_of_many_pictures(tmp_path: Path, make: Callable[[Path], Path]) ->
     assert (found.groups, found.regions) == (None, None)
 
 
-def test_a_folder_a_class(tmp_path: Path) -> None:
-    """Folders in the order of their names; a hidden one and other files do not count."""
+def test_one_folder_per_class(tmp_path: Path) -> None:
+    """Class folders are sorted by name; hidden folders and other files are ignored."""
     class_folders(tmp_path)
     (tmp_path / ".cache").mkdir()
     (tmp_path / "notes.txt").touch()
@@ -114,7 +114,7 @@ def test_a_folder_a_class(tmp_path: Path) -> None:
 
 
 def test_a_flat_folder(tmp_path: Path) -> None:
-    """No labels; one colour picture makes three channels of all, and a folder without pictures does not matter."""
+    """There are no labels; one colour image gives three channels for all, and a folder without images is ignored."""
     save(GRAY[0], tmp_path / "a.png")
     save(COLOUR[1], tmp_path / "b.png")
     (tmp_path / "notes").mkdir()
@@ -124,7 +124,7 @@ def test_a_flat_folder(tmp_path: Path) -> None:
 
 
 def test_a_folder_with_a_list(tmp_path: Path) -> None:
-    """``labels.csv`` says the class and the height and width before squashing; class names are the numbers."""
+    """``labels.csv`` gives the class and the original height and width; class names are the numbers."""
     save(GRAY[0], tmp_path / "a.png")
     save(GRAY[1], tmp_path / "b.png")
     table = tmp_path / "labels.csv"
@@ -142,7 +142,7 @@ def test_a_folder_with_a_list(tmp_path: Path) -> None:
 
 
 def test_files_are_seen_as_explain_sees_them(tmp_path: Path) -> None:
-    """To the last bit, gray and colour, cropped and stretched."""
+    """The pixels are identical, for gray and colour, cropped and stretched."""
     for view in (View((6, 6), short_side=8), View((4, 9), "stretch"), View((5, 7), "stretch")):
         for name, pixels in (("gray", GRAY[0]), ("colour", COLOUR[0])):
             path = save(np.repeat(pixels, 2, axis=0), tmp_path / name / "a.png")
@@ -151,13 +151,13 @@ def test_files_are_seen_as_explain_sees_them(tmp_path: Path) -> None:
 
 
 def test_gray_of_16_bits_stays_so(tmp_path: Path) -> None:
-    """Read, turned upright and resized without falling back to 8 bits."""
+    """16-bit gray is read, rotated upright and resized without conversion to 8 bits."""
     deep = (GRAY[0].astype(np.uint16) << 8) + np.arange(7, dtype=np.uint16)
     path = save(deep, tmp_path / "a.png")
     np.testing.assert_array_equal(open_levels(path), deep[..., None])
     turned = Image.Exif()
     turned[0x0112] = 6
-    for kind in ("tif", "png"):  # Pillow turns the first by itself, and not the second
+    for kind in ("tif", "png"):  # Pillow rotates the first itself, but not the second
         Image.fromarray(deep).save(path.with_suffix(f".{kind}"), exif=turned)
         np.testing.assert_array_equal(open_levels(path.with_suffix(f".{kind}"))[..., 0], np.rot90(deep, -1))
     found = read_collection(tmp_path, view=View((10, 14), "stretch"))
@@ -165,7 +165,7 @@ def test_gray_of_16_bits_stays_so(tmp_path: Path) -> None:
 
 
 def test_levels_of_16_bits_are_resized() -> None:
-    """A plain picture keeps its level; where bicubic overshoots an edge, black and white are the ends."""
+    """A uniform image keeps its level; where bicubic interpolation overshoots, levels are clipped."""
     plain = np.full((4, 4, 3), 40001, np.uint16)
     assert (resized(plain, View((2, 2), "stretch").frame(4, 4)) == 40001).all()
     edge = np.zeros((4, 4, 1), np.uint16)
@@ -177,7 +177,7 @@ def test_levels_of_16_bits_are_resized() -> None:
 
 
 def test_one_channel_is_resized_as_three_are() -> None:
-    """Gray through the one-channel door is the gray of the three-channel door."""
+    """Resizing one channel gives the same result as resizing three equal channels."""
     frame = View((9, 4), "stretch").frame(5, 7)
     three = resized(np.repeat(GRAY[0][..., None], 3, axis=2), frame)
     np.testing.assert_array_equal(np.repeat(resized(GRAY[0][..., None], frame), 3, axis=2), three)
@@ -198,14 +198,14 @@ def test_one_channel_is_resized_as_three_are() -> None:
     ],
 )
 def test_layouts_and_types_of_arrays(tmp_path: Path, array: np.ndarray, true: np.ndarray) -> None:
-    """All come to (n, h, w, c) of 8 or 16 bits."""
+    """All are converted to (n, h, w, c) with 8 or 16 bits."""
     found = read_collection(npz(tmp_path, images=array)).pixels
     assert found.dtype == true.dtype
     np.testing.assert_array_equal(found, true)
 
 
 def test_regions_packed_or_not(tmp_path: Path) -> None:
-    """Bool, bytes, bytes with a channel, and packed bits say the same."""
+    """Bool, bytes, bytes with a channel axis and packed bits give the same regions."""
     truth = GRAY > 100
     for given in (truth, truth * np.uint8(255), truth[:, None], np.packbits(truth, axis=2)):
         found = read_collection(npz(tmp_path, image=GRAY, mask=given))
@@ -213,7 +213,7 @@ def test_regions_packed_or_not(tmp_path: Path) -> None:
 
 
 def test_names_of_classes_and_groups(tmp_path: Path) -> None:
-    """Labels may be names; classes give their order; a patient is a group whatever type its name has."""
+    """Labels may be names, ordered by ``classes``; a group may have a name of any type."""
     names = np.array(["dog", "cat", "dog", "cat", "dog", "dog"])
     found = read_collection(npz(tmp_path, x=GRAY, y=names[:, None], patient=LABELS))
     assert found.classes == ("cat", "dog")
@@ -228,7 +228,7 @@ def test_names_of_classes_and_groups(tmp_path: Path) -> None:
 
 
 def test_arrays_in_the_view(tmp_path: Path) -> None:
-    """Of the view's size already: nothing is cropped. Otherwise as the classifier frames, regions with the pictures."""
+    """Arrays of the view's size are unchanged; others are cropped and resized together with their regions."""
     assert read_collection(pair(tmp_path), view=View((5, 7), short_side=20)).size == (5, 7)
     square = np.zeros((1, 8, 16), np.uint8)
     square[0, 2:6, 6:10] = 255
@@ -243,8 +243,8 @@ def test_arrays_in_the_view(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"pictures": GRAY}, "one of images, .* got pictures; rename"),
-        ({"x": GRAY, "y": LABELS[:5]}, r"6 values, one a picture, as labels of .* got shape \(5,\)"),
+        ({"pictures": GRAY}, "one of the keys images, .* got pictures; rename"),
+        ({"x": GRAY, "y": LABELS[:5]}, r"6 values, one per image, as labels of .* got shape \(5,\)"),
         ({"x": GRAY, "groups": LABELS[:, None, None]}, "groups of"),
         ({"x": GRAY, "y": LABELS, "classes": np.array(["a", "b"])}, "labels from 0 to 1 .* got 0 to 2"),
         ({"x": GRAY, "y": LABELS - 1}, "got -1 to 1"),
@@ -257,20 +257,20 @@ def test_arrays_in_the_view(tmp_path: Path) -> None:
         ({"x": GRAY.astype(np.int64)}, "got int64; convert"),
         ({"x": GRAY.astype(object)}, "plain arrays, got .*a.npz: Object arrays"),
         ({"x": GRAY[0]}, r"got \(5, 7\); reshape"),
-        ({"x": GRAY[:0]}, r"at least one picture .* \(0, 5, 7, 1\)"),
+        ({"x": GRAY[:0]}, r"at least one image .* \(0, 5, 7, 1\)"),
         ({"x": GRAY[:, :1]}, "at least 2 × 2"),
         ({"x": GRAY, "mask": GRAY[:, :4] > 1}, r"regions of shape \(6, 5, 7\)"),
         ({"x": GRAY, "mask": GRAY / 255}, "got float64 of shape"),
     ],
 )
 def test_arrays_that_do_not_fit(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) -> None:
-    """Each is refused in words."""
+    """Each is refused with its own message."""
     with pytest.raises(RequestError, match=message):
         read_collection(npz(tmp_path, **arrays))
 
 
 def test_damaged_archives(tmp_path: Path) -> None:
-    """Cut short, not an archive, or a header that promises what is not there: an error with the name."""
+    """Truncated files, other files and false headers raise an error with the file name."""
     whole = npz(tmp_path, x=GRAY).read_bytes()
     for content in (whole[:-30], b"no archive", b"", whole.replace(whole[200:210], b"0123456789")):
         (tmp_path / "b.npz").write_bytes(content)
@@ -279,7 +279,7 @@ def test_damaged_archives(tmp_path: Path) -> None:
 
 
 def test_damaged_idx_files(tmp_path: Path) -> None:
-    """Cut short, too long, of another kind, without header, or packed and cut: an error with the name."""
+    """Truncated, overlong, different, headerless and truncated compressed files raise an error with the file name."""
     good = idx(GRAY)
     for content, message in (
         (good[:-1], "210 bytes after the header of .*a-images-idx3-ubyte, got 209"),
@@ -296,12 +296,12 @@ def test_damaged_idx_files(tmp_path: Path) -> None:
     for content in (gzip.compress(good)[:-20], good):
         path = tmp_path / "b.images.idx3-ubyte.gz"
         path.write_bytes(content)
-        with pytest.raises(RequestError, match=r"a whole idx file, got .*b.images"):
+        with pytest.raises(RequestError, match=r"a complete idx file, got .*b.images"):
             read_collection(path)
 
 
 def test_idx_pairs_must_fit(tmp_path: Path) -> None:
-    """Labels of another number are refused; with two pairs one must be named; without labels there are none."""
+    """A wrong number of labels is refused, one of two pairs must be named, and labels are optional."""
     path = pair(tmp_path, "train")
     assert pair(tmp_path, "t10k").is_file()
     with pytest.raises(RequestError, match=r"got t10k-images-idx3-ubyte.gz, train-images-idx3-ubyte.gz; name one"):
@@ -315,7 +315,7 @@ def test_idx_pairs_must_fit(tmp_path: Path) -> None:
 
 
 def test_too_much_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By what the headers promise, and by the first picture of a folder."""
+    """The size is computed from the headers, or from the first image of a folder."""
     huge = tmp_path / "a-images-idx3-ubyte"
     huge.write_bytes(struct.pack(">BBBB3I", 0, 0, 8, 3, 2**31, 2**10, 2**10))
     with pytest.raises(RequestError, match=r"at most 8 GiB of pixels, got 2.1e.06 GiB in .*a-images"):
@@ -328,7 +328,7 @@ def test_too_much_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pyte
 
 
 def test_folders_that_do_not_fit(tmp_path: Path) -> None:
-    """Sizes, depths, empty folders, both kinds at once, nothing there: each by name."""
+    """Different sizes and depths, empty, mixed and missing folders are refused by name."""
     save(GRAY[0], tmp_path / "sizes/a.png")
     save(GRAY[1, :, :4], tmp_path / "sizes/b.png")
     with pytest.raises(RequestError, match=r"one size, got .*a.png with 7 × 5 and .*b.png with 4 × 5; resize .*size="):
@@ -336,16 +336,16 @@ def test_folders_that_do_not_fit(tmp_path: Path) -> None:
     assert read_collection(tmp_path / "sizes", view=View((4, 4))).size == (4, 4)
     save(GRAY[0], tmp_path / "depths/a.png")
     save(GRAY[0].astype(np.uint16), tmp_path / "depths/b.png")
-    with pytest.raises(RequestError, match=r"one depth, got .*a.png with 8 bits and .*b.png with 16 bits"):
+    with pytest.raises(RequestError, match=r"one bit depth, got .*a.png with 8 bits and .*b.png with 16 bits"):
         read_collection(tmp_path / "depths")
     (class_folders(tmp_path / "classes") / "dog").mkdir()
-    with pytest.raises(RequestError, match=r"expected pictures .* in the folder .*dog, got none"):
+    with pytest.raises(RequestError, match=r"expected images .* in the folder .*dog, got none"):
         read_collection(tmp_path / "classes")
     save(GRAY[0], tmp_path / "classes/loose.png")
     with pytest.raises(RequestError, match=r"got both, loose.png and ant/"):
         read_collection(tmp_path / "classes")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RequestError, match=r"expected pictures .* got none"):
+    with pytest.raises(RequestError, match=r"expected images .* got none"):
         read_collection(tmp_path / "empty")
     (tmp_path / "empty/bad.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     with pytest.raises(RequestError, match=r"bad.png"):
@@ -358,7 +358,7 @@ def test_folders_that_do_not_fit(tmp_path: Path) -> None:
 
 @pytest.fixture
 def no_shape_checks() -> Iterator[None]:
-    """Users run without the shape checks of the tests; what they meet is our own words."""
+    """Turn off the shape checks of the tests, as for users, to test our own error messages."""
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
@@ -376,13 +376,13 @@ def no_shape_checks() -> Iterator[None]:
     ],
 )
 def test_collections_by_hand_are_checked(parts: tuple[object, ...], message: str) -> None:
-    """What a reader would refuse is refused here too."""
+    """Invalid arrays are refused by the constructor too."""
     with pytest.raises(RequestError, match=message):
         Collection(*parts)  # type: ignore[arg-type]
 
 
 def many(count: int, classes: int, groups: np.ndarray | None = None) -> Collection:
-    """Pictures that are all different, each with its number in its first pixels."""
+    """Return distinct images, each with its number in its first pixels."""
     pixels = np.zeros((count, 2, 2, 1), np.uint16)
     pixels[:, 0, 0, 0] = np.arange(count)
     names = tuple(map(str, range(classes)))
@@ -390,12 +390,12 @@ def many(count: int, classes: int, groups: np.ndarray | None = None) -> Collecti
 
 
 def numbers(collection: Collection) -> list[int]:
-    """Which pictures these are."""
+    """Return the numbers of the images."""
     return [int(number) for number in collection.pixels[:, 0, 0, 0]]
 
 
 def test_a_split_takes_the_same_share_of_each_class() -> None:
-    """A fifth of each; all are on one side; another seed holds out others; the order does not matter."""
+    """A fifth of each class is held out; the parts are disjoint; seeds differ; the order does not matter."""
     whole = many(200, 4)
     rest, held = split(whole)
     assert sorted(numbers(rest) + numbers(held)) == list(range(200))
@@ -407,7 +407,7 @@ def test_a_split_takes_the_same_share_of_each_class() -> None:
 
 
 def test_a_split_of_many_small_classes_keeps_the_share() -> None:
-    """One picture a class: no class can be halved, the whole can; three a class: never two of one."""
+    """With one image per class the total share holds; with three per class, never two of one class are held out."""
     assert len(split(many(50, 50))[1]) == 10
     held = split(many(90, 30), share=0.3)[1]
     assert held.labels is not None
@@ -417,10 +417,10 @@ def test_a_split_of_many_small_classes_keeps_the_share() -> None:
 
 
 def test_groups_and_copies_stay_together() -> None:
-    """Groups are never cut; a picture that is in two groups ties them."""
+    """Groups are never split, and an image that is in two groups joins them."""
     groups = np.array([f"p{number // 5}" for number in range(100)])
     whole = many(100, 2, groups)
-    whole.pixels[5] = whole.pixels[0]  # p0 and p1 have a picture in common
+    whole.pixels[5] = whole.pixels[0]  # p0 and p1 have an image in common
     for seed in range(20):
         rest, held = split(whole, seed=seed)
         assert rest.groups is not None
@@ -433,11 +433,11 @@ def test_groups_and_copies_stay_together() -> None:
 
 
 def test_what_cannot_be_split() -> None:
-    """One group, all alike, a share that rounds to nothing, a share that is none."""
+    """A single group, identical images, a share that rounds to 0, and an invalid share are refused."""
     one = np.full(20, "p")
     alike = Collection(np.zeros((20, 2, 2, 1), np.uint8))
     for collection, share in ((many(20, 2, one), 0.5), (alike, 0.5), (many(4, 1), 0.01), (many(4, 1), 0.99)):
-        with pytest.raises(RequestError, match=r"expected pictures on both sides"):
+        with pytest.raises(RequestError, match=r"expected images in both parts"):
             split(collection, share=share)
     for share in (0.0, 1.0, -1.0, float("nan")):
         with pytest.raises(RequestError, match=r"share between 0 and 1"):

@@ -1,4 +1,4 @@
-"""Pictures with labels: what is read, what is refused, and where boxes lie in the view."""
+"""Annotated images: reading, invalid files, and the position of boxes in the view."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ HEAD = "file,class_idx,orig_w,orig_h,boxes_norm\n"
 
 
 def write(folder: Path, lines: str, *names: str) -> Path:
-    """A folder with ``images/`` and ``labels.csv``."""
+    """Write a folder with ``images/`` and ``labels.csv``."""
     (folder / "images").mkdir(parents=True, exist_ok=True)
     (folder / "labels.csv").write_text(lines, encoding="utf-8")
     for name in names:
@@ -22,8 +22,8 @@ def write(folder: Path, lines: str, *names: str) -> Path:
     return folder
 
 
-def test_all_that_is_known_is_read(tmp_path: Path) -> None:
-    """Class, size and boxes; what is left empty is not known."""
+def test_all_annotations_are_read(tmp_path: Path) -> None:
+    """Class, size and boxes are read; empty fields are unknown."""
     write(tmp_path, f"{HEAD}a.png,3,20,10,0 0 0.5 1;0.5 0.5 1 1\nb.png,,,,\n", "a.png", "b.png")
     one, two = list_labelled(tmp_path)
     boxes = ((0.0, 0.0, 0.5, 1.0), (0.5, 0.5, 1.0, 1.0))
@@ -33,14 +33,14 @@ def test_all_that_is_known_is_read(tmp_path: Path) -> None:
     assert two.open().pixels.shape == (10, 10, 3)
 
 
-def test_a_folder_without_labels_is_a_folder_of_pictures(tmp_path: Path) -> None:
-    """Nothing is known of them."""
+def test_a_folder_without_labels(tmp_path: Path) -> None:
+    """The images are listed without annotations."""
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
     assert list_labelled(tmp_path) == [Labelled(tmp_path / "a.png")]
 
 
-def test_a_list_takes_some_in_its_order(tmp_path: Path) -> None:
-    """Blank lines and repetitions count for nothing; an unknown name is an error."""
+def test_a_list_selects_images_in_its_order(tmp_path: Path) -> None:
+    """Blank lines and repetitions are ignored; an unknown name is an error."""
     write(tmp_path, "file\na.png\nb.png\nc.png\n")
     chosen = tmp_path / "list.txt"
     chosen.write_text("c.png\n\na.png\nc.png\n", encoding="utf-8")
@@ -51,28 +51,28 @@ def test_a_list_takes_some_in_its_order(tmp_path: Path) -> None:
     chosen.write_text("\n", encoding="utf-8")
     with pytest.raises(RequestError, match="expected file names"):
         list_labelled(tmp_path, chosen)
-    with pytest.raises(RequestError, match="one file name a line"):
+    with pytest.raises(RequestError, match="one file name per line"):
         list_labelled(tmp_path, tmp_path / "missing.txt")
 
 
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("name\na.png\n", "a column file"),
-        ("file\n", "lines and a column file"),
+        ("name\na.png\n", "a column 'file'"),
+        ("file\n", "lines and a column 'file'"),
         (f"{HEAD}a.png,cat,,,\n", "cannot read line 2 of labels.csv"),
         (f"{HEAD}a.png,,,,\nb.png,,,,0 0 1\n", "cannot read line 3 .* expected a box x0 y0 x1 y1, got '0 0 1'"),
         (f"{HEAD}a.png,,,,0 0 2 1\n", "0 <= x0 < x1 <= 1"),
     ],
 )
 def test_labels_that_cannot_be_read_say_where(tmp_path: Path, lines: str, message: str) -> None:
-    """The line and what was expected there."""
+    """The error message states the line and the expected format."""
     with pytest.raises(RequestError, match=message):
         list_labelled(write(tmp_path, lines))
 
 
 def test_boxes_lie_where_the_view_shows_them() -> None:
-    """The same pixels as a picture with the box painted white, cropped by the view; whole pixels, so no blur."""
+    """The region equals the white box of a painted image in the view; boxes cover whole pixels, so there is no blur."""
     frame = View((8, 8), short_side=8).frame(8, 16)
     white = np.zeros((8, 16), dtype=bool)
     white[2:6, 4:10] = True
@@ -82,7 +82,7 @@ def test_boxes_lie_where_the_view_shows_them() -> None:
 
 
 def test_several_boxes_are_one_region() -> None:
-    """Their union; outside of the view there is nothing."""
+    """The region is the union of the boxes, without parts outside the view."""
     frame = Frame((0.0, 0.0, 4.0, 4.0), (4, 4), (4, 8))
     found = region(read_boxes("0 0 0.125 0.25; 0.25 0.5 0.5 1; 0.75 0 1 1"), frame)
     assert found is not None

@@ -1,4 +1,4 @@
-"""Whatever a user has is opened upright, in 8-bit RGB, with a note on what was done; or refused with the reason."""
+"""Any image source is opened upright in 8-bit RGB with notes on conversions, or refused with a reason."""
 
 import hashlib
 import io
@@ -19,14 +19,14 @@ RAMP = (np.arange(6 * 8 * 3) * 255 // 143).astype(np.uint8).reshape(6, 8, 3)
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **settings: object) -> bytes:
-    """The bytes of a file."""
+    """Return the bytes of an image file."""
     file = io.BytesIO()
     image.save(file, kind, **settings)
     return file.getvalue()
 
 
 def header(width: int, height: int) -> bytes:
-    """A PNG of any size that holds no pixels."""
+    """Return a PNG of any size without pixel data."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -35,8 +35,8 @@ def header(width: int, height: int) -> bytes:
     return start + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
 
 
-def test_every_door(tmp_path: Path) -> None:
-    """Path, text, bytes, PIL picture and array give the same pixels."""
+def test_every_source_type(tmp_path: Path) -> None:
+    """Path, text, bytes, PIL image and array give the same pixels."""
     data = encoded(Image.fromarray(RAMP))
     path = tmp_path / "ramp.png"
     path.write_bytes(data)
@@ -51,7 +51,7 @@ def test_every_door(tmp_path: Path) -> None:
 
 
 def test_pixels_are_a_copy() -> None:
-    """What the caller does to the array later does not reach the picture."""
+    """Later changes to the caller's array do not affect the image."""
     array = RAMP.copy()
     picture = open_picture(array)
     array[:] = 0
@@ -59,7 +59,7 @@ def test_pixels_are_a_copy() -> None:
 
 
 def test_tensor() -> None:
-    """A float tensor is kept to the last bit, beside its 8-bit pixels."""
+    """A float tensor is kept exactly, in addition to its 8-bit pixels."""
     tensor = torch.rand(3, 6, 8, generator=torch.Generator().manual_seed(0))
     for picture in (open_picture(tensor, name="t"), picture_from_tensor(tensor.double(), name="t")):
         assert picture.name == "t"
@@ -91,7 +91,7 @@ def test_wrong_tensors(tensor: torch.Tensor, message: str) -> None:
     ("array", "message"),
     [
         (RAMP / 255, "expected a uint8 array, 0 to 255, got float64; convert it"),
-        (np.full((4, 4, 3), np.nan), "got float64; it holds NaN or infinity"),
+        (np.full((4, 4, 3), np.nan), "got float64; it contains NaN or infinity"),
         (RAMP.astype(np.int64), "got int64"),
         (RAMP[..., 0], r"shape \(h, w, 3\), got \(6, 8\)"),
         (np.zeros((4, 4, 4), np.uint8), r"shape \(h, w, 3\), got \(4, 4, 4\)"),
@@ -108,18 +108,18 @@ def test_wrong_arrays(array: np.ndarray, message: str) -> None:
 
 
 def test_something_else() -> None:
-    """What is no picture at all is refused with its type."""
-    with pytest.raises(RequestError, match=r"path, bytes, PIL picture, array or tensor, got int"):
+    """An unsupported object is refused, and the message states its type."""
+    with pytest.raises(RequestError, match=r"path, bytes, PIL image, array or tensor, got int"):
         open_picture(7)
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
-    """A path that is not a file says so."""
+    """The error message says that a path is not a file."""
     with pytest.raises(RequestError, match=r"got .*none.png, which does not exist; check the path"):
         open_picture(tmp_path / "none.png")
     with pytest.raises(RequestError, match=r"got the folder .*; name a file in it"):
         open_picture(tmp_path)
-    with pytest.raises(RequestError, match=r"expected a readable picture file"):
+    with pytest.raises(RequestError, match=r"expected a readable image file"):
         open_picture("a\0b")
 
 
@@ -134,36 +134,36 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
         (b"PK\x03\x04rest", "which is a ZIP archive"),
         (b"\0\0\0\x18ftypmp42", "which is a HEIC, AVIF or video file"),
         (b"\x00\x01\x02\x03\x04", "5 bytes of an unknown kind that begin with 00 01 02 03"),
-        (encoded(Image.fromarray(RAMP))[:60], "expected a whole picture, got picture, which is damaged"),
+        (encoded(Image.fromarray(RAMP))[:60], "expected a complete image, got picture, which is damaged"),
         (encoded(Image.fromarray(RAMP).resize((200, 200)), "JPEG")[:900], "which is damaged: .*truncated"),
         (encoded(Image.fromarray(RAMP), "BMP")[:70], "which is damaged"),
         (encoded(Image.fromarray(RAMP), "WEBP")[:30], "(damaged|unknown kind)"),
     ],
 )
 def test_no_picture(data: bytes, message: str) -> None:
-    """Bytes that are no whole picture say what they seem to be."""
+    """The error message for bytes that are not a complete image states their apparent type."""
     with pytest.raises(RequestError, match=message):
         open_picture(data)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
 def test_animation(kind: str) -> None:
-    """Several frames are refused: which one is meant cannot be told."""
+    """Several frames are refused, because the choice of one would be ambiguous."""
     frames = [Image.fromarray(RAMP), Image.fromarray(255 - RAMP), Image.fromarray(RAMP)]
     data = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
-    with pytest.raises(RequestError, match=r"got picture with 3 frames; save the frame you want as PNG"):
+    with pytest.raises(RequestError, match=r"got picture with 3 frames; save one frame as PNG"):
         open_picture(data)
 
 
 def test_phone_jpeg() -> None:
-    """A phone's JPEG that carries a second picture is opened with a note."""
+    """A phone's JPEG with a second image is opened with a note."""
     first = Image.fromarray(RAMP).resize((16, 16))
     picture = open_picture(encoded(first, "MPO", save_all=True, append_images=[first]))
-    assert picture.notes == ("took the first of 2 pictures in the file",)
+    assert picture.notes == ("used the first of 2 images in the file",)
 
 
 def test_huge() -> None:
-    """A picture over the limit is refused before it is decoded; Pillow's own limit stays as it was."""
+    """An image over the limit is refused before it is decoded; Pillow's own limit is unchanged."""
     before = Image.MAX_IMAGE_PIXELS
     with pytest.raises(RequestError, match=r"at most 200 megapixels, got 30000 × 30000 = 900; .*--max-megapixels"):
         open_picture(header(30000, 30000))
@@ -175,7 +175,7 @@ def test_huge() -> None:
 
 
 def test_pillows_own_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is over Pillow's limit but under ours is opened without a warning."""
+    """An image over Pillow's limit but under ours is opened without a warning."""
     for limit in (40, 20):  # 48 pixels: a warning over the limit, an error over twice the limit
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
         assert open_picture(encoded(Image.fromarray(RAMP))).pixels.shape == (6, 8, 3)
@@ -183,14 +183,14 @@ def test_pillows_own_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_tiny() -> None:
-    """There is nothing to explain in one pixel."""
+    """An image of one pixel is refused."""
     with pytest.raises(RequestError, match=r"at least 2 × 2 pixels, got 1 × 1; choose a larger one"):
         open_picture(encoded(Image.new("RGB", (1, 1))))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P"])
 def test_plain_modes(mode: str) -> None:
-    """Black and white, gray and palette pictures become RGB without a word."""
+    """Black-and-white, gray and palette images are converted to RGB without a note."""
     image = Image.fromarray(RAMP).convert(mode)
     picture = open_picture(encoded(image))
     np.testing.assert_array_equal(picture.pixels, np.asarray(image.convert("RGB")))
@@ -207,7 +207,7 @@ def test_16_bit(kind: str) -> None:
 
 
 def test_32_bit() -> None:
-    """32-bit integers are taken when 16 bits hold them; floats are refused."""
+    """32-bit integers are accepted if they fit in 16 bits; floats are refused."""
     assert open_picture(Image.fromarray(np.full((2, 2), 65535, np.int32))).pixels.max() == 255
     with pytest.raises(RequestError, match=r"with values 70000 to 70000; save it as PNG"):
         open_picture(Image.fromarray(np.full((2, 2), 70000, np.int32)))
@@ -216,7 +216,7 @@ def test_32_bit() -> None:
 
 
 def transparent(mode: str) -> Image.Image:
-    """A black picture, transparent all over."""
+    """Return a fully transparent black image."""
     if mode == "P":
         image = Image.new("P", (2, 2))
         image.putpalette([0, 0, 0] * 256)
@@ -227,7 +227,7 @@ def transparent(mode: str) -> Image.Image:
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_transparency(mode: str) -> None:
-    """Transparent pixels show white, with a note; opaque alpha needs none."""
+    """Transparent pixels become white, with a note; opaque alpha gives no note."""
     image = transparent(mode)
     settings = {"transparency": image.info["transparency"]} if mode == "P" else {}
     picture = open_picture(encoded(image, **settings))
@@ -238,13 +238,13 @@ def test_transparency(mode: str) -> None:
 
 
 def test_half_transparent() -> None:
-    """Half-transparent black is mid gray."""
+    """Half-transparent black becomes mid-gray."""
     picture = open_picture(Image.new("RGBA", (2, 2), (0, 0, 0, 128)))
     assert picture.pixels[0, 0].tolist() == [127, 127, 127]
 
 
 def test_cmyk() -> None:
-    """A print picture becomes RGB with a note."""
+    """A CMYK image is converted to RGB with a note."""
     picture = open_picture(encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG"))
     red, green, blue = picture.pixels[0, 0].tolist()
     assert (red > 240, green < 15, blue < 15) == (True, True, True)
@@ -266,28 +266,30 @@ STORED: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 @pytest.mark.parametrize("orientation", STORED)
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_orientation(orientation: int, kind: str) -> None:
-    """A picture that the camera stored turned is turned upright, once."""
+    """An image stored with an EXIF orientation is rotated upright exactly once."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](RAMP)))
     picture = open_picture(encoded(stored, kind, exif=exif))
     np.testing.assert_array_equal(picture.pixels, RAMP)
     noted = picture.notes == (f"turned upright (EXIF orientation {orientation})",)
-    assert noted == (orientation != 1 and kind == "PNG")  # Pillow's TIFF decoder turns by itself and drops the tag
+    assert noted == (
+        orientation != 1 and kind == "PNG"
+    )  # Pillow's TIFF decoder rotates the image itself and drops the tag
 
 
 def test_pillow_warnings_become_notes() -> None:
-    """What Pillow has to say about a file stands in the notes and goes nowhere else."""
+    """Pillow's warnings about a file appear in the notes only."""
     data = bytearray(encoded(Image.fromarray(RAMP), "TIFF"))
-    place = data.index(struct.pack("<HHI", 259, 3, 1))  # the tag for the compression, with one entry
+    place = data.index(struct.pack("<HHI", 259, 3, 1))  # the compression tag, with one entry
     data[place + 4] = 2  # now it claims to have two
     picture = open_picture(bytes(data))
     np.testing.assert_array_equal(picture.pixels, RAMP)
     assert picture.notes == ("Pillow: Metadata Warning, tag 259 had too many entries: 2, expected 1",)
 
 
-def test_callers_picture_is_left_alone() -> None:
-    """A PIL picture that was passed in keeps mode and size."""
+def test_the_callers_image_is_unchanged() -> None:
+    """A PIL image passed by the caller keeps its mode and size."""
     image = Image.fromarray(RAMP).convert("RGBA")
     open_picture(image)
     assert (image.mode, image.size) == ("RGBA", (8, 6))

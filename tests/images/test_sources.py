@@ -1,4 +1,4 @@
-"""Files and folders become a list of pictures, or a reason why not."""
+"""Files and folders are listed as images, or refused with a reason."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from seewhy.images.sources import list_images
 
 
 def test_files_and_folders(tmp_path: Path) -> None:
-    """Files come as named, folders by name; other files, hidden ones and folders below are left out."""
+    """Files keep their order and folders are sorted; other files, hidden files and subfolders are skipped."""
     for name in ("b.JPG", "a.png", ".hidden.png", "notes.txt", "strange"):
         (tmp_path / name).touch()
     below = tmp_path / "below.png"
@@ -20,10 +20,10 @@ def test_files_and_folders(tmp_path: Path) -> None:
 
 
 def test_nothing_found(tmp_path: Path) -> None:
-    """A missing path, a folder without pictures and no path at all are refused."""
+    """A missing path, a folder without images and an empty list are refused."""
     with pytest.raises(RequestError, match=r"which does not exist; check the path"):
         list_images([tmp_path / "none.png"])
-    with pytest.raises(RequestError, match=r"expected pictures \(.bmp, .*\) in the folder .*, got none"):
+    with pytest.raises(RequestError, match=r"expected images \(.bmp, .*\) in the folder .*, got none"):
         list_images([tmp_path])
-    with pytest.raises(RequestError, match=r"at least one picture or folder, got none"):
+    with pytest.raises(RequestError, match=r"at least one image or folder, got none"):
         list_images([])

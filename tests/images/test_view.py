@@ -1,4 +1,4 @@
-"""What the classifier sees is the picture scaled and cropped; maps come back to where they belong."""
+"""The classifier's view: images are cropped and resized correctly, and tensors of the right size are unchanged."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ COFFEE = np.asarray(data.coffee())  # type: ignore[no-untyped-call]
 
 @pytest.mark.parametrize(("size", "short"), [((224, 224), 256), ((100, 60), 130), ((300, 300), None)])
 def test_crop_equals_resize_then_crop(size: tuple[int, int], short: int | None) -> None:
-    """One step from the box is the same as scaling the whole picture and cropping, to one level of 255."""
+    """Resizing the box in one step equals resizing the full image and cropping, within one level of 255."""
     view = View(size, short_side=short)
     image, frame = apply_view(open_picture(COFFEE), view)
     side = short or max(size)
@@ -28,7 +28,7 @@ def test_crop_equals_resize_then_crop(size: tuple[int, int], short: int | None) 
 
 
 def test_stretch() -> None:
-    """Stretching ignores the aspect."""
+    """Stretching ignores the aspect ratio."""
     image, frame = apply_view(open_picture(COFFEE), View((20, 20), "stretch"))
     expected = np.asarray(Image.fromarray(COFFEE).resize((20, 20), Image.Resampling.BICUBIC))
     assert torch.equal((image * 255).round().byte().permute(1, 2, 0), torch.tensor(expected))
@@ -36,7 +36,7 @@ def test_stretch() -> None:
 
 
 def test_native() -> None:
-    """A native view leaves every pixel alone."""
+    """A native view leaves every pixel unchanged."""
     image, frame = apply_view(open_picture(COFFEE), View.native())
     assert torch.equal((image * 255).round().byte().permute(1, 2, 0), torch.tensor(COFFEE))
     assert frame == Frame((0.0, 0.0, 600.0, 400.0), (400, 600), (400, 600))
@@ -44,7 +44,7 @@ def test_native() -> None:
 
 @pytest.mark.parametrize("shape", [(2, 50_000), (50_000, 2)])
 def test_long_thin_picture(shape: tuple[int, int]) -> None:
-    """A picture of 25,000 : 1 is cropped straight from its middle: 224 of 256 parts of its short side."""
+    """An image with aspect ratio 25,000 : 1 is cropped directly from its centre: 224/256 of its short side."""
     picture = open_picture(np.full((*shape, 3), 77, np.uint8))
     image, frame = apply_view(picture, View((224, 224), short_side=256))
     assert bool(((image * 255).round() == 77).all())
@@ -54,13 +54,13 @@ def test_long_thin_picture(shape: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("side", range(225, 260, 7))
 def test_box_never_leaves_the_picture(side: int) -> None:
-    """Rounding of the frame is no reason to fail, whatever the sizes."""
+    """Rounding of the frame never raises an error, for any size."""
     image, _ = apply_view(open_picture(np.zeros((side, 333, 3), np.uint8)), View((224, 224)))
     assert image.shape == (3, 224, 224)
 
 
 def test_tensor_is_shown_exactly() -> None:
-    """A tensor of the right size reaches the classifier to the last bit; of another size it is resized."""
+    """A tensor of the right size reaches the classifier exactly; one of another size is resized."""
     tensor = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0))
     picture = open_picture(tensor)
     for view in (View.native(), View((8, 8)), View((8, 8), "stretch")):

@@ -1,4 +1,4 @@
-"""Functions and ONNX graphs as in-fills: what they are given, what is taken from them, and what is refused."""
+"""Functions and ONNX graphs as in-fills: their inputs, the handling of their outputs, and invalid requests."""
 
 import hashlib
 import sys
@@ -28,7 +28,7 @@ SEEDS = torch.tensor([5, 6])
 
 
 def keeps(height: int = 20, width: int = 17) -> Float[Tensor, "2 h w"]:
-    """Two holes: a square, and one that is kept by half."""
+    """Return masks with two holes: a square one, and one that is half kept."""
     keep = torch.ones(2, height, width)
     keep[0, 4:9, 3:11] = 0
     keep[1, 10:, 5:8] = 0.5
@@ -36,20 +36,20 @@ def keeps(height: int = 20, width: int = 17) -> Float[Tensor, "2 h w"]:
 
 
 def levels(pixels: Tensor) -> set[float]:
-    """The 8-bit levels that occur."""
+    """Return the set of 8-bit levels in an image."""
     return set((pixels * 255).round().flatten().tolist())
 
 
 @pytest.fixture
 def unchecked() -> Iterator[None]:
-    """Turn run-time type checks off, as they are for users, so that our own messages can be seen."""
+    """Turn runtime type checks off, as for users, so that the error messages of seewhy are tested."""
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def recording(log: list[tuple[np.ndarray, ...]]) -> Callable[..., np.ndarray]:
-    """A function that returns gray pictures, writes down what it was given and then spoils it."""
+    """Return a function that logs copies of its inputs, then overwrites them and returns gray images."""
 
     def paint(*given: np.ndarray) -> np.ndarray:
         log.append(tuple(array.copy() for array in given))
@@ -60,8 +60,8 @@ def recording(log: list[tuple[np.ndarray, ...]]) -> Callable[..., np.ndarray]:
     return paint
 
 
-def test_what_a_function_is_given_and_what_comes_of_it() -> None:
-    """8-bit pictures, black where anything is removed; kept pixels come back, touched ones are blended."""
+def test_function_inputs_and_outputs() -> None:
+    """The function gets 8-bit images with black holes; kept pixels are unchanged and partly kept ones are blended."""
     log: list[tuple[np.ndarray, ...]] = []
     image, keep = picture(), keeps()
     infill = inpainter(recording(log))
@@ -77,7 +77,7 @@ def test_what_a_function_is_given_and_what_comes_of_it() -> None:
 
 
 def test_only_a_random_function_gets_seeds() -> None:
-    """The seeds of the rows that have a hole; others are not asked for."""
+    """Seeds are passed for the rows with a hole; the function is not called for the others."""
     log: list[tuple[np.ndarray, ...]] = []
     keep = torch.cat([torch.ones(1, 20, 17), keeps()])
     infill = inpainter(recording(log), stochastic=True)
@@ -91,7 +91,7 @@ def test_only_a_random_function_gets_seeds() -> None:
 
 
 def test_a_fixed_size() -> None:
-    """Pictures are stretched and brought back; a pixel that touches the hole is hidden, so that nothing leaks."""
+    """Images are resized and resized back; a pixel that touches the hole is hidden, so that nothing leaks."""
     log: list[tuple[np.ndarray, ...]] = []
     image, keep = picture(16, 16), torch.ones(1, 16, 16)
     keep[0, 4:8, 4:8] = 0
@@ -109,7 +109,7 @@ def test_a_fixed_size() -> None:
 
 
 def test_a_multiple() -> None:
-    """Pictures are continued to the right and below, and what was added is cut off again."""
+    """Images are padded at the right and bottom, and the padding is cropped from the result."""
     log: list[tuple[np.ndarray, ...]] = []
     filled = inpainter(recording(log), multiple=8)(picture(), keeps(), SEEDS)
     pictures, kept = log[0]
@@ -130,32 +130,34 @@ def test_a_multiple() -> None:
     ],
 )
 def test_wrong_answers(answer: object, got: str) -> None:
-    """Anything but 8-bit pictures of the same shape is refused with what there is."""
-    with pytest.raises(RequestError, match=rf"array \(2, 20, 17, 3\) uint8 from the in-painter, {got}; return a whole"):
+    """Any result other than 8-bit images of the same shape is refused, and the message states the result."""
+    with pytest.raises(
+        RequestError, match=rf"array \(2, 20, 17, 3\) uint8 from the in-painter, {got}; return a complete"
+    ):
         inpainter(lambda _, __: answer)(picture(), keeps(), SEEDS)
 
 
-def test_an_error_in_the_function_comes_through() -> None:
-    """With a note on what it was called with."""
+def test_an_error_in_the_function_is_raised() -> None:
+    """The exception carries a note with the shape of the input."""
     with pytest.raises(ZeroDivisionError) as caught:
         inpainter(lambda _, __: 1 / 0)(picture(), keeps(), SEEDS)
-    assert caught.value.__notes__ == ["while the in-painter was called with pictures of shape (2, 20, 17, 3)"]
+    assert caught.value.__notes__ == ["while the in-painter was called with images of shape (2, 20, 17, 3)"]
 
 
 @pytest.mark.usefixtures("unchecked")
 def test_wrong_requests() -> None:
-    """No function, no size, no colour."""
-    with pytest.raises(RequestError, match="expected a function of pictures and keep, got int"):
+    """A non-callable object, a size below 1 and a gray image are refused."""
+    with pytest.raises(RequestError, match="expected a function of images and keep, got int"):
         inpainter(3)  # type: ignore[arg-type]
     for sizes in ({"size": 0}, {"size": (8, 0)}, {"multiple": 0}):
         with pytest.raises(RequestError, match="at least 1 pixel"):
             inpainter(mean_of_kept, **sizes)
-    with pytest.raises(RequestError, match="expected a colour picture, got 1 channels"):
+    with pytest.raises(RequestError, match="expected a colour image, got 1 channels"):
         inpainter(mean_of_kept)(torch.zeros(1, 8, 8), torch.zeros(1, 8, 8), SEEDS[:1])
 
 
 def test_a_function_named_in_a_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is found in the working directory, gets its settings, and runs only where it is trusted."""
+    """The function is found in the working directory, gets its settings, and runs only if trusted."""
     (tmp_path / "seewhy_painter.py").write_text(
         "def fill(pictures, keep, seeds):\n    return 0 * pictures + 9\nnot_one = 3"
     )
@@ -169,12 +171,12 @@ def test_a_function_named_in_a_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     written, infill = registry.infill(spec, game, trust=True)
     assert str(written) == f"{spec},multiple=1"
     assert (infill(picture(), keeps(), SEEDS)[0, :, 5, 5] * 255).round().tolist() == [9, 9, 9]
-    with pytest.raises(RequestError, match="got seewhy_painter:not_one, a int; name one"):
+    with pytest.raises(RequestError, match="got seewhy_painter:not_one, a int; name a function"):
         python_inpainter(object="seewhy_painter:not_one")
 
 
-def test_the_command_of_a_run_says_that_code_was_trusted(tmp_path: Path) -> None:
-    """The classifier's Spec runs no code, the in-fill's does."""
+def test_the_recorded_command_includes_trust(tmp_path: Path) -> None:
+    """The command contains ``--trust`` if the Spec of the in-fill runs user code."""
     name = str(tmp_path / "means.onnx")
     inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, 16, 16])]
     outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
@@ -188,8 +190,8 @@ def test_the_command_of_a_run_says_that_code_was_trusted(tmp_path: Path) -> None
         assert done.manifest["command"].endswith(" --trust") is trusted
 
 
-def test_it_explains() -> None:
-    """What the package exports goes into `seewhy.explain`."""
+def test_an_inpainter_works_in_explain() -> None:
+    """`seewhy.explain` accepts an in-fill built by the exported `seewhy.inpainter`."""
     classifier = seewhy.classifier(lambda pictures: [[p.mean() / 255, 1 - p.mean() / 255] for p in pictures])
     shown = (picture(24, 24).movedim(0, 2) * 255).round().numpy().astype(np.uint8)
     done = seewhy.explain(classifier, shown, method="occlusion:size=8", infill=seewhy.inpainter(mean_of_kept))
@@ -197,7 +199,7 @@ def test_it_explains() -> None:
 
 
 def test_two_inputs(tmp_path: Path) -> None:
-    """A graph that returns its picture, 0 in the hole, plus half its hole: mid-grey where it was to fill."""
+    """The graph returns its image, 0 in the hole, plus half its mask: the hole becomes mid-grey."""
     path = write_graph(tmp_path / "net.onnx", gains=(1.0, 0.5))
     infill = onnx_inpainter(path=path, hole=1.0, kept=0.0, scale="unit")
     filled = infill(picture(32, 32), keeps(32, 32), SEEDS)
@@ -219,19 +221,19 @@ def test_two_inputs(tmp_path: Path) -> None:
     ],
 )
 def test_scales(tmp_path: Path, scale: str, marks: tuple[float, float], gains: tuple[float, float], level: int) -> None:
-    """Pictures go in as they are asked for, and the range of the answer is found: kept pixels pass unchanged."""
+    """Images are encoded in the requested range, and the output range is detected: kept pixels are unchanged."""
     path = write_graph(tmp_path / "net.onnx", gains=gains)
     infill = onnx_inpainter(path=path, hole=marks[0], kept=marks[1], scale=scale)  # type: ignore[arg-type]
     shown = (picture(32, 32).movedim(0, 2)[None] * 255).round().numpy().astype(np.uint8)
     keep = (keeps(32, 32)[:1] == 1).numpy()
-    said = np.asarray(infill.paint(shown * keep[..., None], keep))
-    assert np.abs(said[~keep].astype(int) - level).max() <= 1
+    answer = np.asarray(infill.paint(shown * keep[..., None], keep))
+    assert np.abs(answer[~keep].astype(int) - level).max() <= 1
     offset = round(255 * gains[1] * marks[1]) if gains[1] < 1 else 0
-    assert np.abs(said[keep].astype(int) - np.minimum(shown[keep].astype(int) + offset, 255)).max() <= 1
+    assert np.abs(answer[keep].astype(int) - np.minimum(shown[keep].astype(int) + offset, 255)).max() <= 1
 
 
 def test_one_input(tmp_path: Path) -> None:
-    """Four channels need an order; picture first gives the same as two inputs."""
+    """Four channels need an order; picture-first gives the same result as two inputs."""
     two, one = (
         write_graph(tmp_path / f"{len(channels)}.onnx", channels=channels, gains=(1.0, 0.5))
         for channels in ((3, 1), (4,))
@@ -242,7 +244,7 @@ def test_one_input(tmp_path: Path) -> None:
     assert torch.equal(found(picture(32, 32), keeps(32, 32), SEEDS), expected)
     first = onnx_inpainter(path=one, order="hole-first", output_scale="unit", **settings)  # type: ignore[arg-type]
     assert not torch.equal(first(picture(32, 32), keeps(32, 32), SEEDS), expected)
-    with pytest.raises(RequestError, match=r"order=picture-first or order=hole-first .* got auto; say which"):
+    with pytest.raises(RequestError, match=r"order=picture-first or order=hole-first .* got auto; set it"):
         onnx_inpainter(path=one, **settings)  # type: ignore[arg-type]
     with pytest.raises(RequestError, match=r"no order= for a graph with two inputs"):
         onnx_inpainter(path=two, order="hole-first", **settings)  # type: ignore[arg-type]
@@ -250,7 +252,7 @@ def test_one_input(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("batch", "size"), [(1, (40, 24)), (3, (40, 24)), ("n", (40, 24)), (3, ("h", "w"))])
 def test_shapes(tmp_path: Path, batch: int | str, size: tuple[int | str, int | str]) -> None:
-    """Fixed batches are filled up, fixed sizes are stretched to: the level in the hole is that of the graph."""
+    """Fixed batches are padded and images are resized to fixed sizes; the level in the hole is that of the graph."""
     path = write_graph(tmp_path / "net.onnx", size, batch=batch, gains=(1.0, 0.4))
     infill = onnx_inpainter(path=path, hole=1.0, kept=0.0, scale="unit", multiple=8)
     assert (infill.size, infill.multiple) == ((None, 8) if "h" in size else ((40, 24), 1))
@@ -260,7 +262,7 @@ def test_shapes(tmp_path: Path, batch: int | str, size: tuple[int | str, int | s
 
 
 def test_uint8(tmp_path: Path) -> None:
-    """A graph of 8-bit numbers, as MI-GAN's pipeline: no scale is asked for, and marks must be such numbers."""
+    """A uint8 graph, such as MI-GAN's pipeline, needs no scale, and its mask values must be 8-bit integers."""
     path = write_graph(tmp_path / "net.onnx", dtype=TensorProto.UINT8, gains=(1.0, 0.0))
     filled = onnx_inpainter(path=path, hole=0.0, kept=255.0)(picture(32, 32), keeps(32, 32), SEEDS)
     assert not filled[0, :, 4:9, 3:11].any()
@@ -276,30 +278,30 @@ def test_uint8(tmp_path: Path) -> None:
         (
             (3, 3),
             ("h", "w"),
-            r"which of two inputs is the picture, got x0 with 3 channels, x1 with 3 channels; say picture=",
+            r"exactly one input that can be the image, got x0 with 3 channels, x1 with 3 channels; set picture=",
         ),
-        (("a", "b"), ("h", "w"), r"got x0 with any channels, x1 with any channels; say picture=NAME"),
+        (("a", "b"), ("h", "w"), r"got x0 with any channels, x1 with any channels; set picture=NAME"),
         ((3, 1, 1), ("h", "w"), "one input of 4 channels, or one of 3 and one of 1, got x0 with 3 channels, x1"),
-        ((3, 1), (32, "w"), r"both fixed or both open, got \(32, None\)"),
+        ((3, 1), (32, "w"), r"both fixed or both dynamic, got \(32, None\)"),
     ],
 )
 def test_wrong_graphs(
     tmp_path: Path, channels: tuple[int | str, ...], size: tuple[int | str, int | str], message: str
 ) -> None:
-    """What the graph does not tell is asked for, what it cannot be is refused."""
+    """A graph with ambiguous inputs asks for a setting, and an unsupported graph is refused."""
     path = write_graph(tmp_path / "net.onnx", size, channels=channels)
     with pytest.raises(RequestError, match=message):
         onnx_inpainter(path=path, hole=1.0, kept=0.0, scale="unit")
 
 
 def test_a_named_picture(tmp_path: Path) -> None:
-    """Where the channels do not tell, the user says which input is the picture."""
+    """If the channels do not identify the image input, the user names it."""
     path = write_graph(tmp_path / "net.onnx", channels=("a", "b"), gains=(1.0, 0.5))
     infill = onnx_inpainter(path=path, hole=1.0, kept=0.0, scale="unit", picture="x0")
     assert (infill(picture(32, 32), keeps(32, 32), SEEDS)[0, :, 5, 5] * 255).round().tolist() == [128] * 3
     odd = write_graph(tmp_path / "odd.onnx", channels=("a", 2))
     with pytest.raises(
-        RequestError, match=r"a picture of 3 channels and a hole of 1, got x0 with any channels, x1 with 2"
+        RequestError, match=r"an image of 3 channels and a mask of 1, got x0 with any channels, x1 with 2"
     ):
         onnx_inpainter(path=odd, hole=1.0, kept=0.0, scale="unit", picture="x0")
     with pytest.raises(RequestError, match=r"the name of an input, got 'x7'"):
@@ -308,9 +310,9 @@ def test_a_named_picture(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("unchecked")
 def test_wrong_settings(tmp_path: Path) -> None:
-    """What cannot be told is asked for; a wrong word, equal marks and a missing file are refused."""
+    """A missing setting, a misspelt one, equal mask values and a missing file are refused."""
     path = write_graph(tmp_path / "net.onnx")
-    with pytest.raises(RequestError, match=r"scale=unit .* got auto; say which"):
+    with pytest.raises(RequestError, match=r"scale=unit .* got auto; set it"):
         onnx_inpainter(path=path, hole=1.0, kept=0.0)
     with pytest.raises(RequestError, match=r"expected a scale, got 'unite'; did you mean unit"):
         onnx_inpainter(path=path, hole=1.0, kept=0.0, scale="unite")  # type: ignore[arg-type]
@@ -320,20 +322,20 @@ def test_wrong_settings(tmp_path: Path) -> None:
         onnx_inpainter(path=path, hole=1.0, kept=0.0, scale="unit", output="z")
     with pytest.raises(RequestError, match=r"expected an ONNX file, got none\.onnx"):
         onnx_inpainter(path="none.onnx", hole=1.0, kept=0.0)
-    with pytest.raises(RequestError, match=r"onnx-inpainter needs a setting 'hole'"):
+    with pytest.raises(RequestError, match=r"onnx-inpainter requires the setting 'hole'"):
         registry.infill(f"onnx-inpainter:path={path}", Game(pixel_logits))
 
 
 @pytest.mark.parametrize("gains", [(0.0, 0.0), (2.0, -0.3), (4.0, 0.0)])
-def test_a_range_that_cannot_be_told(tmp_path: Path, gains: tuple[float, float]) -> None:
-    """An answer on a ramp from black to white that fits no range is refused."""
+def test_an_undetectable_output_range(tmp_path: Path, gains: tuple[float, float]) -> None:
+    """Output on a black-to-white ramp that fits no known range is refused."""
     path = write_graph(tmp_path / "net.onnx", gains=gains)
     with pytest.raises(RequestError, match=r"on a ramp from black to white, got .*output_scale="):
         onnx_inpainter(path=path, hole=1.0, kept=0.0, scale="unit")
 
 
-def test_numbers_that_are_none(tmp_path: Path) -> None:
-    """An answer with infinities is refused."""
+def test_infinite_output(tmp_path: Path) -> None:
+    """Output with infinities is refused."""
     path = write_graph(tmp_path / "net.onnx", gains=(1.0, float("inf")))
     infill = onnx_inpainter(path=path, hole=1.0, kept=0.5, scale="unit", output_scale="unit")
     with pytest.raises(RequestError, match=r"of finite numbers from output 'y'"):

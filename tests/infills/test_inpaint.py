@@ -1,4 +1,4 @@
-"""Tile after tile: against a slow replica, one tile at a time, and what must hold for any hole."""
+"""The tiled in-fill: it matches a slow reference, and its invariants hold for any hole."""
 
 from functools import cache
 
@@ -22,7 +22,7 @@ HEIGHT, WIDTH, PATCH = 37, 50, 8
 
 @cache
 def _photo() -> Float[Tensor, "3 37 50"]:
-    """A real photo that no part of the training data contains, made small."""
+    """Return a small real photo that is not part of the training data."""
     coffee = np.asarray(skimage.data.coffee())  # type: ignore[no-untyped-call]
     small = cv2.resize(coffee, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
     return torch.from_numpy(small).movedim(2, 0).float() / 255
@@ -30,7 +30,7 @@ def _photo() -> Float[Tensor, "3 37 50"]:
 
 @cache
 def _keeps() -> Float[Tensor, "7 37 50"]:
-    """A patch, an ell that touches the border, a blob with an island, scattered pixels, all but a corner, all, nothing."""
+    """Return masks: a patch, an L at the border, a disc with an island, random pixels, all but a corner, all, none."""
     keep = torch.ones(7, HEIGHT, WIDTH)
     keep[0, 11:19, 20:28] = 0
     keep[1, 4:10, 20:] = 0
@@ -46,7 +46,7 @@ def _keeps() -> Float[Tensor, "7 37 50"]:
 
 
 def _bent_slowly(drawn: np.ndarray, there: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """The correction, pixel by pixel: errors weighed by distance to the power of -4, none at known pixels around."""
+    """Correct a tile pixel by pixel: errors weighted by distance to the power of -4, zero at known pixels around it."""
     bent = drawn.astype(np.float64)
     rows, columns = np.nonzero(known)
     errors = np.zeros((3 * PATCH, 3 * PATCH, 3))
@@ -59,7 +59,7 @@ def _bent_slowly(drawn: np.ndarray, there: np.ndarray, known: np.ndarray) -> np.
 
 
 def _axis(hole: np.ndarray, side: int) -> tuple[int, int]:
-    """First tile and number of tiles along one axis of the picture."""
+    """Return the start of the first tile and the number of tiles along one axis of the image."""
     length = int(hole[-1] - hole[0]) + 1
     tiles = -(-length // PATCH)
     start = int(hole[0]) - (tiles * PATCH - length) // 2
@@ -67,7 +67,7 @@ def _axis(hole: np.ndarray, side: int) -> tuple[int, int]:
 
 
 def _slowly(keep: Float[Tensor, "h w"], seed: int) -> np.ndarray:
-    """One picture, one tile at a time, in plain loops."""
+    """Fill one image tile by tile in plain loops."""
     net = network(inpaint().trained, "cpu")
     known = np.pad(keep.numpy() == 1, ((PATCH, 2 * PATCH), (PATCH, 2 * PATCH)))
     canvas = np.pad(_photo().movedim(0, 2).numpy(), ((PATCH, 2 * PATCH), (PATCH, 2 * PATCH), (0, 0))) * known[..., None]
@@ -115,8 +115,8 @@ def _slowly(keep: Float[Tensor, "h w"], seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("row", range(6))
-def test_it_is_the_slow_replica(row: int) -> None:
-    """Grid, order, random numbers and correction are those of plain loops."""
+def test_it_matches_the_slow_reference(row: int) -> None:
+    """Grid, order, random numbers and correction equal those of the plain loops."""
     keep = _keeps()[row : row + 1]
     fast = inpaint()(_photo(), keep, torch.tensor([row]))[0]
     slow = _slowly(keep[0], row)
@@ -124,7 +124,7 @@ def test_it_is_the_slow_replica(row: int) -> None:
 
 
 def test_a_hole_is_filled_from_the_border_inwards() -> None:
-    """Of a square of 5 x 5 tiles the corners, which see most, come first, and the middle last; none is drawn blindly."""
+    """In a square of 5 x 5 tiles the corners come first and the middle last, and no tile lacks known neighbours."""
     seen = torch.full((1, 7, 7), float(PATCH**2))
     seen[:, 1:-1, 1:-1] = 0
     pending = torch.ones(1, 5, 5, dtype=torch.bool)
@@ -140,7 +140,7 @@ def test_a_hole_is_filled_from_the_border_inwards() -> None:
 
 
 def test_rows_do_not_depend_on_their_batch() -> None:
-    """Alone, or among more pictures than are filled together: the same bits."""
+    """A row gives the same bits alone or in a batch larger than one chunk."""
     keep = _keeps()[torch.arange(20) % 7]
     seeds, infill = torch.arange(20), inpaint()
     whole = infill(_photo(), keep, seeds)
@@ -149,15 +149,15 @@ def test_rows_do_not_depend_on_their_batch() -> None:
 
 
 def test_the_hidden_content_does_not_leak() -> None:
-    """Painting over what is removed, wholly or in part, leaves what is drawn as it was."""
+    """Painting over the removed pixels does not change the drawn pixels."""
     hidden = (_keeps() == 0)[:, None]
     other = torch.where(hidden[2], 1 - _photo(), _photo())
     infill, seeds = inpaint(), torch.tensor([9])
     assert torch.equal(infill(_photo(), _keeps()[2:3], seeds), infill(other, _keeps()[2:3], seeds))
 
 
-def test_a_pixel_kept_in_part_is_drawn_and_blended() -> None:
-    """Half of the picture, half of what would stand there if all of it were removed."""
+def test_a_partly_kept_pixel_is_drawn_and_blended() -> None:
+    """A half-kept pixel is the mean of the image and of the in-fill for a fully removed pixel."""
     keep = _keeps()[3:4]
     half = torch.where(keep == 0, 0.5, 1.0)
     full, blend = (inpaint()(_photo(), part, torch.tensor([2])) for part in (keep, half))
@@ -165,15 +165,15 @@ def test_a_pixel_kept_in_part_is_drawn_and_blended() -> None:
     torch.testing.assert_close(blend, expected, atol=0.51 / 255, rtol=0)
 
 
-def test_scattered_pixels_come_close_to_what_was_there() -> None:
-    """With every second pixel of a photo removed, the error is less than half of that of its mean colour."""
+def test_scattered_pixels_are_restored_closely() -> None:
+    """With half of the pixels of a photo removed, the error is less than half that of the mean colour."""
     keep, seeds = _keeps()[3:4], torch.tensor([1])
     drawn, flat = ((fill(_photo(), keep, seeds) - _photo()).abs().sum() for fill in (inpaint(), mean()))
     assert drawn < flat / 2
 
 
-def test_neighbours_never_have_the_same_turn() -> None:
-    """Whatever is known where, each turn draws something, no two tiles of it touch, and all come to their turn."""
+def test_neighbours_are_never_drawn_together() -> None:
+    """For any known pixels, each step draws at least one tile, no two of its tiles touch, and all are drawn."""
     seen = torch.randint(0, 3, (5, 9, 11), generator=torch.Generator().manual_seed(3)).float()
     seen[4] = 0
     pending = torch.ones(5, 7, 9, dtype=torch.bool)
@@ -187,8 +187,8 @@ def test_neighbours_never_have_the_same_turn() -> None:
         pending &= ~front
 
 
-def test_a_tile_is_bent_by_a_common_error() -> None:
-    """If all that is known is in the tile and off by the same, the tile is moved by that; if nothing is known, not at all."""
+def test_a_tile_is_shifted_by_a_constant_error() -> None:
+    """A constant error at the known pixels of a tile shifts the whole tile; without known pixels nothing changes."""
     drawn = picture(8, 8).movedim(0, 2)[None] * 0.5
     drawn = (drawn * 255).round() / 255
     known = torch.zeros(2, 24, 24)
@@ -199,14 +199,14 @@ def test_a_tile_is_bent_by_a_common_error() -> None:
     torch.testing.assert_close(bent[1], drawn[0], atol=1e-6, rtol=0)
 
 
-def test_a_picture_without_colour_is_refused() -> None:
-    """The network draws three channels."""
-    with pytest.raises(RequestError, match=r"a colour picture, got 1 channels; choose another in-fill"):
+def test_a_gray_image_is_refused() -> None:
+    """The network draws three channels only."""
+    with pytest.raises(RequestError, match=r"a colour image, got 1 channels; choose another in-fill"):
         inpaint()(torch.zeros(1, 9, 9), torch.zeros(1, 9, 9), torch.tensor([1]))
 
 
 def test_spread() -> None:
-    """It narrows what is drawn in large holes, and leaves a hole of one tile as the network draws it."""
+    """A smaller spread reduces the variation in large holes, and does not affect a hole of one tile."""
     seeds, keep = torch.arange(4), _keeps()[[0, 4]]
     wide, narrow = (
         [inpaint(spread=spread)(_photo(), row.expand(4, -1, -1), seeds) for row in keep] for spread in (1.0, 0.1)
@@ -219,6 +219,6 @@ def test_spread() -> None:
 
 
 def test_weights_of_another_size_are_refused() -> None:
-    """A side for which there are no weights is named."""
+    """The error message names a patch side without weights."""
     with pytest.raises(RequestError, match=r"4, 8, 16 for .* got 5"):
         inpaint(patch=5)

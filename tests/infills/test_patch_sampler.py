@@ -1,4 +1,4 @@
-"""The learned in-fill: only the hole changes, each row is its own, and the shipped weights know something about photos."""
+"""The learned in-fill: only the hole changes, rows are independent, and the shipped weights model photos well."""
 
 import math
 from functools import cache
@@ -21,19 +21,19 @@ from seewhy.train.windows import Windows, cut_windows
 
 
 def _coffee() -> UInt8[np.ndarray, "400 600 3"]:
-    """A real photo that no part of the training data contains."""
+    """Return a real photo that is not part of the training data."""
     return np.asarray(skimage.data.coffee())  # type: ignore[no-untyped-call]
 
 
 @cache
 def _photo() -> Float[Tensor, "3 96 96"]:
-    """A real photo, made small, on 8-bit levels."""
+    """Return the real photo at a small size, on 8-bit levels."""
     small = cv2.resize(_coffee()[:, 100:500], (96, 96), interpolation=cv2.INTER_AREA)
     return torch.from_numpy(small).movedim(2, 0).float() / 255
 
 
 def _holes(*corners: tuple[int, int], side: int = 8) -> Float[Tensor, "n 96 96"]:
-    """One square hole a row."""
+    """Return one square hole per row."""
     keep = torch.ones(len(corners), 96, 96)
     for row, (y, x) in enumerate(corners):
         keep[row, y : y + side, x : x + side] = 0
@@ -41,13 +41,13 @@ def _holes(*corners: tuple[int, int], side: int = 8) -> Float[Tensor, "n 96 96"]
 
 
 def _scattered(count: int) -> Float[Tensor, "n 96 96"]:
-    """Holes all over the picture, border and corners included."""
+    """Return holes all over the image, including the border and corners."""
     places = torch.randint(0, 89, (count - 2, 2), generator=torch.Generator().manual_seed(1)).tolist()
     return _holes((0, 0), (88, 88), *((y, x) for y, x in places))
 
 
 def test_it_is_an_infill_with_a_checksum() -> None:
-    """It satisfies the contract, is stochastic, and states the SHA-256 of its weights."""
+    """It satisfies the in-fill contract, is stochastic, and reports the SHA-256 of its weights."""
     infill = patch_sampler()
     assert isinstance(infill, Infill)
     assert infill.stochastic
@@ -55,7 +55,7 @@ def test_it_is_an_infill_with_a_checksum() -> None:
 
 
 def test_kept_pixels_are_untouched_and_drawn_ones_are_eight_bit() -> None:
-    """Outside the hole the row equals the image exactly; inside, values are multiples of 1/255 and not the image's own."""
+    """Outside the hole the row equals the image exactly; inside, it differs and values are multiples of 1/255."""
     keep = _scattered(20)
     rows = patch_sampler()(_photo(), keep, derive(0, torch.arange(20)))
     kept = keep[:, None].expand_as(rows) == 1
@@ -65,7 +65,7 @@ def test_kept_pixels_are_untouched_and_drawn_ones_are_eight_bit() -> None:
 
 
 def test_rows_do_not_depend_on_their_batch() -> None:
-    """Batches of 1, 7 and all 40 rows give the same pictures, bit for bit."""
+    """Batches of 1, 7 and all 40 rows give the same images, bit for bit."""
     keep, seeds, infill = _scattered(40), derive(0, torch.arange(40)), patch_sampler()
     whole = infill(_photo(), keep, seeds)
     for size in (1, 7):
@@ -73,8 +73,8 @@ def test_rows_do_not_depend_on_their_batch() -> None:
         assert torch.equal(torch.cat(parts), whole)
 
 
-def test_seeds_decide() -> None:
-    """The same seed gives the same patch, another seed another one."""
+def test_the_seed_determines_the_patch() -> None:
+    """The same seed gives the same patch, and another seed a different one."""
     keep, infill = _holes((40, 40)).expand(3, -1, -1), patch_sampler()
     first, second, third = infill(_photo(), keep, torch.tensor([5, 5, 6]))
     assert torch.equal(first, second)
@@ -82,12 +82,12 @@ def test_seeds_decide() -> None:
 
 
 def test_a_row_without_a_hole_is_the_image() -> None:
-    """Nothing removed, nothing changed."""
+    """If nothing is removed, nothing changes."""
     assert torch.equal(patch_sampler()(_photo(), torch.ones(2, 96, 96), torch.tensor([1, 2]))[1], _photo())
 
 
-def test_a_small_hole_is_filled_where_it_is() -> None:
-    """A hole smaller than the patch, at a corner, changes nothing beside it; a half-kept pixel is blended."""
+def test_only_the_pixels_of_a_small_hole_change() -> None:
+    """A hole smaller than the patch changes nothing outside it; a half-kept pixel is blended."""
     keep = _holes((0, 90), side=3)
     keep[0, 50, 50] = 1
     row = patch_sampler()(_photo(), keep, torch.tensor([3]))[0]
@@ -103,28 +103,28 @@ def test_a_small_hole_is_filled_where_it_is() -> None:
 
 
 def test_the_hidden_content_does_not_leak() -> None:
-    """Painting over what the hole covers leaves the answer as it was."""
+    """Painting over the pixels in the hole does not change the result."""
     painted, keep = _photo().clone(), _holes((30, 60))
     painted[:, 30:38, 60:68] = 0
     infill, seeds = patch_sampler(), torch.tensor([9])
     assert torch.equal(infill(_photo(), keep, seeds), infill(painted, keep, seeds))
 
 
-def test_a_picture_as_small_as_the_patch_is_filled() -> None:
-    """With nothing visible at all the in-fill still draws a picture."""
+def test_an_image_as_small_as_the_patch_is_filled() -> None:
+    """The in-fill draws an image even without any visible pixel."""
     row = patch_sampler(patch=8)(torch.zeros(3, 8, 8), torch.zeros(1, 8, 8), torch.tensor([1]))
     assert row.isfinite().all()
 
 
 def test_a_hole_too_large_is_refused() -> None:
-    """The error names the limit, the size that was asked for, its row and a way out."""
+    """The error message states the limit, the size of the hole, its row and two alternatives."""
     keep = torch.cat([_holes((3, 3)), _holes((40, 20), side=9)])
     with pytest.raises(RequestError, match=r"at most 8 × 8 pixels, got 9 × 9 in row 1; .*size=8.* inpaint"):
         patch_sampler(patch=8)(_photo(), keep, torch.tensor([1, 2]))
 
 
 def test_the_smallest_patch_that_covers_the_hole_is_drawn() -> None:
-    """Left to itself it fills holes of 3, 8 and 12 pixels in one batch as the networks for 4, 8 and 16 do one by one."""
+    """By default, holes of 3, 8 and 12 pixels are filled by the networks for 4, 8 and 16 pixels, even in one batch."""
     keep = torch.cat([_holes((20, 30), side=side) for side in (3, 8, 12)])
     seeds = torch.tensor([1, 2, 3])
     together = patch_sampler()(_photo(), keep, seeds)
@@ -134,7 +134,7 @@ def test_the_smallest_patch_that_covers_the_hole_is_drawn() -> None:
 
 
 def test_sizes_without_weights_are_refused() -> None:
-    """Only some patches have shipped weights; the message lists them."""
+    """The error message lists the patch sides with shipped weights."""
     with pytest.raises(
         RequestError,
         match=r"patch of 4, 8, 16 for .*arch=compact, got 6; train .* weights=FOLDER",
@@ -143,34 +143,34 @@ def test_sizes_without_weights_are_refused() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 96, 96), (3, 7, 96)])
-def test_pictures_it_was_not_made_for_are_refused(shape: tuple[int, int, int]) -> None:
-    """A grey or tiny picture is named in the error."""
+def test_unsupported_images_are_refused(shape: tuple[int, int, int]) -> None:
+    """The error message states the shape of a grey or tiny image."""
     with pytest.raises(RequestError, match=f"got {shape[0]} channels, {shape[1]} × {shape[2]}"):
         patch_sampler(patch=8)(torch.zeros(shape), torch.ones(1, *shape[1:]), torch.tensor([1]))
 
 
 def test_the_paper_network_has_no_shipped_weights() -> None:
-    """Asking for the published architecture says what weights there are and what to do."""
+    """Requesting the published architecture raises an error that says how to train weights."""
     with pytest.raises(RequestError, match=r"patch of no size for .*arch=paper, got 8; train .* weights=FOLDER"):
         patch_sampler(arch="paper")
 
 
 def test_equal_settings_are_equal_values() -> None:
-    """The in-fill is a value: two of the same settings compare equal and carry no tensors."""
+    """In-fills with the same settings compare equal and hash equally."""
     first: PatchSampler = patch_sampler()
     assert first == patch_sampler()
     assert hash(first) == hash(patch_sampler())
 
 
 def test_no_gradient_graph_is_built() -> None:
-    """Sampling is not differentiable, so no graph hangs on the answer."""
+    """Sampling is not differentiable, so the result has no gradient graph."""
     image = _photo().clone().requires_grad_()
     assert not patch_sampler()(image, _holes((4, 4)), torch.tensor([1])).requires_grad
 
 
 @pytest.mark.parametrize(("arch", "patch"), [(arch, patch) for arch, sides in SHIPPED.items() for patch in sides])
 def test_shipped_weights_are_small(arch: Arch, patch: int) -> None:
-    """The weights that travel with the package take at most 8 MB each, and are what their card says."""
+    """Each shipped weight file takes at most 8 MB and matches its card."""
     assert (shipped(patch, arch) / "weights.safetensors").stat().st_size <= 8_000_000
     checksum = load_sampler(shipped(patch, arch), arch=arch, patch=patch)[1]
     assert patch_sampler(patch=patch, arch=arch).checksum == checksum
@@ -178,15 +178,15 @@ def test_shipped_weights_are_small(arch: Arch, patch: int) -> None:
 
 
 def _histogram_bits(windows: Windows) -> float:
-    """Bits a sub-pixel of the best histogram a channel, fitted on the very patches it is judged on."""
+    """Return the bits per sub-pixel of a per-channel histogram fitted to the evaluated patches themselves."""
     levels = (windows.patches * 255).round().long()
     shares = [levels[:, channel].flatten().bincount(minlength=256) / levels[:, channel].numel() for channel in range(3)]
     return sum(-(share[share > 0] * share[share > 0].log()).sum().item() for share in shares) / 3 / math.log(2)
 
 
 @pytest.mark.parametrize("patch", SHIPPED["compact"])
-def test_shipped_weights_know_what_photos_look_like(patch: int) -> None:
-    """On a photo they have not seen they need over two bits a sub-pixel less than a histogram of that very photo."""
+def test_shipped_weights_beat_a_histogram(patch: int) -> None:
+    """On an unseen photo they need over two bits per sub-pixel less than a histogram of that photo."""
     net, _ = load_sampler(shipped(patch), arch="compact", patch=patch)
     photo = cv2.resize(_coffee(), (336, 224), interpolation=cv2.INTER_AREA)
     windows = cut_windows([photo], patch, 128, np.random.default_rng(0))

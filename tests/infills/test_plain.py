@@ -1,4 +1,4 @@
-"""In-fills without a model: a blur is worked out once for a picture, and never taken for another one's."""
+"""In-fills without a model: a blur is cached per image, and never reused for another image."""
 
 import torch
 
@@ -6,8 +6,8 @@ from games import picture
 from seewhy.infills.plain import blur, gaussian_blur
 
 
-def test_a_blur_belongs_to_its_picture() -> None:
-    """Asked again, about another picture, and after the picture was changed in place, it is the picture's own."""
+def test_the_cached_blur_matches_the_image() -> None:
+    """The blur is correct on repetition, for another image, and after the image was changed in place."""
     image, other = picture(24, 20), 1 - picture(24, 20)
     infill, keep, seeds = blur(sigma=2.0), torch.zeros(1, 24, 20), torch.zeros(1, dtype=torch.int64)
     for each in (image, other, image, image):

@@ -1,4 +1,4 @@
-"""Metrics of what is said about blended pictures, random sets and maps made again; truth by construction."""
+"""Metrics based on masked images, random sets and re-explained maps, against values known by construction."""
 
 import math
 from itertools import count
@@ -26,44 +26,44 @@ RANKED = np.arange(SIDE * SIDE, dtype=np.float32).reshape(SIDE, SIDE)
 
 
 def left_half(images: torch.Tensor) -> torch.Tensor:
-    """Class 0 gets 0.5, up by 0.4 times the brightness of the left half and down by as much of the right half's."""
+    """Give class 0 probability 0.5, plus 0.4 times the brightness of the left half minus that of the right half."""
     bright = images.mean(1)
     p = 0.5 + 0.4 * (bright[:, :, : SIDE // 2].mean((1, 2)) - bright[:, :, SIDE // 2 :].mean((1, 2)))
     return torch.stack([p, 1 - p], 1).log()
 
 
 def additive(images: torch.Tensor) -> torch.Tensor:
-    """The probability of class 0 is a sum over the pixels, pixel n weighing n."""
+    """Give class 0 a probability that is a weighted sum over the pixels, with weight n for pixel n."""
     weight = torch.from_numpy(RANKED).double() / RANKED.sum()
     p = 0.1 + 0.8 * (images.mean(1) * weight).sum((1, 2))
     return torch.stack([p, 1 - p], 1).log()
 
 
 def white(logits: object, seed: int = 0) -> Probe:
-    """A white picture; what is removed is black."""
+    """Return a probe for a white image whose removed pixels become black."""
     return Probe(Game(logits), constant(value=0.0), torch.ones(3, SIDE, SIDE), seed=seed)
 
 
 def half(*, left: bool) -> Map:
-    """A map of one half, far from 0 … 1."""
+    """Return a map that highlights one half, with values outside [0, 1]."""
     values = np.full((SIDE, SIDE), -3.0, np.float32)
     values[:, : SIDE // 2] += 10 * left
     values[:, SIDE // 2 :] += 10 * (not left)
     return values
 
 
-def test_drop_and_increase_are_of_the_picture_times_the_map() -> None:
-    """Of 0.5, the left half alone makes 0.9 and the right half alone 0.1."""
+def test_drop_and_increase_use_the_image_times_the_map() -> None:
+    """From 0.5, the left half alone gives 0.9 and the right half alone gives 0.1."""
     assert average_drop(white(left_half), half(left=True), Case(0)).value == 0
     assert average_increase(white(left_half), half(left=True), Case(0)).value == 1
     assert average_drop(white(left_half), half(left=False), Case(0)).value == pytest.approx(0.8)
     assert average_increase(white(left_half), half(left=False), Case(0)).value == 0
 
 
-def test_the_map_says_how_much_is_kept() -> None:
-    """Half-way between its least and its largest value, half of the pixel is left."""
+def test_the_map_is_a_soft_mask() -> None:
+    """Half-way between the map's minimum and maximum, half of the pixel is kept."""
     values = half(left=True)
-    values[:, SIDE // 2 :] = 2.0  # -3 … 7 at first; now 2 is the least
+    values[:, SIDE // 2 :] = 2.0  # the range was -3 … 7; now the minimum is 2
     values[0, SIDE - 1] = -3.0
     probe = white(left_half)
     average_drop(probe, values, Case(0))
@@ -73,16 +73,16 @@ def test_the_map_says_how_much_is_kept() -> None:
     np.testing.assert_allclose(shown, np.where(values == 7, 1, np.where(values == 2, 128 / 255, 0)), atol=1e-6)
 
 
-def test_an_even_map_keeps_nothing_in_particular() -> None:
-    """Neither metric has a value, and says why."""
+def test_a_constant_map_has_no_value() -> None:
+    """Both metrics return NaN with a note."""
     for metric in (average_drop, average_increase):
         found = metric(white(left_half), np.ones((SIDE, SIDE), np.float32), Case(0))
         assert math.isnan(found.value)
-        assert "one value" in found.note
+        assert "constant" in found.note
 
 
 def test_the_true_weights_of_a_sum_correlate_perfectly() -> None:
-    """Each set's fall is its share of the weights; the same with the sign turned, and for pooled pictures."""
+    """Each fall is the set's sum of weights: correlation 1, -1 for the negated map, and 1 for pooled images."""
     ask = {"tile": 1, "sizes": 3, "sets": 12, "score": "probability"}
     found = sensitivity_n(white(additive), RANKED, Case(0), **ask)  # type: ignore[arg-type]
     assert found.value == pytest.approx(1)
@@ -94,7 +94,7 @@ def test_the_true_weights_of_a_sum_correlate_perfectly() -> None:
 
 
 def test_the_sets_have_the_sizes_of_the_protocol() -> None:
-    """784 tiles: 1, 2, 2, 4 … 408, 627 of them, as in the authors' code; each set is as large as stated."""
+    """For 784 tiles the sizes are 1, 2, 2, 4 … 408, 627, as in the authors' code, and each set has its size."""
     wide = Probe(Game(additive_share), constant(value=0.0), torch.ones(3, 28, 28))
     values = np.random.default_rng(0).random((28, 28))
     found = sensitivity_n(wide, values, Case(0), tile=1, sets=2, score="probability")
@@ -102,18 +102,18 @@ def test_the_sets_have_the_sizes_of_the_protocol() -> None:
     sizes = np.rint(found.curve.x * 784).astype(int).tolist()
     assert sizes == [1, 2, 2, 4, 6, 9, 13, 20, 31, 48, 73, 113, 173, 266, 408, 627]
     np.testing.assert_allclose(found.parts["falls"], 0.8 * np.repeat(found.curve.x[:, None], 2, 1), atol=1e-6)
-    assert math.isnan(found.value)  # sets of one size fall alike: there is nothing to correlate
+    assert math.isnan(found.value)  # all sets of one size have the same fall: the correlation is undefined
     assert found.note
 
 
 def additive_share(images: torch.Tensor) -> torch.Tensor:
-    """The probability of class 0 is the mean brightness, shrunk to 0.1 … 0.9."""
+    """Give class 0 the mean brightness as probability, scaled to 0.1 … 0.9."""
     p = 0.1 + 0.8 * images.mean((1, 2, 3))
     return torch.stack([p, 1 - p], 1).log()
 
 
-def test_falls_are_of_the_logarithm_unless_asked() -> None:
-    """The probability falls from 0.9 to 0.1 at most, its logarithm by up to log 9."""
+def test_falls_use_the_logarithm_by_default() -> None:
+    """The probability falls from 0.9 to at least 0.1, and its logarithm by at most log 9."""
     found = sensitivity_n(white(additive), RANKED, Case(0), tile=1, sizes=1, sets=4)
     plain = sensitivity_n(white(additive), RANKED, Case(0), tile=1, sizes=1, sets=4, score="probability")
     np.testing.assert_allclose(found.parts["falls"], np.log(0.9) - np.log(0.9 - plain.parts["falls"]), atol=1e-6)
@@ -122,8 +122,8 @@ def test_falls_are_of_the_logarithm_unless_asked() -> None:
             sensitivity_n(white(additive), RANKED, Case(0), **wrong)  # type: ignore[arg-type]
 
 
-def test_a_map_that_does_not_care_about_weights_fails_the_sanity_check() -> None:
-    """The same map, or the same turned round, scores 1; one with no common order about 0."""
+def test_a_map_independent_of_the_weights_fails_the_sanity_check() -> None:
+    """An identical or negated map scores 1, and an unrelated map about 0."""
     shuffled = np.random.default_rng(0).permutation(RANKED.ravel()).reshape(SIDE, SIDE)
     for again, expected in ((RANKED, 1.0), (-RANKED, 1.0), (shuffled, abs(spearman(RANKED, shuffled) or 0))):
         case = Case(0, again=lambda *, randomise, made=again: made if randomise else RANKED)
@@ -134,7 +134,7 @@ def test_a_map_that_does_not_care_about_weights_fails_the_sanity_check() -> None
 
 
 def test_stability_is_the_mean_over_all_pairs() -> None:
-    """The map, itself turned round and itself again: pairs of -1, 1 and -1; each with a seed of its own."""
+    """The map, its negation and the map again give pairs of -1, 1 and -1, each with its own seed."""
     seeds: list[int] = []
     turn = count()
 
@@ -149,14 +149,14 @@ def test_stability_is_the_mean_over_all_pairs() -> None:
 
 
 @pytest.mark.parametrize("metric", [sanity, stability])
-def test_without_another_map_there_is_no_score(metric: object) -> None:
-    """It cannot be made up."""
+def test_a_case_without_again_is_refused(metric: object) -> None:
+    """The metric needs a way to re-explain the image."""
     with pytest.raises(RequestError, match="again"):
         metric(white(additive), RANKED, Case(0))  # type: ignore[operator]
 
 
-def test_shuffled_weights_keep_their_scale_and_nothing_else() -> None:
-    """The numbers of each parameter stay, the answers do not; the original is left alone, and a seed gives one network."""
+def test_shuffled_weights_keep_their_values_only() -> None:
+    """Shuffling keeps each parameter's values, changes the outputs, leaves the original alone, and is seeded."""
     net = from_module(small_cnn())
     before = net(picture()[None])
     one, same, other = (randomised(net, seed) for seed in (0, 0, 1))

@@ -1,4 +1,4 @@
-"""Metrics that are told where the object is, against figures worked out by hand."""
+"""Metrics that compare the map with the object's region, against hand-computed values."""
 
 import math
 from collections.abc import Callable
@@ -24,7 +24,7 @@ CASE = Case(0, REGION)
 
 
 def spot(*places: tuple[int, int], value: float = 1.0) -> Map:
-    """A map that is 0 but for some pixels."""
+    """Return a map that is 0 except for some pixels."""
     values = np.zeros((10, 10), np.float32)
     for place in places:
         values[place] = value
@@ -43,19 +43,19 @@ def spot(*places: tuple[int, int], value: float = 1.0) -> Map:
     ],
 )
 def test_pointing_measures_the_distance_to_the_object(place: tuple[int, int], tolerance: float, hit: float) -> None:
-    """Straight down 4 pixels; across a corner the root of 8."""
+    """The distance is 4 pixels straight down, and the square root of 8 across a corner."""
     assert pointing(PROBE, spot(place), CASE, tolerance=tolerance).value == hit
 
 
 def test_points_that_share_the_highest_value_share_the_hit() -> None:
-    """One of four is on the object; of an even map as many as the object's share of the picture."""
+    """One of four maxima is on the object; a constant map scores the object's share of the image."""
     points = spot((2, 2), (9, 9), (0, 9), (9, 0))
     assert pointing(PROBE, points, CASE, tolerance=0.0).value == 0.25
     assert pointing(PROBE, np.ones((10, 10), np.float32), CASE, tolerance=0.0).value == pytest.approx(0.1)
 
 
-def test_energy_counts_positive_values_alone() -> None:
-    """3 on the object and 1 beside it; what is negative is neither."""
+def test_energy_counts_positive_values_only() -> None:
+    """3 of 4 are on the object; negative values are ignored."""
     values = spot((2, 2), value=3) + spot((9, 9)) - spot((0, 0), (3, 3), value=5)
     assert energy_in_box(PROBE, values, CASE).value == pytest.approx(0.75)
     assert energy_in_box(PROBE, np.ones((10, 10), np.float32), CASE).value == pytest.approx(0.1)
@@ -75,8 +75,8 @@ def test_ratio_and_iou_of_half_a_hit() -> None:
     assert box_ratio(PROBE, -REGION.astype(np.float32), CASE).value == 0
 
 
-def test_large_objects_are_left_out_of_the_ratio() -> None:
-    """As in the paper, beyond a third."""
+def test_large_objects_are_excluded_from_the_ratio() -> None:
+    """As in the paper, objects that cover more than a third of the view are excluded."""
     large = np.zeros((10, 10), bool)
     large[:5] = True
     left_out = box_ratio(PROBE, large.astype(np.float32), Case(0, large))
@@ -86,8 +86,8 @@ def test_large_objects_are_left_out_of_the_ratio() -> None:
 
 
 @pytest.mark.parametrize("metric", [pointing, energy_in_box, box_ratio, iou])
-def test_nothing_is_asked_and_a_region_is_needed(metric: Callable[..., Measured]) -> None:
-    """No query; without a region, or with one that says nothing, no score."""
+def test_no_query_is_made_and_a_region_is_required(metric: Callable[..., Measured]) -> None:
+    """The classifier is not queried; a missing, empty or full region is refused."""
     before = PROBE.queries
     metric(PROBE, spot((2, 2)), CASE)
     assert PROBE.queries == before

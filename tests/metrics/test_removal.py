@@ -1,4 +1,4 @@
-"""Deletion, insertion and degradation on a classifier whose answer is the number of bright pixels: curves are known."""
+"""Deletion, insertion and degradation on a classifier that counts bright pixels, for which the curves are known."""
 
 import math
 
@@ -21,30 +21,30 @@ RANKED = np.arange(SIDE * SIDE, dtype=np.float32).reshape(SIDE, SIDE)
 
 
 def share(images: torch.Tensor) -> torch.Tensor:
-    """Logits whose soft-max gives class 0 the mean brightness of the picture, shrunk to 0.1 … 0.9."""
+    """Return logits whose softmax gives class 0 the mean brightness of the image, scaled to 0.1 … 0.9."""
     p = 0.1 + 0.8 * images.mean((1, 2, 3))
     return torch.stack([p, 1 - p], 1).log()
 
 
 def probe(infill: float = 0.0, **settings: object) -> Probe:
-    """A white picture; what is removed is black."""
+    """Return a probe for a white image whose removed pixels become black."""
     return Probe(Game(share), constant(value=infill), torch.ones(3, SIDE, SIDE), **settings)  # type: ignore[arg-type]
 
 
 def weighted() -> Probe:
-    """A picture whose pixel n adds n to what class 0 gets: order matters."""
+    """Return a probe in which pixel n adds n to the score of class 0, so that the order matters."""
     image = torch.arange(SIDE * SIDE).float().view(1, SIDE, SIDE).expand(3, -1, -1) / 255
     return Probe(Game(share), constant(value=0.0), image.contiguous())
 
 
 def test_the_order_is_descending_and_ties_are_reversed() -> None:
-    """As a stable sort that is flipped."""
+    """The order is a reversed stable sort."""
     assert curves.order(np.array([[1.0, 3.0, 1.0, 2.0]])).tolist() == [1, 3, 2, 0]
     assert curves.places(np.array([[1.0, 3.0], [1.0, 2.0]])).tolist() == [[3, 0], [2, 1]]
 
 
-def test_curves_of_a_linear_answer_are_straight() -> None:
-    """Every pixel counts the same, so the probability falls, or rises, in a line from end to end."""
+def test_curves_of_a_linear_classifier_are_straight() -> None:
+    """Every pixel has the same weight, so the probability falls or rises linearly."""
     gone, come = deletion(probe(), RANKED, Case(0), steps=4), insertion(probe(), RANKED, Case(0), steps=4)
     assert gone.curve is not None
     assert come.curve is not None
@@ -55,8 +55,8 @@ def test_curves_of_a_linear_answer_are_straight() -> None:
     assert come.value == pytest.approx(0.5)
 
 
-def test_until_looks_at_the_beginning_alone() -> None:
-    """Half of the picture: from 0.9 to 0.5, mean 0.7."""
+def test_until_limits_the_curve_to_its_beginning() -> None:
+    """Over half of the image the probability falls from 0.9 to 0.5, with mean 0.7."""
     gone = deletion(probe(), RANKED, Case(0), steps=4, until=0.5)
     assert gone.curve is not None
     assert gone.curve.x[-1] == 0.5
@@ -64,8 +64,8 @@ def test_until_looks_at_the_beginning_alone() -> None:
     assert insertion(probe(), RANKED, Case(0), steps=4, until=0.5).value == pytest.approx(0.3)
 
 
-def test_the_best_map_of_an_additive_answer_has_the_known_area() -> None:
-    """With pixel n worth n, removing the k largest leaves the sum of the rest; the trapezoids over it are worked out by hand."""
+def test_the_best_map_of_an_additive_classifier_has_the_known_area() -> None:
+    """With weight n for pixel n, removing the k largest leaves the sum of the others; the area is computed by hand."""
     total = SIDE * SIDE
     left = np.array([sum(range(total - count)) / total / 255 for count in range(0, total + 1, 8)])
     heights = 0.1 + 0.8 * left
@@ -75,7 +75,7 @@ def test_the_best_map_of_an_additive_answer_has_the_known_area() -> None:
 
 
 def test_degradation_is_the_area_between_the_two_orders() -> None:
-    """Four tiles worth their sums; records after 1, 2, 3 of them and both ends, the difference by hand."""
+    """Four tiles, recorded after removing 1, 2 and 3 of them and at both ends; the difference is computed by hand."""
     found = degradation(weighted(), RANKED, Case(0), tile=4, steps=5)
     tiles = RANKED.reshape(2, 4, 2, 4).sum((1, 3)).ravel()
     ascending = np.sort(tiles)
@@ -92,7 +92,7 @@ def test_degradation_is_the_area_between_the_two_orders() -> None:
 
 
 def test_degradation_records_where_the_authors_do() -> None:
-    """784 tiles: 1, 9, 17 … 777; 256 tiles: 1, 4, 6, 9 … 254; and both ends."""
+    """Points for 784 tiles: 1, 9, 17 … 777; for 256 tiles: 1, 4, 6, 9 … 254; and both ends."""
     wide = Probe(Game(share), constant(value=0.0), torch.ones(3, 28, 28))
     found = degradation(wide, np.arange(784, dtype=np.float32).reshape(28, 28), Case(0), tile=1)
     assert found.curve is not None
@@ -103,8 +103,8 @@ def test_degradation_records_where_the_authors_do() -> None:
     assert wide.queries.forward_images == 200
 
 
-def test_many_pictures_are_scaled_by_their_mean_fall() -> None:
-    """The mean of the areas over the mean of the falls, and not the mean of the ratios."""
+def test_pooled_images_are_scaled_by_their_mean_fall() -> None:
+    """The pooled value is the ratio of the means, not the mean of the ratios."""
     one = degradation(weighted(), RANKED, Case(0), tile=4, steps=5)
     other = degradation(probe(), RANKED, Case(0), tile=4, steps=5)
     falls = [float(each.parts["morf"][0] - each.parts["morf"][-1]) for each in (one, other)]
@@ -113,8 +113,8 @@ def test_many_pictures_are_scaled_by_their_mean_fall() -> None:
 
 
 @pytest.mark.parametrize("metric", [deletion, insertion, degradation])
-def test_each_step_of_a_random_infill_has_a_seed_of_its_own(metric: object) -> None:
-    """The same seed gives the same curve in any batches, another one another."""
+def test_each_step_of_a_random_infill_has_its_own_seed(metric: object) -> None:
+    """The same seed gives the same curve for any batch size, and another seed a different one."""
 
     def value(seed: int, batch: int) -> float:
         asked = Probe(Game(small_cnn().double()), noise(), picture(), seed=seed, batch_size=batch)
@@ -125,8 +125,8 @@ def test_each_step_of_a_random_infill_has_a_seed_of_its_own(metric: object) -> N
     assert abs(value(0, 4) - value(1, 4)) > 1e-7
 
 
-def test_what_makes_no_sense_is_refused() -> None:
-    """Settings out of range, maps of another size or without an order, and a budget for half a curve."""
+def test_invalid_requests_are_refused() -> None:
+    """Settings out of range, maps of another size or not finite, and insufficient budgets are refused."""
     for wrong in ({"until": 0.0}, {"until": 1.5}, {"steps": 0}, {"steps": 65}):
         with pytest.raises(RequestError, match="expected"):
             deletion(probe(), RANKED, Case(0), **wrong)

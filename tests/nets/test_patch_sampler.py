@@ -1,4 +1,4 @@
-"""The networks behind the learned in-fill: exact likelihoods, samples that follow them, the published size."""
+"""The networks of the learned in-fill: exact likelihoods, samples that follow them, and the published size."""
 
 import json
 from pathlib import Path
@@ -21,17 +21,17 @@ HIDDEN = [cell in HIDDEN_CELLS for cell in range(16)]
 
 
 def _net(arch: str, patch: int) -> PatchNet:
-    """An untrained network that is the same in every test."""
+    """Return an untrained network that is the same in every test."""
     return build_sampler(arch, patch, seed=1).eval().requires_grad_(False)
 
 
 def _pictures(*shape: int) -> Float[Tensor, "..."]:
-    """Random pictures on 8-bit levels."""
+    """Return random images on 8-bit levels."""
     return torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(2)) / 255
 
 
 def _mixture(rows: int) -> Mixture:
-    """The same wide mixture of two logistics for one pixel in each row."""
+    """Return the same wide mixture of two logistics for one pixel in each row."""
     return Mixture(
         torch.tensor([0.3, 0.7]).log().expand(rows, 1, 2),
         torch.tensor([[40.0, 200.0], [3.0, 90.0], [250.0, 128.0]]).expand(rows, 1, 3, 2),
@@ -41,14 +41,14 @@ def _mixture(rows: int) -> Mixture:
 
 
 def test_paper_network_has_the_published_size() -> None:
-    """At K = 8 the network of the paper has 38.93 million parameters."""
+    """At K = 8 the paper's network has 38.93 million parameters."""
     with torch.device("meta"):
         net = PaperSampler(8)
     assert sum(value.numel() for value in net.parameters()) == 38_927_616
 
 
 @pytest.mark.parametrize("patch", [1, 2, 4, 8, 16])
-def test_paper_network_answers_for_every_patch_size(patch: int) -> None:
+def test_paper_network_supports_every_patch_size(patch: int) -> None:
     """Pooling and cropping leave exactly K × K cells of 3 × 256 levels for K = 1, 2, 4, 8, 16."""
     with torch.device("meta"):
         answer = PaperSampler(patch).log_probabilities(torch.zeros(1, 3, 3 * patch, 3 * patch))
@@ -58,7 +58,7 @@ def test_paper_network_answers_for_every_patch_size(patch: int) -> None:
 @pytest.mark.parametrize(("arch", "patch"), [("compact", 4), ("paper", 2), ("gaussian", 4)])
 @pytest.mark.parametrize("channel", [0, 1, 2])
 def test_likelihood_of_one_sub_pixel_sums_to_one(arch: str, patch: int, channel: int) -> None:
-    """Over its 256 levels, everything drawn before it held still, a sub-pixel has probability 1."""
+    """The probabilities of a sub-pixel's 256 levels, given the pixels drawn before it, sum to 1."""
     net, window = _net(arch, patch), _pictures(1, 3, 3 * patch, 3 * patch)
     patches = _pictures(1, 3, patch, patch).repeat(256, 1, 1, 1)
     patches[:, channel, 1, 0] = LEVELS / 255
@@ -67,7 +67,7 @@ def test_likelihood_of_one_sub_pixel_sums_to_one(arch: str, patch: int, channel:
 
 
 def test_samples_of_a_mixture_follow_its_likelihood() -> None:
-    """Drawn levels of each channel occur as often as the exact marginal of the stated likelihood says."""
+    """Frequencies of the drawn levels of each channel match the exact marginal likelihood."""
     count = 20_000
     drawn = _mixture(count).draw(torch.rand(count, 1, 4, generator=torch.Generator().manual_seed(3)))
     two = torch.cartesian_prod(LEVELS, LEVELS).float()
@@ -80,7 +80,7 @@ def test_samples_of_a_mixture_follow_its_likelihood() -> None:
 
 
 def test_samples_of_the_paper_network_follow_its_likelihood() -> None:
-    """A sub-pixel's drawn levels occur as often as its categorical says."""
+    """Frequencies of a sub-pixel's drawn levels match its categorical distribution."""
     net, count = _net("paper", 1), 20_000
     numbers = torch.rand(count, 3, generator=torch.Generator().manual_seed(4))
     window = _pictures(1, 3, 3, 3)
@@ -93,7 +93,7 @@ def test_samples_of_the_paper_network_follow_its_likelihood() -> None:
 
 @pytest.mark.parametrize(("arch", "patch"), [("compact", 4), ("paper", 2), ("gaussian", 4)])
 def test_ranks_of_a_models_own_samples_are_uniform(arch: str, patch: int) -> None:
-    """Numbers drawn between the two ranks of samples spread evenly, channel by channel: the model is calibrated to itself."""
+    """Numbers drawn between the two ranks of a model's own samples are uniform in each channel."""
     net, count, side = _net(arch, patch), 400, 3 * patch
     generator = torch.Generator().manual_seed(8)
     window, outside = _pictures(1, 3, side, side), torch.zeros(1, side, side)
@@ -110,7 +110,7 @@ def test_ranks_of_a_models_own_samples_are_uniform(arch: str, patch: int) -> Non
 
 @pytest.mark.parametrize("arch", ["compact", "paper", "gaussian"])
 def test_ranks_agree_with_the_likelihood(arch: str) -> None:
-    """The two ranks of a level lie as far apart as its probability says."""
+    """The difference between the two ranks of a level is its probability."""
     net, windows, patches = _net(arch, 4), _pictures(8, 3, 12, 12), _pictures(8, 3, 4, 4)
     patches[0, :, 0] = 0
     patches[1, :, 0] = 1
@@ -118,8 +118,8 @@ def test_ranks_agree_with_the_likelihood(arch: str) -> None:
     torch.testing.assert_close(ranks[..., 1] - ranks[..., 0], nats.exp(), atol=2e-6, rtol=1e-3)
 
 
-def test_the_gaussian_is_conditioned_as_in_the_textbook() -> None:
-    """Pixel by pixel, mean and variance given all that is seen and drawn before come out of the joint covariance."""
+def test_the_gaussian_conditioning_is_correct() -> None:
+    """Each pixel's mean and variance given all visible and earlier pixels follow from the joint covariance."""
     net, generator = GaussianSampler(2, ring=1), torch.Generator().manual_seed(9)
     factor = torch.randn(3, 16, 16, generator=generator) * 6
     net.covariance.copy_(factor @ factor.mT + 50 * torch.eye(16))
@@ -146,8 +146,8 @@ def test_the_gaussian_is_conditioned_as_in_the_textbook() -> None:
 
 
 @pytest.mark.parametrize(("arch", "patch"), [("compact", 4), ("paper", 2), ("gaussian", 4)])
-def test_what_is_hidden_is_not_looked_at(arch: str, patch: int) -> None:
-    """Another content of the hidden middle changes neither the likelihood of a patch nor the samples."""
+def test_hidden_pixels_are_ignored(arch: str, patch: int) -> None:
+    """Changing the hidden central pixels changes neither the likelihood of a patch nor the samples."""
     net, side = _net(arch, patch), 3 * patch
     window, patches, outside = _pictures(1, 3, side, side), _pictures(1, 3, patch, patch), torch.zeros(1, side, side)
     other = window.clone()
@@ -158,8 +158,8 @@ def test_what_is_hidden_is_not_looked_at(arch: str, patch: int) -> None:
     assert torch.equal(net.sample(window, outside, numbers, which), net.sample(other, outside, numbers, which))
 
 
-def test_a_hidden_middle_flagged_as_outside_is_drawn_all_the_same() -> None:
-    """Whoever says of the middle too that it cannot be seen gets the same samples: each pixel still sees those before it."""
+def test_a_hidden_middle_flagged_as_outside_is_drawn_identically() -> None:
+    """Flagging the hidden centre as outside too gives the same samples: each pixel still sees the earlier ones."""
     net, window, outside = _net("compact", 4), _pictures(1, 3, 12, 12), torch.zeros(1, 12, 12)
     flagged = outside.clone()
     flagged[:, 4:8, 4:8] = 1
@@ -170,7 +170,7 @@ def test_a_hidden_middle_flagged_as_outside_is_drawn_all_the_same() -> None:
 
 @pytest.mark.parametrize("samples", [1, 3])
 def test_samples_do_not_depend_on_their_batch(samples: int) -> None:
-    """Rows drawn together, of shared windows and of their own, are bit by bit those that are drawn one by one."""
+    """Rows drawn together, with shared or separate windows, equal rows drawn one by one, bit for bit."""
     net, windows, outside = _net("compact", 8), _pictures(20, 3, 24, 24), torch.zeros(20, 24, 24)
     which = torch.arange(20).repeat_interleave(samples)
     numbers = torch.rand(len(which), net.draws, generator=torch.Generator().manual_seed(7))
@@ -182,7 +182,7 @@ def test_samples_do_not_depend_on_their_batch(samples: int) -> None:
 
 
 def test_later_pixels_are_conditioned_on_earlier_ones() -> None:
-    """Changing the first pixel changes what the last group thinks, and nothing that was drawn before or with it."""
+    """Changing the first pixel changes the distributions of the last group, but nothing drawn before or with it."""
     net, window, outside = _net("compact", 4), _pictures(1, 3, 12, 12), torch.zeros(1, 12, 12)
     patches = _pictures(1, 3, 4, 4)
     (y, x), groups = refinement(4)[0][0], refinement(4)
@@ -195,7 +195,7 @@ def test_later_pixels_are_conditioned_on_earlier_ones() -> None:
 
 @pytest.mark.parametrize("patch", [4, 8, 16])
 def test_refinement_draws_each_pixel_once(patch: int) -> None:
-    """The groups partition the patch, and each holds as many pixels as all before it."""
+    """The groups partition the patch, and each has as many pixels as all earlier groups together."""
     groups = refinement(patch)
     cells = [cell for group in groups for cell in group]
     assert sorted(cells) == [(y, x) for y in range(patch) for x in range(patch)]
@@ -203,14 +203,14 @@ def test_refinement_draws_each_pixel_once(patch: int) -> None:
 
 
 def test_extreme_mixtures_stay_finite() -> None:
-    """A needle far from the true level has a very low but finite log likelihood, never minus infinity or NaN."""
+    """A narrow mixture far from the true level has a very low but finite log likelihood."""
     mixture = _mixture(3)._replace(log_scales=torch.full((3, 1, 3, 2), -4.0))
     levels = torch.tensor([0.0, 100.0, 255.0])[:, None, None].expand(3, 1, 3)
     assert mixture.log_likelihood(levels).isfinite().all()
 
 
 def test_compact_network_is_cheap() -> None:
-    """One sample at K = 8 costs at most 15 million multiply-adds, ring included, and the weights are under 8 MB."""
+    """One sample at K = 8 costs at most 15 million multiply-adds, ring included, and the weights take under 8 MB."""
     net = _net("compact", 8)
     with FlopCounterMode(display=False) as counter:
         net.sample(
@@ -229,8 +229,8 @@ def test_rows_do_not_depend_on_their_batch() -> None:
     assert torch.equal(together, torch.cat(alone))
 
 
-def test_building_a_network_leaves_the_global_random_numbers_alone() -> None:
-    """Torch's generator stands where it stood, and the seed alone decides the weights."""
+def test_building_a_network_keeps_the_global_random_state() -> None:
+    """Torch's global random state does not change, and the seed alone determines the weights."""
     torch.manual_seed(11)
     before = torch.get_rng_state()
     first, second = (next(build_sampler("compact", 4, seed=3).parameters()) for _ in range(2))
@@ -247,20 +247,20 @@ def test_building_a_network_leaves_the_global_random_numbers_alone() -> None:
         ("compact", 8, {"depth": 2}, "depth"),
     ],
 )
-def test_impossible_networks_are_refused(arch: str, patch: int, settings: dict[str, int], message: str) -> None:
-    """An unknown architecture, size or setting is named in the error."""
+def test_unsupported_networks_are_refused(arch: str, patch: int, settings: dict[str, int], message: str) -> None:
+    """The error message names an unknown architecture, size or setting."""
     with pytest.raises(RequestError, match=message):
         build_sampler(arch, patch, **settings)
 
 
 def test_missing_weights_say_how_to_train_them(tmp_path: Path) -> None:
-    """Without a weight file the error names the file and the command that makes it."""
+    """Without a weight file, the error message names the file and the command that creates it."""
     with pytest.raises(RequestError, match=r"expected weights\.safetensors .* seewhy train sampler"):
         load_sampler(tmp_path, arch="paper", patch=8)
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
-    """A card that speaks of another network is not quietly accepted; nor are weights that are not the card's."""
+    """A card of another network is refused, and so are weights that do not match their card."""
     (tmp_path / "weights.safetensors").write_bytes(b"x")
     (tmp_path / "card.json").write_text(json.dumps({"arch": "compact", "patch": 8, "sha256": "0"}))
     with pytest.raises(RequestError, match="expected weights for arch=paper patch=8, got arch=compact patch=8"):

@@ -346,7 +346,7 @@ def test_statistics_of_photos_are_used_and_checked(tmp_path: Path) -> None:
     assert maps.settings["layer"] == "2"
     assert "5 photos" in maps.findings[0]
     assert not np.array_equal(maps.values["class:0"], own.values["class:0"])
-    with pytest.raises(RequestError, match="statistics of layer 0, got those of 2"):
+    with pytest.raises(RequestError, match="statistics of layer 0, got those of layer 2"):
         iba(probe_of(small_cnn()), [ClassEvidence(0)], layer="0", **asked)  # type: ignore[arg-type]
     with pytest.raises(RequestError, match=r"statistics of maps \(16, 6, 5\), got \(16, 9, 9\)"):
         iba(probe_of(small_cnn()), TARGETS, statistics=str(saved(tmp_path / "size", (16, 9, 9))))

@@ -177,7 +177,7 @@ def test_weights_that_do_not_fit_are_refused(folder: Path, tmp_path: Path) -> No
     with pytest.raises(RequestError, match="budget of 1 queries"):
         run(folder, budget=Budget(queries=1))
     for facts, words in (
-        ({"fingerprint": "x", "classifier": "other"}, "read-out weights of this classifier, got those of other"),
+        ({"fingerprint": "x", "classifier": "other"}, "readout weights of this classifier, got those of other"),
         ({"layers": ("0", "conv")}, "no layer 'conv'"),
         ({"layers": ("0", "3", "4")}, r"layers of shapes \[\(8, 8, 7\), .*, got"),
     ):
@@ -306,7 +306,7 @@ def test_classifiers_and_layers_that_cannot_be_trained_are_refused(photos: list[
             return answer
 
     for classifier, layers, words in (
-        (seewhy.classifier(lambda pictures: [[0.5, 0.5]] * len(pictures)), (), "shows its layers"),
+        (seewhy.classifier(lambda pictures: [[0.5, 0.5]] * len(pictures)), (), "exposes its layers"),
         (seewhy.classifier(RedOrBlue()), (), "one size of input"),
         (seewhy.classifier(small_cnn(), size=20), ("5",), "puts out a map"),
         (seewhy.classifier(Twice().eval(), size=16), ("again",), "runs once a picture, got again, which ran 2 times"),

@@ -1,4 +1,4 @@
-"""Each rule changes a picture as it says, for any strength, the same way for the same seed."""
+"""Each rule changes an image as documented, for any strength, and deterministically for a given seed."""
 
 import numpy as np
 import pytest
@@ -14,14 +14,14 @@ from seewhy.rules.regions import needs_background, needs_region, widened
 
 
 def disc(side: int = 65) -> torch.Tensor:
-    """A picture that is the same at every angle: distance from the centre."""
+    """Return a rotationally symmetric image: the distance from the centre."""
     axis = torch.linspace(-1, 1, side)
     return (axis[:, None] ** 2 + axis[None] ** 2).div(2).expand(3, -1, -1).contiguous()
 
 
 @pytest.mark.parametrize("name", sorted(registry.RULES))
 def test_the_contract(name: str) -> None:
-    """A picture of the same size in [0, 1]; the same seed gives the same, and the picture is left alone."""
+    """The result has the same size and lies in [0, 1]; it depends only on the seed, and the input is not modified."""
     rule = registry.RULES[name]
     image = picture(24, 30)
     before = image.clone()
@@ -38,21 +38,21 @@ def test_the_contract(name: str) -> None:
 
 @pytest.mark.parametrize("angle", [10.0, 45.0, 90.0, 180.0])
 def test_what_is_round_stays_under_rotation(angle: float) -> None:
-    """No corner leaks into the crop, whatever the angle."""
+    """No corner enters the crop, whatever the angle."""
     for seed in range(5):
         turned = rotation(disc(), angle, seed)
         torch.testing.assert_close(turned, centre_crop(disc(), angle), atol=5e-3, rtol=0)
 
 
 def test_a_half_turn_is_two_mirrors() -> None:
-    """Of a picture of any shape, to rounding."""
+    """This holds for an image of any shape, up to rounding."""
     image = picture(20, 31)
     turned = rotation(image, 180.0, 0, drawn="exact")
     torch.testing.assert_close(turned, centre_crop(image, 0.0).flip(1, 2), atol=1e-4, rtol=0)
 
 
 def test_a_quarter_turn_of_a_square() -> None:
-    """One way or the other, as the seed has it; both occur."""
+    """The direction depends on the seed, and both directions occur."""
     image = picture(24, 24)
     still, ways = centre_crop(image, 0.0), set()
     for seed in range(12):
@@ -64,7 +64,7 @@ def test_a_quarter_turn_of_a_square() -> None:
 
 
 def test_angles_are_spread_up_to_the_strength() -> None:
-    """A small angle changes less; up to 90 degrees no seed does as 90 itself does."""
+    """A smaller maximum angle changes less, and a drawn angle differs from the maximum."""
     image = disc() * torch.linspace(0, 1, 65)
     exact = rotation(image, 90.0, 1, drawn="exact")
     assert not torch.allclose(rotation(image, 90.0, 1), exact, atol=0.02)
@@ -73,7 +73,7 @@ def test_angles_are_spread_up_to_the_strength() -> None:
 
 
 def test_translation_moves_by_its_strength() -> None:
-    """The brightest spot is as far from where it was as was said, in the pixels of the crop."""
+    """The brightest spot moves by the given distance, in pixels of the crop."""
     image = torch.zeros(3, 101, 101)
     image[:, 50, 50] = 1
     for seed in range(6):
@@ -85,7 +85,7 @@ def test_translation_moves_by_its_strength() -> None:
 
 
 def test_blur_keeps_the_mean_of_what_is_inside() -> None:
-    """A point becomes a hill of the same volume with the right width."""
+    """A point becomes a peak with the same sum and the correct width."""
     image = torch.zeros(3, 61, 61)
     image[:, 30, 30] = 1
     hill = blur(image, 4.0, 0)[0].double()
@@ -95,13 +95,13 @@ def test_blur_keeps_the_mean_of_what_is_inside() -> None:
 
 
 def test_noise_has_the_spread_that_is_asked() -> None:
-    """Where nothing is clipped."""
+    """The standard deviation is as requested where nothing is clipped."""
     changed = noise(torch.full((3, 64, 64), 0.5), 0.1, 5) - 0.5
     assert float(changed.std()) == pytest.approx(0.1, rel=0.03)
 
 
 def test_hue_leaves_gray_and_brightness_alone() -> None:
-    """A full turn of the wheel is none; gray has no hue."""
+    """A full rotation changes nothing, and gray has no hue."""
     image = picture(8, 8)
     torch.testing.assert_close(hue(image, 360.0, 0), image, atol=1e-5, rtol=0)
     gray = image[:1].expand(3, -1, -1)
@@ -110,7 +110,7 @@ def test_hue_leaves_gray_and_brightness_alone() -> None:
 
 
 def test_jpeg_of_lower_quality_is_further_off() -> None:
-    """And a flat picture stays."""
+    """Lower quality gives a larger error, and a uniform image stays unchanged."""
     image = picture(32, 32)
     far = [float((jpeg(image, quality, 0) - image).abs().mean()) for quality in (95.0, 50.0, 5.0)]
     assert far[0] < far[1] < far[2]
@@ -120,13 +120,13 @@ def test_jpeg_of_lower_quality_is_further_off() -> None:
 
 
 def test_brightness_has_two_directions() -> None:
-    """Half as bright again, or half as bright."""
+    """The image becomes brighter or darker by half."""
     found = {round(float(brightness(torch.full((3, 2, 2), 0.4), 0.5, seed).max()), 3) for seed in range(12)}
     assert found == {0.6, 0.2}
 
 
 def test_regions_are_filled_and_widened() -> None:
-    """One rule removes the region, the other all else."""
+    """One rule removes the region, the other everything else."""
     image, region = torch.ones(3, 10, 10), torch.zeros(10, 10, dtype=torch.bool)
     region[4:6, 4:6] = True
     black = constant(value=0.0)
@@ -148,6 +148,6 @@ def test_regions_are_filled_and_widened() -> None:
     ],
 )
 def test_a_wrong_rule_is_refused(spec: str, message: str) -> None:
-    """With what would do."""
+    """The message states what is valid."""
     with pytest.raises(RequestError, match=message):
         registry.rule(spec)

@@ -27,7 +27,7 @@ print(kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def faults(mode: str) -> tuple[str, int]:
-    """What the setting says, and the page faults of using 64 MB twenty times in a fresh process."""
+    """Return whether the setting took effect, and the page faults of using 64 MB twenty times in a fresh process."""
     words = [sys.executable, "-c", SCRIPT, mode]
     kept, count = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
     return kept, int(count)
@@ -35,7 +35,7 @@ def faults(mode: str) -> tuple[str, int]:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
 def test_memory_that_was_freed_is_used_again() -> None:
-    """Twenty times 64 MB: with the setting the pages are there already; without it they come anew each time."""
+    """With the setting, pages are reused for twenty allocations of 64 MB; without it, each allocation faults again."""
     kept, count = faults("keep")
     if kept == "False":
         pytest.skip("not glibc")

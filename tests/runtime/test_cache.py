@@ -1,4 +1,4 @@
-"""The cache: whole entries, found again, never believed when damaged, and never too many."""
+"""The cache: atomic entries, integrity checks, and eviction."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ def write(text: str, name: str = "file") -> Callable[[Path], object]:
 
 
 def test_an_entry_is_found_again(tmp_path: Path) -> None:
-    """What was put is got; what was not is not; putting again replaces."""
+    """A stored entry is found, a missing one is not, and storing again replaces it."""
     cache = Cache(tmp_path)
     assert cache.get("key") is None
     assert cache.put("key", write("one", "old")) == tmp_path / "key"
@@ -29,7 +29,7 @@ def test_an_entry_is_found_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["changed", "missing", "no sums", "garbled sums", "one too many"])
 def test_a_damaged_entry_is_none_and_is_made_anew(tmp_path: Path, damage: str) -> None:
-    """A file that is not what was put there, or a list that cannot be read."""
+    """A modified file and an unreadable checksum list are detected."""
     cache = Cache(tmp_path)
     cache.put("key", write("one"))
     entry = tmp_path / "key"
@@ -48,7 +48,7 @@ def test_a_damaged_entry_is_none_and_is_made_anew(tmp_path: Path, damage: str) -
 
 
 def test_an_entry_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    """The error passes, and no half of an entry stays."""
+    """The error propagates, and no partial entry remains."""
 
     def fail(entry: Path) -> None:
         (entry / "half").write_text("")
@@ -60,7 +60,7 @@ def test_an_entry_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_the_entries_used_last_stay(tmp_path: Path) -> None:
-    """With room for about two, the one that nobody asked for goes."""
+    """With room for about two entries, the least recently used one is evicted."""
     cache = Cache(tmp_path, room=2500)
     for place, key in enumerate(("a", "b")):
         cache.put(key, write("x" * 1000))
@@ -71,7 +71,7 @@ def test_the_entries_used_last_stay(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    """Nothing is put; what needs the entry says which setting helps."""
+    """Nothing is stored, and code that requires the entry names the setting that helps."""
     (tmp_path / "file").write_text("")
     cache = Cache(tmp_path / "file" / "below")
     assert cache.put("key", write("one")) is None
@@ -92,7 +92,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 def test_the_usual_place(
     system: str, variable: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each platform's own, and what the user says before all."""
+    """Each platform has a default location, and the user's setting takes precedence."""
     for name in ("SEEWHY_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(variable, str(tmp_path))

@@ -1,4 +1,4 @@
-"""What changes in a small box is computed again there only, and the answer is the whole network's."""
+"""Partial recomputation gives the output of the full network."""
 
 from collections.abc import Callable
 from itertools import product
@@ -18,7 +18,7 @@ Build = Callable[[], nn.Module]
 
 
 class Residual(nn.Module):
-    """Two branches of unlike reach, added; the shortcut is strided as in a ResNet."""
+    """Two branches with different receptive fields, added; the shortcut is strided as in a ResNet."""
 
     def __init__(self, stride: int) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class Residual(nn.Module):
 
 
 class Functions(nn.Module):
-    """No layers: functions and methods, padding of one side only, a constant for each channel, and the number of pictures."""
+    """A network without layers: functions and methods, one-sided padding, per-channel constants, and the batch size."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Functions(nn.Module):
         self.register_buffer("mean", torch.tensor([0.1, 0.2, 0.3])[:, None, None])
 
     def forward(self, images: Tensor) -> Tensor:
-        """Swap channels, scale, pad, convolve, pool."""
+        """Swap channels, normalise, pad, convolve, pool."""
         count = images.shape[0]
         maps = (images.flip(1) - self.get_buffer("mean")) / images.new_tensor([0.5, 0.6, 0.7])[:, None, None]
         maps = functional.conv2d(functional.pad(maps, (0, 3, 2, 1)), self.get_buffer("weight"), stride=2).clamp(0, 6)
@@ -49,7 +49,7 @@ class Functions(nn.Module):
 
 
 def head(*layers: nn.Module) -> nn.Module:
-    """Layers from 3 channels to 4, then ten numbers."""
+    """Append a head with ten outputs to layers that map 3 channels to 4."""
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(5), nn.Flatten(), nn.Linear(100, 10))
 
 
@@ -77,7 +77,7 @@ NETWORKS: dict[str, Build] = {
 
 
 def build(name: str) -> nn.Module:
-    """The network in double precision, with weights of a fixed seed; the norms have statistics."""
+    """Return the network in double precision, with weights from a fixed seed and non-trivial norm statistics."""
     torch.manual_seed(0)
     network = NETWORKS[name]()
     for part in network.modules():
@@ -88,12 +88,12 @@ def build(name: str) -> nn.Module:
 
 
 def picture(height: int = SIDE, width: int = SIDE + 6) -> Tensor:
-    """Noise that is not square."""
+    """Return a noise image that is not square."""
     return torch.rand(3, height, width, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
 def changed(base: Tensor, corners: list[tuple[int, int]], height: int = BOX, width: int = BOX) -> Tensor:
-    """Copies of the picture with large numbers in a box each."""
+    """Return copies of the image, each with large values in one box."""
     images = base.repeat(len(corners), 1, 1, 1)
     for image, (top, left) in zip(images, corners, strict=True):
         image[:, top : top + height, left : left + width] += 3
@@ -101,13 +101,13 @@ def changed(base: Tensor, corners: list[tuple[int, int]], height: int = BOX, wid
 
 
 def everywhere(base: Tensor) -> list[tuple[int, int]]:
-    """Corners of boxes: all along the diagonal and the borders' ends."""
+    """Return corners of boxes along the diagonal and at the ends of the borders."""
     height, width = base.shape[1] - BOX, base.shape[2] - BOX
     return [*((turn, turn) for turn in range(min(height, width))), *product((0, height), (0, width)), (height, 7)]
 
 
 def eager(part: nn.Module, example: Tensor) -> Callable[[Tensor], Tensor]:
-    """The simplest engine; the example has the form of what it will be shown."""
+    """Return the part itself as engine; its inputs must have the shape of the example."""
 
     def answer(maps: Tensor) -> Tensor:
         assert maps.shape[1:] == example.shape[1:]
@@ -119,7 +119,7 @@ def eager(part: nn.Module, example: Tensor) -> Callable[[Tensor], Tensor]:
 
 
 def same(found: Tensor, truth: Tensor) -> bool:
-    """Equal but for the order of sums, in double precision."""
+    """Return whether two outputs are equal in double precision up to the order of sums."""
     return torch.allclose(found, truth, atol=1e-12, rtol=0)
 
 
@@ -127,7 +127,7 @@ def same(found: Tensor, truth: Tensor) -> bool:
 @pytest.mark.parametrize("name", NETWORKS)
 @torch.no_grad()
 def test_every_cut_is_exact(name: str) -> None:
-    """Through each cut by itself and through all of them in a chain, for boxes in the middle, at borders and in corners."""
+    """Each cut alone and all cuts in a chain are exact, for boxes in the middle, at borders and in corners."""
     network, base = build(name), picture()
     traced = fx.symbolic_trace(network)
     route = places(traced, base[None])
@@ -145,7 +145,7 @@ def test_every_cut_is_exact(name: str) -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 @torch.no_grad()
 def test_cells_beyond_reach_do_not_change(name: str) -> None:
-    """Not a number in one pixel spreads to exactly the cells that the arithmetic names, or to fewer: where kernels leave gaps."""
+    """NaN in one pixel spreads to exactly the predicted cells, or to fewer where kernels leave gaps."""
     network, base = build(name).float(), picture().float()
     traced = fx.symbolic_trace(network)
     for cut in cuts(traced, base[None]):
@@ -164,7 +164,7 @@ def test_cells_beyond_reach_do_not_change(name: str) -> None:
 
 
 def test_reach_is_tight() -> None:
-    """Of a chain of convolutions without gaps, every cell that is said to see a pixel does."""
+    """In a chain of convolutions without gaps, every cell that is predicted to see a pixel depends on it."""
     layers = (nn.Conv2d(1, 1, 3, 2, 1), nn.Conv2d(1, 1, 4, 1, 2), nn.Conv2d(1, 1, 3, 2))
     network = nn.Sequential(*layers).eval().double()
     for values in network.parameters():
@@ -180,13 +180,13 @@ def test_reach_is_tight() -> None:
 
 
 def tower() -> nn.Module:
-    """Costly first layers on a large map."""
+    """Return costly first layers on a large map."""
     return head(nn.Conv2d(3, 32, 3, 2, 1), nn.ReLU(), nn.Conv2d(32, 4, 3, 2, 1)).eval()
 
 
 @torch.no_grad()
 def test_split_answers_any_batch() -> None:
-    """Boxes that fit, the picture itself, a smaller change, one too large, two apart: in one batch and one by one."""
+    """A batch may mix boxes that fit, the base image, a smaller change, a larger one, and two separate ones."""
     network, base = tower(), picture(160, 160).float()
     asked: list[tuple[int, ...]] = []
 
@@ -213,7 +213,7 @@ def test_split_answers_any_batch() -> None:
 
 @torch.no_grad()
 def test_another_picture_takes_the_same_engines() -> None:
-    """The stages go around another picture; the first one is still answered as before."""
+    """The stages accept another base image, and results for the first one stay the same."""
     network, base = tower(), picture(160, 160).float()
     first = split(network, base, BOX, eager)
     other = first.on(1 - base)
@@ -225,7 +225,7 @@ def test_another_picture_takes_the_same_engines() -> None:
 
 @torch.no_grad()
 def test_a_layer_in_place_leaves_the_picture_alone() -> None:
-    """A network that writes into its input."""
+    """A network that modifies its input does not modify the image."""
     network, base = (
         head(nn.ReLU(inplace=True), nn.Conv2d(3, 32, 3), nn.Conv2d(32, 4, 3)).eval(),
         picture(160, 160).float() - 0.5,
@@ -238,7 +238,7 @@ def test_a_layer_in_place_leaves_the_picture_alone() -> None:
 
 
 def test_cheaper_cuts_are_found() -> None:
-    """No other choice of cuts costs less: every subset, on a small network."""
+    """On a small network, no subset of cuts has a lower cost."""
     traced = fx.symbolic_trace(build("residual").float())
     route = places(traced, picture(96, 96).float()[None])
     path, share = cheapest(route, BOX)
@@ -253,29 +253,29 @@ def test_cheaper_cuts_are_found() -> None:
 
 
 class Branching(nn.Module):
-    """What torch.fx cannot follow."""
+    """A network that torch.fx cannot trace."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """Take one of two ways."""
+        """Take one of two branches."""
         return images.mean((2, 3)) if images.sum() > 0 else images.amax((2, 3))
 
 
 @pytest.mark.parametrize(
     ("network", "box", "words"),
     [
-        (nn.Sequential(nn.Flatten(), nn.Linear(3 * 40 * 40, 4)), 5, "expected first layers of which a box of 5 × 5"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(3 * 40 * 40, 4)), 5, "expected first layers in which a box of 5 × 5"),
         (
             nn.Sequential(nn.Conv2d(3, 2, 3, padding=1, padding_mode="reflect"), nn.Flatten()),
             5,
             "got none in Sequential",
         ),
-        (nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False), nn.Flatten()), 5, "run the whole network"),
+        (nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False), nn.Flatten()), 5, "run the full network"),
         (Branching(), 5, "that torch.fx can trace, got Branching"),
         (nn.Flatten(), 41, "expected a box of 1 to 40 pixels, got 41"),
     ],
 )
 def test_what_cannot_be_split_says_so(network: nn.Module, box: int, words: str) -> None:
-    """No local layers, layers that look around the corner, code that cannot be traced, a box too large."""
+    """Non-local layers, non-zero padding, code that cannot be traced, and too large a box are rejected."""
     with pytest.raises(RequestError, match=words):
         split(network.eval(), picture(40, 40).float(), box, eager)
 
@@ -283,19 +283,19 @@ def test_what_cannot_be_split_says_so(network: nn.Module, box: int, words: str) 
 @pytest.mark.parametrize(
     "step",
     [
-        lambda x: x - x.mean((2, 3), keepdim=True),  # looks at the whole map
-        lambda x: x + x[:, :, :1, :1],  # a pixel for all
-        lambda x: x + functional.conv2d(x, torch.ones(3, 3, 40, 40)),  # a small map stretched over a large one
+        lambda x: x - x.mean((2, 3), keepdim=True),  # depends on the whole map
+        lambda x: x + x[:, :, :1, :1],  # one pixel affects all
+        lambda x: x + functional.conv2d(x, torch.ones(3, 3, 40, 40)),  # a small map is broadcast over a large one
         lambda x: functional.pad(x, (1, 1, 1, 1), mode="circular"),
         lambda x: functional.pad(x, (-1, 0, 0, 0)),
         lambda x: torch.cat([x, x], 2),
         lambda x: x.flip(3),
-        lambda x: x * torch.arange(40.0),  # another constant for each column
+        lambda x: x * torch.arange(40.0),  # a different constant for each column
         functional.dropout,
     ],
 )
 def test_steps_that_are_not_local_end_the_first_part(step: Callable[[Tensor], Tensor]) -> None:
-    """Nothing after them is a cut."""
+    """There is no cut after a step that is not local."""
 
     class Net(nn.Module):
         def forward(self, images: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The search, with engines and a clock of the tests' own."""
+"""The search for a runtime, with simulated engines and a simulated clock."""
 
 import math
 from collections.abc import Callable
@@ -12,23 +12,23 @@ from games import picture
 from seewhy.core.arrays import Images, Probabilities
 from seewhy.core.errors import ClassifierError, RequestError
 from seewhy.runtime.engines import TOLERANCE, Answer, Candidate, Padded
-from seewhy.runtime.tune import COPIES, Found, ask, difference, fastest, perturbed, search, times_as_fast
+from seewhy.runtime.tune import COPIES, Found, ask, difference, fastest, perturbed, search, speed_ratio
 
 
 @dataclass
 class Clock:
-    """A clock that engines move."""
+    """A clock that engines advance."""
 
     now: float = 0.0
     begun: list[str] = field(default_factory=list)
 
     def __call__(self) -> float:
-        """The time."""
+        """Return the time."""
         return self.now
 
 
 def truth(images: Images) -> Probabilities:
-    """Two classes: the light of the picture, and the rest."""
+    """Return probabilities of two classes: the brightness of the image, and the rest."""
     light = images.mean((1, 2, 3))
     return torch.stack([light, 1 - light], 1)
 
@@ -44,7 +44,7 @@ def engine(
     slow: bool = False,
     batches: tuple[int, ...] = (1, 2, 4, 8, 16, 32),
 ) -> Candidate:
-    """An engine that takes ``cost(n)`` seconds for n pictures and says ``off`` too much of the first class."""
+    """Return an engine that takes ``cost(n)`` seconds for n images and overestimates the first class by ``off``."""
 
     def make() -> Answer:
         clock.begun.append(name)
@@ -62,12 +62,12 @@ def engine(
 
 
 def run(clock: Clock, *candidates: Candidate, limit: float = math.inf) -> Found:
-    """Search with a picture of the tests'."""
+    """Run a search on a test image."""
     return search(candidates, perturbed(picture(12, 12)), clock=clock, limit=limit)
 
 
 def test_the_fastest_that_agrees_wins() -> None:
-    """Twice as fast as the original, and half as fast as one that says something else."""
+    """The winner is twice as fast as the original, and half as fast as a candidate that disagrees."""
     clock = Clock()
     found = run(
         clock,
@@ -78,13 +78,13 @@ def test_the_fastest_that_agrees_wins() -> None:
     )
     assert (found.best.name, found.best.queries_per_second) == ("good", 2.0)
     assert found.best.agreement == pytest.approx(TOLERANCE / 2, rel=1e-3)
-    assert [trial.reason is None for trial in found.tried] == [True, False, True, True]
+    assert [timing.reason is None for timing in found.tried] == [True, False, True, True]
     assert found.tried[1].reason == f"differs by {2 * TOLERANCE:.2g}, more than 0.001"
     torch.testing.assert_close(found.answer(torch.ones(1, 3, 2, 2))[0, 0], torch.tensor(1 + TOLERANCE / 2))
 
 
 def test_the_original_stays_where_nothing_is_faster() -> None:
-    """No change for a tie."""
+    """The original wins a tie."""
     clock = Clock()
     candidates = [engine(clock, name, lambda n: 1.0 * n) for name in ("eager", "other")]
     assert run(clock, *candidates).best.name == "eager"
@@ -92,7 +92,7 @@ def test_the_original_stays_where_nothing_is_faster() -> None:
 
 @pytest.mark.parametrize("best", [1, 4, 32])
 def test_the_best_batch_size_is_found(best: int) -> None:
-    """Cost a picture is least at one size and rises on both sides of it."""
+    """The cost per image has its minimum at one batch size."""
     clock = Clock()
     answer = engine(clock, "one", lambda n: n * (1 + abs(math.log2(n / best)))).build()
     sizes = (1, 2, 4, 8, 16, 32)
@@ -100,7 +100,7 @@ def test_the_best_batch_size_is_found(best: int) -> None:
 
 
 def test_larger_batches_are_not_tried_for_ever() -> None:
-    """Two sizes slower than the best end it."""
+    """Two consecutive slower batch sizes end the search."""
     asked: list[int] = []
     clock = Clock()
 
@@ -115,7 +115,7 @@ def test_larger_batches_are_not_tried_for_ever() -> None:
 
 @pytest.mark.parametrize("problem", [RequestError("run: pip install 'x'"), RuntimeError("no such operator\nat 5")])
 def test_one_that_cannot_be_built_is_listed_with_its_reason(problem: Exception) -> None:
-    """It is no error as long as nobody asked for it."""
+    """A failed candidate is not an error unless it was requested."""
     clock = Clock()
     found = run(
         clock, engine(clock, "eager", lambda n: 1.0 * n), engine(clock, "bad", lambda n: 0.1 * n, fails=problem)
@@ -125,17 +125,17 @@ def test_one_that_cannot_be_built_is_listed_with_its_reason(problem: Exception) 
 
 
 def test_one_that_answers_nonsense_is_out() -> None:
-    """Not a number, and another number of classes."""
+    """NaN and a different number of classes are rejected."""
     clock = Clock()
     plain = engine(clock, "eager", lambda n: 1.0 * n)
     nan = Candidate("nan", lambda: lambda images: truth(images) * math.nan, "", "float32")
     three = Candidate("three", lambda: lambda images: torch.zeros(len(images), 3), "", "float32")
     found = run(clock, plain, nan, three)
-    assert [trial.reason for trial in found.tried[1:]] == ["differs by inf, more than 0.001"] * 2
+    assert [timing.reason for timing in found.tried[1:]] == ["differs by inf, more than 0.001"] * 2
 
 
 def test_no_candidate_is_begun_after_the_limit_but_the_second() -> None:
-    """The likeliest winner is tried however slow the original is; slow ones only without a limit."""
+    """The likely winner is tested however slow the original is; slow candidates only without a limit."""
     clock = Clock()
     candidates = [
         engine(clock, "eager", lambda n: 10.0 * n),
@@ -145,7 +145,7 @@ def test_no_candidate_is_begun_after_the_limit_but_the_second() -> None:
     found = run(clock, *candidates, limit=1.0)
     assert (clock.begun, found.best.name) == (["eager", "second"], "second")
     assert found.tried[2].reason is not None
-    assert "1 s were over" in found.tried[2].reason
+    assert "limit of 1 s was reached" in found.tried[2].reason
     patient, late = Clock(), Clock()
     slow = [engine(patient, "eager", lambda n: 1.0 * n), engine(patient, "compile", lambda n: 0.1 * n, slow=True)]
     assert run(patient, *slow, limit=1e9).best.name == "eager"
@@ -154,14 +154,14 @@ def test_no_candidate_is_begun_after_the_limit_but_the_second() -> None:
 
 
 def test_an_original_that_fails_is_an_error() -> None:
-    """There is nothing to agree with."""
+    """Without the original there is no reference."""
     clock = Clock()
     with pytest.raises(ClassifierError, match="out of memory"):
         run(clock, engine(clock, "eager", lambda n: 1.0 * n, fails=MemoryError("out of memory")))
 
 
 def test_the_copies_are_what_methods_ask_about() -> None:
-    """The picture first; a quarter of each copy is other, in 8-bit levels; the same ones every time."""
+    """The image comes first; each copy differs in a quarter of its area, on 8-bit levels, deterministically."""
     image = picture(16, 12)
     pictures = perturbed(image)
     assert pictures.shape == (1 + COPIES, 3, 16, 12)
@@ -175,7 +175,7 @@ def test_the_copies_are_what_methods_ask_about() -> None:
 
 
 def test_windows_stand_anywhere_and_nothing_else_changes() -> None:
-    """A box of the side that is asked for, in places up to the borders."""
+    """The window has the requested side and can lie anywhere up to the borders."""
     image = picture(9, 12)
     changed = (perturbed(image, 200, box=3)[1:] != image).any(1)
     rows, columns = changed.any(2), changed.any(1)
@@ -185,7 +185,7 @@ def test_windows_stand_anywhere_and_nothing_else_changes() -> None:
 
 
 def test_two_engines_are_compared_in_turns() -> None:
-    """A machine that slows down from round to round changes no ratio; batches of each one's own count."""
+    """A machine that slows down between rounds does not change the ratio; each engine uses its own batch size."""
     clock, turns = Clock(), list[str]()
 
     def engine_of(name: str, cost: float) -> Answer:
@@ -196,13 +196,13 @@ def test_two_engines_are_compared_in_turns() -> None:
 
         return answer
 
-    found = times_as_fast((engine_of("a", 1.0), 5), (engine_of("b", 3.0), 2), picture(4, 4)[None], clock)
+    found = speed_ratio((engine_of("a", 1.0), 5), (engine_of("b", 3.0), 2), picture(4, 4)[None], clock)
     assert found == pytest.approx(3)
     assert [name for name, _ in groupby(turns)] == ["a", "b"] * 3
 
 
 def test_padding_shows_few_sizes_and_drops_what_it_added() -> None:
-    """Rows are the same for every batch size; smaller batches go into sizes that were seen."""
+    """Rows are the same for every batch size, and smaller batches use sizes seen before."""
     shown: list[int] = []
 
     def answer(images: Images) -> Probabilities:
@@ -219,5 +219,5 @@ def test_padding_shows_few_sizes_and_drops_what_it_added() -> None:
 
 
 def test_a_difference_is_the_largest() -> None:
-    """Over pictures and classes."""
+    """The difference is the maximum over images and classes."""
     assert difference(torch.tensor([[0.5, 0.5], [0.25, 0.75]]), torch.tensor([[0.5, 0.5], [0.75, 0.25]])) == 0.5

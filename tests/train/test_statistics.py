@@ -70,7 +70,7 @@ def test_an_interruption_leaves_nothing(tmp_path: Path) -> None:
 def test_classifiers_that_cannot_be_measured_are_refused(tmp_path: Path) -> None:
     """Those that hide their layers, and those that take pictures of any size."""
     hidden = seewhy.classifier(lambda pictures: [[0.5, 0.5]] * len(pictures))
-    with pytest.raises(RequestError, match="shows its layers"):
+    with pytest.raises(RequestError, match="exposes its layers"):
         measure(hidden, [], tmp_path)
     with pytest.raises(RequestError, match="one size of input"):
         measure(seewhy.classifier(small_cnn()), [], tmp_path)

@@ -117,7 +117,9 @@ def frechet(first: Codes, second: Float[np.ndarray, "m d"]) -> float:
         9.0
     """
     if min(len(first), len(second)) < 2:
-        raise RequestError(f"expected two sets of at least 2 images, got {len(first)} and {len(second)}; use more images")
+        raise RequestError(
+            f"expected two sets of at least 2 images, got {len(first)} and {len(second)}; use more images"
+        )
     apart = np.square(first.mean(0, dtype=np.float64) - second.mean(0, dtype=np.float64)).sum()
     one, other = (np.atleast_2d(np.cov(codes.T.astype(np.float64))) for codes in (first, second))
     values, vectors = np.linalg.eigh(one)

@@ -22,7 +22,7 @@ from seewhy.audit.counterfactual_work import (
 from seewhy.classifiers.selftest import self_test
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
-from seewhy.core.probe import Progress, silent
+from seewhy.core.probe import Progress, no_progress
 from seewhy.core.score import plain
 from seewhy.explaining.facts import classifier_info, label
 from seewhy.explaining.request import ClassifierLike
@@ -82,7 +82,7 @@ def audit_counterfactual(
     batch_size: int = 64,
     device: str | None = None,
     trust: bool = True,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> CounterfactualReport:
     """Run counterfactual generators on many images and measure the result, flipped or not.
 
@@ -115,7 +115,9 @@ def audit_counterfactual(
     """
     started = time.monotonic()
     if not 0 <= tau < 1:
-        raise RequestError(f"expected tau from 0 to less than 1, a change of intensity, got {tau}; {TAU} is the default")
+        raise RequestError(
+            f"expected tau from 0 to less than 1, a change of intensity, got {tau}; {TAU} is the default"
+        )
     opened = registry.classifier(classifier, trust=trust, device=device)
     loaded = _load(generators, opened)
     collection = source if isinstance(source, Collection) else read_collection(source, view=opened.view)

@@ -12,13 +12,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from seewhy import registry
+from seewhy.audit.rules_report import RulesReport, keep_worst, summarise
 from seewhy.classifiers.selftest import self_test
-from seewhy.classifiers.tuning import Say, Wish, tune, unsaid
+from seewhy.classifiers.tuning import Log, RuntimeRequest, no_log, tune
 from seewhy.core.arrays import Image
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
 from seewhy.core.infill import Infill
-from seewhy.core.probe import Progress, as_distributions, silent
+from seewhy.core.probe import Progress, as_distributions, no_progress
 from seewhy.core.seeds import derive
 from seewhy.core.view import View
 from seewhy.explaining.facts import classifier_info, label
@@ -27,7 +28,6 @@ from seewhy.explaining.request import ClassifierLike
 from seewhy.images.labelled import Labelled, list_labelled, region
 from seewhy.images.view import apply_view
 from seewhy.registry import Bound, Rule
-from seewhy.audit.rules_report import RulesReport, keep_worst, summarise
 from seewhy.results.audit_rules import CounterExample, RuleResult, RuleRow, RulesRecord, Unreadable
 
 _TOGETHER = 64
@@ -48,8 +48,8 @@ def audit_rules(
     device: str | None = None,
     trust: bool = True,
     max_megapixels: float = 200.0,
-    say: Say = unsaid,
-    progress: Progress = silent,
+    log: Log = no_log,
+    progress: Progress = no_progress,
 ) -> RulesReport:
     """Measure how often rules about a classifier fail on the images of a folder.
 
@@ -70,7 +70,7 @@ def audit_rules(
         device: where torch computes; None: where the classifier is.
         trust: allow Specs that run code from a file.
         max_megapixels: larger images are refused before they are decoded.
-        say: told of a search for the fastest runtime.
+        log: told of a search for the fastest runtime.
         progress: called with (images done, images in all).
 
     Returns:
@@ -91,7 +91,9 @@ def audit_rules(
         raise RequestError(
             f"expected boxes for a rule about regions, got none; give {source}/labels.csv with boxes_norm"
         )
-    audit = _Audit(questions, asked, filler, seed, Wish(runtime, batch_size), 2 * len(questions) * len(photos), say)
+    audit = _Audit(
+        questions, asked, filler, seed, RuntimeRequest(runtime, batch_size), 2 * len(questions) * len(photos), log
+    )
     together = max(1, _TOGETHER // (2 * len(questions)))
     for start in range(0, len(photos), together):
         progress(start, len(photos))
@@ -184,9 +186,9 @@ class _Audit:
     classifier: Classifier
     infill: Infill
     seed: int
-    wish: Wish
+    runtime_request: RuntimeRequest
     expected: int
-    say: Say
+    log: Log
     prepared: PreparedClassifier | None = None
     queries: int = 0
     classes: int = 0
@@ -232,7 +234,7 @@ class _Audit:
     def _prepare(self, image: Image) -> PreparedClassifier:
         """Test the classifier and choose how it is run."""
         tested = self_test(self.classifier, image)
-        fast, choice = tune(self.classifier, image, self.wish, queries=self.expected, say=self.say)
+        fast, choice = tune(self.classifier, image, self.runtime_request, queries=self.expected, log=self.log)
         return PreparedClassifier(self.classifier, tested, fast, choice)
 
     def _compare(

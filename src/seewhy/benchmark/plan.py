@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
 from seewhy import registry
-from seewhy.classifiers.tuning import Wish
+from seewhy.classifiers.tuning import RuntimeRequest
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
 from seewhy.core.spec import Spec
@@ -68,7 +68,7 @@ class BenchmarkPlan:
         metrics: Spec as the user wrote it → the metric.
         controls: the methods that ignore the classifier.
         seed: of every explanation and every score.
-        wish: how the classifier is to be run.
+        runtime_request: how the classifier is to be run.
     """
 
     classifier: Classifier
@@ -76,7 +76,7 @@ class BenchmarkPlan:
     metrics: Mapping[str, BoundMetric]
     controls: tuple[str, ...]
     seed: int
-    wish: Wish
+    runtime_request: RuntimeRequest
 
     def record(self) -> PlanRecord:
         """Write down all that is asked."""
@@ -88,7 +88,7 @@ class BenchmarkPlan:
             metrics={title: metric.protocol for title, metric in self.metrics.items()},
             controls=self.controls,
             seed=self.seed,
-            runtime=self.wish.runtime,
+            runtime=self.runtime_request.runtime,
             version=release(),
         )
 
@@ -139,7 +139,7 @@ def plan_benchmark(
     if not chosen:
         raise RequestError("expected at least one metric, got none; name one with --metric, see `seewhy list metrics`")
     controls = tuple(title for title, request in requests.items() if request.method.row.control)
-    return BenchmarkPlan(opened, requests, chosen, controls, seed, Wish(runtime, batch_size))
+    return BenchmarkPlan(opened, requests, chosen, controls, seed, RuntimeRequest(runtime, batch_size))
 
 
 def _title(asked: str) -> str:

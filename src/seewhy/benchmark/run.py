@@ -10,9 +10,9 @@ import numpy as np
 from seewhy.benchmark.plan import plan_benchmark
 from seewhy.benchmark.store import open_folder
 from seewhy.benchmark.work import SURE, ImageTask, Runner
-from seewhy.classifiers.tuning import Say, unsaid
+from seewhy.classifiers.tuning import Log, no_log
 from seewhy.core.errors import RequestError
-from seewhy.core.probe import Progress, silent
+from seewhy.core.probe import Progress, no_progress
 from seewhy.explaining.request import ClassifierLike
 from seewhy.images.labelled import Labelled, list_labelled
 from seewhy.results.benchmark import ScoreRow, SummaryRow, flat, summarise
@@ -61,8 +61,8 @@ def compare(
     trust: bool = True,
     device: str | None = None,
     max_megapixels: float = 200.0,
-    progress: Progress = silent,
-    say: Say = unsaid,
+    progress: Progress = no_progress,
+    log: Log = no_log,
 ) -> BenchmarkResult:
     """Explain each image by every method, score every map by every metric, and rank the methods and their cost.
 
@@ -85,7 +85,7 @@ def compare(
         device: where torch computes.
         max_megapixels: larger images are refused before they are decoded.
         progress: called with (explanations and scores done, the number planned).
-        say: is told of a search for a runtime.
+        log: is told of a search for a runtime.
 
     Returns:
         Rows and their summary; ``rows.csv``, ``table.csv``, ``quality.png``, ``images/`` and ``benchmark.json`` are in the folder.
@@ -110,7 +110,7 @@ def compare(
         device=device,
     )
     folder = Path(out)
-    runner = Runner(plan, open_folder(folder, plan.record()), len(entries), progress, say, max_megapixels)
+    runner = Runner(plan, open_folder(folder, plan.record()), len(entries), progress, log, max_megapixels)
     rows: list[ScoreRow] = []
     for number, entry in enumerate(entries):
         found, task = runner.examine(entry)

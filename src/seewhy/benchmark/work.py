@@ -11,11 +11,11 @@ from jaxtyping import Bool
 from seewhy.benchmark.plan import BenchmarkPlan, in_full
 from seewhy.benchmark.store import CachedMap, CachedScore, PredictedClass, key, read_map, read_work, write_work
 from seewhy.classifiers.selftest import self_test
-from seewhy.classifiers.tuning import Say, tune, unsaid
+from seewhy.classifiers.tuning import Log, no_log, tune
 from seewhy.core.access import Access
 from seewhy.core.errors import RequestError
 from seewhy.core.maps import Companion, Map, Maps
-from seewhy.core.probe import Probe, Progress, as_distributions, silent
+from seewhy.core.probe import Probe, Progress, as_distributions, no_progress
 from seewhy.core.score import Case, Measured
 from seewhy.core.target import ClassEvidence
 from seewhy.explaining.bound_metric import BoundMetric
@@ -56,15 +56,15 @@ class Runner:
         folder: of the cached work.
         images: the number of images.
         progress: called with (explanations and scores done, the number planned).
-        say: is told of a search for a runtime.
+        log: is told of a search for a runtime.
         max_megapixels: larger images are refused before they are decoded.
     """
 
     plan: BenchmarkPlan
     folder: Path
     images: int
-    progress: Progress = silent
-    say: Say = unsaid
+    progress: Progress = no_progress
+    log: Log = no_log
     max_megapixels: float = 200.0
     _done: int = field(default=0, init=False)
     _prepared: PreparedClassifier | None = field(default=None, init=False)
@@ -148,7 +148,7 @@ class Runner:
             plan, classifier, image = self.plan, self.plan.classifier, task.viewed.image
             tested = self_test(classifier, image)
             each = sum(expected_queries(request, image) for request in plan.methods.values())
-            tuned, choice = tune(classifier, image, plan.wish, queries=each * self.images, say=self.say)
+            tuned, choice = tune(classifier, image, plan.runtime_request, queries=each * self.images, log=self.log)
             self._prepared = PreparedClassifier(classifier, tested, tuned, choice)
         return self._prepared
 
@@ -187,7 +187,7 @@ class Runner:
             again = Reexplainer(batched, prepared.classifier, task.viewed.image, ClassEvidence(row.target))
             case = Case(row.target, task.region, again, generated)
             try:
-                work = _score(prepared, task, metric, values, case, self.plan.seed)
+                work = _score(prepared, task, metric, values, case, seed=self.plan.seed)
             except RequestError as problem:
                 self._tick()
                 return replace(row, error=str(problem))
@@ -207,7 +207,7 @@ def _explain(
     method, image = request.method, task.viewed.image
     probabilities = method.row.access <= Access.PROBABILITIES
     batched = replace(request, batch_size=prepared.choice.batch_size)
-    probe = bind(prepared.for_image(request, image) if probabilities else batched, image, silent)
+    probe = bind(prepared.for_image(request, image) if probabilities else batched, image, no_progress)
     probe.prediction  # noqa: B018 - every explanation begins with this query, as `seewhy explain` does
     maps: Maps = method.row.run(probe, [ClassEvidence(target)], **method.settings)
     work = CachedMap(
@@ -224,7 +224,7 @@ def _explain(
 
 
 def _score(
-    prepared: PreparedClassifier, task: ImageTask, metric: BoundMetric, values: Map, case: Case, seed: int
+    prepared: PreparedClassifier, task: ImageTask, metric: BoundMetric, values: Map, case: Case, *, seed: int
 ) -> CachedScore:
     """Ask one metric."""
     if metric.row.region:

@@ -1,1 +1,1 @@
-"""Back-ends: each file makes one kind of callable a classifier. Nothing outside this folder sees preprocessing."""
+"""Classifier adapters. Each module wraps one kind of callable; preprocessing is hidden from the rest of the package."""

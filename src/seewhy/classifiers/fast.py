@@ -1,4 +1,4 @@
-"""A classifier that another runtime answers for, and the runtimes that a classifier can have."""
+"""Classifiers executed by a faster runtime, and the runtimes available for a classifier."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ from seewhy.runtime.machine import installed
 from seewhy.runtime.partial import Partial, split
 
 PARTIAL = "openvino-partial"
-"""The runtime that computes again only around a window; for methods that ask about windows."""
+"""The runtime that recomputes only around a window, for methods that query windows."""
 
 RUNTIMES = (
     "auto",
@@ -37,24 +37,25 @@ RUNTIMES = (
     "cuda-graph",
     "compile",
 )
-"""What ``--runtime`` takes."""
+"""Valid values of ``--runtime``."""
 
 _BATCHES_PARTIAL = (8, 16)
-"""Many at once: each stage has a price of its own, and what it computes is small."""
+"""Large batches, because each stage has a fixed cost and computes little per image."""
 
 _TOLERANCE_PARTIAL = 1e-5
-"""What is wrong near an edge of a crop is small: it must not pass for rounding (decision 017)."""
+"""Stricter than for other runtimes: errors near the edge of a crop are small and must not pass as rounding (decision
+017)."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class FastClassifier:
-    """A classifier that another runtime answers for; made by `seewhy.classifiers.tuning.tune`.
+    """A classifier executed by another runtime; created by `seewhy.classifiers.tuning.tune`.
 
     Args:
-        original: what it stands for; ask it where gradients are needed.
-        answer: pictures → probabilities.
-        runtime: what computes it, and in which precision.
+        original: the original classifier; use it where gradients are needed.
+        answer: maps images to probabilities.
+        runtime: description of the runtime and its precision.
 
     Example:
         ``FastClassifier(original, answer, "openvino 2026.4.1, cpu, float32")(images)``
@@ -66,7 +67,7 @@ class FastClassifier:
 
     @property
     def name(self) -> str:
-        """The original's."""
+        """The original's name."""
         return self.original.name
 
     @property
@@ -76,12 +77,12 @@ class FastClassifier:
 
     @property
     def labels(self) -> tuple[str, ...] | None:
-        """The original's."""
+        """The original's labels."""
         return self.original.labels
 
     @property
     def view(self) -> View:
-        """The original's."""
+        """The original's view."""
         return self.original.view
 
     @property
@@ -91,21 +92,24 @@ class FastClassifier:
 
     @property
     def fingerprint(self) -> str:
-        """The original's: the same function."""
+        """The original's fingerprint, because the function is the same."""
         return self.original.fingerprint
 
     @property
     def mean_color(self) -> Color:
-        """The original's."""
+        """The original's mean colour."""
         return self.original.mean_color
 
     @property
     def device(self) -> torch.device:
-        """The original's."""
+        """The original's device."""
         return self.original.device
 
     def on(self, image: Image) -> "FastClassifier":
-        """Get ready for questions about a picture, ``(3, h, w)`` in the view: what computes around windows runs it once."""
+        """Prepare for queries about an image, ``(3, h, w)`` in the view.
+
+        Partial recomputation runs the network on it once.
+        """
         return replace(self, answer=self.answer.on(image)) if isinstance(self.answer, Partial) else self
 
     def __call__(self, images: Images) -> Probabilities:
@@ -118,13 +122,14 @@ class FastClassifier:
 
 
 def candidates(classifier: Classifier, cache: Cache) -> list[Candidate]:
-    """List the ways to run a classifier, the way that it came first.
+    """List the ways to run a classifier, its native runtime first.
 
-    A function has no other, nor has a classifier that takes pictures of any size: a converted network is made for one.
+    A function has no alternative, and neither has a classifier for images of any size, because a network is converted
+    for one size.
 
     Args:
-        classifier: what is to be run.
-        cache: keeps converted networks.
+        classifier: the classifier to run.
+        cache: stores converted networks.
 
     Example:
         >>> from seewhy.classifiers.function import from_function
@@ -137,17 +142,20 @@ def candidates(classifier: Classifier, cache: Cache) -> list[Candidate]:
     if isinstance(classifier, TorchClassifier) and size is not None:
         return _of_module(classifier, size, cache)
     if isinstance(classifier, OnnxClassifier) and size is not None:
-        return [_as_it_came(classifier, "onnxruntime"), *openvino.openvino_candidates(_of_graph(classifier))]
-    return [_as_it_came(classifier, "eager")]
+        return [_native(classifier, "onnxruntime"), *openvino.openvino_candidates(_of_graph(classifier))]
+    return [_native(classifier, "eager")]
 
 
-def _as_it_came(classifier: Classifier, name: str) -> Candidate:
-    """Run a classifier by itself."""
-    return Candidate(name, lambda: classifier, classifier.runtime, "as it came")
+def _native(classifier: Classifier, name: str) -> Candidate:
+    """Run a classifier in its native runtime."""
+    return Candidate(name, lambda: classifier, classifier.runtime, "native")
 
 
 def _of_module(classifier: TorchClassifier, size: tuple[int, int], cache: Cache) -> list[Candidate]:
-    """List the ways to run a torch module; converters are for float32 on the CPU, the likeliest winner comes first."""
+    """List the ways to run a torch module, the likely winner right after the native one.
+
+    Converters need float32 on the CPU.
+    """
     network = classifier.network
     plain, *others = torch_candidates(network, classifier.device, classifier.dtype)
     if not _converts(classifier):
@@ -163,35 +171,37 @@ def _of_module(classifier: TorchClassifier, size: tuple[int, int], cache: Cache)
 
 
 def _converts(classifier: TorchClassifier) -> bool:
-    """Whether converters can take a module: on the CPU, in float32."""
+    """Return whether converters accept a module: on the CPU, in float32."""
     return classifier.device.type == "cpu" and classifier.dtype == torch.float32
 
 
 def _whole(classifier: TorchClassifier, size: tuple[int, int], cache: Cache, precision: str) -> Engine:
-    """Run a module by OpenVINO."""
+    """Run a module with OpenVINO."""
     return openvino.from_network(classifier.network, (3, *size), precision, cache, _key("openvino", classifier))
 
 
 def _key(package: str, classifier: TorchClassifier, *piece: object) -> str:
-    """Name a converted module, or a piece of it, in the cache."""
+    """Return the cache key of a converted module or a part of it."""
     versions = package, installed(package), torch.__version__
     return digest(*versions, classifier.fingerprint, classifier.view.size, *_code(classifier.module), *piece)
 
 
 def around_windows(classifier: Classifier, image: Image, box: int | None, cache: Cache) -> list[Candidate]:
-    """List the ways to run a classifier on pictures that differ from one in a small window: `seewhy.runtime.partial`, or none.
+    """List the ways to run a classifier on images that differ from a given image in a small window.
+
+    The list contains partial recomputation (`seewhy.runtime.partial`), or is empty.
 
     Args:
-        classifier: what is to be run.
-        image: the picture, ``(3, h, w)`` in the classifier's view.
-        box: side of the window, pixels; None where there are no windows.
-        cache: keeps converted pieces.
+        classifier: the classifier to run.
+        image: the image, ``(3, h, w)`` in the classifier's view.
+        box: side of the window in pixels; None if there are no windows.
+        cache: stores converted parts.
 
     Example:
         >>> from seewhy.classifiers.module import from_module
         >>> from seewhy.runtime.cache import default_cache
-        >>> net, picture = from_module(nn.Conv2d(3, 2, 8).eval(), size=8), torch.zeros(3, 8, 8)
-        >>> [way.box for side in (None, 4) for way in around_windows(net, picture, side, default_cache())]
+        >>> net, image = from_module(nn.Conv2d(3, 2, 8).eval(), size=8), torch.zeros(3, 8, 8)
+        >>> [way.box for side in (None, 4) for way in around_windows(net, image, side, default_cache())]
         [4]
     """
     size = classifier.view.size
@@ -201,17 +211,17 @@ def around_windows(classifier: Classifier, image: Image, box: int | None, cache:
     def build() -> Partial:
         def engine(piece: nn.Module, example: Tensor) -> Engine:
             shape = tuple(example.shape[1:])
-            key = _key("openvino", classifier, shape, str(piece))  # a traced module's text is its code
+            key = _key("openvino", classifier, shape, str(piece))  # the text of a traced module is its code
             return openvino.from_network(piece, shape, "float32", cache, key)
 
         return split(_in_layers(classifier), image, box, engine, _whole(classifier, size, cache, "float32"))
 
-    text = f"openvino {installed('openvino')}, cpu, only what a window of {box} × {box} changes"
+    text = f"openvino {installed('openvino')}, cpu, only the cells that a window of {box} × {box} changes"
     return [Candidate(PARTIAL, build, text, "float32", _BATCHES_PARTIAL, box=box, tolerance=_TOLERANCE_PARTIAL)]
 
 
 def _in_layers(classifier: TorchClassifier) -> nn.Module:
-    """Put a classifier into torch's own layers, which torch.fx can follow; preprocessing is a convolution of single pixels."""
+    """Express a classifier in standard torch layers that torch.fx can trace; preprocessing becomes a 1 × 1 convolution."""
     order = torch.eye(3).flip(1) if classifier.channels == "bgr" else torch.eye(3)
     mean, std = torch.tensor([classifier.scaling.mean, classifier.scaling.std])
     scale = nn.Conv2d(3, 3, 1)
@@ -221,7 +231,7 @@ def _in_layers(classifier: TorchClassifier) -> nn.Module:
 
 
 def _code(module: nn.Module) -> Sequence[object]:
-    """List what the parts of a module do, which the fingerprint leaves out: a conversion is of that code."""
+    """List the bytecode of a module's submodules. Conversions depend on it, but the fingerprint does not include it."""
     codes = {getattr(type(part).forward, "__code__", None) for part in module.modules()}
     plain = (bool, int, float, str, bytes, type(None))
     return sorted(
@@ -237,7 +247,7 @@ def _code(module: nn.Module) -> Sequence[object]:
 
 
 def _of_graph(classifier: OnnxClassifier) -> Callable[[str], Answer]:
-    """Run an ONNX file's graph by OpenVINO, with the preprocessing and the soft-max that it has anyway."""
+    """Run an ONNX graph with OpenVINO, with the classifier's own preprocessing and softmax."""
 
     def build(precision: str) -> Answer:
         session = openvino.Session.of(classifier.graph.file, precision)

@@ -1,4 +1,4 @@
-"""Any Python function as a classifier."""
+"""Wrap any Python function as a classifier."""
 
 import inspect
 from collections.abc import Callable
@@ -34,10 +34,11 @@ from seewhy.runtime.notes import Noting
 
 Dtype = Literal["uint8", "float32"]
 Returns = Literal["probabilities", "logits", "labels", "top-k"]
-"""What a function returns: numbers for each class, the likeliest class, or the likeliest few with their probabilities."""
+"""What a function returns: a number per class, the predicted class, or the top-k classes with their probabilities."""
 
 Function = Callable[..., object]
-"""``(n, h, w, 3)`` uint8 or float32 array → ``(n, k)`` numbers, as an array, a list or a tensor; see `Returns`."""
+"""Maps an ``(n, h, w, 3)`` uint8 or float32 array to ``(n, k)`` numbers, as an array, a list or a tensor; see
+`Returns`."""
 
 _ACCESS = {"labels": Access.LABEL, "top-k": Access.TOP_K}
 
@@ -45,21 +46,21 @@ _ACCESS = {"labels": Access.LABEL, "top-k": Access.TOP_K}
 @final
 @dataclass(frozen=True, eq=False)
 class FunctionClassifier:
-    """A function behind the door; made by `from_function`.
+    """A classifier that wraps a Python function; created by `from_function`.
 
     Args:
-        function: takes ``(n, h, w, 3)``, returns ``(n, k)``.
-        name: what it is called in results.
-        labels: one name a class, or None.
-        view: how a user's picture becomes its input.
-        fingerprint: SHA-256 of its source and the settings.
-        mean_color: of its training pictures, RGB in [0, 1].
-        dtype: of the array it is given.
-        channels: the order that it takes.
-        outputs: what it returns.
-        classes: how many there are; None where the answers say so.
-        batch: pictures it takes at once, or None for any number.
-        fixed: whether it takes exactly ``batch``.
+        function: takes an ``(n, h, w, 3)`` array, returns ``(n, k)`` numbers.
+        name: name shown in results.
+        labels: one name per class, or None.
+        view: how a user's image is cropped and resized to the input.
+        fingerprint: SHA-256 of the function's source and the settings.
+        mean_color: mean colour of the training images, RGB in [0, 1].
+        dtype: type of the input array.
+        channels: channel order of the input array.
+        outputs: what the function returns.
+        classes: number of classes; None if the output determines it.
+        batch: maximum number of images per call, or None for any number.
+        fixed: whether the function takes exactly ``batch`` images.
         spec: the text that opens it again, or None.
 
     Example:
@@ -89,29 +90,29 @@ class FunctionClassifier:
 
     @property
     def device(self) -> torch.device:
-        """The CPU: arrays are numpy's."""
+        """The CPU, because the function takes NumPy arrays."""
         return torch.device("cpu")
 
     @property
     def runtime(self) -> str:
-        """How it is called."""
+        """Description of how the function is called."""
         return f"python function, {self.dtype} {self.channels}, batch {self.batch or 'any'}"
 
     def __call__(self, images: Images) -> Probabilities:
-        """Return class probabilities; where the function gives labels, 1 for the label and 0 for all other classes.
+        """Return class probabilities. If the function returns labels, the predicted class gets 1 and all others 0.
 
         Args:
             images: ``(n, 3, h, w)`` float32 in [0, 1], RGB.
 
         Raises:
-            ClassifierError: the function does not return what ``outputs`` says.
+            ClassifierError: the function's return value does not match ``outputs``.
         """
         pieces = torch.split(images.detach().cpu(), self.batch or max(1, len(images)))
         scores = torch.cat([self._ask(piece) for piece in pieces])
         return as_probabilities(scores, len(images), "logits" if self.outputs == "logits" else "probabilities")
 
     def _ask(self, images: Images) -> Float[Tensor, "n k"]:
-        """Call the function once, with a copy of the pictures in the form that it takes."""
+        """Call the function once, with a copy of the images in its input format."""
         rows = len(images)
         if self.fixed and self.batch is not None:
             images = torch.cat([images, images[-1:].expand(self.batch - rows, -1, -1, -1)])
@@ -125,19 +126,19 @@ class FunctionClassifier:
 
 
 def _as_array(images: Images, dtype: Dtype, channels: Channels) -> Shaped[np.ndarray, "n h w 3"]:
-    """Bring pictures to ``(n, h, w, 3)``; always a copy, so that the function may write into it."""
+    """Convert images to an ``(n, h, w, 3)`` array; always a copy, so that the function may modify it."""
     array = images.permute(0, 2, 3, 1).numpy()
     array = array[..., ::-1] if channels == "bgr" else array
     if dtype == "float32":
         return np.array(array, dtype=np.float32, order="C")
     levels = np.empty(array.shape, np.uint8)
-    for row, picture in zip(levels, array, strict=True):  # one at a time: floats of 12 megapixels take 144 MB
-        row[...] = (picture * np.float32(255)).round().clip(0, 255)
+    for row, image in zip(levels, array, strict=True):  # one at a time: 12 megapixels take 144 MB as floats
+        row[...] = (image * np.float32(255)).round().clip(0, 255)
     return levels
 
 
 def _as_rows(answer: object, rows: int) -> Float[Tensor, "n k"]:
-    """Bring what a function returned to a float tensor of its own, one row a picture."""
+    """Convert the function's return value to a new float tensor, one row per image."""
     try:
         array = answer.detach().cpu().double().numpy() if isinstance(answer, Tensor) else np.asarray(answer)
     except (TypeError, ValueError, RuntimeError):
@@ -147,9 +148,9 @@ def _as_rows(answer: object, rows: int) -> Float[Tensor, "n k"]:
             f"expected ({rows}, classes) numbers from the function, got {type(answer).__name__}; "
             "return an array, a list of equally long lists or a tensor"
         )
-    # A copy: the function may return the same buffer, filled anew, at each call.
+    # Copy, because the function may reuse its output buffer in the next call.
     numbers = torch.tensor(array.astype(np.float32))
-    return as_probabilities(numbers, rows, "probabilities")  # the shape only; any soft-max comes once, at the end
+    return as_probabilities(numbers, rows, "probabilities")  # only checks the shape; a softmax comes later
 
 
 def from_function(
@@ -168,27 +169,29 @@ def from_function(
     name: str | None = None,
     mean_color: Triple | None = None,
 ) -> FunctionClassifier:
-    """Make any callable a classifier.
+    """Wrap any callable as a classifier.
 
     Args:
-        function: takes an array ``(n, h, w, 3)``, returns ``(n, k)`` numbers (array, lists or tensor).
-        labels: one name a class, or the path of a text file with one a line.
-        size: side of its input, or (height, width), pixels; None shows it each picture at its own size.
-        short_side: the picture's short side before the centre crop, pixels; None for just enough.
+        function: takes an ``(n, h, w, 3)`` array, returns ``(n, k)`` numbers (array, lists or tensor).
+        labels: one name per class, or the path of a text file with one name per line.
+        size: input side, or (height, width), in pixels; None passes each image at its native size.
+        short_side: length in pixels to which the image's short side is resized before the centre crop; None for the
+            minimum.
         fit: ``crop`` or ``stretch``.
         dtype: ``uint8``, 0 to 255, or ``float32``, 0 to 1.
-        channels: the order that it takes.
-        outputs: ``probabilities``; ``logits`` (a soft-max is applied); ``labels``: the index of the likeliest class, ``(n,)``;
-            ``top-k``: for each picture a pair of the likeliest few classes and their probabilities. What the rest of the
-            classes have together is spread evenly over them.
-        classes: how many there are, for ``labels`` and ``top-k``; None counts ``labels=``.
-        batch: the most pictures it takes at once; None for any number.
-        fixed: it takes exactly ``batch``: a smaller batch is filled up with repeats, whose answers are dropped.
-        name: what it is called in results; None for its own name.
-        mean_color: of its training pictures, RGB in [0, 1]; None for ImageNet's.
+        channels: channel order of the input array.
+        outputs: ``probabilities``; ``logits`` (a softmax is applied); ``labels``: the index of the predicted class,
+            ``(n,)``; or ``top-k``: for each image, a pair of the most probable classes and their probabilities. The
+            remaining probability is spread evenly over the other classes.
+        classes: number of classes, for ``labels`` and ``top-k``; None uses the number of ``labels``.
+        batch: maximum number of images per call; None for any number.
+        fixed: whether the function takes exactly ``batch`` images. Smaller batches are then padded with repeats, whose
+            outputs are dropped.
+        name: name shown in results; None for the function's own name.
+        mean_color: mean colour of the training images, RGB in [0, 1]; None for that of ImageNet.
 
     Raises:
-        RequestError: a setting makes no sense.
+        RequestError: a setting is invalid.
 
     Example:
         >>> classifier = from_function(lambda pictures: [[0.25, 0.75]] * len(pictures), labels=["no", "yes"], size=8)
@@ -200,7 +203,7 @@ def from_function(
     check_choice("dtype", dtype, ("uint8", "float32"))
     if (batch is None and fixed) or (batch is not None and batch < 1):
         raise RequestError(
-            f"expected batch >= 1 pictures, got {batch}; say batch=8 for a function that takes 8 at once"
+            f"expected batch >= 1 images, got {batch}; use batch=8 for a function that takes 8 images at once"
         )
     view, names = make_view(size, short_side, fit), read_labels(labels)
     classes = _count(outputs, classes, names)
@@ -222,19 +225,19 @@ def from_function(
 
 
 def _count(outputs: Returns, classes: int | None, names: tuple[str, ...] | None) -> int | None:
-    """Settle the number of classes where answers do not say it."""
+    """Determine the number of classes if the output does not."""
     if outputs not in _ACCESS:
         if classes is not None:
-            raise RequestError(f"expected classes only with outputs='labels' or 'top-k', got {classes}; leave it out")
+            raise RequestError(f"expected classes only with outputs='labels' or 'top-k', got {classes}; omit it")
         return None
     count = classes if classes is not None else len(names or ())
     if count < 2:
-        raise RequestError(f"expected at least 2 classes for outputs={outputs!r}, got {count}; say classes=")
+        raise RequestError(f"expected at least 2 classes for outputs={outputs!r}, got {count}; set classes=")
     return count
 
 
 def _identity(function: Function) -> list[object]:
-    """List what tells this function from another: its name, its source, and the plain values that it carries."""
+    """List what identifies a function: its name, its source, and the plain values it captures."""
     code = function if hasattr(function, "__qualname__") else type(function)
     try:
         source = inspect.getsource(code)
@@ -246,15 +249,15 @@ def _identity(function: Function) -> list[object]:
 
 
 def _closure(function: Function) -> list[object]:
-    """List the values that a function took from around it."""
+    """List the values captured in a function's closure."""
     try:
         return [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
-    except ValueError:  # a name that is bound only later
+    except ValueError:  # a name that is not bound yet
         return []
 
 
 def _value(item: object) -> object:
-    """Describe a value that a function carries, without its address in memory."""
+    """Describe a captured value without its memory address."""
     if isinstance(item, Tensor):
         return (str(item.dtype), tuple(item.shape), tensor_bytes(item))
     if isinstance(item, np.ndarray):

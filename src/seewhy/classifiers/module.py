@@ -1,4 +1,4 @@
-"""A ``torch.nn.Module`` as a classifier."""
+"""Wrap a ``torch.nn.Module`` as a classifier."""
 
 from dataclasses import dataclass
 from typing import final
@@ -36,20 +36,20 @@ from seewhy.runtime.notes import Noting
 @final
 @dataclass(frozen=True, eq=False)
 class TorchClassifier:
-    """A torch module behind the door; made by `from_module`.
+    """A classifier that wraps a torch module; created by `from_module`.
 
     Args:
-        module: takes ``(n, 3, h, w)``, returns ``(n, k)`` or an object with such ``logits``.
-        name: what it is called in results.
-        labels: one name a class, or None.
-        view: how a user's picture becomes its input.
-        fingerprint: SHA-256 of weights, settings and type.
-        mean_color: of its training pictures, RGB in [0, 1].
-        device: where its weights are.
-        dtype: of its weights; pictures are brought to it.
-        scaling: its own preprocessing.
+        module: takes ``(n, 3, h, w)``, returns ``(n, k)`` or an object with ``(n, k)`` ``logits``.
+        name: name shown in results.
+        labels: one name per class, or None.
+        view: how a user's image is cropped and resized to the input.
+        fingerprint: SHA-256 of the weights, the settings and the module type.
+        mean_color: mean colour of the training images, RGB in [0, 1].
+        device: device of the weights.
+        dtype: type of the weights; images are converted to it.
+        scaling: normalisation applied to the input.
         outputs: what the module returns.
-        channels: the order that the module takes.
+        channels: channel order of the module's input.
         spec: the text that opens it again, or None.
 
     Example:
@@ -73,32 +73,32 @@ class TorchClassifier:
 
     @property
     def access(self) -> Access:
-        """Everything: its layers can be looked at."""
+        """All levels, because the layers are accessible."""
         return Access.INTERNALS
 
     @property
     def network(self) -> nn.Module:
-        """The whole way from pictures to probabilities as one module, for converters and compilers."""
+        """The full pipeline from images to probabilities as one module, for converters and compilers."""
         return _Network(self)
 
     @property
     def runtime(self) -> str:
-        """Torch, its version, the device and the precision."""
+        """Torch version, device and precision."""
         return f"torch {torch.__version__}, {self.device}, {str(self.dtype).removeprefix('torch.')}"
 
     def __call__(self, images: Images) -> Probabilities:
-        """Return class probabilities; a gradient can be taken through them.
+        """Return class probabilities; differentiable.
 
         Args:
             images: ``(n, 3, h, w)`` float32 in [0, 1], RGB.
 
         Raises:
-            ClassifierError: the module does not return one row a picture.
+            ClassifierError: the module does not return one row per image.
         """
         return as_probabilities(self._scores(images), len(images), self.outputs)
 
     def scores(self, images: Images) -> Scores:
-        """Return logits, or the logarithm of the probabilities where the module gives those; see `__call__`."""
+        """Return logits, or log-probabilities if the module returns probabilities; see `__call__`."""
         raw = self._scores(images)
         probabilities = as_probabilities(raw, len(images), self.outputs)
         if self.outputs == "logits":
@@ -106,11 +106,11 @@ class TorchClassifier:
         return probabilities.clamp(min=torch.finfo(torch.float32).tiny).log()
 
     def _scores(self, images: Images) -> Tensor:
-        """Preprocess and run the module."""
-        pictures = images.to(self.device)
-        pictures = pictures.flip(1) if self.channels == "bgr" else pictures
-        with Noting(f"while the module {self.name} was called with pictures of shape {tuple(images.shape)}"):
-            answer = self.module(self.scaling.apply(pictures).to(self.dtype))
+        """Preprocess the images and run the module."""
+        pixels = images.to(self.device)
+        pixels = pixels.flip(1) if self.channels == "bgr" else pixels
+        with Noting(f"while the module {self.name} was called with images of shape {tuple(images.shape)}"):
+            answer = self.module(self.scaling.apply(pixels).to(self.dtype))
         answer = getattr(answer, "logits", answer)
         if not isinstance(answer, Tensor):
             raise ClassifierError(
@@ -122,16 +122,19 @@ class TorchClassifier:
 
 @final
 class _Network(nn.Module):
-    """A classifier as a module, with its own module inside, so that copies and conversions find the weights."""
+    """A classifier as a module, with its own module registered inside.
+
+    Copies and conversions thus include the weights.
+    """
 
     def __init__(self, classifier: TorchClassifier) -> None:
         super().__init__()
         self.module = classifier.module
         self.classifier = classifier
-        self.training = False  # and leave the parts as they are
+        self.training = False  # without changing the mode of the submodules
 
     def forward(self, images: Images) -> Probabilities:
-        """Preprocess, run the module, soft-max."""
+        """Preprocess the images, run the module and apply the softmax."""
         return self.classifier(images)
 
 
@@ -150,24 +153,26 @@ def from_module(
     name: str | None = None,
     mean_color: Triple | None = None,
 ) -> TorchClassifier:
-    """Make a torch module a classifier.
+    """Wrap a torch module as a classifier.
 
     Args:
         module: takes ``(n, 3, h, w)`` floats, returns ``(n, k)``; in eval mode.
-        labels: one name a class, or the path of a text file with one a line.
-        size: side of its input, or (height, width), pixels; None shows it each picture at its own size.
-        short_side: the picture's short side before the centre crop, pixels; None for just enough.
+        labels: one name per class, or the path of a text file with one name per line.
+        size: input side, or (height, width), in pixels; None passes each image at its native size.
+        short_side: length in pixels to which the image's short side is resized before the centre crop; None for the
+            minimum.
         fit: ``crop`` or ``stretch``.
-        mean: taken off the pictures in [0, 1], in the order of ``channels``; None for 0.
-        std: divided by after that; None for 1.
-        outputs: ``logits`` (a soft-max is applied) or ``probabilities``.
-        channels: the order that the module takes.
-        device: moves the module there; None leaves it where its parameters are.
-        name: what it is called in results; None for the name of its type.
-        mean_color: of its training pictures, RGB in [0, 1]; None for ``mean`` where that is a colour, else ImageNet's.
+        mean: subtracted from images in [0, 1], in the order of ``channels``; None for 0.
+        std: divisor after the subtraction; None for 1.
+        outputs: ``logits`` (a softmax is applied) or ``probabilities``.
+        channels: channel order of the module's input.
+        device: device to move the module to; None leaves it where it is.
+        name: name shown in results; None for the name of the module's type.
+        mean_color: mean colour of the training images, RGB in [0, 1]; None for ``mean`` if that is a valid colour,
+            otherwise that of ImageNet.
 
     Raises:
-        RequestError: a setting makes no sense, or the device is not here.
+        RequestError: a setting is invalid, or the device is not available.
         ClassifierError: the module is in training mode.
 
     Example:
@@ -190,8 +195,8 @@ def from_module(
         view=view,
         fingerprint=digest(*settings, *_state(module)),
         mean_color=make_mean_color(mean_color, scaling, channels),
-        device=place or _home(module).device,
-        dtype=_home(module).dtype,
+        device=place or _reference_tensor(module).device,
+        dtype=_reference_tensor(module).dtype,
         scaling=scaling,
         outputs=outputs,
         channels=channels,
@@ -199,10 +204,10 @@ def from_module(
 
 
 def check_eval(module: nn.Module) -> None:
-    """Refuse a module whose answer would depend on chance or on the rest of the batch.
+    """Reject a module whose output would be random or depend on the rest of the batch.
 
     Raises:
-        ClassifierError: it, or a dropout or batch norm inside, is in training mode.
+        ClassifierError: the module, or a dropout or batch norm layer inside it, is in training mode.
 
     Example:
         >>> check_eval(nn.Linear(1, 1).eval())
@@ -211,18 +216,18 @@ def check_eval(module: nn.Module) -> None:
         name for name, part in module.named_modules() if part.training and isinstance(part, _BatchNorm | _DropoutNd)
     ]
     if module.training or inside:
-        where = f"{type(module).__name__}" if module.training else f"its part {inside[0]!r}"
+        where = f"{type(module).__name__}" if module.training else f"its submodule {inside[0]!r}"
         raise ClassifierError(f"expected a module in eval mode, got {where} in training mode; call model.eval()")
 
 
-def _home(module: nn.Module) -> Tensor:
-    """Return a floating tensor of the module, for its device and its precision."""
+def _reference_tensor(module: nn.Module) -> Tensor:
+    """Return a floating-point tensor of the module, which determines its device and precision."""
     tensors = [*module.parameters(), *module.buffers()]
     return next((tensor for tensor in tensors if tensor.is_floating_point()), torch.zeros(0))
 
 
 def _state(module: nn.Module) -> list[object]:
-    """List names, types, shapes and bytes of all weights."""
+    """List the names, types, shapes and bytes of all weights."""
     parts: list[object] = []
     for name, value in module.state_dict().items():
         parts += (

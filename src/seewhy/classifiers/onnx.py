@@ -1,4 +1,4 @@
-"""An ONNX file as a classifier, run by ONNX Runtime (extra ``onnx``)."""
+"""Wrap an ONNX file as a classifier, run by ONNX Runtime (extra ``onnx``)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,23 +37,23 @@ from seewhy.runtime.notes import Noting
 Layout = Literal["nchw", "nhwc"]
 Scale = Literal["auto", "unit", "255"]
 
-_TRIAL = (224, 224)
-"""Size of the trial pictures for a graph that takes any."""
+_PROBE_SIZE = (224, 224)
+"""Size of the test images for a graph with an open input size."""
 
 
 @dataclass(frozen=True)
-class Door:
+class InputSpec:
     """The input of an ONNX graph.
 
     Args:
-        name: of the input.
-        dtype: numpy type.
+        name: name of the input.
+        dtype: NumPy type of the input.
         layout: order of its axes.
-        batch: the fixed number of pictures, or None for any.
-        size: height and width; None where the graph leaves one open.
+        batch: the fixed batch size, or None for any.
+        size: height and width; None for a dimension that the graph leaves open.
 
     Example:
-        >>> Door("x", np.uint8, "nhwc", 1, (224, 224)).layout
+        >>> InputSpec("x", np.uint8, "nhwc", 1, (224, 224)).layout
         'nhwc'
     """
 
@@ -67,75 +67,75 @@ class Door:
 @final
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """An ONNX graph and the preprocessing that it wants.
+    """An ONNX graph and the preprocessing it requires.
 
     Args:
-        file: that it was read from.
-        session: an ``onnxruntime.InferenceSession``, or what is called like one.
-        door: what its input is.
+        file: path of the ONNX file.
+        session: an ``onnxruntime.InferenceSession``, or an object with the same interface.
+        input_spec: name, type, layout and shape of the input that takes the image.
         output: name of the output that is read.
-        scaling: subtracts and divides, in the units of ``top``.
-        top: what white is before that: 1 or 255.
-        channels: the order that the graph takes.
+        scaling: normalisation, in the range 0 to ``top``.
+        top: value of white before the normalisation: 1 or 255.
+        channels: channel order of the graph's input.
 
     Example:
-        ``graph.scores(images)`` returns what the graph says, before any soft-max.
+        ``graph.scores(images)`` returns the raw output of the graph, before any softmax.
     """
 
     file: Path
     session: Any
-    door: Door
+    input_spec: InputSpec
     output: str
     scaling: Scaling
     top: float
     channels: Channels
 
     def scores(self, images: Images) -> Float[Tensor, "n k"]:
-        """Return what the graph itself says.
+        """Return the raw output of the graph.
 
         Args:
             images: ``(n, 3, h, w)`` float32 in [0, 1], RGB.
 
         Raises:
-            ClassifierError: the graph does not return one row a picture.
+            ClassifierError: the graph does not return one row per image.
         """
-        pieces = torch.split(images.detach().cpu(), self.door.batch or max(1, len(images)))
+        pieces = torch.split(images.detach().cpu(), self.input_spec.batch or max(1, len(images)))
         return torch.cat([self._run(piece) for piece in pieces])
 
     def _run(self, images: Images) -> Float[Tensor, "n k"]:
-        """Run one batch; a fixed one is filled up with repeats, whose answers are dropped."""
+        """Run one batch; a fixed batch is padded with repeats, whose outputs are dropped."""
         rows = len(images)
-        if self.door.batch is not None:
-            images = torch.cat([images, images[-1:].expand(self.door.batch - rows, -1, -1, -1)])
+        if self.input_spec.batch is not None:
+            images = torch.cat([images, images[-1:].expand(self.input_spec.batch - rows, -1, -1, -1)])
         array = self._input(images)
         with Noting(f"while the ONNX graph was run on an array of shape {array.shape}, {array.dtype}"):
-            (answer,) = self.session.run([self.output], {self.door.name: array})
+            (answer,) = self.session.run([self.output], {self.input_spec.name: array})
         scores = torch.from_numpy(np.array(answer, dtype=np.float32))
-        return as_probabilities(scores, len(images), "probabilities")[:rows]  # checks the shape; no soft-max
+        return as_probabilities(scores, len(images), "probabilities")[:rows]  # only checks the shape
 
     def _input(self, images: Images) -> Shaped[np.ndarray, "n x y z"]:
-        """Bring pictures to the graph's channel order, range, layout and type."""
-        pictures = images.flip(1) if self.channels == "bgr" else images
-        pictures = pictures if self.top == 1 else pictures * self.top
-        pictures = pictures.round().clamp(0, 255) if self.door.dtype == np.uint8 else self.scaling.apply(pictures)
-        pictures = pictures.permute(0, 2, 3, 1) if self.door.layout == "nhwc" else pictures
-        return np.ascontiguousarray(pictures.numpy().astype(self.door.dtype))
+        """Convert images to the graph's channel order, range, layout and type."""
+        pixels = images.flip(1) if self.channels == "bgr" else images
+        pixels = pixels if self.top == 1 else pixels * self.top
+        pixels = pixels.round().clamp(0, 255) if self.input_spec.dtype == np.uint8 else self.scaling.apply(pixels)
+        pixels = pixels.permute(0, 2, 3, 1) if self.input_spec.layout == "nhwc" else pixels
+        return np.ascontiguousarray(pixels.numpy().astype(self.input_spec.dtype))
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class OnnxClassifier:
-    """An ONNX graph behind the door; made by `onnx`.
+    """A classifier that wraps an ONNX graph; created by `onnx`.
 
     Args:
-        graph: what is run.
-        name: what it is called in results; says what its outputs were taken for.
-        labels: one name a class, or None.
-        view: how a user's picture becomes its input.
-        fingerprint: SHA-256 of file and settings.
-        mean_color: of its training pictures, RGB in [0, 1].
+        graph: the graph that is run.
+        name: name shown in results; includes the interpretation of the outputs.
+        labels: one name per class, or None.
+        view: how a user's image is cropped and resized to the input.
+        fingerprint: SHA-256 of the file and the settings.
+        mean_color: mean colour of the training images, RGB in [0, 1].
         outputs: what the graph returns.
-        runtime: what computes it.
+        runtime: description of the runtime.
         spec: the text that opens it again, or None.
 
     Example:
@@ -159,7 +159,7 @@ class OnnxClassifier:
 
     @property
     def channels(self) -> Channels:
-        """The order that the graph takes."""
+        """Channel order of the graph's input."""
         return self.graph.channels
 
     @property
@@ -174,7 +174,7 @@ class OnnxClassifier:
             images: ``(n, 3, h, w)`` float32 in [0, 1], RGB.
 
         Raises:
-            ClassifierError: the graph does not return one row a picture.
+            ClassifierError: the graph does not return one row per image.
         """
         return as_probabilities(self.graph.scores(images), len(images), self.outputs)
 
@@ -196,30 +196,32 @@ def onnx(
     name: str | None = None,
     mean_color: Triple | None = None,
 ) -> OnnxClassifier:
-    """Make an ONNX file a classifier; what the graph states about its input is read from it.
+    """Wrap an ONNX file as a classifier; input properties that the graph declares are read from it.
 
     Args:
-        path: the file.
-        labels: one name a class, or the path of a text file with one a line.
-        outputs: ``logits`` (a soft-max is applied) or ``probabilities``; ``auto`` runs the graph on two pictures and
-            takes rows that sum to 1 for probabilities; what it found stands in ``name`` and ``runtime``.
-        mean: taken off, in the scale and the channel order that the graph takes; None for 0.
-        std: divided by after that; None for 1.
-        scale: white before ``mean`` and ``std``: ``unit`` is 1, ``255`` is 255; ``auto`` is 255 for a graph that takes
-            uint8, else 1.
-        channels: the order that the graph takes.
-        size: side of the input, or (height, width), pixels; needed only where the graph leaves it open. Without it, a
-            graph that leaves both open is shown each picture at its own size.
-        short_side: the picture's short side before the centre crop, pixels; None for just enough.
+        path: path of the ONNX file.
+        labels: one name per class, or the path of a text file with one name per line.
+        outputs: ``logits`` (a softmax is applied), ``probabilities`` or ``auto``. ``auto`` runs the graph on two images
+            and treats rows that sum to 1 as probabilities; ``name`` and ``runtime`` state the result.
+        mean: subtracted from the input, in the graph's range and channel order; None for 0.
+        std: divisor after the subtraction; None for 1.
+        scale: value of white before ``mean`` and ``std``: ``unit`` is 1, ``255`` is 255; ``auto`` is 255 for a graph
+            that takes uint8, otherwise 1.
+        channels: channel order of the graph's input.
+        size: input side, or (height, width), in pixels; required only if the graph leaves one dimension open. If it
+            leaves both open and no size is given, each image is passed at its native size.
+        short_side: length in pixels to which the image's short side is resized before the centre crop; None for the
+            minimum.
         fit: ``crop`` or ``stretch``.
-        layout: order of the axes; ``auto`` reads it from the graph's shape.
-        output: name of the output to read, where there are several.
-        name: what it is called in results; None for a Spec with the file's name and what its outputs were taken for.
-        mean_color: of its training pictures, RGB in [0, 1]; None for ``mean`` where that is a colour, else ImageNet's.
+        layout: order of the axes; ``auto`` infers it from the graph's input shape.
+        output: name of the output to read, if there are several.
+        name: name shown in results; None for a Spec with the file name and the interpretation of the outputs.
+        mean_color: mean colour of the training images, RGB in [0, 1]; None for ``mean`` if that is a valid colour,
+            otherwise that of ImageNet.
 
     Raises:
-        RequestError: the extra ``onnx`` is missing, the file cannot be run, or a setting makes no sense.
-        ClassifierError: what the outputs are cannot be told.
+        RequestError: the extra ``onnx`` is missing, the file cannot be run, or a setting is invalid.
+        ClassifierError: the interpretation of the outputs is ambiguous.
 
     Example:
         ``onnx(path="model.onnx", mean="0.485/0.456/0.406", std="0.229/0.224/0.225")``
@@ -228,26 +230,36 @@ def onnx(
     check_choice("channels", channels, ("rgb", "bgr"))
     file = Path(path)
     session = open_graph(file)
-    door = _door(session, layout)
-    top = _top(scale, door.dtype, scaled=mean is not None or std is not None)
+    input_spec = _read_input(session, layout)
+    top = _top(scale, input_spec.dtype, scaled=mean is not None or std is not None)
     scaling = make_scaling(mean, std, top=top)
-    view = _view(door, size, short_side, fit)
-    graph = Graph(file, session, door, _output(session, output), scaling, top, channels)
+    view = _view(input_spec, size, short_side, fit)
+    graph = Graph(file, session, input_spec, _output(session, output), scaling, top, channels)
     kind = _read_outputs(graph, view.size) if outputs == "auto" else outputs
     return OnnxClassifier(
         graph=graph,
         name=name or f"onnx:path={file.name},outputs={kind}",
         labels=read_labels(labels),
         view=view,
-        fingerprint=digest(door, graph.output, view, scaling, top, channels, kind, *contents(file)),
+        fingerprint=digest(
+            _fingerprint_part(input_spec), graph.output, view, scaling, top, channels, kind, *contents(file)
+        ),
         mean_color=make_mean_color(mean_color, scaling, channels, top=top),
         outputs=kind,
         runtime=f"{runtime_name()}, outputs are {kind}" + (" (found by running it)" if outputs == "auto" else ""),
     )
 
 
-def _door(session: Any, layout: Literal["auto", "nchw", "nhwc"]) -> Door:  # noqa: ANN401 - as above
-    """Read what the graph states about its input."""
+def _fingerprint_part(input_spec: InputSpec) -> bytes:
+    """Return the text that represents the input in the fingerprint.
+
+    It uses the original name of the class, so that fingerprints in saved results stay valid.
+    """
+    return repr(input_spec).replace(type(input_spec).__name__, "Door", 1).encode()
+
+
+def _read_input(session: Any, layout: Literal["auto", "nchw", "nhwc"]) -> InputSpec:  # noqa: ANN401 - as above
+    """Read the input properties that the graph declares."""
     inputs = session.get_inputs()
     if len(inputs) != 1:
         names = ", ".join(entry.name for entry in inputs)
@@ -259,7 +271,7 @@ def _door(session: Any, layout: Literal["auto", "nchw", "nhwc"]) -> Door:  # noq
         )
     if len(entry.shape) != 4:
         raise RequestError(
-            f"expected an input of 4 axes (batch, channels, height, width), got {entry.shape}; export so"
+            f"expected an input of 4 axes (batch, channels, height, width), got {entry.shape}; export it with 4 axes"
         )
     axes = [axis if isinstance(axis, int) and axis > 0 else None for axis in entry.shape]
     order = _layout(axes, layout)
@@ -267,57 +279,57 @@ def _door(session: Any, layout: Literal["auto", "nchw", "nhwc"]) -> Door:  # noq
     if channels not in {3, None}:
         raise RequestError(
             f"expected 3 input channels ({order}), got {channels} in {entry.shape}; "
-            "wrap it in a function that makes them of RGB"
+            "wrap it in a function that converts RGB to them"
         )
-    return Door(entry.name, ELEMENTS[entry.type], order, axes[0], (height, width))
+    return InputSpec(entry.name, ELEMENTS[entry.type], order, axes[0], (height, width))
 
 
 def _layout(axes: list[int | None], layout: Literal["auto", "nchw", "nhwc"]) -> Layout:
-    """Tell the order of the axes by where the three channels are."""
+    """Infer the axis order from the position of the three channels."""
     check_choice("layout", layout, ("auto", "nchw", "nhwc"))
     if layout != "auto":
         return layout
     if axes[1] is None and axes[3] is None:
         raise RequestError(
-            f"expected a graph that states its channels, got axes {axes}; say layout=nchw or layout=nhwc"
+            f"expected a graph that declares its channel axis, got axes {axes}; set layout=nchw or layout=nhwc"
         )
     return "nhwc" if axes[3] == 3 and axes[1] != 3 else "nchw"
 
 
 def _top(scale: Scale, dtype: type[np.generic], *, scaled: bool) -> float:
-    """Say what white is: 1 or 255."""
+    """Return the value of white: 1 or 255."""
     check_choice("scale", scale, ("auto", "unit", "255"))
     if dtype == np.uint8 and (scaled or scale == "unit"):
-        raise RequestError("expected no mean, no std and no scale=unit for a graph that takes uint8; leave them out")
+        raise RequestError("expected no mean, no std and no scale=unit for a graph that takes uint8; omit them")
     return 255.0 if scale == "255" or dtype == np.uint8 else 1.0
 
 
-def _view(door: Door, size: Size | None, short_side: int | None, fit: Fit) -> View:
-    """Frame pictures as the graph wants them."""
+def _view(input_spec: InputSpec, size: Size | None, short_side: int | None, fit: Fit) -> View:
+    """Return the view that matches the graph's input size."""
     if size is None:
-        if (door.size[0] is None) != (door.size[1] is None):
-            raise RequestError(f"expected a size for a graph with input {door.size}; add size=HEIGHTxWIDTH")
-        height, width = door.size
+        if (input_spec.size[0] is None) != (input_spec.size[1] is None):
+            raise RequestError(f"expected a size for a graph with input {input_spec.size}; add size=HEIGHTxWIDTH")
+        height, width = input_spec.size
         return make_view(None if height is None or width is None else (height, width), short_side, fit)
     wanted = read_size(size)
-    if any(axis not in {None, side} for axis, side in zip(door.size, wanted, strict=True)):
-        raise RequestError(f"expected the graph's own size {door.size}, got size={wanted}; leave size= out")
+    if any(axis not in {None, side} for axis, side in zip(input_spec.size, wanted, strict=True)):
+        raise RequestError(f"expected the graph's own size {input_spec.size}, got size={wanted}; omit size=")
     return make_view(wanted, short_side, fit)
 
 
 def _output(session: Any, output: str | None) -> str:  # noqa: ANN401 - as above
-    """Choose the output that is read."""
+    """Choose the output to read."""
     names: list[str] = [entry.name for entry in session.get_outputs()]
     if output is None and len(names) > 1:
-        raise RequestError(f"expected a graph with one output, got {', '.join(names)}; say which with output=")
+        raise RequestError(f"expected a graph with one output, got {', '.join(names)}; choose one with output=")
     if output is not None and output not in names:
         raise RequestError(f"expected output {' or '.join(names)}, got {output!r}; {did_you_mean(output, names)}")
     return output or names[0]
 
 
 def _read_outputs(graph: Graph, size: tuple[int, int] | None) -> Outputs:
-    """Tell probabilities from logits by the answers on two pictures: noise, and a ramp from black to white."""
-    height, width = size or _TRIAL
+    """Distinguish probabilities from logits by the outputs for two images: noise, and a ramp from black to white."""
+    height, width = size or _PROBE_SIZE
     noise = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0))
     ramp = torch.linspace(0, 1, width).expand(1, 3, height, width)
     scores = graph.scores(torch.cat([noise, ramp]))
@@ -327,5 +339,5 @@ def _read_outputs(graph: Graph, size: tuple[int, int] | None) -> Outputs:
         return "probabilities"
     raise ClassifierError(
         f"expected probabilities that sum to 1 or logits, got values in [0, 1] that sum to {float(scores[0].sum()):.4g}; "
-        "these may be independent sigmoid outputs, or logits that happen to be small: say outputs="
+        "these may be independent sigmoid outputs, or logits that happen to be small: set outputs="
     )

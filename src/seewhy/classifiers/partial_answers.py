@@ -1,4 +1,4 @@
-"""Answers that do not name a probability for each class, as probabilities: labels, and the likeliest few."""
+"""Convert partial outputs, class labels or top-k probabilities, to full probability rows."""
 
 import numpy as np
 import torch
@@ -8,43 +8,44 @@ from torch import Tensor
 from seewhy.core.errors import ClassifierError
 
 _SLACK = 1e-3
-"""Rounding of the probabilities that are given."""
+"""Tolerance for rounding of the given probabilities."""
 
 
 def spread_labels(answer: object, rows: int, classes: int) -> Float[Tensor, "n k"]:
-    """Turn the likeliest class of each picture into a row with 1 there and 0 elsewhere.
+    """Convert predicted class indices to one-hot rows.
 
     Args:
-        answer: ``(n,)`` whole numbers, as an array, a list or a tensor.
-        rows: pictures that were shown.
-        classes: how many there are.
+        answer: ``(n,)`` integers, as an array, a list or a tensor.
+        rows: number of images in the query.
+        classes: number of classes.
 
     Raises:
-        ClassifierError: it is not one class a picture.
+        ClassifierError: the output is not one class index per image.
 
     Example:
         >>> spread_labels([1, 0], 2, 3).tolist()
         [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
     """
-    found = _whole(answer, classes)
+    found = _indices(answer, classes)
     if found is None or found.shape != (rows,):
         raise ClassifierError(
-            f"expected the index of a class for each of {rows} pictures, 0 to {classes - 1}, got {_shown(answer)}; "
-            "return one whole number a picture"
+            f"expected a class index from 0 to {classes - 1} for each of {rows} images, got {_shown(answer)}; "
+            "return one integer per image"
         )
     return torch.nn.functional.one_hot(found, classes).float()
 
 
 def spread_top(answer: object, rows: int, classes: int) -> Float[Tensor, "n k"]:
-    """Turn the likeliest few classes of each picture into a row; all others share evenly what is left of 1.
+    """Convert top-k outputs to full rows; the remaining probability is spread evenly over the other classes.
 
     Args:
-        answer: for each picture a pair: class indices, and their probabilities.
-        rows: pictures that were shown.
-        classes: how many there are.
+        answer: for each image, a pair of class indices and their probabilities.
+        rows: number of images in the query.
+        classes: number of classes.
 
     Raises:
-        ClassifierError: it is not such a pair a picture, or what is left is negative or more than the likeliest few allow.
+        ClassifierError: the output is not one such pair per image, or the remaining probability is negative or too
+            large for classes outside the top k.
 
     Example:
         >>> spread_top([([2, 0], [0.6, 0.3])], 1, 4)[0].tolist()
@@ -52,16 +53,18 @@ def spread_top(answer: object, rows: int, classes: int) -> Float[Tensor, "n k"]:
     """
     if not isinstance(answer, list | tuple) or len(answer) != rows:
         raise ClassifierError(
-            f"expected a list of {rows} pairs (classes, probabilities), got {_shown(answer)}; return one pair a picture"
+            f"expected a list of {rows} pairs (classes, probabilities), got {_shown(answer)}; return one pair per image"
         )
     return torch.stack([_row(pair, number, classes) for number, pair in enumerate(answer)])
 
 
 def _row(pair: object, number: int, classes: int) -> Float[Tensor, " k"]:
-    """Spread one picture's answer."""
+    """Convert the output for one image."""
     if not isinstance(pair, list | tuple) or len(pair) != 2:
-        raise ClassifierError(f"expected a pair (classes, probabilities) for picture {number}, got {_shown(pair)}")
-    indices, given = _whole(pair[0], classes), torch.as_tensor(np.asarray(pair[1], dtype=np.float64))
+        raise ClassifierError(
+            f"expected a pair (classes, probabilities) for image {number}, got {_shown(pair)}; return two lists of equal length"
+        )
+    indices, given = _indices(pair[0], classes), torch.as_tensor(np.asarray(pair[1], dtype=np.float64))
     if (
         indices is None
         or indices.ndim != 1
@@ -69,22 +72,22 @@ def _row(pair: object, number: int, classes: int) -> Float[Tensor, " k"]:
         or len(set(indices.tolist())) != len(indices)
     ):
         raise ClassifierError(
-            f"expected as many classes, each once, from 0 to {classes - 1}, as probabilities for picture {number}, "
-            f"got {_shown(pair[0])} and {_shown(pair[1])}"
+            f"expected one distinct class from 0 to {classes - 1} per probability for image {number}, "
+            f"got {_shown(pair[0])} and {_shown(pair[1])}; return two lists of equal length"
         )
     left, others = 1 - float(given.sum()), classes - len(indices)
     if not (float(given.min()) >= 0 and -_SLACK <= left <= others * float(given.min()) + _SLACK):
         raise ClassifierError(
-            f"expected the likeliest probabilities of picture {number}, which leave no more to others than they have, "
-            f"got {given.tolist()} of {classes} classes; are they logits, or not the likeliest?"
+            f"expected the largest probabilities of image {number}, with a remainder of 0 to {others} times the smallest, "
+            f"got {given.tolist()} of {classes} classes; return probabilities, not logits, of the most probable classes"
         )
     row = torch.full((classes,), max(left, 0.0) / max(others, 1), dtype=torch.float64)
     row[indices] = given
     return row.float()
 
 
-def _whole(answer: object, classes: int) -> Tensor | None:
-    """Read class indices; None where they are none."""
+def _indices(answer: object, classes: int) -> Tensor | None:
+    """Read class indices; return None if they are invalid."""
     try:
         array = answer.detach().cpu().numpy() if isinstance(answer, Tensor) else np.asarray(answer)
     except (TypeError, ValueError, RuntimeError):
@@ -95,6 +98,6 @@ def _whole(answer: object, classes: int) -> Tensor | None:
 
 
 def _shown(answer: object) -> str:
-    """Show what came, shortly."""
+    """Return a shortened text of a value for an error message."""
     text = " ".join(repr(answer).split())
     return text if len(text) <= 60 else f"{type(answer).__name__} {text[:57]}…"

@@ -1,4 +1,4 @@
-"""A classifier named on the command line: ``module:attribute`` of the user's own code."""
+"""A classifier from user code, specified as ``module:attribute``."""
 
 import inspect
 import pickle
@@ -21,7 +21,7 @@ from seewhy.runtime.notes import Noting
 
 def python(
     *,
-    object: str,  # noqa: A002 - the name that users type
+    object: str,  # noqa: A002 - the setting's public name
     weights: str | Path | None = None,
     labels: str | Path | None = None,
     size: Size | None = None,
@@ -39,33 +39,35 @@ def python(
     name: str | None = None,
     mean_color: Triple | None = None,
 ) -> TorchClassifier | FunctionClassifier:
-    """Import the user's code and make what it names a classifier. This runs that code: whoever calls must trust it.
+    """Import user code and wrap the named object as a classifier. This runs the code, so the caller must trust it.
 
     Args:
-        object: ``module:attribute``; modules in the working directory are found. A ``torch.nn.Module`` instance, or a
-            function of ``(n, h, w, 3)`` arrays, or with ``weights`` a callable without arguments that builds a module.
-        weights: a state dict for the module that is built: a safetensors file, or what ``torch.save`` wrote, plain
-            tensors only. One level of ``{"state_dict": ...}`` and the prefix ``module.`` are taken off.
-        labels: a text file with one name a line.
-        size: side of its input, pixels, or ``HEIGHTxWIDTH``; None shows it each picture at its own size.
-        short_side: the picture's short side before the centre crop, pixels; None for just enough.
+        object: ``module:attribute``; modules in the working directory are found. A ``torch.nn.Module`` instance, a
+            function of ``(n, h, w, 3)`` arrays, or, with ``weights``, a callable without arguments that builds a
+            module.
+        weights: a state dict for the module that is built: a safetensors file, or a file saved by ``torch.save`` with
+            plain tensors only. One level of ``{"state_dict": ...}`` and the prefix ``module.`` are removed.
+        labels: path of a text file with one name per line.
+        size: input side in pixels, or ``HEIGHTxWIDTH``; None passes each image at its native size.
+        short_side: length in pixels to which the image's short side is resized before the centre crop; None for the
+            minimum.
         fit: ``crop`` or ``stretch``.
         mean: as in `from_module`; modules only.
         std: as in `from_module`; modules only.
-        outputs: ``logits`` or ``probabilities``; of functions also ``labels`` or ``top-k``, see `from_function`; None is ``logits`` for a module,
-            ``probabilities`` for a function.
-        classes: how many there are, for ``labels`` and ``top-k``; functions only.
+        outputs: ``logits`` or ``probabilities``; for functions also ``labels`` or ``top-k``, see `from_function`. None
+            means ``logits`` for a module and ``probabilities`` for a function.
+        classes: number of classes, for ``labels`` and ``top-k``; functions only.
         channels: ``rgb`` or ``bgr``; None for ``rgb``.
-        device: where it runs; modules only.
+        device: device to run on; modules only.
         dtype: ``uint8`` or ``float32``; functions only.
-        batch: the most pictures it takes at once; functions only.
-        fixed: it takes exactly ``batch``; functions only.
-        name: what it is called in results; None for ``object``.
-        mean_color: of its training pictures, RGB in [0, 1].
+        batch: maximum number of images per call; functions only.
+        fixed: whether the function takes exactly ``batch`` images; functions only.
+        name: name shown in results; None for ``object``.
+        mean_color: mean colour of the training images, RGB in [0, 1].
 
     Raises:
-        RequestError: there is no such module or attribute, it is not a classifier, a setting does not belong to it, or
-            the weights do not fit or hold more than plain tensors.
+        RequestError: the module or attribute does not exist, it is not a classifier, a setting does not apply to it, or
+            the weights do not fit or contain more than plain tensors.
         ClassifierError: the module is in training mode.
 
     Example:
@@ -84,15 +86,15 @@ def python(
 
 
 def _given(own: dict[str, Any], foreign: dict[str, Any], kind: str) -> dict[str, Any]:
-    """Return the settings that were given, after refusing those that belong to the other kind."""
+    """Return the given settings, after rejecting those that apply only to the other kind."""
     stray = [setting for setting, value in foreign.items() if value is not None]
     if stray:
-        raise RequestError(f"expected only settings of {kind}, got {stray[0]}={foreign[stray[0]]}; leave it out")
+        raise RequestError(f"expected only settings of {kind}, got {stray[0]}={foreign[stray[0]]}; omit it")
     return {setting: value for setting, value in own.items() if value is not None}
 
 
 def _build(found: object, text: str) -> nn.Module:
-    """Call the builder of a module."""
+    """Call the function that builds the module."""
     if isinstance(found, nn.Module):
         module: object = found
     elif callable(found):
@@ -109,7 +111,7 @@ def _build(found: object, text: str) -> nn.Module:
 
 
 def _with_weights(module: nn.Module, weights: Path) -> nn.Module:
-    """Load a state dict into a module that was built for it, and set it to eval mode."""
+    """Load a state dict into the module built for it, and set the module to eval mode."""
     state = _state(weights)
     try:
         module.load_state_dict(state)
@@ -117,7 +119,7 @@ def _with_weights(module: nn.Module, weights: Path) -> nn.Module:
         lines = " ".join(line.strip() for line in str(error).splitlines()[1:4])
         raise RequestError(
             f"expected weights of {type(module).__name__}, got {weights}, which do not fit: {lines[:300]}; "
-            "name the builder that they were saved from"
+            "use the builder of the module that was saved"
         ) from error
     return module.eval()
 
@@ -132,7 +134,7 @@ def _state(weights: Path) -> dict[str, Tensor]:
         )
     except pickle.UnpicklingError as error:
         raise RequestError(
-            f"expected plain tensors in {weights}, got a pickle that wants to run code; it was not loaded: "
+            f"expected plain tensors in {weights}, got a pickle that would run code, so it was not loaded; "
             "save model.state_dict() instead of the model"
         ) from error
     except (OSError, RuntimeError, EOFError, SafetensorError) as error:
@@ -141,30 +143,32 @@ def _state(weights: Path) -> dict[str, Tensor]:
     state = read.get("state_dict", read) if isinstance(read, dict) else read
     if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise RequestError(f"expected a state dict in {weights}, got {type(state).__name__}; save model.state_dict()")
-    wrapped = all(name.startswith("module.") for name in state)  # what DataParallel puts before each name
+    wrapped = all(name.startswith("module.") for name in state)  # the prefix that DataParallel adds
     return {name.removeprefix("module.") if wrapped else name: value for name, value in state.items()}
 
 
 def _function(found: object, text: str) -> Function:
-    """Refuse what is not a function of pictures."""
+    """Reject objects that are not functions of images."""
     if isinstance(found, type):
         raise RequestError(
             f"expected an object or a function, got the class {text}; "
             "name an instance of it, or add weights=FILE to build and load one"
         )
     if not callable(found):
-        raise RequestError(f"expected a module or a function, got {text}, a {type(found).__name__}; name one")
+        raise RequestError(
+            f"expected a module or a function, got {text}, a {type(found).__name__}; name a module or a function"
+        )
     if _takes_nothing(found):
         raise RequestError(
-            f"expected a function of pictures, got {text}, which takes no argument; "
-            "name what it returns, or add weights=FILE if it builds a module"
+            f"expected a function of images, got {text}, which takes no arguments; "
+            "name the object it returns, or add weights=FILE if it builds a module"
         )
     return found
 
 
 def _takes_nothing(function: Function) -> bool:
-    """Tell a builder from a function of pictures."""
+    """Return whether a function takes no arguments, which marks a builder rather than a function of images."""
     try:
         return not inspect.signature(function).parameters
-    except (TypeError, ValueError):  # built in C: no signature to read
+    except (TypeError, ValueError):  # functions built in C may have no readable signature
         return False

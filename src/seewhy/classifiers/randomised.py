@@ -1,4 +1,4 @@
-"""A classifier that has learned nothing: a copy with shuffled weights."""
+"""An untrained counterpart of a classifier: a copy with shuffled weights."""
 
 from copy import deepcopy
 from dataclasses import replace
@@ -12,17 +12,17 @@ from seewhy.core.errors import RequestError
 
 @torch.no_grad()
 def randomised(classifier: Classifier, seed: int) -> TorchClassifier:
-    """Copy a classifier and shuffle the numbers within each of its parameters, so that their scale stays.
+    """Copy a classifier and shuffle the values within each of its parameters, which preserves their scale.
 
-    Adebayo et al., NeurIPS 2018, draw new weights of the initialisation, which a trained network no longer knows. Buffers, such as
-    a batch norm's running mean, are left alone.
+    Adebayo et al., NeurIPS 2018, draw new weights from the initialisation distribution, which is unknown for a trained
+    network. Buffers, such as the running mean of a batch norm, are left unchanged.
 
     Args:
-        classifier: a torch module behind the door; it is left as it is.
-        seed: another seed shuffles otherwise.
+        classifier: a classifier that wraps a torch module; it is not modified.
+        seed: seed of the shuffle.
 
     Raises:
-        RequestError: it is no torch module, so that its weights are out of reach.
+        RequestError: the classifier is not a torch module, so its weights are not accessible.
 
     Example:
         >>> from seewhy.classifiers.module import from_module
@@ -33,7 +33,7 @@ def randomised(classifier: Classifier, seed: int) -> TorchClassifier:
     """
     if not isinstance(classifier, TorchClassifier):
         raise RequestError(
-            f"expected a torch module, whose weights can be shuffled, got {classifier.name}; leave this metric out"
+            f"expected a torch module, whose weights can be shuffled, got {classifier.name}; omit this metric"
         )
     module, generator = deepcopy(classifier.module), torch.Generator().manual_seed(seed % 2**63)
     for weights in module.parameters():

@@ -1,4 +1,4 @@
-"""Hold a classifier to its own description, before anything is explained, and name the usual mistakes."""
+"""Check a classifier against its declared settings before any explanation, and report common mistakes."""
 
 import math
 from dataclasses import dataclass
@@ -15,23 +15,23 @@ from seewhy.core.errors import ClassifierError
 from seewhy.core.probe import Answers, as_distributions
 
 _SAME = 1e-4
-"""Two answers to the very same call may differ by this much: the order of sums in a parallel reduction."""
+"""Maximum difference between the outputs of two identical calls; parallel reductions change the order of sums."""
 
 _ALONE = 1e-3
-"""An answer in a batch may differ from the one alone by this much: other kernels for other batch sizes."""
+"""Maximum difference between the output for an image alone and in a batch; other batch sizes use other kernels."""
 
 _CONSTANT = 1e-3
-"""Probabilities of pictures that have nothing in common differ by at least this factor in a classifier that looks."""
+"""Minimum spread of log-probabilities over unrelated images. A smaller spread means that the output ignores the image."""
 
 
 @dataclass(frozen=True)
 class SelfTest:
-    """What a self-test found.
+    """Result of a self-test.
 
     Args:
-        warnings: suspicions, each naming the likely mistake; empty when there is none.
-        agreement: the largest difference of a probability between the picture alone and in a batch.
-        queries: pictures that were shown.
+        warnings: suspected problems, each with the likely mistake; empty if there are none.
+        agreement: largest difference of a probability between the image alone and in a batch.
+        queries: number of images in the queries.
 
     Example:
         >>> SelfTest((), 0.0, 7).queries
@@ -45,18 +45,20 @@ class SelfTest:
 
 @torch.no_grad()
 def self_test(classifier: Classifier, image: Image) -> SelfTest:
-    """Show a classifier one picture and simple variants of it; contradictions raise, suspicions are returned.
+    """Query a classifier on one image and simple variants of it.
 
-    Costs 7 queries in 3 calls: the picture alone, twice, and a batch of five: noise, the picture, the picture with red and
+    Contradictions raise an error; suspected problems are returned.
+
+    Costs 7 queries in 3 calls: the image alone, twice, and a batch of five: noise, the image, the image with red and
     blue swapped, its negative, and its mirror image.
 
     Args:
-        classifier: what is tested.
-        image: a natural picture in the classifier's view, ``(3, h, w)`` in [0, 1].
+        classifier: the classifier to test.
+        image: a natural image in the classifier's view, ``(3, h, w)`` in [0, 1].
 
     Raises:
-        ClassifierError: an answer is not a distribution over as many classes as there are labels, is another one the
-            second time, or depends on the rest of the batch; or the module is in training mode.
+        ClassifierError: an output is not a distribution over as many classes as there are labels, changes when the call
+            is repeated, or depends on the rest of the batch; or the module is in training mode.
 
     Example:
         ``self_test(classifier, image).warnings`` is ``()`` for EfficientNet-Lite0 on a photograph.
@@ -69,88 +71,90 @@ def self_test(classifier: Classifier, image: Image) -> SelfTest:
     batch = _ask(classifier, _variants(image))
     if again.shape != alone.shape or batch.shape[1:] != alone.shape[1:]:
         raise ClassifierError(
-            f"expected {alone.shape[1]} classes at each call, got {again.shape[1]} and {batch.shape[1]}; "
-            "return a fixed number"
+            f"expected {alone.shape[1]} classes in each call, got {again.shape[1]} and {batch.shape[1]}; "
+            "return a fixed number of classes"
         )
     _check_repeat(float((again - alone).abs().max()))
     agreement = float((batch[1] - alone[0]).abs().max())
     _check_batch(agreement)
-    if classifier.access < Access.PROBABILITIES:  # labels may well be the same for all, and show no soft-max
+    if classifier.access < Access.PROBABILITIES:  # labels may be the same for all variants, and show no softmax
         return SelfTest((), agreement, 2 + len(batch))
     outputs, channels = getattr(classifier, "outputs", "logits"), getattr(classifier, "channels", "rgb")
-    suspicions = (_constant(batch), _soft_max_twice(batch, outputs), _swapped(batch, channels))
+    suspicions = (_constant(batch), _softmax_twice(batch, outputs), _swapped(batch, channels))
     return SelfTest(tuple(text for text in suspicions if text is not None), agreement, 2 + len(batch))
 
 
 def _ask(classifier: Classifier, images: Images) -> Answers:
-    """Ask, and hold the answer to the contract."""
+    """Query the classifier and validate its output."""
     return as_distributions(classifier(images), len(images))
 
 
 def _variants(image: Image) -> Images:
-    """Make the batch: noise, the picture, swapped channels, negative, mirror image; all of 8-bit levels."""
+    """Build the batch: noise, the image, swapped channels, negative, mirror image; all on 8-bit levels."""
     noise = torch.rand(image.shape, generator=torch.Generator().manual_seed(0)).to(image)
     noise = (noise * 255).round() / 255
     return torch.stack([noise, image, image.flip(0), 1 - image, image.flip(2)])
 
 
 def _check_module(classifier: Classifier) -> None:
-    """Look at the module where there is one: training mode may not show in a few queries."""
+    """Check the mode of the module, if there is one, because training mode may not show in a few queries."""
     module = getattr(classifier, "module", None)
     if isinstance(module, nn.Module):
         check_eval(module)
 
 
 def _check_labels(classifier: Classifier, classes: int) -> None:
-    """Count the labels."""
+    """Check that the number of labels equals the number of classes."""
     labels = classifier.labels
     if labels is not None and len(labels) != classes:
         raise ClassifierError(
-            f"expected one label a class, got {len(labels)} labels for {classes} classes; give {classes} labels"
+            f"expected one label per class, got {len(labels)} labels for {classes} classes; provide {classes} labels"
         )
 
 
 def _check_repeat(difference: float) -> None:
-    """The same call, the same answer."""
+    """Check that repeated calls give the same output."""
     if not difference <= _SAME:
         raise ClassifierError(
-            f"expected the same answer to the same picture, got one that differs by {difference:.3g}; "
+            f"expected the same output for the same image, got a difference of {difference:.3g}; "
             "this looks like dropout or random augmentation (training mode): call model.eval(), or fix its seed"
         )
 
 
 def _check_batch(difference: float) -> None:
-    """A picture's answer is its own."""
+    """Check that the output for an image does not depend on the rest of the batch."""
     if not difference <= _ALONE:
         raise ClassifierError(
-            f"expected an answer that does not depend on the rest of the batch, got one that differs by {difference:.3g} "
-            "alone and among others; this looks like batch norm in training mode (call model.eval()) "
-            "or preprocessing that normalises over the whole batch (normalise each picture by itself)"
+            "expected an output that does not depend on the rest of the batch, "
+            f"got a difference of {difference:.3g} between the image alone and in a batch; "
+            "this looks like batch norm in training mode (call model.eval()) "
+            "or preprocessing that normalises over the whole batch (normalise each image separately)"
         )
 
 
 def _logs(answers: Answers) -> Answers:
-    """Logarithms, with a floor far below any probability that matters."""
+    """Return logarithms, clipped at a value far below any relevant probability."""
     return answers.clamp_min(1e-30).log()
 
 
 def _constant(batch: Answers) -> str | None:
-    """Suspect a classifier that says the same of noise, a photograph and its negative."""
+    """Detect a classifier with the same output for noise, the image and its negative."""
     logs = _logs(batch[[0, 1, 3]])
     spread = float((logs.amax(0) - logs.amin(0)).max())
     if spread >= _CONSTANT:
         return None
     return (
-        "the answer does not depend on the picture: noise, the picture and its negative get the same probabilities; "
-        "look at the value range (0 to 1 or 0 to 255) and at the weights"
+        "the output does not depend on the image: noise, the image and its negative get the same probabilities; "
+        "check the value range (0 to 1 or 0 to 255) and the weights"
     )
 
 
-def _soft_max_twice(batch: Answers, outputs: str) -> str | None:
-    """Suspect probabilities that are themselves a soft-max of probabilities.
+def _softmax_twice(batch: Answers, outputs: str) -> str | None:
+    """Detect probabilities that are a softmax of probabilities.
 
-    The logarithms of such a row, shifted so that they sum to 1, are all >= 0: they are the first probabilities. Logits
-    of a real network are not, and those of an untrained one, all about equal, have no peak.
+    The logarithms of such a row, shifted to sum to 1, are the original probabilities, so all of them are >= 0. This
+    does not hold for the logits of a trained network. The logits of an untrained network are nearly equal and have no
+    peak.
     """
     classes = batch.shape[1]
     logs = _logs(batch)
@@ -158,16 +162,16 @@ def _soft_max_twice(batch: Answers, outputs: str) -> str | None:
     peaked = float(first.max()) > 1.5 / classes
     if classes < 3 or not peaked or float(first.min()) < -0.1 / classes:
         return None
-    advice = "pass outputs='probabilities'" if outputs == "logits" else "leave one of them out"
+    advice = "pass outputs='probabilities'" if outputs == "logits" else "remove one of them"
     largest, ceiling = float(batch.max()), math.e / (math.e + classes - 1)
     return (
-        f"looks like soft-max was applied twice: the largest of {classes} probabilities is {largest:.2g}, "
-        f"and no picture can give more than {ceiling:.2g}; {advice}"
+        f"looks like softmax was applied twice: the largest of {classes} probabilities is {largest:.2g}, "
+        f"and no image can give more than {ceiling:.2g}; {advice}"
     )
 
 
 def _swapped(batch: Answers, channels: str) -> str | None:
-    """Suspect the channel order when swapping red and blue makes the classifier far surer of itself."""
+    """Detect a wrong channel order: swapping red and blue makes the classifier far more confident."""
     before, after = float(batch[1].max()), float(batch[2].max())
     if not (before < 0.5 and after > before + 0.3 and after >= 2 * before):
         return None

@@ -1,4 +1,4 @@
-"""What the back-ends have in common: their settings, read from values or from text, and how answers become probabilities."""
+"""Settings shared by the classifier adapters, given as values or text, and conversion of outputs to probabilities."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -15,36 +15,36 @@ from seewhy.core.errors import ClassifierError, RequestError
 from seewhy.core.view import Fit, View
 
 Size = int | str | tuple[int, int]
-"""A side, (height, width), or text: ``224`` or ``224x320``."""
+"""One side, (height, width), or text: ``224`` or ``224x320``."""
 
 Triple = float | str | Sequence[float]
-"""One number for all channels, three, or text: ``0.5`` or ``0.485/0.456/0.406``."""
+"""One number for all channels, three numbers, or text: ``0.5`` or ``0.485/0.456/0.406``."""
 
 Labels = str | Path | Sequence[str]
-"""One name a class, or the path of a text file with one a line."""
+"""One name per class, or the path of a text file with one name per line."""
 
 Outputs = Literal["logits", "probabilities"]
 Channels = Literal["rgb", "bgr"]
 
 
 def check_choice(setting: str, value: str, choices: Sequence[str]) -> None:
-    """Refuse a value that is not one of the few there are.
+    """Reject a value that is not one of the choices.
 
     Raises:
-        RequestError: it is not.
+        RequestError: the value is not one of the choices.
 
     Example:
         >>> check_choice("channels", "rgb", ("rgb", "bgr"))
     """
     if value not in choices:
-        raise RequestError(f"expected {setting} {' or '.join(choices)}, got {value!r}; choose one of them")
+        raise RequestError(f"expected {setting}={' or '.join(choices)}, got {value!r}; choose one of them")
 
 
 def read_size(size: Size) -> tuple[int, int]:
     """Return height and width in pixels.
 
     Raises:
-        RequestError: the text is not a number, nor two with an ``x`` between.
+        RequestError: the text is neither one number nor two numbers separated by ``x``.
 
     Example:
         >>> read_size(224), read_size("224x320")
@@ -62,10 +62,10 @@ def read_size(size: Size) -> tuple[int, int]:
 
 
 def make_view(size: Size | None, short_side: int | None, fit: Fit) -> View:
-    """Say how a picture is framed; without a size it is left alone.
+    """Return the view for the settings; without a size, images are left unchanged.
 
     Raises:
-        RequestError: the settings do not fit together.
+        RequestError: the settings are inconsistent.
 
     Example:
         >>> make_view(224, 256, "crop").describe()
@@ -74,15 +74,15 @@ def make_view(size: Size | None, short_side: int | None, fit: Fit) -> View:
     if size is not None:
         return View(read_size(size), fit, short_side)
     if short_side is not None or fit == "stretch":
-        raise RequestError(f"expected a size for short_side={short_side}, fit={fit!r}, got none; add size=")
+        raise RequestError(f"expected a size for short_side={short_side}, fit={fit!r}, got none; set size=")
     return View.native()
 
 
 def read_triple(setting: str, value: Triple) -> Color:
-    """Return three finite numbers, one a channel.
+    """Return three finite numbers, one per channel.
 
     Raises:
-        RequestError: there are neither one nor three, or one is not a finite number.
+        RequestError: there are neither one nor three numbers, or one of them is not finite.
 
     Example:
         >>> read_triple("std", "0.5")
@@ -104,11 +104,11 @@ def read_triple(setting: str, value: Triple) -> Color:
 
 @dataclass(frozen=True)
 class Scaling:
-    """What the network's own preprocessing does to its input: ``(x - mean) / std``, channel by channel.
+    """Input normalisation of a network: ``(x - mean) / std`` per channel.
 
     Args:
-        mean: taken off, one number a channel, in the order of the network's channels.
-        std: divided by.
+        mean: subtracted from the input, one number per channel, in the network's channel order.
+        std: divisor after the subtraction, one number per channel.
 
     Raises:
         RequestError: a ``std`` is not positive.
@@ -123,24 +123,24 @@ class Scaling:
 
     def __post_init__(self) -> None:
         if min(self.std) <= 0:
-            raise RequestError(f"expected std > 0, got {self.std}; leave it out for no division")
+            raise RequestError(f"expected std > 0, got {self.std}; omit it for no division")
 
     def apply(self, images: Tensor) -> Tensor:
-        """Scale ``(n, 3, h, w)`` pictures, in float32."""
+        """Normalise ``(n, 3, h, w)`` images in float32."""
         column = images.new_tensor([self.mean, self.std])[:, :, None, None]
         return (images - column[0]) / column[1]
 
 
 def make_scaling(mean: Triple | None, std: Triple | None, *, top: float = 1.0) -> Scaling:
-    """Read ``mean`` and ``std``.
+    """Parse ``mean`` and ``std``.
 
     Args:
-        mean: in the scale of the pictures, 0 to ``top``; None for 0.
-        std: in the same scale; None for 1.
+        mean: in the range of the images, 0 to ``top``; None for 0.
+        std: in the same range; None for 1.
         top: the value of white: 1 or 255.
 
     Raises:
-        RequestError: a number does not fit the scale.
+        RequestError: a number is outside the range.
 
     Example:
         >>> make_scaling(0.5, None).mean
@@ -150,15 +150,15 @@ def make_scaling(mean: Triple | None, std: Triple | None, *, top: float = 1.0) -
     spread = (1.0, 1.0, 1.0) if std is None else read_triple("std", std)
     if max(middle) > top:
         raise RequestError(
-            f"expected mean in the scale of pictures in [0, {top:g}], got {middle}; divide mean and std by 255"
+            f"expected mean in the range of images in [0, {top:g}], got {middle}; divide mean and std by 255"
         )
     return Scaling(middle, spread)
 
 
 def make_mean_color(mean_color: Triple | None, scaling: Scaling, channels: Channels, *, top: float = 1.0) -> Color:
-    """Settle the mean colour of the training pictures, RGB in [0, 1].
+    """Determine the mean colour of the training images, RGB in [0, 1].
 
-    As given; else what the preprocessing takes off, when that is a colour; else ImageNet's.
+    The given colour takes precedence, then the normalisation mean if it is a valid colour, then the ImageNet mean.
 
     Raises:
         RequestError: a given colour is not in [0, 1].
@@ -178,10 +178,10 @@ def make_mean_color(mean_color: Triple | None, scaling: Scaling, channels: Chann
 
 
 def read_labels(labels: Labels | None) -> tuple[str, ...] | None:
-    """Return one name a class.
+    """Return one name per class.
 
     Args:
-        labels: the names, or the path of a UTF-8 text file with one a line; blank lines at its end do not count.
+        labels: the names, or the path of a UTF-8 text file with one name per line; trailing blank lines are ignored.
 
     Raises:
         RequestError: the file cannot be read.
@@ -196,16 +196,16 @@ def read_labels(labels: Labels | None) -> tuple[str, ...] | None:
         text = Path(labels).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise RequestError(
-            f"expected labels in a text file, one a line, got {labels}: {error}; check the path"
+            f"expected a text file with one label per line, got {labels}: {error}; check the path"
         ) from error
     return tuple(line.strip() for line in text.rstrip().splitlines())
 
 
 def read_device(device: str | torch.device | None) -> torch.device | None:
-    """Return the device, if this machine has it.
+    """Return the device, if it is available.
 
     Raises:
-        RequestError: there is no such device here; another one is never taken instead.
+        RequestError: the device is not available; there is no fallback.
 
     Example:
         >>> read_device("cpu")
@@ -218,17 +218,17 @@ def read_device(device: str | torch.device | None) -> torch.device | None:
         torch.zeros(1, device=wanted)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise RequestError(f"expected a device that is here, got {str(device)!r}: {reason}; try device=cpu") from error
+        raise RequestError(f"expected an available device, got {str(device)!r}: {reason}; try device=cpu") from error
     return wanted
 
 
 def as_probabilities(scores: Tensor, rows: int, outputs: Outputs) -> Probabilities:
-    """Turn a network's answer into probabilities; a distribution that is wrong is left for the self-test to name.
+    """Convert a network's output to probabilities. An invalid distribution is left for the self-test to report.
 
     Args:
-        scores: what the network returned.
-        rows: how many pictures it was shown.
-        outputs: ``logits`` get a soft-max; ``probabilities`` are taken as they are.
+        scores: the network's output.
+        rows: number of images in the query.
+        outputs: ``logits`` get a softmax; ``probabilities`` are left unchanged.
 
     Returns:
         ``(rows, k)`` float32.
@@ -244,18 +244,18 @@ def as_probabilities(scores: Tensor, rows: int, outputs: Outputs) -> Probabiliti
         scores = scores.flatten(1)
     if scores.ndim != 2 or len(scores) != rows:
         raise ClassifierError(
-            f"expected outputs of shape ({rows}, classes), got {tuple(scores.shape)}; return one row a picture"
+            f"expected outputs of shape ({rows}, classes), got {tuple(scores.shape)}; return one row per image"
         )
     if scores.shape[1] < 2:
         raise ClassifierError(
-            "expected at least 2 classes, got 1 number a picture; "
+            "expected at least 2 classes, got 1 number per image; "
             "return (1 - p, p) as outputs='probabilities', or (0, z) as outputs='logits'"
         )
     return scores.float().softmax(1) if outputs == "logits" else scores.float()
 
 
 def digest(*parts: object) -> str:
-    """Return the SHA-256 of the parts, in hexadecimal; bytes as they are, all else by ``repr``.
+    """Return the hexadecimal SHA-256 of the parts; bytes are hashed directly, everything else by its ``repr``.
 
     Example:
         >>> len(digest("a", b"b"))
@@ -270,7 +270,7 @@ def digest(*parts: object) -> str:
 
 
 def tensor_bytes(tensor: Tensor) -> bytes:
-    """Return the bytes of a tensor of any type, wherever it is.
+    """Return the bytes of a tensor of any type on any device.
 
     Example:
         >>> list(tensor_bytes(torch.tensor([1, 2], dtype=torch.uint8)))

@@ -1,4 +1,4 @@
-"""What ``seewhy train classifier`` wrote, as a classifier."""
+"""Load a classifier trained by ``seewhy train classifier``."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,14 +12,14 @@ from seewhy.nets.small_classifier import REMEDY, SmallClassifier, load_small
 
 
 def trained(*, folder: str, device: str | torch.device | None = None) -> TorchClassifier:
-    """Return a classifier of one's own.
+    """Return a classifier trained by the user.
 
     Args:
-        folder: that ``seewhy train classifier`` wrote.
-        device: where it runs; None for the CPU.
+        folder: folder written by ``seewhy train classifier``.
+        device: device to run on; None for the CPU.
 
     Raises:
-        RequestError: a file is missing or damaged, or the device is not here.
+        RequestError: a file is missing or damaged, or the device is not available.
 
     Example:
         ``trained(folder="my-digits").labels == ("3", "8")``
@@ -34,12 +34,13 @@ def trained(*, folder: str, device: str | torch.device | None = None) -> TorchCl
 def as_classifier(
     net: SmallClassifier, card: Mapping[str, Any], *, device: str | torch.device | None = None
 ) -> TorchClassifier:
-    """Put a network behind the door.
+    """Wrap a network as a classifier.
 
     Args:
-        net: in evaluation mode.
-        card: ``labels``, ``size``, ``fit``, ``short_side``, ``mean_color`` and ``classifier``, its name.
-        device: moves the network there.
+        net: the network, in evaluation mode.
+        card: ``labels``, ``size``, ``fit``, ``short_side``, ``mean_color`` and ``classifier``, the name of the
+            classifier.
+        device: device to move the network to.
     """
     return from_module(
         net,

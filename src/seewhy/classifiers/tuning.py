@@ -1,4 +1,4 @@
-"""Choose how a classifier is run: as fast as this machine can, and still saying the same."""
+"""Choose the fastest runtime on this machine whose outputs match those of the original classifier."""
 
 import json
 import time
@@ -18,65 +18,66 @@ from seewhy.runtime.machine import machine
 from seewhy.runtime.tune import (
     COPIES,
     Clock,
-    Trial,
+    Timing,
     ask,
     attempt,
     difference,
     perturbed,
     search,
     seconds,
-    times_as_fast,
+    speed_ratio,
 )
 
 PLAIN_BATCH = 4
-"""Pictures shown at once to a classifier that is run as it came."""
+"""Batch size for a classifier in its native runtime."""
 
 _LIMIT, _SHARE = 2.5, 0.05
-"""A search begins no further candidate after so many seconds, or after this share of the run, where that is more."""
+"""A search starts no further candidate after this many seconds, or after this fraction of the run, whichever is longer."""
 
 _WORTH = 5.0
-"""Seconds that a run must be expected to take, as the classifier came, for a search to pay."""
+"""Minimum expected duration, in seconds, of a run in the native runtime for a search to pay off."""
 
 _WORTH_PARTIAL = 6.0
-"""Seconds that a run must be expected to take in the fastest runtime for any picture before pieces around windows are tried:
-they save about a third of it, and making them ready and timing them takes some seconds, once."""
+"""Minimum expected duration, in seconds, of a run in the fastest runtime for any image, before partial recomputation is
+tested. It saves about a third of the run; preparing and timing it takes several seconds, once."""
 
 _GAIN = 1.15
-"""They must be so many times as fast as that runtime."""
+"""Minimum speed ratio of partial recomputation to that runtime."""
 
 _COPIES_PARTIAL = 15
-"""Windows that they are held to, the picture itself aside: the original has to answer each."""
+"""Number of windows on which partial recomputation must agree, in addition to the image itself; each costs a query of
+the original."""
 
 _COPIES_AGAIN = 3
-"""Perturbed copies that a remembered choice is held to, the picture itself aside."""
+"""Number of perturbed copies on which a cached choice must agree, in addition to the image itself."""
 
 _FILE = "choice.json"
 
-Say = Callable[[str], object]
-"""Told what is about to take a while."""
+Log = Callable[[str], object]
+"""Callback that receives a message before a slow step."""
 
 
-def unsaid(text: str) -> None:
-    """Tell nobody."""
+def no_log(text: str) -> None:
+    """Ignore log messages."""
     del text
 
 
 @dataclass(frozen=True)
-class Choice:
-    """How a classifier is run, and why, for the record.
+class RuntimeChoice:
+    """The chosen runtime and the reason for it, for the manifest.
 
     Args:
-        name: of the runtime, as ``--runtime`` takes it.
-        precision: that it multiplies in.
-        batch_size: pictures shown at once.
-        queries_per_second: measured when it was chosen; None where it was not.
-        agreement: largest difference of a probability to the original, on the picture and perturbed copies of it.
-        why: it was chosen.
-        cached: whether an earlier run had chosen.
-        tried: all candidates of the search.
+        name: name of the runtime, as in ``--runtime``.
+        precision: precision of the multiplications.
+        batch_size: images per batch.
+        queries_per_second: throughput when the runtime was chosen; None if it was not measured.
+        agreement: largest difference of a probability from the original, on the image and perturbed copies of it.
+        why: reason for the choice.
+        cached: whether the choice comes from an earlier run.
+        tried: results of all candidates in the search.
 
     Example:
-        >>> Choice("eager", "float32", 4, None, 0.0, "asked for").cached
+        >>> RuntimeChoice("eager", "float32", 4, None, 0.0, "requested").cached
         False
     """
 
@@ -87,22 +88,22 @@ class Choice:
     agreement: float
     why: str
     cached: bool = False
-    tried: tuple[Trial, ...] = ()
+    tried: tuple[Timing, ...] = ()
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What was asked for.
+class RuntimeRequest:
+    """The runtime and batch size requested by the user.
 
     Args:
         runtime: one of `RUNTIMES`.
-        batch_size: pictures at once; None for the fastest.
+        batch_size: images per batch; None for the fastest.
 
     Raises:
-        RequestError: there is no such runtime, or the batch size is less than 1.
+        RequestError: the runtime is unknown, or the batch size is less than 1.
 
     Example:
-        >>> Wish().runtime
+        >>> RuntimeRequest().runtime
         'auto'
     """
 
@@ -117,7 +118,7 @@ class Wish:
 
     @property
     def batches(self) -> tuple[int, ...] | None:
-        """The batch sizes to try; None for a candidate's own."""
+        """The batch sizes to test; None for the candidate's own."""
         return None if self.batch_size is None else (self.batch_size,)
 
 
@@ -125,71 +126,73 @@ class Wish:
 def tune(
     classifier: Classifier,
     image: Image,
-    wish: Wish,
+    request: RuntimeRequest,
     *,
     queries: int | None = None,
     box: int | None = None,
     cache: Cache | None = None,
     clock: Clock | None = None,
-    say: Say = unsaid,
-) -> tuple[Classifier, Choice]:
-    """Choose a runtime, or make the one that was asked for ready.
+    log: Log = no_log,
+) -> tuple[Classifier, RuntimeChoice]:
+    """Choose a runtime, or prepare the requested one.
 
-    Under ``auto`` an earlier choice for this classifier and this machine is taken up again, once it agrees on this picture;
-    else the candidates are tried, where that pays: where the run, as the classifier came, would take 5 s or more. Where the
-    run asks about windows and still takes 6 s in the fastest of them, computing again only around the windows is tried too
-    (`seewhy.runtime.partial`), and taken if it is 1.15 times as fast.
+    Under ``auto``, an earlier choice for this classifier and machine is reused if it agrees on this image. Otherwise
+    the candidates are tested, provided that the run would take 5 s or more in the native runtime. If the run queries
+    windows and would still take 6 s in the fastest of them, partial recomputation (`seewhy.runtime.partial`) is tested
+    too. It is chosen if it is at least 1.15 times as fast.
 
     Args:
-        classifier: what is to be run.
-        image: in the classifier's view, ``(3, h, w)`` in [0, 1].
-        wish: the runtime and the batch size.
-        queries: that the run will ask, about; None: search at any length, slow candidates included.
-        box: side of the window, pixels, in which a query differs from the picture; the smallest of several, None where there
-            are no windows.
-        cache: remembers choices and converted networks; None for the user's own.
-        clock: gives the time; None for this machine's.
-        say: is told before a search.
+        classifier: the classifier to run.
+        image: the image in the classifier's view, ``(3, h, w)`` in [0, 1].
+        request: the requested runtime and batch size.
+        queries: approximate number of queries of the run; None to search without a time limit, including slow
+            candidates.
+        box: side in pixels of the window in which a query differs from the image, or of the smallest window if there
+            are several sizes; None if there are no windows.
+        cache: stores choices and converted networks; None for the user's cache.
+        clock: returns the time; None for the system clock.
+        log: receives a message before a search.
 
     Returns:
-        What answers from now on, the original itself where that is the choice, and how it was chosen. For questions about
-        another picture see `seewhy.classifiers.fast.FastClassifier.on`.
+        The classifier to query from now on, which is the original if its native runtime was chosen, and the choice. For
+        queries about another image see `seewhy.classifiers.fast.FastClassifier.on`.
 
     Raises:
-        RequestError: the runtime that was asked for is not to be had here, or says something else than the original.
+        RequestError: the requested runtime is not available here, or its outputs differ from the original's.
 
-    Cost in queries: none where there is nothing to choose; four for an earlier choice; else 33 of the original for the
-    truth, 16 more where there are windows, and for each candidate as many and a few dozen for its speed.
+    Cost in queries: none if there is only one runtime; four for an earlier choice. A search costs 33 queries of the
+    original for reference, 16 more if there are windows, and for each candidate the same number plus a few dozen to
+    measure its speed.
 
     Example:
         >>> from seewhy.classifiers.function import from_function
         >>> even = from_function(lambda pictures: [[0.5, 0.5]] * len(pictures), size=8)
-        >>> tune(even, torch.zeros(3, 8, 8), Wish())[1].why
-        'there is no other way to run it'
+        >>> tune(even, torch.zeros(3, 8, 8), RuntimeRequest())[1].why
+        'no other runtime is available'
     """
     cache, image = cache or default_cache(), image.to(classifier.device)
     ways = [*candidates(classifier, cache), *around_windows(classifier, image, box, cache)]
     plain, names = ways[0], [way.name for way in ways]
-    if wish.runtime in {"eager", plain.name}:
-        return classifier, _as_it_came(plain, wish, "asked for")
-    if wish.runtime != "auto" and wish.runtime not in names:
+    if request.runtime in {"eager", plain.name}:
+        return classifier, _native(plain, request, "requested")
+    if request.runtime != "auto" and request.runtime not in names:
         raise RequestError(
             f"expected a runtime that can run {classifier.name}: auto, {', '.join(dict.fromkeys(['eager', *names]))}, "
-            f"got {wish.runtime}; one that converts needs a float32 torch module or an ONNX file of a fixed size, on its device, "
-            f"and {PARTIAL} such a module and a method that asks about windows"
+            f"got {request.runtime}; converters need a float32 torch module or an ONNX file of a fixed size, on its device, "
+            f"and {PARTIAL} needs such a module and a method that queries windows"
         )
     if len(ways) == 1:
-        return classifier, _as_it_came(plain, wish, "there is no other way to run it")
-    return _Job(classifier, image, wish, ways, cache, clock or _clock(classifier.device), say).settle(queries)
+        return classifier, _native(plain, request, "no other runtime is available")
+    return _Job(classifier, image, request, ways, cache, clock or _clock(classifier.device), log).settle(queries)
 
 
-def _as_it_came(plain: Candidate, wish: Wish, why: str) -> Choice:
-    """Leave a classifier as it is."""
-    return Choice(plain.name, plain.precision, wish.batch_size or PLAIN_BATCH, None, 0.0, why)
+def _native(plain: Candidate, request: RuntimeRequest, why: str) -> RuntimeChoice:
+    """Keep a classifier in its native runtime."""
+    return RuntimeChoice(plain.name, plain.precision, request.batch_size or PLAIN_BATCH, None, 0.0, why)
 
 
 def _clock(device: torch.device) -> Clock:
-    """The time, on CUDA once the device is done."""
+    """Return a clock that synchronises with the device on CUDA."""
 
     def synchronised() -> float:
         torch.cuda.synchronize(device)
@@ -200,131 +203,137 @@ def _clock(device: torch.device) -> Clock:
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """One choice to be made.
+    """One search for a runtime.
 
     Args:
-        classifier: what is to be run.
-        image: in its view, on its device.
-        wish: what was asked for.
-        ways: to run it, the plain one first.
-        cache: of choices.
-        clock: gives the time.
-        say: is told before a search.
+        classifier: the classifier to run.
+        image: the image in its view, on its device.
+        request: the requested runtime and batch size.
+        ways: candidates, the native one first.
+        cache: stores choices.
+        clock: returns the time.
+        log: receives a message before a search.
     """
 
     classifier: Classifier
     image: Image
-    wish: Wish
+    request: RuntimeRequest
     ways: list[Candidate]
     cache: Cache
     clock: Clock
-    say: Say
+    log: Log
 
-    def settle(self, queries: int | None) -> tuple[Classifier, Choice]:
-        """Take up an earlier choice, or make one: first for any picture, then for windows."""
+    def settle(self, queries: int | None) -> tuple[Classifier, RuntimeChoice]:
+        """Reuse an earlier choice or make one, first for any image, then for windows."""
         again = queries is not None
-        if self.wish.runtime != "auto":
-            way = self._way(self.wish.runtime)
-            return (again and self.recall(way.box)) or self.asked_for(way)
+        if self.request.runtime != "auto":
+            way = self._way(self.request.runtime)
+            return (again and self.recall(way.box)) or self.requested(way)
         around = next((way for way in self.ways if way.box is not None), None)
         if again and around and (known := self.recall(around.box)):
             return known
         found, choice = (again and self.recall(None)) or self.choose(queries)
         return self.narrow(around, found, choice, queries) if around and choice.tried else (found, choice)
 
-    def choose(self, queries: int | None) -> tuple[Classifier, Choice]:
-        """Search among the ways that can answer any picture, if the run is long enough."""
+    def choose(self, queries: int | None) -> tuple[Classifier, RuntimeChoice]:
+        """Search among the candidates that accept any image, if the run is long enough."""
         limit = float("inf")
         if queries is not None:
             plain = self.ways[0]
             run = queries * seconds(plain.build(), self.image[None], PLAIN_BATCH, self.clock) / PLAIN_BATCH
             if run < _WORTH:
-                return self.classifier, _as_it_came(plain, self.wish, "the run is too short for a search")
+                return self.classifier, _native(plain, self.request, "the run is too short for a search")
             limit = max(_LIMIT, _SHARE * run)
-        self.say("finding the fastest runtime here, once for this classifier …")
+        self.log("searching for the fastest runtime on this machine, once for this classifier …")
         ways = [way for way in self.ways if way.box is None]
-        found = search(ways, perturbed(self.image), clock=self.clock, limit=limit, batches=self.wish.batches)
-        why = f"the fastest of {sum(trial.reason is None for trial in found.tried)} that agree"
+        found = search(ways, perturbed(self.image), clock=self.clock, limit=limit, batches=self.request.batches)
+        why = f"the fastest of {sum(timing.reason is None for timing in found.tried)} that agree"
         return self._keep(found.best, found.answer, found.tried, why)
 
     def narrow(
-        self, way: Candidate, found: Classifier, choice: Choice, queries: int | None
-    ) -> tuple[Classifier, Choice]:
-        """Compute again only around the windows, where that is faster still than what was found for any picture."""
+        self, way: Candidate, found: Classifier, choice: RuntimeChoice, queries: int | None
+    ) -> tuple[Classifier, RuntimeChoice]:
+        """Use partial recomputation around windows, if it is faster than the runtime found for any image."""
         if queries is not None and queries < _WORTH_PARTIAL * (choice.queries_per_second or 0):
-            reason = f"not tried: a run of less than {_WORTH_PARTIAL:g} s does not pay for it"
-            return found, replace(choice, tried=(*choice.tried, Trial(way.name, way.precision, reason=reason)))
-        self.say(f"finding out whether computing only around windows of {way.box} × {way.box} is faster here …")
-        pictures, trial, answer = self._try(way)
-        if answer is not None and trial.batch_size is not None and trial.reason is None:
-            gain = times_as_fast((answer, trial.batch_size), (found, choice.batch_size), pictures, self.clock)
+            reason = f"not tested: it does not pay off for a run of less than {_WORTH_PARTIAL:g} s"
+            return found, replace(choice, tried=(*choice.tried, Timing(way.name, way.precision, reason=reason)))
+        self.log(
+            f"testing whether recomputing only around windows of {way.box} × {way.box} is faster on this machine …"
+        )
+        images, timing, answer = self._test(way)
+        if answer is not None and timing.batch_size is not None and timing.reason is None:
+            gain = speed_ratio((answer, timing.batch_size), (found, choice.batch_size), images, self.clock)
             if gain >= _GAIN:
                 why = f"{gain:.2f} times as fast as {choice.name}, {choice.why}"
-                return self._keep(trial, answer, (*choice.tried, trial), why)
-            trial = replace(trial, reason=f"{gain:.2f} times as fast as {choice.name}, less than {_GAIN:g}")
-        choice = replace(choice, tried=(*choice.tried, trial))
+                return self._keep(timing, answer, (*choice.tried, timing), why)
+            timing = replace(timing, reason=f"{gain:.2f} times as fast as {choice.name}, less than {_GAIN:g}")
+        choice = replace(choice, tried=(*choice.tried, timing))
         self._remember(choice, way.box)
         return found, choice
 
-    def recall(self, box: int | None) -> tuple[Classifier, Choice] | None:
-        """Take up an earlier choice, if there is one that can be built and agrees on this picture."""
+    def recall(self, box: int | None) -> tuple[Classifier, RuntimeChoice] | None:
+        """Reuse an earlier choice, if there is one that can be built and agrees on this image."""
         entry = self.cache.get(self._key(box))
         if entry is None:
             return None
         try:
             said = json.loads((entry / _FILE).read_text(encoding="utf-8"))
-            before = Choice(**{**said, "tried": tuple(Trial(**trial) for trial in said["tried"]), "cached": True})
+            before = RuntimeChoice(
+                **{**said, "tried": tuple(Timing(**timing) for timing in said["tried"]), "cached": True}
+            )
             way = self._way(before.name)
             if way is self.ways[0]:
                 return self.classifier, before
-            pictures = perturbed(self.image, _COPIES_AGAIN, way.box)
+            images = perturbed(self.image, _COPIES_AGAIN, way.box)
             answer = way.build()
-            agreement = difference(ask(answer, pictures), ask(self.classifier, pictures))
-        except (*FAILURES, StopIteration):  # what cannot be taken up again is found anew, and says there why it fails
+            agreement = difference(ask(answer, images), ask(self.classifier, images))
+        except (*FAILURES, StopIteration):  # an unusable choice is searched for again, which reports why it fails
             return None
         return self._with(answer, replace(before, agreement=agreement)) if agreement <= way.tolerance else None
 
-    def asked_for(self, way: Candidate) -> tuple[Classifier, Choice]:
-        """Try the one candidate that was asked for; nothing takes its place."""
-        _, trial, answer = self._try(way)
-        if answer is None or trial.reason is not None:
+    def requested(self, way: Candidate) -> tuple[Classifier, RuntimeChoice]:
+        """Test only the requested candidate; nothing replaces it."""
+        _, timing, answer = self._test(way)
+        if answer is None or timing.reason is not None:
             raise RequestError(
-                f"expected {way.name} to run {self.classifier.name}, got: {trial.reason}; "
-                "choose another --runtime, eager for the classifier as it came"
+                f"expected {way.name} to run {self.classifier.name}, got: {timing.reason}; "
+                "choose another --runtime, or eager for the native one"
             )
-        return self._keep(trial, answer, (trial,), "asked for")
+        return self._keep(timing, answer, (timing,), "requested")
 
-    def _try(self, way: Candidate) -> tuple[Images, Trial, Answer | None]:
-        """Time a candidate and hold it to the original, on pictures of the kind that it is for."""
-        pictures = perturbed(self.image, COPIES if way.box is None else _COPIES_PARTIAL, way.box)
-        return pictures, *attempt(way, pictures, ask(self.classifier, pictures), self.clock, self.wish.batches)
+    def _test(self, way: Candidate) -> tuple[Images, Timing, Answer | None]:
+        """Time a candidate and compare it with the original, on images of the kind it is for."""
+        images = perturbed(self.image, COPIES if way.box is None else _COPIES_PARTIAL, way.box)
+        return images, *attempt(way, images, ask(self.classifier, images), self.clock, self.request.batches)
 
-    def _keep(self, best: Trial, answer: Answer, tried: tuple[Trial, ...], why: str) -> tuple[Classifier, Choice]:
-        """Make a choice of a trial, and remember it for the next run."""
-        assert best.batch_size is not None and best.agreement is not None  # noqa: PT018, S101 - it was timed
-        choice = Choice(
+    def _keep(
+        self, best: Timing, answer: Answer, tried: tuple[Timing, ...], why: str
+    ) -> tuple[Classifier, RuntimeChoice]:
+        """Create a choice from a timing, and store it for later runs."""
+        assert best.batch_size is not None and best.agreement is not None  # noqa: PT018, S101 - the candidate was timed
+        choice = RuntimeChoice(
             best.name, best.precision, best.batch_size, best.queries_per_second, best.agreement, why, tried=tried
         )
         self._remember(choice, self._way(best.name).box)
         return self._with(answer, choice)
 
-    def _remember(self, choice: Choice, box: int | None) -> None:
-        """Write a choice down, for windows of this size or for any picture."""
+    def _remember(self, choice: RuntimeChoice, box: int | None) -> None:
+        """Store a choice in the cache, for windows of this size or for any image."""
         text = json.dumps(asdict(choice))
         self.cache.put(self._key(box), lambda folder: (folder / _FILE).write_text(text, encoding="utf-8"))
 
-    def _with(self, answer: Answer, choice: Choice) -> tuple[Classifier, Choice]:
-        """Put the choice behind the classifier's door."""
+    def _with(self, answer: Answer, choice: RuntimeChoice) -> tuple[Classifier, RuntimeChoice]:
+        """Return a classifier that uses the chosen runtime."""
         way = self._way(choice.name)
         if way is self.ways[0]:
             return self.classifier, choice
         return FastClassifier(self.classifier, answer, f"{way.text}, {way.precision}"), choice
 
     def _way(self, name: str) -> Candidate:
-        """The candidate of this name."""
+        """Return the candidate with this name."""
         return next(way for way in self.ways if way.name == name)
 
     def _key(self, box: int | None) -> str:
-        """Another classifier, size, machine, wish or window has another choice."""
+        """Return the cache key, which depends on classifier, image size, machine, request and window."""
         facts = machine(self.classifier.device)
-        return digest("choice", self.classifier.fingerprint, tuple(self.image.shape), facts, self.wish, box)
+        return digest("choice", self.classifier.fingerprint, tuple(self.image.shape), facts, self.request, box)

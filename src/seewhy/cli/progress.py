@@ -6,14 +6,15 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from seewhy.runs.compare import Watch
+Watch = Callable[[str], Callable[[int, int], None]]
+"""Title of a bar → what moves it."""
 
 messages = Console(stderr=True, highlight=False)
 
 
 @contextmanager
 def bars(*, quiet: bool, unit: str = "queries") -> Iterator[Watch]:
-    """Progress bars: a title makes one, and gives what moves it; ``unit`` is what is counted."""
+    """Show progress bars: a title starts one and returns the function that moves it; ``unit`` names what is counted."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

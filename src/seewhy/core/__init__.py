@@ -1,1 +1,4 @@
-"""The contracts: what a classifier, an in-fill, a question and an answer are. Numpy and torch only; no file, no network."""
+"""Core contracts and data types: classifier, in-fill, probe, target, maps.
+
+Depends on NumPy and PyTorch only; no file or network access.
+"""

@@ -1,4 +1,4 @@
-"""How much an answer may cost, and how sure it must be."""
+"""Limits on the cost and the precision of an explanation, and query counts."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,16 @@ from seewhy.core.errors import RequestError
 
 @dataclass(frozen=True)
 class Budget:
-    """When to stop; whichever comes first. Without any limit a method runs its own plan to the end.
+    """Stopping criteria of an explanation; the first one that is met ends it.
+
+    Without any limit, a method runs to completion.
 
     Args:
-        queries: pictures the classifier may be shown, the unmodified one included; at least 1.
-        seconds: wall-clock seconds of explaining; the smallest plan that covers the picture is finished all the same.
-        tolerance: stop when, for every target, the root mean square of the standard error over the map is at most this part
-            of the map's own standard deviation; 0.3 leaves an expected correlation of 0.96 with the map of a very long run.
+        queries: maximum number of images shown to the classifier, including the unmodified image; at least 1.
+        seconds: maximum wall-clock time of the explanation. The smallest plan that covers the whole image is always
+            completed, even past this limit.
+        tolerance: stop once, for every target, the root mean square of the standard error over the map is at most this
+            fraction of the map's standard deviation; 0.3 gives an expected correlation of 0.96 with the converged map.
 
     Raises:
         RequestError: a limit is not positive.
@@ -31,18 +34,18 @@ class Budget:
         for name in ("queries", "seconds", "tolerance"):
             value = getattr(self, name)
             if value is not None and not value > 0:
-                raise RequestError(f"expected {name} > 0, got {value}; leave it out for no limit")
+                raise RequestError(f"expected {name} > 0, got {value}; omit it for no limit")
 
 
 @dataclass(frozen=True)
 class Queries:
-    """What was asked of the classifier.
+    """Number of queries sent to the classifier.
 
     Args:
-        forward_images: pictures shown.
-        forward_calls: batches they were shown in.
-        backward_images: pictures a gradient was taken for.
-        backward_calls: batches of those.
+        forward_images: images passed forward through the classifier.
+        forward_calls: batches these images were sent in.
+        backward_images: images for which a gradient was computed.
+        backward_calls: batches these gradients were computed in.
 
     Example:
         >>> Queries(forward_images=8, forward_calls=2).backward_images

@@ -1,4 +1,4 @@
-"""The classifier contract: the one door to the black box."""
+"""The interface that every classifier implements."""
 
 from typing import Protocol, runtime_checkable
 
@@ -12,24 +12,24 @@ from seewhy.core.view import View
 
 Color = tuple[float, float, float]
 IMAGENET_MEAN: Color = (0.485, 0.456, 0.406)
-"""The mean colour of ImageNet's training pictures, RGB in [0, 1]: the usual "gray"."""
+"""Mean colour of the ImageNet training images, RGB in [0, 1]; commonly used as "gray"."""
 
 
 @runtime_checkable
 class Classifier(Protocol):
-    """Anything that turns ``(n, c, h, w)`` pictures in [0, 1] into ``(n, k)`` probabilities.
+    """A classifier that maps ``(n, c, h, w)`` images in [0, 1] to ``(n, k)`` class probabilities.
 
-    Preprocessing, channel order, device and framework live behind this door. Attributes, all read-only:
+    Preprocessing, channel order, device and framework are handled inside the classifier. All attributes are read-only:
 
     * ``name``: what results call it.
     * ``spec``: the text that opens it again with `seewhy.classifier`, or None where only its caller can.
-    * ``labels``: one name a class, or None when the caller gave none.
-    * ``view``: how a user's picture becomes the input.
-    * ``access``: what the classifier lets us see.
-    * ``fingerprint``: changes when the weights or the preprocessing do.
-    * ``mean_color``: the mean colour of its training pictures, RGB in [0, 1].
-    * ``device``: where it wants its pictures.
-    * ``runtime``: what computes it, for the record.
+    * ``labels``: one name per class, or None if unknown.
+    * ``view``: how a user's image is cropped and resized to the input.
+    * ``access``: the access level, see `seewhy.core.access.Access`.
+    * ``fingerprint``: a hash that changes when the weights or the preprocessing change.
+    * ``mean_color``: mean colour of its training images, RGB in [0, 1].
+    * ``device``: the device on which it expects its input.
+    * ``runtime``: a description of the runtime, for the manifest.
     """
 
     @property
@@ -60,7 +60,7 @@ class Classifier(Protocol):
     def runtime(self) -> str: ...  # noqa: D102
 
     def __call__(self, images: Images) -> Probabilities:
-        """Return class probabilities, one row a picture.
+        """Return class probabilities, one row per image.
 
         Args:
             images: ``(n, 3, h, w)`` float32 in [0, 1], RGB, on ``device``.
@@ -69,15 +69,15 @@ class Classifier(Protocol):
 
 
 Scores = Float[Tensor, "n k"]
-"""Class scores before the soft-max (logits), or the logarithm of the probabilities where a network gives no logits."""
+"""Class scores before the softmax (logits), or log-probabilities if the network outputs no logits."""
 
 
 @runtime_checkable
 class Differentiable(Protocol):
-    """What a classifier with `Access.GRADIENTS` or more offers beside the contract of `Classifier`."""
+    """Additional interface of a classifier with `Access.GRADIENTS` or more."""
 
     def scores(self, images: Images) -> Scores:
-        """Return scores whose soft-max is what the classifier answers; a gradient can be taken through them.
+        """Return differentiable scores whose softmax equals the classifier's probabilities.
 
         Args:
             images: ``(n, 3, h, w)`` float32 in [0, 1], RGB, on ``device``.
@@ -87,9 +87,9 @@ class Differentiable(Protocol):
 
 @runtime_checkable
 class Open(Protocol):
-    """What a classifier with `Access.INTERNALS` offers beside `Differentiable`."""
+    """Additional interface of a classifier with `Access.INTERNALS`, on top of `Differentiable`."""
 
     @property
     def module(self) -> nn.Module:
-        """The network that runs whenever `Differentiable.scores` is called; its layers can be watched and changed."""
+        """The network behind `Differentiable.scores`; hooks on its layers can read and change activations."""
         ...

@@ -1,27 +1,27 @@
-"""The errors a user can meet. Each says what, which value, what to do."""
+"""User-facing errors. Each message states what was expected, the value received, and how to fix it."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class RequestError(ValueError):
-    """The request cannot be carried out as it stands; the command line ends with status 2 and writes nothing."""
+    """The request is invalid and cannot be carried out. The command line exits with status 2 and writes nothing."""
 
 
 class ClassifierError(RequestError):
-    """The classifier contradicts its own description, so that no explanation of it would mean anything."""
+    """The classifier's output contradicts its declared settings, so an explanation of it would be meaningless."""
 
 
 def did_you_mean(name: str, choices: Iterable[str], *, limit: int = 3) -> str:
-    """Return a hint that names the nearest choices, or all of them when none is near.
+    """Return a hint that lists the closest choices, or all choices if none is close.
 
     Args:
-        name: what was asked for.
-        choices: what there is.
-        limit: how many near matches to offer.
+        name: the unknown name.
+        choices: all valid names.
+        limit: maximum number of close matches to suggest.
 
     Returns:
-        A sentence without its full stop, to end an error message with.
+        A clause without a full stop, to append to an error message.
 
     Example:
         >>> did_you_mean("pim", ["pmi", "rise"])

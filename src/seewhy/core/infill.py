@@ -1,4 +1,4 @@
-"""The in-fill contract: what stands where something was removed."""
+"""The interface that every in-fill implements (*baseline* in Captum, *masker* in SHAP, *imputer* elsewhere)."""
 
 from typing import Protocol, runtime_checkable
 
@@ -7,24 +7,24 @@ from seewhy.core.arrays import Image, Images, Keep, Seeds
 
 @runtime_checkable
 class Infill(Protocol):
-    """What stands where something was removed.
+    """A function that replaces removed pixels.
 
-    Row ``i`` of the answer depends only on ``(image, keep[i], seeds[i])``; it equals ``image`` exactly where ``keep`` is 1;
-    what is put in is rounded to 8-bit levels (see `seewhy.core.arrays.compose`).
+    Row ``i`` of the output depends only on ``(image, keep[i], seeds[i])``. It equals ``image`` exactly where ``keep``
+    is 1. Replaced pixels are rounded to 8-bit levels (see `seewhy.core.arrays.compose`).
     """
 
     @property
     def stochastic(self) -> bool:
-        """Whether another seed gives another picture. Asking a deterministic in-fill twice is a wasted query."""
+        """Whether the output depends on the seed. Sampling a deterministic in-fill twice wastes a query."""
         ...
 
     @property
     def checksum(self) -> str | None:
-        """SHA-256 of the weights, or None where there are none."""
+        """SHA-256 of the weights, or None if the in-fill has no weights."""
         ...
 
     def __call__(self, image: Image, keep: Keep, seeds: Seeds) -> Images:
-        """Return one picture a row of ``keep``.
+        """Return one filled-in image per row of ``keep``.
 
         Args:
             image: ``(c, h, w)`` in [0, 1].

@@ -1,4 +1,4 @@
-"""Intervals: how sure a share or a mean is."""
+"""Confidence intervals of proportions and means."""
 
 import math
 from collections.abc import Callable
@@ -8,20 +8,20 @@ import numpy as np
 from jaxtyping import Float
 
 DRAWS = 2000
-"""Resamples behind each bootstrap interval."""
+"""Number of bootstrap resamples per interval."""
 
 Statistic = Callable[[Float[np.ndarray, "*n c"]], Float[np.ndarray, "*n"]]
-"""A figure that is computed from the means of some columns."""
+"""A statistic computed from column means."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and where it lies with 95 % confidence.
+    """A statistic with its 95 % confidence interval.
 
     Args:
-        value: the figure; NaN where there is none.
-        low: lower end.
-        high: upper end.
+        value: the point estimate; NaN if there is no data.
+        low: lower end of the interval.
+        high: upper end of the interval.
     """
 
     value: float
@@ -33,17 +33,17 @@ NOTHING = Interval(math.nan, math.nan, math.nan)
 
 
 def bootstrap(columns: Float[np.ndarray, "n c"], statistic: Statistic) -> Interval:
-    """Work out a figure from column means, with its percentile interval over the rows (Efron, Annals of Statistics, 1979).
+    """Compute a statistic of column means with its percentile bootstrap interval (Efron, Annals of Statistics, 1979).
 
-    The same numbers every time: the resamples depend on the number of rows alone, so that two figures of the same rows are
-    resampled alike.
+    Rows are resampled. The result is deterministic. The resamples depend only on the number of rows, so two statistics
+    of the same rows use the same resamples.
 
     Args:
-        columns: one row an independent case.
-        statistic: takes means of the columns.
+        columns: ``(n, c)``, one row per independent case.
+        statistic: function of the column means.
 
     Returns:
-        NaN throughout where there are no rows.
+        The estimate and its interval; all NaN if there are no rows.
 
     Example:
         >>> bootstrap(np.ones((5, 1)), lambda means: means[..., 0])
@@ -68,7 +68,7 @@ def mean(values: Float[np.ndarray, " n"]) -> Interval:
 
 
 def wilson(hits: int, trials: int) -> Interval:
-    """Return a share with its score interval (Wilson, Journal of the American Statistical Association, 1927).
+    """Return a proportion with its score interval (Wilson, Journal of the American Statistical Association, 1927).
 
     Example:
         >>> round(wilson(0, 10).high, 3)

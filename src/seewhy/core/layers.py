@@ -1,4 +1,4 @@
-"""Look at the layers of a network while it runs, and change what they pass on."""
+"""Read and modify layer activations with forward hooks."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,14 +8,14 @@ from torch import Tensor, nn
 from seewhy.core.errors import RequestError, did_you_mean
 
 Change = Callable[[Tensor], Tensor]
-"""Takes what a layer puts out, returns what the next one gets."""
+"""Maps the output of a layer to the tensor passed on to the next layer."""
 
 
 def layer(module: nn.Module, name: str) -> nn.Module:
-    """Find a layer by the name that ``named_modules`` gives it.
+    """Return the layer with the given ``named_modules`` name.
 
     Raises:
-        RequestError: there is no such layer; the nearest are offered.
+        RequestError: there is no such layer; the message suggests the closest names.
 
     Example:
         >>> layer(nn.Sequential(nn.ReLU(), nn.Linear(1, 1)), "1")
@@ -30,18 +30,19 @@ def layer(module: nn.Module, name: str) -> nn.Module:
 
 @contextmanager
 def watching(module: nn.Module, name: str, change: Change | None = None) -> Iterator[list[Tensor]]:
-    """Write down what a layer puts out while the network runs inside the ``with``, and change it if asked to.
+    """Record the output of a layer during forward passes inside the ``with`` block, and optionally modify it.
 
     Args:
         module: the network.
-        name: the layer.
-        change: what the next layers get instead; what is written down is what they get.
+        name: name of the layer.
+        change: function applied to the output of the layer, or None. The result is recorded and passed on to the next
+            layer.
 
     Returns:
-        A list that gets one tensor a call of the layer, with its graph.
+        A list that receives one tensor, with its autograd graph, per call of the layer.
 
     Raises:
-        RequestError: there is no such layer, or it does not put out one tensor.
+        RequestError: there is no such layer, or its output is not a single tensor.
 
     Example:
         >>> import torch
@@ -55,7 +56,7 @@ def watching(module: nn.Module, name: str, change: Change | None = None) -> Iter
     def note(_: nn.Module, __: object, output: object) -> Tensor:
         if not isinstance(output, Tensor):
             raise RequestError(
-                f"expected layer {name!r} to put out one tensor, got {type(output).__name__}; choose another"
+                f"expected layer {name!r} to output one tensor, got {type(output).__name__}; choose another layer"
             )
         seen.append(output if change is None else change(output))
         return seen[-1]
@@ -68,11 +69,11 @@ def watching(module: nn.Module, name: str, change: Change | None = None) -> Iter
 
 
 def shapes(module: nn.Module, run: Callable[[], object]) -> dict[str, tuple[int, ...]]:
-    """Say what shape each layer that puts out one tensor puts out, in the order in which the layers finish.
+    """Return the output shape of each layer that outputs a single tensor, in order of completion.
 
     Args:
         module: the network.
-        run: runs it once.
+        run: runs one forward pass.
 
     Example:
         >>> import torch
@@ -85,7 +86,7 @@ def shapes(module: nn.Module, run: Callable[[], object]) -> dict[str, tuple[int,
     def note(name: str) -> Callable[[nn.Module, object, object], None]:
         def write(_: nn.Module, __: object, output: object) -> None:
             if isinstance(output, Tensor):
-                found.pop(name, None)  # a layer that runs several times finishes with its last run
+                found.pop(name, None)  # a layer that runs several times is listed at its last run
                 found[name] = tuple(output.shape)
 
         return write

@@ -1,4 +1,4 @@
-"""What a method returns: maps, their standard errors, their unit, and the windows they were made from."""
+"""The output of a method: maps with standard errors and a unit, and the sampled queries behind them."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,22 +11,22 @@ from torch import Tensor
 Map = Float[np.ndarray, "h w"]
 
 BoolMap = Bool[np.ndarray, "h w"]
-"""A region: the pixels that belong to it."""
+"""A region: True for the pixels that belong to it."""
 
 Companion = Float[np.ndarray, "3 h w"]
-"""A picture that belongs to an answer, such as a counterfactual: in the classifier's view, RGB in [0, 1]."""
+"""A generated image that is part of an explanation, such as a counterfactual; in the classifier's view, RGB in [0, 1]."""
 
 
 @dataclass(frozen=True, eq=False)
 class Witnesses:
-    """A few of the questions behind a map, kept so that a reader can check them: window by window, sample by sample.
+    """Sampled queries behind a map, stored per window and per sample so that a reader can reproduce them.
 
     Args:
-        size: side of a window, pixels.
+        size: side of a window in pixels.
         positions: ``(m, 2)`` top and left of each window.
-        seeds: ``(m, s)`` the seed of each sample; in-fill and seed make the picture again.
-        probabilities: ``(m, s, c)`` what the classifier then said of the watched classes.
-        classes: the watched classes.
+        seeds: ``(m, s)`` seed of each sample; together with the in-fill it reproduces the image.
+        probabilities: ``(m, s, c)`` predicted probabilities of the recorded classes.
+        classes: the recorded classes.
     """
 
     size: int
@@ -37,7 +37,7 @@ class Witnesses:
 
 
 def as_map(values: Float[Tensor, "h w"]) -> Map:
-    """Bring a tensor to the numbers of a map: float32 on the processor, without its graph.
+    """Convert a tensor to a map: a detached float32 array on the CPU.
 
     Example:
         >>> import torch
@@ -49,12 +49,13 @@ def as_map(values: Float[Tensor, "h w"]) -> Map:
 
 @dataclass(frozen=True)
 class Scale:
-    """What windows of one size do.
+    """Summary of the effect of windows of one size.
 
     Args:
-        size: side of a window, pixels.
-        windows: how many were asked about.
-        strongest: target → value and standard error at the pixel where the map of this size is furthest from 0.
+        size: side of a window in pixels.
+        windows: number of windows that were queried.
+        strongest: target → value and standard error at the pixel with the largest absolute value in the map of this
+            window size.
     """
 
     size: int
@@ -63,15 +64,15 @@ class Scale:
 
 
 def relative_error(values: Map, error: Map) -> float:
-    """Say how large the errors of a map are beside its own spread.
+    """Return the standard error of a map relative to its standard deviation.
 
     Args:
-        values: of the map.
-        error: their standard errors.
+        values: values of the map.
+        error: standard errors of the map.
 
     Returns:
-        The root mean square of the errors over the standard deviation of the values, 0 or more; infinite for a map that has
-        errors and no spread.
+        The root mean square of the standard errors divided by the standard deviation of the values, 0 or more; infinite
+        for a constant map with non-zero errors.
 
     Example:
         >>> relative_error(np.array([[1.0, 3.0]]), np.array([[0.5, 0.5]]))
@@ -83,7 +84,7 @@ def relative_error(values: Map, error: Map) -> float:
 
 
 def worst_error(values: Iterable[Map], errors: Iterable[Map]) -> float:
-    """Return the relative error of the map that is known worst; see `relative_error`.
+    """Return the largest relative error of several maps; see `relative_error`.
 
     Example:
         >>> worst_error([np.array([[1.0, 3.0]])] * 2, [np.array([[0.5, 0.5]]), np.array([[0.1, 0.1]])])
@@ -93,16 +94,16 @@ def worst_error(values: Iterable[Map], errors: Iterable[Map]) -> float:
 
 
 def reliability(values: Map, error: Map, *, predicted: bool) -> float:
-    """Say how much of a map would come again: the square of its expected correlation with the map of a very long run.
+    """Return the reproducible fraction of a map's variance: its squared expected correlation with the converged map.
 
     Args:
-        values: of the map.
-        error: their standard errors.
-        predicted: as in `Maps`; a best prediction has the truth's variance less that of its errors, an unbiased estimate has
-            the errors' on top.
+        values: values of the map.
+        error: standard errors of the map.
+        predicted: as in `Maps`. The variance of a best prediction is the true variance minus the error variance; the
+            variance of an unbiased estimate is their sum.
 
     Returns:
-        0 to 1; 0 for a map with one value everywhere.
+        A value in [0, 1]; 0 for a constant map.
 
     Example:
         >>> reliability(np.array([[-1.0, 1.0]]), np.array([[0.5, 0.5]]), predicted=False)
@@ -117,23 +118,25 @@ def reliability(values: Map, error: Map, *, predicted: bool) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Maps:
-    """The answer of one method to one question.
+    """The result of one method on one request.
 
     Args:
-        values: one map a target, ``(h, w)`` float32 in the classifier's view.
-        stderr: the standard error of a map, for the targets that have one.
-        unit: of values and errors.
-        settings: every setting as it was run, ``auto`` resolved.
+        values: one map per target, ``(h, w)`` float32 in the classifier's view.
+        stderr: the standard-error map of each target that has one.
+        unit: unit of the values and errors.
+        settings: all settings used, with ``auto`` resolved.
         stopped_because: ``complete``, ``queries``, ``seconds`` or ``tolerance``.
-        witnesses: some of the questions behind the maps, where the method has windows.
-        predicted: whether the values are best predictions, which spread less than the truth, and not unbiased estimates,
-            which spread more.
-        scales: what windows of each size do, where the method has windows of several sizes or refines.
-        findings: sentences for the reader that are not in the maps, such as that no sufficient region was found.
-        traces: name → numbers in the order in which they were found, such as the loss of each step.
-        outlines: ``TARGET/NAME`` → a region to be drawn on the target's map, such as the part that alone keeps the answer.
-        companions: name → a picture that belongs to the answer, such as a counterfactual. The first is held against the picture
-            itself where only one can be. The classifier is asked about each when the method is done.
+        witnesses: sampled queries behind the maps, for methods that use windows.
+        predicted: whether the values are best predictions, which vary less than the truth, rather than unbiased
+            estimates, which vary more.
+        scales: effect of the windows of each size, for methods that use several sizes or refine windows.
+        findings: sentences for the reader that the maps do not show, such as that no sufficient region was found.
+        traces: name → numbers recorded in order during the run, such as the loss of each step.
+        outlines: ``TARGET/NAME`` → a region to draw on the target's map, such as the part that alone preserves the
+            prediction.
+        companions: name → a generated image that is part of the explanation, such as a counterfactual. If only one can
+            be compared with the input image, the first is used. The classifier is queried on each of them after the
+            method has finished.
     """
 
     values: Mapping[str, Map]
@@ -150,6 +153,9 @@ class Maps:
     companions: Mapping[str, Companion] = field(default_factory=dict)
 
     def reliability(self, key: str) -> float | None:
-        """The share of a map's variance that is not error; None without standard errors. See `reliability`."""
+        """Return the fraction of a map's variance that is not error, or None without standard errors.
+
+        See `reliability`.
+        """
         error = self.stderr.get(key)
         return None if error is None else reliability(self.values[key], error, predicted=self.predicted)

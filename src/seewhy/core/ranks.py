@@ -1,4 +1,4 @@
-"""Ranks and how far two maps put their pixels in the same order."""
+"""Ranks and rank correlation of maps."""
 
 import numpy as np
 from jaxtyping import Float, Shaped
@@ -7,7 +7,7 @@ from seewhy.core.maps import Map
 
 
 def ranks(values: Shaped[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-    """Number the values from 1 on, from the smallest; equal values share the mean of their numbers.
+    """Return ranks starting at 1 for the smallest value; tied values share their mean rank.
 
     Example:
         >>> ranks(np.array([3.0, 1.0, 3.0])).tolist()
@@ -20,7 +20,7 @@ def ranks(values: Shaped[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
 
 
 def spearman(one: Map, other: Map) -> float | None:
-    """Return Spearman's rank correlation of two maps, -1 to 1; None where one of them has one value everywhere.
+    """Return Spearman's rank correlation of two maps, -1 to 1; None if either is constant.
 
     Example:
         >>> spearman(np.array([[1.0, 2.0, 3.0]]), np.array([[1.0, 8.0, 27.0]]))
@@ -30,7 +30,7 @@ def spearman(one: Map, other: Map) -> float | None:
 
 
 def correlation(one: Float[np.ndarray, "*shape"], other: Float[np.ndarray, "*shape"]) -> float | None:
-    """Return Pearson's correlation, -1 to 1; None where one of the two has one value everywhere.
+    """Return Pearson's correlation, -1 to 1; None if either input is constant.
 
     Example:
         >>> correlation(np.array([1.0, 2.0]), np.array([5.0, 3.0]))

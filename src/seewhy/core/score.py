@@ -1,4 +1,4 @@
-"""What a metric is asked about, and what it answers."""
+"""The input and the output of a metric."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -11,11 +11,11 @@ from seewhy.core.errors import RequestError
 from seewhy.core.maps import Companion, Map
 
 Again = Callable[..., Map]
-"""Explains the same picture again: ``again(seed=1)`` with another seed, ``again(randomise=True)`` with random weights."""
+"""Re-explains the same image: ``again(seed=1)`` with another seed, ``again(randomise=True)`` with randomised weights."""
 
 
 def plain(value: float) -> float | None:
-    """Return a number for JSON, which has neither NaN nor infinity: None in their place.
+    """Return a number that JSON can represent: NaN and infinity become None.
 
     Example:
         >>> plain(0.5), plain(math.nan)
@@ -26,13 +26,13 @@ def plain(value: float) -> float | None:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """What a metric knows of a picture beside the map.
+    """Information that a metric receives in addition to the map.
 
     Args:
-        target: the class that the map explains, and that the metric watches.
-        region: where the object is, in the classifier's view; None where nobody said.
-        again: explains the picture again, or None where that cannot be done.
-        companions: name → a picture that belongs to the explanation, such as a counterfactual.
+        target: the class that the map explains and the metric tracks.
+        region: location of the object in the classifier's view, or None if unspecified.
+        again: re-explains the image, or None if that is not possible.
+        companions: name → a generated image that is part of the explanation, such as a counterfactual.
 
     Example:
         >>> Case(3).region is None
@@ -48,31 +48,31 @@ class Case:
         """Return the region.
 
         Raises:
-            RequestError: there is none, or it is empty or the whole picture, so that it says nothing of a map.
+            RequestError: there is no region, or it is empty or covers the whole image, which makes it uninformative.
         """
         if self.region is None:
-            raise RequestError("expected to be told where the object is, got no boxes; give labels.csv with boxes")
+            raise RequestError("expected the location of the object, got no boxes; provide labels.csv with boxes")
         if not self.region.any() or self.region.all():
             raise RequestError(
-                "expected an object that covers a part of what the classifier sees, got none or all of it"
+                "expected an object that covers part of the classifier's view, got none or all of it; use another image or box"
             )
         return self.region
 
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """How an answer changes step by step.
+    """How the predicted probability changes step by step.
 
     Args:
-        x: the share of the picture that was removed or put in, 0 to 1.
-        y: what the classifier then said of the class.
+        x: fraction of the image that was removed or inserted, 0 to 1.
+        y: predicted probability of the class at each step.
     """
 
     x: Float[np.ndarray, " n"]
     y: Float[np.ndarray, " n"]
 
     def facts(self) -> dict[str, list[float] | list[float | None]]:
-        """Write it down as plain data.
+        """Convert to plain data.
 
         Example:
             >>> Curve(np.array([0.0, 1.0]), np.array([0.5, np.nan])).facts()
@@ -83,14 +83,14 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """What a metric found.
+    """The result of a metric.
 
     Args:
-        value: the score; NaN where it is not defined for this map, with the reason in ``note``.
-        curve: what it was made from, where there is one.
+        value: the score; NaN if it is undefined for this map, with the reason in ``note``.
+        curve: the curve behind the score, if any.
         note: why there is no value.
-        settings: every setting as it was run.
-        parts: name → numbers that are needed to make one value of many pictures, where that is not the mean of theirs.
+        settings: all settings used.
+        parts: name → arrays needed to pool the value over many images, if it is not the mean of the individual values.
     """
 
     value: float

@@ -1,7 +1,8 @@
-"""Random numbers that belong to a query, not to a batch.
+"""Random numbers that are tied to a query, not to a batch.
 
-A query's numbers are a hash of its own seed and a counter (SplitMix64: Steele, Lea, Flood, OOPSLA 2014), so they are the
-same for every batch size, order, worker and resume point, and a whole batch is drawn in one vectorised call on any device.
+The random numbers of a query are a hash of its seed and a counter (SplitMix64: Steele, Lea, Flood, OOPSLA 2014). They
+are the same for every batch size, order, worker and resume point. A whole batch is drawn in one vectorised call on any
+device.
 """
 
 import math
@@ -14,7 +15,7 @@ from seewhy.core.arrays import Seeds
 
 
 def _signed(value: int) -> int:
-    """Read an unsigned 64-bit constant as the int64 that torch has."""
+    """Convert an unsigned 64-bit constant to int64, because torch has no unsigned 64-bit arithmetic."""
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
@@ -24,12 +25,12 @@ _MIX_2 = _signed(0x94D049BB133111EB)
 
 
 def _shift_right(x: Int[Tensor, "..."], bits: int) -> Int[Tensor, "..."]:
-    """Shift in zeros from the left; torch's own shift of an int64 copies the sign bit."""
+    """Shift right and fill with zeros; torch's right shift of an int64 copies the sign bit."""
     return (x >> bits) & ((1 << (64 - bits)) - 1)
 
 
 def mix(x: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
-    """Hash each int64 to another one (the finaliser of SplitMix64, a bijection)."""
+    """Hash each int64 to another int64 (the finaliser of SplitMix64, a bijection)."""
     x = x + _GOLDEN
     x = (x ^ _shift_right(x, 30)) * _MIX_1
     x = (x ^ _shift_right(x, 27)) * _MIX_2
@@ -37,11 +38,11 @@ def mix(x: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
 
 
 def derive(seed: int, *parts: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
-    """Give each query a seed of its own from the run's seed and the query's coordinates.
+    """Derive a seed for each query from the run's seed and the query's coordinates.
 
     Args:
         seed: the run's seed, any 64-bit integer.
-        parts: int64 tensors of one shape (or that broadcast): window number, sample number, …
+        parts: int64 tensors of broadcastable shapes: window number, sample number, …
 
     Returns:
         int64 seeds of the broadcast shape.
@@ -57,12 +58,12 @@ def derive(seed: int, *parts: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
 
 
 def uniforms(seeds: Seeds, count: int, *, stream: int = 0) -> Float[Tensor, "n m"]:
-    """Draw ``count`` numbers, uniform on the open interval (0, 1), for each query.
+    """Draw ``count`` uniform random numbers in the open interval (0, 1) for each query.
 
     Args:
         seeds: ``(n,)`` int64.
-        count: numbers a query.
-        stream: a different stream of the same query is independent of this one.
+        count: number of random numbers per query.
+        stream: index of the random stream; different streams of a query are independent.
 
     Returns:
         ``(n, count)`` float32, never 0 and never 1.
@@ -77,11 +78,11 @@ def uniforms(seeds: Seeds, count: int, *, stream: int = 0) -> Float[Tensor, "n m
 
 
 def normals(seeds: Seeds, count: int, *, stream: int = 0) -> Float[Tensor, "n m"]:
-    """Draw ``count`` standard normal numbers for each query, by inverting the normal distribution function.
+    """Draw ``count`` standard normal random numbers for each query, by inverse transform sampling.
 
     Args:
         seeds: ``(n,)`` int64.
-        count: numbers a query.
+        count: number of random numbers per query.
         stream: see `uniforms`.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Settings typed as text, held against a function's keyword-only arguments: the signature is the schema."""
+"""Parse settings given as text against a function's keyword-only arguments; the signature serves as the schema."""
 
 import inspect
 import types
@@ -8,10 +8,10 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from seewhy.core.errors import RequestError, did_you_mean
 
 REQUIRED = inspect.Parameter.empty
-"""Stands for the default of a setting that has none."""
+"""Stands for the default of a required setting."""
 
 AUTO = "auto"
-"""What a user writes, and a manifest shows, for a setting that is left to the program (None in Python)."""
+"""Text form of None: the program chooses the value. Users type it, and the manifest shows it."""
 
 
 def schema(function: Callable[..., object]) -> dict[str, tuple[Any, object]]:
@@ -28,15 +28,15 @@ def schema(function: Callable[..., object]) -> dict[str, tuple[Any, object]]:
 
 
 def bind(function: Callable[..., object], settings: Mapping[str, str], owner: str) -> dict[str, object]:
-    """Turn text settings into keyword arguments for a function.
+    """Convert settings given as text to keyword arguments of a function.
 
     Args:
-        function: whose keyword-only arguments are the settings.
+        function: the function whose keyword-only arguments are the settings.
         settings: setting → text.
-        owner: the name the user typed, for messages.
+        owner: the name the user typed, for error messages.
 
     Raises:
-        RequestError: a setting does not exist, or its text is not of its type.
+        RequestError: a setting does not exist, or its text cannot be converted to its type.
 
     Example:
         >>> def f(*, size: int = 8) -> None: ...
@@ -49,18 +49,18 @@ def bind(function: Callable[..., object], settings: Mapping[str, str], owner: st
 
 
 def _check_names(known: Collection[str], given: Iterable[str], owner: str) -> None:
-    """Refuse a setting that does not exist, with the nearest that does."""
+    """Reject unknown settings and suggest the closest valid name."""
     for name in given:
         if name not in known:
-            hint = did_you_mean(name, known) if known else "it takes none"
+            hint = did_you_mean(name, known) if known else "it has no settings"
             raise RequestError(f"{owner} has no setting {name!r}; {hint}")
 
 
 def require(function: Callable[..., object], settings: Mapping[str, object], owner: str) -> None:
-    """Make sure that only settings that exist were given, and every one that has no default.
+    """Check that all given settings exist and that all required settings are given.
 
     Raises:
-        RequestError: one does not exist, or is missing; the message shows how to write it.
+        RequestError: a setting is unknown or missing; the message shows how to write it.
 
     Example:
         >>> def f(*, path: str) -> None: ...
@@ -70,11 +70,11 @@ def require(function: Callable[..., object], settings: Mapping[str, object], own
     _check_names(known, settings, owner)
     for name, (hint, default) in known.items():
         if default is REQUIRED and name not in settings:
-            raise RequestError(f"{owner} needs a setting {name!r}; write {owner}:{name}={describe(hint)}")
+            raise RequestError(f"{owner} requires the setting {name!r}; write {owner}:{name}={describe(hint)}")
 
 
 def describe(hint: Any) -> str:  # noqa: ANN401 - a type hint is anything
-    """Say in a few words what a type allows.
+    """Describe in a few words which values a type allows.
 
     Example:
         >>> describe(int | None)
@@ -92,7 +92,7 @@ def describe(hint: Any) -> str:  # noqa: ANN401 - a type hint is anything
 
 
 def _read(text: str, hint: Any, what: str) -> object:  # noqa: ANN401 - a type hint is anything
-    """Read text as a type, or say what was expected."""
+    """Convert text to a type, with an error message that describes the expected values."""
     try:
         return _convert(text, hint)
     except ValueError:
@@ -100,7 +100,7 @@ def _read(text: str, hint: Any, what: str) -> object:  # noqa: ANN401 - a type h
 
 
 def _convert(text: str, hint: Any) -> object:  # noqa: ANN401 - a type hint is anything
-    """Read text as one of the few types that settings have."""
+    """Convert text to one of the supported types."""
     origin, parts = get_origin(hint), get_args(hint)
     if origin is Literal:
         return _pick(text, parts)
@@ -119,7 +119,7 @@ def _convert(text: str, hint: Any) -> object:  # noqa: ANN401 - a type hint is a
 
 
 def _first(text: str, parts: tuple[Any, ...]) -> object:
-    """Read text as the first of several types that takes it."""
+    """Convert text to the first of several types that accepts it."""
     for part in parts:
         if part is not type(None):
             try:
@@ -130,7 +130,7 @@ def _first(text: str, parts: tuple[Any, ...]) -> object:
 
 
 def _pick(text: str, choices: tuple[Any, ...]) -> str:
-    """Return text if it is one of the choices."""
+    """Return the text if it is one of the choices."""
     if text not in choices:
         raise ValueError(text)
     return text

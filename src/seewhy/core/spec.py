@@ -1,4 +1,4 @@
-"""``name:key=value,key=value``: one way to name a classifier, an in-fill or a method, wherever a user can type one."""
+"""The syntax ``name:key=value,key=value`` that selects a classifier, an in-fill or a method and its settings."""
 
 from dataclasses import dataclass, field
 
@@ -7,11 +7,11 @@ from seewhy.core.errors import RequestError
 
 @dataclass(frozen=True)
 class Spec:
-    """A name and its settings, as text.
+    """A name with settings, as text.
 
     Args:
-        name: what the registry calls it.
-        settings: setting → value, still text.
+        name: name in the registry.
+        settings: setting → value, as unparsed text.
 
     Example:
         >>> Spec.parse("rise:masks=4000,p=0.5").settings["p"]
@@ -23,10 +23,10 @@ class Spec:
 
     @classmethod
     def parse(cls, text: str) -> "Spec":
-        """Read ``name`` or ``name:key=value,key=value``.
+        """Parse ``name`` or ``name:key=value,key=value``.
 
         Raises:
-            RequestError: a name is missing, a setting has no ``=`` or stands twice.
+            RequestError: the name is missing, a setting has no ``=``, or a setting is given twice.
         """
         name, _, tail = text.strip().partition(":")
         if not name:
@@ -37,7 +37,7 @@ class Spec:
             if not (key and equals and value):
                 raise RequestError(f"expected key=value in {text!r}, got {part!r}; write {key or 'key'}=…")
             if key in settings:
-                raise RequestError(f"setting {key!r} stands twice in {text!r}; keep one")
+                raise RequestError(f"expected each setting once in {text!r}, got {key!r} twice; remove one")
             settings[key] = value
         return cls(name, settings)
 

@@ -1,7 +1,7 @@
-"""What is explained: a class, the contrast of two, or the prediction as a whole.
+"""Targets of an explanation: a class, a contrast of two classes, or the prediction as a whole.
 
-Every target is linear in a vector over the classes: with the evidence vector e(y), a class is e(k), a contrast is
-e(a) - e(b), and the information is the expectation of e under the prediction. So one query set answers them all.
+Every target is linear in the evidence vector e(y) over the classes. A class is e(k), a contrast is e(a) - e(b), and the
+information is the expectation of e under the prediction. One set of queries therefore answers all targets.
 """
 
 from collections.abc import Sequence
@@ -12,17 +12,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-
 TargetKind = Literal["class", "contrast", "woe", "information"]
 
 
 @runtime_checkable
 class Target(Protocol):
-    """What is explained."""
+    """A target of an explanation."""
 
     @property
     def key(self) -> str:
-        """The name of its map in an explanation."""
+        """Key of the target's map in an explanation."""
         ...
 
     @property
@@ -36,16 +35,16 @@ class Target(Protocol):
         ...
 
     def weights(self, prediction: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
-        """Return the weight of each class in this target, given the prediction on the whole picture."""
+        """Return the weight of each class in this target, given the prediction on the unmodified image."""
         ...
 
 
 @dataclass(frozen=True)
 class ClassEvidence:
-    """How much speaks for one class.
+    """Evidence for one class.
 
     Args:
-        index: the class.
+        index: index of the class.
 
     Example:
         >>> ClassEvidence(967).key
@@ -78,11 +77,11 @@ class ClassEvidence:
 
 @dataclass(frozen=True)
 class Contrast:
-    """Why one class rather than another: the difference of their evidence.
+    """Evidence for one class rather than another: the difference of their evidence.
 
     Args:
-        index: the class that is asked for.
-        other: the class it is held against.
+        index: index of the explained class.
+        other: index of the contrast class.
 
     Example:
         >>> Contrast(967, 968).key
@@ -108,19 +107,19 @@ class Contrast:
         return (self.index, self.other)
 
     def weights(self, prediction: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
-        """Return 1 at the one class, -1 at the other."""
+        """Return 1 at the explained class, -1 at the contrast class."""
         return ClassEvidence(self.index).weights(prediction) - ClassEvidence(self.other).weights(prediction)
 
 
 @dataclass(frozen=True)
 class WeightOfEvidence:
-    """How much speaks for a class and against all others: its log odds instead of its log probability.
+    """Weight of evidence for a class against all other classes: its log odds instead of its log probability.
 
     ``PMI(y) - PMI(not y)`` (Good, 1950; prediction difference: Robnik-Šikonja, Kononenko, 2008). Unlike PMI it has no
-    ceiling for a class that is nearly certain.
+    upper limit for a class with a probability near 1.
 
     Args:
-        index: the class.
+        index: index of the class.
 
     Example:
         >>> WeightOfEvidence(967).key
@@ -145,13 +144,16 @@ class WeightOfEvidence:
         return (self.index,)
 
     def weights(self, prediction: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
-        """Return the weights of the evidence for each class; that for not being it weighs -1, see `complement_matrix`."""
+        """Return the weights of the evidence for each class.
+
+        The evidence against the class has weight -1, see `complement_matrix`.
+        """
         return ClassEvidence(self.index).weights(prediction)
 
 
 @dataclass(frozen=True)
 class Information:
-    """How much the prediction as a whole rests on a pixel; no class is named.
+    """Contribution of a pixel to the prediction as a whole, without singling out a class.
 
     Example:
         >>> Information().weights(torch.tensor([0.9, 0.1])).tolist()
@@ -174,12 +176,12 @@ class Information:
         return ()
 
     def weights(self, prediction: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
-        """Return the prediction itself: the expectation under it."""
+        """Return the prediction itself, so that the target is the expectation under it."""
         return prediction
 
 
 def weight_matrix(targets: Sequence[Target], prediction: Float[Tensor, " k"]) -> Float[Tensor, "k t"]:
-    """Stack the targets' weights, one column a target.
+    """Stack the weights of the targets, one column per target.
 
     Example:
         >>> weight_matrix([ClassEvidence(0), Information()], torch.tensor([0.5, 0.5])).tolist()
@@ -189,11 +191,11 @@ def weight_matrix(targets: Sequence[Target], prediction: Float[Tensor, " k"]) ->
 
 
 def complement_matrix(targets: Sequence[Target], prediction: Float[Tensor, " k"]) -> Float[Tensor, "k t"]:
-    """Stack the targets' weights of the evidence for *not* being each class, one column a target.
+    """Stack the weights of the evidence *against* each class, one column per target.
 
     Example:
         >>> complement_matrix([WeightOfEvidence(1), Information()], torch.tensor([0.5, 0.5])).tolist()
-        [[0.0, 0.0], [-1.0, 0.0]]
+        [[-0.0, -0.0], [-1.0, -0.0]]
     """
     columns = weight_matrix(targets, prediction)
     weighed = torch.tensor([isinstance(target, WeightOfEvidence) for target in targets], device=columns.device)

@@ -1,4 +1,4 @@
-"""How a user's picture becomes the classifier's input, and where the input's pixels lie on the picture."""
+"""How a user's image is mapped to the classifier's input, and where the input's pixels lie on the original image."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,12 +10,12 @@ Fit = Literal["crop", "stretch", "native"]
 
 @dataclass(frozen=True)
 class Frame:
-    """The part of a picture that a classifier sees: a box on the picture, and the size it is brought to.
+    """The part of an image that a classifier sees: a box on the original image and the size it is resized to.
 
     Args:
-        box: left, top, right, bottom in the picture's pixels (fractions allowed).
-        size: height, width of the classifier's input.
-        picture: height, width of the picture.
+        box: left, top, right, bottom in pixels of the original image; may be fractional.
+        size: height and width of the classifier's input.
+        picture: height and width of the original image.
 
     Example:
         >>> Frame((0.0, 0.0, 448.0, 448.0), (224, 224), (448, 448)).size
@@ -29,16 +29,16 @@ class Frame:
 
 @dataclass(frozen=True)
 class View:
-    """The rule by which any picture is framed.
+    """The rule that determines the frame of an image.
 
     Args:
-        size: height, width of the input; None takes the picture as it comes (``fit="native"``).
-        fit: ``crop`` scales the short side to ``short_side`` and takes the centre; ``stretch`` ignores the aspect;
-            ``native`` leaves the picture alone.
-        short_side: for ``crop``; the length the short side is scaled to before the crop.
+        size: height and width of the input; None uses the image at its native size (``fit="native"``).
+        fit: ``crop`` resizes the short side to ``short_side`` and takes the centre crop; ``stretch`` ignores the aspect
+            ratio; ``native`` leaves the image unchanged.
+        short_side: length to which ``crop`` resizes the short side before cropping.
 
     Raises:
-        RequestError: the three do not fit together.
+        RequestError: the three settings are inconsistent.
 
     Example:
         >>> View((224, 224), short_side=256).frame(512, 512).box
@@ -51,7 +51,7 @@ class View:
 
     def __post_init__(self) -> None:
         if self.fit not in {"crop", "stretch", "native"}:
-            raise RequestError(f"expected fit crop, stretch or native, got {self.fit!r}")
+            raise RequestError(f"expected fit=crop, stretch or native, got {self.fit!r}")
         if (self.size is None) != (self.fit == "native"):
             raise RequestError(f"expected a size for fit={self.fit!r} and none for native, got size={self.size}")
         if self.size is not None and min(self.size) < 1:
@@ -61,19 +61,19 @@ class View:
 
     @classmethod
     def native(cls) -> "View":
-        """Leave every picture at its own size."""
+        """Return a view that leaves every image at its native size."""
         return cls(None, "native")
 
     def _short(self) -> int:
-        """The short side before the crop: as given, or just enough for the input."""
+        """Return the length of the short side before the crop: as given, or the minimum for the input."""
         return self.short_side or max(self.size or (0,))
 
     def frame(self, height: int, width: int) -> Frame:
-        """Say what part of a picture of this size is seen.
+        """Return the frame of an image of the given size.
 
         Args:
-            height: of the picture, pixels.
-            width: of the picture, pixels.
+            height: height of the image in pixels.
+            width: width of the image in pixels.
         """
         picture = (height, width)
         if self.size is None or self.fit == "stretch":
@@ -86,8 +86,8 @@ class View:
         return Frame((left * per_x, top * per_y, right, bottom), self.size, picture)
 
     def describe(self) -> str:
-        """Say the rule in words for the manifest and the report."""
+        """Describe the rule in words, for the manifest and the report."""
         if self.size is None:
-            return "the picture at its own size"
+            return "the image at its native size"
         size = f"{self.size[0]} × {self.size[1]}"
         return f"short side {self._short()}, centre crop {size}" if self.fit == "crop" else f"stretched to {size}"

@@ -9,7 +9,6 @@ from PIL import Image, ImageDraw
 
 from seewhy.core.view import Frame
 from seewhy.draw import words
-from seewhy.plots.overlay import draw_map, fade_outside, place, resize_frame
 from seewhy.draw.overview import map_tile, photo_tile
 from seewhy.draw.page import (
     ABOVE_FOOT,
@@ -32,8 +31,9 @@ from seewhy.draw.page import (
     typeface,
     wrap,
 )
-from seewhy.plots.scales import Scale, scales_of
 from seewhy.draw.scene import Panel, Picture
+from seewhy.plots.overlay import draw_map, fade_outside, place, resize_frame
+from seewhy.plots.scales import Scale, scales_of
 
 Matrix = Sequence[Sequence[float | None]]
 

@@ -8,9 +8,9 @@ from PIL import Image, ImageDraw
 
 from seewhy.core.maps import BoolMap
 from seewhy.core.view import Frame
-from seewhy.plots.overlay import place
 from seewhy.draw.page import typeface
 from seewhy.draw.scene import Picture
+from seewhy.plots.overlay import place
 
 COLOURS = ((176, 0, 84), (24, 26, 30), (0, 92, 160))
 """Of the first, second and third region; each line has a white rim, so that it is seen on any photo."""

@@ -5,7 +5,6 @@ from PIL import Image
 from seewhy.core.view import Frame
 from seewhy.draw import words
 from seewhy.draw.outline import draw_outlines
-from seewhy.plots.overlay import draw_map, fade_outside, lay_in, resize_frame
 from seewhy.draw.page import (
     ABOVE_FOOT,
     GAP,
@@ -23,8 +22,9 @@ from seewhy.draw.page import (
     typeface,
     wrap,
 )
-from seewhy.plots.scales import Scale, scales_of
 from seewhy.draw.scene import Panel, Picture, Scene
+from seewhy.plots.overlay import draw_map, fade_outside, lay_in, resize_frame
+from seewhy.plots.scales import Scale, scales_of
 
 
 def overview_png(scene: Scene) -> bytes:

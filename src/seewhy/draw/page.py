@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from seewhy.plots.scales import Scale
 from seewhy.draw.scene import Picture
+from seewhy.plots.scales import Scale
 
 PAPER = (255, 255, 255)
 INK = (28, 30, 33)

@@ -17,8 +17,8 @@ from seewhy.draw.before_after import before_after
 from seewhy.draw.embed import jpeg_uri, pack, packed_size, picture_uri, safe_json, sprite_columns, sprite_uri, thin
 from seewhy.draw.outline import COLOURS, borders, label
 from seewhy.draw.overview import overview_image
-from seewhy.plots.scales import Scale, distinct, scales_of
 from seewhy.draw.scene import Exhibits, Panel, Scene
+from seewhy.plots.scales import Scale, distinct, scales_of
 
 
 def report_html(scene: Scene) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from seewhy.plots.scales import INTENSITY
 from seewhy.draw.words import companions, correlation, queries
+from seewhy.plots.scales import INTENSITY
 
 
 def summary(manifest: Mapping[str, Any]) -> Table:

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from seewhy.plots.scales import INTENSITY
 from seewhy.draw.scene import Panel
+from seewhy.plots.scales import INTENSITY
 
 Fields = Mapping[str, object]
 

@@ -9,7 +9,7 @@ from seewhy import registry
 from seewhy.core.budget import Budget
 from seewhy.core.errors import ClassifierError, RequestError
 from seewhy.core.infill import Infill
-from seewhy.core.probe import Progress, silent
+from seewhy.core.probe import Progress, no_progress
 from seewhy.explaining.agreement import AGREE, CERTAIN, PARTLY, VISIBLE, agreement, disagreement, sign_conflict
 from seewhy.explaining.explain import explain_viewed
 from seewhy.explaining.explanation import Explanation
@@ -77,7 +77,7 @@ def compare_infills(
     batch_size: int | None = None,
     runtime: str = "auto",
     max_megapixels: float = 200.0,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> InfillComparison:
     """Ask about the same windows with several in-fills and measure how far the maps agree.
 

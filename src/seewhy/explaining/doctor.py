@@ -10,7 +10,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from seewhy import registry
-from seewhy.classifiers.tuning import Choice, Wish, tune
+from seewhy.classifiers.tuning import RuntimeChoice, RuntimeRequest, tune
 from seewhy.core.errors import RequestError
 from seewhy.runtime.machine import installed
 
@@ -43,7 +43,9 @@ def examine() -> dict[str, dict[str, Any]]:
     }
 
 
-def tune_here(source: str = registry.DEFAULT_CLASSIFIER, *, device: str | None = None, trust: bool = False) -> Choice:
+def tune_here(
+    source: str = registry.DEFAULT_CLASSIFIER, *, device: str | None = None, trust: bool = False
+) -> RuntimeChoice:
     """Search for the fastest runtime of a classifier at any length, for later runs to find in the cache.
 
     Every candidate is tried, those that take long to build included, and that for the windows of the default method. The
@@ -61,7 +63,7 @@ def tune_here(source: str = registry.DEFAULT_CLASSIFIER, *, device: str | None =
     colours = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     smooth = interpolate(colours, classifier.view.size or (224, 224), mode="bilinear")[0]
     box = min(registry.METHODS[registry.DEFAULT_METHOD].windows({}))
-    return tune(classifier, (smooth * 255).round() / 255, Wish(), box=box)[1]
+    return tune(classifier, (smooth * 255).round() / 255, RuntimeRequest(), box=box)[1]
 
 
 def _versions() -> dict[str, str]:

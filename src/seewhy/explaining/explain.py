@@ -9,7 +9,7 @@ from seewhy.classifiers.tuning import PLAIN_BATCH
 from seewhy.core.budget import Budget
 from seewhy.core.infill import Infill
 from seewhy.core.maps import Maps
-from seewhy.core.probe import Probe, Progress, silent
+from seewhy.core.probe import Probe, Progress, no_progress
 from seewhy.core.target import Target
 from seewhy.explaining.explanation import Explanation
 from seewhy.explaining.facts import (
@@ -55,7 +55,7 @@ def explain(
     max_megapixels: float = 200.0,
     check_infill: bool = False,
     check: bool = True,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> Explanation:
     """Explain which parts of an image drive a classifier's prediction.
 
@@ -118,7 +118,7 @@ def explain(
 
 
 def explain_viewed(
-    request: Request, viewed: Viewed, *, prepared: PreparedClassifier, progress: Progress = silent
+    request: Request, viewed: Viewed, *, prepared: PreparedClassifier, progress: Progress = no_progress
 ) -> Explanation:
     """Carry out a request on one image.
 

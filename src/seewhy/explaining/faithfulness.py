@@ -13,7 +13,7 @@ from seewhy.core.arrays import Image, Keep
 from seewhy.core.classifier import Classifier
 from seewhy.core.features import Grids
 from seewhy.core.maps import Map, Maps
-from seewhy.core.probe import Answers, Probe, silent
+from seewhy.core.probe import Answers, Probe, no_progress
 from seewhy.core.seeds import derive, mix, uniforms
 from seewhy.results.record import Chance, ClassProbability, FaithfulnessCheck, RegionEffect, TargetInfo
 
@@ -110,7 +110,7 @@ def _checked_target(targets: Sequence[TargetInfo]) -> TargetInfo:
 def _probe(classifier: Classifier, infill: str, image: Image, seed: int, batch_size: int) -> Probe:
     """Bind an in-fill to the image."""
     filler = registry.infill(infill, classifier)[1]
-    return Probe(classifier, filler, image, seed=seed, batch_size=batch_size, progress=silent)
+    return Probe(classifier, filler, image, seed=seed, batch_size=batch_size, progress=no_progress)
 
 
 def _ask(probe: Probe, keep: Keep) -> Answers:

@@ -6,7 +6,7 @@ import torch
 
 from seewhy.classifiers.fast import FastClassifier
 from seewhy.classifiers.selftest import SelfTest, self_test
-from seewhy.classifiers.tuning import Choice, Say, Wish, tune, unsaid
+from seewhy.classifiers.tuning import Log, RuntimeChoice, RuntimeRequest, no_log, tune
 from seewhy.core.access import Access
 from seewhy.core.arrays import Image
 from seewhy.core.classifier import Classifier
@@ -32,7 +32,7 @@ class PreparedClassifier:
     original: Classifier
     tested: SelfTest
     classifier: Classifier
-    choice: Choice
+    choice: RuntimeChoice
 
     def for_image(self, request: Request, image: Image) -> Request:
         """Point a request at the classifier as it is run now, ready for questions about an image in its view."""
@@ -51,7 +51,7 @@ class PreparedClassifier:
         )
 
 
-def prepare_classifier(request: Request, image: Image, say: Say = unsaid) -> PreparedClassifier:
+def prepare_classifier(request: Request, image: Image, log: Log = no_log) -> PreparedClassifier:
     """Test the classifier on an image and choose how it is run, once for many images.
 
     See `seewhy.classifiers.selftest.self_test` and `seewhy.classifiers.tuning.tune`. A method that needs more than
@@ -60,7 +60,7 @@ def prepare_classifier(request: Request, image: Image, say: Say = unsaid) -> Pre
     Args:
         request: from `seewhy.explaining.request.prepare`.
         image: ``(3, h, w)`` in the classifier's view.
-        say: told of a search for a runtime.
+        log: told of a search for a runtime.
 
     Raises:
         RequestError: the runtime that was asked for is not available.
@@ -68,17 +68,17 @@ def prepare_classifier(request: Request, image: Image, say: Say = unsaid) -> Pre
     """
     tested = self_test(request.classifier, image)
     method = request.method
-    wish = Wish(request.runtime, request.batch_size)
+    runtime_request = RuntimeRequest(request.runtime, request.batch_size)
     if method.row.access > Access.PROBABILITIES:
-        if wish.runtime not in {"auto", "eager"}:
+        if runtime_request.runtime not in {"auto", "eager"}:
             raise RequestError(
-                f"{method.name} needs {method.row.access.name} and runs the classifier unchanged, got runtime={wish.runtime}; "
+                f"{method.name} needs {method.row.access.name} and runs the classifier unchanged, got runtime={runtime_request.runtime}; "
                 "leave the runtime out"
             )
-        wish = replace(wish, runtime="eager")
+        runtime_request = replace(runtime_request, runtime="eager")
     queries = request.budget.queries or expected_queries(request, image)
     box = min(method.row.windows(method.settings), default=None)  # the whole network sees larger ones
-    tuned, choice = tune(request.classifier, image, wish, queries=queries, box=box, say=say)
+    tuned, choice = tune(request.classifier, image, runtime_request, queries=queries, box=box, log=log)
     return PreparedClassifier(request.classifier, tested, tuned, choice)
 
 

@@ -8,7 +8,7 @@ from seewhy.core.arrays import Image
 from seewhy.core.budget import Queries
 from seewhy.core.classifier import Classifier
 from seewhy.core.maps import Map, Maps
-from seewhy.core.probe import silent
+from seewhy.core.probe import no_progress
 from seewhy.core.target import Target
 from seewhy.explaining.request import Request, bind
 
@@ -49,7 +49,7 @@ class Reexplainer:
         asked = self.fast if method.row.access <= Access.PROBABILITIES else original
         if randomise:
             asked = randomised(original, chosen)
-        probe = bind(replace(self.request, classifier=asked, seed=chosen), self.image, silent)
+        probe = bind(replace(self.request, classifier=asked, seed=chosen), self.image, no_progress)
         probe.prediction  # noqa: B018 - every explanation begins with this query, as `seewhy explain` does
         maps: Maps = method.row.run(probe, [self.target], **method.settings)
         self.asked.append(probe.queries)

@@ -7,7 +7,7 @@ from pathlib import Path
 from seewhy import registry
 from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
-from seewhy.core.probe import Probe, Progress, silent
+from seewhy.core.probe import Probe, Progress, no_progress
 from seewhy.core.target import Target
 from seewhy.explaining.explanation import Explanation
 from seewhy.explaining.reopen import reopen
@@ -53,7 +53,7 @@ def region(
     batch_size: int = 4,
     trust: bool = True,
     device: str | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> RegionReport:
     """Find the smallest sufficient and the smallest necessary region in the order of a saved map.
 

@@ -60,10 +60,8 @@ def doubts(targets: Sequence[TargetInfo], classes: int) -> list[str]:
     if not asked or max(asked)[0] > 1 / classes:
         return []
     probability, label = max(asked)
-    return [
-        f"The classifier gives {label} a probability of {probability:.2g}, no more than a guess among {classes:,} classes: "
-        "its map means little."
-    ]
+    guess = f"no more than a guess among {classes:,} classes: its map means little."
+    return [f"The classifier gives {label} a probability of {probability:.2g}, {guess}"]
 
 
 def _trust(expected: Mapping[str, float | None], labels: Mapping[str, str]) -> list[str]:
@@ -96,10 +94,9 @@ def _sizes(maps: Maps, targets: Sequence[TargetInfo]) -> list[str]:
     if strongest[size] < SMALL:
         larger = "+".join(str(size * factor) for factor in (1, 2, 4))
         tried, change = " or ".join(map(str, strongest)), math.expm1(strongest[size])
-        return [
-            f"No single window of {tried} pixels changes the probability of {top.label} by more than {change:.1%}. Its evidence "
-            f"may be spread out: try larger windows (pmi:size={larger}) or its log odds (target woe:{top.index})."
-        ]
+        advice = f"try larger windows (pmi:size={larger}) or its log odds (target woe:{top.index})"
+        small = f"No single window of {tried} pixels changes the probability of {top.label} by more than {change:.1%}."
+        return [f"{small} Its evidence may be spread out: {advice}."]
     if len(strongest) == 1:
         return []
     each = ", ".join(f"{value:.2g} with {side} pixels" for side, value in strongest.items())

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from seewhy import registry
-from seewhy.classifiers.tuning import PLAIN_BATCH, Wish
+from seewhy.classifiers.tuning import PLAIN_BATCH, RuntimeRequest
 from seewhy.core.arrays import Image
 from seewhy.core.budget import Budget
 from seewhy.core.classifier import Classifier
@@ -14,7 +14,7 @@ from seewhy.core.errors import RequestError
 from seewhy.core.infill import Infill
 from seewhy.core.probe import Probe, Progress
 from seewhy.core.target import Target
-from seewhy.explaining.targets import TargetLike, as_text, check_classes, default_targets, parse_targets
+from seewhy.explaining.targets import TargetLike, as_list, as_text, check_classes, default_targets, parse_targets
 from seewhy.registry import Bound, Method
 from seewhy.results.record import InfillInfo
 
@@ -93,10 +93,9 @@ def prepare(
     bound = registry.lookup("methods", method)
     _check_access(opened, bound)
     filler, about = _infill(infill or bound.row.usual_infill(bound.settings), opened, trust=trust)
-    Wish(runtime, batch_size)  # raises on an unknown runtime or a batch size below 1
+    RuntimeRequest(runtime, batch_size)  # raises on an unknown runtime or a batch size below 1
     if not -(2**63) <= seed < 2**63:
         raise RequestError(f"expected a seed of 64 bits, from -2**63 to 2**63 - 1, got {seed}")
-    several = [targets] if isinstance(targets, int | str | tuple) else targets
     parsed = None if targets is None else parse_targets(targets, opened.labels, information=bound.row.information)
     return Request(
         classifier=opened,
@@ -104,7 +103,7 @@ def prepare(
         infill=filler,
         infill_info=about,
         targets=parsed,
-        requested=None if several is None else tuple(as_text(each) for each in several),
+        requested=None if targets is None else tuple(as_text(each) for each in as_list(targets)),
         budget=Budget(queries=budget) if isinstance(budget, int) else budget or Budget(),
         seed=seed,
         batch_size=batch_size,

@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
-from seewhy.classifiers.tuning import PLAIN_BATCH, Wish, tune
+from seewhy.classifiers.tuning import RuntimeRequest, tune
 from seewhy.core.budget import Budget, Queries
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError, did_you_mean
-from seewhy.core.probe import Probe, Progress, silent
+from seewhy.core.probe import Probe, Progress, no_progress
 from seewhy.core.score import Case, Measured
-from seewhy.core.spec import Spec
 from seewhy.core.target import ClassEvidence, Contrast, Information, Target, WeightOfEvidence
 from seewhy.explaining.bound_metric import BoundMetric, bind_metric
 from seewhy.explaining.explanation import Explanation
@@ -48,7 +47,7 @@ def score(
     runtime: str = "auto",
     trust: bool = True,
     device: str | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> list[Score]:
     """Score the maps of an explanation by metrics of the literature, each with its protocol.
 
@@ -87,7 +86,10 @@ def score(
     _check_region(bound, where)
     request = opened.request(trust=trust) if any(metric.row.again for metric in bound) else None
     watched = _watched(opened.explanation, [targets] if isinstance(targets, str) else targets)
-    scorer = _Scorer.of(opened, bound, request, where, Wish(runtime, batch_size), progress, maps=len(watched))
+    queries = len(watched) * sum(_cost(metric, opened, request) for metric in bound)
+    tuned, choice = tune(opened.classifier, opened.image, RuntimeRequest(runtime, batch_size), queries=queries)
+    batched = None if request is None else replace(request, batch_size=choice.batch_size)
+    scorer = _Scorer(opened, tuned, choice.batch_size, batched, where, progress)
     return [scorer.score(metric, target, index) for target, index in watched for metric in bound]
 
 
@@ -125,31 +127,11 @@ class _Scorer:
     region: Bool[np.ndarray, "h w"] | None
     progress: Progress
 
-    @classmethod
-    def of(
-        cls,
-        opened: Reopened,
-        metrics: Sequence[BoundMetric],
-        request: Request | None,
-        region: Bool[np.ndarray, "h w"] | None,
-        wish: Wish,
-        progress: Progress,
-        *,
-        maps: int,
-    ) -> "_Scorer":
-        """Choose how the classifier is run, for the queries that all metrics ask about all maps."""
-        once = 0 if request is None else expected_queries(request, opened.image)
-        height, width = opened.image.shape[1:]
-        costs = [metric.row.cost(metric.bound.settings, (height, width)) for metric in metrics]
-        queries = maps * sum(cost.forward + cost.explanations * once for cost in costs)
-        tuned, choice = tune(opened.classifier, opened.image, wish, queries=queries)
-        batched = None if request is None else replace(request, batch_size=choice.batch_size)
-        return cls(opened, tuned, choice.batch_size or PLAIN_BATCH, batched, region, progress)
-
     def score(self, metric: BoundMetric, target: TargetInfo, index: int) -> Score:
         """Ask one metric about one map; ``index`` is the class that it watches."""
         explanation, image = self.opened.explanation, self.opened.image
-        again = self.request and Reexplainer(self.request, self.classifier, image, _as_target(target))
+        request = self.request
+        again = None if request is None else Reexplainer(request, self.classifier, image, _as_target(target))
         probe = Probe(
             self.classifier,
             metric.infill,
@@ -171,6 +153,13 @@ class _Scorer:
             queries=_sum([probe.queries, *(again.asked if again else ())]),
             note=found.note,
         )
+
+
+def _cost(metric: BoundMetric, opened: Reopened, request: Request | None) -> int:
+    """Return about how many queries a metric asks about one map."""
+    height, width = opened.image.shape[1:]
+    cost = metric.row.cost(metric.bound.settings, (height, width))
+    return cost.forward + (cost.explanations * expected_queries(request, opened.image) if request else 0)
 
 
 def _as_target(info: TargetInfo) -> Target:

@@ -1,6 +1,7 @@
 """What a user asks to have explained, turned into targets."""
 
 from collections.abc import Collection, Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -30,12 +31,12 @@ def parse_targets(
         >>> [target.key for target in parse_targets(["cat", 1], ["cat", "dog"], information=True)]
         ['class:0', 'class:1']
     """
-    several = list(asked) if isinstance(asked, Sequence) and not _is_one(asked) else [asked]
+    several = as_list(asked)
     if not several:
         raise RequestError(
             "expected at least one target, got an empty list; leave targets out for the most probable classes"
         )
-    targets = [parse_target(each, labels) for each in several]  # type: ignore[arg-type] - a list of single targets
+    targets = [parse_target(each, labels) for each in several]
     for target in targets:
         if target.kind in {"information", "woe"} and not information:
             lacking = "information map" if target.kind == "information" else "weight of evidence"
@@ -43,9 +44,16 @@ def parse_targets(
     return tuple({target.key: target for target in targets}.values())
 
 
-def _is_one(asked: TargetLike | Sequence[TargetLike]) -> bool:
-    """Whether a sequence is a single target: text, or a contrast written as a tuple."""
-    return isinstance(asked, str) or (isinstance(asked, tuple) and asked[:1] == ("contrast",))
+def as_list(asked: TargetLike | Sequence[TargetLike]) -> list[TargetLike]:
+    """Make a list of one target or several; a tuple that begins with ``"contrast"`` is one.
+
+    Example:
+        >>> as_list("cat"), as_list(("cat", "dog")), as_list(("contrast", "cat", "dog"))
+        (['cat'], ['cat', 'dog'], [('contrast', 'cat', 'dog')])
+    """
+    if isinstance(asked, int | str) or (isinstance(asked, tuple) and asked[:1] == ("contrast",)):
+        return [cast("TargetLike", asked)]
+    return list(asked)
 
 
 def parse_target(asked: TargetLike, labels: Sequence[str] | None) -> Target:

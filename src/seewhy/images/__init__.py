@@ -1,1 +1,1 @@
-"""Pictures: opened from whatever a user has, brought to what a classifier sees, and maps brought back."""
+"""Images: open common formats, convert to the classifier's view, and read labelled collections."""

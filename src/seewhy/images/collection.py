@@ -1,4 +1,4 @@
-"""Many pictures of one size in memory, as training and judging need them: with labels, groups and regions where known."""
+"""Collections of equally sized images in memory, for training and evaluation, with optional labels, groups and regions."""
 
 import hashlib
 from collections.abc import Sequence
@@ -31,18 +31,18 @@ from seewhy.images.view import resized
 
 @dataclass(frozen=True, eq=False)
 class Collection:
-    """Pictures of one size.
+    """Images of one size, with optional labels, groups and regions.
 
     Args:
-        pixels: ``(n, h, w, c)`` uint8 or uint16; c is 1 where every picture is gray, else 3.
-        labels: ``(n,)`` int64 class numbers; None where nobody said.
-        classes: names by class number; none where there are no labels.
-        groups: ``(n,)`` text, the patient say: pictures of one group are never split apart.
-        regions: ``(n, h, w)`` bool, the truth about where; None where nobody said.
-        source: where they come from, in words.
+        pixels: ``(n, h, w, c)`` uint8 or uint16; c is 1 if every image is gray, else 3.
+        labels: ``(n,)`` int64 class numbers; None if unlabelled.
+        classes: class names by class number; empty without labels.
+        groups: ``(n,)`` group names, such as the patient; `split` never separates images of one group. None if unknown.
+        regions: ``(n, h, w)`` bool ground-truth regions, True = inside; None if unknown.
+        source: name of the source, used in error messages.
 
     Raises:
-        RequestError: there is no picture, or the parts do not fit together.
+        RequestError: there is no image, or the shapes of the arrays do not match.
 
     Example:
         >>> collection = Collection(np.full((2, 4, 4, 1), 255, np.uint8), np.array([0, 1]), ("cat", "dog"))
@@ -68,12 +68,12 @@ class Collection:
             )
         if count == 0 or min(self.size) < 2:
             raise RequestError(
-                f"expected at least one picture of at least 2 × 2 pixels in {self.source}, got shape {self.pixels.shape}"
+                f"expected at least one image of at least 2 × 2 pixels in {self.source}, got shape {self.pixels.shape}"
             )
         for what, part in (("labels", self.labels), ("groups", self.groups), ("regions", self.regions)):
             if part is not None and part.shape != self.pixels.shape[: part.ndim]:
                 raise RequestError(
-                    f"expected {what} for {count} pictures of shape {self.size} in {self.source}, got shape {part.shape}"
+                    f"expected {what} for {count} images of shape {self.size} in {self.source}, got shape {part.shape}"
                 )
         if self.labels is not None and not 0 <= self.labels.min() <= self.labels.max() < len(self.classes):
             raise RequestError(
@@ -82,21 +82,21 @@ class Collection:
             )
 
     def __len__(self) -> int:
-        """How many pictures there are."""
+        """Return the number of images."""
         return len(self.pixels)
 
     @property
     def channels(self) -> int:
-        """1 where every picture is gray, else 3."""
+        """Number of channels: 1 if every image is gray, else 3."""
         return int(self.pixels.shape[3])
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width."""
+        """Height and width of the images, in pixels."""
         return (int(self.pixels.shape[1]), int(self.pixels.shape[2]))
 
     def images(self, indices: Int[np.ndarray, "m"] | slice) -> Float[Tensor, "m 3 h w"]:
-        """Return pictures as a classifier sees them: float32 in [0, 1], gray in all three channels.
+        """Return images as classifier input: float32 in [0, 1], with gray repeated in three channels.
 
         Example:
             >>> Collection(np.full((1, 2, 2, 1), 51, np.uint8)).images(slice(0, 1)).unique().item()
@@ -107,10 +107,10 @@ class Collection:
         return torch.from_numpy(levels).permute(0, 3, 1, 2).expand(-1, 3, -1, -1).contiguous()
 
     def take(self, indices: Int[np.ndarray, "m"] | slice) -> "Collection":
-        """Return some of the pictures with what is known of them.
+        """Return a subset of the images with their labels, groups and regions.
 
         Raises:
-            RequestError: none was taken.
+            RequestError: the subset is empty.
         """
         return Collection(
             self.pixels[indices],
@@ -123,16 +123,16 @@ class Collection:
 
 
 def read_collection(source: str | Path, *, view: View | None = None) -> Collection:
-    """Read many pictures.
+    """Read a collection of images.
 
     Args:
-        source: a folder with one folder a class; a folder of pictures, with ``labels.csv`` perhaps; a file
-            ``X-images-idx3-ubyte[.gz]`` or a folder with one; an ``.npz`` file. See ``docs/how-to/data-sets.md``.
-        view: brings every picture to the size a classifier sees; without a size in it all pictures must have one.
-            Pictures in one file that have the size already stay as they are, uncropped.
+        source: a folder with one subfolder per class; a folder of images, optionally with ``labels.csv``; a file
+            ``X-images-idx3-ubyte[.gz]``, or a folder with such a file; an ``.npz`` file. See ``docs/how-to/data-sets.md``.
+        view: view that brings every image to the classifier's input size; None for the native size. If the view has no
+            size, all images must have the same size. Images of an array file that already have the size are not changed.
 
     Raises:
-        RequestError: there is nothing there, a file is damaged, or the pictures do not fit together.
+        RequestError: the source does not exist or is empty, a file is damaged, or the images do not match in size or depth.
 
     Example:
         ``read_collection("digits.npz", view=classifier.view)``
@@ -142,17 +142,17 @@ def read_collection(source: str | Path, *, view: View | None = None) -> Collecti
 
 
 def _read(path: Path, view: View) -> Packed:
-    """Find out what it is and read it."""
+    """Detect the format of the source and read it."""
     if path.is_dir():
         idx = sorted(entry for entry in path.iterdir() if is_idx(entry))
         if len(idx) > 1:
             raise RequestError(
-                f"expected one idx file of pictures in {path}, got {', '.join(each.name for each in idx)}; "
+                f"expected one idx file of images in {path}, got {', '.join(each.name for each in idx)}; "
                 f"name one of them: {idx[-1]}"
             )
         return _framed(read_idx(idx[0]), view) if idx else _read_folder(path, view)
     if not path.is_file():
-        raise RequestError(f"expected a folder or a file of pictures, got {path}, which does not exist; check the path")
+        raise RequestError(f"expected a folder or a file of images, got {path}, which does not exist; check the path")
     if is_idx(path):
         return _framed(read_idx(path), view)
     if path.suffix == ".npz":
@@ -163,7 +163,7 @@ def _read(path: Path, view: View) -> Packed:
 
 
 def _framed(packed: Packed, view: View) -> Packed:
-    """Bring pictures of one file to the view's size, and their regions."""
+    """Resize the images and regions of an array file to the view's size."""
     here = packed.pixels.shape[1:3]
     if view.size in {None, here}:
         return packed
@@ -176,7 +176,7 @@ def _framed(packed: Packed, view: View) -> Packed:
 
 
 def _read_folder(folder: Path, view: View) -> Packed:
-    """Read a folder of files."""
+    """Read a folder of image files."""
     if (folder / LABELS).is_file():
         return _read_labelled(folder, view)
     loose = pictures_in(folder)
@@ -188,14 +188,14 @@ def _read_folder(folder: Path, view: View) -> Packed:
     deeper = next((each.name for each in below if pictures_in(each)), None)
     if deeper is not None:
         raise RequestError(
-            f"expected pictures or folders of them in {folder}, got both, {loose[0].name} and {deeper}/; "
-            "put every picture into the folder of its class"
+            f"expected either images or folders of images in {folder}, got both, {loose[0].name} and {deeper}/; "
+            "put every image into the folder of its class"
         )
     return Packed(_open_all([Labelled(path) for path in list_images([folder])], view))
 
 
 def _read_labelled(folder: Path, view: View) -> Packed:
-    """Read a folder with ``labels.csv``: labels where every line has one."""
+    """Read a folder with ``labels.csv``; the collection is labelled if every line has a class."""
     files = list_labelled(folder)
     labels = [each.label for each in files if each.label is not None]
     if labels and len(labels) < len(files):
@@ -208,7 +208,7 @@ def _read_labelled(folder: Path, view: View) -> Packed:
 
 
 def _open_all(files: Sequence[Labelled], view: View) -> Stack:
-    """Open pictures, each in the view; all of one size and depth."""
+    """Open image files in the view; all must have one size and depth."""
     first = _open(files[0], view)
     check_bytes(len(files) * first.shape[0] * first.shape[1] * 3 * first.itemsize, f"{len(files)} files")
     opened = [first]
@@ -217,14 +217,14 @@ def _open_all(files: Sequence[Labelled], view: View) -> Stack:
         if pixels.shape[:2] != first.shape[:2]:
             one, other = (f"{each.shape[1]} × {each.shape[0]}" for each in (first, pixels))
             raise RequestError(
-                f"expected pictures of one size, got {files[0].path} with {one} and {file.path} with {other}; "
-                "resize them, or take a classifier of a fixed size (size=)"
+                f"expected images of one size, got {files[0].path} with {one} and {file.path} with {other}; "
+                "resize them, or use a classifier with a fixed input size (size=)"
             )
         if pixels.dtype != first.dtype:
             one, other = (f"{8 * each.itemsize} bits" for each in (first, pixels))
             raise RequestError(
-                f"expected pictures of one depth, got {files[0].path} with {one} and {file.path} with {other}; "
-                "save them alike"
+                f"expected images of one bit depth, got {files[0].path} with {one} and {file.path} with {other}; "
+                "save all of them at the same depth"
             )
         opened.append(pixels)
     channels = max(each.shape[2] for each in opened)
@@ -232,7 +232,7 @@ def _open_all(files: Sequence[Labelled], view: View) -> Stack:
 
 
 def _open(file: Labelled, view: View) -> Levels:
-    """Open one picture in its own aspect and show it in the view."""
+    """Open one image at its original aspect ratio and apply the view."""
     pixels = open_levels(file.path)
     if file.size is not None and file.size != pixels.shape[:2]:
         pixels = resized(pixels, View(file.size, "stretch").frame(*pixels.shape[:2]))
@@ -240,21 +240,21 @@ def _open(file: Labelled, view: View) -> Levels:
 
 
 def split(collection: Collection, *, share: float = 0.2, seed: int = 0) -> tuple[Collection, Collection]:
-    """Hold some of the pictures out, the same share of each class as far as that can be.
+    """Split a collection into a remaining part and a held-out part, stratified by class as far as possible.
 
-    Whole groups go to one side, and so do pictures that are the same to the last bit, with the groups that they are in. Who
-    goes where depends on the pixels and the seed, not on the order of the pictures.
+    Groups are not split. Bit-identical images, and the groups that contain them, stay together too. The split depends on
+    the pixels and the seed, not on the order of the images.
 
     Args:
-        collection: what to split.
-        share: of the pictures that are held out, in (0, 1).
-        seed: another seed gives another choice.
+        collection: collection to split.
+        share: fraction of the images to hold out, in (0, 1).
+        seed: seed of the split.
 
     Returns:
-        The rest and what is held out, each in the order that it had.
+        The remaining part and the held-out part, each in the original order.
 
     Raises:
-        RequestError: the share is not in (0, 1), or one side would be empty.
+        RequestError: the share is not in (0, 1), or one part would be empty.
 
     Example:
         >>> pixels = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 1), np.uint8)
@@ -262,25 +262,25 @@ def split(collection: Collection, *, share: float = 0.2, seed: int = 0) -> tuple
         [8, 2]
     """
     if not 0 < share < 1:
-        raise RequestError(f"expected a share between 0 and 1, got {share:g}; a fifth is usual")
-    contents = np.array([_digest(picture) for picture in collection.pixels])
+        raise RequestError(f"expected a share between 0 and 1, got {share:g}; 0.2 is usual")
+    contents = np.array([_digest(image) for image in collection.pixels])
     units = _units([contents] if collection.groups is None else [contents, collection.groups])
     held = _chosen(units, contents, collection.labels, share, seed)
     if held.all() or not held.any():
         raise RequestError(
-            f"expected pictures on both sides, got none on one of them with a share of {share:g} of {len(held)} pictures "
-            f"in {len(units)} sets that must stay together; take another share or more pictures"
+            f"expected images in both parts, got an empty part with a share of {share:g} of {len(held)} images "
+            f"in {len(units)} sets that must stay together; choose another share or add images"
         )
     return collection.take(np.flatnonzero(~held)), collection.take(np.flatnonzero(held))
 
 
-def _digest(picture: np.ndarray) -> int:
-    """Hash a picture's pixels to an int64."""
-    return int.from_bytes(hashlib.blake2b(picture.tobytes(), digest_size=8).digest(), "big", signed=True)
+def _digest(image: np.ndarray) -> int:
+    """Hash the pixels of an image to an int64."""
+    return int.from_bytes(hashlib.blake2b(image.tobytes(), digest_size=8).digest(), "big", signed=True)
 
 
 def _units(keys: Sequence[Shaped[np.ndarray, "n"]]) -> list[Int[np.ndarray, "_"]]:
-    """List the sets of pictures that must stay together: those that share any key, also by way of others."""
+    """List the sets of images that must stay together: the transitive closure of sharing any key."""
     count = len(keys[0])
     numbered = [np.unique(key, return_inverse=True)[1] for key in keys]
     unit = np.arange(count)
@@ -302,7 +302,7 @@ def _chosen(
     share: float,
     seed: int,
 ) -> Bool[np.ndarray, "n"]:
-    """Hold sets out in random order while that brings their classes nearer to the share; then fill up, for the whole."""
+    """Hold out sets in random order while this moves their classes closer to the share, then the total as well."""
     classes = np.zeros_like(contents) if labels is None else labels
     missing = share * np.bincount(classes)
     names = torch.from_numpy(np.array([contents[unit].min() for unit in units]))

@@ -1,4 +1,4 @@
-"""Pictures of which more is known than their pixels: the class, and boxes around the object."""
+"""Annotated images: the class, and bounding boxes of the object."""
 
 import csv
 from collections.abc import Sequence
@@ -17,18 +17,18 @@ from seewhy.images.sources import list_images
 LABELS = "labels.csv"
 
 Box = tuple[float, float, float, float]
-"""Left, top, right, bottom as parts of the whole picture, 0 to 1."""
+"""Left, top, right, bottom as fractions of the full image, 0 to 1."""
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """A picture's file, and what is known of it.
+    """An image file and its annotations.
 
     Args:
-        path: of the file.
-        label: index of its class; None where nobody said.
-        boxes: around the object; none where nobody said.
-        size: height and width that it had before its file was squashed to another aspect; None where it was not.
+        path: path of the file.
+        label: class index; None if unknown.
+        boxes: bounding boxes of the object; empty if unknown.
+        size: original height and width, if the file was resized to another aspect ratio; None if it was not.
     """
 
     path: Path
@@ -37,16 +37,16 @@ class Labelled:
     size: tuple[int, int] | None = None
 
     def open(self, *, max_megapixels: float = 200.0) -> Picture:
-        """Open the picture, in its own aspect.
+        """Open the image at its original aspect ratio.
 
         Raises:
-            RequestError: as `seewhy.images.open.open_picture`.
+            RequestError: as for `seewhy.images.open.open_picture`.
         """
         return restored(open_picture(self.path, max_megapixels=max_megapixels), self.size)
 
 
 def restored(picture: Picture, size: tuple[int, int] | None) -> Picture:
-    """Bring a picture back to the height and width that it had before it was squashed; None leaves it alone.
+    """Resize an image to its original height and width; None returns it unchanged.
 
     Example:
         >>> restored(open_picture(np.zeros((4, 4, 3), np.uint8)), (2, 6)).pixels.shape
@@ -56,18 +56,18 @@ def restored(picture: Picture, size: tuple[int, int] | None) -> Picture:
         return picture
     height, width = size
     pixels = np.asarray(Image.fromarray(picture.pixels).resize((width, height), Image.Resampling.BICUBIC))
-    return replace(picture, pixels=pixels, notes=(*picture.notes, f"resized to {width} × {height}, as it was taken"))
+    return replace(picture, pixels=pixels, notes=(*picture.notes, f"resized to {width} × {height}, its original size"))
 
 
 def region(boxes: Sequence[Box], frame: Frame) -> Bool[np.ndarray, "h w"] | None:
-    """Say which pixels of the classifier's view lie in a box: those whose centre does.
+    """Return the mask of the pixels of the classifier's view whose centre lies in a box.
 
     Args:
-        boxes: on the whole picture.
-        frame: what the classifier saw of it.
+        boxes: bounding boxes as fractions of the full image.
+        frame: the part of the image that the classifier sees.
 
     Returns:
-        None where there is no box.
+        ``(h, w)`` bool mask, or None if there is no box.
 
     Example:
         >>> region([(0.0, 0.0, 0.5, 1.0)], Frame((0.0, 0.0, 8.0, 8.0), (1, 4), (8, 8))).tolist()
@@ -85,16 +85,16 @@ def region(boxes: Sequence[Box], frame: Frame) -> Bool[np.ndarray, "h w"] | None
 
 
 def list_labelled(source: str | Path, only: str | Path | None = None) -> list[Labelled]:
-    """List the pictures of a folder with what its ``labels.csv`` says of them, if it has one.
+    """List the images of a folder, with annotations from its ``labels.csv`` if present.
 
     Args:
-        source: a picture, a folder of pictures, or a folder with ``labels.csv``. Its columns are ``file`` (in the folder, or
-            in ``images/`` there), and perhaps ``class_idx``, ``boxes_norm`` (``x0 y0 x1 y1`` as parts of the whole picture,
-            several separated by ``;``), ``orig_w`` and ``orig_h``.
-        only: a text file with the names of the files to take, one a line, in this order; None takes all.
+        source: an image, a folder of images, or a folder with ``labels.csv``. Its columns are ``file`` (in the folder, or
+            in its subfolder ``images/``) and optionally ``class_idx``, ``boxes_norm`` (``x0 y0 x1 y1`` as fractions of the
+            full image, several separated by ``;``), ``orig_w`` and ``orig_h``.
+        only: text file with the names of the files to use, one per line, in this order; None uses all files.
 
     Raises:
-        RequestError: there is no picture, a line of ``labels.csv`` cannot be read, or a name is not there.
+        RequestError: there is no image, a line of ``labels.csv`` cannot be read, or a listed name does not exist.
     """
     folder = Path(source)
     known = _labelled(folder) if (folder / LABELS).is_file() else [Labelled(path) for path in list_images([folder])]
@@ -102,26 +102,26 @@ def list_labelled(source: str | Path, only: str | Path | None = None) -> list[La
 
 
 def _chosen(known: Sequence[Labelled], only: Path) -> list[Labelled]:
-    """Take the pictures that a list names."""
+    """Return the images that a text file lists."""
     try:
         names = [line.strip() for line in only.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as problem:
-        raise RequestError(f"expected a text file with one file name a line, got {only}: {problem}") from problem
+        raise RequestError(f"expected a text file with one file name per line, got {only}: {problem}") from problem
     by_name = {each.path.name: each for each in known}
     for name in names:
         if name not in by_name:
-            hint = did_you_mean(name, by_name) if len(by_name) < 50 else "look at the folder"
+            hint = did_you_mean(name, by_name) if len(by_name) < 50 else "check the files in the folder"
             raise RequestError(f"{only} names {name}, which is not in the folder; {hint}")
     if not names:
-        raise RequestError(f"expected file names in {only}, got none; write one a line")
+        raise RequestError(f"expected file names in {only}, got none; write one per line")
     return [by_name[name] for name in dict.fromkeys(names)]
 
 
 def read_labels(folder: Path) -> list[dict[str, str]]:
-    """Read the lines of a folder's ``labels.csv``, column → text.
+    """Read the lines of a folder's ``labels.csv``, each as a mapping from column to text.
 
     Raises:
-        RequestError: there is none, it has no column ``file``, or no line.
+        RequestError: the file is missing, or has no column ``file`` or no lines.
     """
     path = folder / LABELS
     try:
@@ -129,21 +129,23 @@ def read_labels(folder: Path) -> list[dict[str, str]]:
             rows = [{column: text or "" for column, text in row.items() if column} for row in csv.DictReader(lines)]
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         raise RequestError(
-            f"expected {LABELS} in {folder}, got {problem}; see the documentation for its columns"
+            f"expected {LABELS} in {folder}, got {problem}; see the documentation for the expected columns"
         ) from problem
     if not rows or "file" not in rows[0]:
-        raise RequestError(f"expected lines and a column file in {path}, got {', '.join(rows[0]) if rows else 'none'}")
+        raise RequestError(
+            f"expected lines and a column 'file' in {path}, got {', '.join(rows[0]) if rows else 'none'}"
+        )
     return rows
 
 
 def _labelled(folder: Path) -> list[Labelled]:
-    """Read what is known of each picture of a folder."""
+    """Read the annotations of each image in a folder."""
     inside = folder / "images" if (folder / "images").is_dir() else folder
     return [_line(inside, number, row) for number, row in enumerate(read_labels(folder), 2)]
 
 
 def _line(inside: Path, number: int, row: dict[str, str]) -> Labelled:
-    """Read one line; its number is for the message."""
+    """Parse one line; its number is used in error messages."""
     try:
         label = int(row["class_idx"]) if row.get("class_idx") else None
         size = (int(row["orig_h"]), int(row["orig_w"])) if row.get("orig_h") and row.get("orig_w") else None
@@ -153,10 +155,10 @@ def _line(inside: Path, number: int, row: dict[str, str]) -> Labelled:
 
 
 def read_boxes(text: str) -> tuple[Box, ...]:
-    """Read ``x0 y0 x1 y1; …``, parts of the whole picture.
+    """Parse boxes ``x0 y0 x1 y1; …``, as fractions of the full image.
 
     Raises:
-        RequestError: there are not four numbers, or they are not a box within the picture.
+        RequestError: a box does not have four numbers, or is not a box within the image.
 
     Example:
         >>> read_boxes("0 0 0.5 1; 0.5 0.5 1 1")

@@ -1,4 +1,4 @@
-"""Open a picture from whatever a user has, and say what was done to it on the way."""
+"""Open images from files, bytes, PIL images, arrays and tensors, and note every conversion."""
 
 import hashlib
 import io
@@ -21,7 +21,7 @@ from seewhy.core.errors import RequestError
 
 Pixels = UInt8[np.ndarray, "h w 3"]
 Levels = UInt8[np.ndarray, "h w c"] | UInt16[np.ndarray, "h w c"]
-"""Pixels as a file has them: one or three channels, 8 or 16 bits."""
+"""Pixels as stored in a file: one or three channels, 8 or 16 bits."""
 
 ImageLike = str | Path | bytes | bytearray | memoryview | Image.Image | Shaped[np.ndarray, "..."] | Tensor
 """A path, the bytes of a file, a PIL image, an array or a tensor; see `open_picture`."""
@@ -29,10 +29,10 @@ ImageLike = str | Path | bytes | bytearray | memoryview | Image.Image | Shaped[n
 _TO_8_BITS = "scaled from 16 to 8 bits"
 
 _PILLOW = threading.RLock()
-"""Pillow's size limit and Python's list of warnings are global; one thread at a time changes them and puts them back."""
+"""Lock for Pillow's size limit and Python's warning list, which are global: one thread at a time changes and restores them."""
 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error)
-"""What Pillow's decoders raise on damaged files."""
+"""Exceptions that Pillow's decoders raise on damaged files."""
 
 _ORIENTATION = 0x0112
 _UPRIGHT = {
@@ -44,7 +44,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""EXIF orientation → what undoes it."""
+"""EXIF orientation → the transposition that undoes it."""
 
 _SIGNS = {
     b"%PDF": "a PDF document",
@@ -56,20 +56,20 @@ _SIGNS = {
     b"<?xml": "an XML document",
     b"version http": "a Git LFS pointer",
 }
-"""First bytes → what the file is, for those that are often taken for pictures."""
+"""First bytes → file type, for files that are often mistaken for images."""
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A user's picture.
+    """An opened image.
 
     Args:
-        pixels: ``(h, w, 3)`` uint8, RGB, upright.
-        name: the file's name, or what the caller called it.
-        sha256: of the file's bytes; of the pixels or of the tensor where there was no file.
-        notes: what was done to it beyond decoding, in words.
-        tensor: ``(3, h, w)`` float32 in [0, 1] where the caller gave one: it is what the classifier sees, to the last bit,
-            as long as the picture need not be resized.
+        pixels: ``(h, w, 3)`` uint8 RGB, upright.
+        name: file name, or the name given by the caller.
+        sha256: SHA-256 of the file's bytes, or of the pixels or the tensor if there is no file.
+        notes: descriptions of the conversions beyond decoding.
+        tensor: ``(3, h, w)`` float32 in [0, 1] if the caller passed a tensor, else None. The classifier then gets exactly
+            this tensor, unless the image must be resized.
 
     Example:
         >>> open_picture(np.zeros((4, 6, 3), np.uint8)).pixels.shape
@@ -84,20 +84,20 @@ class Picture:
 
 
 def open_picture(source: ImageLike, *, max_megapixels: float = 200.0, name: str | None = None) -> Picture:
-    """Open a picture.
+    """Open an image.
 
     Args:
-        source: a path, the bytes of a file, a PIL picture, an ``(h, w, 3)`` uint8 array, or a ``(3, h, w)`` float tensor
+        source: a path, the bytes of a file, a PIL image, an ``(h, w, 3)`` uint8 array, or a ``(3, h, w)`` float tensor
             in [0, 1].
-        max_megapixels: a larger picture is refused before it is decoded.
-        name: what it is called in results; None for the file's name.
+        max_megapixels: maximum size; a larger image is refused before it is decoded.
+        name: name of the image in results; None for the file name.
 
     Returns:
-        8-bit RGB pixels, upright, transparency on white, and notes that say so.
+        Upright 8-bit RGB pixels, with transparency composited on white, and notes on the conversions.
 
     Raises:
-        RequestError: there is no such file, it is not one still picture, it is damaged, too large, smaller than 2 × 2, or
-            of a kind that has no plain 8-bit form.
+        RequestError: the file does not exist, is not a single still image, is damaged, too large, smaller than 2 × 2
+            pixels, or cannot be converted to 8 bits.
 
     Example:
         >>> open_picture(np.full((2, 2, 3), 255, np.uint8), name="white").name
@@ -116,23 +116,23 @@ def open_picture(source: ImageLike, *, max_megapixels: float = 200.0, name: str 
     if isinstance(source, Tensor):
         return picture_from_tensor(source, name=name, max_megapixels=max_megapixels)
     raise RequestError(
-        f"expected a picture as path, bytes, PIL picture, array or tensor, got {type(source).__name__}; convert it"
+        f"expected an image as path, bytes, PIL image, array or tensor, got {type(source).__name__}; convert it"
     )
 
 
 def picture_from_tensor(tensor: Tensor, *, name: str | None = None, max_megapixels: float = 200.0) -> Picture:
-    """Take a float picture as it is.
+    """Open an image from a float tensor, without quantising it for the classifier.
 
     Args:
-        tensor: ``(3, h, w)`` floating, RGB in [0, 1].
-        name: what it is called in results.
-        max_megapixels: a larger picture is refused.
+        tensor: ``(3, h, w)`` floating-point RGB in [0, 1].
+        name: name of the image in results; None for a default name.
+        max_megapixels: maximum size; a larger image is refused.
 
     Returns:
-        The picture with its 8-bit pixels for display, and the very tensor for the classifier.
+        The image with 8-bit pixels for display, and an exact copy of the tensor for the classifier.
 
     Raises:
-        RequestError: shape, type or values are not as said.
+        RequestError: the shape, type or values are invalid.
 
     Example:
         >>> picture_from_tensor(torch.ones(3, 2, 2)).pixels.max().item()
@@ -145,7 +145,7 @@ def picture_from_tensor(tensor: Tensor, *, name: str | None = None, max_megapixe
     exact = tensor.detach().cpu().to(torch.float32).contiguous()
     _check_size(exact.shape[2], exact.shape[1], max_megapixels)
     if not bool(exact.isfinite().all()):
-        raise RequestError("expected finite values in [0, 1], got NaN or infinity; look at where the tensor comes from")
+        raise RequestError("expected finite values in [0, 1], got NaN or infinity; check how the tensor was computed")
     low, high = float(exact.min()), float(exact.max())
     if low < 0 or high > 1:
         hint = "divide by 255" if low >= 0 and high > 2 else "undo its normalisation"
@@ -156,25 +156,25 @@ def picture_from_tensor(tensor: Tensor, *, name: str | None = None, max_megapixe
 
 
 def open_levels(path: str | Path, *, max_megapixels: float = 200.0) -> Levels:
-    """Open a picture's file without losing the levels of 16-bit gray.
+    """Open an image file and keep the levels of 16-bit gray.
 
     Args:
-        path: of the file.
-        max_megapixels: a larger picture is refused before it is decoded.
+        path: path of the file.
+        max_megapixels: maximum size; a larger image is refused before it is decoded.
 
     Returns:
-        ``(h, w, 1)`` uint16 where the file is 16-bit gray, ``(h, w, 1)`` uint8 where every pixel is gray, else ``(h, w, 3)``
-        uint8; otherwise as `open_picture`.
+        ``(h, w, 1)`` uint16 for a 16-bit gray file, ``(h, w, 1)`` uint8 if every pixel is gray, else ``(h, w, 3)`` uint8.
+        Otherwise as for `open_picture`.
 
     Raises:
-        RequestError: as `open_picture`.
+        RequestError: as for `open_picture`.
 
     Example:
-        ``open_levels("xray.png").dtype`` is uint16 where the file has 16 bits.
+        ``open_levels("xray.png").dtype`` is uint16 if the file has 16 bits.
     """
     path = Path(path)
     data = _read(path)
-    picture = _decode(data, path.name, max_megapixels)  # every check is made here, for 16 bits too
+    picture = _decode(data, path.name, max_megapixels)  # performs all checks, also for 16-bit files
     if _TO_8_BITS in picture.notes:
         with _pillow(), Image.open(io.BytesIO(data)) as image:
             image.load()
@@ -185,30 +185,30 @@ def open_levels(path: str | Path, *, max_megapixels: float = 200.0) -> Levels:
 
 
 def _read(path: Path) -> bytes:
-    """Read a file."""
+    """Read the bytes of a file."""
     if path.is_dir():
-        raise RequestError(f"expected a picture file, got the folder {path}; name a file in it")
+        raise RequestError(f"expected an image file, got the folder {path}; name a file in it")
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise RequestError(f"expected a picture file, got {path}, which does not exist; check the path") from error
+        raise RequestError(f"expected an image file, got {path}, which does not exist; check the path") from error
     except (OSError, ValueError) as error:
-        raise RequestError(f"expected a readable picture file, got {path}: {error}; check the path") from error
+        raise RequestError(f"expected a readable image file, got {path}: {error}; check the path") from error
 
 
 def _decode(data: bytes, name: str, max_megapixels: float) -> Picture:
-    """Decode the bytes of a file."""
+    """Decode the bytes of an image file."""
     if not data:
-        raise RequestError(f"expected a picture, got {name}, which is empty; save it again")
+        raise RequestError(f"expected an image, got {name}, which is empty; save it again")
     sha256 = hashlib.sha256(data).hexdigest()
     with _pillow() as notes:
         try:
             image = Image.open(io.BytesIO(data))
         except UnidentifiedImageError as error:
-            raise RequestError(f"expected a picture, got {name}, {_what(data)}; save it as PNG or JPEG") from error
+            raise RequestError(f"expected an image, got {name}, {_what(data)}; save it as PNG or JPEG") from error
         except _BROKEN as error:
             raise RequestError(
-                f"expected a whole picture, got {name}, which is damaged: {error}; save it again"
+                f"expected a complete image, got {name}, which is damaged: {error}; save it again"
             ) from error
         _check_size(*image.size, max_megapixels)
         pixels, done = _convert(image, name)
@@ -217,7 +217,7 @@ def _decode(data: bytes, name: str, max_megapixels: float) -> Picture:
 
 @contextmanager
 def _pillow() -> Iterator[list[str]]:
-    """Lift Pillow's own size limit, which is not ours, and gather its warnings: the list is filled at the end."""
+    """Disable Pillow's size limit and collect its warnings; the yielded list is filled on exit."""
     notes: list[str] = []
     with _PILLOW, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -230,7 +230,7 @@ def _pillow() -> Iterator[list[str]]:
 
 
 def _what(data: bytes) -> str:
-    """Say what a file that is no picture seems to be."""
+    """Describe the apparent type of a file that is not an image."""
     start = data[:64].lstrip()
     for sign, kind in _SIGNS.items():
         if start.lower().startswith(sign.lower()):
@@ -243,19 +243,19 @@ def _what(data: bytes) -> str:
 
 
 def _check_size(width: int, height: int, max_megapixels: float) -> None:
-    """Refuse what is too large to decode, and what is too small to explain."""
+    """Raise if an image is too large to decode or too small to explain."""
     megapixels = width * height / 1e6
     if megapixels > max_megapixels:
         raise RequestError(
             f"expected at most {max_megapixels:g} megapixels, got {width} × {height} = {megapixels:.4g}; "
-            "make it smaller, or raise the limit with max_megapixels= (--max-megapixels)"
+            "resize it, or raise the limit with max_megapixels= (--max-megapixels)"
         )
     if min(width, height) < 2:
-        raise RequestError(f"expected a picture of at least 2 × 2 pixels, got {width} × {height}; choose a larger one")
+        raise RequestError(f"expected an image of at least 2 × 2 pixels, got {width} × {height}; choose a larger one")
 
 
 def _from_pil(image: Image.Image, name: str, max_megapixels: float) -> Picture:
-    """Take a PIL picture; the caller's object stays as it is."""
+    """Convert a PIL image; the caller's object is not changed."""
     _check_size(*image.size, max_megapixels)
     with _pillow() as notes:
         pixels, done = _convert(image, name)
@@ -263,11 +263,13 @@ def _from_pil(image: Image.Image, name: str, max_megapixels: float) -> Picture:
 
 
 def _from_array(array: np.ndarray, name: str, max_megapixels: float) -> Picture:
-    """Take an array of 8-bit pixels."""
+    """Convert an array of 8-bit pixels."""
     if array.ndim != 3 or array.shape[2] != 3:
         raise RequestError(f"expected an array of shape (h, w, 3), got {array.shape}; stack or drop channels")
     if array.dtype != np.uint8:
-        hint = "it holds NaN or infinity" if array.dtype.kind == "f" and not np.isfinite(array).all() else "convert it"
+        hint = (
+            "it contains NaN or infinity" if array.dtype.kind == "f" and not np.isfinite(array).all() else "convert it"
+        )
         raise RequestError(
             f"expected a uint8 array, 0 to 255, got {array.dtype}; {hint}, or pass a (3, h, w) float tensor in [0, 1]"
         )
@@ -277,36 +279,38 @@ def _from_array(array: np.ndarray, name: str, max_megapixels: float) -> Picture:
 
 
 def _convert(image: Image.Image, name: str) -> tuple[Pixels, tuple[str, ...]]:
-    """Decode one still picture to upright 8-bit RGB."""
+    """Decode one still image to upright 8-bit RGB."""
     try:
         first = _only_frame(image, name)
         image.load()
         rgb, colour = _to_rgb(image, name)
-        # Read after loading: some decoders turn the picture themselves and then take the tag away.
+        # Read after loading: some decoders rotate the image themselves and then remove the tag.
         rgb, turned = _upright(rgb, image.getexif().get(_ORIENTATION, 1))
     except RequestError:
         raise
     except _BROKEN as error:
-        raise RequestError(f"expected a whole picture, got {name}, which is damaged: {error}; save it again") from error
+        raise RequestError(
+            f"expected a complete image, got {name}, which is damaged: {error}; save it again"
+        ) from error
     return np.array(rgb), (*first, *colour, *turned)
 
 
 def _only_frame(image: Image.Image, name: str) -> tuple[str, ...]:
-    """Refuse animations; a phone's JPEG may carry more than the photo."""
+    """Refuse animations, but accept a phone's multi-picture JPEG and use its first image."""
     frames = int(getattr(image, "n_frames", 1))
     if frames == 1:
         return ()
     if image.format == "MPO":
-        return (f"took the first of {frames} pictures in the file",)
-    raise RequestError(f"expected one still picture, got {name} with {frames} frames; save the frame you want as PNG")
+        return (f"used the first of {frames} images in the file",)
+    raise RequestError(f"expected a single still image, got {name} with {frames} frames; save one frame as PNG")
 
 
 def _to_rgb(image: Image.Image, name: str) -> tuple[Image.Image, tuple[str, ...]]:
-    """Bring any mode to RGB."""
+    """Convert any mode to RGB."""
     if image.mode.startswith("I"):
         return _from_16_bit(image, name)
     if image.mode == "F":
-        raise RequestError(f"expected 8 or 16 bits a channel, got {name} with 32-bit floats; save it as PNG")
+        raise RequestError(f"expected 8 or 16 bits per channel, got {name} with 32-bit floats; save it as PNG")
     if "transparency" in image.info or "A" in image.getbands() or "a" in image.getbands():
         return _on_white(image.convert("RGBA"))
     notes = (f"converted from {image.mode} to RGB",) if image.mode not in {"1", "L", "P", "RGB", "RGBX"} else ()
@@ -318,14 +322,14 @@ def _from_16_bit(image: Image.Image, name: str) -> tuple[Image.Image, tuple[str,
     levels = np.asarray(image).astype(np.int64)
     if levels.min() < 0 or levels.max() > 65535:
         raise RequestError(
-            f"expected 8 or 16 bits a channel, got {name} with values {levels.min()} to {levels.max()}; save it as PNG"
+            f"expected 8 or 16 bits per channel, got {name} with values {levels.min()} to {levels.max()}; save it as PNG"
         )
     gray = np.rint(levels / 257).astype(np.uint8)
     return Image.fromarray(gray).convert("RGB"), (_TO_8_BITS,)
 
 
 def _on_white(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
-    """Lay a picture on white where it is transparent."""
+    """Composite a transparent image on white."""
     low, _ = image.getchannel("A").getextrema()
     notes = ("transparency laid on white",) if float(str(low)) < 255 else ()
     white = Image.new("RGBA", image.size, "white")
@@ -333,7 +337,7 @@ def _on_white(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
 
 
 def _upright(image: Image.Image, orientation: object) -> tuple[Image.Image, tuple[str, ...]]:
-    """Turn a picture as its camera says."""
+    """Rotate an image according to its EXIF orientation."""
     turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
     if turn is None:
         return image, ()

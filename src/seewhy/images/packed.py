@@ -1,4 +1,4 @@
-"""Read many pictures from one file: idx, as MNIST has it, and NumPy's npz."""
+"""Read many images from one file: idx, the format of MNIST, or NumPy's npz."""
 
 import gzip
 import math
@@ -16,12 +16,12 @@ from jaxtyping import Bool, Float, Int64, Shaped, UInt8, UInt16
 from seewhy.core.errors import RequestError
 
 Stack = UInt8[np.ndarray, "n h w _"] | UInt16[np.ndarray, "n h w _"]
-"""Pictures of one size: one or three channels, 8 or 16 bits."""
+"""Images of one size: one or three channels, 8 or 16 bits."""
 
 LARGEST = 8 * 2**30
-"""Bytes of pixels that are read at most: all of them are held in memory."""
+"""Maximum number of bytes of pixels, since all of them are held in memory."""
 
-_MOST_CLASSES = 100_000  # larger "labels" are something else: a patient's number, say
+_MOST_CLASSES = 100_000  # larger "labels" are probably something else, such as patient numbers
 
 _IDX = re.compile(r".*images[-.]idx3-ubyte(\.gz)?")
 
@@ -31,11 +31,11 @@ _GROUPS = ("groups", "group", "patient")
 _REGIONS = ("regions", "masks", "mask")
 
 _BROKEN = (OSError, ValueError, EOFError, RuntimeError, MemoryError, zlib.error, zipfile.BadZipFile)
-"""What reading a damaged archive raises; MemoryError where its header promises a size that no machine has."""
+"""Exceptions raised by reading a damaged archive; MemoryError if the header claims an impossible size."""
 
 
 class Packed(NamedTuple):
-    """What a file holds; see `seewhy.images.collection.Collection` for the fields."""
+    """The contents of a file; see `seewhy.images.collection.Collection` for the fields."""
 
     pixels: Stack
     labels: Int64[np.ndarray, "n"] | None = None
@@ -45,20 +45,20 @@ class Packed(NamedTuple):
 
 
 def check_bytes(count: int, what: str) -> None:
-    """Refuse what would not fit in memory.
+    """Raise if the pixels would not fit in memory.
 
     Raises:
-        RequestError: more than `LARGEST` bytes.
+        RequestError: there are more than `LARGEST` bytes.
     """
     if count > LARGEST:
         raise RequestError(
             f"expected at most {LARGEST / 2**30:g} GiB of pixels, got {count / 2**30:.3g} GiB in {what}; "
-            "take fewer pictures or smaller ones"
+            "use fewer or smaller images"
         )
 
 
 def without_colour(pixels: Stack) -> Stack:
-    """Keep one channel where every pixel is gray.
+    """Reduce images to one channel if every pixel is gray.
 
     Example:
         >>> without_colour(np.full((2, 4, 4, 3), 9, np.uint8)).shape
@@ -71,12 +71,15 @@ def without_colour(pixels: Stack) -> Stack:
 def name_classes(
     labels: Shaped[np.ndarray, "n"], classes: tuple[str, ...], where: str
 ) -> tuple[Int64[np.ndarray, "n"], tuple[str, ...]]:
-    """Bring labels to class numbers with names.
+    """Convert labels to class numbers and class names.
 
     Args:
-        labels: class numbers from 0, or names.
-        classes: names by number; where there are none, the names in order, or the numbers up to the largest.
-        where: what to call the source in errors.
+        labels: class numbers from 0, or class names.
+        classes: class names by number; if empty, the sorted names of the labels, or the numbers up to the largest.
+        where: name of the source, used in error messages.
+
+    Returns:
+        ``(n,)`` class numbers, and the class names by number.
 
     Raises:
         RequestError: labels are neither numbers nor names, or not among the classes.
@@ -103,7 +106,7 @@ def name_classes(
 
 
 def is_idx(path: Path) -> bool:
-    """Say whether a file's name is that of idx pictures.
+    """Return whether a file name is that of an idx file of images.
 
     Example:
         >>> is_idx(Path("train-images-idx3-ubyte.gz")), is_idx(Path("train-labels-idx1-ubyte.gz"))
@@ -113,10 +116,10 @@ def is_idx(path: Path) -> bool:
 
 
 def read_idx(path: Path) -> Packed:
-    """Read ``X-images-idx3-ubyte`` or the same with ``.gz``, and the labels where ``X-labels-idx1-ubyte`` lies beside it.
+    """Read ``X-images-idx3-ubyte[.gz]``, and the labels from ``X-labels-idx1-ubyte[.gz]`` if it is in the same folder.
 
     Raises:
-        RequestError: a file is damaged, is not what its name says, or the two do not fit together.
+        RequestError: a file is damaged or is not an idx file, or the numbers of images and labels differ.
     """
     pixels = _idx(path, axes=3)[..., None]
     labels = re.sub(r"images([-.])idx3-", r"labels\1idx1-", path.name.removesuffix(".gz"))
@@ -125,9 +128,7 @@ def read_idx(path: Path) -> Packed:
         return Packed(pixels)
     values = _idx(found, axes=1)
     if len(values) != len(pixels):
-        raise RequestError(
-            f"expected {len(pixels)} labels in {found}, got {len(values)}; take the pair that belongs together"
-        )
+        raise RequestError(f"expected {len(pixels)} labels in {found}, got {len(values)}; use a matching pair of files")
     return Packed(pixels, *name_classes(values, (), str(found)))
 
 
@@ -139,29 +140,29 @@ def _idx(path: Path, axes: int) -> UInt8[np.ndarray, "..."]:
             if magic != bytes((0, 0, 8, axes)) or len(sizes) != 4 * axes:
                 raise RequestError(
                     f"expected an idx file of bytes with {axes} axes, got {path}, which begins with "
-                    f"{magic.hex(' ') or 'nothing'}; name the file of pictures, and get it again if it is"
+                    f"{magic.hex(' ') or 'nothing'}; name the image file, or download it again if it is damaged"
                 )
             shape = struct.unpack(f">{axes}I", sizes)
             check_bytes(math.prod(shape), str(path))
             content = file.read(math.prod(shape) + 1)
     except (OSError, EOFError, zlib.error) as problem:
-        raise RequestError(f"expected a whole idx file, got {path}: {problem}; get it again") from problem
+        raise RequestError(f"expected a complete idx file, got {path}: {problem}; download it again") from problem
     if not content or len(content) != math.prod(shape):
         got = "more" if len(content) > math.prod(shape) else str(len(content))
         need = math.prod(shape) or "some"
-        raise RequestError(f"expected {need} bytes after the header of {path}, got {got}; get it again")
+        raise RequestError(f"expected {need} bytes after the header of {path}, got {got}; download it again")
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def read_npz(path: Path) -> Packed:
-    """Read pictures, and labels, groups and regions where it has them, from an npz file.
+    """Read images, and labels, groups and regions if present, from an npz file.
 
-    Of several keys for the same the first of this order counts: ``images``, ``image``, ``x``, ``X``, ``x_train``, ``data``,
-    ``arr_0`` for the pictures; ``labels``, ``label``, ``y``, ``y_train``; ``groups``, ``group``, ``patient``; ``regions``,
-    ``masks``, ``mask``. ``classes`` has the names of the classes.
+    The first key found is used, in this order. Images: ``images``, ``image``, ``x``, ``X``, ``x_train``, ``data``,
+    ``arr_0``. Labels: ``labels``, ``label``, ``y``, ``y_train``. Groups: ``groups``, ``group``, ``patient``. Regions:
+    ``regions``, ``masks``, ``mask``. Class names: ``classes``.
 
     Raises:
-        RequestError: there are no pictures in it, it is damaged, or the arrays are not of a type or shape that is known.
+        RequestError: the file has no images, is damaged, or has arrays of an unsupported type or shape.
     """
     arrays = _load(path)
     pixels = _pixels(arrays["pixels"], str(path))
@@ -177,13 +178,13 @@ def read_npz(path: Path) -> Packed:
 
 
 def _load(path: Path) -> Mapping[str, np.ndarray]:
-    """Load the arrays that we know, by what they are."""
+    """Load the known arrays, by role."""
     sizes = _sizes(path)
     wanted = {"pixels": _PIXELS, "labels": _LABELS, "groups": _GROUPS, "regions": _REGIONS, "classes": ("classes",)}
     keys = {part: key for part, names in wanted.items() for key in [k for k in names if k in sizes][:1]}
     if "pixels" not in keys:
         raise RequestError(
-            f"expected pictures under one of {', '.join(_PIXELS)} in {path}, got {', '.join(sizes) or 'nothing'}; "
+            f"expected images under one of the keys {', '.join(_PIXELS)} in {path}, got {', '.join(sizes) or 'nothing'}; "
             "rename the key"
         )
     check_bytes(sum(sizes[key] for key in keys.values()), str(path))
@@ -195,7 +196,7 @@ def _load(path: Path) -> Mapping[str, np.ndarray]:
 
 
 def _sizes(path: Path) -> dict[str, int]:
-    """Bytes of each array, as the archive promises them; it is not unpacked further than that."""
+    """Return the number of bytes of each array as stated in the archive, without decompressing it."""
     try:
         with zipfile.ZipFile(path) as archive:
             return {item.filename.removesuffix(".npy"): item.file_size for item in archive.infolist()}
@@ -204,54 +205,54 @@ def _sizes(path: Path) -> dict[str, int]:
 
 
 def _damaged(path: Path, problem: Exception) -> RequestError:
-    """Say that an archive cannot be read."""
+    """Return the error for an archive that cannot be read."""
     return RequestError(f"expected an npz file of plain arrays, got {path}: {problem}; save it again with numpy.savez")
 
 
 def _pixels(array: np.ndarray, where: str) -> Stack:
-    """Bring pictures in any of the usual layouts and types to ours."""
+    """Convert images from any common layout and type to ``(n, h, w, c)`` with 8 or 16 bits."""
     if array.ndim == 3:
         array = array[..., None]
     elif array.ndim == 4 and array.shape[3] not in {1, 3} and array.shape[1] in {1, 3}:
         array = np.moveaxis(array, 1, 3)
     if array.ndim != 4 or array.shape[3] not in {1, 3}:
         raise RequestError(
-            f"expected pictures of shape (n, h, w), (n, h, w, 3) or (n, 3, h, w) in {where}, got {array.shape}; "
+            f"expected images of shape (n, h, w), (n, h, w, 3) or (n, 3, h, w) in {where}, got {array.shape}; "
             "reshape them"
         )
     if array.size == 0:
-        raise RequestError(f"expected at least one picture in {where}, got an array of shape {array.shape}")
+        raise RequestError(f"expected at least one image in {where}, got an array of shape {array.shape}")
     if array.dtype.kind == "f":
         array = _levels(array, where)
     elif array.dtype.kind == "b":
         array = array.astype(np.uint8) * 255
     if array.dtype.kind != "u" or array.dtype.itemsize > 2:
         raise RequestError(
-            f"expected uint8, uint16, bool or floats in [0, 1] in {where}, got {array.dtype}; convert the pictures"
+            f"expected uint8, uint16, bool or floats in [0, 1] in {where}, got {array.dtype}; convert the images"
         )
     return without_colour(array.astype(array.dtype.newbyteorder("="), copy=False))
 
 
 def _levels(array: Float[np.ndarray, "n h w c"], where: str) -> UInt16[np.ndarray, "n h w c"]:
-    """Bring [0, 1] to 16 bits."""
+    """Scale floats in [0, 1] to 16 bits."""
     low, high = float(array.min()), float(array.max())
     if not 0 <= low <= high <= 1:  # NaN fails too
-        hint = "divide by 255" if low >= 0 and high > 2 else "look at how they were made"
+        hint = "divide by 255" if low >= 0 and high > 2 else "check how they were computed"
         raise RequestError(f"expected floats in [0, 1] in {where}, got {low:.4g} to {high:.4g}; {hint}")
     return np.rint(array.astype(np.float32, copy=False) * 65535).astype(np.uint16)
 
 
 def _column(array: np.ndarray, count: int, where: str) -> Shaped[np.ndarray, "n"]:
-    """Check that there is one value a picture."""
+    """Return the column, or raise unless it has one value per image."""
     if array.shape not in {(count,), (count, 1)}:
         raise RequestError(
-            f"expected {count} values, one a picture, as {where}, got shape {array.shape}; make them fit"
+            f"expected {count} values, one per image, as {where}, got shape {array.shape}; match the number of images"
         )
     return array.reshape(count)
 
 
 def _regions(array: np.ndarray, shape: tuple[int, ...], where: str) -> Bool[np.ndarray, "n h w"]:
-    """Bring regions to bool; bytes an eighth as wide as the pictures are packed bits."""
+    """Convert regions to bool; bytes with an eighth of the image width are unpacked as bits."""
     count, height, width = shape
     if array.shape in {(*shape, 1), (count, 1, height, width)}:
         array = array.reshape(shape)
@@ -260,6 +261,6 @@ def _regions(array: np.ndarray, shape: tuple[int, ...], where: str) -> Bool[np.n
     if array.shape != shape or array.dtype not in {np.dtype(bool), np.dtype(np.uint8)}:
         raise RequestError(
             f"expected regions of shape {shape}, bool or uint8, or numpy.packbits of them on the last axis in {where}, "
-            f"got {array.dtype} of shape {array.shape}; make them fit the pictures"
+            f"got {array.dtype} of shape {array.shape}; match the images"
         )
     return array.astype(bool)

@@ -1,4 +1,4 @@
-"""Find the pictures that a user named: files, and folders of them."""
+"""List the image files that a user named directly or by folder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,29 +6,29 @@ from pathlib import Path
 from seewhy.core.errors import RequestError
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
-"""What counts as a picture in a folder; a file that is named itself is taken whatever it is called."""
+"""File name suffixes of images in a folder; a file that is named directly may have any suffix."""
 
 
 def list_images(paths: Sequence[str | Path]) -> list[Path]:
-    """List the pictures that the paths stand for.
+    """List the image files of the given paths.
 
     Args:
-        paths: files, taken as they are, in the order given; and folders, for the pictures in them by name, not those in
-            folders below.
+        paths: files and folders, in order. A file is listed directly; a folder is replaced by its images, sorted by name,
+            without those of its subfolders.
 
     Raises:
-        RequestError: a path does not exist, a folder holds no picture, or there is no path.
+        RequestError: a path does not exist, a folder contains no image, or there is no path.
 
     Example:
-        ``list_images(["photo.jpg", "holiday/"])`` returns the photo, then the pictures of the folder.
+        ``list_images(["photo.jpg", "holiday/"])`` returns the photo, then the images of the folder.
     """
     if not paths:
-        raise RequestError("expected at least one picture or folder, got none; name one")
+        raise RequestError("expected at least one image or folder, got none; name one")
     return [image for path in paths for image in _images(Path(path))]
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """List the pictures of a folder by name, those that are not hidden; there may be none.
+    """List the images of a folder, sorted by name, without hidden files; the list may be empty.
 
     Example:
         ``pictures_in(Path("holiday"))`` returns ``[Path("holiday/beach.jpg"), …]``.
@@ -38,15 +38,15 @@ def pictures_in(folder: Path) -> list[Path]:
 
 
 def _images(path: Path) -> list[Path]:
-    """List one file or the pictures of one folder."""
+    """List one file, or the images of one folder."""
     if not path.exists():
-        raise RequestError(f"expected a picture or a folder, got {path}, which does not exist; check the path")
+        raise RequestError(f"expected an image or a folder, got {path}, which does not exist; check the path")
     if not path.is_dir():
         return [path]
     found = pictures_in(path)
     if not found:
         kinds = ", ".join(SUFFIXES)
         raise RequestError(
-            f"expected pictures ({kinds}) in the folder {path}, got none; name the folder that holds them"
+            f"expected images ({kinds}) in the folder {path}, got none; name the folder that contains them"
         )
     return found

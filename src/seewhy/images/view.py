@@ -1,4 +1,4 @@
-"""Bring a picture to what a classifier sees."""
+"""Convert images to the classifier's input view."""
 
 import numpy as np
 import torch
@@ -10,22 +10,22 @@ from seewhy.core.view import Frame, View
 from seewhy.images.open import Levels, Picture
 
 Seen = UInt8[np.ndarray, "rows columns c"] | UInt16[np.ndarray, "rows columns c"]
-"""Levels at the size that they are seen at."""
+"""Pixel levels at the size of the classifier's view."""
 
 
 def apply_view(picture: Picture, view: View) -> tuple[Image, Frame]:
-    """Show a picture the way a classifier sees it.
+    """Convert an opened image to the classifier's input.
 
-    Bicubic, straight from the box on the picture to the input's size: the same as scaling the whole picture and cropping
-    it, but a long thin picture never becomes a huge one on the way.
+    The box on the image is resized to the input size in one bicubic step. The result equals resizing the full image and
+    cropping it, but a long thin image never becomes a huge intermediate image.
 
     Args:
-        picture: from `open_picture`.
-        view: the classifier's rule.
+        picture: image opened by `open_picture`.
+        view: the classifier's resizing and cropping rule.
 
     Returns:
-        ``(3, h, w)`` float32 in [0, 1], and the part of the picture that it shows. A picture that was given as a tensor
-        and has the right size already comes back bit by bit.
+        ``(3, h, w)`` float32 in [0, 1], and the part of the image that it shows. An image that was passed as a tensor and
+        already has the right size is returned bit for bit.
 
     Example:
         >>> from seewhy.images.open import open_picture
@@ -42,21 +42,21 @@ def apply_view(picture: Picture, view: View) -> tuple[Image, Frame]:
 
 
 def _is_whole(frame: Frame) -> bool:
-    """Say whether the whole picture is seen, pixel by pixel."""
+    """Return whether the frame shows the full image at its own size."""
     height, width = frame.picture
     return frame.box == (0.0, 0.0, float(width), float(height)) and frame.size == frame.picture
 
 
 def resized(pixels: Levels, frame: Frame, *, nearest: bool = False) -> Seen:
-    """Bring the part of a picture that is seen to the size it is seen at.
+    """Resize the visible part of an image to the size of the view.
 
     Args:
         pixels: ``(h, w, c)``, one or three channels, 8 or 16 bits.
-        frame: from `View.frame`.
-        nearest: take the nearest pixel, for what must not be blended; bicubic otherwise.
+        frame: visible part and target size, from `View.frame`.
+        nearest: use nearest-neighbour instead of bicubic interpolation, for values that must not be blended.
 
     Returns:
-        ``(h, w, c)`` of the frame's size and the same type; the very array where the frame is the whole picture as it is.
+        ``(h, w, c)`` of the frame's size and the same type; the array itself if the frame shows the full image unchanged.
 
     Example:
         >>> frame = View((2, 2)).frame(4, 6)
@@ -67,13 +67,13 @@ def resized(pixels: Levels, frame: Frame, *, nearest: bool = False) -> Seen:
         return pixels
     left, top, right, bottom = frame.box
     height, width = frame.picture
-    # The far edge may lie a rounding error outside of the picture, which Pillow refuses.
+    # The far edge may lie a rounding error outside the image, which Pillow refuses.
     box = (max(0.0, left), max(0.0, top), min(float(width), right), min(float(height), bottom))
     size = (frame.size[1], frame.size[0])
     how = Pillow.Resampling.NEAREST if nearest else Pillow.Resampling.BICUBIC
     if pixels.dtype == np.uint8 and pixels.shape[2] == 3:
         return np.asarray(Pillow.fromarray(pixels).resize(size, how, box=box))
-    exact = pixels if pixels.dtype == np.uint8 else pixels.astype(np.float32)  # Pillow blends no 16-bit integers
+    exact = pixels if pixels.dtype == np.uint8 else pixels.astype(np.float32)  # Pillow cannot resample uint16
     planes = [np.asarray(Pillow.fromarray(plane).resize(size, how, box=box)) for plane in exact.transpose(2, 0, 1)]
     levels: Seen = np.rint(np.stack(planes, axis=2)).clip(0, np.iinfo(pixels.dtype).max).astype(pixels.dtype)
     return levels

@@ -1,1 +1,1 @@
-"""What can stand where something was removed: one idea, one file."""
+"""In-fills, which replace removed pixels (*baseline* in captum, *masker* in SHAP): one approach per file."""

@@ -1,4 +1,4 @@
-"""Classic in-painting without a learned model, as OpenCV computes it: smooth continuation of the surroundings."""
+"""Classic in-painting from OpenCV, without a learned model: the surroundings are continued smoothly into the hole."""
 
 from dataclasses import dataclass
 
@@ -16,8 +16,8 @@ class Inpainted:
     """An in-fill that continues the surroundings into the hole, pixel by pixel on the CPU.
 
     Args:
-        algorithm: OpenCV's number of the algorithm.
-        radius: how far around each pixel is looked, pixels.
+        algorithm: OpenCV flag that selects the algorithm.
+        radius: radius of the neighbourhood considered around each pixel, in pixels.
     """
 
     algorithm: int
@@ -26,24 +26,24 @@ class Inpainted:
     checksum: str | None = None
 
     def __call__(self, image: Image, keep: Keep, seeds: Seeds) -> Images:
-        """See `seewhy.core.infill.Infill`; the seeds change nothing. Pixels kept in part count as removed."""
+        """Implement `seewhy.core.infill.Infill`; seeds are ignored, and partly kept pixels count as removed."""
         del seeds
         pixels = (image.permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
         fills = np.stack([self._fill(pixels, hole) for hole in (keep < 1).cpu().numpy().astype(np.uint8)])
         return compose(image, keep, torch.from_numpy(fills).to(image.device).permute(0, 3, 1, 2).float() / 255)
 
     def _fill(self, pixels: UInt8[np.ndarray, "h w c"], hole: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w c"]:
-        """Fill one hole; with nothing kept there is nothing to continue, and the mean colour stands in."""
+        """Fill one hole; if no pixel is kept, there is nothing to continue and the mean colour is used."""
         if hole.all():
             return np.broadcast_to(pixels.mean((0, 1)).round().astype(np.uint8), pixels.shape)
         return np.asarray(cv2.inpaint(np.ascontiguousarray(pixels), hole, self.radius, self.algorithm), np.uint8)
 
 
 def telea(*, radius: float = 3.0) -> Inpainted:
-    """Fast marching from the border of the hole inwards (Telea, Journal of Graphics Tools, 2004).
+    """Fill by fast marching from the border of the hole inwards (Telea, Journal of Graphics Tools, 2004).
 
     Args:
-        radius: how far around each pixel is looked, pixels.
+        radius: radius of the neighbourhood considered around each pixel, in pixels.
 
     Raises:
         RequestError: the radius is not positive.
@@ -56,10 +56,10 @@ def telea(*, radius: float = 3.0) -> Inpainted:
 
 
 def navier_stokes(*, radius: float = 3.0) -> Inpainted:
-    """Continue lines of equal brightness into the hole as a fluid flows (Bertalmio, Bertozzi, Sapiro, CVPR 2001).
+    """Continue lines of equal brightness into the hole by fluid dynamics (Bertalmio, Bertozzi, Sapiro, CVPR 2001).
 
     Args:
-        radius: how far around each pixel is looked, pixels.
+        radius: radius of the neighbourhood considered around each pixel, in pixels.
 
     Raises:
         RequestError: the radius is not positive.
@@ -72,7 +72,7 @@ def navier_stokes(*, radius: float = 3.0) -> Inpainted:
 
 
 def _positive(radius: float) -> float:
-    """Return the radius if it is one."""
+    """Return the radius, or raise if it is not positive."""
     if not radius > 0:
         raise RequestError(f"expected radius > 0 pixels, got {radius}")
     return radius

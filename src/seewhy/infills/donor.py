@@ -1,4 +1,4 @@
-"""Donor patches: what is removed is covered with another part of the same picture, taken at random."""
+"""Donor patches: each hole is covered with a randomly chosen part of the same image."""
 
 from dataclasses import dataclass
 
@@ -13,11 +13,11 @@ from seewhy.infills.holes import bounding_boxes
 
 @dataclass(frozen=True)
 class Donor:
-    """Cover a hole with a piece of the same picture: real texture, though it may not fit its surroundings.
+    """An in-fill that covers a hole with a piece of the same image: real texture that may not fit its surroundings.
 
-    The piece has the shape of the hole and is drawn uniformly from the places where it fits inside the picture without
-    touching the hole's own rows or its own columns. A hole of more than half the picture in either direction has no such
-    place on that axis; the picture is then shifted with wrap-around.
+    The piece has the shape of the hole. It is drawn uniformly from the positions where it lies inside the image and does
+    not overlap the rows of the hole, or does not overlap its columns. A hole larger than half the image along an axis has
+    no such position on that axis; the image is then shifted with wrap-around.
 
     Example:
         >>> Donor().stochastic
@@ -28,10 +28,10 @@ class Donor:
     checksum: str | None = None
 
     def __call__(self, image: Image, keep: Keep, seeds: Seeds) -> Images:
-        """See `seewhy.core.infill.Infill`."""
+        """Implement `seewhy.core.infill.Infill`."""
         boxes = bounding_boxes(keep)
         places = uniforms(seeds, 3)
-        across = places[:, 2] < 0.5  # leave the hole by its rows or by its columns; the other axis is free
+        across = places[:, 2] < 0.5  # avoid the hole's rows or its columns; the other axis is free
         height, width = image.shape[1:]
         down = torch.where(
             across,
@@ -52,22 +52,22 @@ Shift = Int[Tensor, " n"]
 
 
 def _free(place: Tensor, start: Tensor, length: Tensor, side: int) -> Shift:
-    """Shift to any place on the axis where the piece lies inside the picture."""
+    """Return a shift to any position on the axis where the piece lies inside the image."""
     return (place * (side - length + 1)).long() - start
 
 
 def _away(place: Tensor, start: Tensor, length: Tensor, side: int) -> Shift:
-    """Shift to a place on the axis that does not touch the hole: before it, or after it."""
+    """Return a shift to a position on the axis that does not overlap the hole: before it or after it."""
     before = (start - length + 1).clamp(min=0)
     after = (side - 2 * length - start + 1).clamp(min=0)
     pick = (place * (before + after)).long()
     target = torch.where(pick < before, pick, start + length + pick - before)
-    wrapped = 1 + (place * (side - 1)).long()  # nowhere to go: wrap around by at least a pixel
+    wrapped = 1 + (place * (side - 1)).long()  # no such position: wrap around by at least one pixel
     return torch.where(before + after > 0, target - start, wrapped)
 
 
 def donor() -> Donor:
-    """Patches copied from elsewhere in the same picture.
+    """Copy patches from elsewhere in the same image.
 
     Example:
         >>> donor()(torch.rand(3, 8, 8), torch.ones(1, 8, 8), torch.zeros(1, dtype=torch.int64)).shape

@@ -1,4 +1,4 @@
-"""In-painters from elsewhere, LaMa or a diffusion pipeline say, as in-fills: any Python function on 8-bit pictures."""
+"""External in-painters as in-fills: any Python function on 8-bit images, such as LaMa or a diffusion pipeline."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,25 +16,25 @@ from seewhy.runtime.code import find
 from seewhy.runtime.notes import Noting
 
 Paint = Callable[..., object]
-"""``(pictures, keep)`` or ``(pictures, keep, seeds)`` → pictures; see `inpainter`."""
+"""``(images, keep)`` or ``(images, keep, seeds)`` → images; see `inpainter`."""
 
-_WHOLLY = 1 - 1e-4  # share of a resized pixel that must come from kept ones; the rest would be 0.03 of an 8-bit level
+_FULLY_KEPT = 1 - 1e-4  # share of a resized pixel that must come from kept pixels; the rest is 0.03 of an 8-bit level
 
-Pictures = UInt8[np.ndarray, "n a b 3"]
+Pixels = UInt8[np.ndarray, "n a b 3"]
 Kept = Bool[np.ndarray, "n a b"]
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Inpainter:
-    """A function behind the in-fill contract; made by `inpainter` and its kin.
+    """An in-fill that calls a function; built by `inpainter`, `python_inpainter` and others.
 
     Attributes:
-        paint: fills the holes; see `inpainter`.
-        stochastic: whether it takes seeds.
-        size: the only height and width that it takes, or None for any.
-        multiple: what height and width must be multiples of.
-        checksum: SHA-256 of its weights, or None where they are not known.
+        paint: the function that fills the holes; see `inpainter`.
+        stochastic: whether the function takes seeds.
+        size: the only height and width that the function accepts, or None for any.
+        multiple: number that height and width must be multiples of.
+        checksum: SHA-256 of the function's weights, or None if unknown.
     """
 
     paint: Paint
@@ -44,100 +44,101 @@ class Inpainter:
     checksum: str | None = None
 
     def __call__(self, image: Image, keep: Keep, seeds: Seeds) -> Images:
-        """Have the holes filled; rows without one are not asked for.
+        """Fill the holes; the function is not called for rows without a hole.
 
         Args:
             image: ``(3, h, w)`` RGB in [0, 1].
             keep: ``(n, h, w)``, 1 = kept; a pixel below 1 is hidden from the function.
-            seeds: ``(n,)`` int64.
+            seeds: ``(n,)`` int64, one seed per row.
 
         Returns:
             ``(n, 3, h, w)`` in [0, 1].
 
         Raises:
-            RequestError: the picture has not three channels, or the function returns anything but uint8 pictures of the
+            RequestError: the image does not have three channels, or the function does not return uint8 images of the
                 same shape.
         """
         if len(image) != 3:
             raise RequestError(
-                f"expected a colour picture, got {len(image)} channels; choose another in-fill such as blur"
+                f"expected a colour image, got {len(image)} channels; choose another in-fill such as blur"
             )
         filled, holes = image.repeat(len(keep), 1, 1, 1), (keep < 1).flatten(1).any(1)
         if bool(holes.any()):
-            pictures, kept = self._framed(image, keep[holes])
-            fill = self._unframed(self._ask(pictures, kept, seeds[holes]), image)
+            images, kept = self._framed(image, keep[holes])
+            fill = self._unframed(self._ask(images, kept, seeds[holes]), image)
             filled[holes] = compose(image, keep[holes], fill)
         return filled
 
-    def _framed(self, image: Image, keep: Keep) -> tuple[Pictures, Kept]:
-        """Blacken what is removed, and bring the rest to a size that the function takes."""
+    def _framed(self, image: Image, keep: Keep) -> tuple[Pixels, Kept]:
+        """Set removed pixels to black, and resize or pad the images to a size that the function accepts."""
         kept = (keep == 1).float()[:, None]
-        pictures = image * kept
+        images = image * kept
         if self.size is not None:
-            pictures, kept = (_resized(part, self.size) for part in (pictures, kept))
-        kept = (kept > _WHOLLY).float()
+            images, kept = (_resized(part, self.size) for part in (images, kept))
+        kept = (kept > _FULLY_KEPT).float()
         short = [-side % self.multiple for side in kept.shape[2:]]
         margin = (0, short[1], 0, short[0])
-        pictures, kept = (functional.pad(part, margin, mode="replicate") for part in (pictures * kept, kept))
-        levels = (pictures * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
+        images, kept = (functional.pad(part, margin, mode="replicate") for part in (images * kept, kept))
+        levels = (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
         return np.ascontiguousarray(levels.cpu().numpy()), kept[:, 0].bool().cpu().numpy()
 
-    def _ask(self, pictures: Pictures, keep: Kept, seeds: Seeds) -> Pictures:
-        """Call the function with arrays of its own, and check what it says."""
+    def _ask(self, images: Pixels, keep: Kept, seeds: Seeds) -> Pixels:
+        """Call the function with copies of the arrays, and validate its result."""
         given = (seeds.cpu().numpy().copy(),) if self.stochastic else ()
-        with Noting(f"while the in-painter was called with pictures of shape {pictures.shape}"):
-            answer = self.paint(pictures.copy(), keep.copy(), *given)
+        with Noting(f"while the in-painter was called with images of shape {images.shape}"):
+            answer = self.paint(images.copy(), keep.copy(), *given)
         found = answer if isinstance(answer, np.ndarray) else np.asarray(None)
-        if found.shape != pictures.shape or found.dtype != np.uint8:
+        if found.shape != images.shape or found.dtype != np.uint8:
             got = f"{found.shape} {found.dtype}" if found is answer else type(answer).__name__
             raise RequestError(
-                f"expected a numpy array {pictures.shape} uint8 from the in-painter, got {got}; return a whole picture for "
+                f"expected a numpy array {images.shape} uint8 from the in-painter, got {got}; return a complete image for "
                 "each row, RGB from 0 to 255"
             )
         return found
 
-    def _unframed(self, answer: Pictures, image: Image) -> Images:
-        """Bring what the function returned back to the picture's size."""
+    def _unframed(self, answer: Pixels, image: Image) -> Images:
+        """Crop or resize the function's result to the size of the original image."""
         height, width = self.size or image.shape[1:]
         fill = torch.tensor(answer[:, :height, :width], device=image.device).permute(0, 3, 1, 2).float() / 255
         return _resized(fill, (image.shape[1], image.shape[2])) if self.size is not None else fill
 
 
-def _resized(pictures: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize ``(n, c, h, w)``; each pixel is a weighted mean of those that it covers."""
-    return functional.interpolate(pictures, size, mode="bilinear", antialias=True)
+def _resized(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize ``(n, c, h, w)``; each pixel is a weighted mean of the pixels that it covers."""
+    return functional.interpolate(images, size, mode="bilinear", antialias=True)
 
 
 def inpainter(
     function: Paint, *, stochastic: bool = False, size: int | tuple[int, int] | None = None, multiple: int = 1
 ) -> Inpainter:
-    """Make a function an in-fill: LaMa, MI-GAN, a diffusion pipeline, or anything that fills holes in pictures.
+    """Wrap a function as an in-fill: LaMa, MI-GAN, a diffusion pipeline, or anything that fills holes in images.
 
-    Pixels that are kept come back exactly, whatever the function does to them.
+    Kept pixels are returned exactly, whatever the function does to them.
 
     Args:
-        function: ``function(pictures, keep)`` gets ``(n, h, w, 3)`` uint8 RGB in which all that was removed is black, and
-            ``(n, h, w)`` bool, True = kept; it returns ``(n, h, w, 3)`` uint8. Row i of its answer must depend on row i only.
-        stochastic: the function draws at random: it is called as ``function(pictures, keep, seeds)`` with ``(n,)`` int64, and
-            must draw the same for the same seed.
-        size: side, or (height, width), of the only pictures that it takes, pixels. Others are stretched to it and the answer
-            is brought back, which costs sharpness in the hole; a pixel that mixes kept and removed ones counts as removed.
-        multiple: what height and width must be multiples of: pictures are continued to the right and below by their last
-            pixels.
+        function: called as ``function(images, keep)`` with ``(n, h, w, 3)`` uint8 RGB, in which removed pixels are black,
+            and ``(n, h, w)`` bool, True = kept. It returns ``(n, h, w, 3)`` uint8, and row i may depend on row i only.
+        stochastic: whether the function is random. It is then called as ``function(images, keep, seeds)`` with ``(n,)``
+            int64 seeds, and must return the same images for the same seeds.
+        size: side, or (height, width), of the only images that the function accepts, in pixels. Other images are resized
+            to it and the result is resized back, which costs sharpness in the hole. A resized pixel that mixes kept and
+            removed pixels counts as removed. None for any size.
+        multiple: number that height and width must be multiples of; images are padded at the right and bottom by
+            repeating their last pixels.
 
     Returns:
         An in-fill for `seewhy.explain`.
 
     Raises:
-        RequestError: it is not a function, or a size is not positive.
+        RequestError: the function is not callable, or a size is not positive.
 
     Example:
-        >>> grey = inpainter(lambda pictures, keep: np.full_like(pictures, 127))
+        >>> grey = inpainter(lambda images, keep: np.full_like(images, 127))
         >>> grey(torch.ones(3, 1, 2), torch.tensor([[[1.0, 0.0]]]), torch.tensor([7]))[0, 0].mul(255).tolist()
         [[255.0, 127.0]]
     """
     if not callable(function):
-        raise RequestError(f"expected a function of pictures and keep, got {type(function).__name__}; pass a function")
+        raise RequestError(f"expected a function of images and keep, got {type(function).__name__}; pass a function")
     sides = (size, size) if isinstance(size, int) else size
     if min(*(sides or (1, 1)), multiple) < 1:
         raise RequestError(f"expected size and multiple of at least 1 pixel, got {size} and {multiple}; write size=512")
@@ -146,18 +147,18 @@ def inpainter(
 
 def python_inpainter(
     *,
-    object: str,  # noqa: A002 - the name that users type
+    object: str,  # noqa: A002 - the setting name that users type
     stochastic: bool = False,
     size: int | None = None,
     multiple: int = 1,
 ) -> Inpainter:
-    """Import a function of the user's and make it an in-fill. This runs that code: whoever calls must trust it.
+    """Import a user's function and wrap it as an in-fill. This runs the user's code, which the caller must trust.
 
     Args:
-        object: ``module:attribute``; modules in the working directory are found. See `inpainter` for what it must do.
-        stochastic: it takes seeds.
-        size: side of the only pictures that it takes, pixels; None for any.
-        multiple: what height and width must be multiples of.
+        object: function as ``module:attribute``; the working directory is searched too. See `inpainter` for its contract.
+        stochastic: whether the function is random and takes seeds.
+        size: side of the only square images that the function accepts, in pixels; None for any size.
+        multiple: number that height and width must be multiples of.
 
     Raises:
         RequestError: there is no such module or attribute, or it is not a function.
@@ -168,6 +169,6 @@ def python_inpainter(
     found = find(object)
     if isinstance(found, type) or not callable(found):
         raise RequestError(
-            f"expected a function of pictures and keep, got {object}, a {type(found).__name__}; name one"
+            f"expected a function of images and keep, got {object}, a {type(found).__name__}; name a function"
         )
     return inpainter(found, stochastic=stochastic, size=size, multiple=multiple)

@@ -1,4 +1,4 @@
-"""Where the holes are: geometry that several in-fills share."""
+"""Geometry of holes, shared by several in-fills."""
 
 import torch
 from jaxtyping import Int
@@ -7,11 +7,11 @@ from torch import Tensor
 from seewhy.core.arrays import Keep
 
 Boxes = Int[Tensor, "n 4"]
-"""Top, left, height, width of the hole of each row; all 0 where a row has none."""
+"""Top, left, height and width of the hole in each row; all 0 for a row without a hole."""
 
 
 def bounding_boxes(keep: Keep) -> Boxes:
-    """Find the smallest box around everything that is removed, row by row.
+    """Return the bounding box of the removed pixels of each row.
 
     Args:
         keep: ``(n, h, w)``, 1 = kept.
@@ -23,13 +23,13 @@ def bounding_boxes(keep: Keep) -> Boxes:
         >>> bounding_boxes(torch.tensor([[[1.0, 1.0], [1.0, 0.0]]])).tolist()
         [[1, 1, 1, 1]]
     """
-    top, height = _span(keep.amin(2) < 1)  # ten times faster than `any` over flags
+    top, height = _span(keep.amin(2) < 1)  # ten times faster than `any` over booleans
     left, width = _span(keep.amin(1) < 1)
     return torch.stack([top, left, height, width], dim=1)
 
 
 def _span(touched: Tensor) -> tuple[Tensor, Tensor]:
-    """First touched place of each row, and the distance to the last one, inclusive."""
+    """Return the first touched position of each row and the length of the span up to the last one, inclusive."""
     flags = touched.int()
     first = flags.argmax(1)
     last = touched.shape[1] - 1 - flags.flip(1).argmax(1)

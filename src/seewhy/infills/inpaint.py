@@ -1,4 +1,4 @@
-"""The learned patch sampler for holes of any size and shape: tile after tile, from what is known inwards."""
+"""The learned patch sampler for holes of any size and shape: tiles are drawn one after another, from the border inwards."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,25 +16,25 @@ from seewhy.core.seeds import derive, uniforms
 from seewhy.infills.holes import bounding_boxes
 from seewhy.infills.patch_sampler import Trained, network, patch_sampler
 
-_PICTURES = 16  # filled together: memory stays the same however many are asked for
-_POWER = 4  # of the distance, by which known pixels weigh when a drawn tile is bent towards them; measured on photos
+_ROWS = 16  # rows filled together: bounds the memory for any batch size
+_POWER = 4  # known pixels weigh by this inverse power of distance when a tile is corrected; tuned on photos
 _DARK = 1e-9  # keeps the weights finite where nothing is known
 
 Square = tuple[Int[Tensor, "t 1 1"], Int[Tensor, "t a 1"], Int[Tensor, "t 1 a"]]
 
 
 class _Tiles(NamedTuple):
-    """Tiles that are drawn together: the picture of each, and the tile's top left corner in it."""
+    """Tiles that are drawn together: the row of each in the batch, and the tile's top left corner."""
 
-    picture: Int[Tensor, " t"]
+    row: Int[Tensor, " t"]
     top: Int[Tensor, " t"]
     left: Int[Tensor, " t"]
 
     def square(self, start: int, side: int) -> Square:
-        """Index the square of each tile that begins ``start`` pixels down and right of the tile's window."""
+        """Index the square of each tile that starts ``start`` pixels below and right of the window's corner."""
         reach = torch.arange(start, start + side, device=self.top.device)
         return (
-            self.picture[:, None, None],
+            self.row[:, None, None],
             (self.top[:, None] + reach)[:, :, None],
             (self.left[:, None] + reach)[:, None],
         )
@@ -43,11 +43,11 @@ class _Tiles(NamedTuple):
 @final
 @dataclass(frozen=True)
 class Inpaint:
-    """Fills any hole with K × K tiles, each drawn by a network from what is known around it.
+    """An in-fill for any hole: K × K tiles, each drawn by a network given the known pixels around it.
 
     Attributes:
-        trained: the network's weights.
-        spread: how much of its distribution is drawn from; see `inpaint`.
+        trained: the trained weights of the network.
+        spread: fraction of each colour's distribution to draw from; see `inpaint`.
     """
 
     trained: Trained
@@ -55,7 +55,7 @@ class Inpaint:
 
     @property
     def stochastic(self) -> bool:
-        """True: another seed gives another picture."""
+        """True: another seed gives another image."""
         return True
 
     @property
@@ -65,41 +65,41 @@ class Inpaint:
 
     @torch.no_grad()
     def __call__(self, image: Image, keep: Keep, seeds: Seeds) -> Images:
-        """Draw what is removed.
+        """Draw the removed pixels.
 
-        A hole is covered with the fewest tiles. At each turn all tiles are drawn that see more than any neighbour of theirs
-        does; what they put in is known from then on. Pixels that are kept inside a tile are not shown to the network:
-        the tile is bent towards them (see `_bent`).
+        A hole is covered with the smallest number of tiles. In each step, every tile with more known pixels around it than
+        any of its neighbours is drawn, and its pixels are known from then on. Kept pixels inside a tile are hidden from the
+        network; the drawn tile is corrected to match them (see `_bent`).
 
         Args:
             image: ``(3, h, w)`` RGB in [0, 1].
             keep: ``(n, h, w)``, 1 = kept; a pixel below 1 is drawn, and blended by `seewhy.core.arrays.compose`.
-            seeds: ``(n,)`` int64.
+            seeds: ``(n,)`` int64, one seed per row.
 
         Returns:
             ``(n, 3, h, w)`` in [0, 1]; the image itself for a row without a hole.
 
         Raises:
-            RequestError: the picture has not three channels.
+            RequestError: the image does not have three channels.
         """
         if len(image) != 3:
             raise RequestError(
-                f"expected a colour picture, got {len(image)} channels; choose another in-fill such as blur"
+                f"expected a colour image, got {len(image)} channels; choose another in-fill such as blur"
             )
-        parts = zip(torch.split(keep, _PICTURES), torch.split(seeds, _PICTURES), strict=True)
+        parts = zip(torch.split(keep, _ROWS), torch.split(seeds, _ROWS), strict=True)
         return torch.cat([self._fill(image, *part) for part in parts])
 
     def _fill(self, image: Image, keep: Keep, seeds: Seeds) -> Images:
-        """Fill a few pictures together."""
+        """Fill a few rows together."""
         net, patch = network(self.trained, str(image.device)), self.trained.patch
         height, width = image.shape[1:]
-        # a window is a tile wider than its tile all around, and the last tile may hang over the far edges
+        # a window extends one tile beyond its tile on each side, and the last tile may extend beyond the far edges
         margin = (patch, 2 * patch, patch, 2 * patch)
         known, removed = (functional.pad(part.float(), margin) for part in (keep == 1, keep < 1))
         canvas = functional.pad(image, margin).movedim(0, 2) * known[..., None]
         for tiles in _turns(keep, known, removed, patch):
             window, middle = tiles.square(0, 3 * patch), tiles.square(patch, patch)
-            numbers = uniforms(derive(0, seeds[tiles.picture], tiles.top * width + tiles.left), net.draws)
+            numbers = uniforms(derive(0, seeds[tiles.row], tiles.top * width + tiles.left), net.draws)
             alone = removed[window].sum((1, 2)) == removed[middle].sum((1, 2))
             numbers = _narrowed(numbers, torch.where(alone, 1.0, self.spread))
             each = torch.arange(len(numbers), device=image.device)
@@ -111,18 +111,18 @@ class Inpaint:
 
 
 def _narrowed(numbers: Float[Tensor, "t m"], spread: Float[Tensor, " t"]) -> Float[Tensor, "t m"]:
-    """Move the numbers that draw colours towards 1/2, so that the tails of their distributions are cut off.
+    """Move the uniform numbers that draw colours towards 1/2, which cuts off the tails of the colour distributions.
 
-    The network takes four numbers a pixel; the first chooses a component of its mixture and stays.
+    The network takes four numbers per pixel; the first selects a mixture component and is left unchanged.
     """
     choice, colours = torch.split(numbers.view(len(numbers), -1, 4), [1, 3], dim=2)
     return torch.cat([choice, 0.5 + (colours - 0.5) * spread[:, None, None]], dim=2).flatten(1)
 
 
 def _turns(keep: Keep, known: Float[Tensor, "n a b"], removed: Float[Tensor, "n a b"], patch: int) -> Iterator[_Tiles]:
-    """Lay a grid of tiles over each hole, and give the tiles turn by turn.
+    """Lay a grid of tiles over each hole, and yield the tiles that are drawn together, step by step.
 
-    ``known`` and ``removed`` have margins of a tile above and left, and of two below and right.
+    ``known`` and ``removed`` have margins of one tile above and left, and of two tiles below and right.
     """
     corners, (rows, columns) = _grids(keep, patch)
     each = torch.arange(len(keep), device=keep.device)[:, None, None]
@@ -132,23 +132,23 @@ def _turns(keep: Keep, known: Float[Tensor, "n a b"], removed: Float[Tensor, "n 
     )
 
     def count(pixels: Float[Tensor, "n a b"]) -> Float[Tensor, "n r c"]:
-        """Pixels of each tile, and of those around the grid."""
+        """Count the pixels of each tile, including the tiles around the grid."""
         tiles = pixels[each, down[:, :, None], across[:, None]]
         return tiles.view(len(keep), rows + 2, patch, columns + 2, patch).sum((2, 4))
 
     seen, pending = count(known), count(removed)[:, 1:-1, 1:-1] > 0
     while bool(pending.any()):
         front = _front(seen, pending)
-        picture, row, column = front.nonzero().unbind(1)
-        yield _Tiles(picture, corners[picture, 0] + row * patch, corners[picture, 1] + column * patch)
+        which, row, column = front.nonzero().unbind(1)
+        yield _Tiles(which, corners[which, 0] + row * patch, corners[which, 1] + column * patch)
         seen[:, 1:-1, 1:-1][front] = patch * patch
         pending &= ~front
 
 
 def _grids(keep: Keep, patch: int) -> tuple[Int[Tensor, "n 2"], list[int]]:
-    """Cover each hole with the fewest tiles: the top left corner of each row's grid, and the largest grid's rows and columns.
+    """Cover each hole with the smallest grid; return each grid's top left corner and the largest grid's rows and columns.
 
-    A grid is centred on the hole's bounding box and lies inside the picture where it fits.
+    A grid is centred on the bounding box of the hole, and shifted to lie inside the image where it fits.
     """
     corners, sides = torch.split(bounding_boxes(keep), 2, dim=1)
     tiles = (sides + patch - 1) // patch
@@ -158,14 +158,14 @@ def _grids(keep: Keep, patch: int) -> tuple[Int[Tensor, "n 2"], list[int]]:
 
 
 def _front(seen: Float[Tensor, "n r2 c2"], pending: Bool[Tensor, "n r c"]) -> Bool[Tensor, "n r c"]:
-    """Choose the tiles whose turn it is: those that see something, and more than any pending neighbour.
+    """Choose the tiles to draw next: those with some known pixels around them, and more than any pending neighbour.
 
-    Of neighbours that see the same the colour decides, one of four as on a 2 × 2 chequerboard, so that no two neighbours
-    have the same turn and many tiles have. A row in which nothing at all is known begins in the middle.
+    Ties are broken by one of four colours on a 2 × 2 chequerboard, so that no two neighbours are drawn in the same step,
+    while many tiles are. A row without any known pixel starts in the middle.
 
     Args:
-        seen: known pixels in each tile, one more tile on each side than there are in the grid.
-        pending: the tiles that are still to be drawn.
+        seen: ``(n, r + 2, c + 2)`` number of known pixels in each tile, with one more tile on each side of the grid.
+        pending: ``(n, r, c)`` tiles that are not yet drawn.
     """
     around = (9 * functional.avg_pool2d(seen, 3, stride=1)).round()  # whole numbers, exact in float32
     rows, columns = (torch.arange(side, device=seen.device) % 2 for side in pending.shape[1:])
@@ -178,7 +178,7 @@ def _front(seen: Float[Tensor, "n r2 c2"], pending: Bool[Tensor, "n r c"]) -> Bo
 
 @lru_cache(maxsize=8)
 def _nearness(patch: int, device: str) -> Float[Tensor, "s s q"]:
-    """Weigh each pixel of a window for each pixel of the tile in its middle, by a power of their distance."""
+    """Return the weight of each window pixel for each pixel of the central tile: an inverse power of their distance."""
     window, tile = torch.arange(3 * patch, device=device), torch.arange(patch, 2 * patch, device=device)
     squared = (window[:, None] - tile) ** 2
     distances = squared[:, None, :, None] + squared[None, :, None, :]
@@ -188,11 +188,12 @@ def _nearness(patch: int, device: str) -> Float[Tensor, "s s q"]:
 def _bent(
     drawn: Float[Tensor, "t k k 3"], there: Float[Tensor, "t k k 3"], known: Float[Tensor, "t s s"]
 ) -> Float[Tensor, "t k k 3"]:
-    """Add to each drawn tile what is missing at the pixels of it that are known, spread over those that are not.
+    """Correct each drawn tile to match its known pixels, by interpolating the errors there over the other pixels.
 
-    A draw that ignores some data is made to fit them by adding an interpolation of its errors (Matheron's rule: Journel,
-    Huijbregts, Mining Geostatistics, 1978). The errors are weighed by distance (Shepard, ACM National Conference, 1968);
-    known pixels around the tile have none. In float64, so that no rounded level depends on the order of a sum.
+    A sample that ignores some data is conditioned on them by adding an interpolation of its errors (Matheron's rule:
+    Journel, Huijbregts, Mining Geostatistics, 1978). The errors are weighted by distance (Shepard, ACM National
+    Conference, 1968); known pixels around the tile have zero error. The computation is in float64, so that rounded levels
+    do not depend on the order of summation.
     """
     patch = drawn.shape[1]
     weights = _nearness(patch, str(drawn.device))
@@ -205,24 +206,25 @@ def _bent(
 
 
 def inpaint(*, patch: int = 8, weights: str | None = None, spread: float = 0.7) -> Inpaint:
-    """Fill holes of any size and shape, half of the picture and more, with the network of `patch-sampler`.
+    """Fill holes of any size and shape, even more than half of the image, with the network of `patch-sampler`.
 
-    That network draws a patch of at most K × K pixels (Yi, Kim, Kim, Yoon, arXiv 2009.11150, 2020). Here it draws tile after
-    tile from what is known inwards, as exemplar-based in-painting does (Criminisi, Pérez, Toyama, IEEE TIP, 2004). The deeper
-    a hole, the less is known: small ones look like photos, the middle of large ones is a smear.
+    That network draws a patch of at most K × K pixels (Yi, Kim, Kim, Yoon, arXiv 2009.11150, 2020). Here it draws one tile
+    after another, from the known pixels inwards, as exemplar-based in-painting does (Criminisi, Pérez, Toyama, IEEE TIP,
+    2004). Small holes look photographic. Deep inside a large hole little is known, and the result is blurry.
 
     Args:
-        patch: side K of a tile: 4, 8 or 16.
-        weights: folder with ``weights.safetensors`` and ``card.json`` of the ``compact`` network; None for the shipped ones.
-        spread: share of each colour's distribution, around its median, that a tile is drawn from where more than the tile
-            itself is removed. 1 is the network's own distribution, whose outliers make the next tiles wilder, up to coloured
-            noise in large holes; the smaller, the smoother.
+        patch: side K of a tile in pixels: 4, 8 or 16.
+        weights: folder with ``weights.safetensors`` and ``card.json`` of the ``compact`` network; None for the shipped
+            weights.
+        spread: fraction in (0, 1] of each colour's distribution, around its median, from which a tile is drawn if more than
+            the tile itself is removed. Smaller values give smoother results. 1 is the full distribution, whose outliers
+            amplify from tile to tile, up to coloured noise in large holes.
 
     Returns:
-        The in-fill. It draws one patch of the network for each tile that a hole touches.
+        The in-fill. It draws one patch of the network for each tile that overlaps the hole.
 
     Raises:
-        RequestError: there are no such weights, they are of another network, or spread is not in (0, 1].
+        RequestError: there are no such weights, they belong to another architecture, or spread is not in (0, 1].
 
     Example:
         >>> keep = torch.ones(1, 24, 24)
@@ -231,5 +233,5 @@ def inpaint(*, patch: int = 8, weights: str | None = None, spread: float = 0.7) 
         torch.Size([1, 3, 24, 24])
     """
     if not 0 < spread <= 1:
-        raise RequestError(f"expected spread above 0 and at most 1, got {spread}; 1 is the network's own")
+        raise RequestError(f"expected spread above 0 and at most 1, got {spread}; 1 is the network's full distribution")
     return Inpaint(patch_sampler(patch=patch, arch="compact", weights=weights).networks[0], spread)

@@ -1,4 +1,4 @@
-"""The learned in-fill of Yi, Kim, Kim, Yoon (arXiv 2009.11150, 2020): draw the removed patch from q(patch | ring around it)."""
+"""The learned in-fill of Yi, Kim, Kim, Yoon (arXiv 2009.11150, 2020): removed patches are drawn from q(patch | ring)."""
 
 import hashlib
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ _WEIGHTS = Path(__file__).parent / "weights"
 Arch = Literal["compact", "gaussian", "paper"]
 
 SHIPPED: dict[Arch, tuple[int, ...]] = {"compact": (4, 8, 16), "gaussian": (8,), "paper": ()}
-"""Sides K of the patches that the shipped weights draw."""
+"""Patch sides K for which weights are shipped, by architecture."""
 
 
 def shipped(patch: int, arch: Arch = "compact") -> Path:
     """Return the folder of the shipped weights for a side K.
 
     Raises:
-        RequestError: no weights are shipped for it.
+        RequestError: no weights are shipped for this side and architecture.
 
     Example:
         >>> shipped(8).name
@@ -39,19 +39,19 @@ def shipped(patch: int, arch: Arch = "compact") -> Path:
         there = ", ".join(map(str, SHIPPED[arch])) or "no size"
         raise RequestError(
             f"expected a patch of {there} for the shipped weights of arch={arch}, got {patch}; "
-            "train a sampler, and give weights=FOLDER"
+            "train a sampler and set weights=FOLDER"
         )
     return _WEIGHTS / f"{arch}_{patch}"
 
 
 @dataclass(frozen=True)
 class Trained:
-    """Weights on disk, not yet read.
+    """A reference to trained weights on disk, not yet loaded.
 
     Attributes:
-        folder: where they lie.
+        folder: folder with the weight file and its card.
         arch: ``compact``, ``gaussian`` or ``paper``.
-        patch: side K of the patch that is drawn.
+        patch: side K of the drawn patch, in pixels.
         checksum: SHA-256 of the weight file.
     """
 
@@ -63,7 +63,7 @@ class Trained:
 
 @lru_cache(maxsize=8)
 def network(trained: Trained, device: str) -> PatchNet:
-    """Read the weights once a process and device."""
+    """Load the weights, once per process and device."""
     net, _ = load_sampler(trained.folder, arch=trained.arch, patch=trained.patch)
     return net.to(device)
 
@@ -71,10 +71,10 @@ def network(trained: Trained, device: str) -> PatchNet:
 @final
 @dataclass(frozen=True)
 class PatchSampler:
-    """Draws what stands in a hole of at most K × K pixels from a network that has seen how photos go on.
+    """An in-fill for holes of at most K × K pixels, drawn from a network trained on photos.
 
     Attributes:
-        networks: by the side K of their patches, smallest first; each hole is filled by the first that covers it.
+        networks: trained weights, sorted by patch side K; each hole is filled by the first network that covers it.
     """
 
     networks: tuple[Trained, ...]
@@ -86,27 +86,27 @@ class PatchSampler:
 
     @property
     def checksum(self) -> str:
-        """SHA-256 of the weight file; of several files' SHA-256 written one after the other."""
+        """SHA-256 of the weight file; for several files, SHA-256 of their concatenated SHA-256 strings."""
         sums = [trained.checksum for trained in self.networks]
         return sums[0] if len(sums) == 1 else hashlib.sha256("".join(sums).encode()).hexdigest()
 
     @torch.no_grad()
     def __call__(self, image: Image, keep: Keep, seeds: Seeds) -> Images:
-        """Put a drawn patch over each row's hole.
+        """Fill the hole of each row with a drawn patch.
 
-        The patch covers the hole, lies inside the picture, and is hidden from the network as a whole; where the hole is
-        smaller than the patch only the hole is replaced.
+        The patch covers the hole, lies inside the image, and is hidden from the network entirely. If the hole is smaller
+        than the patch, only the hole is replaced.
 
         Args:
             image: ``(3, h, w)`` RGB in [0, 1].
-            keep: ``(n, h, w)``, 1 = kept; the hole of a row is where it is below 1.
-            seeds: ``(n,)`` int64.
+            keep: ``(n, h, w)``, 1 = kept; the hole of a row is where keep is below 1.
+            seeds: ``(n,)`` int64, one seed per row.
 
         Returns:
             ``(n, 3, h, w)`` in [0, 1]; the image itself for a row without a hole.
 
         Raises:
-            RequestError: a hole is larger than K × K, or the picture has not three channels or is smaller than K.
+            RequestError: a hole is larger than K × K, or the image does not have three channels or is smaller than K × K.
         """
         boxes = bounding_boxes(keep)
         choice = self._choose(boxes)
@@ -117,7 +117,7 @@ class PatchSampler:
         return filled
 
     def _choose(self, boxes: Boxes) -> Int[Tensor, " n"]:
-        """Find the first network that covers each row's hole."""
+        """Return the index of the first network that covers each row's hole."""
         sides = torch.tensor([trained.patch for trained in self.networks], device=boxes.device)
         largest = int(sides[-1])
         hole = boxes[:, 2:].amax(1)
@@ -131,7 +131,7 @@ class PatchSampler:
 
 
 class _Drawn(NamedTuple):
-    """Patches, and the row and column of the picture where the top left corner of each lies."""
+    """Drawn patches, and the row and column of each patch's top left corner in the image."""
 
     patches: Float[Tensor, "n 3 k k"]
     rows: Int[Tensor, " n"]
@@ -139,12 +139,12 @@ class _Drawn(NamedTuple):
 
 
 def _draw(trained: Trained, image: Image, seeds: Seeds, boxes: Boxes) -> _Drawn:
-    """Draw patches over holes that one network covers, centred on the hole where the picture allows."""
+    """Draw patches from one network over holes that it covers, centred on the hole where the image allows."""
     channels, height, width = image.shape
     patch = trained.patch
     if channels != 3 or min(height, width) < patch:
         raise RequestError(
-            f"expected a colour picture of at least {patch} × {patch} pixels, "
+            f"expected a colour image of at least {patch} × {patch} pixels, "
             f"got {channels} channels, {height} × {width}; choose another in-fill such as blur"
         )
     net = network(trained, str(image.device))
@@ -153,14 +153,14 @@ def _draw(trained: Trained, image: Image, seeds: Seeds, boxes: Boxes) -> _Drawn:
     columns = (left - (patch - wide) // 2).clamp(0, width - patch)
     places, which = torch.unique(rows * width + columns, return_inverse=True)
     windows, outside = _windows(image, places, patch)
-    with torch.inference_mode():  # a tenth faster on so many small steps; the patches are copied into a picture
+    with torch.inference_mode():  # 10 % faster over many small operations; the patches are copied into an image
         return _Drawn(net.sample(windows, outside, uniforms(seeds, net.draws), which), rows, columns)
 
 
 def _windows(
     image: Image, places: Int[Tensor, " u"], patch: int
 ) -> tuple[Float[Tensor, "u 3 s s"], Float[Tensor, "u s s"]]:
-    """Cut the 3K × 3K windows around the patches whose corners are at ``places``, numbered row by row of the picture."""
+    """Cut out the 3K × 3K windows around the patches whose corners are at ``places``, flat indices into the image."""
     reach = torch.arange(3 * patch, device=image.device)
     rows = (places // image.shape[2])[:, None, None] + reach[:, None]
     columns = (places % image.shape[2])[:, None, None] + reach
@@ -169,37 +169,37 @@ def _windows(
     return functional.pad(image, margin)[:, rows, columns].movedim(0, 1), outside[rows, columns]
 
 
-def _paste(pictures: Images, rows: Int[Tensor, " m"], keep: Keep, drawn: _Drawn) -> None:
-    """Compose each patch with its picture, in place, where the patch lies; nothing else is touched, which saves most of the work."""
+def _paste(images: Images, rows: Int[Tensor, " m"], keep: Keep, drawn: _Drawn) -> None:
+    """Compose each patch with its image in place; only the pixels under the patch are touched, which saves time."""
     count, channels, patch, _ = drawn.patches.shape
-    reach = torch.arange(patch, device=pictures.device)
+    reach = torch.arange(patch, device=images.device)
     each = rows[:, None, None]
     down, across = drawn.rows[:, None, None] + reach[:, None], drawn.columns[:, None, None] + reach
-    # one tall picture of all the places, so that `compose` sees one image, one row of keep, one fill
-    here = pictures[each, :, down, across].permute(3, 0, 1, 2).reshape(channels, count * patch, patch)
+    # stack all patches into one tall image, so that `compose` gets one image, one row of keep and one fill
+    here = images[each, :, down, across].permute(3, 0, 1, 2).reshape(channels, count * patch, patch)
     fill = drawn.patches.movedim(1, 0).reshape(1, channels, count * patch, patch)
     blend = compose(here, keep[each, down, across].flatten(0, 1)[None], fill)
-    pictures[each, :, down, across] = blend[0].view(channels, count, patch, patch).permute(1, 2, 3, 0)
+    images[each, :, down, across] = blend[0].view(channels, count, patch, patch).permute(1, 2, 3, 0)
 
 
 def patch_sampler(*, patch: int | None = None, arch: Arch | None = None, weights: str | None = None) -> PatchSampler:
     """Fill holes with patches drawn from a learned q(patch | ring around it).
 
     Yi, Kim, Kim, Yoon, "Information-Theoretic Visual Explanation for Black-Box Classifiers", arXiv 2009.11150, 2020. The
-    shipped weights are this project's own, of its own ``compact`` network; see their ``card.json``.
+    shipped weights were trained by this project, for its own ``compact`` network; see their ``card.json``.
 
     Args:
-        patch: side K of the patch, the largest hole that can be filled; auto: for each hole the smallest that covers it of
-            those whose weights are shipped (4, 8 and 16), or that of ``weights``.
+        patch: side K of the patch in pixels, which is also the largest hole that can be filled. auto: the side of
+            ``weights``, or for each hole the smallest shipped size (4, 8 or 16) that covers it.
         arch: ``compact``; ``gaussian``, the model of prediction-difference analysis (Zintgraf, Cohen, Adel, Welling, ICLR
             2017); ``paper``, the published network, whose weights are not shipped; auto: that of ``weights``, or ``compact``.
-        weights: folder with ``weights.safetensors`` and ``card.json``; None for the shipped ones.
+        weights: folder with ``weights.safetensors`` and ``card.json``; None for the shipped weights.
 
     Returns:
         The in-fill.
 
     Raises:
-        RequestError: there are no such weights, or they are of another network.
+        RequestError: there are no such weights, or they belong to another architecture or patch size.
 
     Example:
         >>> infill = patch_sampler()
@@ -216,6 +216,6 @@ def patch_sampler(*, patch: int | None = None, arch: Arch | None = None, weights
 
 
 def _trained(folder: Path, arch: Arch | None, patch: int | None) -> Trained:
-    """Read what the card says."""
+    """Read the card of a folder of weights."""
     card = read_card(folder, arch=arch, patch=patch)
     return Trained(folder, card["arch"], card["patch"], card["sha256"])

@@ -1,4 +1,4 @@
-"""PatchMatch in-painting (Barnes et al., SIGGRAPH 2009), as the package PyPatchMatch computes it (extra ``patchmatch``)."""
+"""PatchMatch in-painting (Barnes et al., SIGGRAPH 2009), computed by the package PyPatchMatch (extra ``patchmatch``)."""
 
 import importlib
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from seewhy.core.arrays import Image, Images, Keep, Seeds, compose
 from seewhy.core.errors import RequestError
 
 _ONE_AT_A_TIME = Lock()
-"""The package keeps its seed for the whole process: no other thread may set another one before the picture is filled."""
+"""Lock around the package, whose seed is global: no other thread may set another seed until the image is filled."""
 
 
 @final
 @dataclass(frozen=True)
 class PatchMatch:
-    """Fills holes of any shape so that every patch in them looks like some patch of the same picture; on the CPU.
+    """An in-fill for holes of any shape: every patch inside resembles some patch of the same image. Runs on the CPU.
 
     Args:
-        radius: patches of ``2 * radius + 1`` pixels a side are compared.
+        radius: patch radius in pixels; a patch has sides of ``2 * radius + 1`` pixels.
     """
 
     radius: int
@@ -31,14 +31,14 @@ class PatchMatch:
     checksum: str | None = None
 
     def __call__(self, image: Image, keep: Keep, seeds: Seeds) -> Images:
-        """See `seewhy.core.infill.Infill`. Pixels kept in part count as removed.
+        """Implement `seewhy.core.infill.Infill`; partly kept pixels count as removed.
 
         Raises:
-            RequestError: the picture has not three channels, or the extra ``patchmatch`` is missing.
+            RequestError: the image does not have three channels, or the extra ``patchmatch`` is missing.
         """
         if len(image) != 3:
             raise RequestError(
-                f"expected a picture of 3 channels for patchmatch, got {len(image)} channels; choose another in-fill such as telea"
+                f"expected an image with 3 channels for patchmatch, got {len(image)} channels; choose another in-fill such as telea"
             )
         pixels = (image.permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
         holes = (keep < 1).cpu().numpy()
@@ -48,7 +48,7 @@ class PatchMatch:
     def _fill(
         self, pixels: UInt8[np.ndarray, "h w 3"], hole: Bool[np.ndarray, "h w"], seed: int
     ) -> UInt8[np.ndarray, "h w 3"]:
-        """Fill one hole; with nothing kept there is no patch to copy, and the mean colour stands in."""
+        """Fill one hole; if no pixel is kept, there is no patch to copy and the mean colour is used."""
         if hole.all():
             return np.broadcast_to(pixels.mean((0, 1)).round().astype(np.uint8), pixels.shape)
         library = _library()
@@ -58,15 +58,15 @@ class PatchMatch:
 
 
 def patchmatch(*, radius: int = 3) -> PatchMatch:
-    """Continue the picture into the hole with its own patches, found by random search from coarse to fine.
+    """Continue the image into the hole with its own patches, found by coarse-to-fine random search.
 
     Barnes, Shechtman, Finkelstein, Goldman, "PatchMatch: A Randomized Correspondence Algorithm for Structural Image
-    Editing", SIGGRAPH 2009; computed by the package PyPatchMatch. Good up to about half the picture. Where next to nothing is kept the
-    package paints black.
+    Editing", SIGGRAPH 2009; computed by the package PyPatchMatch. It works well for holes up to about half the image. If
+    almost nothing is kept, the package fills the hole with black.
 
     Args:
-        radius: patches of ``2 * radius + 1`` pixels a side are compared; larger ones follow larger structures and cost
-            more time.
+        radius: patch radius in pixels; a patch has sides of ``2 * radius + 1`` pixels. Larger patches follow larger
+            structures and take more time.
 
     Returns:
         The in-fill.
@@ -80,21 +80,21 @@ def patchmatch(*, radius: int = 3) -> PatchMatch:
     """
     if radius < 1:
         raise RequestError(f"expected radius >= 1 pixel, got {radius}")
-    _library()  # a missing package is said before the first query
+    _library()  # report a missing package before the first query
     return PatchMatch(radius)
 
 
 def _library() -> ModuleType:
-    """Import the package, whose compiled part is missing where it was built without a compiler."""
+    """Import the package, and check its compiled part, which is missing if it was built without a compiler."""
     try:
         library = importlib.import_module("patchmatch")
     except ModuleNotFoundError as error:
         raise RequestError(
-            "expected the package PyPatchMatch for patchmatch, got none installed; run: pip install 'seewhy[patchmatch]'"
+            "expected the package PyPatchMatch for patchmatch, got no such package; run: pip install 'seewhy[patchmatch]'"
         ) from error
     if not library.patchmatch_available:
         raise RequestError(
             "expected PyPatchMatch with its compiled library, got one without it; "
-            "run: pip install --force-reinstall --no-cache-dir pypatchmatch, with a compiler where there is no wheel"
+            "run: pip install --force-reinstall --no-cache-dir pypatchmatch (it needs a compiler if there is no wheel)"
         )
     return library

@@ -1,7 +1,8 @@
-"""In-fills that need no model: one colour, the picture's own blur, noise.
+"""In-fills that need no model: a uniform colour, a blurred copy of the image, or noise.
 
-Gray and constant are what most of the field uses (Zeiler, Fergus, ECCV 2014; Petsiuk, Das, Saenko, BMVC 2018), blur and
-noise come from Fong, Vedaldi, ICCV 2017. All are unlikely as photographs, which a classifier may take for evidence.
+Gray and constant are the most common in the literature (Zeiler, Fergus, ECCV 2014; Petsiuk, Das, Saenko, BMVC 2018);
+blur and noise come from Fong, Vedaldi, ICCV 2017. All of them produce unrealistic images, whose artefacts a classifier may
+take for evidence.
 """
 
 import math
@@ -20,15 +21,15 @@ from seewhy.core.seeds import normals
 from seewhy.infills.holes import Boxes, bounding_boxes
 
 Paint = Callable[[Image], Float[Tensor, "c a b"]]
-"""Makes what lies under a picture: ``(c, h, w)``, or what broadcasts to it."""
+"""Compute the replacement pixels for an image: ``(c, h, w)``, or a shape that broadcasts to it."""
 
 
 @dataclass(frozen=True)
 class Painted:
-    """An in-fill that knows beforehand what lies under the whole picture.
+    """An in-fill whose replacement pixels depend on the image only, not on the hole.
 
     Args:
-        paint: makes it from the picture.
+        paint: computes the replacement pixels from the image.
     """
 
     paint: Paint
@@ -36,13 +37,13 @@ class Painted:
     checksum: str | None = None
 
     def __call__(self, image: Image, keep: Keep, seeds: Seeds) -> Images:
-        """See `seewhy.core.infill.Infill`; the seeds change nothing."""
+        """Implement `seewhy.core.infill.Infill`; seeds are ignored."""
         del seeds
         return compose(image, keep, self.paint(image)[None])
 
 
 def gray(*, color: Color = IMAGENET_MEAN) -> Painted:
-    """The mean colour of the data set: the classifier's own if it states one, else ImageNet's.
+    """Fill with the mean colour of the data set: the classifier's own mean if it states one, else ImageNet's.
 
     Args:
         color: RGB in [0, 1], written ``0.485/0.456/0.406`` in a Spec.
@@ -59,16 +60,16 @@ def gray(*, color: Color = IMAGENET_MEAN) -> Painted:
 
 
 def _check_color(color: Color) -> None:
-    """Refuse what is no colour."""
+    """Raise if a channel is outside [0, 1]."""
     if not all(0 <= channel <= 1 for channel in color):
         raise RequestError(f"expected a color with channels in [0, 1], got {color}")
 
 
 def constant(*, value: float = 0.5) -> Painted:
-    """One gray level.
+    """Fill with one gray level.
 
     Args:
-        value: 0 = black, 1 = white.
+        value: gray level in [0, 1]; 0 = black, 1 = white.
 
     Raises:
         RequestError: the value is outside [0, 1].
@@ -83,7 +84,7 @@ def constant(*, value: float = 0.5) -> Painted:
 
 
 def mean() -> Painted:
-    """The mean colour of the picture itself.
+    """Fill with the mean colour of the image.
 
     Example:
         >>> mean()(torch.eye(2)[None].repeat(3, 1, 1), torch.zeros(1, 2, 2), torch.zeros(1, dtype=torch.int64))[0, 0, 0, 0].item()
@@ -93,10 +94,10 @@ def mean() -> Painted:
 
 
 def blur(*, sigma: float = 10.0) -> Painted:
-    """The picture itself through a Gaussian blur; a trace of what was removed stays in it.
+    """Fill with a Gaussian-blurred copy of the image; a trace of the removed content remains visible.
 
     Args:
-        sigma: standard deviation of the blur, pixels of the classifier's view.
+        sigma: standard deviation of the blur, in pixels of the classifier's view.
 
     Raises:
         RequestError: sigma is not positive.
@@ -111,14 +112,14 @@ def blur(*, sigma: float = 10.0) -> Painted:
 
 
 def rise_blur(*, color: Color = IMAGENET_MEAN) -> Painted:
-    """The blur that RISE's insertion metric starts from: nearly the mean of the 11 x 11 pixels around (BMVC 2018, authors' code).
+    """Fill with the blur from which RISE's insertion metric starts, nearly an 11 x 11 mean (BMVC 2018, authors' code).
 
-    Its kernel is the picture of a single bright pixel in 11 x 11, blurred with a standard deviation of 5 pixels where what
-    leaves the picture is reflected back into it, and so nearly flat. Outside of the picture lies ``color``: the authors pad
-    the normalised picture with zeros.
+    The kernel is an 11 x 11 image of a single bright pixel, blurred with a standard deviation of 5 pixels and reflecting
+    borders, which makes it nearly flat. The image is padded with ``color``: the authors pad the normalised image with
+    zeros.
 
     Args:
-        color: RGB in [0, 1].
+        color: padding colour, RGB in [0, 1].
 
     Raises:
         RequestError: a channel is outside [0, 1].
@@ -132,7 +133,7 @@ def rise_blur(*, color: Color = IMAGENET_MEAN) -> Painted:
 
 
 def _near_box_blur(image: Image, color: Color) -> Image:
-    """Blur what differs from a colour, as far as the picture reaches."""
+    """Blur the image with `near_box`, padded with a colour."""
     line = near_box(11, 5.0).to(image)
     paper = torch.tensor(color, dtype=image.dtype, device=image.device)[:, None, None]
     layers = functional.conv2d((image - paper)[:, None], line[None, None, :, None], padding=(5, 0))
@@ -140,14 +141,14 @@ def _near_box_blur(image: Image, color: Color) -> Image:
 
 
 def near_box(size: int, sigma: float) -> Float[Tensor, " n"]:
-    """Blur a single 1 in the middle of ``size`` zeros by a Gaussian, mirrored at both ends with the end repeated.
+    """Blur a centred unit impulse of length ``size`` by a Gaussian with symmetric reflection at both ends.
 
     Args:
-        size: odd.
-        sigma: of the Gaussian, which is cut off at four of them.
+        size: length of the kernel, odd.
+        sigma: standard deviation of the Gaussian, which is truncated at four standard deviations.
 
     Returns:
-        Weights that sum to 1, float64.
+        ``(size,)`` weights that sum to 1, float64.
 
     Example:
         >>> [round(float(weight), 4) for weight in near_box(11, 5.0)[[0, 5]]]
@@ -156,13 +157,13 @@ def near_box(size: int, sigma: float) -> Float[Tensor, " n"]:
     reach = round(4 * sigma)
     offsets = torch.arange(-reach, reach + 1)
     bell = torch.exp(-(offsets.double() ** 2) / (2 * sigma**2))
-    landed = (size // 2 + offsets) % (2 * size)  # mirrored, the line comes again after twice its length
+    landed = (size // 2 + offsets) % (2 * size)  # the reflected line repeats after twice its length
     landed = torch.where(landed < size, landed, 2 * size - 1 - landed)
     return torch.zeros(size, dtype=torch.float64).index_add(0, landed, bell / bell.sum())
 
 
 def _once(paint: Paint) -> Paint:
-    """Remember the last picture and what lies under it: a run asks about one, and a blur costs as much as many answers."""
+    """Cache the result for the last image: a run explains one image, and a blur costs as much as many queries."""
     last: tuple[Image, Image] | None = None
 
     def painted(image: Image) -> Image:
@@ -176,7 +177,7 @@ def _once(paint: Paint) -> Paint:
 
 
 def gaussian_blur(image: Image, sigma: float) -> Image:
-    """Blur each channel; near the border the weights that fall outside are shared among those inside."""
+    """Blur each channel; near the border the weights inside the image are renormalised."""
     radius = math.ceil(3 * sigma)
     offsets = torch.arange(-radius, radius + 1, dtype=image.dtype, device=image.device)
     kernel = torch.exp(-(offsets**2) / (2 * sigma**2))
@@ -188,13 +189,13 @@ def gaussian_blur(image: Image, sigma: float) -> Image:
 
 @dataclass(frozen=True)
 class Noise:
-    """See `noise`."""
+    """An in-fill of Gaussian noise; see `noise`."""
 
     stochastic: bool = True
     checksum: str | None = None
 
     def __call__(self, image: Image, keep: Keep, seeds: Seeds) -> Images:
-        """See `seewhy.core.infill.Infill`; numbers are drawn for the hole's bounding box only."""
+        """Implement `seewhy.core.infill.Infill`; numbers are drawn only for the bounding box of the hole."""
         boxes = bounding_boxes(keep)
         height, width = (max(1, int(side)) for side in boxes[:, 2:].amax(0))
         drawn = normals(seeds, len(image) * height * width).reshape(len(keep), len(image), height, width)
@@ -203,7 +204,7 @@ class Noise:
 
 
 def noise() -> Noise:
-    """Independent Gaussian noise with the picture's own mean and standard deviation in each channel.
+    """Fill with independent Gaussian noise that has the image's mean and standard deviation in each channel.
 
     Example:
         >>> noise().stochastic
@@ -213,7 +214,7 @@ def noise() -> Noise:
 
 
 def _placed(patches: Float[Tensor, "n c a b"], boxes: Boxes, image: Image) -> Images:
-    """Lay each row's patch with its corner on the row's hole; the rest of the canvas is never looked at."""
+    """Place each row's patch with its corner at the row's hole; the rest of the canvas is never used."""
     rows = torch.arange(image.shape[1], device=image.device)[None] - boxes[:, :1]
     columns = torch.arange(image.shape[2], device=image.device)[None] - boxes[:, 1:2]
     tall = patches.gather(
@@ -223,5 +224,5 @@ def _placed(patches: Float[Tensor, "n c a b"], boxes: Boxes, image: Image) -> Im
 
 
 def _index(offset: Tensor, length: int) -> Tensor:
-    """Places inside the patch, clipped: what is clipped lies outside the hole."""
+    """Clip indices to the patch; clipped indices lie outside the hole."""
     return offset.clamp(0, length - 1)

@@ -127,6 +127,19 @@ def ibisa(
     )
 
 
+def pictures_of(settings: Mapping[str, Any]) -> tuple[int, int]:
+    """Return how many images one target takes forward and backward; None in the settings means auto.
+
+    Example:
+        >>> pictures_of({"variant": "b", "draws": None, "steps": None})
+        (20, 10)
+    """
+    usual = _USUAL[settings["variant"]]
+    draws, steps = (usual[name] if settings[name] is None else settings[name] for name in ("draws", "steps"))
+    recipe = _Recipe(settings["variant"], 1, draws, steps, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0)
+    return recipe.pictures, recipe.shown * steps
+
+
 @dataclass(frozen=True)
 class _Recipe:
     """The settings, `auto` resolved."""

@@ -1,1 +1,1 @@
-"""Metrics: how good is a map? One idea, one file."""
+"""Metrics of the quality of saliency maps: one per file."""

@@ -11,53 +11,53 @@ from seewhy.core.score import Case, Measured
 from seewhy.core.seeds import derive
 from seewhy.metrics import curves
 
-_EVEN = "the map has one value everywhere"
+_CONSTANT = "the map is constant"
 
 
 def average_drop(probe: Probe, saliency: Map, case: Case) -> Measured:
-    """Show only what the map marks and measure how much of the confidence is lost. Lower is better.
+    """Keep only the highlighted pixels and measure the relative drop in confidence. Lower is better.
 
-    Chattopadhay, Sarkar, Howlader, Balasubramanian, WACV 2018. The map is brought to 0 … 1 by its least and its largest value
-    and says how much of each pixel is kept; in between, pixels are blended with the in-fill, by default black, so that the
-    picture is multiplied by the map. (Ports that multiply the normalised picture blend with gray: ``infill="gray"``.)
-    The value is ``max(0, p - q) / p``, with p of the picture and q of what was kept.
+    Chattopadhay, Sarkar, Howlader, Balasubramanian, WACV 2018. The map is min-max scaled to 0 … 1 and used as a soft keep
+    mask. Partly kept pixels are blended with the in-fill, black by default, so that the image is multiplied by the map.
+    (Implementations that multiply the normalised image blend with gray: ``infill="gray"``.) The value is
+    ``max(0, p - q) / p``, with the probability p of the class for the full image and q for the masked image.
 
     Args:
-        probe: the bound question.
-        saliency: the map.
-        case: the class that is watched.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
+        saliency: ``(h, w)`` map to evaluate.
+        case: the case; its ``target`` is the class whose probability is measured.
 
     Returns:
-        0 to 1, a share (the paper gives per cent); NaN for a map with one value everywhere, or a class without
-        probability. The mean over pictures is the average drop.
+        The drop as a fraction, 0 to 1 (the paper reports per cent); NaN for a constant map or a class of probability 0.
+        The mean over images is the average drop.
 
     Raises:
-        RequestError: the map is not of the picture's size or not finite, or the budget is too small.
+        RequestError: the map does not have the image's size or is not finite, or the budget is too small.
 
     Cost: two queries.
     """
     answers = _answers(probe, saliency, case)
     if answers is None:
-        return Measured(math.nan, note=_EVEN)
+        return Measured(math.nan, note=_CONSTANT)
     whole, kept = answers
     if whole == 0:
-        return Measured(math.nan, note="the class has no probability")
+        return Measured(math.nan, note="the class has probability 0")
     return Measured(max(0.0, whole - kept) / whole)
 
 
 def average_increase(probe: Probe, saliency: Map, case: Case) -> Measured:
-    """Show only what the map marks and say whether the confidence rises. Higher is better.
+    """Keep only the highlighted pixels and measure whether the confidence rises. Higher is better.
 
-    Chattopadhay, Sarkar, Howlader, Balasubramanian, WACV 2018; the picture as in `average_drop`.
+    Chattopadhay, Sarkar, Howlader, Balasubramanian, WACV 2018; the image is masked as in `average_drop`.
 
     Args:
-        probe: the bound question.
-        saliency: the map.
-        case: the class that is watched.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
+        saliency: ``(h, w)`` map to evaluate.
+        case: the case; its ``target`` is the class whose probability is measured.
 
     Returns:
-        1 where it rises, else 0; NaN for a map with one value everywhere. The mean over pictures is the share of those that
-        rise.
+        1 if the probability rises, else 0; NaN for a constant map. The mean over images is the fraction of images whose
+        probability rises.
 
     Raises:
         RequestError: as in `average_drop`.
@@ -66,13 +66,13 @@ def average_increase(probe: Probe, saliency: Map, case: Case) -> Measured:
     """
     answers = _answers(probe, saliency, case)
     if answers is None:
-        return Measured(math.nan, note=_EVEN)
+        return Measured(math.nan, note=_CONSTANT)
     whole, kept = answers
     return Measured(float(kept > whole))
 
 
 def _answers(probe: Probe, saliency: Map, case: Case) -> tuple[float, float] | None:
-    """The probability of the class for the picture and for what the map keeps of it; None for an even map."""
+    """Return the class probability for the full and the masked image; None for a constant map."""
     curves.check_map(probe, saliency)
     least, most = float(saliency.min()), float(saliency.max())
     if least == most:

@@ -1,4 +1,4 @@
-"""Counterfactual transition (Khorram, Fuxin, CVPR 2022): how soon the classes change places on the way to a counterfactual."""
+"""Counterfactual transition, COUT (Khorram, Fuxin, CVPR 2022): how early the prediction flips towards a counterfactual."""
 
 import math
 from typing import Literal
@@ -15,31 +15,34 @@ from seewhy.core.score import Case, Curve, Measured
 from seewhy.metrics import curves
 
 COUNTERFACTUALS = ("adversarial", "counterfactual")
-"""Names of the companion pictures that are counterfactuals."""
+"""Names of the generated images that are counterfactuals."""
 
 
 def cout(
     probe: Probe, saliency: Map, case: Case, *, steps: int = 50, order: Literal["change", "map"] = "change"
 ) -> Measured:
-    """Put the counterfactual picture into the picture, pixel by pixel, and measure how soon the classes change. Higher is better.
+    """Replace pixels by those of the counterfactual image and measure how early the prediction flips. Higher is better.
 
-    Khorram, Fuxin, "Cycle-consistent counterfactuals by latent transformations", CVPR 2022. The pixels that change most come first.
-    The value is the area under the probability of the counterfactual's class minus the area under that of the map's class, by the
-    trapezoid rule over the share of pixels. The counterfactual's class is the likeliest other one of the finished counterfactual: a
-    picture that never gets there has a low value, which says so.
+    Khorram, Fuxin, "Cycle-consistent counterfactuals by latent transformations", CVPR 2022. The pixels that change most are
+    replaced first. The value is the area under the probability of the counterfactual class minus the area under the
+    probability of the explained class, by the trapezoid rule over the fraction of pixels. The counterfactual class is the
+    most probable class of the full counterfactual image other than the explained class. A counterfactual that does not flip
+    the prediction therefore has a low value.
 
     Args:
-        probe: the bound question.
-        saliency: the map; not used unless ``order`` is ``map``.
-        case: the class that is watched, and the pictures that belong to the explanation.
-        steps: equal steps from the picture to the counterfactual.
-        order: which pixels come first: those that differ most (``change``), as in the paper, or the highest of the map.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
+        saliency: ``(h, w)`` map to evaluate; not used unless ``order`` is ``map``.
+        case: the case; its ``target`` is the explained class, and its generated images include the counterfactual.
+        steps: number of equal steps from the image to the counterfactual.
+        order: order of the pixels: ``change`` replaces those that differ most first, as in the paper; ``map`` replaces those
+            with the highest saliency first.
 
     Returns:
-        -1 to 1; NaN where the explanation has no counterfactual picture. The curve is the difference of the two probabilities.
+        -1 to 1; NaN if the explanation has no counterfactual image. The curve is the difference of the two probabilities.
 
     Raises:
-        RequestError: the map is not of the picture's size or not finite, there are fewer pixels than steps, or the budget is too small.
+        RequestError: the map does not have the image's size or is not finite, there are fewer pixels than steps, or the
+            budget is too small.
 
     Cost: ``steps`` + 1 queries.
     """
@@ -49,7 +52,7 @@ def cout(
     settings: dict[str, object] = {"steps": steps, "order": order}
     name = next((name for name in COUNTERFACTUALS if name in case.companions), None)
     if name is None:
-        return Measured(math.nan, note="the explanation has no counterfactual picture", settings=settings)
+        return Measured(math.nan, note="the explanation has no counterfactual image", settings=settings)
     curves.plan(probe, steps + 1, "fewer steps")
     other = torch.from_numpy(case.companions[name]).to(probe.image)
     ranking = saliency if order == "map" else (probe.image - other).abs().mean(0).cpu().numpy()
@@ -65,7 +68,7 @@ def cout(
 def _answers(
     probe: Probe, other: Image, where: curves.Places, counts: Int[np.ndarray, " m"]
 ) -> Float[np.ndarray, "m k"]:
-    """Ask about the picture with the first places taken from the other one, after each count."""
+    """Query the image with the first ``counts`` pixels replaced by those of the other image."""
     ranked, answers = torch.from_numpy(where).to(other.device), []
     for some in torch.split(torch.from_numpy(counts).to(other.device), probe.rows):
         new = (ranked < some[:, None, None])[:, None]

@@ -1,4 +1,4 @@
-"""What the metrics that remove and put in have in common: an order of pixels, and the answers along it."""
+"""Shared code of deletion and insertion metrics: pixel orders and the curves along them."""
 
 from collections.abc import Sequence
 
@@ -14,16 +14,16 @@ from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive
 
 Places = Int[np.ndarray, "h w"]
-"""The place of each pixel in an order, from 0; pixels of one tile share it."""
+"""Rank of each pixel in an order, from 0; pixels of one tile share a rank."""
 
 
 def order(saliency: Map) -> Int[np.ndarray, " n"]:
-    """Number the pixels row by row and list them from the most to the least salient.
+    """Return flat pixel indices (row-major) from the most to the least salient pixel.
 
-    A stable sort that is then reversed, as RISE's authors reverse theirs: among equal pixels the last one comes first.
+    A stable ascending sort is reversed, as in the RISE authors' code, so the last of several equal pixels comes first.
 
     Raises:
-        RequestError: a value is not finite, so that there is no order.
+        RequestError: a value is not finite, so the order is undefined.
 
     Example:
         >>> order(np.array([[0.0, 2.0], [2.0, 1.0]])).tolist()
@@ -34,7 +34,7 @@ def order(saliency: Map) -> Int[np.ndarray, " n"]:
 
 
 def places(saliency: Map) -> Places:
-    """Give each pixel its place in `order`: 0 for the most salient.
+    """Return the rank of each pixel in `order`: 0 for the most salient.
 
     Raises:
         RequestError: as in `order`.
@@ -58,21 +58,21 @@ def curve(
     stream: int = 0,
     paint: Float[Tensor, "c a b"] | None = None,
 ) -> Float[np.ndarray, " n"]:
-    """Ask about the picture with the first places of an order removed, or with nothing but them.
+    """Compute a deletion or insertion curve: query the image with the first ranks removed, or with only them kept.
 
     Args:
-        probe: the bound question; its in-fill stands where something was removed.
-        where: the order.
-        counts: how many places come before each question.
-        target: the class that is watched.
-        put_in: keep the first places and remove all others.
-        stream: another number draws other in-fills.
-        paint: what stands where something was removed, shown as it is; None for the probe's in-fill.
+        probe: the classifier, in-fill, image, seed and budget, bound together; its in-fill replaces removed pixels.
+        where: ``(h, w)`` rank of each pixel.
+        counts: number of ranks to remove or insert, for each query.
+        target: class whose probability is measured.
+        put_in: insertion: keep the first ranks and remove all others.
+        stream: number of the random stream; another number draws other in-fills.
+        paint: replacement pixels that are shown without rounding; None for the probe's in-fill.
 
     Returns:
-        The probability of the class after each count, float64.
+        ``(n,)`` probability of the class for each count, float64.
 
-    Cost: one query a count.
+    Cost: one query per count.
     """
     ranked = torch.from_numpy(where).to(probe.image.device)
     reached = torch.tensor(counts, device=ranked.device)
@@ -88,7 +88,7 @@ def curve(
 
 
 def area(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> float:
-    """Return the area under a curve by the trapezoid rule, over the length of its axis: a mean height.
+    """Return the mean height of a curve: the area by the trapezoid rule, divided by the length of the x-axis.
 
     Example:
         >>> round(area(np.array([0, 1, 2, 3]) / 3, np.array([1.0, 0.5, 0.25, 0.0])), 6)
@@ -98,32 +98,30 @@ def area(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> float:
 
 
 def check_map(probe: Probe, saliency: Map) -> None:
-    """Refuse a map that is not of the picture's size in the classifier's view, or that has no order.
+    """Raise if a map does not have the size of the classifier's view, or is not finite.
 
     Raises:
-        RequestError: it is of another size, or a value is NaN or infinite.
+        RequestError: the map has another size, or a value is NaN or infinite.
     """
     if saliency.shape != probe.size:
         raise RequestError(
             f"expected a map of {probe.size[0]} × {probe.size[1]} pixels, got {saliency.shape[0]} × {saliency.shape[1]}; "
-            "explain the same picture with the same classifier"
+            "explain the same image with the same classifier"
         )
     _check_finite(saliency)
 
 
 def _check_finite(saliency: Map) -> None:
-    """Refuse values that cannot be put in order."""
+    """Raise if a value is NaN or infinite, so that the values cannot be sorted."""
     if not np.isfinite(saliency).all():
-        raise RequestError(
-            "expected a finite map, got NaN or infinity; explain with more queries, or by another method"
-        )
+        raise RequestError("expected a finite map, got NaN or infinity; explain with more queries or another method")
 
 
 def plan(probe: Probe, queries: int, hint: str) -> None:
-    """Say how many queries a metric asks, and refuse a budget that does not cover them: half a curve is no score.
+    """Announce the number of queries of a metric, or raise if the budget is too small: a partial curve gives no value.
 
     Raises:
-        RequestError: the budget is smaller.
+        RequestError: the budget is smaller than the number of queries.
     """
     probe.affordable(queries, smallest=queries, hint=hint)
     probe.plan(queries)

@@ -1,4 +1,4 @@
-"""Degradation, most and least relevant first (Schulz, Sixt, Tombari, Landgraf, ICLR 2020)."""
+"""Degradation of the image, most and least relevant tiles first (Schulz, Sixt, Tombari, Landgraf, ICLR 2020)."""
 
 import math
 from collections.abc import Sequence
@@ -14,30 +14,33 @@ from seewhy.metrics.tiles import number_tiles, totals
 
 
 def degradation(probe: Probe, saliency: Map, case: Case, *, tile: int = 8, steps: int = 100) -> Measured:
-    """Remove tiles, once the most relevant first and once the least, and measure the area between. Higher is better.
+    """Remove tiles, once most and once least relevant first, and measure the area between the curves. Higher is better.
 
-    Schulz, Sixt, Tombari, Landgraf, ICLR 2020. A tile's relevance is its mean in the map; the in-fill is by default the
-    picture's own mean colour. The probability of the class is recorded for the whole picture and after ``round(i n / (steps
-    - 1)) + 1`` of the n tiles for ``i = 0 … steps - 2``, as in the authors' code, and for the picture without any tile, where
-    both curves end. The value is the integral of least relevant first minus most relevant first over the share of tiles.
+    Schulz, Sixt, Tombari, Landgraf, ICLR 2020. The relevance of a tile is its mean in the map; the default in-fill is the
+    image's mean colour. The probability of the class is recorded for the full image, after removing ``round(i n / (steps
+    - 1)) + 1`` of the n tiles for ``i = 0 … steps - 2``, as in the authors' code, and after removing all tiles, where both
+    curves end. The value is the integral of the least-relevant-first curve minus the most-relevant-first curve, over the
+    fraction of tiles.
 
-    The authors scale both curves by ``(p - b) / (t - b)`` with t the mean probability of the whole pictures of a data set and b
-    that of the degraded ones. One picture is no data set: its value is in plain probability, and `pooled` scales the mean.
+    The authors scale both curves by ``(p - b) / (t - b)``, where t is the mean probability over the full images of a data
+    set and b the mean over the degraded images. For a single image the value is in plain probability; `pooled` scales the
+    mean over images.
 
     Args:
-        probe: the bound question.
-        saliency: the map.
-        case: the class that is watched.
-        tile: side of a tile, pixels; the authors take 8 and 14.
-        steps: records before the last.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
+        saliency: ``(h, w)`` map to evaluate.
+        case: the case; its ``target`` is the class whose probability is measured.
+        tile: side of a tile, in pixels; the authors use 8 and 14.
+        steps: number of points on each curve before the last one.
 
     Returns:
-        -1 to 1; 0 for an order that makes no difference. The curve is the difference; ``parts`` holds both curves.
+        -1 to 1; 0 if the order makes no difference. The curve is the difference; ``parts`` holds both curves.
 
     Raises:
-        RequestError: a setting is out of range, the map is not of the picture's size or not finite, or the budget is too small.
+        RequestError: a setting is out of range, the map does not have the image's size or is not finite, or the budget is
+            too small.
 
-    Cost: ``2 x steps`` queries, 200 by default; fewer where there are fewer tiles than steps.
+    Cost: ``2 x steps`` queries, 200 by default; fewer if there are fewer tiles than steps.
     """
     curves.check_map(probe, saliency)
     numbers = number_tiles(*probe.size, tile)
@@ -60,13 +63,13 @@ def degradation(probe: Probe, saliency: Map, case: Case, *, tile: int = 8, steps
 
 
 def pooled(measured: Sequence[Measured]) -> float:
-    """Make one value of many pictures, as the authors do: the mean area over the mean fall from whole to degraded pictures.
+    """Pool the values of many images as the authors do: the mean area, divided by the mean fall from full to degraded image.
 
     Args:
-        measured: by `degradation`, with the same settings.
+        measured: results of `degradation` with the same settings, one per image.
 
     Returns:
-        Of 1 picture: the area in units of its own fall. NaN where the mean probability does not fall.
+        The pooled value; for one image, its area in units of its own fall. NaN if the mean probability does not fall.
     """
     fall = float(np.mean([each.parts["morf"][0] - each.parts["morf"][-1] for each in measured]))
     return float(np.mean([each.value for each in measured])) / fall if fall > 0 else math.nan

@@ -1,4 +1,4 @@
-"""The energy-based pointing game (Wang et al., "Score-CAM", CVPR workshops 2020): how much of the map is on the object?"""
+"""The energy-based pointing game (Wang et al., "Score-CAM", CVPR workshops 2020): the share of the map on the object."""
 
 import math
 
@@ -13,20 +13,21 @@ from seewhy.metrics.curves import check_map
 def energy_in_box(probe: Probe, saliency: Map, case: Case) -> Measured:
     """Measure the share of the map's positive values that lies on the object. Higher is better.
 
-    Wang, Wang, Du, Yang, Zhang, Ding, Mardziel, Hu, CVPR workshops 2020. The sum of the positive values in the region over
-    the sum of all positive values. An even map gets the region's share of the picture. A map without a natural zero, such as
-    that of `rise`, gets less than its shape deserves.
+    Wang, Wang, Du, Yang, Zhang, Ding, Mardziel, Hu, CVPR workshops 2020. The value is the sum of the positive values in the
+    region, divided by the sum of all positive values. A constant map scores the region's share of the image. The metric
+    underrates maps without a natural zero, such as those of `rise`.
 
     Args:
-        probe: the bound question; nothing is asked.
-        saliency: the map.
-        case: where the object is.
+        probe: the classifier, in-fill, image, seed and budget, bound together; not queried.
+        saliency: ``(h, w)`` map to evaluate.
+        case: the case; its ``region`` is the mask of the object.
 
     Returns:
-        0 to 1; NaN where the map has no positive value.
+        0 to 1; NaN if the map has no positive value.
 
     Raises:
-        RequestError: no region is known or it says nothing, or the map is not of the picture's size.
+        RequestError: the region is missing, empty or the full image, or the map does not have the image's size or is not
+            finite.
 
     Cost: no query.
     """

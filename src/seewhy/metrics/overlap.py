@@ -1,4 +1,4 @@
-"""The highest pixels of a map against the object: as many of them as the object has."""
+"""Overlap of the object with the highest-ranked pixels of a map, the same number as the object has."""
 
 import math
 
@@ -12,23 +12,24 @@ from seewhy.metrics import curves
 
 
 def box_ratio(probe: Probe, saliency: Map, case: Case, *, largest: float = 0.33) -> Measured:
-    """Measure the share of the highest pixels that lies on the object, as many pixels as it has. Higher is better.
+    """Measure the share of the N highest-ranked pixels on an object of N pixels. Higher is better.
 
-    Schulz, Sixt, Tombari, Landgraf, ICLR 2020. Ties: see `seewhy.metrics.curves.order`. A random map gets the region's share
-    of the picture.
+    Schulz, Sixt, Tombari, Landgraf, ICLR 2020. Ties are ordered by `seewhy.metrics.curves.order`. A random map scores the
+    region's share of the image on average.
 
     Args:
-        probe: the bound question; nothing is asked.
-        saliency: the map.
-        case: where the object is.
-        largest: objects that cover more of what the classifier sees are left out, as in the paper; 1 takes all.
+        probe: the classifier, in-fill, image, seed and budget, bound together; not queried.
+        saliency: ``(h, w)`` map to evaluate.
+        case: the case; its ``region`` is the mask of the object.
+        largest: maximum fraction of the classifier's view that the object may cover; larger objects are excluded, as in the
+            paper. 1 includes all objects.
 
     Returns:
         0 to 1; NaN for an object that is too large.
 
     Raises:
-        RequestError: no region is known or it says nothing, the map is not of the picture's size or not finite, or
-            ``largest`` is out of range.
+        RequestError: the region is missing, empty or the full image, the map does not have the image's size or is not
+            finite, or ``largest`` is out of range.
 
     Cost: no query.
     """
@@ -43,21 +44,22 @@ def box_ratio(probe: Probe, saliency: Map, case: Case, *, largest: float = 0.33)
 
 
 def iou(probe: Probe, saliency: Map, case: Case) -> Measured:
-    """Measure intersection over union of the object and the highest pixels, as many as it has. Higher is better.
+    """Measure intersection over union of an object of N pixels and the N highest-ranked pixels. Higher is better.
 
-    No threshold is chosen: both areas are the same, and ``iou = r / (2 - r)`` with r as in `box_ratio`. (Everingham et al., The
-    PASCAL VOC challenge, IJCV 2010, for the measure itself.)
+    No threshold is needed: both areas are equal, and ``iou = r / (2 - r)`` with r as in `box_ratio`. (For the measure itself
+    see Everingham et al., The PASCAL VOC challenge, IJCV 2010.)
 
     Args:
-        probe: the bound question; nothing is asked.
-        saliency: the map.
-        case: where the object is.
+        probe: the classifier, in-fill, image, seed and budget, bound together; not queried.
+        saliency: ``(h, w)`` map to evaluate.
+        case: the case; its ``region`` is the mask of the object.
 
     Returns:
-        0 to 1.
+        Intersection over union, 0 to 1.
 
     Raises:
-        RequestError: no region is known or it says nothing, or the map is not of the picture's size or not finite.
+        RequestError: the region is missing, empty or the full image, or the map does not have the image's size or is not
+            finite.
 
     Cost: no query.
     """
@@ -67,6 +69,6 @@ def iou(probe: Probe, saliency: Map, case: Case) -> Measured:
 
 
 def _common(saliency: Map, case: Case) -> int:
-    """Count the pixels that are on the object and among as many highest ones."""
+    """Count the object's N pixels that are among the N highest-ranked ones."""
     region = case.where()
     return int(np.count_nonzero(region & (curves.places(saliency) < region.sum())))

@@ -1,4 +1,4 @@
-"""Overlap of the object with the highest pixels of a map, over a range of thresholds."""
+"""Overlap of the object with the highest-ranked pixels of a map, over a range of thresholds."""
 
 import numpy as np
 
@@ -10,24 +10,25 @@ from seewhy.metrics import curves
 
 
 def iou_percentiles(probe: Probe, saliency: Map, case: Case, *, start: int = 70) -> Measured:
-    """Measure intersection over union with the highest pixels, mean over percentiles of the map. Higher is better.
+    """Measure intersection over union with the highest-ranked pixels, averaged over percentiles. Higher is better.
 
-    After Charachon et al. (FGCS 132, 2022), whose thresholds are the map's percentiles 0 to 100. Here as many pixels are taken as
-    lie above a percentile, in the order of `seewhy.metrics.curves.order`, because such maps are 0 on large parts: a threshold of 0
-    would take the whole picture. For the same reason the mean begins at ``start`` and ends before 100, where nothing is left.
+    After Charachon et al. (FGCS 132, 2022), whose thresholds are the map's percentiles 0 to 100. Such maps are 0 in large
+    regions, where a threshold of 0 would select the full image. Here the number of pixels above each percentile is therefore
+    selected by rank (`seewhy.metrics.curves.order`). For the same reason the mean starts at ``start``; it ends before 100,
+    where no pixel is left.
 
     Args:
-        probe: the bound question; nothing is asked.
-        saliency: the map.
-        case: where the object is.
-        start: the first percentile, 0 to 99; the others follow one by one up to 99.
+        probe: the classifier, in-fill, image, seed and budget, bound together; not queried.
+        saliency: ``(h, w)`` map to evaluate.
+        case: the case; its ``region`` is the mask of the object.
+        start: the first percentile, 0 to 99; the others follow in steps of 1 up to 99.
 
     Returns:
-        0 to 1. The curve is the overlap over the share of pixels that are left out.
+        Mean intersection over union, 0 to 1. The curve is the overlap over the fraction of pixels that are excluded.
 
     Raises:
-        RequestError: no region is known or it says nothing, the map is not of the picture's size or not finite, or ``start`` is out
-            of range.
+        RequestError: the region is missing, empty or the full image, the map does not have the image's size or is not
+            finite, or ``start`` is out of range.
 
     Cost: no query.
     """

@@ -1,4 +1,4 @@
-"""The pointing game (Zhang et al., "Excitation Backprop", ECCV 2016): does the highest point fall on the object?"""
+"""The pointing game (Zhang et al., "Excitation Backprop", ECCV 2016): whether the map's maximum is on the object."""
 
 import cv2
 import numpy as np
@@ -11,24 +11,24 @@ from seewhy.metrics.curves import check_map
 
 
 def pointing(probe: Probe, saliency: Map, case: Case, *, tolerance: float = 15.0) -> Measured:
-    """Say whether the highest point of the map lies on the object, or near it. Higher is better.
+    """Test whether the maximum of the map lies on or near the object. Higher is better.
 
-    Zhang, Lin, Brandt, Shen, Sclaroff, ECCV 2016. A hit is a highest point at most ``tolerance`` pixels from a pixel of the
-    region (Euclidean, between pixel centres, in the classifier's view; published figures count in the picture's own pixels).
-    Where several pixels share the highest value, the value is the share of them that hit.
+    Zhang, Lin, Brandt, Shen, Sclaroff, ECCV 2016. A hit is a maximum at most ``tolerance`` pixels from a pixel of the region
+    (Euclidean distance between pixel centres in the classifier's view; published results use the pixels of the original
+    image). If several pixels share the maximum, the value is the fraction of them that hit.
 
     Args:
-        probe: the bound question; nothing is asked.
-        saliency: the map.
-        case: where the object is.
-        tolerance: pixels of the view; 0 for none.
+        probe: the classifier, in-fill, image, seed and budget, bound together; not queried.
+        saliency: ``(h, w)`` map to evaluate.
+        case: the case; its ``region`` is the mask of the object.
+        tolerance: maximum distance from the object in pixels of the view; 0 for none.
 
     Returns:
-        1 for a hit, 0 for a miss; the mean over pictures is the accuracy.
+        1 for a hit, 0 for a miss; the mean over images is the accuracy.
 
     Raises:
-        RequestError: no region is known or it says nothing, the map is not of the picture's size, or the tolerance is
-            negative.
+        RequestError: the region is missing, empty or the full image, the map does not have the image's size or is not
+            finite, or the tolerance is negative.
 
     Cost: no query.
     """

@@ -1,4 +1,4 @@
-"""Deletion and insertion (Petsiuk, Das, Saenko, "RISE", BMVC 2018): two curves over the same order of pixels."""
+"""Deletion and insertion (Petsiuk, Das, Saenko, "RISE", BMVC 2018): two curves over the same pixel order."""
 
 import numpy as np
 from jaxtyping import Float
@@ -12,33 +12,34 @@ from seewhy.infills.plain import Painted
 from seewhy.metrics import curves
 
 STEPS = 28
-"""Of the authors' evaluation: 1,792 pixels each at 224 x 224."""
+"""Number of steps in the authors' evaluation: 1,792 pixels per step at 224 x 224."""
 
 
 def deletion(
     probe: Probe, saliency: Map, case: Case, *, steps: int = STEPS, until: float = 1.0, exact: bool = False
 ) -> Measured:
-    """Remove the most salient pixels first and measure how soon the class is lost. Lower is better.
+    """Remove the most salient pixels first and measure how quickly the class probability drops. Lower is better.
 
-    Petsiuk, Das, Saenko, BMVC 2018. The pixels are removed in `steps` equal steps from the most to the least salient (ties: see
-    `seewhy.metrics.curves.order`), and the in-fill stands where they were: by default the data set's mean colour, which is
-    zero after the usual normalisation. The value is the area under the probability of the class over the share removed, by
-    the trapezoid rule over ``steps + 1`` answers, both ends included, divided by ``until``.
+    Petsiuk, Das, Saenko, BMVC 2018. The pixels are removed in ``steps`` equal steps from the most to the least salient; ties
+    are ordered by `seewhy.metrics.curves.order`. Removed pixels are replaced by the in-fill, by default the data set's mean
+    colour, which is zero after the usual normalisation. The value is the area under the probability of the class over the
+    fraction removed, by the trapezoid rule over ``steps + 1`` queries including both ends, divided by ``until``.
 
     Args:
-        probe: the bound question.
-        saliency: the map.
-        case: the class that is watched.
-        steps: from the whole picture to the end; 28 as in the authors' code.
-        until: the share of the picture that is removed at the end; 0.2 looks at the first fifth alone.
-        exact: show the in-fill as floats, as the authors' code does; else in the 256 levels of an 8-bit picture, as everywhere
-            else here. For in-fills that are one colour or a blur.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
+        saliency: ``(h, w)`` map to evaluate.
+        case: the case; its ``target`` is the class whose probability is measured.
+        steps: number of steps from the full image to the end; 28 as in the authors' code.
+        until: fraction of the image that is removed at the end, in (0, 1]; 0.2 measures the first fifth only.
+        exact: show the in-fill as floats, as in the authors' code, instead of rounding it to the 256 levels of an 8-bit image
+            as elsewhere in seewhy. Only for in-fills of one colour or a blur.
 
     Returns:
         The mean probability along the curve, 0 to 1, and the curve.
 
     Raises:
-        RequestError: a setting is out of range, the map is not of the picture's size or not finite, or the budget is too small.
+        RequestError: a setting is out of range, the map does not have the image's size or is not finite, or the budget is
+            too small.
 
     Cost: ``steps + 1`` queries.
     """
@@ -48,18 +49,18 @@ def deletion(
 def insertion(
     probe: Probe, saliency: Map, case: Case, *, steps: int = STEPS, until: float = 1.0, exact: bool = False
 ) -> Measured:
-    """Put the most salient pixels in first and measure how soon the class is found. Higher is better.
+    """Insert the most salient pixels first and measure how quickly the class probability rises. Higher is better.
 
-    Petsiuk, Das, Saenko, BMVC 2018. As `deletion`, but it starts from the in-fill alone, by default the authors' blur of the
-    picture (`seewhy.infills.plain.rise_blur`), and puts the picture's pixels in.
+    Petsiuk, Das, Saenko, BMVC 2018. As `deletion`, but the curve starts from the in-fill alone, by default the authors' blur
+    of the image (`seewhy.infills.plain.rise_blur`), and the image's pixels are inserted.
 
     Args:
-        probe: the bound question.
-        saliency: the map.
-        case: the class that is watched.
-        steps: from the in-fill to the end; 28 as in the authors' code.
-        until: the share of the picture that is put in at the end.
-        exact: as in `deletion`.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
+        saliency: ``(h, w)`` map to evaluate.
+        case: the case; its ``target`` is the class whose probability is measured.
+        steps: number of steps from the in-fill to the end; 28 as in the authors' code.
+        until: fraction of the image that is inserted at the end, in (0, 1].
+        exact: show the in-fill as floats, as in `deletion`.
 
     Returns:
         The mean probability along the curve, 0 to 1, and the curve.
@@ -73,13 +74,13 @@ def insertion(
 
 
 def _area(probe: Probe, saliency: Map, case: Case, *, steps: int, until: float, exact: bool, put_in: bool) -> Measured:
-    """Ask along the order of the map."""
+    """Query along the order of the map and return the area under the curve."""
     curves.check_map(probe, saliency)
     if not 0 < until <= 1:
         raise RequestError(f"expected until in (0, 1], got {until}")
     if not 1 <= steps <= saliency.size * until:
         raise RequestError(
-            f"expected steps from 1 to the {saliency.size * until:.0f} pixels that are moved, got {steps}"
+            f"expected steps from 1 to the number of affected pixels, {saliency.size * until:.0f}, got {steps}"
         )
     curves.plan(probe, steps + 1, "fewer steps")
     counts = np.rint(np.linspace(0, until * saliency.size, steps + 1)).astype(np.int64)
@@ -90,9 +91,9 @@ def _area(probe: Probe, saliency: Map, case: Case, *, steps: int, until: float, 
 
 
 def _paint(probe: Probe) -> Float[Tensor, "c a b"]:
-    """What the in-fill would put in before it is rounded."""
+    """Return the replacement pixels of the in-fill before rounding."""
     if not isinstance(probe.infill, Painted):
         raise RequestError(
-            f"expected exact=false for an in-fill that draws what it puts in, got {type(probe.infill).__name__}; leave it out"
+            f"expected an in-fill of one colour or a blur for exact=true, got {type(probe.infill).__name__}; leave exact out"
         )
     return probe.infill.paint(probe.image)

@@ -1,4 +1,4 @@
-"""Sensitivity-n (Ancona, Ceolini, Öztireli, Gross, ICLR 2018): do the values of a map add up to what is lost?"""
+"""Sensitivity-n (Ancona, Ceolini, Öztireli, Gross, ICLR 2018): whether sums of map values match the fall of the score."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from seewhy.metrics import curves
 from seewhy.metrics.tiles import number_tiles, totals
 
 _TINY = 1e-30
-"""A smaller probability counts as this one where its logarithm is taken."""
+"""Lower bound on probabilities before taking the logarithm, and on divisors."""
 
 
 def sensitivity_n(
@@ -31,32 +31,34 @@ def sensitivity_n(
     sets: int = 100,
     score: Literal["log", "probability"] = "log",
 ) -> Measured:
-    """Remove random sets of n tiles and correlate what is lost with what the map says of them. Higher is better.
+    """Remove random sets of n tiles and correlate the fall of the score with the sum of the map. Higher is better.
 
-    Ancona, Ceolini, Öztireli, Gross, ICLR 2018, with the protocol of Schulz, Sixt, Tombari, Landgraf, ICLR 2020: for ``sizes``
-    numbers n, evenly spaced on a logarithmic axis from 1 tile to 80 % of them, ``sets`` random sets of n tiles are removed; the
-    in-fill is by default the data set's mean colour. For each n, Pearson's correlation of the sum of the map over the set
-    with the fall of the score; the value is the mean over n. The sets depend on the seed and the size of the picture alone:
-    pictures share them.
+    Ancona, Ceolini, Öztireli, Gross, ICLR 2018, with the protocol of Schulz, Sixt, Tombari, Landgraf, ICLR 2020. For
+    ``sizes`` numbers n, evenly spaced on a logarithmic axis from 1 tile to 80 % of the tiles, ``sets`` random sets of n tiles
+    are removed; the default in-fill is the data set's mean colour. For each n, Pearson's correlation is computed between the
+    sum of the map over the set and the fall of the score; the value is the mean over n. The sets depend only on the seed and
+    the size of the image, so images of one size share them.
 
-    One difference: the papers take the logit, which a black box does not show; here it is the logarithm of the probability,
-    or the probability. The authors' correlation is over all pictures at once, see `pooled`; here it is of one picture.
+    The papers use the logit, which a black box does not expose; here the score is the logarithm of the probability or the
+    probability. The authors correlate over all images at once (see `pooled`); here the correlation is per image.
 
     Args:
-        probe: the bound question.
-        saliency: the map.
-        case: the class that is watched.
-        tile: side of a tile, pixels.
-        sizes: how many numbers n.
-        sets: random sets for each.
-        score: what falls.
+        probe: the classifier, in-fill, image, seed and budget, bound together.
+        saliency: ``(h, w)`` map to evaluate.
+        case: the case; its ``target`` is the class whose score is measured.
+        tile: side of a tile, in pixels.
+        sizes: number of different set sizes n.
+        sets: number of random sets for each size.
+        score: score whose fall is measured: ``log`` for the logarithm of the probability, or ``probability``.
 
     Returns:
-        -1 to 1; NaN where no n has a correlation. The curve is the correlation over the share of tiles removed; ``parts`` holds
-        sums of the map (scaled to a sum of absolute tile values of 1) and falls, ``(sizes, sets)``.
+        -1 to 1; NaN if the correlation is undefined for every n. The curve is the correlation over the fraction of tiles
+        removed. ``parts`` holds the sums of the map (scaled to a sum of absolute tile values of 1) and the falls, each
+        ``(sizes, sets)``.
 
     Raises:
-        RequestError: a setting is out of range, the map is not of the picture's size or not finite, or the budget is too small.
+        RequestError: a setting is out of range, the map does not have the image's size or is not finite, or the budget is
+            too small.
 
     Cost: ``1 + sizes x sets`` queries, 1,601 by default.
     """
@@ -68,7 +70,7 @@ def sensitivity_n(
     each = np.rint(np.geomspace(1, 0.8 * count, sizes)).astype(np.int64)
     curves.plan(probe, 1 + sizes * sets, "fewer sets")
     tiles = totals(saliency, numbers)
-    tiles /= max(float(np.abs(tiles).sum()), _TINY)  # so that many pictures can be pooled
+    tiles /= max(float(np.abs(tiles).sum()), _TINY)  # so that several images can be pooled
     whole = _level(probe.prediction[case.target].expand(sets).cpu().numpy(), score)
     sums, falls = np.empty((sizes, sets)), np.empty((sizes, sets))
     for level, size in enumerate(each.tolist()):
@@ -77,27 +79,27 @@ def sensitivity_n(
         falls[level] = whole - _level(_ask(probe, removed, numbers, level, case.target), score)
     rows = _correlations(sums, falls)
     settings: dict[str, object] = {"tile": tile, "sizes": sizes, "sets": sets, "score": score}
-    note = "" if np.isfinite(rows).any() else "the map or the answer is the same for all sets"
+    note = "" if np.isfinite(rows).any() else "the map or the score is the same for all sets"
     return Measured(_mean(rows), Curve(each / count, rows), note, settings, {"sums": sums, "falls": falls})
 
 
 def pooled(measured: Sequence[Measured]) -> float:
-    """Make one value of many pictures: for each n one correlation over all sets of all pictures, and the mean over n.
+    """Pool the values of many images: for each n, correlate over all sets of all images; then take the mean over n.
 
-    Each map has been brought to a sum of absolute tile values of 1, so that no picture counts for its unit.
+    Each map is scaled to a sum of absolute tile values of 1, so that the unit of a map does not affect its weight.
 
     Args:
-        measured: by `sensitivity_n`, with the same settings.
+        measured: results of `sensitivity_n` with the same settings, one per image.
 
     Returns:
-        -1 to 1; NaN where no n has a correlation.
+        -1 to 1; NaN if the correlation is undefined for every n.
     """
     sums, falls = (np.concatenate([each.parts[name] for each in measured], axis=1) for name in ("sums", "falls"))
     return _mean(_correlations(sums, falls))
 
 
 def _draw(probe: Probe, level: int, size: int, *, sets: int, count: int) -> Float[Tensor, "n t"]:
-    """Draw sets of tiles, 1 = in the set: those with the smallest of as many random numbers."""
+    """Draw sets of tiles, 1 = in the set: those with the smallest random numbers."""
     rows = torch.arange(sets, device=probe.image.device)
     drawn = uniforms(derive(probe.seed, torch.full_like(rows, level), rows), count, stream=1)
     return torch.zeros_like(drawn).scatter_(1, drawn.argsort(dim=1, stable=True)[:, :size], 1)
@@ -106,7 +108,7 @@ def _draw(probe: Probe, level: int, size: int, *, sets: int, count: int) -> Floa
 def _ask(
     probe: Probe, removed: Float[Tensor, "n t"], numbers: Int[np.ndarray, "h w"], level: int, target: int
 ) -> Float[np.ndarray, " n"]:
-    """Ask about the picture without each set."""
+    """Query the image with each set of tiles removed, and return the probabilities of the target class."""
     where = torch.from_numpy(numbers).to(removed.device)
     rows = torch.arange(len(removed), device=removed.device)
     answers = [
@@ -117,28 +119,28 @@ def _ask(
 
 
 def _level(probabilities: Float[np.ndarray, "*n"], score: str) -> Float[np.ndarray, "*n"]:
-    """The score of probabilities."""
+    """Return the scores of probabilities."""
     return np.log(np.maximum(probabilities, _TINY)) if score == "log" else probabilities
 
 
 def _correlations(sums: Float[np.ndarray, "s n"], falls: Float[np.ndarray, "s n"]) -> Float[np.ndarray, " s"]:
-    """The correlation for each size of the sets."""
+    """Return the correlation for each set size."""
     return np.array([_correlation(one, other) for one, other in zip(sums, falls, strict=True)])
 
 
 def _correlation(one: Float[np.ndarray, " n"], other: Float[np.ndarray, " n"]) -> float:
-    """Pearson's correlation; NaN where one of the two does not vary beyond rounding."""
+    """Return Pearson's correlation, or NaN if one variable is constant up to rounding."""
     if min(_spread(one), _spread(other)) < 1e-9:
         return math.nan
     return float(np.corrcoef(one, other)[0, 1])
 
 
 def _spread(values: Float[np.ndarray, " n"]) -> float:
-    """The standard deviation beside the largest value."""
+    """Return the standard deviation relative to the largest absolute value."""
     return float(values.std()) / max(float(np.abs(values).max()), _TINY)
 
 
 def _mean(rows: Float[np.ndarray, " n"]) -> float:
-    """The mean of those that are there."""
+    """Return the mean of the finite values, or NaN if there are none."""
     there = rows[np.isfinite(rows)]
     return float(there.mean()) if len(there) else math.nan

@@ -1,4 +1,4 @@
-"""Square tiles that lie side by side on a picture."""
+"""Square tiles that partition an image."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -8,15 +8,15 @@ from seewhy.core.maps import Map
 
 
 def number_tiles(height: int, width: int, tile: int) -> Int[np.ndarray, "h w"]:
-    """Give each pixel the number of its tile, row by row from the top left; those at the far edges may be cut short.
+    """Return the tile number of each pixel, row by row from the top left; tiles at the far edges may be smaller.
 
     Args:
-        height: of the picture, pixels.
-        width: of the picture, pixels.
-        tile: side of a tile, pixels.
+        height: height of the image, in pixels.
+        width: width of the image, in pixels.
+        tile: side of a tile, in pixels.
 
     Raises:
-        RequestError: a tile has no size, or is so large that there is only one.
+        RequestError: ``tile`` is less than 1, or so large that there is only one tile.
 
     Example:
         >>> number_tiles(2, 3, 2).tolist()
@@ -29,7 +29,7 @@ def number_tiles(height: int, width: int, tile: int) -> Int[np.ndarray, "h w"]:
 
 
 def totals(saliency: Map, numbers: Int[np.ndarray, "h w"]) -> Float[np.ndarray, " n"]:
-    """Add up a map tile by tile.
+    """Return the sum of a map over each tile.
 
     Example:
         >>> totals(np.ones((2, 3)), number_tiles(2, 3, 2)).tolist()

@@ -1,1 +1,1 @@
-"""Network shapes and forward passes; weights are safetensors with a JSON card beside them. No training here."""
+"""Network architectures and forward passes; weights are safetensors files with a JSON card. No training code here."""

@@ -1,7 +1,7 @@
-"""The information bottleneck of Schulz, Sixt, Tombari, Landgraf (ICLR 2020): noise, its statistics and what gets through.
+"""The information bottleneck of Schulz, Sixt, Tombari, Landgraf (ICLR 2020): noise, its statistics and the information passed.
 
-Where nothing is let through, a feature is replaced by noise with its mean and standard deviation over many pictures. These
-`Statistics` are measured once a network and layer, by ``seewhy train iba``, and kept in ``statistics.safetensors`` and
+A fully blocked feature is replaced by noise with the feature's mean and standard deviation over many images. These
+`Statistics` are measured once per network and layer by ``seewhy train iba``, and stored in ``statistics.safetensors`` and
 ``card.json``.
 """
 
@@ -21,23 +21,23 @@ from seewhy.core.errors import RequestError
 from seewhy.nets.carded import read_carded, write_carded
 
 Feature = Float[Tensor, "c h w"]
-"""A number for each feature of a layer at each place."""
+"""One number per channel and position of a layer."""
 
 SMALLEST_STD = 0.01
-"""A feature that hardly varies gets noise of this size, so that nothing is divided by nothing."""
+"""Minimum standard deviation of the noise, which avoids a division by zero for features that hardly vary."""
 
 TENSORS = "statistics.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """How each feature of a layer is spread over pictures.
+    """Statistics of each feature of a layer over images.
 
     Args:
-        mean: of each feature, or of each channel with ``h`` and ``w`` 1.
-        std: its standard deviation.
-        rms: root mean square of its values other than 0, for features behind a ReLU.
-        photos: how many pictures they come from.
+        mean: mean of each feature; ``h`` and ``w`` are 1 for statistics per channel.
+        std: standard deviation of each feature.
+        rms: root mean square of the nonzero values of each feature, for features after a ReLU.
+        photos: number of images that the statistics were measured on.
     """
 
     mean: Float[Tensor, "c #h #w"]
@@ -47,7 +47,7 @@ class Statistics:
 
     @classmethod
     def of_one(cls, features: Feature) -> "Statistics":
-        """Take those of one picture, channel by channel over all its places.
+        """Compute the statistics of one image, per channel over all positions.
 
         Example:
             >>> Statistics.of_one(torch.tensor([[[1.0, 3.0]]])).mean.item()
@@ -60,10 +60,11 @@ class Statistics:
         return cls(mean[:, None, None], std[:, None, None], rms[:, None, None], 1)
 
     def noise(self, *, relu: bool) -> tuple[Float[Tensor, "c #h #w"], Float[Tensor, "c #h #w"]]:
-        """Return mean and standard deviation of what stands for nothing.
+        """Return the mean and standard deviation of the noise that replaces blocked features.
 
         Args:
-            relu: for features behind a ReLU: mean 0, and the spread of the values other than 0.
+            relu: whether the features come after a ReLU; the noise then has mean 0 and the root mean square of the nonzero
+                values as standard deviation.
         """
         if relu:
             return torch.zeros_like(self.mean), self.rms.clamp(min=SMALLEST_STD)
@@ -72,7 +73,7 @@ class Statistics:
 
 @dataclass
 class Counting:
-    """Statistics while they are being measured (Welford, Technometrics 1962), in float64.
+    """An accumulator of statistics by Welford's algorithm (Technometrics 1962), in float64.
 
     Example:
         >>> counting = Counting()
@@ -89,7 +90,7 @@ class Counting:
     _active: Tensor = field(default_factory=lambda: torch.zeros(()))
 
     def add(self, features: Feature) -> None:
-        """Add one picture."""
+        """Add the features of one image."""
         value = features.double()
         self.photos += 1
         before = value - self._mean
@@ -99,43 +100,43 @@ class Counting:
         self._active = self._active + (value != 0)
 
     def result(self) -> Statistics:
-        """Return the statistics of all pictures so far; at least one."""
+        """Return the statistics of all images so far, of which there must be at least one."""
         std = (self._square / self.photos).sqrt()
         rms = (self._power / self._active.clamp(min=1)).sqrt()
         return Statistics(self._mean.float(), std.float(), rms.float(), self.photos)
 
 
 def save_statistics(folder: Path, statistics: Statistics, facts: dict[str, Any]) -> None:
-    """Write statistics and card; the card comes last, so that a folder with a card is whole.
+    """Write statistics and card; the card is written last, so that a folder with a card is complete.
 
     Args:
-        folder: it is created.
-        statistics: what was measured.
-        facts: for the card: at least ``layer`` and ``fingerprint``.
+        folder: output folder, created if missing.
+        statistics: the measured statistics.
+        facts: entries of the card: at least ``layer`` and ``fingerprint``.
     """
     tensors = {name: getattr(statistics, name) for name in ("mean", "std", "rms")}
     write_carded(folder, TENSORS, tensors, {**facts, "photos": statistics.photos})
 
 
 def load_statistics(folder: Path, *, layer: str | None, fingerprint: str) -> tuple[Statistics, str]:
-    """Read what `save_statistics` wrote.
+    """Read statistics written by `save_statistics`.
 
     Args:
-        folder: where it lies.
-        layer: the layer that is wanted; None for whichever they are of.
-        fingerprint: of the classifier that is explained.
+        folder: folder with the statistics and their card.
+        layer: name of the expected layer; None accepts any.
+        fingerprint: fingerprint of the classifier to explain.
 
     Returns:
-        The statistics and their layer.
+        The statistics and the name of their layer.
 
     Raises:
-        RequestError: a file is missing or damaged, or they belong to another classifier or layer.
+        RequestError: a file is missing or damaged, or the statistics belong to another classifier or layer.
     """
     remedy = "measure them with: seewhy train iba PHOTOS --classifier SPEC --out FOLDER"
     raw, card = read_carded(folder, TENSORS, what="statistics", fingerprint=fingerprint, remedy=remedy)
     if layer is not None and card.get("layer") != layer:
         raise RequestError(
-            f"expected statistics of layer {layer}, got those of {card.get('layer')}; {remedy} --layer {layer}"
+            f"expected statistics of layer {layer}, got those of layer {card.get('layer')}; {remedy} --layer {layer}"
         )
     try:
         return Statistics(**read_tensors(raw), photos=card["photos"]), card["layer"]
@@ -144,11 +145,13 @@ def load_statistics(folder: Path, *, layer: str | None, fingerprint: str) -> tup
 
 
 def smooth(values: Feature, sigma: float) -> Feature:
-    """Blur each channel with a Gaussian, reflected at the edges: ``2 · round(2 sigma) + 1`` places wide, sum 1.
+    """Blur each channel with a Gaussian kernel, ``2 · round(2 sigma) + 1`` positions wide, with reflected borders.
+
+    The kernel sums to 1.
 
     Args:
-        values: of each feature.
-        sigma: its standard deviation in places of the map; 0 leaves them as they are.
+        values: feature map to blur.
+        sigma: standard deviation of the Gaussian, in positions of the feature map; 0 returns the values unchanged.
 
     Example:
         >>> round(smooth(torch.nn.functional.one_hot(torch.tensor([12]), 25).float().view(1, 5, 5), 1.0)[0, 2, 2].item(), 6)
@@ -160,7 +163,7 @@ def smooth(values: Feature, sigma: float) -> Feature:
     steps = torch.arange(-reach, reach + 1, device=values.device)
     line = torch.exp(-steps.square() / (2 * sigma**2))
     line = line / line.sum()
-    # torch reflects by less than a side; a smaller map repeats its last place
+    # torch can reflect by less than the side only; smaller maps repeat their border instead
     mode = "reflect" if reach < min(values.shape[1:]) else "replicate"
     padded = functional.pad(values[:, None], (reach,) * 4, mode=mode)
     down = functional.conv2d(padded, line.view(1, 1, -1, 1))
@@ -168,17 +171,17 @@ def smooth(values: Feature, sigma: float) -> Feature:
 
 
 def information(deviation: Feature, removed: Feature) -> Feature:
-    """Bound how much of each feature gets through the noise.
+    """Return an upper bound on the information of each feature that passes the bottleneck.
 
-    ``KL(N(lam r, (1 - lam)²) ‖ N(0, 1)) = -½ (1 - lam² r² - (1 - lam)²) - ln(1 - lam)`` with the share lam that is let
-    through and the feature's distance r from its mean in standard deviations.
+    ``KL(N(lam r, (1 - lam)²) ‖ N(0, 1)) = -½ (1 - lam² r² - (1 - lam)²) - ln(1 - lam)``, where lam is the fraction of the
+    feature that is passed and r is its distance from its mean in standard deviations.
 
     Args:
-        deviation: r.
-        removed: ``1 - lam``, in (0, 1]; given instead of lam, as that keeps its digits where nearly all is let through.
+        deviation: r, the standardised features.
+        removed: ``1 - lam`` in (0, 1]; passed instead of lam to keep precision when lam is close to 1.
 
     Returns:
-        Nats, 0 or more.
+        Information in nats, nonnegative.
 
     Example:
         >>> round(information(torch.ones(1, 1, 1), torch.full((1, 1, 1), 0.5)).item(), 6)
@@ -189,6 +192,6 @@ def information(deviation: Feature, removed: Feature) -> Feature:
 
 
 def bits_per_pixel(nats: Feature, size: tuple[int, int]) -> Float[Tensor, "h w"]:
-    """Add up the channels, in bits for each pixel of a picture of this size; the sum over its pixels is the whole information."""
+    """Sum over the channels and convert to bits per pixel of an image of this size, so that pixels sum to the total."""
     rows, columns = nats.shape[1:]
     return nats.sum(0) * (rows * columns / (size[0] * size[1]) / math.log(2))

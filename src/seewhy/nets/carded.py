@@ -1,4 +1,4 @@
-"""Tensors in a folder, with a card that says what they are of: what is learned or measured of one classifier."""
+"""Checkpoints: a folder with a safetensors file and a JSON card, for tensors learned or measured for one classifier."""
 
 import hashlib
 import json
@@ -18,13 +18,13 @@ Net = TypeVar("Net", bound=nn.Module)
 
 
 def write_carded(folder: Path, name: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Write tensors and card; the card comes last, so that a folder with a card is whole.
+    """Write tensors and card; the card is written last, so that a folder with a card is complete.
 
     Args:
-        folder: it is created.
-        name: of the file of tensors.
-        tensors: what was learned or measured.
-        facts: for the card: at least ``fingerprint`` and ``classifier``.
+        folder: output folder, created if missing.
+        name: name of the tensor file.
+        tensors: tensors to write, by name.
+        facts: entries of the card: at least ``fingerprint`` and ``classifier``.
     """
     raw = save({key: value.cpu().contiguous() for key, value in tensors.items()})
     card = {**facts, "sha256": hashlib.sha256(raw).hexdigest()}
@@ -39,20 +39,20 @@ def write_carded(folder: Path, name: str, tensors: Mapping[str, Tensor], facts: 
 def read_carded(
     folder: Path, name: str, *, what: str, fingerprint: str | None, remedy: str
 ) -> tuple[bytes, dict[str, Any]]:
-    """Read what `write_carded` wrote.
+    """Read a checkpoint written by `write_carded`.
 
     Args:
-        folder: where it lies.
-        name: of the file of tensors.
-        what: it is, in the plural, for messages.
-        fingerprint: of the classifier that is explained; None for any.
-        remedy: how to make another, for messages.
+        folder: folder with the tensor file and its card.
+        name: name of the tensor file.
+        what: plural noun for the tensors, used in error messages.
+        fingerprint: fingerprint of the classifier to explain; None accepts any.
+        remedy: how to create the checkpoint, used in error messages.
 
     Returns:
-        The file of tensors and the card.
+        The bytes of the tensor file, and the card.
 
     Raises:
-        RequestError: a file is missing or not as its card says, or belongs to another classifier.
+        RequestError: a file is missing, does not match its card, or belongs to another classifier.
     """
     for part in (CARD, name):
         if not (folder / part).is_file():
@@ -65,22 +65,22 @@ def read_carded(
     if fingerprint is not None and card.get("fingerprint") != fingerprint:
         raise RequestError(f"expected {what} of this classifier, got those of {card.get('classifier')}; {remedy}")
     if hashlib.sha256(raw).hexdigest() != card.get("sha256"):
-        raise RequestError(f"expected {name} as its card describes it, got other bytes in {folder}; {remedy}")
+        raise RequestError(f"expected {name} to match the SHA-256 in its card, got other bytes in {folder}; {remedy}")
     return raw, card
 
 
 def fill(net: Net, raw: bytes, *, what: str, folder: Path, remedy: str) -> Net:
-    """Give a network the weights that were read, ready to answer: no training mode, no gradients of the weights.
+    """Load weights into a network and return it in evaluation mode, with frozen weights.
 
     Args:
-        net: built as its card says.
-        raw: the file of tensors.
-        what: the folder ought to hold, for messages.
-        folder: it was read from.
-        remedy: how to make another, for messages.
+        net: network built with the settings of the card.
+        raw: bytes of the tensor file.
+        what: noun for the expected content of the folder, used in error messages.
+        folder: folder that the weights were read from, used in error messages.
+        remedy: how to create the checkpoint, used in error messages.
 
     Raises:
-        RequestError: the tensors are damaged, or not those of the network.
+        RequestError: the tensors are damaged, or do not fit the network.
     """
     try:
         net.load_state_dict(load(raw))

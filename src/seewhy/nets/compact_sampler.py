@@ -1,9 +1,10 @@
-"""A small patch sampler of this project's own: coarse pixels first, each group conditioned on what already stands there.
+"""A small coarse-to-fine patch sampler of this project: each group of pixels is conditioned on the pixels already drawn.
 
-The hidden K × K pixels are drawn in 1 + 2 log2 K groups of a quincunx refinement (1, 1, 2, 4, … pixels), as multi-scale
-autoregressive models do (Reed et al., ICML 2017). A group's pixels are independent given the ring and all earlier groups;
-inside a pixel G, R, B follow one discretised mixture of logistics with coupled means (PixelCNN++: Salimans et al., ICLR
-2017). So the likelihood of an 8-bit patch is exact, samples hang together, and each pixel costs one pass of a small network.
+The hidden K × K pixels are drawn in 1 + 2 log2 K groups of a quincunx refinement (1, 1, 2, 4, … pixels), as in multi-scale
+autoregressive models (Reed et al., ICML 2017). The pixels of a group are independent given the ring and all earlier groups.
+Within a pixel, G, R and B follow one discretised mixture of logistics with coupled means (PixelCNN++: Salimans et al., ICLR
+2017). Hence the likelihood of an 8-bit patch is exact, samples are coherent, and each pixel costs one pass of a small
+network.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,22 +17,23 @@ from torch.nn import functional
 from seewhy.nets.mixture import Mixture
 
 Canvas = Float[Tensor, "n 7 d"]
-"""Windows, their pixels in one row: R, G, B where visible, 1 where visible, and the squares of R, G, B."""
+"""Windows with flattened pixels: R, G, B (0 if not visible), a visibility flag, and the squares of R, G, B."""
 
-_COLOUR_ORDER = (1, 0, 2)  # green first: it is nearest to luminance, the other two follow it
-_RADII = (3, 4, 4, 5, 7)  # of a group's view, from the last group to the first; earlier groups see further
-_NEAR, _WIDE = 4.0, 2.0  # powers of distance that weigh known pixels for the reference colour and for the contrast
-_FLOOR = 1 / 255  # contrast of a flat neighbourhood: one level
-_LOG_SCALES = (-4.0, 8.0)  # from a spike to nearly uniform: outside, a likelihood in float32 would lose its gradient
-_WINDOWS = 8  # read together, padded: matrix products of one shape add up in one order, whatever the batch
-_ROWS = 32  # drawn together, padded likewise: half as many take nearly as long
-_DARK = 1e-6  # weight of mid-grey in the reference colour: decides only where nothing at all is visible
+_COLOUR_ORDER = (1, 0, 2)  # green first: it is closest to luminance, and the other two depend on it
+_RADII = (3, 4, 4, 5, 7)  # of a group's receptive field, from the last group to the first; earlier groups see further
+_NEAR, _WIDE = 4.0, 2.0  # inverse powers of distance that weight known pixels for reference colour and contrast
+_FLOOR = 1 / 255  # minimum contrast, that of a flat neighbourhood: one 8-bit level
+_LOG_SCALES = (-4.0, 8.0)  # from a spike to nearly uniform: beyond these the float32 likelihood loses its gradient
+_WINDOWS = 8  # encoded together, padded: a fixed shape fixes the summation order of matrix products for any batch
+_ROWS = 32  # drawn together, also padded: half as many take nearly as long
+_DARK = 1e-6  # weight of mid-grey in the reference colour: matters only if no pixel is visible
 
 
 def refinement(patch: int) -> list[list[tuple[int, int]]]:
-    """List the groups of pixels of a patch in the order in which they are drawn.
+    """List the groups of pixels of a patch in drawing order.
 
-    Each group doubles what is known: the middles of the squares of the lattice so far, then the middles of its diagonals.
+    Each group doubles the number of known pixels: first at the centres of the squares of the current lattice, then at the
+    midpoints of its edges.
 
     Args:
         patch: side K of the patch, a power of two.
@@ -56,7 +58,7 @@ def refinement(patch: int) -> list[list[tuple[int, int]]]:
 
 
 def _in_chunks(function: Callable[..., Tensor], size: int, *rows: Tensor) -> Tensor:
-    """Call a function on ``size`` rows at a time, the last ones padded with repeats, and drop what those gave."""
+    """Call a function on chunks of ``size`` rows; the last chunk is padded with repeats, whose results are dropped."""
     count = len(rows[0])
     padded = (torch.cat([each, each[:1].expand(-count % size, *each.shape[1:])]) for each in rows)
     parts = zip(*(torch.split(each, size) for each in padded), strict=True)
@@ -64,7 +66,7 @@ def _in_chunks(function: Callable[..., Tensor], size: int, *rows: Tensor) -> Ten
 
 
 class _Group(nn.Module):
-    """What a group of pixels sees, and the small network that turns it into a mixture for each of them."""
+    """The receptive field of a group of pixels, and the small network that predicts a mixture for each of them."""
 
     view: Int[Tensor, " u"]
     known: Float[Tensor, "p v"]
@@ -91,7 +93,7 @@ class _Group(nn.Module):
         squared = ((ys - rows) ** 2 + (xs - columns) ** 2).flatten(0, 1).float()
         weights = known.flatten()[:, None] / squared.clamp(min=1)
         for name, value in {
-            "view": (torch.arange(4)[:, None, None] * side**2 + view).flatten(),  # of R, G, B and what is visible
+            "view": (torch.arange(4)[:, None, None] * side**2 + view).flatten(),  # for R, G, B and visibility
             "known": known.flatten()[view].float(),
             "pixels": rows * side + columns,
             "weights": torch.cat([weights ** (_NEAR / 2), weights ** (_WIDE / 2)], dim=1),
@@ -102,7 +104,7 @@ class _Group(nn.Module):
         self.leave = nn.Linear(width, outputs)
 
     def reference(self, canvas: Canvas) -> tuple[Float[Tensor, "n p 3"], Float[Tensor, "n p 1"]]:
-        """Return the colour that the known pixels near by suggest and the contrast around it, both in [0, 1]."""
+        """Return the distance-weighted mean colour of the known pixels and the contrast around it, both in [0, 1]."""
         near, wide = torch.chunk((canvas @ self.weights).transpose(1, 2), 2, dim=1)
         colour = (near[:, :, :3] + _DARK / 2) / (near[:, :, 3:4] + _DARK)
         first, second = (part / (wide[:, :, 3:4] + _DARK) for part in (wide[:, :, :3], wide[:, :, 4:]))
@@ -112,10 +114,10 @@ class _Group(nn.Module):
     def forward(
         self, canvas: Canvas, context: Float[Tensor, "n p f"]
     ) -> tuple[Float[Tensor, "n p o"], Float[Tensor, "n p 3"], Float[Tensor, "n p 1"]]:
-        """Return a group's raw outputs, its reference colour and its contrast."""
+        """Return the group's raw outputs, reference colours and contrasts."""
         with torch.autocast(
             canvas.device.type, enabled=False
-        ):  # a reference colour in half precision would be off by levels
+        ):  # in half precision the reference colour would be wrong by whole levels
             colour, contrast = self.reference(canvas)
         around = canvas.flatten(1).index_select(1, self.view).view(len(canvas), 4, *self.known.shape)
         seen, visible = around[:, :3].transpose(1, 2), around[:, 3]
@@ -128,14 +130,14 @@ class _Group(nn.Module):
 
 
 class CompactSampler(nn.Module):
-    """q(patch | ring) with an exact likelihood, cheap enough to vanish beside the classifier.
+    """A model q(patch | ring) with an exact likelihood and a cost that is negligible beside the classifier's.
 
     Args:
-        patch: side K of the patch: 4, 8 or 16.
-        width: hidden units a pixel.
-        context: numbers that each hidden pixel gets to know about the whole ring; None: 64, for K = 16 24.
-        summary: numbers that describe the whole ring; None: 192, for K = 16 128.
-        components: logistics in each pixel's mixture.
+        patch: side K of the patch in pixels: 4, 8 or 16.
+        width: number of hidden units per pixel.
+        context: number of features that each hidden pixel receives about the whole ring; None for 64, or 24 if K = 16.
+        summary: number of features that describe the whole ring; None for 192, or 128 if K = 16.
+        components: number of logistics in each pixel's mixture.
 
     Raises:
         ValueError: K is not 4, 8 or 16.
@@ -157,7 +159,7 @@ class CompactSampler(nn.Module):
         super().__init__()
         if patch not in {4, 8, 16}:
             raise ValueError(f"expected a patch of 4, 8 or 16 pixels, got {patch}; choose one of those or arch=paper")
-        usual = (64, 192) if patch < 16 else (24, 128)  # the weights of all K = 16 contexts would not be small
+        usual = (64, 192) if patch < 16 else (24, 128)  # keeps the weight file for K = 16 small
         context, summary = context or usual[0], summary or usual[1]
         self.patch, self.components, self.context = patch, components, context
         self.draws = 4 * patch * patch
@@ -185,7 +187,7 @@ class CompactSampler(nn.Module):
 
     @staticmethod
     def _groups(known: Bool[Tensor, "s s"], *, width: int, context: int, outputs: int) -> list[_Group]:
-        """Build the groups from the first to the last, each knowing the pixels of those before it."""
+        """Build the groups in drawing order; each knows the pixels of all earlier groups."""
         patch = known.shape[0] // 3
         cells = refinement(patch)
         groups = []
@@ -198,14 +200,14 @@ class CompactSampler(nn.Module):
         return groups
 
     def encode(self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"]) -> Float[Tensor, "n q f"]:
-        """Describe the ring to each hidden pixel; one call serves every sample of the same window.
+        """Encode the ring for each hidden pixel; one call serves all samples of the same window.
 
         Args:
-            windows: ``(n, 3, 3K, 3K)`` in [0, 1]; the middle K × K is not looked at.
-            outside: ``(n, 3K, 3K)``, 1 where the window has left the picture.
+            windows: ``(n, 3, 3K, 3K)`` in [0, 1]; the central K × K pixels are ignored.
+            outside: ``(n, 3K, 3K)``, 1 where the window extends beyond the image.
 
         Returns:
-            ``(n, K·K, context)``, pixels in the order in which they are drawn.
+            ``(n, K·K, context)`` features, pixels in drawing order.
         """
         outside = outside * ~self.hidden
         visible = ((1 - outside) * ~self.hidden)[:, None]
@@ -220,13 +222,13 @@ class CompactSampler(nn.Module):
         return functional.silu(self.spread(summary)).view(len(windows), -1, self.context)
 
     def _canvas(self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"]) -> Canvas:
-        """Lay out windows; of their middle each group looks only at what was drawn before it."""
+        """Arrange windows as a canvas; each group uses only the central pixels drawn before it."""
         visible = (1 - outside * ~self.hidden).flatten(1)[:, None]
         seen = windows.flatten(2) * visible
         return torch.cat([seen, visible, seen.square()], dim=1)
 
     def _mixture(self, group: _Group, canvas: Canvas, context: Float[Tensor, "n p f"]) -> Mixture:
-        """Read a group's outputs as a mixture around the reference colour, in units of the local contrast."""
+        """Interpret a group's outputs as a mixture around the reference colour, in units of the local contrast."""
         out, colour, contrast = group(canvas, context)
         weights, rest = out.split([self.components, 9 * self.components], dim=2)
         offsets, scales, couplings = rest.view(*rest.shape[:2], 3, 3, self.components).unbind(2)
@@ -235,7 +237,7 @@ class CompactSampler(nn.Module):
             weights.log_softmax(-1),
             255 * colour[:, :, _COLOUR_ORDER, None] + levels * offsets,
             (levels.log() + scales - 1).clamp(*_LOG_SCALES),
-            couplings + 0.7,  # the channels of a photo move together
+            couplings + 0.7,  # the channels of photos are correlated
         )
 
     def log_likelihood(
@@ -244,12 +246,12 @@ class CompactSampler(nn.Module):
         """Return the exact natural log probability of each 8-bit sub-pixel given those drawn before it.
 
         Args:
-            windows: ``(n, 3, 3K, 3K)`` in [0, 1]; the middle is not looked at.
-            outside: ``(n, 3K, 3K)``, 1 where the window has left the picture.
-            patches: the true middles, multiples of 1/255.
+            windows: ``(n, 3, 3K, 3K)`` in [0, 1]; the central K × K pixels are ignored.
+            outside: ``(n, 3K, 3K)``, 1 where the window extends beyond the image.
+            patches: ``(n, 3, K, K)`` true central pixels, multiples of 1/255.
 
         Returns:
-            Nats, one a sub-pixel; their sum is the log probability of the patch.
+            Log probabilities in nats, one per sub-pixel; their sum is the log probability of the patch.
 
         Example:
             >>> net = CompactSampler(4)
@@ -264,10 +266,11 @@ class CompactSampler(nn.Module):
     def ranks(
         self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"], patches: Float[Tensor, "n 3 k k"]
     ) -> Float[Tensor, "n 3 k k 2"]:
-        """Return the probability of less than each true level, and of at most it, given those drawn before it.
+        """Return the probabilities of a level below each true level, and at or below it, given the pixels drawn before.
 
-        Were the model true, a number drawn between the two would be uniform on [0, 1]: the probability integral transform
-        (Rosenblatt, 1952; for discrete values Czado, Gneiting, Held, Biometrics, 2009). Arguments as `log_likelihood`.
+        If the model is correct, a number drawn uniformly between the two is uniform on [0, 1]: the probability integral
+        transform (Rosenblatt, 1952; for discrete values Czado, Gneiting, Held, Biometrics, 2009). The arguments are those of
+        `log_likelihood`.
         """
         each = [mixture.ranks(truth) for mixture, truth in self._forced(windows, outside, patches)]
         return torch.stack([self._placed([ranks[..., side] for ranks in each]) for side in range(2)], dim=-1)
@@ -275,7 +278,7 @@ class CompactSampler(nn.Module):
     def _forced(
         self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"], patches: Float[Tensor, "n 3 k k"]
     ) -> Iterator[tuple[Mixture, Float[Tensor, "n p 3"]]]:
-        """Give each group's mixture when all before it are as they truly were, with its own true levels (G, R, B order)."""
+        """Yield each group's mixture given the true pixels of all earlier groups, and its own true levels (G, R, B order)."""
         patch, contexts = self.patch, self._by_group(self.encode(windows, outside))
         whole = windows.clone()
         whole[:, :, patch : 2 * patch, patch : 2 * patch] = patches
@@ -285,7 +288,7 @@ class CompactSampler(nn.Module):
             yield self._mixture(group, canvas, context), truth
 
     def _placed(self, values: list[Float[Tensor, "n _ 3"]]) -> Float[Tensor, "n 3 k k"]:
-        """Lay each group's values (G, R, B order) on the pixels of the patch."""
+        """Place each group's values (G, R, B order) at the pixels of the patch."""
         drawn = torch.cat(values, dim=1)[:, :, _COLOUR_ORDER]
         placed = torch.zeros_like(drawn).index_copy(1, self.order, drawn)
         return placed.transpose(1, 2).reshape(-1, 3, self.patch, self.patch)
@@ -297,13 +300,13 @@ class CompactSampler(nn.Module):
         uniforms: Float[Tensor, "n m"],
         which: Int[Tensor, " n"],
     ) -> Float[Tensor, "n 3 k k"]:
-        """Draw one patch a row of ``uniforms``, group by group.
+        """Draw one patch per row of ``uniforms``, group by group.
 
         Args:
-            windows: ``(w, 3, 3K, 3K)`` in [0, 1], each distinct window once; the middle is not looked at.
-            outside: ``(w, 3K, 3K)``, 1 where the window has left the picture.
-            uniforms: ``(n, draws)`` in (0, 1).
-            which: the window of each row.
+            windows: ``(w, 3, 3K, 3K)`` in [0, 1], each distinct window once; the central K × K pixels are ignored.
+            outside: ``(w, 3K, 3K)``, 1 where the window extends beyond the image.
+            uniforms: ``(n, draws)`` uniform numbers in (0, 1).
+            which: ``(n,)`` index of the window of each row.
 
         Returns:
             ``(n, 3, K, K)``, multiples of 1/255.
@@ -315,7 +318,7 @@ class CompactSampler(nn.Module):
     def _draw(
         self, canvas: Canvas, contexts: Float[Tensor, "n q f"], uniforms: Float[Tensor, "n m"]
     ) -> Float[Tensor, "n 3 k k"]:
-        """Draw one patch a row, onto the canvas."""
+        """Draw one patch per row, onto the canvas."""
         parts = self._by_group(uniforms.view(len(canvas), -1, 4))
         drawn = []
         for group, context, part in zip(self._each(), self._by_group(contexts), parts, strict=True):
@@ -325,9 +328,9 @@ class CompactSampler(nn.Module):
         return self._placed(drawn) / 255
 
     def _by_group(self, values: Float[Tensor, "n q f"]) -> tuple[Float[Tensor, "n p f"], ...]:
-        """Split what belongs to pixels, in the order in which they are drawn, into groups."""
+        """Split values per pixel, in drawing order, into groups."""
         return torch.split(values, [len(group.pixels) for group in self._each()], dim=1)
 
     def _each(self) -> list[_Group]:
-        """The groups in the order in which they are drawn."""
+        """Return the groups in drawing order."""
         return [group for group in self.groups if isinstance(group, _Group)]

@@ -1,4 +1,4 @@
-"""A small auto-encoder that turns pictures into codes, to compare sets of pictures without the classifier's eyes."""
+"""A small auto-encoder whose codes allow comparing sets of images independently of the classifier."""
 
 import math
 from typing import final
@@ -13,26 +13,26 @@ from seewhy.core.arrays import Images
 from seewhy.core.errors import RequestError
 
 Planes = Float[Tensor, "n _ h w"]
-"""Pictures of one channel or three."""
+"""Images with one or three channels."""
 
 SMALLEST, LARGEST = 8, 512
-"""Sides of pictures that it takes, pixels."""
+"""Smallest and largest supported image sides, in pixels."""
 
 _WIDTH = 16  # channels of the first level
 _WIDEST = 64
-_DEEPEST = 4  # pixels a side at the deepest level, about
+_DEEPEST = 4  # approximate side of the deepest level, in pixels
 
 
 @final
 class Embedding(nn.Module):
-    """A convolutional auto-encoder without any normalisation, so that the code of a picture is the same in every company.
+    """A convolutional auto-encoder without normalisation layers, so that the code of an image does not depend on its batch.
 
-    The encoder halves the sides by convolutions of 3 × 3 until about 4 pixels are left, and a linear layer makes the code; the
-    decoder goes back the same way, with nearest neighbours enlarged.
+    The encoder halves the sides with 3 × 3 convolutions down to about 4 pixels, and a linear layer computes the code. The
+    decoder mirrors the encoder, with nearest-neighbour upsampling.
 
     Args:
-        channels: 1 or 3; with 1, pictures are reduced to gray first.
-        size: height and width of the pictures.
+        channels: 1 or 3; with 1, images are reduced to gray first.
+        size: height and width of the images, in pixels.
         dim: length of a code.
 
     Raises:
@@ -67,11 +67,11 @@ class Embedding(nn.Module):
         )
 
     def planes(self, images: Images) -> Planes:
-        """Reduce pictures to the channels that it works on."""
+        """Reduce images to the channels of the network."""
         return images if self.channels == 3 else images.mean(1, keepdim=True)
 
     def encode(self, planes: Planes) -> Float[Tensor, "n d"]:
-        """Return the codes of pictures."""
+        """Return the codes of images."""
         features = planes - 0.5
         for layer in self.down:
             features = functional.leaky_relu(layer(features), 0.1)
@@ -79,7 +79,7 @@ class Embedding(nn.Module):
         return codes
 
     def forward(self, planes: Planes) -> Planes:
-        """Return the pictures as their codes remember them, of no particular range."""
+        """Return the images reconstructed from their codes; values are not limited to [0, 1]."""
         features = self.decode(self.encode(planes)).view(len(planes), -1, *self._small)
         for layer in self.up:
             larger = functional.interpolate(functional.leaky_relu(features, 0.1), scale_factor=2.0, mode="nearest")
@@ -89,18 +89,18 @@ class Embedding(nn.Module):
 
     @torch.no_grad()
     def codes(self, images: Images) -> Float[np.ndarray, "n d"]:
-        """Return the codes of pictures ``(n, 3, h, w)`` in [0, 1] as numbers."""
+        """Return the codes of images ``(n, 3, h, w)`` in [0, 1] as a NumPy array."""
         return self.encode(self.planes(images.to(self.code.weight.device))).double().cpu().numpy()
 
 
 def build_embedding(channels: int, size: tuple[int, int], *, dim: int = 64, seed: int = 0) -> Embedding:
-    """Build an untrained one; torch's own generator is left as it was.
+    """Build an untrained auto-encoder; torch's global random state does not change.
 
     Args:
-        channels: 1 or 3.
-        size: of the pictures.
+        channels: number of channels, 1 or 3.
+        size: height and width of the images, in pixels.
         dim: length of a code.
-        seed: of the weights.
+        seed: seed of the initial weights.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -1,22 +1,23 @@
 """The conditional Gaussian of prediction-difference analysis (Zintgraf, Cohen, Adel, Welling, ICLR 2017).
 
-In each colour channel the hidden pixels and a narrow ring around them are one multivariate Gaussian, fitted to windows of
-photos; what is hidden is drawn given what is seen of the ring. No training by gradient, no weights but mean and covariance.
+In each colour channel, the hidden pixels and a narrow ring around them form one multivariate Gaussian fitted to windows of
+photos. The hidden pixels are drawn given the visible pixels of the ring. There is no gradient training, and the only
+weights are mean and covariance.
 """
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-_LEAST_VARIANCE = 1 / 12  # of a level that was rounded: added to every pixel, so that flat windows keep a covariance
+_LEAST_VARIANCE = 1 / 12  # rounding variance, added to every pixel so that flat windows have an invertible covariance
 
 
 class GaussianSampler(nn.Module):
-    """q(patch | ring) as independent multivariate Gaussians of the three channels, on 8-bit levels.
+    """A model q(patch | ring) with independent multivariate Gaussians for the three channels, on 8-bit levels.
 
     Args:
-        patch: side K of the patch.
-        ring: width of the ring that is looked at, pixels; the paper's is 2.
+        patch: side K of the patch, in pixels.
+        ring: width of the ring that the model is conditioned on, in pixels; 2 in the paper.
 
     Raises:
         ValueError: K is not positive, or the ring is wider than K.
@@ -42,12 +43,12 @@ class GaussianSampler(nn.Module):
         self.register_buffer("covariance", 64.0**2 * torch.eye(side * side).repeat(3, 1, 1))
 
     def crop(self, windows: Float[Tensor, "n c s s"]) -> Float[Tensor, "n c d"]:
-        """Cut patch and ring out of windows of 3K pixels."""
+        """Crop patch and ring from 3K × 3K windows."""
         edge = self.patch - self.ring
         return windows[:, :, edge:-edge, edge:-edge].flatten(2) if edge else windows.flatten(2)
 
     def _given(self, seen: Bool[Tensor, " d"], channel: int) -> tuple[Float[Tensor, "q v"], Float[Tensor, "q q"]]:
-        """Return what the hidden pixels' mean takes from each seen pixel, and the root of their covariance given these."""
+        """Return the regression coefficients of hidden on seen pixels, and the Cholesky root of the conditional covariance."""
         covariance = self.covariance[channel].double()
         covariance = covariance + _LEAST_VARIANCE * torch.eye(len(covariance), device=covariance.device)
         across, among = covariance[self.hidden][:, seen], covariance[seen][:, seen]
@@ -58,7 +59,7 @@ class GaussianSampler(nn.Module):
     def _conditionals(
         self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"]
     ) -> tuple[Float[Tensor, "n 3 q"], Float[Tensor, "p 3 q q"], Int[Tensor, " n"]]:
-        """Return each window's mean, the root of the covariance for each pattern of what is outside, and whose is whose."""
+        """Return each window's mean, one covariance root per pattern of outside pixels, and each window's pattern index."""
         levels, beyond = self.crop(windows).double() * 255, self.crop(outside[:, None])[:, 0] > 0
         patterns, which = torch.unique(beyond, dim=0, return_inverse=True)
         means = torch.empty(len(windows), 3, int(self.hidden.sum()), dtype=torch.float64, device=windows.device)
@@ -75,7 +76,7 @@ class GaussianSampler(nn.Module):
     def _standard(
         self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"], patches: Float[Tensor, "n 3 k k"]
     ) -> tuple[Float[Tensor, "n 3 k k"], Float[Tensor, "n 3 k k"]]:
-        """Lower and upper edge of each true level's bin in standard deviations, given the pixels of the channel before it."""
+        """Return the standardised edges of each true level's bin, given the earlier pixels of its channel."""
         means, roots, which = self._conditionals(windows, outside)
         deviation = (patches.flatten(2).double() * 255).round() - means
         root = roots[which]
@@ -87,17 +88,17 @@ class GaussianSampler(nn.Module):
     def log_likelihood(
         self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"], patches: Float[Tensor, "n 3 k k"]
     ) -> Float[Tensor, "n 3 k k"]:
-        """Return the natural log probability of each 8-bit sub-pixel given those of its channel before it, row by row.
+        """Return the natural log probability of each 8-bit sub-pixel given the earlier ones of its channel, row by row.
 
-        The density is integrated over the level's bin of width 1; the outermost bins own the tails.
+        The density is integrated over the level's bin of width 1; the outermost bins include the tails.
 
         Args:
-            windows: ``(n, 3, 3K, 3K)`` in [0, 1]; the middle is not looked at.
-            outside: ``(n, 3K, 3K)``, 1 where a pixel is not to be seen.
-            patches: the true middles, multiples of 1/255.
+            windows: ``(n, 3, 3K, 3K)`` in [0, 1]; the central K × K pixels are ignored.
+            outside: ``(n, 3K, 3K)``, 1 where a pixel is not visible.
+            patches: ``(n, 3, K, K)`` true central pixels, multiples of 1/255.
 
         Returns:
-            Nats, one a sub-pixel.
+            Log probabilities in nats, one per sub-pixel.
 
         Example:
             >>> net = GaussianSampler(4)
@@ -105,7 +106,7 @@ class GaussianSampler(nn.Module):
             torch.Size([1, 3, 4, 4])
         """
         low, high = self._standard(windows, outside, patches)
-        flip = low > 0  # the upper tail's logarithm is exact where the lower's has run into 0
+        flip = low > 0  # use the upper tail, whose logarithm is exact where the lower tail's rounds to 0
         low, high = torch.where(flip, -high, low), torch.where(flip, -low, high)
         first, second = torch.special.log_ndtr(high), torch.special.log_ndtr(low)
         nats: Tensor = first + torch.log(-torch.expm1((second - first).clamp(max=-1e-300)))
@@ -114,7 +115,7 @@ class GaussianSampler(nn.Module):
     def ranks(
         self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"], patches: Float[Tensor, "n 3 k k"]
     ) -> Float[Tensor, "n 3 k k 2"]:
-        """Return the probability of less than each true level, and of at most it; arguments as `log_likelihood`."""
+        """Return the probabilities of a level below each true one, and at or below it; arguments as in `log_likelihood`."""
         return torch.stack([torch.special.ndtr(edge) for edge in self._standard(windows, outside, patches)], -1).float()
 
     def sample(
@@ -124,13 +125,13 @@ class GaussianSampler(nn.Module):
         uniforms: Float[Tensor, "n m"],
         which: Int[Tensor, " n"],
     ) -> Float[Tensor, "n 3 k k"]:
-        """Draw each channel's patch at once; levels beyond 0 and 255 are cut off.
+        """Draw each channel's patch at once; levels are clipped to 0 … 255.
 
         Args:
-            windows: ``(w, 3, 3K, 3K)`` in [0, 1], each distinct window once; the middle is not looked at.
-            outside: ``(w, 3K, 3K)``, 1 where a pixel is not to be seen.
-            uniforms: ``(n, 3·K·K)`` in (0, 1).
-            which: the window of each row.
+            windows: ``(w, 3, 3K, 3K)`` in [0, 1], each distinct window once; the central K × K pixels are ignored.
+            outside: ``(w, 3K, 3K)``, 1 where a pixel is not visible.
+            uniforms: ``(n, 3·K·K)`` uniform numbers in (0, 1).
+            which: ``(n,)`` index of the window of each row.
 
         Returns:
             ``(n, 3, K, K)``, multiples of 1/255.

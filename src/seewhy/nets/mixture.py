@@ -9,7 +9,7 @@ from torch.nn import functional
 
 
 class Mixture(NamedTuple):
-    """A discretised mixture of logistics for the three channels of each pixel, in 8-bit levels, channels in G, R, B order."""
+    """A discretised mixture of logistics over the three channels of each pixel, in 8-bit levels and G, R, B order."""
 
     log_weights: Float[Tensor, "n p m"]
     means: Float[Tensor, "n p 3 m"]
@@ -17,14 +17,14 @@ class Mixture(NamedTuple):
     couplings: Float[Tensor, "n p 3 m"]
 
     def mean_given(self, channel: int, seen: Float[Tensor, "n p 3"]) -> Float[Tensor, "n p m"]:
-        """Move a channel's mean by what the channels before it turned out to be.
+        """Return the conditional means of a channel given the levels of the channels before it.
 
         Args:
-            channel: 0, 1, 2 in G, R, B order.
-            seen: levels in G, R, B order; only the channels before ``channel`` are read.
+            channel: channel index, 0, 1 or 2 in G, R, B order.
+            seen: ``(n, p, 3)`` levels in G, R, B order; only the channels before ``channel`` are used.
 
         Returns:
-            Each component's mean of that channel, in levels.
+            ``(n, p, m)`` mean of each component, in levels.
         """
         mean = self.means[:, :, channel]
         if channel > 0:
@@ -42,7 +42,7 @@ class Mixture(NamedTuple):
         return torch.cat([chained[:, :, :1], chained.diff(dim=2)], dim=2)
 
     def ranks(self, levels: Float[Tensor, "n p 3"]) -> Float[Tensor, "n p 3 2"]:
-        """Return the probability of less than each level, and of at most it, given the channels before it."""
+        """Return the probabilities of a level below each given one, and at or below it, given the channels before it."""
         means = torch.stack([self.mean_given(channel, levels) for channel in range(3)], dim=2)
         bins = _log_bins(levels, means, self.log_scales)
         posterior = (self.log_weights[:, :, None] + bins.cumsum(2) - bins).softmax(-1)
@@ -52,7 +52,7 @@ class Mixture(NamedTuple):
         return torch.stack([below.where(levels > 0, 0.0), upto.where(levels < 255, 1.0)], dim=-1)
 
     def draw(self, uniforms: Float[Tensor, "n p 4"]) -> Float[Tensor, "n p 3"]:
-        """Draw levels (G, R, B order) from four uniform numbers a pixel: one chooses the component, three the channels."""
+        """Draw levels (G, R, B order) from four uniform numbers per pixel: one selects the component, three the levels."""
         weights = self.log_weights.exp().cumsum(-1)
         choice = (uniforms[:, :, :1] * weights[:, :, -1:] > weights).sum(-1, keepdim=True)
         noise = torch.logit(uniforms[:, :, 1:])
@@ -69,7 +69,7 @@ def _log_bins(
     means: Float[Tensor, "n p 3 m"],
     log_scales: Float[Tensor, "n p 3 m"],
 ) -> Float[Tensor, "n p 3 m"]:
-    """Log mass of a logistic in the bin of width 1 around each level; the outermost bins own the tails."""
+    """Return the log mass of a logistic in the unit bin around each level; the outermost bins include the tails."""
     rate = torch.exp(-log_scales)
     middle = (levels[..., None] - means) * rate
     above = functional.softplus(-(middle + rate / 2))

@@ -1,9 +1,9 @@
-"""Networks for q(patch | ring around it), the Patch Sampler of Yi, Kim, Kim, Yoon (arXiv 2009.11150, 2020).
+"""Models of q(patch | ring around it): the Patch Sampler of Yi, Kim, Kim, Yoon (arXiv 2009.11150, 2020).
 
 ``paper`` is the network of that paper; ``compact`` (see `seewhy.nets.compact_sampler`) is this project's own; ``gaussian`` (see
-`seewhy.nets.gaussian_sampler`) is the model of prediction-difference analysis. They answer the same questions about windows
-``(n, 3, 3K, 3K)`` in [0, 1], whose middle K × K is not looked at and whose pixels outside the picture are 0 and flagged:
-``log_likelihood`` and ``ranks`` of the true middles, and ``sample``.
+`seewhy.nets.gaussian_sampler`) is the model of prediction-difference analysis. All share one interface: ``log_likelihood``
+and ``ranks`` of the true central pixels, and ``sample``. Their input is windows ``(n, 3, 3K, 3K)`` in [0, 1]. The central
+K × K pixels are ignored; pixels outside the image are 0 and flagged.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ WEIGHTS, CARD = "weights.safetensors", "card.json"
 
 
 class _SameConv(nn.Conv2d):
-    """A convolution that keeps the size, with the odd row of an even kernel's padding at the bottom and right."""
+    """A size-preserving convolution; for an even kernel, the extra row and column of padding are at the bottom and right."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
         super().__init__(inputs, outputs, kernel)
@@ -42,16 +42,16 @@ class _SameConv(nn.Conv2d):
 
 
 class PaperSampler(nn.Module):
-    """The published network: independent 256-way categoricals for the sub-pixels, given the ring only.
+    """The published network: an independent 256-way categorical distribution for each sub-pixel, given the ring only.
 
     Yi, Kim, Kim, Yoon, "Information-Theoretic Visual Explanation for Black-Box Classifiers", arXiv 2009.11150, 2020. The
-    picture is padded with black before normalisation, the patch is hidden after it (so it shows the mean colour).
+    image is padded with black before normalisation, and the patch is hidden after it (so it has the mean colour).
 
     Args:
-        patch: side K of the patch: 1, 2, 4, 8 or 16. K = 8 has 38.93 M parameters and costs 5.24 GMAC a window.
+        patch: side K of the patch in pixels: 1, 2, 4, 8 or 16. K = 8 has 38.93 M parameters and costs 5.24 GMAC per window.
 
     Raises:
-        ValueError: K is not one of those.
+        ValueError: K is not one of these values.
     """
 
     arch = "paper"
@@ -94,12 +94,12 @@ class PaperSampler(nn.Module):
         """Return the natural log probability of each 8-bit sub-pixel.
 
         Args:
-            windows: ``(n, 3, 3K, 3K)`` in [0, 1], 0 outside the picture; the middle is not looked at.
-            outside: not used: black outside and mean colour inside tell the two apart.
-            patches: the true middles, multiples of 1/255.
+            windows: ``(n, 3, 3K, 3K)`` in [0, 1], 0 outside the image; the central K × K pixels are ignored.
+            outside: not used: outside pixels are black and hidden pixels have the mean colour.
+            patches: ``(n, 3, K, K)`` true central pixels, multiples of 1/255.
 
         Returns:
-            Nats, one a sub-pixel; uniform would be -ln 256 = -5.545.
+            Log probabilities in nats, one per sub-pixel; the uniform distribution has -ln 256 = -5.545.
 
         Example:
             >>> net = PaperSampler(1)
@@ -113,7 +113,7 @@ class PaperSampler(nn.Module):
     def ranks(
         self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"], patches: Float[Tensor, "n 3 k k"]
     ) -> Float[Tensor, "n 3 k k 2"]:
-        """Return the probability of less than each true level, and of at most it; arguments as `log_likelihood`."""
+        """Return the probabilities of a level below each true one, and at or below it; arguments as in `log_likelihood`."""
         del outside
         levels = (patches * 255).round().long()[..., None]
         below = functional.pad(self.log_probabilities(windows).exp().cumsum(-1), (1, 0)).clamp(max=1)
@@ -126,13 +126,13 @@ class PaperSampler(nn.Module):
         uniforms: Float[Tensor, "n m"],
         which: Int[Tensor, " n"],
     ) -> Float[Tensor, "n 3 k k"]:
-        """Draw each sub-pixel on its own by inverting its distribution function.
+        """Draw each sub-pixel independently by inverting its distribution function.
 
         Args:
             windows: ``(w, 3, 3K, 3K)`` in [0, 1], each distinct window once.
             outside: not used.
-            uniforms: ``(n, 3·K·K)`` in (0, 1).
-            which: the window of each row.
+            uniforms: ``(n, 3·K·K)`` uniform numbers in (0, 1).
+            which: ``(n,)`` index of the window of each row.
 
         Returns:
             ``(n, 3, K, K)``, multiples of 1/255.
@@ -144,7 +144,7 @@ class PaperSampler(nn.Module):
 
 
 PatchNet = PaperSampler | CompactSampler | GaussianSampler
-"""Any of them."""
+"""Any patch sampler network."""
 
 _NETS: dict[str, type[PaperSampler] | type[CompactSampler] | type[GaussianSampler]] = {
     "compact": CompactSampler,
@@ -158,15 +158,15 @@ def build_sampler(arch: str = "compact", patch: int = 8, *, seed: int = 0, **set
 
     Args:
         arch: ``compact``, ``paper`` or ``gaussian``.
-        patch: side K of the patch.
-        seed: of the weights; torch's own generator is left as it was.
-        settings: sizes of the network, as its class names them.
+        patch: side K of the patch, in pixels.
+        seed: seed of the initial weights; torch's global random state does not change.
+        settings: further keyword arguments of the network class.
 
     Returns:
         The network with random weights.
 
     Raises:
-        RequestError: no such architecture, or it has no such patch size or setting.
+        RequestError: there is no such architecture, or it does not support the patch size or setting.
 
     Example:
         >>> build_sampler("paper", 1).draws
@@ -183,22 +183,22 @@ def build_sampler(arch: str = "compact", patch: int = 8, *, seed: int = 0, **set
 
 
 def read_card(folder: Path, *, arch: str | None = None, patch: int | None = None) -> dict[str, Any]:
-    """Read ``card.json`` of a trained patch sampler without its weights.
+    """Read the ``card.json`` of a trained patch sampler without its weights.
 
     Args:
-        folder: where ``weights.safetensors`` and ``card.json`` lie.
-        arch: the architecture that is wanted; None: any.
-        patch: the side K that is wanted; None: any.
+        folder: folder with ``weights.safetensors`` and ``card.json``.
+        arch: expected architecture; None accepts any.
+        patch: expected side K; None accepts any.
 
     Returns:
-        The card: ``arch``, ``patch``, ``settings``, ``sha256`` and what training wrote down.
+        The card: ``arch``, ``patch``, ``settings``, ``sha256`` and the training record.
 
     Raises:
-        RequestError: a file is missing, or the weights are not what was asked for.
+        RequestError: a file is missing, or the weights have another architecture or patch size.
     """
     wanted = {name: value for name, value in (("arch", arch), ("patch", patch)) if value is not None}
     options = "".join(f" --{name} {value}" for name, value in wanted.items())
-    remedy = f"train one with: seewhy train sampler PHOTOS --out FOLDER{options}, and give weights=FOLDER"
+    remedy = f"train one with: seewhy train sampler PHOTOS --out FOLDER{options}, and set weights=FOLDER"
     for name in (WEIGHTS, CARD):
         if not (folder / name).is_file():
             raise RequestError(f"expected {name} of a patch sampler in {folder}, got no such file; {remedy}")
@@ -216,15 +216,15 @@ def load_sampler(folder: Path, *, arch: str | None = None, patch: int | None = N
     """Read a trained patch sampler from ``weights.safetensors`` and ``card.json``.
 
     Args:
-        folder: where the two files lie.
-        arch: the architecture that is wanted; None: that of the weights.
-        patch: the side K that is wanted; None: that of the weights.
+        folder: folder with the two files.
+        arch: expected architecture; None accepts any.
+        patch: expected side K; None accepts any.
 
     Returns:
-        The network in float32, ready to answer, and the SHA-256 of its weight file.
+        The network in float32 and evaluation mode, and the SHA-256 of its weight file.
 
     Raises:
-        RequestError: a file is missing or damaged, or they are not what was asked for.
+        RequestError: a file is missing or damaged, or the weights have another architecture or patch size.
     """
     card = read_card(folder, arch=arch, patch=patch)
     raw = (folder / WEIGHTS).read_bytes()

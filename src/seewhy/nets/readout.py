@@ -1,7 +1,7 @@
-"""The read-out bottleneck of Schulz, Sixt, Tombari, Landgraf (ICLR 2020): a small network says how much of a layer is needed.
+"""The readout bottleneck of Schulz, Sixt, Tombari, Landgraf (ICLR 2020): a small network predicts the bottleneck's mask.
 
-It looks at what several layers of a classifier make of the whole picture, and is trained once a classifier, by
-``seewhy train readout``, into ``readout.safetensors`` and ``card.json``.
+It takes the activations of several layers of a classifier on the full image. It is trained once per classifier by
+``seewhy train readout``, and stored in ``readout.safetensors`` and ``card.json``.
 """
 
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ from seewhy.nets.bottleneck import information
 from seewhy.nets.carded import fill, read_carded, write_carded
 
 Features = Float[Tensor, "n c h w"]
-"""Of the layer with the bottleneck."""
+"""Features of the layer with the bottleneck."""
 
 Source = Float[Tensor, "n _ _ _"]
-"""What any layer makes of pictures, laid out in channels, rows and columns; 1 × 1 for scores and what else has no places."""
+"""Activations of any layer in channels, rows and columns; 1 × 1 for outputs without positions, such as scores."""
 
 Shape = tuple[int, int, int]
 """Channels, rows, columns."""
@@ -28,24 +28,25 @@ Shape = tuple[int, int, int]
 TENSORS = "readout.safetensors"
 
 REMEDY = (
-    "train one with: seewhy train readout PHOTOS --classifier SPEC --out FOLDER, and give iba-readout:weights=FOLDER"
+    "train one with: seewhy train readout PHOTOS --classifier SPEC --out FOLDER, and use iba-readout:weights=FOLDER"
 )
-"""How to come by a read-out, for messages."""
+"""How to train a readout network, for error messages."""
 
 START = 5.0
-"""Logit of the share that is let through before training: nearly all. Logits stay within this far from 0."""
+"""Logit of the passed fraction before training, which is nearly 1. Logits are clipped to plus or minus this value."""
 
 
 @final
 class Readout(nn.Module):
-    """Three 1 × 1 convolutions, F → F/2 → 2 C → C, from the features of all sources to the logits of C shares.
+    """Three 1 × 1 convolutions, F → F/2 → 2 C → C, from the features of all sources to the logits of the passed fractions.
 
-    Every source is standardised feature by feature and resized to the rows and columns of the first, the one with the
-    bottleneck. The first convolution is applied before the resizing, source by source: both are linear and the weights of the
-    resizing sum to 1, so that the result is the same at a fraction of the cost.
+    Each feature of each source is standardised, and the sources are resized to the rows and columns of the first one, which
+    is the layer with the bottleneck. The first convolution is applied per source before resizing. Both operations are linear
+    and the resizing weights sum to 1, so the result is the same at a fraction of the cost.
 
     Args:
-        shapes: of the sources; the first has the C channels of the bottleneck, all have F channels together.
+        shapes: channels, rows and columns of each source; the first has the C channels of the bottleneck, and all sources
+            together have F channels.
 
     Example:
         >>> net = build_readout([(2, 4, 4), (6, 1, 1)])
@@ -69,42 +70,42 @@ class Readout(nn.Module):
             self.register_buffer(f"std{number}", torch.ones(shape))
 
     def noise(self, number: int = 0) -> tuple[Float[Tensor, "c h w"], Float[Tensor, "c h w"]]:
-        """Return mean and standard deviation of a source over photos."""
+        """Return the mean and standard deviation of a source over photos."""
         return self.get_buffer(f"mean{number}"), self.get_buffer(f"std{number}")
 
     def deviation(self, features: Source, number: int = 0) -> Source:
-        """Return how many standard deviations each feature of a source is from its mean."""
+        """Standardise the features of a source: their distance from the mean in standard deviations."""
         mean, std = self.noise(number)
         return (features - mean) / std
 
     def forward(self, sources: Sequence[Source]) -> Features:
-        """Return the logits of the shares that are let through, -5 to 5."""
+        """Return the logits of the passed fractions, -5 to 5."""
         size = self.shapes[0][1:]
         weights = torch.split(self.first.weight, self.channels, dim=1)
         hidden = self.first.get_parameter("bias")[:, None, None]
         for number, (features, weight) in enumerate(zip(sources, weights, strict=True)):
             mixed = functional.conv2d(self.deviation(features, number), weight)
-            if mixed.shape[2:] not in {size, (1, 1)}:  # one place is spread over all by the sum
+            if mixed.shape[2:] not in {size, (1, 1)}:  # a single position broadcasts to all in the sum
                 mixed = functional.interpolate(mixed, size=size, mode="bilinear", align_corners=True)
             hidden = hidden + mixed
         logits: Tensor = self.last(self.second(hidden.relu()).relu())
         return logits.clamp(-START, START)
 
     def removed(self, sources: Sequence[Source]) -> Features:
-        """Return the share of each feature of the first source that noise replaces, 0.0067 to 0.9933."""
+        """Return the fraction of each feature of the first source that noise replaces, 0.0067 to 0.9933."""
         return torch.sigmoid(-self(sources))
 
     def nats(self, features: Features, removed: Features) -> Features:
-        """Bound what gets through of each feature of the first source; see `seewhy.nets.bottleneck.information`."""
+        """Bound the information passed by each feature of the first source; see `seewhy.nets.bottleneck.information`."""
         return information(self.deviation(features).flatten(0, 1), removed.flatten(0, 1)).view_as(features)
 
 
 def build_readout(shapes: Sequence[Shape], *, seed: int = 0) -> Readout:
-    """Build an untrained read-out, which lets nearly everything through.
+    """Build an untrained readout network, which passes nearly everything.
 
     Args:
-        shapes: of its sources, see `Readout`.
-        seed: of the weights; torch's own generator is left as it was.
+        shapes: channels, rows and columns of each source, see `Readout`.
+        seed: seed of the initial weights; torch's global random state does not change.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -115,26 +116,26 @@ def save_readout(folder: Path, net: Readout, facts: dict[str, Any]) -> None:
     """Write weights and card.
 
     Args:
-        folder: it is created.
+        folder: output folder, created if missing.
         net: the trained network.
-        facts: for the card: at least ``layers``, ``fingerprint`` and ``classifier``.
+        facts: entries of the card: at least ``layers``, ``fingerprint`` and ``classifier``.
     """
     write_carded(folder, TENSORS, net.state_dict(), {**facts, "shapes": net.shapes})
 
 
 def load_readout(folder: Path, *, fingerprint: str) -> tuple[Readout, dict[str, Any]]:
-    """Read what `save_readout` wrote.
+    """Read a readout network written by `save_readout`.
 
     Args:
-        folder: where it lies.
-        fingerprint: of the classifier that is explained.
+        folder: folder with the weights and their card.
+        fingerprint: fingerprint of the classifier to explain.
 
     Returns:
-        The network, ready to answer, and its card.
+        The network in evaluation mode, and its card.
 
     Raises:
         RequestError: a file is missing or damaged, or belongs to another classifier.
     """
-    raw, card = read_carded(folder, TENSORS, what="read-out weights", fingerprint=fingerprint, remedy=REMEDY)
+    raw, card = read_carded(folder, TENSORS, what="readout weights", fingerprint=fingerprint, remedy=REMEDY)
     net = build_readout([(channels, rows, columns) for channels, rows, columns in card["shapes"]])
-    return fill(net, raw, what="a read-out", folder=folder, remedy=REMEDY), card
+    return fill(net, raw, what="a readout network", folder=folder, remedy=REMEDY), card

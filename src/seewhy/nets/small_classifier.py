@@ -1,6 +1,6 @@
-"""A small convolutional classifier, for people who have none: after VGG (Simonyan, Zisserman, ICLR 2015) or ResNet (He et al., CVPR 2016).
+"""A small convolutional classifier for users without one, after VGG (Simonyan, Zisserman, ICLR 2015) or ResNet (He et al., CVPR 2016).
 
-Trained by ``seewhy train classifier`` into ``classifier.safetensors`` and ``card.json``.
+It is trained by ``seewhy train classifier``, and stored in ``classifier.safetensors`` and ``card.json``.
 """
 
 import math
@@ -18,26 +18,26 @@ from seewhy.core.errors import RequestError
 from seewhy.nets.carded import read_carded, write_carded
 
 Arch = Literal["plain", "residual"]
-"""``plain``: two convolutions and a maximum a level; ``residual``: blocks with a way around them, and strides."""
+"""``plain``: two convolutions per level and max pooling; ``residual``: residual blocks with strides."""
 
 TENSORS = "classifier.safetensors"
-REMEDY = "train one with: seewhy train classifier PICTURES --out FOLDER, and give trained:folder=FOLDER"
+REMEDY = "train one with: seewhy train classifier IMAGES --out FOLDER, and use trained:folder=FOLDER"
 
-_DEEPEST = 8  # pixels of the short side at the deepest level, at most
-_NARROWEST = 8  # channels
+_DEEPEST = 8  # maximum short side of the deepest level, in pixels
+_NARROWEST = 8  # minimum number of channels
 
 
 @final
 class SmallClassifier(nn.Module):
-    """Levels of halved size down to 8 pixels, the mean over places, and a linear layer; made by `build_small`.
+    """Levels that halve the size down to 8 pixels, global average pooling, and a linear layer; built by `build_small`.
 
     Args:
         arch: ``plain`` or ``residual``.
-        classes: how many.
-        channels: 1 looks at the mean of the three channels, 3 at all of them.
-        widths: channels of each level; each level after the first has half its side.
-        color: mean of the training pictures, RGB in [0, 1].
-        spread: their standard deviation.
+        classes: number of classes.
+        channels: number of input channels; 1 averages the three channels of an image, 3 uses all of them.
+        widths: number of channels of each level; each level has half the side of the previous one.
+        color: mean of the training images, RGB in [0, 1].
+        spread: standard deviation of the training images, RGB.
     """
 
     mean: Tensor
@@ -57,10 +57,10 @@ class SmallClassifier(nn.Module):
         self.last = nn.Linear(widths[-1], classes)
 
     def forward(self, images: Images) -> Scores:
-        """Return logits.
+        """Return the logits of images.
 
         Args:
-            images: ``(n, 3, h, w)`` in [0, 1].
+            images: ``(n, 3, h, w)`` RGB in [0, 1].
         """
         planes = images if self.channels == 3 else images.mean(1, keepdim=True)
         features = self.levels((planes - self.mean) / self.std)
@@ -69,25 +69,25 @@ class SmallClassifier(nn.Module):
 
 
 def _plain(before: int, after: int, *, first: bool) -> nn.Module:
-    """A level of VGG: the maximum of 2 x 2, then two convolutions."""
+    """Build a VGG level: 2 x 2 max pooling, then two convolutions."""
     parts = [*_convolved(before, after), nn.ReLU(), *_convolved(after, after), nn.ReLU()]
     return nn.Sequential(*([] if first else [nn.MaxPool2d(2)]), *parts)
 
 
 def _residual(before: int, after: int, *, first: bool) -> nn.Module:
-    """A level of ResNet: a block that halves the side, and one that does not."""
+    """Build a ResNet level: a residual block that halves the side, and one that does not."""
     stem = nn.Sequential(*_convolved(before, after), nn.ReLU()) if first else _Block(before, after, stride=2)
     return nn.Sequential(stem, _Block(after, after, stride=1))
 
 
 def _convolved(before: int, after: int, *, side: int = 3, stride: int = 1) -> list[nn.Module]:
-    """A convolution and a batch norm."""
+    """Build a convolution and a batch norm."""
     return [nn.Conv2d(before, after, side, stride, side // 2, bias=False), nn.BatchNorm2d(after)]
 
 
 @final
 class _Block(nn.Module):
-    """Two convolutions, and a way around them."""
+    """A residual block: two convolutions and a shortcut."""
 
     def __init__(self, before: int, after: int, *, stride: int) -> None:
         super().__init__()
@@ -96,13 +96,13 @@ class _Block(nn.Module):
         self.around = nn.Sequential(*around)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Add the two."""
+        """Add the convolutions and the shortcut."""
         total: Tensor = self.body(features) + self.around(features)
         return total.relu()
 
 
 def usual_widths(size: tuple[int, int], width: int) -> tuple[int, ...]:
-    """Channels of each level: ``width`` at the deepest, half as many at each one above, at least 8.
+    """Return the channels of each level: ``width`` at the deepest, half as many at each level above, but at least 8.
 
     Example:
         >>> usual_widths((28, 28), 64), usual_widths((256, 256), 64)
@@ -122,16 +122,16 @@ def build_small(
     spread: Color = (0.25, 0.25, 0.25),
     seed: int = 0,
 ) -> SmallClassifier:
-    """Build an untrained network, in evaluation mode; for the arguments see `SmallClassifier`.
+    """Build an untrained network in evaluation mode.
 
     Args:
         arch: ``plain`` or ``residual``.
-        classes: how many.
-        channels: 1 or 3.
-        widths: channels of each level, see `usual_widths`.
-        color: mean of the pictures.
-        spread: their standard deviation.
-        seed: of the weights; torch's own generator is left as it was.
+        classes: number of classes.
+        channels: number of input channels, 1 or 3; see `SmallClassifier`.
+        widths: number of channels of each level, see `usual_widths`.
+        color: mean of the training images, RGB in [0, 1].
+        spread: standard deviation of the training images, RGB.
+        seed: seed of the initial weights; torch's global random state does not change.
 
     Example:
         >>> net = build_small(arch="residual", classes=2, channels=1, widths=(4, 8))
@@ -147,18 +147,18 @@ def save_small(folder: Path, net: SmallClassifier, facts: dict[str, Any]) -> Non
     """Write weights and card.
 
     Args:
-        folder: it is created.
+        folder: output folder, created if missing.
         net: the trained network.
-        facts: for the card: at least ``fingerprint`` and ``classifier``.
+        facts: entries of the card: at least ``fingerprint`` and ``classifier``.
     """
     write_carded(folder, TENSORS, net.state_dict(), {**facts, "net": net.settings})
 
 
 def load_small(folder: Path) -> tuple[SmallClassifier, dict[str, Any]]:
-    """Read what `save_small` wrote.
+    """Read a network written by `save_small`.
 
     Returns:
-        The network, in evaluation mode, and its card.
+        The network in evaluation mode, and its card.
 
     Raises:
         RequestError: a file is missing or damaged.

@@ -1,7 +1,8 @@
-"""The two networks of Charachon et al. (FGCS 2022): one that edits a picture, and one that tells edited from real.
+"""The generator and the discriminator of Charachon et al. (FGCS 2022).
 
-Written from the description of the authors' released code. Their batch norm was never trained and acts as a factor and an offset for
-each channel; here it is just that, `Affine`, or an instance norm before it. Their dropout was never on and is left out.
+Written from the description of the authors' released code. Their batch norm was never trained and acts as a factor and an
+offset for each channel; here it is `Affine`, optionally after an instance norm. Their dropout was never active and is left
+out.
 """
 
 from collections.abc import Sequence
@@ -14,25 +15,25 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Planes = Float[Tensor, "n _ h w"]
-"""Pictures or features of any number of channels."""
+"""Images or features with any number of channels."""
 
 Norm = Literal["none", "instance"]
-"""What is done to features before they are scaled and shifted."""
+"""Normalisation of features before they are scaled and shifted."""
 
 SMALL = 1e-3
-"""Scale of the weights of a last layer that begins with hardly any edit."""
+"""Factor on the initial weights of the last layer, so that initial edits are small."""
 
-_LEAK = 0.3  # of the critic's rectifiers, as in the authors' framework
+_LEAK = 0.3  # negative slope of the discriminator's leaky ReLUs, as in the authors' framework
 
 
 @final
 class Affine(nn.Module):
-    """A factor and an offset for each channel, one pair a condition.
+    """A factor and an offset for each channel and condition.
 
     Args:
-        channels: of the features.
-        conditions: how many there are.
-        norm: ``instance``: each channel of each picture is brought to mean 0 and spread 1 first.
+        channels: number of feature channels.
+        conditions: number of conditions.
+        norm: ``instance`` first normalises each channel of each image to mean 0 and standard deviation 1; ``none`` does not.
     """
 
     def __init__(self, channels: int, conditions: int, norm: Norm) -> None:
@@ -42,14 +43,14 @@ class Affine(nn.Module):
         self.offset = nn.Parameter(torch.zeros(conditions, channels))
 
     def forward(self, features: Planes, condition: int) -> Planes:
-        """Scale and shift."""
+        """Normalise if configured, then scale and shift."""
         features = functional.instance_norm(features) if self.norm == "instance" else features
         return features * self.factor[condition, :, None, None] + self.offset[condition, :, None, None]
 
 
 @final
 class Block(nn.Module):
-    """Affine, rectifier, 3 × 3 convolution."""
+    """An affine layer, a ReLU and a 3 × 3 convolution."""
 
     def __init__(self, before: int, after: int, conditions: int, norm: Norm) -> None:
         super().__init__()
@@ -57,19 +58,19 @@ class Block(nn.Module):
         self.conv = _glorot(nn.Conv2d(before, after, 3, padding=1))
 
     def forward(self, features: Planes, condition: int) -> Planes:
-        """Run it."""
+        """Apply the layers."""
         edited: Planes = self.conv(self.affine(features, condition).relu())
         return edited
 
 
 @final
 class Chain(nn.Module):
-    """Blocks one after the other.
+    """A sequence of blocks.
 
     Args:
-        widths: channels before the first block, then after each.
-        conditions: as in `Affine`.
-        norm: as in `Affine`.
+        widths: number of channels before the first block, then after each block.
+        conditions: number of conditions, as in `Affine`.
+        norm: normalisation, as in `Affine`.
         residual: whether the input is added to the output.
     """
 
@@ -79,7 +80,7 @@ class Chain(nn.Module):
         self.residual = residual
 
     def forward(self, features: Planes, condition: int) -> Planes:
-        """Run it."""
+        """Apply the layers."""
         edited = features
         for block in self.blocks:
             edited = block(edited, condition)
@@ -88,15 +89,16 @@ class Chain(nn.Module):
 
 @final
 class UNet(nn.Module):
-    """The generator: a U-Net whose last features are those of the picture's own size.
+    """The generator: a U-Net whose last features have the size of the image.
 
     Args:
-        channels: of the picture, 1 or 3.
-        widths: channels of each level, from the picture's size down; each level halves the sides.
-        last: side of the last convolution's kernel: 1 in the authors' code, which lets blocks of 2 × 2 pixels through; 3 does not.
-        conditions: how many edits one network knows.
-        heads: how many pictures it puts out; with more than one, each has three convolutions of its own.
-        norm: ``none`` as in the authors' code, or ``instance``.
+        channels: number of image channels, 1 or 3.
+        widths: number of channels of each level, from full size down; each level halves the sides.
+        last: kernel size of the last convolution; 1 in the authors' code, which leaves 2 × 2 block artefacts, or 3, which
+            avoids them.
+        conditions: number of different edits that the network learns.
+        heads: number of output images; with more than one, each head has three convolutions of its own.
+        norm: normalisation: ``none`` as in the authors' code, or ``instance``.
 
     Example:
         >>> net = UNet(1, (16, 32, 64))
@@ -128,11 +130,11 @@ class UNet(nn.Module):
 
     @property
     def step(self) -> int:
-        """The sides of the features are those of the picture divided by this at the deepest level."""
+        """The total downsampling factor: image side divided by feature side at the deepest level."""
         return 1 << len(self.down)
 
     def forward(self, pictures: Planes, condition: int) -> list[Planes]:
-        """Return one picture a head, of no particular range."""
+        """Return one image per head; values are not limited to [0, 1]."""
         height, width = pictures.shape[2:]
         pad = (0, -width % self.step, 0, -height % self.step)
         features = self.first(functional.pad(pictures, pad, mode="replicate") if any(pad) else pictures, condition)
@@ -146,7 +148,7 @@ class UNet(nn.Module):
         return [head(features)[:, :, :height, :width] for head in self.heads]
 
     def begin_small(self) -> None:
-        """Scale the last layer of each head down, so that hardly anything comes out before training."""
+        """Scale down the last layer of each head, so that the output is nearly zero before training."""
         with torch.no_grad():
             for head in self.heads:
                 head[-1].weight.mul_(SMALL)  # type: ignore[index]
@@ -154,13 +156,13 @@ class UNet(nn.Module):
 
 @final
 class Critic(nn.Module):
-    """The discriminator: convolutions that halve the sides level by level, then one number a kind of picture.
+    """The discriminator: convolutions that halve the sides level by level, then one logit per kind of image.
 
     Args:
-        channels: of the picture.
-        size: height and width of the picture.
-        widths: channels of each level.
-        kinds: how many kinds of real pictures it knows.
+        channels: number of image channels.
+        size: height and width of the image, in pixels.
+        widths: number of channels of each level.
+        kinds: number of kinds of real images.
 
     Example:
         >>> sum(weight.numel() for weight in Critic(1, (28, 28), (32, 64, 96)).parameters())
@@ -180,20 +182,20 @@ class Critic(nn.Module):
         nn.init.xavier_uniform_(self.answer.weight)
 
     def forward(self, pictures: Planes, kind: int) -> Float[Tensor, " n"]:
-        """Return a logit for each picture: above 0 for real ones of that kind."""
+        """Return a logit for each image: above 0 for real images of that kind."""
         answers: Tensor = self.answer(self.features(pictures).flatten(1))
         return answers[:, kind]
 
 
 def _glorot(layer: nn.Conv2d) -> nn.Conv2d:
-    """Draw the weights as the authors' framework does, and begin without an offset."""
+    """Initialise the weights as in the authors' framework, with zero bias."""
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.get_parameter("bias"))
     return layer
 
 
 def _head(before: int, channels: int, last: int, *, alone: bool) -> nn.Sequential:
-    """The way from the last features to a picture; where there are several, each has two layers more."""
+    """Build the layers from the last features to an image; with several heads, each has two extra layers."""
     if alone:
         return nn.Sequential(_glorot(nn.Conv2d(before, channels, last, padding=last // 2)))
     return nn.Sequential(

@@ -1,27 +1,27 @@
-"""Maps on the user's own picture: from the classifier's view back to the photo, and onto it."""
+"""Maps on the user's own image: from the classifier's view back to the photo, and onto it. Pure array work."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt8
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from seewhy.core.view import Frame
-from seewhy.draw.page import resize
 from seewhy.plots.scales import Scale
 from seewhy.results.report_data import Photo
 
 _GHOST = 0.48
+_DARKEST = 48.0
 _OUTSIDE = 0.35
 
 
 def resize_frame(frame: Frame, height: int, width: int) -> Frame:
-    """Return the same view of the same picture at another size.
+    """Return the same view of the same image at another size.
 
     Args:
-        frame: on the picture at its own size.
-        height: of the resized picture.
-        width: of the resized picture.
+        frame: on the image at its own size.
+        height: of the resized image, pixels.
+        width: of the resized image, pixels.
 
     Example:
         >>> resize_frame(Frame((10.0, 0.0, 110.0, 100.0), (224, 224), (100, 120)), 50, 60).box
@@ -33,14 +33,14 @@ def resize_frame(frame: Frame, height: int, width: int) -> Frame:
 
 
 def place(values: Float32[np.ndarray, "h w"], frame: Frame) -> Float32[np.ndarray, "height width"]:
-    """Bring a map from the classifier's view onto the picture, by bilinear interpolation.
+    """Bring a map from the classifier's view onto the image, by bilinear interpolation.
 
     Args:
         values: ``(h, w)``, NaN where nothing is known.
-        frame: what the classifier saw of the picture.
+        frame: the part of the image that the classifier saw.
 
     Returns:
-        one value a pixel of the picture, NaN outside the frame and where most of the weight is on unknown values.
+        One value per pixel of the image; NaN outside the frame and where most of the weight is on unknown values.
     """
     left, top, right, bottom = frame.box
     rows = _axis(top, bottom, values.shape[0], frame.picture[0])
@@ -54,7 +54,7 @@ def place(values: Float32[np.ndarray, "h w"], frame: Frame) -> Float32[np.ndarra
 
 @dataclass(frozen=True, eq=False)
 class _Axis:
-    """Where the pixel centres of one side of the picture fall among those of the map."""
+    """The places of one side's pixel centres among those of the map."""
 
     low: Int[np.ndarray, " n"]
     high: Int[np.ndarray, " n"]
@@ -63,7 +63,7 @@ class _Axis:
 
 
 def _axis(start: float, stop: float, size: int, length: int) -> _Axis:
-    """Find the two neighbours of each pixel of the picture in the map, and the weight of the second."""
+    """Find the two neighbours of each image pixel in the map, and the weight of the second."""
     centre = (np.arange(length) + 0.5 - start) * size / (stop - start) - 0.5
     clipped = np.clip(centre, 0, size - 1)
     low = np.floor(clipped).astype(np.int64)
@@ -80,60 +80,74 @@ def _bilinear(values: Float32[np.ndarray, "h w"], rows: _Axis, columns: _Axis) -
     return full
 
 
-def ghost(picture: Photo) -> Photo:
-    """Return the picture without colour and lightened, so that only the map is coloured."""
-    grey = picture.astype(np.float32) @ np.array([0.2126, 0.7152, 0.0722], np.float32)
-    light = np.rint(255 - (255 - grey) * _GHOST).astype(np.uint8)
+def resize(pixels: Photo, height: int, width: int) -> Photo:
+    """Resize an image smoothly; one that is enlarged four times or more keeps its square pixels.
+
+    Args:
+        pixels: the image.
+        height: wanted, pixels.
+        width: wanted, pixels.
+    """
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    method = Image.Resampling.NEAREST if height >= 4 * pixels.shape[0] else Image.Resampling.LANCZOS
+    return np.asarray(Image.fromarray(pixels).resize((width, height), method))
+
+
+def ghost(photo: Photo) -> Photo:
+    """Return the photo without colour and lightened, so that only the map is coloured; a dark photo is brightened first."""
+    grey = photo.astype(np.float32) @ np.array([0.2126, 0.7152, 0.0722], np.float32)
+    brightest = max(float(np.percentile(grey, 99)), _DARKEST)
+    light = np.rint(255 - (255 - np.minimum(grey * 255 / brightest, 255)) * _GHOST).astype(np.uint8)
     return np.repeat(light[:, :, None], 3, axis=2)
 
 
-def lay_over(picture: Photo, paint: UInt8[np.ndarray, "height width 4"]) -> Photo:
-    """Lay colours with opacity over a picture of the same size."""
+def lay_over(photo: Photo, paint: UInt8[np.ndarray, "height width 4"]) -> Photo:
+    """Blend colours with opacity over a photo of the same size."""
     opacity = paint[:, :, 3:].astype(np.float32) / 255
-    return np.rint(picture * (1 - opacity) + paint[:, :, :3] * opacity).astype(np.uint8)
+    return np.rint(photo * (1 - opacity) + paint[:, :, :3] * opacity).astype(np.uint8)
 
 
-def fade_outside(picture: Photo, frame: Frame) -> Photo:
-    """Fade what the classifier did not see towards white, and outline what it saw.
+def seen(frame: Frame) -> Bool[np.ndarray, "height width"]:
+    """Return which pixels of the image the classifier saw."""
+    return ~np.isnan(place(np.zeros(frame.size, np.float32), frame))
+
+
+def fade_outside(photo: Photo, frame: Frame) -> Photo:
+    """Fade what the classifier did not see towards white.
 
     Args:
-        picture: of the frame's picture size.
-        frame: what the classifier saw of it.
+        photo: of the frame's image size.
+        frame: the part of it that the classifier saw.
     """
-    inside = ~np.isnan(place(np.zeros(frame.size, np.float32), frame))
+    inside = seen(frame)
     if inside.all():
-        return picture
-    pale = np.rint(255 - (255 - picture.astype(np.float32)) * _OUTSIDE).astype(np.uint8)
-    image = Image.fromarray(np.where(inside[:, :, None], picture, pale))
-    left, top, right, bottom = frame.box
-    # Dark inside light, so that the line is seen on any photo.
-    edge = (round(left), round(top), round(right) - 1, round(bottom) - 1)
-    ImageDraw.Draw(image).rectangle(edge, outline=(255, 255, 255), width=3)
-    ImageDraw.Draw(image).rectangle(edge, outline=(40, 40, 40), width=1)
-    return np.asarray(image)
+        return photo
+    pale = np.rint(255 - (255 - photo.astype(np.float32)) * _OUTSIDE).astype(np.uint8)
+    return np.where(inside[:, :, None], photo, pale)
 
 
-def lay_in(picture: Photo, frame: Frame, seen: UInt8[np.ndarray, "h w 3"]) -> Photo:
-    """Put another picture where the classifier saw this one, and fade the rest.
+def lay_in(photo: Photo, frame: Frame, pixels: Photo) -> Photo:
+    """Put another image where the classifier saw this one, and fade the rest.
 
     Args:
-        picture: of the frame's picture size.
-        frame: what the classifier saw of it.
-        seen: in the classifier's view.
+        photo: of the frame's image size.
+        frame: the part of it that the classifier saw.
+        pixels: the other image, in the classifier's view.
     """
     left, top, right, bottom = (round(side) for side in frame.box)
-    page = Image.fromarray(picture)
-    page.paste(Image.fromarray(resize(seen, bottom - top, right - left)), (left, top))
-    return fade_outside(np.asarray(page), frame)
+    combined = photo.copy()
+    combined[top:bottom, left:right] = resize(pixels, bottom - top, right - left)
+    return fade_outside(combined, frame)
 
 
-def draw_map(picture: Photo, frame: Frame, values: Float32[np.ndarray, "h w"], scale: Scale) -> Photo:
-    """Draw a map over the greyed picture.
+def draw_map(photo: Photo, frame: Frame, values: Float32[np.ndarray, "h w"], scale: Scale) -> Photo:
+    """Draw a map over the greyed photo.
 
     Args:
-        picture: the photo, at the size at which it is shown.
-        frame: what the classifier saw of it, at that size.
+        photo: at the size at which it is shown.
+        frame: the part of it that the classifier saw, at that size.
         values: ``(h, w)`` in the classifier's view.
         scale: the colours.
     """
-    return lay_over(fade_outside(ghost(picture), frame), scale.paint(place(values, frame)))
+    return lay_over(fade_outside(ghost(photo), frame), scale.paint(place(values, frame)))

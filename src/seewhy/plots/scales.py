@@ -2,7 +2,7 @@
 
 Each map has a scale of its own: evidence for a confident class is often a hundred times smaller than for an unlikely one,
 and on a shared scale the map that matters most would be blank. Limits are taken from a fixed ladder (1, 2, 5, 10, …), so
-that maps of like strength have the very same scale, in one picture and across pictures.
+that maps of similar strength have the same scale, within an image and across images.
 
 A scale is a table of 256 colours, the same one for the overview and for the report. Its first entry is for "no value";
 the other 255 are spread evenly from the lowest to the highest value, so that the zero of a signed scale has an entry of
@@ -77,7 +77,7 @@ class Scale:
         """Return the colours of a bar from low to high, as they look on a greyed photo.
 
         Args:
-            steps: how many colours, at least 2.
+            steps: the number of colours, at least 2.
         """
         painted = self.paint(np.linspace(self.low, self.high, steps)).astype(np.float32)
         opacity = painted[:, 3:] / 255
@@ -85,10 +85,10 @@ class Scale:
         return np.rint(blend).astype(np.uint8)
 
     def ticks(self, count: int = 6) -> list[tuple[float, str]]:
-        """Return round values for a colour bar, each with the text that stands beside it.
+        """Return round values for a colour bar, each with its label.
 
         Args:
-            count: at most about so many intervals.
+            count: roughly the largest number of intervals.
 
         Example:
             >>> [text for _, text in Scale("evidence", "nats", -2.3, 2.3, diverging=True).ticks()]
@@ -100,7 +100,7 @@ class Scale:
 
     @property
     def ends(self) -> tuple[str, str] | None:
-        """What the two ends of a signed scale mean."""
+        """What the two ends of a signed scale mean; None for a scale without a sign."""
         if not self.diverging:
             return None
         return ("brightened", "darkened") if self.unit == INTENSITY else ("opposes", "supports")
@@ -117,7 +117,7 @@ def scales_of(panels: Sequence[MapPanel]) -> dict[str, Scale]:
     """Return the scale of each panel.
 
     Args:
-        panels: all maps that are shown together.
+        panels: the maps that are shown together.
 
     Returns:
         panel key → scale.

@@ -19,6 +19,7 @@ from seewhy.core.errors import RequestError
 from seewhy.core.infill import Infill
 from seewhy.core.settings import require, schema
 from seewhy.core.spec import Spec
+from seewhy.registry.cost import Cost, Run
 from seewhy.registry.lookup import Bound, Row, as_text, function_of, lookup, resolved, table
 from seewhy.registry.methods import METHODS
 from seewhy.registry.metrics import METRICS
@@ -35,11 +36,13 @@ __all__ = [
     "METRICS",
     "RULES",
     "Bound",
+    "Cost",
     "Method",
     "Metric",
     "Part",
     "Row",
     "Rule",
+    "Run",
     "allowed",
     "classifier",
     "function_of",

@@ -1,4 +1,4 @@
-"""The tables of in-fills and classifiers."""
+"""The tables of in-fills and classifiers, in the order of listing."""
 
 from seewhy.classifiers.imagenet import efficientnet_lite0, efficientnet_lite1, efficientnet_lite2
 from seewhy.classifiers.onnx import onnx
@@ -17,41 +17,71 @@ from seewhy.registry.rows import Part
 
 INFILLS: dict[str, Part] = {
     "patch-sampler": Part(
-        patch_sampler, "a learned model draws the patch from its surroundings", "Yi et al., arXiv 2009.11150, 2020"
+        build=patch_sampler,
+        summary="a patch sampled from a learned model, given the ring of pixels around it",
+        paper="Yi et al., arXiv 2009.11150, 2020",
+        random=True,
+        largest=16,
     ),
     "inpaint": Part(
-        inpaint, "the learned model draws holes of any size, tile after tile", "Yi et al., arXiv 2009.11150, 2020"
+        build=inpaint,
+        summary="the same learned model, tile by tile from the known pixels inwards, for holes of any size",
+        paper="Yi et al., arXiv 2009.11150, 2020",
+        random=True,
     ),
     "exemplar": Part(
-        exemplar, "a piece of the same picture whose surroundings look alike", "after Efros, Leung, ICCV 1999"
+        build=exemplar,
+        summary="a piece of the same image, from a place with similar surroundings",
+        paper="after Efros, Leung, ICCV 1999",
+        random=True,
     ),
     "patchmatch": Part(
-        patchmatch,
-        "patches of the same picture, matched and averaged from coarse to fine",
-        "Barnes et al., SIGGRAPH 2009",
+        build=patchmatch,
+        summary="patches of the same image that fit each other, matched and averaged from coarse to fine",
+        paper="Barnes et al., SIGGRAPH 2009",
+        random=True,
         extra="patchmatch",
     ),
-    "donor": Part(donor, "patches copied from elsewhere in the same picture"),
+    "donor": Part(build=donor, summary="a piece of the same image, from another place chosen at random", random=True),
     "gray": Part(
-        gray, "the mean colour of the data set", "Zeiler, Fergus, ECCV 2014", from_classifier={"color": "mean_color"}
-    ),
-    "mean": Part(mean, "the mean colour of the picture"),
-    "constant": Part(constant, "one gray level"),
-    "blur": Part(blur, "the picture through a Gaussian blur", "Fong, Vedaldi, ICCV 2017"),
-    "rise-blur": Part(
-        rise_blur,
-        "the picture through the nearly flat blur of RISE's insertion metric",
-        "Petsiuk, Das, Saenko, BMVC 2018",
+        build=gray,
+        summary="the mean colour of the classifier's training images",
+        paper="Zeiler, Fergus, ECCV 2014",
         from_classifier={"color": "mean_color"},
     ),
-    "noise": Part(noise, "Gaussian noise with the picture's mean and spread", "Fong, Vedaldi, ICCV 2017"),
-    "telea": Part(telea, "fast marching from the border inwards", "Telea, J. Graphics Tools, 2004"),
-    "navier-stokes": Part(
-        navier_stokes, "lines of equal brightness flow into the hole", "Bertalmio, Bertozzi, Sapiro, CVPR 2001"
+    "mean": Part(build=mean, summary="the mean colour of the image"),
+    "constant": Part(build=constant, summary="one gray level"),
+    "blur": Part(build=blur, summary="the image after a Gaussian blur", paper="Fong, Vedaldi, ICCV 2017"),
+    "rise-blur": Part(
+        build=rise_blur,
+        summary="the image after the nearly flat 11 × 11 blur of RISE's insertion metric",
+        paper="Petsiuk, Das, Saenko, BMVC 2018",
+        from_classifier={"color": "mean_color"},
     ),
-    "onnx-inpainter": Part(onnx_inpainter, "an in-painting network of yours in an ONNX file", extra="onnx"),
+    "noise": Part(
+        build=noise,
+        summary="Gaussian noise with the mean and standard deviation of the image",
+        paper="Fong, Vedaldi, ICCV 2017",
+        random=True,
+    ),
+    "telea": Part(
+        build=telea,
+        summary="the surroundings, propagated inwards by fast marching",
+        paper="Telea, J. Graphics Tools, 2004",
+    ),
+    "navier-stokes": Part(
+        build=navier_stokes,
+        summary="the surroundings, continued along lines of equal brightness",
+        paper="Bertalmio, Bertozzi, Sapiro, CVPR 2001",
+    ),
+    "onnx-inpainter": Part(
+        build=onnx_inpainter, summary="the output of your own in-painting network in an ONNX file", extra="onnx"
+    ),
     "python-inpainter": Part(
-        python_inpainter, "a function of yours: python-inpainter:object=module:attribute", runs_code=True
+        build=python_inpainter,
+        summary="the output of your own function: python-inpainter:object=module:attribute",
+        random=None,
+        runs_code=True,
     ),
 }
 
@@ -59,10 +89,18 @@ _LITE = "ImageNet, 1,000 classes"
 _LITE_PAPER = "Tan, Le, ICML 2019"
 
 CLASSIFIERS: dict[str, Part] = {
-    "efficientnet-lite0": Part(efficientnet_lite0, f"{_LITE}, 224 pixels; the default", _LITE_PAPER, extra="demo"),
-    "efficientnet-lite1": Part(efficientnet_lite1, f"{_LITE}, 240 pixels", _LITE_PAPER, extra="demo"),
-    "efficientnet-lite2": Part(efficientnet_lite2, f"{_LITE}, 260 pixels", _LITE_PAPER, extra="demo"),
-    "onnx": Part(onnx, "an ONNX file: onnx:path=model.onnx", extra="onnx"),
-    "python": Part(python, "a function or torch module of yours: module:attribute, or python:object=…", runs_code=True),
-    "trained": Part(trained, "a network that seewhy train classifier wrote: trained:folder=DIR"),
+    "efficientnet-lite0": Part(
+        build=efficientnet_lite0, summary=f"{_LITE}, 224 pixels; the default", paper=_LITE_PAPER, extra="demo"
+    ),
+    "efficientnet-lite1": Part(
+        build=efficientnet_lite1, summary=f"{_LITE}, 240 pixels", paper=_LITE_PAPER, extra="demo"
+    ),
+    "efficientnet-lite2": Part(
+        build=efficientnet_lite2, summary=f"{_LITE}, 260 pixels", paper=_LITE_PAPER, extra="demo"
+    ),
+    "onnx": Part(build=onnx, summary="an ONNX file: onnx:path=model.onnx, or the path alone", extra="onnx"),
+    "python": Part(
+        build=python, summary="your own function or torch module: module:attribute, or python:object=…", runs_code=True
+    ),
+    "trained": Part(build=trained, summary="a network trained by seewhy train classifier: trained:folder=DIR"),
 }

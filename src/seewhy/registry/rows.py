@@ -1,4 +1,4 @@
-"""What a row of each table says."""
+"""The rows of the tables: what the program, the tests and the documentation know about each entry."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,56 +7,98 @@ from typing import Any, Literal
 from seewhy.core.access import Access
 from seewhy.core.score import Measured
 from seewhy.core.settings import schema
+from seewhy.registry.cost import Cost, Run, planned
+from seewhy.registry.cost import Rule as CostRule
+
+_USUAL_SIZE = (224, 224)
 
 
 @dataclass(frozen=True)
 class Method:
-    """A row of the table of methods.
+    """A row of the table of methods. Everything but the first three fields has the usual value as its default.
 
     Args:
         run: the function ``(probe, targets, *, settings) → Maps``.
-        summary: what its map says, in one line.
+        summary: what its map shows, in one line.
         paper: author, venue, year.
-        access: what it needs of the classifier.
-        infill: the Spec used when none is asked for.
-        large: the side in pixels of the largest window that this in-fill draws, and the Spec used for larger ones.
+        access: what it needs from the classifier.
+        infill: the Spec used when none is given.
+        large: the side in pixels of the largest window that this in-fill can fill, and the Spec used for larger ones.
+        queries: its cost: a `Cost`, or a function of the planned run; see `cost`.
         information: whether it answers the class-free target.
-        cost: queries with the defaults on a picture of 224 x 224 for one target, and backward passes where it takes any.
-        signed: whether 0 means neither for nor against; maps of others are drawn from their least to their most.
-        classes: how many of the likeliest classes are explained when none is named; 1 where each costs queries of its own.
-        contrast: whether, when no target is named, the likeliest class is also held against the runner-up.
-        rivals: given the settings, the classes among which the runner-up is sought; None: all.
+        signed: whether 0 means neither for nor against; other maps are drawn from their minimum to their maximum.
+        linear: whether its map of a contrast is the difference of the maps of two classes.
+        predicted_only: whether it explains the predicted class only.
+        contrast: whether, when no target is named, the predicted class is also contrasted with the runner-up.
+        rivals: given the settings, the classes eligible as runner-up; None: all.
         random: whether another seed can give another map: by draws of its own, or by an in-fill that draws.
-        control: whether it knows nothing of the classifier and is there for comparison only.
-        extra: the optional dependency group it needs.
+        anytime: whether it watches its standard errors during the run and stops at a tolerance.
+        control: whether it ignores the classifier and serves for comparison only.
+        needs: what the user has to provide besides the classifier, in words; without it the method does not run.
+        companions: names of the images that it generates with the map.
+        small: settings for a quick run on a small image, as in a Spec; the contract tests use them.
+        extra: the optional dependency group that it needs.
     """
 
     run: Callable[..., Any]
     summary: str
     paper: str
-    access: Access
-    infill: str
-    information: bool
-    cost: str
+    access: Access = Access.LABEL
+    infill: str = "gray"
     large: tuple[int, str] | None = None
+    queries: CostRule = Cost(1)  # noqa: RUF009 - frozen
+    information: bool = False
     signed: bool = False
-    classes: int = 3
+    linear: bool = False
+    predicted_only: bool = False
     contrast: bool = False
     rivals: Callable[[Mapping[str, object]], Collection[int] | None] | None = None
     random: bool = True
+    anytime: bool = False
     control: bool = False
+    needs: str = ""
+    companions: tuple[str, ...] = ()
+    small: str = ""
     extra: str | None = None
 
+    def cost(
+        self,
+        settings: Mapping[str, object] | None = None,
+        size: tuple[int, int] = _USUAL_SIZE,
+        *,
+        targets: int = 1,
+        stochastic: bool = False,
+    ) -> Cost:
+        """Return the cost of a run without a budget.
+
+        Args:
+            settings: those that differ from the defaults.
+            size: height and width of the image in the classifier's view, pixels.
+            targets: number of targets.
+            stochastic: whether the in-fill gives another image for another seed.
+        """
+        return planned(self.queries, Run(_with_defaults(self.run, settings), size, targets, stochastic))
+
+    @property
+    def classes(self) -> int:
+        """Number of most probable classes explained when none is named: 1 where each class costs queries of its own."""
+        return 1 if self.predicted_only or self.cost(targets=2) != self.cost() else 3
+
     def windows(self, settings: Mapping[str, object]) -> tuple[int, ...]:
-        """Sides of the windows that it asks about, pixels, given its settings; none where it has no setting ``size``."""
+        """Return the sides of the windows that it removes, in pixels; none if it has no setting ``size``."""
         size = settings.get("size", schema(self.run).get("size", (None, ()))[1])
         sides = size if isinstance(size, tuple) else (size,)
         return tuple(side for side in sides if isinstance(side, int))
 
     def usual_infill(self, settings: Mapping[str, object]) -> str:
-        """The Spec used when none is asked for, given the method's settings."""
+        """Return the Spec used when none is given, for these settings."""
         largest = max(self.windows(settings), default=0)
         return self.large[1] if self.large and largest > self.large[0] else self.infill
+
+
+def _with_defaults(function: Callable[..., Any], settings: Mapping[str, object] | None) -> dict[str, object]:
+    """Complete the settings of a function with its defaults."""
+    return {name: default for name, (_, default) in schema(function).items()} | dict(settings or {})
 
 
 @dataclass(frozen=True)
@@ -67,9 +109,11 @@ class Part:
         build: makes it from keyword-only settings.
         summary: what it is, in one line.
         paper: author, venue, year, where there is one.
-        extra: the optional dependency group it needs.
+        extra: the optional dependency group that it needs.
         runs_code: whether it runs code that the user names; needs ``--trust`` on the command line.
-        from_classifier: setting → the classifier's attribute that is its default.
+        from_classifier: setting → the attribute of the classifier that is its default.
+        random: in-fills: whether another seed gives another image; None where the user's settings decide.
+        largest: in-fills: the side in pixels of the largest hole that it can fill; None: any.
     """
 
     build: Callable[..., Any]
@@ -78,6 +122,8 @@ class Part:
     extra: str | None = None
     runs_code: bool = False
     from_classifier: Mapping[str, str] = field(default_factory=dict)
+    random: bool | None = False
+    largest: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,29 +135,43 @@ class Metric:
         summary: what it measures, in one line.
         paper: author, venue, year.
         higher_is_better: the direction; None where neither is.
-        infill: the Spec of what it puts in, used when none is asked for; part of the metric's protocol.
-        cost: queries with the defaults on a picture of 224 x 224.
-        region: whether it must be told where the object is.
-        again: whether it explains the picture again.
-        extra: the optional dependency group it needs.
-        pool: makes one value of what was measured on many pictures, where that is not the mean of the values.
+        infill: the Spec of the in-fill used when none is given; part of the metric's protocol.
+        queries: its cost: a `Cost`, or a function of the planned run; see `cost`.
+        region: whether it needs the region of the object.
+        small: settings for a quick run on a small image, as in a Spec; the contract tests use them.
+        extra: the optional dependency group that it needs.
+        pool: aggregates the measurements of many images into one value, where that is not the mean of the values.
     """
 
     run: Callable[..., Any]
     summary: str
     paper: str
     higher_is_better: bool | None
-    infill: str
-    cost: str
+    infill: str = "gray"
+    queries: CostRule = Cost()  # noqa: RUF009 - frozen
     region: bool = False
-    again: bool = False
+    small: str = ""
     extra: str | None = None
     pool: Callable[[Sequence[Measured]], float] | None = None
 
+    def cost(self, settings: Mapping[str, object] | None = None, size: tuple[int, int] = _USUAL_SIZE) -> Cost:
+        """Return the cost of one map.
+
+        Args:
+            settings: those that differ from the defaults.
+            size: height and width of the image in the classifier's view, pixels.
+        """
+        return planned(self.queries, Run(_with_defaults(self.run, settings), size))
+
+    @property
+    def again(self) -> bool:
+        """Whether it explains the image again."""
+        return self.cost().explanations > 0
+
     @property
     def asks(self) -> bool:
-        """Whether it shows the classifier pictures of its own, in which its in-fill stands."""
-        return self.cost != "0" and not self.again
+        """Whether it shows the classifier images of its own, made with its in-fill."""
+        return self.cost().forward > 0
 
 
 @dataclass(frozen=True)
@@ -119,15 +179,15 @@ class Rule:
     """A row of the table of rules about a classifier.
 
     Args:
-        run: ``(image, strength, seed, *, settings) → image``: the change that the rule is about. With ``region`` it is given
-            two more, the region and the in-fill.
-        summary: what the rule says, in one line.
-        claim: whether the likeliest class of the changed picture ``stays`` or ``changes``.
-        strengths: that are tried when none are named.
-        limits: the least and the greatest strength that there is.
-        unit: of the strength; empty where there is none.
-        before: ``(image, strength) → image``: what the changed picture is held against; None: the picture itself.
-        region: whether it must be told where the object is.
+        run: ``(image, strength, seed, *, settings) → image``: the change that the rule is about. With ``region`` it takes
+            two more arguments, the region and the in-fill.
+        summary: what the rule claims, in one line.
+        claim: whether the predicted class of the changed image ``stays`` or ``changes``.
+        strengths: the strengths tried when none are named.
+        limits: the minimum and the maximum strength.
+        unit: unit of the strength; empty where there is none.
+        before: ``(image, strength) → image``: the reference for the changed image; None: the image itself.
+        region: whether it needs the region of the object.
     """
 
     run: Callable[..., Any]

@@ -8,7 +8,7 @@ from seewhy.core.budget import Budget, Queries
 from seewhy.core.maps import Scale
 from seewhy.core.view import Frame
 from seewhy.results.codec import Setting
-from seewhy.runtime.tune import Trial
+from seewhy.runtime.tune import Timing
 
 SCHEMA_VERSION = 2
 
@@ -97,7 +97,7 @@ class RuntimeInfo:
     agreement: float
     why: str
     cached: bool
-    tried: tuple[Trial, ...]
+    tried: tuple[Timing, ...]
     engine: str
     alone_or_in_batch: float
     device: str

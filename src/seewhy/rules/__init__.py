@@ -1,1 +1,1 @@
-"""Rules about a classifier that can be tested on pictures (Fong, Vedaldi, ICCV 2017). One idea, one file."""
+"""Testable rules about a classifier (Fong, Vedaldi, ICCV 2017), grouped by topic."""

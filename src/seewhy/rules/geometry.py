@@ -1,4 +1,4 @@
-"""Rules about where things are: mirrored, rotated, moved. Nothing is made up at the border: what would be is cropped away."""
+"""Geometric rules: mirroring, rotation, translation. Undefined border regions are cropped away, not filled in."""
 
 import math
 from typing import Literal
@@ -13,11 +13,11 @@ Drawn = Literal["upto", "exact"]
 
 
 def flip(image: Image, strength: float, seed: int) -> Image:
-    """Mirror the picture, left to right.
+    """Mirror the image left to right.
 
     Args:
         image: ``(3, h, w)`` in [0, 1].
-        strength: not used: a picture is mirrored or not.
+        strength: not used; mirroring has no degree.
         seed: not used.
 
     Example:
@@ -29,13 +29,14 @@ def flip(image: Image, strength: float, seed: int) -> Image:
 
 
 def rotation(image: Image, strength: float, seed: int, *, drawn: Drawn = "upto") -> Image:
-    """Rotate the picture about its centre and show the crop that stays filled at every angle, see `centre_crop`.
+    """Rotate the image about its centre and take the crop that is valid at every angle, see `centre_crop`.
 
     Args:
         image: ``(3, h, w)`` in [0, 1].
-        strength: the largest angle, degrees.
-        seed: of the angle.
-        drawn: ``upto``: the angle is uniform between minus and plus the strength; ``exact``: it is one of the two.
+        strength: maximum angle in degrees.
+        seed: seed of the angle.
+        drawn: ``upto`` draws the angle uniformly between minus and plus the strength; ``exact`` draws one of these two
+            values.
 
     Example:
         >>> rotation(torch.zeros(3, 8, 8), 45.0, 0).shape
@@ -47,21 +48,22 @@ def rotation(image: Image, strength: float, seed: int, *, drawn: Drawn = "upto")
 
 
 def centre_crop(image: Image, strength: float) -> Image:
-    """Show what `rotation` leaves, unrotated: the same pixels of the scene, interpolated the same way.
+    """Take the crop of `rotation` without rotating: the same pixels of the scene, with the same interpolation.
 
-    The crop has the picture's shape, and its diagonal is the picture's shorter side: it fits into the picture at any angle.
+    The crop has the image's shape, and its diagonal equals the image's shorter side. It therefore fits into the image
+    at any angle.
     """
     del strength
     return _sample(image, _largest_everywhere(image))
 
 
 def translation(image: Image, strength: float, seed: int) -> Image:
-    """Move the crop of the picture in a direction drawn from the seed, see `still_crop`.
+    """Shift the crop of the image in a direction drawn from the seed, see `still_crop`.
 
     Args:
         image: ``(3, h, w)`` in [0, 1].
-        strength: how far, as a share of each side, 0 to less than 0.5.
-        seed: of the direction.
+        strength: distance as a fraction of each side, in [0, 0.5).
+        seed: seed of the direction.
 
     Example:
         >>> translation(torch.zeros(3, 8, 8), 0.1, 0).shape
@@ -73,23 +75,23 @@ def translation(image: Image, strength: float, seed: int) -> Image:
 
 
 def still_crop(image: Image, strength: float) -> Image:
-    """Show the crop of `translation` before it moves: the picture without ``strength`` of each side at each border."""
+    """Take the crop of `translation` before the shift: each side loses a fraction ``strength`` at each border."""
     return _sample(image, 1 - 2 * strength)
 
 
 def _signed_share(seed: int) -> float:
-    """Draw a number between -1 and 1."""
+    """Draw a random number between -1 and 1."""
     return 2 * float(uniforms(torch.tensor([seed]), 1)) - 1
 
 
 def _largest_everywhere(image: Image) -> float:
-    """The scale of the crop that lies inside the picture at any angle."""
+    """Return the scale of the crop that lies inside the image at any angle."""
     height, width = image.shape[1:]
     return min(height, width) / math.hypot(height, width)
 
 
 def _sample(image: Image, scale: float, *, angle: float = 0.0, shift: tuple[float, float] = (0.0, 0.0)) -> Image:
-    """Show a scaled, rotated (degrees) and shifted (in half sides) crop at the picture's own size, bilinearly."""
+    """Resample a scaled, rotated (degrees) and shifted (in half sides) crop to the size of the image, bilinearly."""
     height, width = image.shape[1:]
     cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     rows = [

@@ -1,4 +1,4 @@
-"""Rules about how a picture was taken and kept: blur, noise, light, colour, compression."""
+"""Photometric rules: blur, noise, brightness, hue, compression."""
 
 import io
 
@@ -13,11 +13,11 @@ from seewhy.infills.plain import gaussian_blur
 
 
 def blur(image: Image, strength: float, seed: int) -> Image:
-    """Blur the picture.
+    """Blur the image.
 
     Args:
         image: ``(3, h, w)`` in [0, 1].
-        strength: standard deviation of the Gaussian, pixels of the view, more than 0.
+        strength: standard deviation of the Gaussian in pixels of the classifier's view, more than 0.
         seed: not used.
     """
     del seed
@@ -25,24 +25,24 @@ def blur(image: Image, strength: float, seed: int) -> Image:
 
 
 def noise(image: Image, strength: float, seed: int) -> Image:
-    """Add independent Gaussian noise to each channel of each pixel, and clip.
+    """Add independent Gaussian noise to each channel of each pixel, then clip.
 
     Args:
         image: ``(3, h, w)`` in [0, 1].
         strength: standard deviation, where white is 1.
-        seed: of the noise.
+        seed: seed of the noise.
     """
     drawn = normals(torch.tensor([seed], device=image.device), image.numel()).reshape(image.shape)
     return (image + strength * drawn).clamp(0, 1)
 
 
 def brightness(image: Image, strength: float, seed: int) -> Image:
-    """Make the picture brighter or darker, as the seed has it, and clip.
+    """Brighten or darken the image, depending on the seed, then clip.
 
     Args:
         image: ``(3, h, w)`` in [0, 1].
-        strength: by what share of itself each value grows or shrinks, 0 to 1.
-        seed: of the direction.
+        strength: relative change of each value, 0 to 1.
+        seed: seed of the direction.
 
     Example:
         >>> sorted({round(brightness(torch.full((3, 1, 1), 0.5), 0.5, seed).max().item(), 2) for seed in range(9)})
@@ -52,12 +52,12 @@ def brightness(image: Image, strength: float, seed: int) -> Image:
 
 
 def hue(image: Image, strength: float, seed: int) -> Image:
-    """Turn the colour wheel (hue of HSV), one way or the other, as the seed has it.
+    """Rotate the hue (HSV) in one direction or the other, depending on the seed.
 
     Args:
         image: ``(3, h, w)`` in [0, 1].
-        strength: degrees, 0 to 180.
-        seed: of the direction.
+        strength: angle in degrees, 0 to 180.
+        seed: seed of the direction.
 
     Example:
         >>> red = torch.tensor([1.0, 0.0, 0.0])[:, None, None]
@@ -71,11 +71,11 @@ def hue(image: Image, strength: float, seed: int) -> Image:
 
 
 def jpeg(image: Image, strength: float, seed: int) -> Image:
-    """Keep the picture as a JPEG file and read it again.
+    """Compress the image as JPEG and decode it again.
 
     Args:
         image: ``(3, h, w)`` in [0, 1].
-        strength: the quality, 1 to 95: the lower, the stronger the change.
+        strength: JPEG quality, 1 to 95; lower quality is a stronger change.
         seed: not used.
     """
     del seed
@@ -88,5 +88,5 @@ def jpeg(image: Image, strength: float, seed: int) -> Image:
 
 
 def _sign(seed: int) -> float:
-    """Toss a coin for the direction."""
+    """Draw a random sign."""
     return 1.0 if float(uniforms(torch.tensor([seed]), 1)) < 0.5 else -1.0

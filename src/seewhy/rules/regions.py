@@ -1,4 +1,4 @@
-"""Rules about what the answer rests on: with a region removed, it must change."""
+"""Rules about the region that a prediction depends on: removing the region must change the prediction."""
 
 import math
 
@@ -17,10 +17,10 @@ def needs_region(image: Image, strength: float, seed: int, region: Region, infil
 
     Args:
         image: ``(3, h, w)`` in [0, 1].
-        strength: the margin by which the region is widened first, as a share of the picture's longer side.
-        seed: of the in-fill.
-        region: where it is.
-        infill: what stands there instead.
+        strength: margin by which the region is widened first, as a fraction of the image's longer side.
+        seed: seed of the in-fill.
+        region: the region to remove.
+        infill: the in-fill that replaces the removed region.
 
     Example:
         >>> from seewhy.infills.plain import constant
@@ -32,24 +32,24 @@ def needs_region(image: Image, strength: float, seed: int, region: Region, infil
 
 
 def needs_background(image: Image, strength: float, seed: int, region: Region, infill: Infill) -> Image:
-    """Remove all but the region.
+    """Remove everything except the region.
 
     Args:
         image: ``(3, h, w)`` in [0, 1].
-        strength: the margin around the region that stays, as a share of the picture's longer side.
-        seed: of the in-fill.
-        region: what is not background.
-        infill: what stands there instead.
+        strength: margin around the region that is kept, as a fraction of the image's longer side.
+        seed: seed of the in-fill.
+        region: the region that is not background.
+        infill: the in-fill that replaces the background.
     """
     return _filled(image, widened(region, strength), seed, infill)
 
 
 def widened(region: Region, margin: float) -> Region:
-    """Widen a region by a margin on each side, square corners.
+    """Widen a region by a margin on each side, with square corners.
 
     Args:
         region: ``(h, w)``.
-        margin: 0 or more, as a share of the longer side.
+        margin: 0 or more, as a fraction of the longer side.
 
     Example:
         >>> widened(torch.tensor([[False, True, False, False]]), 0.25).tolist()
@@ -61,5 +61,5 @@ def widened(region: Region, margin: float) -> Region:
 
 
 def _filled(image: Image, keep: Region, seed: int, infill: Infill) -> Image:
-    """Fill in what is not kept."""
+    """Replace the pixels that are not kept."""
     return infill(image, keep[None].to(image), torch.tensor([seed], device=image.device))[0]

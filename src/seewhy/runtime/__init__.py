@@ -1,1 +1,1 @@
-"""What this machine runs and how: memory, ONNX graphs, code of the user's own."""
+"""Runtimes: how networks are executed on this machine, the runtime cache, ONNX graphs, and imports of user code."""

@@ -1,24 +1,25 @@
-"""Keep freed memory in the process instead of handing it back after every batch.
+"""Keep freed memory in the process instead of returning it to the system after every batch.
 
-Torch on a CPU asks the C library for each layer's output and frees it again. Under glibc's defaults a block of some
-megabytes goes back to the system at once and comes back page by page, zeroed, with the next batch: for a small network
-that is a third of the time and more (``benchmarks/allocator.py``).
+On a CPU, torch requests memory for the output of each layer from the C library and frees it again. With glibc's
+defaults, a block of several megabytes is returned to the system at once, and the next batch gets it back page by page,
+zeroed. For a small network this costs a third of the run time or more (``benchmarks/allocator.py``).
 """
 
 import ctypes
 import sys
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # glibc's own numbers, malloc.h
-_LARGEST_BLOCK = 32 * 2**20  # the most that glibc accepts on 64-bit machines
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # constants from glibc's malloc.h
+_LARGEST_BLOCK = 32 * 2**20  # the maximum that glibc accepts on 64-bit machines
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc to keep what is freed; for the whole process, so it is for programs to call and not for libraries.
+    """Tell glibc to keep freed memory.
 
-    The command line calls it. The process then holds on to its peak memory until it ends.
+    This affects the whole process, so programs should call it, not libraries. The command line does. The process then
+    holds its peak memory until it exits.
 
     Returns:
-        whether it took effect; False where the C library is not glibc.
+        whether it took effect; False if the C library is not glibc.
 
     Example:
         >>> keep_freed_memory() in {True, False}

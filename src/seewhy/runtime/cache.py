@@ -1,4 +1,4 @@
-"""A folder of the user's where what took long to find is kept: choices of runtimes and converted networks."""
+"""A per-user cache folder for results that are expensive to compute: runtime choices and converted networks."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ _SUMS = "checksums.json"
 
 
 def cache_folder() -> Path:
-    """Return the folder: ``$SEEWHY_CACHE``, or the platform's usual place.
+    """Return the cache folder: ``$SEEWHY_CACHE``, or the platform's default location.
 
     Example:
         >>> cache_folder().is_absolute()
@@ -32,11 +32,13 @@ def cache_folder() -> Path:
 
 @dataclass(frozen=True)
 class Cache:
-    """Entries, each a folder of files that appears whole or not at all; the oldest go when there is no more room.
+    """A folder of entries.
+
+    Each entry is a folder of files that is written atomically; the least recently used are evicted.
 
     Args:
-        folder: of all entries.
-        room: bytes that all entries together may take.
+        folder: parent folder of all entries.
+        room: maximum total size of all entries in bytes.
 
     Example:
         >>> import tempfile
@@ -51,25 +53,25 @@ class Cache:
     room: int = 2**30
 
     def get(self, key: str) -> Path | None:
-        """Return an entry's folder; None where there is none, or where a file is not what was put there."""
+        """Return the folder of an entry, or None if it does not exist or a file was modified."""
         entry = self.folder / key
         try:
             sums = json.loads((entry / _SUMS).read_text(encoding="utf-8"))
             sound = sums == _sums(entry)
-            os.utime(entry)  # the entries used last stay longest
+            os.utime(entry)  # marks the entry as recently used
         except (OSError, ValueError):
             return None
         return entry if sound else None
 
     def put(self, key: str, fill: Callable[[Path], object]) -> Path | None:
-        """Make or replace an entry.
+        """Create or replace an entry.
 
         Args:
-            key: a name for a folder.
-            fill: writes files into the folder that it is given.
+            key: name of the entry's folder.
+            fill: writes the files into the folder it receives.
 
         Returns:
-            the entry's folder; None where it cannot be written.
+            The entry's folder, or None if it cannot be written.
         """
         entry = self.folder / key
         try:
@@ -82,23 +84,23 @@ class Cache:
                 shutil.rmtree(entry, ignore_errors=True)
                 made.replace(entry)
             self._trim(entry)
-        except OSError:  # no room, no right to write, or another process was faster
+        except OSError:  # disk full, no write permission, or another process was faster
             return self.get(key)
         return entry
 
     def need(self, key: str, fill: Callable[[Path], object]) -> Path:
-        """Return an entry's folder, made now where there is none.
+        """Return the folder of an entry, creating the entry if it does not exist.
 
         Raises:
             OSError: the cache cannot be written.
         """
         entry = self.get(key) or self.put(key, fill)
         if entry is None:
-            raise OSError(f"expected to write into the cache {self.folder}; set SEEWHY_CACHE to a folder that can be")
+            raise OSError(f"expected a writable cache, got {self.folder}; set SEEWHY_CACHE to a writable folder")
         return entry
 
     def _trim(self, newest: Path) -> None:
-        """Delete the entries that were used longest ago until all fit; the newest stays."""
+        """Delete the least recently used entries until all fit; never delete the newest."""
         others = [entry for entry in self.folder.iterdir() if entry != newest and not entry.name.startswith(".new-")]
         left = self.room - _bytes(newest)
         for entry in sorted(others, key=lambda entry: entry.stat().st_mtime, reverse=True):
@@ -108,18 +110,18 @@ class Cache:
 
 
 def _sums(entry: Path) -> dict[str, str]:
-    """File name → SHA-256, for all files of an entry but the list itself."""
+    """Return file name → SHA-256 for all files of an entry except the checksum list itself."""
     files = sorted(path for path in entry.iterdir() if path.name != _SUMS)
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def _bytes(entry: Path) -> int:
-    """The bytes that an entry takes."""
+    """Return the size of an entry in bytes."""
     return sum(path.stat().st_size for path in entry.iterdir())
 
 
 def default_cache() -> Cache:
-    """Return the user's own cache of runtimes.
+    """Return the user's runtime cache.
 
     Example:
         >>> default_cache().folder.name

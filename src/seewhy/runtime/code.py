@@ -1,4 +1,4 @@
-"""Code of the user's own, named as ``module:attribute``."""
+"""Import user code specified as ``module:attribute``."""
 
 import importlib
 import sys
@@ -12,13 +12,15 @@ from seewhy.runtime.notes import Noting
 
 
 def find(text: str) -> object:
-    """Import the user's module, from the working directory first, and take what it names. This runs the module's code.
+    """Import a user module, with the working directory first on the search path, and return an attribute.
+
+    This runs the module's code.
 
     Args:
         text: ``module:attribute``.
 
     Raises:
-        RequestError: there is no such module or attribute; the nearest are named.
+        RequestError: the module or attribute does not exist; the message suggests the closest names.
 
     Example:
         >>> find("math:pi")
@@ -31,12 +33,12 @@ def find(text: str) -> object:
     if not hasattr(module, attribute):
         names = [name for name in vars(module) if not name.startswith("_")]
         hint = did_you_mean(attribute, names) if names else "the module is empty"
-        raise RequestError(f"expected an attribute of {module_name}, got {attribute!r}, which it lacks; {hint}")
+        raise RequestError(f"expected an attribute of {module_name}, got {attribute!r}, which does not exist; {hint}")
     return getattr(module, attribute)
 
 
 def _import(name: str) -> ModuleType:
-    """Import a module, from the working directory first."""
+    """Import a module, with the working directory first on the search path."""
     with _working_directory(), Noting(f"while {name} was imported"):
         try:
             return importlib.import_module(name)
@@ -47,13 +49,13 @@ def _import(name: str) -> ModuleType:
                     f"expected to import {name}, got an import of {missing}, which is not installed; install it"
                 ) from error
             here = [path.stem for path in Path.cwd().glob("*.py")]
-            hint = did_you_mean(missing, here) if here else "change to the folder that holds it, or install it"
-            raise RequestError(f"expected a module, got {missing!r}, which is not found; {hint}") from error
+            hint = did_you_mean(missing, here) if here else "change to the folder that contains it, or install it"
+            raise RequestError(f"expected a module, got {missing!r}, which was not found; {hint}") from error
 
 
 @contextmanager
 def _working_directory() -> Iterator[None]:
-    """Let modules in the working directory be found, and leave the search path as it was."""
+    """Put the working directory first on the search path, and restore the path afterwards."""
     here = str(Path.cwd())
     sys.path.insert(0, here)
     importlib.invalidate_caches()

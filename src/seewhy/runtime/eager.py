@@ -1,4 +1,4 @@
-"""A network run by torch: plain, channels last, in half precision, compiled, as a CUDA graph."""
+"""Torch runtimes: eager, channels-last, half precision, compiled, and CUDA graphs."""
 
 import copy
 from collections.abc import Callable
@@ -13,19 +13,19 @@ from seewhy.runtime.machine import instructions
 
 _BATCHES_CUDA = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _BATCHES_PLAIN = (2, 4, 8)
-"""On a CPU: so few, since the plain way is rarely the fastest."""
+"""Batch sizes on a CPU; only a few, because eager mode is rarely the fastest."""
 
 _BATCHES_COMPILED = (8,)
-"""Each size is compiled anew, for tens of seconds."""
+"""Only one size, because compiling each size takes tens of seconds."""
 
 
 def torch_candidates(network: nn.Module, device: torch.device, dtype: torch.dtype) -> list[Candidate]:
-    """List the ways in which torch itself can run a network, the plain one first.
+    """List the ways in which torch can run a network, eager mode first.
 
     Args:
-        network: pictures → probabilities, in eval mode.
-        device: where its weights are.
-        dtype: of its weights. Reduced precision is offered for float32 only.
+        network: maps images to probabilities, in eval mode.
+        device: device of the weights.
+        dtype: type of the weights. Reduced precision is offered for float32 only.
 
     Example:
         >>> cpu = torch.device("cpu")
@@ -52,12 +52,12 @@ def torch_candidates(network: nn.Module, device: torch.device, dtype: torch.dtyp
 
 
 def _name(dtype: torch.dtype) -> str:
-    """Torch's own name of a type of number."""
+    """Return torch's name of a dtype."""
     return str(dtype).removeprefix("torch.")
 
 
 def plain(network: Callable[[Images], Probabilities]) -> Answer:
-    """Run a network as it is, without a record for gradients.
+    """Run a network unchanged, without recording gradients.
 
     Example:
         >>> plain(nn.Flatten())(torch.zeros(2, 3, 1, 1)).shape
@@ -73,7 +73,7 @@ def plain(network: Callable[[Images], Probabilities]) -> Answer:
 
 
 def channels_last(network: nn.Module) -> nn.Module:
-    """Copy a network with its weights and its pictures laid out pixel by pixel; the user's own is left as it was.
+    """Copy a network with its weights and inputs in channels-last memory format; the original is not modified.
 
     Example:
         >>> channels_last(nn.Conv2d(3, 8, 3))(torch.zeros(1, 3, 4, 4)).is_contiguous(memory_format=torch.channels_last)
@@ -83,12 +83,12 @@ def channels_last(network: nn.Module) -> nn.Module:
     laid.register_forward_pre_hook(
         lambda _, inputs: tuple(images.contiguous(memory_format=torch.channels_last) for images in inputs)
     )
-    assert isinstance(laid, nn.Module)  # noqa: S101 - torch's own annotation forgets it
+    assert isinstance(laid, nn.Module)  # noqa: S101 - torch's annotation loses the type
     return laid
 
 
 def compiled_network(network: nn.Module) -> Answer:
-    """Compile a network, which happens at its first batch and at each larger one.
+    """Compile a network. Compilation happens at the first batch and at each larger one.
 
     Example:
         ``compiled_network(network)(images)`` takes tens of seconds the first time.
@@ -97,14 +97,14 @@ def compiled_network(network: nn.Module) -> Answer:
 
 
 def _halves(device: torch.device) -> list[torch.dtype]:
-    """The half precisions that the device multiplies in faster than in float32."""
+    """Return the half precisions in which the device multiplies faster than in float32."""
     if device.type == "cuda":
         return [torch.float16, torch.bfloat16]
     return [torch.bfloat16] if device.type == "cpu" and {"avx512_bf16", "amx_bf16"} & instructions() else []
 
 
 def _halved(network: nn.Module, device: torch.device, half: torch.dtype) -> Callable[[], Answer]:
-    """Multiply in half precision where torch thinks that it does little harm."""
+    """Run a network under autocast, which uses half precision for operations that tolerate it."""
 
     def build() -> Answer:
         laid = plain(channels_last(network))
@@ -119,12 +119,12 @@ def _halved(network: nn.Module, device: torch.device, half: torch.dtype) -> Call
 
 
 class CudaGraphs:
-    """Record what a network does to a batch once for each size, and play it back; to be used behind `Padded`.
+    """Record the CUDA operations of a network once per batch size and replay them; use behind `Padded`.
 
-    Playing back costs one launch where the network costs hundreds, which is what small batches wait for.
+    A replay costs one kernel launch instead of hundreds; launches dominate the run time of small batches.
 
     Args:
-        answer: runs on a CUDA device.
+        answer: the network, running on a CUDA device.
 
     Example:
         ``CudaGraphs(plain(network))(images)`` with ``images`` on a CUDA device.
@@ -135,16 +135,16 @@ class CudaGraphs:
         self.graphs: dict[int, tuple[torch.cuda.CUDAGraph, Images, Probabilities]] = {}
 
     def __call__(self, images: Images) -> Probabilities:
-        """Copy the pictures to where the graph reads them, play, and copy the answer."""
+        """Copy the images to the graph's input buffer, replay the graph, and copy the output."""
         if len(images) not in self.graphs:
             self.graphs[len(images)] = self._record(images)
-        graph, shown, said = self.graphs[len(images)]
+        graph, shown, output = self.graphs[len(images)]
         shown.copy_(images)
         graph.replay()
-        return said.clone()
+        return output.clone()
 
     def _record(self, images: Images) -> tuple[torch.cuda.CUDAGraph, Images, Probabilities]:
-        """Warm up beside the main stream, as recording requires, then record."""
+        """Warm up on a side stream, as CUDA graph capture requires, then record."""
         shown = images.clone()
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
@@ -154,5 +154,5 @@ class CudaGraphs:
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            said = self.answer(shown)
-        return graph, shown, said
+            output = self.answer(shown)
+        return graph, shown, output

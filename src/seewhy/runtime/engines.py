@@ -1,4 +1,4 @@
-"""Ways to run a network: each is a candidate that may be built, timed and held against the original."""
+"""Candidate runtimes of a network, which can be built, timed and compared with the original."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,16 +10,17 @@ from seewhy.core.arrays import Images, Probabilities
 from seewhy.core.errors import RequestError
 
 Answer = Callable[[Images], Probabilities]
-"""``(n, 3, h, w)`` float32 in [0, 1], RGB → ``(n, k)``, for every n; scaling and soft-max are inside."""
+"""Maps ``(n, 3, h, w)`` float32 images in [0, 1], RGB, to ``(n, k)`` probabilities for any n; includes normalisation
+and softmax."""
 
 Engine = Callable[[Tensor], Tensor]
-"""A network, or a piece of one, that was made ready: any number of rows of the shape that it was made for."""
+"""A compiled network, or a part of one, that accepts any number of rows of its input shape."""
 
 TOLERANCE = 1e-3
-"""A probability may differ by this much from the original's; what differs more is out."""
+"""Maximum difference of a probability from the original's. Candidates that differ more are rejected."""
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
-"""Tried on a CPU, until a larger one is slower."""
+"""Batch sizes tested on a CPU, until a larger one is slower."""
 
 FAILURES = (
     ArithmeticError,
@@ -33,7 +34,7 @@ FAILURES = (
     TypeError,
     ValueError,
 )
-"""What compilers and converters raise for a network that they cannot take."""
+"""Exceptions raised by compilers and converters for networks they do not support."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,15 +42,15 @@ class Candidate:
     """A way to run a network.
 
     Args:
-        name: what ``--runtime`` calls it.
-        build: makes it ready; raises one of `FAILURES` where that cannot be done.
-        text: what computes, with its version, for the record.
-        precision: that it multiplies in.
-        batches: numbers of pictures to try at once, rising.
-        slow: building takes so long that it is tried only when asked for.
-        box: side of the window, pixels, in which the pictures that it is for differ from the one that it was built for; None
-            for any picture.
-        tolerance: a probability may differ by this much from the original's.
+        name: name of the runtime, as in ``--runtime``.
+        build: prepares the network; raises one of `FAILURES` if that is not possible.
+        text: description of the runtime with its version, for the manifest.
+        precision: precision of the multiplications.
+        batches: batch sizes to test, in increasing order.
+        slow: whether building takes so long that the candidate is tested only on request.
+        box: side in pixels of the window that may differ from the base image it was built for; None if it accepts any
+            image.
+        tolerance: maximum difference of a probability from the original's.
 
     Example:
         >>> Candidate("eager", lambda: lambda images: images.mean((2, 3)), "torch", "float32").name
@@ -68,10 +69,10 @@ class Candidate:
 
 @dataclass(eq=False)
 class Padded:
-    """Show pictures in few batch sizes only, to an engine that prepares for each of them at length.
+    """Restrict an engine that is expensive to prepare for each batch size to few batch sizes.
 
-    A batch is filled up with repeats of its last picture to the next size that was seen before, and their answers are
-    dropped. Only a batch larger than all before adds a size.
+    A batch is padded with copies of its last image to the next size seen before, and the extra outputs are dropped.
+    Only a batch larger than all previous ones adds a size.
 
     Args:
         answer: the engine.
@@ -86,7 +87,7 @@ class Padded:
     sizes: set[int] = field(default_factory=set)
 
     def __call__(self, images: Images) -> Probabilities:
-        """Answer, in a batch of a size that was seen before where there is one."""
+        """Run the engine, if possible at a batch size seen before."""
         rows = len(images)
         size = min((known for known in self.sizes if known >= rows), default=rows)
         self.sizes.add(size)
@@ -96,7 +97,7 @@ class Padded:
 
 
 def missing(package: str, extra: str) -> RequestError:
-    """Say that an optional package is not there, and how to get it.
+    """Return the error for a missing optional package, with the command that installs it.
 
     Example:
         >>> str(missing("openvino", "openvino"))

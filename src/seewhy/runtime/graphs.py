@@ -1,4 +1,4 @@
-"""ONNX files, run by ONNX Runtime (extra ``onnx``)."""
+"""Run ONNX files with ONNX Runtime (extra ``onnx``)."""
 
 import hashlib
 import importlib
@@ -21,7 +21,7 @@ ELEMENTS: dict[str, type[np.generic]] = {
     "tensor(float16)": np.float16,
     "tensor(uint8)": np.uint8,
 }
-"""Types of input that are understood: ONNX Runtime's name → numpy's."""
+"""Supported input types: ONNX Runtime's name → NumPy type."""
 
 _MODEL = "network.onnx"
 
@@ -35,11 +35,11 @@ _ERRORS = (
     "NotImplemented",
     "RuntimeException",
 )
-"""What ONNX Runtime raises for a file that it cannot run; they have no common base but Exception."""
+"""Exceptions that ONNX Runtime raises for a file it cannot run; their only common base class is Exception."""
 
 
 def _onnxruntime() -> ModuleType:
-    """Import ONNX Runtime, only now that it is needed."""
+    """Import ONNX Runtime on first use."""
     try:
         return importlib.import_module("onnxruntime")
     except ModuleNotFoundError as error:
@@ -47,7 +47,7 @@ def _onnxruntime() -> ModuleType:
 
 
 def runtime_name() -> str:
-    """Name what runs graphs.
+    """Return the name and version of the ONNX runtime.
 
     Raises:
         RequestError: the extra ``onnx`` is missing.
@@ -59,13 +59,14 @@ def runtime_name() -> str:
 
 
 def open_graph(file: Path) -> Any:  # noqa: ANN401 - onnxruntime ships no types
-    """Load a graph, to be run on the CPU.
+    """Load a graph for execution on the CPU.
 
     Returns:
         An ``onnxruntime.InferenceSession``.
 
     Raises:
-        RequestError: the extra ``onnx`` is missing, there is no such file, or it is no graph of standard operators.
+        RequestError: the extra ``onnx`` is missing, the file does not exist, or it is not a graph of standard
+            operators.
 
     Example:
         ``open_graph(Path("model.onnx")).get_inputs()``
@@ -74,31 +75,31 @@ def open_graph(file: Path) -> Any:  # noqa: ANN401 - onnxruntime ships no types
     if not file.is_file():
         raise RequestError(f"expected an ONNX file, got {file}, which is not a file; check the path")
     options = runtime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()  # one setting for all that computes here
-    options.log_severity_level = 3  # what goes wrong is raised; the rest is noise on stderr
+    options.intra_op_num_threads = torch.get_num_threads()  # the same setting as for torch
+    options.log_severity_level = 3  # errors are raised; everything else is noise on stderr
     errors = tuple(getattr(runtime.capi.onnxruntime_pybind11_state, name) for name in _ERRORS)
     try:
         return runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     except errors as error:
         reason = str(error).splitlines()[0].replace(str(file), file.name)
         raise RequestError(
-            f"expected an ONNX graph of standard operators, got {file.name}, which ONNX Runtime refuses: {reason}; "
+            f"expected an ONNX graph of standard operators, got {file.name}, which ONNX Runtime rejects: {reason}; "
             "export it again"
         ) from error
 
 
 def from_network(network: nn.Module, size: tuple[int, int], cache: Cache, key: str) -> Answer:
-    """Export a torch network, or take it from the cache, and let ONNX Runtime run it.
+    """Export a torch network, or take it from the cache, and run it with ONNX Runtime.
 
     Args:
-        network: pictures → probabilities, on the CPU.
-        size: height and width of the pictures.
-        cache: keeps the exported network.
-        key: of this network in the cache.
+        network: maps images to probabilities, on the CPU.
+        size: height and width of the images.
+        cache: stores the exported network.
+        key: cache key of this network.
 
     Raises:
-        RequestError: the extra ``onnx`` is missing, or ONNX Runtime refuses the network.
-        RuntimeError: torch cannot export it.
+        RequestError: the extra ``onnx`` is missing, or ONNX Runtime rejects the network.
+        RuntimeError: torch cannot export the network.
         OSError: the cache cannot be written.
 
     Example:
@@ -115,9 +116,9 @@ def from_network(network: nn.Module, size: tuple[int, int], cache: Cache, key: s
 
 
 def _export(network: nn.Module, size: tuple[int, int], file: Path) -> None:
-    """Write a network as an ONNX file for any number of pictures."""
+    """Write a network as an ONNX file for any batch size."""
     with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter that needs no further package is the older one, and says so
+        warnings.simplefilter("ignore")  # the exporter without extra dependencies is deprecated and warns
         torch.onnx.export(
             network,
             (torch.zeros(2, 3, *size),),
@@ -130,7 +131,7 @@ def _export(network: nn.Module, size: tuple[int, int], file: Path) -> None:
 
 
 def contents(file: Path) -> list[bytes]:
-    """Return the SHA-256 of the graph, and of the weights beside it under the names that exporters give them.
+    """Return the SHA-256 of the graph, and of external weights beside it under the names that exporters use.
 
     Example:
         >>> contents(Path("none.onnx"))

@@ -1,9 +1,9 @@
-"""How far a change of the picture spreads through the first layers of a network, and where a network can be cut in two.
+"""Track how a local change of the image spreads through the first layers of a network, and find points to cut it.
 
-A convolution mixes what is close together. As long as a network does only that, a cell of a feature map sees a known
-interval of rows and of columns (its receptive field: Araujo, Norris, Sim, Distill, 2019), and a change of a small box
-can reach the cells around it only. Here that is exact arithmetic, step by step along a ``torch.fx`` graph, with padding of either
-side; the first step that is not known to be local ends it.
+Convolutions and pooling are local. Each cell of a feature map of a local network sees a known interval of rows and
+columns (its receptive field: Araujo, Norris, Sim, Distill, 2019). A change within a small box therefore reaches only
+the cells around the box. This module computes these intervals exactly, step by step along a ``torch.fx`` graph,
+including asymmetric padding. It stops at the first step that is not known to be local.
 """
 
 import operator
@@ -19,19 +19,19 @@ from torch.nn import functional
 from seewhy.core.arrays import Images
 
 Pair = int | tuple[int, ...]
-"""A setting of a layer: one for both axes, or one for each."""
+"""A layer setting: one value for both axes, or one per axis."""
 
 
 @dataclass(frozen=True)
 class Reach:
-    """What cells see along one axis: cell ``i`` sees pixels ``stride * i + first`` to ``stride * i + last``.
+    """Receptive field along one axis: cell ``i`` sees pixels ``stride * i + first`` to ``stride * i + last``.
 
-    Pixels beyond the edge are padding. ``first`` is never positive: layers that crop are not local here.
+    Pixels beyond the edge are padding. ``first`` is never positive, because layers that crop are not treated as local.
 
     Args:
-        stride: pixels from cell to cell.
-        first: nearest edge of what cell 0 sees.
-        last: its furthest pixel, inclusive.
+        stride: pixels between neighbouring cells.
+        first: first pixel that cell 0 sees.
+        last: last pixel that cell 0 sees, inclusive.
 
     Example:
         >>> Reach(1, 0, 0).through(kernel=3, stride=2, before=1)
@@ -43,38 +43,38 @@ class Reach:
     last: int
 
     def through(self, kernel: int, stride: int = 1, before: int = 0, dilation: int = 1) -> "Reach":
-        """Go through a layer that slides a kernel over these cells, with ``before`` cells of padding in front."""
+        """Return the receptive field after a layer that slides a kernel, with ``before`` cells of leading padding."""
         first = self.first - self.stride * before
         return Reach(self.stride * stride, first, self.last + self.stride * (dilation * (kernel - 1) - before))
 
     def cells(self, start: int, stop: int, count: int) -> tuple[int, int]:
-        """Return the first cell and the one after the last, of ``count``, that see any of pixels ``start`` to ``stop - 1``."""
+        """Return the half-open range of cells, out of ``count``, that see any of pixels ``start`` to ``stop - 1``."""
         return max(0, -((self.last - start) // self.stride)), min(count, (stop - 1 - self.first) // self.stride + 1)
 
     def pixels(self, start: int, stop: int, count: int) -> tuple[int, int]:
-        """Return the pixels, of ``count``, that cells ``start`` to ``stop - 1`` see."""
+        """Return the half-open range of pixels, out of ``count``, that cells ``start`` to ``stop - 1`` see."""
         return max(0, self.stride * start + self.first), min(count, self.stride * (stop - 1) + self.last + 1)
 
 
 class Field(NamedTuple):
-    """What the cells of a feature map see of the picture."""
+    """Receptive field of the cells of a feature map in the image."""
 
     rows: Reach
     columns: Reach
 
     def through(self, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair = 1) -> "Field":
-        """Go through a layer that slides a kernel."""
+        """Return the receptive field after a layer that slides a kernel."""
         settings = zip(self, _pair(kernel), _pair(stride), _pair(padding), _pair(dilation), strict=True)
         return Field(*(reach.through(*layer) for reach, *layer in settings))
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A place where a network falls into two parts with one feature map between them, and the first part is local.
+    """A point that splits a network into a local first part and a second part, connected by a single feature map.
 
     Args:
         node: the step whose result is the feature map.
-        field: what its cells see of the picture.
+        field: receptive field of its cells in the image.
     """
 
     node: fx.Node
@@ -82,14 +82,15 @@ class Cut:
 
 
 def cuts(traced: fx.GraphModule, images: Images) -> list[Cut]:
-    """Find every place where the network can be cut after local steps only, in the order of the graph.
+    """Find every point at which the network can be cut after local steps only, in graph order.
 
     Args:
         traced: a module in eval mode, traced by ``torch.fx``.
-        images: what it takes, ``(n, c, h, w)``; it is run once, and its steps keep their shapes in ``meta``.
+        images: an example input, ``(n, c, h, w)``; the network is run once on it, and the shapes are stored in
+            ``meta``.
 
     Returns:
-        Cuts; none where the first step is not local.
+        The cuts; empty if the first step is not local.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten()).eval()
@@ -99,24 +100,24 @@ def cuts(traced: fx.GraphModule, images: Images) -> list[Cut]:
     ShapeProp(traced).propagate(images)
     values = _values(traced)
     place = {node: turn for turn, node in enumerate(traced.graph.nodes)}
-    found, needed = [], 0  # the last turn at which any earlier feature map is asked for
+    found, needed = [], 0  # index of the last step that uses any earlier feature map
     for node, turn in place.items():
         value = values.get(node)
         if node.op != "placeholder" and isinstance(value, Field) and needed <= turn:
             found.append(Cut(node, value))
         if node.op != "get_attr" and not _is_count(node):
-            needed = max([needed, *(place[user] for user in node.users if not counts_pictures(user))])
+            needed = max([needed, *(place[user] for user in node.users if not reads_batch_size(user))])
     return found
 
 
-def counts_pictures(node: fx.Node) -> bool:
-    """Tell whether a step only asks how many pictures there are: the same on either side of a cut.
+def reads_batch_size(node: fx.Node) -> bool:
+    """Return whether a step only reads the batch size, which is the same on both sides of a cut.
 
     Example:
         >>> class Net(nn.Module):
         ...     def forward(self, x):
         ...         return x.relu().view(x.shape[0], x.size(1), -1)
-        >>> [node.name for node in fx.symbolic_trace(Net()).graph.nodes if counts_pictures(node)]
+        >>> [node.name for node in fx.symbolic_trace(Net()).graph.nodes if reads_batch_size(node)]
         ['getattr_1']
     """
     first = all(user.target is operator.getitem and user.args[1] == 0 for user in node.users)
@@ -126,12 +127,12 @@ def counts_pictures(node: fx.Node) -> bool:
 
 
 def _is_count(node: fx.Node) -> bool:
-    """Tell the number of pictures, or the shape that it is read from."""
-    return counts_pictures(node) or (node.target is operator.getitem and counts_pictures(node.all_input_nodes[0]))
+    """Return whether a step gives the batch size, or the shape it is read from."""
+    return reads_batch_size(node) or (node.target is operator.getitem and reads_batch_size(node.all_input_nodes[0]))
 
 
 def _values(traced: fx.GraphModule) -> dict[fx.Node, Field | Tensor]:
-    """Go along the graph with fields instead of feature maps, and constants without numbers; what is not local is left out."""
+    """Propagate receptive fields instead of feature maps, and shapes of constants; omit steps that are not local."""
     values: dict[fx.Node, Field | Tensor] = {}
     for node in traced.graph.nodes:
         maps = [source for source in node.all_input_nodes if isinstance(values.get(source), Field)]
@@ -147,10 +148,10 @@ def _values(traced: fx.GraphModule) -> dict[fx.Node, Field | Tensor]:
 
 
 def _step(traced: fx.GraphModule, node: fx.Node, values: Mapping[fx.Node, Field | Tensor]) -> Field | None:
-    """Work out one step; None where it is not known to be local."""
+    """Return the receptive field after one step; None if the step is not known to be local."""
     maps = [source for source in node.all_input_nodes if isinstance(values[source], Field)]
     if len({source.meta["tensor_meta"].shape[2:] for source in maps}) > 1:
-        return None  # a small map stretched over a large one
+        return None  # a small map is broadcast over a large one
     value: Callable[[fx.Node], Any] = values.__getitem__
     given, named = fx.map_arg(node.args, value), fx.map_arg(node.kwargs, value)
     if node.op == "call_module":
@@ -162,7 +163,7 @@ def _step(traced: fx.GraphModule, node: fx.Node, values: Mapping[fx.Node, Field 
 
 
 def _pair(setting: Pair) -> tuple[int, int]:
-    """Write a setting out for both axes."""
+    """Expand a setting to both axes."""
     return (setting, setting) if isinstance(setting, int) else (setting[0], setting[-1])
 
 
@@ -175,10 +176,10 @@ def _convolution(  # noqa: PLR0917 - torch's own order
     dilation: Pair = 1,
     groups: int = 1,
 ) -> Field:
-    """``torch.nn.functional.conv2d``."""
+    """Rule for ``torch.nn.functional.conv2d``."""
     del bias, groups
     kernel = (weight.shape[2], weight.shape[3])
-    if isinstance(padding, str):  # torch puts the odd pixel of "same" behind
+    if isinstance(padding, str):  # for padding "same", torch adds the odd pixel at the end
         spread = [step * (size - 1) // 2 for step, size in zip(_pair(dilation), kernel, strict=True)]
         padding = (spread[0], spread[1]) if padding == "same" else 0
     return x.through(kernel, stride, padding, dilation)
@@ -193,7 +194,7 @@ def _maximum(
     *settings: bool,
     **more: bool,
 ) -> Field:
-    """``torch.nn.functional.max_pool2d``; how it rounds sizes does not matter."""
+    """Rule for ``torch.nn.functional.max_pool2d``; how it rounds sizes does not matter."""
     del settings, more
     return x.through(kernel_size, stride or kernel_size, padding, dilation)
 
@@ -201,13 +202,13 @@ def _maximum(
 def _average(
     x: Field, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0, *settings: object, **more: object
 ) -> Field:
-    """``torch.nn.functional.avg_pool2d``; how it counts padding does not matter."""
+    """Rule for ``torch.nn.functional.avg_pool2d``; how it counts padding does not matter."""
     del settings, more
     return x.through(kernel_size, stride or kernel_size, padding)
 
 
 def _pad(x: Field, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Field | None:
-    """``torch.nn.functional.pad`` with a constant, of rows and columns, outwards."""
+    """Rule for ``torch.nn.functional.pad`` with a constant around rows and columns."""
     del value
     if mode != "constant" or len(pad) > 4 or min(pad) < 0:
         return None
@@ -216,7 +217,7 @@ def _pad(x: Field, pad: Sequence[int], mode: str = "constant", value: float | No
 
 
 def _pointwise(*args: object, **kwargs: object) -> Field | None:
-    """Anything that looks at one cell at a time: of one map, of several alike, of a map and constants for whole channels."""
+    """Rule for any cell-wise operation: on one map, on several aligned maps, or on a map and per-channel constants."""
     given = [*args, *kwargs.values()]
     maps = [value for value in given if isinstance(value, Field)]
     constants = [value for value in given if isinstance(value, Tensor)]
@@ -226,7 +227,7 @@ def _pointwise(*args: object, **kwargs: object) -> Field | None:
 
 
 def _join(maps: Sequence[Field]) -> Field | None:
-    """See what any of the maps sees."""
+    """Return the union of the receptive fields of several maps."""
     axes = list(zip(*maps, strict=True))
     if any(len({reach.stride for reach in axis}) != 1 for axis in axes):
         return None
@@ -239,25 +240,25 @@ def _dropout(x: Field, p: float = 0.5, training: bool = True, inplace: bool = Fa
 
 
 def _concatenate(tensors: Sequence[Field], dim: int = 0) -> Field | None:
-    """``torch.cat`` of channels."""
+    """Rule for ``torch.cat`` along channels."""
     return _join(tensors) if dim == 1 else None
 
 
 def _flip(x: Field, *dims: int | Sequence[int]) -> Field | None:
-    """``torch.flip`` of channels: RGB to BGR."""
+    """Rule for ``torch.flip`` along channels: RGB to BGR."""
     first = dims[0] if len(dims) == 1 else dims
     return x if first == 1 or first in ((1,), [1]) else None
 
 
 def _convolution_layer(layer: nn.Conv2d, x: Field) -> Field | None:
-    """A convolution that pads with zeros, if at all."""
+    """Rule for a convolution without padding or with zero padding."""
     if layer.padding_mode != "zeros":
         return None
     return _convolution(x, layer.weight, None, layer.stride, layer.padding, layer.dilation)
 
 
 def _norm_layer(layer: nn.BatchNorm2d, x: Field) -> Field | None:
-    """A batch norm with fixed statistics."""
+    """Rule for a batch norm with fixed statistics."""
     return None if layer.training or layer.running_mean is None else x
 
 

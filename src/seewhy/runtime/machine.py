@@ -1,4 +1,4 @@
-"""What decides how fast a network runs here: processor, device, threads and versions."""
+"""Describe what determines the speed of a network on this machine: processor, device, threads and versions."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -10,10 +10,10 @@ _FACTS = Path("/proc/cpuinfo")
 
 
 def machine(device: torch.device) -> dict[str, str]:
-    """Describe the machine; another description, another choice of runtime.
+    """Describe the machine. A runtime choice is reused only for the same description.
 
     Args:
-        device: where torch computes.
+        device: device on which torch computes.
 
     Example:
         >>> machine(torch.device("cpu"))["device"]
@@ -30,7 +30,7 @@ def machine(device: torch.device) -> dict[str, str]:
 
 
 def instructions() -> set[str]:
-    """Return the processor's instruction sets by Linux's names, or the one that torch uses where Linux does not tell.
+    """Return the processor's instruction sets under Linux's names; on other systems, the one that torch uses.
 
     Example:
         >>> len(instructions()) > 0
@@ -40,7 +40,7 @@ def instructions() -> set[str]:
 
 
 def installed(package: str) -> str | None:
-    """Return the version of a package without importing it, or None.
+    """Return the version of a package without importing it, or None if it is not installed.
 
     Example:
         >>> installed("no-such-package") is None
@@ -53,11 +53,11 @@ def installed(package: str) -> str | None:
 
 
 def _processor() -> str:
-    """The processor's own name, or what the platform says."""
+    """Return the name of the processor, or the platform's description."""
     return _fact("model name") or f"{platform.processor()} {platform.machine()}"
 
 
 def _fact(name: str) -> str:
-    """A line about the first core; empty where there is none."""
+    """Return an entry about the first core, or an empty string if there is none."""
     lines = _FACTS.read_text(encoding="utf-8").splitlines() if _FACTS.is_file() else []
     return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == name), "")

@@ -1,4 +1,4 @@
-"""What was being done when code of somebody else raised."""
+"""Add context to exceptions raised by third-party code."""
 
 from dataclasses import dataclass
 from types import TracebackType
@@ -6,13 +6,13 @@ from types import TracebackType
 
 @dataclass(frozen=True)
 class Noting:
-    """Add a note to whatever is raised inside the ``with`` block, and let it pass.
+    """Add a note to any exception raised inside the ``with`` block and let it propagate.
 
     Args:
-        note: what was being done.
+        note: describes the operation during which the exception was raised.
 
     Example:
-        >>> with Noting("called with 2 pictures"):
+        >>> with Noting("called with 2 images"):
         ...     pass
     """
 

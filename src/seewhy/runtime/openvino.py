@@ -1,4 +1,4 @@
-"""A network run by OpenVINO (extra ``openvino``): torch modules, converted, and ONNX files."""
+"""Run networks with OpenVINO (extra ``openvino``): converted torch modules and ONNX files."""
 
 import importlib
 import importlib.util
@@ -23,10 +23,10 @@ _MODEL = "network.xml"
 
 
 def openvino_candidates(build: Callable[[str], Answer]) -> list[Candidate]:
-    """List the precisions in which OpenVINO may run a network.
+    """List the precisions in which OpenVINO can run a network.
 
     Args:
-        build: precision → what answers.
+        build: builds the network for a precision.
 
     Example:
         >>> [each.name for each in openvino_candidates(lambda precision: lambda images: images.mean((2, 3)))]
@@ -40,14 +40,14 @@ def openvino_candidates(build: Callable[[str], Answer]) -> list[Candidate]:
 
 
 def from_network(network: nn.Module, shape: Sequence[int], precision: str, cache: Cache, key: str) -> Engine:
-    """Convert a torch network or a piece of one, or take it from the cache, and make it ready for batches of any number.
+    """Convert a torch network or a part of one, or take it from the cache, and compile it for any batch size.
 
     Args:
-        network: on the CPU.
-        shape: of a picture or a feature map: channels, height, width.
+        network: the network, on the CPU.
+        shape: shape of the input image or feature map: channels, height, width.
         precision: ``float32`` or ``bfloat16``.
-        cache: keeps the converted network.
-        key: of this network in the cache.
+        cache: stores the converted network.
+        key: cache key of this network.
 
     Raises:
         RequestError: the extra ``openvino`` is missing.
@@ -69,13 +69,13 @@ def from_network(network: nn.Module, shape: Sequence[int], precision: str, cache
 
 @dataclass(frozen=True, eq=False)
 class Session:
-    """An ONNX file run by OpenVINO, to be called like an ``onnxruntime.InferenceSession``.
+    """An ONNX file run by OpenVINO, with the interface of an ``onnxruntime.InferenceSession``.
 
     Args:
         compiled: an ``openvino.CompiledModel``.
 
     Example:
-        ``Session.of(Path("model.onnx"), "float32").run(["logits"], {"pictures": array})``
+        ``Session.of(Path("model.onnx"), "float32").run(["logits"], {"images": array})``
     """
 
     compiled: Any
@@ -99,14 +99,14 @@ class Session:
 
 
 def _openvino() -> ModuleType:
-    """Import OpenVINO, only now that it is needed."""
+    """Import OpenVINO on first use."""
     if importlib.util.find_spec("openvino") is None:
         raise missing("openvino", "openvino")
     return importlib.import_module("openvino")
 
 
-def _compile(file: Path, precision: str) -> Any:  # noqa: ANN401 - openvino's own type
-    """Compile for few pictures at a time, on as many threads as torch may use, in exactly this precision."""
+def _compile(file: Path, precision: str) -> Any:  # noqa: ANN401 - a type of OpenVINO
+    """Compile for small batches, with torch's number of threads and exactly the given precision."""
     hints = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": _HINTS[precision],
@@ -116,23 +116,23 @@ def _compile(file: Path, precision: str) -> Any:  # noqa: ANN401 - openvino's ow
 
 
 def _convert(network: nn.Module, shape: Sequence[int], file: Path) -> None:
-    """Trace a network, translate it by OpenVINO's front end, for any number of pictures, and save it in float32.
+    """Trace a network, convert it with OpenVINO's frontend for any batch size, and save it in float32.
 
-    ``openvino.convert_model`` does the same five times slower and tells its maker about it.
+    ``openvino.convert_model`` does the same five times more slowly and sends telemetry.
     """
     openvino = _openvino()
     frontend = importlib.import_module("openvino.frontend")
     decoders = importlib.import_module("openvino.frontend.pytorch.ts_decoder")
     with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # checks of shapes are traced as passed; the agreement is measured
+        warnings.simplefilter("ignore")  # tracing warns about shape checks; the agreement is measured later
         traced = torch.jit.trace(network, torch.zeros(2, *shape), check_trace=False)  # type: ignore[no-untyped-call]
-        decoder = decoders.TorchScriptPythonDecoder(traced)  # owns the weights: it must outlive the model
+        decoder = decoders.TorchScriptPythonDecoder(traced)  # owns the weights, so it must outlive the model
     reader = frontend.FrontEndManager().load_by_framework("pytorch")
-    refusals = (frontend.GeneralFailure, frontend.OpConversionFailure, frontend.NotImplementedFailure)
+    rejections = (frontend.GeneralFailure, frontend.OpConversionFailure, frontend.NotImplementedFailure)
     try:
         model = reader.convert(reader.load(decoder))
-    except refusals as error:
-        raise RuntimeError(f"OpenVINO refuses the network: {error}") from error
+    except rejections as error:
+        raise RuntimeError(f"OpenVINO cannot convert the network: {error}") from error
     model.inputs[0].get_node().set_element_type(openvino.Type.f32)
     model.reshape([-1, *shape])
     openvino.save_model(model, file, compress_to_fp16=False)

@@ -1,8 +1,8 @@
-"""Run a network on pictures that differ from one base picture in a small box, and compute again only what the box can change.
+"""Partial recomputation: run a network on images that differ from a base image only in a small box.
 
-The network is cut where `seewhy.runtime.locality` allows it. Each stage takes a crop of the base picture's feature map with the
-changed cells put in, and computes the changed cells of the next map; the last stage is the rest of the network, on a whole map.
-What a stage computes near an edge of its crop that is no edge of the picture is wrong, and is never used.
+The network is cut where `seewhy.runtime.locality` allows it. Each stage takes a crop of the base image's feature map
+with the changed cells inserted, and computes the changed cells of the next map. The last stage is the rest of the
+network, on a whole map. Values near an edge of a crop that is not an edge of the image are wrong, and are never used.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,20 +21,20 @@ from seewhy.runtime.engines import FAILURES, Engine
 from seewhy.runtime.route import Axis, Place, Span, cheapest, extract, places
 
 Compile = Callable[[nn.Module, Tensor], Engine]
-"""Makes an engine of a module and an example of its input."""
+"""Compiles a module, given an example of its input."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """A piece of the network, and where its input comes from.
+    """A part of the network and the source of its input.
 
     Args:
-        base: the base picture's feature map.
-        rows: how it works down the rows.
-        columns: how it works along the columns.
+        base: the base image's feature map.
+        rows: the plan along the rows.
+        columns: the plan along the columns.
         part: the steps of the network.
-        engine: runs them on crops of such maps.
+        engine: runs these steps on crops of such maps.
     """
 
     base: Float[Tensor, "c h w"]
@@ -44,7 +44,7 @@ class Stage:
     engine: Engine
 
     def run(self, patches: Sequence[Tensor], corners: Sequence[Sequence[int]]) -> Tensor:
-        """Put the changed cells into crops of the base, and run the engine."""
+        """Insert the changed cells into crops of the base map, and run the engine."""
         crops = self.base.new_empty(len(patches), len(self.base), self.rows.size, self.columns.size)
         for crop, patch, (top, left) in zip(crops, patches, corners, strict=True):
             row, column = self.rows.windows[top], self.columns.windows[left]
@@ -53,7 +53,7 @@ class Stage:
         return self.engine(crops)
 
     def changed(self, maps: Tensor, corners: Sequence[Sequence[int]]) -> list[Tensor]:
-        """Take the changed cells out of what the engine returned."""
+        """Extract the changed cells from the engine's output."""
         found = []
         for single, (top, left) in zip(maps, corners, strict=True):
             row, column = self.rows.windows[top], self.columns.windows[left]
@@ -63,48 +63,48 @@ class Stage:
 
 
 def _part(single: Float[Tensor, "c h w"], rows: Span, columns: Span) -> Float[Tensor, "c r s"]:
-    """Look at a part of a map."""
+    """Return a view of a part of a map."""
     return single[:, rows[0] : rows[1], columns[0] : columns[1]]
 
 
 def _changed(differs: Bool[np.ndarray, "c h w"]) -> tuple[Span, Span]:
-    """Return top and left of what differs, and its height and width."""
+    """Return the top left corner of the region that differs, and its height and width."""
     top, height = _extent(np.asarray(differs.any(2).any(0)))
     left, width = _extent(np.asarray(differs[:, top : top + height].any((0, 1))))
     return (top, left), (height, width)
 
 
 def _extent(changed: Bool[np.ndarray, " s"]) -> Span:
-    """Return where the changes along an axis begin, and over how many pixels they stretch."""
+    """Return the start of the changes along an axis, and their extent in pixels."""
     (places,) = changed.nonzero()
     return (int(places[0]), int(places[-1] - places[0]) + 1) if len(places) else (0, 0)
 
 
 def _from(start: int, length: int) -> Span:
-    """Return the span of a length."""
+    """Return the span that starts at a position and has a given length."""
     return start, start + length
 
 
 def _moved(span: Span, origin: int) -> Span:
-    """Count a span from an origin."""
+    """Shift a span to be relative to an origin."""
     return span[0] - origin, span[1] - origin
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Partial:
-    """The same function as a network, faster on pictures that differ from a base picture in a small box; made by `split`.
+    """A faster equivalent of a network on images that differ from a base image in a small box; created by `split`.
 
     Args:
-        base: the picture, ``(3, h, w)``.
-        box: side of the largest box, pixels.
-        stages: pieces of the network; the last one answers.
-        whole: the network, for all other pictures.
-        cuts: the steps of the network after which it was cut.
-        share: the work that should remain, of that of the whole network.
+        base: the base image, ``(3, h, w)``.
+        box: side of the largest box in pixels.
+        stages: parts of the network; the last one outputs the probabilities.
+        whole: the full network, for all other images.
+        cuts: names of the steps after which the network is cut.
+        share: expected work as a fraction of the work of the full network.
 
     Example:
-        ``split(network, picture, 8, compile_it)(pictures)``
+        ``split(network, image, 8, compile_it)(images)``
     """
 
     base: Image
@@ -116,7 +116,9 @@ class Partial:
 
     @torch.no_grad()
     def __call__(self, images: Images) -> Probabilities:
-        """Return class probabilities, without a record for gradients; pictures that differ in more are shown to the whole network.
+        """Return class probabilities without recording gradients.
+
+        Images that differ from the base image in a larger region are passed to the full network.
 
         Args:
             images: ``(n, 3, h, w)`` in [0, 1].
@@ -134,7 +136,7 @@ class Partial:
 
     @torch.no_grad()
     def on(self, base: Image) -> "Partial":
-        """Take another base picture of the same size; nothing is compiled, and the network is run once."""
+        """Switch to another base image of the same size. Nothing is compiled, and the network is run once."""
         stages, features = [], base[None]
         for stage in self.stages:
             stages.append(replace(stage, base=features[0]))
@@ -142,15 +144,15 @@ class Partial:
         return replace(self, base=base, stages=tuple(stages))
 
     def locate(self, images: Images) -> tuple[list[list[int]], Bool[Tensor, " n"]]:
-        """Find for each picture where a box stands that holds all that differs from the base, and whether there is one."""
-        differs = images.numpy(force=True) != self.base.numpy(force=True)  # several times as fast as torch's
-        boxes = [_changed(picture) for picture in differs]
+        """Return, for each image, the corner of a box with all differences from the base, and whether one exists."""
+        differs = images.numpy(force=True) != self.base.numpy(force=True)  # several times as fast as in torch
+        boxes = [_changed(image) for image in differs]
         furthest = [side - self.box for side in self.base.shape[1:]]
         corners = [list(map(min, corner, furthest)) for corner, _ in boxes]
         return corners, torch.tensor([max(sides) <= self.box for _, sides in boxes], device=images.device)
 
     def _near(self, images: Images, corners: list[list[int]]) -> Probabilities:
-        """Go through the stages."""
+        """Run all stages."""
         patches = [
             _part(image, _from(top, self.box), _from(left, self.box))
             for image, (top, left) in zip(images, corners, strict=True)
@@ -163,43 +165,43 @@ class Partial:
 
 @torch.no_grad()
 def split(network: nn.Module, base: Image, box: int, compile_part: Compile, whole: Engine | None = None) -> Partial:
-    """Split a network where that leaves least to compute for a box of this size anywhere in the picture.
+    """Cut a network so that the least work remains for a box of this size anywhere in the image.
 
-    The choice counts multiply-adds and numbers written, so it is the same on every machine. Whether it pays in an engine is for
-    the caller to time.
+    The decision counts multiply-adds and values written, so it is the same on every machine. The caller must time
+    whether it pays off in an engine.
 
     Args:
-        network: pictures ``(n, 3, h, w)`` → probabilities ``(n, k)``, in eval mode, traceable by ``torch.fx``.
-        base: the picture, ``(3, h, w)`` in [0, 1].
-        box: side of the box that may change, pixels.
-        compile_part: makes an engine of each piece.
-        whole: an engine of the whole network, for pictures that differ in more; None to compile one.
+        network: maps images ``(n, 3, h, w)`` to probabilities ``(n, k)``; in eval mode, traceable by ``torch.fx``.
+        base: the base image, ``(3, h, w)`` in [0, 1].
+        box: side in pixels of the box that may change.
+        compile_part: compiles each part.
+        whole: the compiled full network, for images that differ in a larger region; None to compile it.
 
     Returns:
-        Answers within 1e-5 of the network's, in whatever batches.
+        A function whose outputs match the network's within 1e-5 for any batch size.
 
     Raises:
-        RequestError: the network cannot be traced, the box is larger than the picture, or no cut leaves less to compute.
+        RequestError: the network cannot be traced, the box is larger than the image, or no cut reduces the work.
 
     Example:
         >>> first = (nn.Conv2d(3, 64, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(64, 8, 3))
         >>> net = nn.Sequential(*first, nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
-        >>> picture = torch.rand(3, 128, 128)
-        >>> partial, others = split(net, picture, 8, lambda part, example: part), picture.repeat(2, 1, 1, 1)
+        >>> image = torch.rand(3, 128, 128)
+        >>> partial, others = split(net, image, 8, lambda part, example: part), image.repeat(2, 1, 1, 1)
         >>> others[1, :, 3:9, 120:] = 0
         >>> partial.cuts, bool(torch.allclose(partial(others), net(others), atol=1e-6))
         (('_2',), True)
     """
     if not 1 <= box <= min(base.shape[1:]):
         raise RequestError(
-            f"expected a box of 1 to {min(base.shape[1:])} pixels, got {box}; give one that fits into the picture"
+            f"expected a box of 1 to {min(base.shape[1:])} pixels, got {box}; choose a box that fits into the image"
         )
     traced = _trace(network)
     path, share = cheapest(places(traced, base[None].clone()), box)
     if len(path) == 1:
         raise RequestError(
-            f"expected first layers of which a box of {box} × {box} pixels changes a part, got none in "
-            f"{type(network).__name__} at {base.shape[1]} × {base.shape[2]}; run the whole network"
+            f"expected first layers in which a box of {box} × {box} pixels changes only a part, got none in "
+            f"{type(network).__name__} at {base.shape[1]} × {base.shape[2]}; run the full network"
         )
     stages = assemble(traced, path, base, box, compile_part)
     names = tuple(place.node.name for place in path[1:])
@@ -210,19 +212,19 @@ def split(network: nn.Module, base: Image, box: int, compile_part: Compile, whol
 def assemble(
     traced: fx.GraphModule, path: Sequence[Place], base: Image, box: int, compile_part: Compile
 ) -> tuple[Stage, ...]:
-    """Make the stages between given cuts.
+    """Build the stages between given cuts.
 
     Args:
         traced: the network.
-        path: the picture and the cuts after it, some of `places`.
-        base: the picture, ``(3, h, w)``.
-        box: side of the box, pixels.
-        compile_part: makes an engine of each piece.
+        path: the image and the cuts after it, chosen from `places`.
+        base: the base image, ``(3, h, w)``.
+        box: side of the box in pixels.
+        compile_part: compiles each part.
 
     Example:
         >>> net = fx.symbolic_trace(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()).eval())
-        >>> picture = torch.rand(3, 16, 16)
-        >>> len(assemble(net, places(net, picture[None])[:-1], picture, 2, lambda part, example: part))
+        >>> image = torch.rand(3, 16, 16)
+        >>> len(assemble(net, places(net, image[None])[:-1], image, 2, lambda part, example: part))
         2
     """
     stages, features = [], base[None]
@@ -231,17 +233,17 @@ def assemble(
         rows, columns = here.axes(there, path[0], box)
         crop = features[..., : rows.size, : columns.size]
         stages.append(Stage(features[0], rows, columns, piece, compile_part(piece, crop.clone())))
-        features = piece(features.clone())  # clones: a layer may work in place
+        features = piece(features.clone())  # clone, because a layer may work in place
     rows, columns = path[-1].whole(path[0], box)
     rest = extract(traced, path[-1].node)
     return (*stages, Stage(features[0], rows, columns, rest, compile_part(rest, features.clone())))
 
 
 def _trace(network: nn.Module) -> fx.GraphModule:
-    """Write down the steps of a network."""
+    """Trace a network with torch.fx."""
     try:
         return fx.symbolic_trace(network)
-    except FAILURES as error:  # whatever its code does with a stand-in for the pictures
+    except FAILURES as error:  # the user's code can fail in any way on a symbolic input
         raise RequestError(
-            f"expected a network that torch.fx can trace, got {type(network).__name__}: {error}; run the whole network"
+            f"expected a network that torch.fx can trace, got {type(network).__name__}: {error}; run the full network"
         ) from error

@@ -1,4 +1,4 @@
-"""Choose where to cut a network so that least is left to compute when only a small box of its picture changes."""
+"""Choose where to cut a network so that the least work remains when only a small box of its input image changes."""
 
 import math
 from collections.abc import Sequence
@@ -10,20 +10,20 @@ from torch import Tensor, fx
 from torch.nn import functional
 
 from seewhy.core.arrays import Images
-from seewhy.runtime.locality import Field, Reach, counts_pictures, cuts
+from seewhy.runtime.locality import Field, Reach, cuts, reads_batch_size
 
 Span = tuple[int, int]
-"""First, and one after the last."""
+"""A half-open interval: the first index, and one past the last."""
 
 _PER_NUMBER = 25
-"""Cost of writing one number, in multiply-adds: it fits the layers of EfficientNet-Lite0 in OpenVINO (decision 017)."""
+"""Cost of writing one value, in multiply-adds, fitted to the layers of EfficientNet-Lite0 in OpenVINO (decision 017)."""
 
 _PER_STAGE = 8e6
-"""Cost of one more stage, in multiply-adds a picture."""
+"""Cost of one additional stage, in multiply-adds per image."""
 
 
 class Window(NamedTuple):
-    """Where a changed box lies at one stage, along one axis.
+    """Position of a changed box at one stage, along one axis.
 
     Args:
         crop: first cell of the crop of the stage's input.
@@ -37,12 +37,12 @@ class Window(NamedTuple):
 
 
 class Axis(NamedTuple):
-    """How a stage works along one axis.
+    """Plan of a stage along one axis.
 
     Args:
-        size: cells of its crop.
-        stride: input cells from output cell to output cell.
-        windows: one for each place of the box.
+        size: number of cells in its crop.
+        stride: input cells per output cell.
+        windows: one entry per position of the box.
     """
 
     size: int
@@ -52,13 +52,13 @@ class Axis(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """A place where the network may be cut.
+    """A point at which the network can be cut.
 
     Args:
         node: the step whose result is the feature map.
-        field: what its cells see of the picture.
-        shape: of the map, channels, rows, columns.
-        work: of all steps up to it, in multiply-adds a picture.
+        field: receptive field of its cells in the image.
+        shape: shape of the map: channels, rows, columns.
+        work: total cost of all steps up to it, in multiply-adds per image.
     """
 
     node: fx.Node
@@ -66,33 +66,33 @@ class Place:
     shape: tuple[int, ...]
     work: float
 
-    def axes(self, target: "Place", picture: "Place", box: int) -> tuple[Axis, Axis]:
+    def axes(self, target: "Place", image: "Place", box: int) -> tuple[Axis, Axis]:
         """Plan the stage from this map to another one."""
-        sizes = zip(picture.shape[1:], self.shape[1:], target.shape[1:], strict=True)
+        sizes = zip(image.shape[1:], self.shape[1:], target.shape[1:], strict=True)
         rows, columns = map(plan, self.field, target.field, (box, box), sizes)
         return rows, columns
 
-    def whole(self, picture: "Place", box: int) -> tuple[Axis, Axis]:
+    def whole(self, image: "Place", box: int) -> tuple[Axis, Axis]:
         """Plan the last stage, which takes the whole map."""
         rows, columns = (
             Axis(cells, 1, tuple(Window(0, span, span) for span in spans(reach, box, pixels, cells)))
-            for reach, pixels, cells in zip(self.field, picture.shape[1:], self.shape[1:], strict=True)
+            for reach, pixels, cells in zip(self.field, image.shape[1:], self.shape[1:], strict=True)
         )
         return rows, columns
 
 
-@lru_cache(maxsize=1)  # rows and columns are most often alike
+@lru_cache(maxsize=1)  # rows and columns usually have the same plan
 def plan(near: Reach, far: Reach, box: int, sizes: tuple[int, int, int]) -> Axis:
-    """Plan a stage along one axis: which cells a box changes before and after, and which crop lets it compute the latter.
+    """Plan a stage along one axis: the input and output cells that a box changes, and the necessary crop.
 
-    The crop starts at a multiple of the stride and ends so too, seen from the end of the map: then every layer inside lies
-    on the crop as it lies on the whole map.
+    The crop starts at a multiple of the stride, and its end is a multiple of the stride from the end of the map. Every
+    layer inside is therefore aligned on the crop as on the whole map.
 
     Args:
-        near: what the cells of the stage's input see.
-        far: what the cells of its output see.
-        box: side of the box, pixels.
-        sizes: of the picture, the input and the output along this axis.
+        near: receptive field of the cells of the stage's input.
+        far: receptive field of the cells of its output.
+        box: side of the box in pixels.
+        sizes: length of the image, the input and the output along this axis.
 
     Example:
         >>> axis = plan(Reach(1, 0, 0), Reach(2, -1, 1), 2, (16, 16, 8))
@@ -111,7 +111,7 @@ def plan(near: Reach, far: Reach, box: int, sizes: tuple[int, int, int]) -> Axis
 
 
 def spans(reach: Reach, box: int, pixels: int, cells: int) -> list[Span]:
-    """List the cells that a box changes, for each place of it along an axis of so many pixels and cells.
+    """List the cells that a box changes, for each position of the box along an axis of ``pixels`` and ``cells``.
 
     Example:
         >>> spans(Reach(2, -1, 1), 1, 4, 2)
@@ -121,19 +121,19 @@ def spans(reach: Reach, box: int, pixels: int, cells: int) -> list[Span]:
 
 
 def _around(one: Span, other: Span) -> Span:
-    """Cover two spans, where the second may be empty."""
+    """Return the union of two spans, of which the second may be empty."""
     return one if other[0] >= other[1] else (min(one[0], other[0]), max(one[1], other[1]))
 
 
 class _Work(fx.Interpreter):
-    """Run a network step by step and add up what the steps cost: multiply-adds with weights, and numbers written."""
+    """Run a network step by step and sum the cost of the steps: multiply-adds with weights, and values written."""
 
     def __init__(self, traced: fx.GraphModule) -> None:
         super().__init__(traced)
         self.total = 0.0
         self.until: dict[fx.Node, float] = {}
 
-    def run_node(self, n: fx.Node) -> Any:  # noqa: ANN401 - torch's own signature
+    def run_node(self, n: fx.Node) -> Any:  # noqa: ANN401 - torch's signature
         """Run a step; constants cost nothing."""
         result = super().run_node(n)
         if n.op.startswith("call") and isinstance(result, Tensor):
@@ -142,7 +142,7 @@ class _Work(fx.Interpreter):
         return result
 
     def _multiplications(self, node: fx.Node) -> int:
-        """Count the weights behind each number of a result."""
+        """Count the weights that contribute to each value of a result."""
         if node.op == "call_module":
             weight = getattr(self.module.get_submodule(str(node.target)), "weight", None)
         elif node.target in {functional.conv2d, functional.linear}:
@@ -154,14 +154,15 @@ class _Work(fx.Interpreter):
 
 
 def places(traced: fx.GraphModule, image: Images) -> list[Place]:
-    """List the picture, the places where a network may be cut, and its end.
+    """List the image, the points at which the network can be cut, and its end.
 
-    Of places whose cells see equally much, the one with the fewest numbers stays, and of those the last: not inside a wide
-    layer, nor between a convolution and the activation or the padding that an engine runs with it.
+    Of points with receptive fields of the same size, only the one with the smallest map is kept, and the last one if
+    there is a tie. This avoids cuts inside a wide layer, and between a convolution and the activation or padding that
+    an engine fuses with it.
 
     Args:
         traced: the network.
-        image: one picture.
+        image: one image.
 
     Example:
         >>> from torch import nn, zeros
@@ -184,14 +185,16 @@ def places(traced: fx.GraphModule, image: Images) -> list[Place]:
 
 
 def cheapest(route: Sequence[Place], box: int) -> tuple[list[Place], float]:
-    """Choose where to cut, by dynamic programming: each piece costs its work times the part of the map that its crop covers.
+    """Choose the cuts by dynamic programming.
+
+    The cost of a part is its work times the fraction of the map that its crop covers.
 
     Args:
         route: from `places`.
-        box: side of the box, pixels.
+        box: side of the box in pixels.
 
     Returns:
-        The picture and the cuts after it, and the work that remains, as a share of the whole.
+        The image and the cuts after it, and the remaining work as a fraction of the total.
 
     Example:
         >>> from torch import nn, zeros
@@ -215,20 +218,20 @@ def cheapest(route: Sequence[Place], box: int) -> tuple[list[Place], float]:
     return paths[best], rests[best] / end.work
 
 
-def _piece(here: Place, there: Place, picture: Place, box: int) -> float:
-    """Cost of a stage."""
-    rows, columns = here.axes(there, picture, box)
+def _piece(here: Place, there: Place, image: Place, box: int) -> float:
+    """Return the cost of a stage."""
+    rows, columns = here.axes(there, image, box)
     covered = rows.size * columns.size / math.prod(here.shape[1:])
     return (there.work - here.work + _PER_NUMBER * math.prod(here.shape)) * covered + _PER_STAGE
 
 
 def extract(traced: fx.GraphModule, start: fx.Node, stop: fx.Node | None = None) -> fx.GraphModule:
-    """Make a module of the steps after ``start``, up to and with ``stop``, or to the end.
+    """Build a module of the steps after ``start``, up to and including ``stop``, or to the end.
 
     Args:
         traced: the network.
-        start: the step, or the input, whose result the module takes.
-        stop: the step whose result it returns; None for what the network returns.
+        start: the step, or the input, whose result the module takes as input.
+        stop: the step whose result the module returns; None for the network's output.
 
     Example:
         >>> from torch import nn, ones
@@ -239,7 +242,7 @@ def extract(traced: fx.GraphModule, start: fx.Node, stop: fx.Node | None = None)
     returned = (
         next(node for node in traced.graph.nodes if node.op == "output").all_input_nodes[0] if stop is None else stop
     )
-    asked = _asked(returned, start)
+    asked = _dependencies(returned, start)
     graph = fx.Graph()
     copies = {start: graph.placeholder("maps")}
     for node in traced.graph.nodes:
@@ -249,12 +252,12 @@ def extract(traced: fx.GraphModule, start: fx.Node, stop: fx.Node | None = None)
     return fx.GraphModule(traced, graph)
 
 
-def _asked(node: fx.Node, start: fx.Node) -> set[fx.Node]:
-    """Collect the steps that a step needs, back to the start; how many pictures there are is asked of the start itself."""
+def _dependencies(node: fx.Node, start: fx.Node) -> set[fx.Node]:
+    """Collect the steps that a step depends on, back to the start; the batch size is read from the start itself."""
     asked, waiting = set(), [node]
     while waiting:
         step = waiting.pop()
         if step not in asked and step is not start:
             asked.add(step)
-            waiting += [] if counts_pictures(step) else step.all_input_nodes
+            waiting += [] if reads_batch_size(step) else step.all_input_nodes
     return asked

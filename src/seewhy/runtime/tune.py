@@ -1,4 +1,4 @@
-"""Find the fastest way to run a network that still says what the network says."""
+"""Find the fastest way to run a network whose outputs still match those of the original."""
 
 import math
 import statistics
@@ -13,34 +13,34 @@ from seewhy.core.errors import ClassifierError
 from seewhy.runtime.engines import FAILURES, Answer, Candidate
 
 COPIES = 32
-"""Perturbed copies of the picture that a candidate has to agree on, the picture itself aside."""
+"""Number of perturbed copies of the image on which a candidate must agree, in addition to the image itself."""
 
 Clock = Callable[[], float]
-"""Seconds since some moment; on a device that works by itself, once it is done."""
+"""Returns seconds since an arbitrary start; on an asynchronous device, after synchronisation."""
 
 _ROUNDS = 3
 _TURNS = 5
 _ENOUGH = 0.1
-"""Seconds after which a batch size is timed no further, once it had two turns."""
+"""Seconds after which the timing of a batch size ends, once it has been run twice."""
 
 _SHOWN = 8
-"""Pictures in a batch where only the answer matters."""
+"""Batch size where only the output matters."""
 
 
 @dataclass(frozen=True)
-class Trial:
-    """What became of a candidate.
+class Timing:
+    """The result of testing a candidate.
 
     Args:
-        name: of the candidate.
-        precision: that it multiplies in.
-        batch_size: its fastest, or None where it was not timed.
-        queries_per_second: at that batch size.
-        agreement: largest difference of a probability to the original; None where there is no such number.
-        reason: why it is out; None where it is not.
+        name: name of the candidate.
+        precision: precision of its multiplications.
+        batch_size: its fastest batch size, or None if it was not timed.
+        queries_per_second: throughput at that batch size.
+        agreement: largest difference of a probability from the original; None if it is undefined.
+        reason: why the candidate was rejected, or None if it was not.
 
     Example:
-        >>> Trial("eager", "float32", 4, 100.0, 0.0).reason is None
+        >>> Timing("eager", "float32", 4, 100.0, 0.0).reason is None
         True
     """
 
@@ -53,12 +53,12 @@ class Trial:
 
 
 def perturbed(image: Image, copies: int = COPIES, box: int | None = None) -> Images:
-    """Return the picture and copies of it, each with noise somewhere: the kind of pictures that methods ask about.
+    """Return the image and copies of it, each with noise in one region, similar to the images that methods query.
 
     Args:
         image: ``(3, h, w)`` in [0, 1].
-        copies: how many; the same ones every time.
-        box: side of the window with noise, pixels; None for a quarter of the picture.
+        copies: number of copies; they are the same every time.
+        box: side of the noise window in pixels; None for a window of a quarter of the image.
 
     Example:
         >>> perturbed(torch.zeros(3, 8, 8), 2).shape
@@ -76,18 +76,18 @@ def perturbed(image: Image, copies: int = COPIES, box: int | None = None) -> Ima
     return torch.cat([image[None], compose(image, keep, noise)])
 
 
-def ask(answer: Answer, pictures: Images, batch: int = _SHOWN) -> Probabilities:
-    """Show pictures in batches.
+def ask(answer: Answer, images: Images, batch: int = _SHOWN) -> Probabilities:
+    """Run images in batches.
 
     Example:
         >>> ask(lambda images: images.mean((2, 3)), torch.zeros(5, 3, 2, 2), 2).shape
         torch.Size([5, 3])
     """
-    return torch.cat([answer(piece) for piece in torch.split(pictures, batch)])
+    return torch.cat([answer(piece) for piece in torch.split(images, batch)])
 
 
 def difference(answers: Tensor, truth: Tensor) -> float:
-    """Return the largest difference of a probability; infinity where one is not finite or the classes are not as many.
+    """Return the largest difference of a probability; infinity if a value is not finite or the shapes differ.
 
     Example:
         >>> difference(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.25, 0.75]]))
@@ -98,15 +98,15 @@ def difference(answers: Tensor, truth: Tensor) -> float:
     return float((answers.double() - truth.double()).abs().nan_to_num(math.inf, math.inf).max())
 
 
-def seconds(answer: Answer, pictures: Images, batch: int, clock: Clock) -> float:
-    """Time one batch: the shortest of a few turns, of which the first warms up, so that other work here counts little.
+def seconds(answer: Answer, images: Images, batch: int, clock: Clock) -> float:
+    """Return the minimum time of one batch over a few runs, including a warm-up run, to reduce the effect of load.
 
     Example:
         >>> ticks = iter(range(100))
         >>> seconds(lambda images: images, torch.zeros(1, 3, 2, 2), 4, lambda: float(next(ticks)))
         1.0
     """
-    shown = pictures[torch.arange(batch) % len(pictures)]
+    shown = images[torch.arange(batch) % len(images)]
     turns: list[float] = []
     while len(turns) < 2 or (len(turns) < _TURNS and sum(turns) < _ENOUGH):
         start = clock()
@@ -115,11 +115,11 @@ def seconds(answer: Answer, pictures: Images, batch: int, clock: Clock) -> float
     return min(turns)
 
 
-def fastest(answer: Answer, pictures: Images, batches: Sequence[int], clock: Clock) -> tuple[int, float]:
-    """Try batch sizes, rising, until two on end are slower than the best.
+def fastest(answer: Answer, images: Images, batches: Sequence[int], clock: Clock) -> tuple[int, float]:
+    """Test batch sizes in increasing order until two in a row are slower than the best.
 
     Returns:
-        The best size, and queries a second.
+        The best batch size, and its queries per second.
 
     Example:
         >>> ticks = iter(range(100))  # every batch takes one second
@@ -128,58 +128,58 @@ def fastest(answer: Answer, pictures: Images, batches: Sequence[int], clock: Clo
     """
     best, speed, slower = batches[0], 0.0, 0
     for batch in batches:
-        found = batch / max(seconds(answer, pictures, batch, clock), 1e-9)
+        found = batch / max(seconds(answer, images, batch, clock), 1e-9)
         best, speed, slower = (batch, found, 0) if found > speed else (best, speed, slower + 1)
         if slower == 2:
             break
     return best, speed
 
 
-def times_as_fast(one: tuple[Answer, int], other: tuple[Answer, int], pictures: Images, clock: Clock) -> float:
-    """Return how many times as many queries a second one answers as another, each in batches of its own.
+def speed_ratio(one: tuple[Answer, int], other: tuple[Answer, int], images: Images, clock: Clock) -> float:
+    """Return the speed ratio of one runtime to another, in queries per second, each at its own batch size.
 
-    Both have their turns in every round, so that other work here counts little; of the rounds, the median.
+    Both are timed in every round, and the median over rounds is returned, to reduce the effect of other load.
 
     Example:
         >>> ticks = iter(range(100))  # every batch takes one second
         >>> def same(images): return images
-        >>> times_as_fast((same, 6), (same, 4), torch.zeros(1, 3, 2, 2), lambda: float(next(ticks)))
+        >>> speed_ratio((same, 6), (same, 4), torch.zeros(1, 3, 2, 2), lambda: float(next(ticks)))
         1.5
     """
-    rounds = [[seconds(answer, pictures, size, clock) / size for answer, size in (one, other)] for _ in range(_ROUNDS)]
+    rounds = [[seconds(answer, images, size, clock) / size for answer, size in (one, other)] for _ in range(_ROUNDS)]
     return statistics.median(slow / max(fast, 1e-9) for fast, slow in rounds)
 
 
 def attempt(
     candidate: Candidate,
-    pictures: Images,
+    images: Images,
     truth: Probabilities | None,
     clock: Clock,
     batches: Sequence[int] | None = None,
-) -> tuple[Trial, Answer | None]:
-    """Build a candidate, find its fastest batch size, and hold its answers against the original's.
+) -> tuple[Timing, Answer | None]:
+    """Build a candidate, find its fastest batch size, and compare its outputs with the original's.
 
     Args:
-        candidate: what is tried.
-        pictures: from `perturbed`.
-        truth: the original's answers; None for the original itself.
-        clock: gives the time.
-        batches: sizes to try, rising; None for the candidate's own.
+        candidate: the candidate to test.
+        images: images from `perturbed`.
+        truth: outputs of the original; None for the original itself.
+        clock: returns the time.
+        batches: batch sizes to test, in increasing order; None for the candidate's own.
 
     Returns:
-        What became of it, and what answers; None where it cannot be built or run.
+        The result of the test, and the built candidate; None in place of the latter if it cannot be built or run.
     """
-    named = Trial(candidate.name, candidate.precision)
+    named = Timing(candidate.name, candidate.precision)
     try:
         answer = candidate.build()
-        batch, speed = fastest(answer, pictures, batches or candidate.batches, clock)
-        agreement = 0.0 if truth is None else difference(ask(answer, pictures, batch), truth)
+        batch, speed = fastest(answer, images, batches or candidate.batches, clock)
+        agreement = 0.0 if truth is None else difference(ask(answer, images, batch), truth)
     except FAILURES as problem:
-        return replace(named, reason=in_short(problem)), None
+        return replace(named, reason=first_line(problem)), None
     allowed = candidate.tolerance
     reason = None if agreement <= allowed else f"differs by {agreement:.2g}, more than {allowed:g}"
-    stated = agreement if math.isfinite(agreement) else None  # files hold no infinity
-    return Trial(candidate.name, candidate.precision, batch, speed, stated, reason), answer
+    stated = agreement if math.isfinite(agreement) else None  # JSON has no infinity
+    return Timing(candidate.name, candidate.precision, batch, speed, stated, reason), answer
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,34 +188,35 @@ class Found:
 
     Args:
         best: the fastest candidate that agrees.
-        answer: runs it.
-        tried: all candidates, in order.
+        answer: runs the best candidate.
+        tried: results of all candidates, in order.
 
     Example:
-        ``search(candidates, pictures, clock=time.perf_counter).best.name``
+        ``search(candidates, images, clock=time.perf_counter).best.name``
     """
 
-    best: Trial
+    best: Timing
     answer: Answer
-    tried: tuple[Trial, ...]
+    tried: tuple[Timing, ...]
 
 
 def search(
     candidates: Sequence[Candidate],
-    pictures: Images,
+    images: Images,
     *,
     clock: Clock,
     limit: float = math.inf,
     batches: Sequence[int] | None = None,
 ) -> Found:
-    """Try candidates and take the fastest that agrees with the first, the original.
+    """Test candidates and choose the fastest one that agrees with the first, the original.
 
     Args:
-        candidates: the original first, the likeliest winner second.
-        pictures: from `perturbed`.
-        clock: gives the time.
-        limit: seconds after which no further candidate is begun, but for the second; slow ones need a search without.
-        batches: sizes to try; None for each candidate's own.
+        candidates: the original first, the candidate most likely to win second.
+        images: images from `perturbed`.
+        clock: returns the time.
+        limit: seconds after which no further candidate is started, except the second. Slow candidates are tested only
+            if there is no limit.
+        batches: batch sizes to test; None for each candidate's own.
 
     Raises:
         ClassifierError: the original cannot be run.
@@ -228,41 +229,43 @@ def search(
         64
     """
     start = clock()
-    best, original = attempt(candidates[0], pictures, None, clock, batches)
+    best, original = attempt(candidates[0], images, None, clock, batches)
     if original is None or best.batch_size is None:
-        raise ClassifierError(f"expected a classifier that answers batches, got: {best.reason}; say --batch-size 1")
-    truth = ask(original, pictures, best.batch_size)
+        raise ClassifierError(f"expected a classifier that answers batches, got: {best.reason}; try --batch-size 1")
+    truth = ask(original, images, best.batch_size)
     tried, answer = [best], original
     for candidate in candidates[1:]:
         spent = clock() - start if len(tried) > 1 else 0.0
         if skipped := _skipped(candidate, spent, limit):
-            tried.append(Trial(candidate.name, candidate.precision, reason=skipped))
+            tried.append(Timing(candidate.name, candidate.precision, reason=skipped))
             continue
-        trial, built = attempt(candidate, pictures, truth, clock, batches)
-        tried.append(trial)
-        if built is not None and trial.reason is None and _speed(trial) > _speed(best):
-            best, answer = trial, built
+        timing, built = attempt(candidate, images, truth, clock, batches)
+        tried.append(timing)
+        if built is not None and timing.reason is None and _speed(timing) > _speed(best):
+            best, answer = timing, built
     return Found(best, answer, tuple(tried))
 
 
 def _skipped(candidate: Candidate, spent: float, limit: float) -> str | None:
-    """Say why a candidate is not even tried, or None where it is."""
+    """Return why a candidate is skipped, or None if it is tested."""
     if candidate.slow and math.isfinite(limit):
-        return "not tried: it takes long to build; seewhy doctor --tune tries it"
-    return f"not tried: {limit:.2g} s were over; seewhy doctor --tune tries it" if spent > limit else None
+        return "not tested: it takes long to build; seewhy doctor --tune tests it"
+    return (
+        f"not tested: the limit of {limit:.2g} s was reached; seewhy doctor --tune tests it" if spent > limit else None
+    )
 
 
-def in_short(problem: BaseException) -> str:
-    """Return the first line of an error, at most 200 letters of it.
+def first_line(problem: BaseException) -> str:
+    """Return the first line of an error message, truncated to 200 characters.
 
     Example:
-        >>> in_short(ValueError("one" + chr(10) + "two"))
+        >>> first_line(ValueError("one" + chr(10) + "two"))
         'one'
     """
     lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
     return (lines[0] if lines else type(problem).__name__)[:200]
 
 
-def _speed(trial: Trial) -> float:
-    """Queries a second; 0 where it was not timed."""
-    return trial.queries_per_second or 0.0
+def _speed(timing: Timing) -> float:
+    """Return queries per second; 0 if the candidate was not timed."""
+    return timing.queries_per_second or 0.0

@@ -20,8 +20,8 @@ FEWEST = 20
 _EVALUATED = 256  # largest number of held-out images per class for the evaluation after each epoch
 
 
-def silent(*facts: object) -> None:
-    """Report nothing."""
+def no_progress(*facts: object) -> None:
+    """Ignore progress updates."""
     del facts
 
 
@@ -32,7 +32,7 @@ def train_counterfactual(
     *,
     classes: Sequence[int | str] | None = None,
     plan: Plan | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     stop_at: int | None = None,
 ) -> Trained:
     """Train counterfactual generators, and write ``counterfactual.safetensors`` and ``card.json``.

@@ -191,7 +191,7 @@ def test_a_classifier_must_be_one() -> None:
 
 def test_a_suspicion_is_a_warning() -> None:
     """A classifier that ignores the picture is explained, but the user is told; the manifest remembers."""
-    with pytest.warns(UserWarning, match="does not depend on the picture"):
+    with pytest.warns(UserWarning, match="does not depend on the image"):
         answer = seewhy.explain(lambda batch: [[0.3, 0.7]] * len(batch), pixels(), method="occlusion:size=20")
     assert "does not depend" in answer.manifest["warnings"][0]
 

@@ -22,6 +22,7 @@ from seewhy.core.maps import Map, Maps
 from seewhy.core.probe import Probe
 from seewhy.core.score import Case, Measured
 from seewhy.core.target import Target
+from seewhy.registry.cost import Cost
 from seewhy.registry.rows import Method, Metric
 from seewhy.runs.contest import Standings
 from seewhy.runs.contest_table import Row, difference, flat, not_inferior, standings
@@ -130,14 +131,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return run
 
     def entry(name: str, wrong: str = "", *, control: bool = False) -> Method:
-        return Method(
-            method(name, wrong), name, "", Access.PROBABILITIES, "gray", information=False, cost="2", control=control
-        )
+        return Method(method(name, wrong), name, "", Access.PROBABILITIES, queries=Cost(2), control=control)
 
     rows = {"bright": entry("bright"), "other": entry("other"), "broken": entry("broken", "expected luck, got none")}
     rows |= {"nothing": entry("nothing", control=True), "grad": registry.METHODS["grad-cam"]}
     judges = {
-        name: Metric(metric(name), name, "", higher_is_better=True, infill="gray", cost="1", region=name == "inside")
+        name: Metric(metric(name), name, "", higher_is_better=True, queries=Cost(1), region=name == "inside")
         for name in ("whole", "inside")
     }
     monkeypatch.setattr(registry, "METHODS", rows)

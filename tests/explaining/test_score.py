@@ -142,7 +142,7 @@ def test_scores_are_written_and_nothing_is_lost(tmp_path: Path) -> None:
     [
         ({"metrics": []}, "at least one metric"),
         ({"metrics": "deletoin"}, "deletion"),
-        ({"metrics": "pointing"}, "where the object is"),
+        ({"metrics": "pointing"}, "location of the object"),
         ({"metrics": "pointing", "region": np.zeros((40, 36), bool)}, "covers a part"),
         ({"metrics": "pointing", "region": np.zeros((4, 4), bool)}, "booleans"),
         ({"metrics": "pointing", "region": []}, "got none"),

@@ -54,7 +54,7 @@ def lightened(probe: Probe, targets: Sequence[Target], *, by: float = 0.5) -> Ma
 @pytest.fixture(autouse=True)
 def fake(monkeypatch: pytest.MonkeyPatch) -> None:
     """The method above in the table."""
-    row = Method(lightened, "", "", Access.LABEL, "gray", information=False, cost="1", contrast=True, classes=1)
+    row = Method(lightened, "", "", Access.LABEL, contrast=True, predicted_only=True)
     monkeypatch.setitem(registry.METHODS, "lightened", row)
 
 
@@ -137,7 +137,7 @@ def test_a_metric_is_handed_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         found = case.companions.get("counterfactual")
         return Measured(0.0 if found is None else float(found.mean()))
 
-    row = Metric(first_mean, "", "", higher_is_better=None, infill="gray", cost="0")
+    row = Metric(first_mean, "", "", higher_is_better=None)
     monkeypatch.setitem(registry.METRICS, "first-mean", row)
     answer = explained()
     mean = float(answer.companions["counterfactual"].mean())

@@ -103,7 +103,7 @@ def test_an_unsure_classifier_is_told() -> None:
     """A class with the probability of a guess is pointed out."""
     classifier = seewhy.classifier(lambda images: np.full((len(images), 4), 0.25))
     pixels = (picture().permute(1, 2, 0).numpy() * 255).astype(np.uint8)
-    with pytest.warns(UserWarning, match="does not depend on the picture"):
+    with pytest.warns(UserWarning, match="does not depend on the image"):
         found = seewhy.explain(classifier, pixels, method="occlusion:size=10,stride=10")
     assert "no more than a guess among 4" in " ".join(found.manifest["verdict"]["findings"])
 

@@ -1,0 +1,59 @@
+"""Regions as lines around them, drawn on the axes of a map."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from seewhy.core.maps import BoolMap
+from seewhy.core.view import Frame
+from seewhy.plots.typesetting import typeface
+
+COLOURS = ("#b00054", "#181a1e", "#005ca0")
+"""Of the first, second and third region; each line has a white rim, so that it is seen on any photo."""
+
+_RIM, _LINE = 4.0, 1.8
+
+
+def label(name: str, region: BoolMap) -> str:
+    """Name a region and its area.
+
+    Example:
+        >>> label("sufficient", np.array([[True, False]]))
+        'sufficient 50.0 %'
+    """
+    return f"{name} {100 * region.mean():.1f} %"
+
+
+def draw_outlines(axes: Axes, frame: Frame, outlines: Mapping[str, BoolMap]) -> None:
+    """Draw a line around each region, and a legend with their names and areas.
+
+    Args:
+        axes: whose coordinates are the pixels of the image.
+        frame: the part of the image that the classifier saw.
+        outlines: name → region in the classifier's view; an empty region is named, but has no line.
+    """
+    lines = []
+    for place, (name, region) in enumerate(outlines.items()):
+        colour = COLOURS[place % len(COLOURS)]
+        _outline(axes, frame, region, colour)
+        lines.append(Line2D([], [], color=colour, linewidth=_LINE, label=label(name, region)))
+    if lines:
+        legend = axes.legend(handles=lines, loc="lower left", prop=typeface(8.5), borderaxespad=0.6, handlelength=1.4)
+        legend.set_frame_on(True)
+        legend.get_frame().set(facecolor="white", edgecolor="none", alpha=0.85)
+
+
+def _outline(axes: Axes, frame: Frame, region: BoolMap, colour: str) -> None:
+    """Draw the border of one region; the edge of the view is part of it."""
+    if not region.any():
+        return
+    (left, top, right, bottom), (height, width) = frame.box, region.shape
+    columns = left + (np.arange(-1, width + 1) + 0.5) * (right - left) / width
+    rows = top + (np.arange(-1, height + 1) + 0.5) * (bottom - top) / height
+    inside = np.pad(region, 1).astype(np.float32)
+    limits = axes.axis()
+    for line_width, ink in ((_RIM, "white"), (_LINE, colour)):
+        axes.contour(columns, rows, inside, levels=[0.5], colors=[ink], linewidths=line_width)
+    axes.axis(limits)

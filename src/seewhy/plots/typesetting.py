@@ -1,0 +1,114 @@
+"""Text that fits: how wide a line is, where it breaks, and where it is cut.
+
+Figures are set in the typeface that comes with matplotlib, so that they look the same on every machine. All sizes and
+widths are in points, 1/72 inch.
+"""
+
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+from matplotlib.font_manager import FontProperties, findfont
+from matplotlib.ft2font import FT2Font
+
+_MEASURED = 64.0
+"""Size at which text is measured, points; widths are proportional to the size."""
+
+_HINTING = 1.01
+"""Small type is a little wider than large type at the same scale: letters begin on whole pixels."""
+
+FAMILY = "DejaVu Sans"
+
+
+@cache
+def typeface(size: float, *, bold: bool = False) -> FontProperties:
+    """Return the typeface of the figures.
+
+    Args:
+        size: in points.
+        bold: or regular.
+    """
+    return FontProperties(family=[FAMILY], size=size, weight="bold" if bold else "normal")
+
+
+@contextmanager
+def missing_glyphs_allowed() -> Iterator[None]:
+    """Keep matplotlib from warning about characters that the typeface does not have; they are drawn as boxes."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
+
+
+def text_width(line: str, size: float, *, bold: bool = False) -> float:
+    """Return the width of a line in points.
+
+    Args:
+        line: the text, without line breaks.
+        size: of the typeface, points.
+        bold: or regular.
+
+    Example:
+        >>> text_width("iii", 10) < text_width("mmm", 10) < text_width("mmm", 10, bold=True)
+        True
+    """
+    font = _font(bold=bold)
+    with missing_glyphs_allowed():
+        font.set_text(line, 0.0)
+    return font.get_width_height()[0] / 64 * size / _MEASURED * _HINTING
+
+
+@cache
+def _font(*, bold: bool) -> FT2Font:
+    """Return the font in which text is measured; not matplotlib's own copy, whose size changes as figures are drawn."""
+    font = FT2Font(findfont(typeface(_MEASURED, bold=bold)))
+    font.set_size(_MEASURED, 72)
+    return font
+
+
+def shorten(line: str, size: float, width: float, *, bold: bool = False) -> str:
+    """Cut a line with an ellipsis where it is wider than its place.
+
+    Args:
+        line: the text; line breaks become spaces.
+        size: of the typeface, points.
+        width: of the place, points.
+        bold: or regular.
+
+    Example:
+        >>> shorten("chocolate sauce, chocolate syrup", 10, 100)
+        'chocolate sauce…'
+    """
+    flat = " ".join(line.split())
+    if text_width(flat, size, bold=bold) <= width:
+        return flat
+    kept = len(flat)
+    while kept and text_width(flat[:kept].rstrip(" ,·") + "…", size, bold=bold) > width:
+        kept -= 1
+    return flat[:kept].rstrip(" ,·") + "…"
+
+
+def wrap(prose: str, size: float, width: float, *, bold: bool = False, most: int | None = None) -> list[str]:
+    """Break text into lines that are no wider than their place.
+
+    Args:
+        prose: the text; line breaks become spaces, and lines do not break at no-break spaces.
+        size: of the typeface, points.
+        width: of the place, points.
+        bold: or regular.
+        most: the largest number of lines, or None for any number; the last one is cut with an ellipsis.
+
+    Example:
+        >>> wrap("chocolate sauce, chocolate syrup", 10, 100)
+        ['chocolate sauce,', 'chocolate syrup']
+    """
+    lines: list[str] = []
+    for word in re.split(r"[ \t\r\n]+", prose.strip()):
+        if lines and text_width(f"{lines[-1]} {word}", size, bold=bold) <= width:
+            lines[-1] = f"{lines[-1]} {word}"
+        else:
+            lines.append(word)
+    if most is not None and len(lines) > most:
+        lines = [*lines[: most - 1], " ".join(lines[most - 1 :])]
+    return [shorten(line, size, width, bold=bold) for line in lines if line]

@@ -1,0 +1,217 @@
+"""Everything that a result depends on, as a table of names and values."""
+
+from collections.abc import Iterable, Mapping
+
+from seewhy.core.budget import Budget
+from seewhy.results.codec import Setting
+from seewhy.results.record import Extreme, InfillCheck, Record, RuntimeInfo, TargetInfo
+from seewhy.results.wording import correlation, probability, queries, seconds
+
+Row = tuple[str, str]
+"""The name of a value, which may be empty, and the value."""
+
+_ACCESS = {
+    "LABEL": "the predicted label only",
+    "TOP_K": "the top-k probabilities",
+    "PROBABILITIES": "all probabilities",
+    "GRADIENTS": "probabilities and gradients",
+    "INTERNALS": "probabilities, gradients and internal layers",
+}
+
+
+def recipe(record: Record) -> list[tuple[str, list[Row]]]:
+    """Return everything that the result depends on.
+
+    Args:
+        record: of the explanation.
+
+    Returns:
+        A heading and its rows, in reading order; rows without a value and headings without rows are left out.
+    """
+    table = [
+        ("Image", _image(record)),
+        ("View", [("", record.view.rule), ("box in the image", _list(map(_number, record.view.box)))]),
+        ("Classifier", _classifier(record)),
+        ("Method", [("", record.method.spec), *_settings(record.method.settings), ("paper", record.method.paper)]),
+        ("In-fill", _infill(record)),
+        ("Seed", [("", str(record.seed))]),
+        ("Targets", [(target.label, _target(target, record.unit)) for target in record.targets]),
+        ("Budget", _budget(record.budget)),
+        ("Cost", _cost(record)),
+        ("Reliability", _reliability(record)),
+        ("Windows", _windows(record)),
+        ("In-fill check", _infill_check(record.diagnostics.infill_check)),
+        ("Traces", [(name, _trace(values)) for name, values in record.traces.items()]),
+        ("Runtime", _runtime(record.runtime)),
+        ("Runtimes tried", _tried(record.runtime)),
+        ("Versions", [(name, version or "from source") for name, version in record.versions.items()]),
+        ("Record", [("schema version", str(record.schema_version))]),
+    ]
+    filled = [(heading, [row for row in rows if row[1]]) for heading, rows in table]
+    return [(heading, rows) for heading, rows in filled if rows]
+
+
+def _image(record: Record) -> list[Row]:
+    """Return the rows about the image."""
+    image = record.image
+    size = f"{image.width} × {image.height} pixels"
+    notes = ", ".join(image.notes)
+    return [
+        ("", image.name),
+        ("size", size),
+        ("opened", notes),
+        ("path", image.source or ""),
+        ("SHA-256", image.sha256),
+    ]
+
+
+def _classifier(record: Record) -> list[Row]:
+    """Return the rows about the classifier."""
+    classifier = record.classifier
+    spec = classifier.spec if classifier.spec != classifier.name else None
+    return [
+        ("", classifier.name),
+        ("opened with", spec or ""),
+        ("fingerprint", classifier.fingerprint),
+        ("classes", f"{classifier.classes:,}"),
+        ("access", _ACCESS.get(classifier.access, classifier.access)),
+    ]
+
+
+def _infill(record: Record) -> list[Row]:
+    """Return the rows about the in-fill."""
+    infill = record.infill
+    return [("", str(infill)), ("random", _yes(infill.stochastic)), ("SHA-256 of its weights", infill.checksum or "")]
+
+
+def _settings(settings: Mapping[str, Setting]) -> list[Row]:
+    """Return one row per setting."""
+    return [(name.replace("_", " "), _setting(value)) for name, value in settings.items()]
+
+
+def _target(target: TargetInfo, unit: str) -> str:
+    """Write the probability and the extremes of a target."""
+    chance = f"p = {probability(target.probability)}" if target.probability is not None else ""
+    ends = (f"highest {_extreme(target.highest, unit)}", f"lowest {_extreme(target.lowest, unit)}")
+    return _list([target.key, chance, *ends], "; ")
+
+
+def _extreme(point: Extreme, unit: str) -> str:
+    """Write the value and the position of a point of a map."""
+    error = "" if point.stderr is None else f" ± {point.stderr:.2g}"
+    return f"{_number(point.value)}{error} {unit}".rstrip() + f" at row {point.row}, column {point.column}"
+
+
+def _budget(budget: Budget) -> list[Row]:
+    """Return one row per limit; a single row where there is none."""
+    limits = (("queries", budget.queries), ("seconds", budget.seconds), ("tolerance", budget.tolerance))
+    rows = [(name, _setting(limit)) for name, limit in limits if limit is not None]
+    return rows or [("", "no limit")]
+
+
+def _cost(record: Record) -> list[Row]:
+    """Return the number of queries, of the explanation and of the checks after it, and the time it took."""
+    faithfulness, infills = record.diagnostics.faithfulness, record.diagnostics.infill_check
+    return [
+        ("explanation", f"{queries(record.queries)}, {record.queries.forward_calls:,} batches"),
+        ("faithfulness check", "" if faithfulness is None else f"{faithfulness.queries:,} more queries"),
+        ("in-fill check", "" if infills is None else f"{infills.queries:,} more queries"),
+        ("generated images", f"{record.generated.queries:,} more queries" if record.generated.queries else ""),
+        ("time", seconds(record.seconds)),
+        ("stopped", record.stopped_because),
+    ]
+
+
+def _reliability(record: Record) -> list[Row]:
+    """Return the expected correlation of each map with the converged map."""
+    expected = record.diagnostics.expected_correlation
+    known = [(target.label, expected.get(target.key)) for target in record.targets]
+    return [(label, f"correlation {correlation(value)}, expected") for label, value in known if value is not None]
+
+
+def _windows(record: Record) -> list[Row]:
+    """Return one row per window size: the number of windows, and the strongest value of each map."""
+    labels = {target.key: target.label for target in record.targets}
+    return [
+        (
+            f"{scale.size} pixels",
+            _list(
+                [
+                    f"{scale.windows:,} windows",
+                    *(
+                        f"{labels.get(key, key)} at most {_number(value)} ± {_number(error)}"
+                        for key, (value, error) in scale.strongest.items()
+                    ),
+                ],
+                "; ",
+            ),
+        )
+        for scale in record.diagnostics.windows
+    ]
+
+
+def _infill_check(check: InfillCheck | None) -> list[Row]:
+    """Return one row per alternative in-fill, also for those that could not be used."""
+    if check is None:
+        return []
+    asked = [(each.spec, f"{each.queries:,} queries, {seconds(each.seconds)}") for each in check.infills]
+    return [*asked, *((each.spec, f"skipped: {each.because}") for each in check.skipped)]
+
+
+def _trace(values: tuple[float, ...]) -> str:
+    """Summarise a series of numbers."""
+    ends = f", first {_number(values[0])}, last {_number(values[-1])}" if values else ""
+    return f"{len(values):,} values{ends}"
+
+
+def _runtime(runtime: RuntimeInfo) -> list[Row]:
+    """Return the rows about how the classifier was run."""
+    speed = runtime.queries_per_second
+    return [
+        ("", runtime.name),
+        ("reason", f"{runtime.why}{' (cached choice)' if runtime.cached else ''}"),
+        ("precision", runtime.precision),
+        ("batch size", str(runtime.batch_size)),
+        ("queries per second", "" if speed is None else f"{speed:,.3g}"),
+        ("difference to the original", f"{runtime.agreement:.2g}"),
+        ("difference alone or in a batch", f"{runtime.alone_or_in_batch:.2g}"),
+        ("engine", runtime.engine),
+        ("device", runtime.device),
+        ("threads", str(runtime.threads)),
+    ]
+
+
+def _tried(runtime: RuntimeInfo) -> list[Row]:
+    """Return one row per runtime that was tried: its precision, speed and difference to the original, or why it is out."""
+    rows = []
+    for each in runtime.tried:
+        batch = "" if each.batch_size is None else f"batch size {each.batch_size}"
+        speed = "" if each.queries_per_second is None else f"{each.queries_per_second:,.3g} queries per second"
+        difference = "" if each.agreement is None else f"difference {each.agreement:.2g}"
+        rejected = f"rejected: {each.reason}" if each.reason else ""
+        rows.append((each.name, _list([each.precision, batch, speed, difference, rejected])))
+    return rows
+
+
+def _setting(value: Setting) -> str:
+    """Write the value of a setting."""
+    if isinstance(value, tuple):
+        return _list(map(_setting, value))
+    if isinstance(value, bool):
+        return _yes(value)
+    return "none" if value is None else _number(value) if isinstance(value, float) else str(value)
+
+
+def _yes(value: bool) -> str:
+    """Write a yes or a no."""
+    return "yes" if value else "no"
+
+
+def _number(value: float) -> str:
+    """Write a number with at most six digits and a true minus sign."""
+    return f"{value:.6g}".replace("-", "−")
+
+
+def _list(values: Iterable[str], separator: str = ", ") -> str:
+    """Join what is not empty."""
+    return separator.join(filter(None, values))
