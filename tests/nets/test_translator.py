@@ -133,3 +133,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     assert card["networks"]["classes"] == [3, 8]
     with pytest.raises(RequestError, match="generators of this classifier, got those of net"):
         load_generators(tmp_path, fingerprint="another")
+    file = tmp_path / "card.json"
+    file.write_text(file.read_text().replace('"networks"', '"nets"'))
+    with pytest.raises(RequestError, match="got a card of another seewhy version"):
+        load_generators(tmp_path, fingerprint="mine")

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.core.arrays import Images
-from seewhy.nets.carded import fill, read_carded, write_carded
+from seewhy.core.errors import RequestError
+from seewhy.nets.carded import CARD, fill, read_carded, write_carded
 from seewhy.nets.translator import Norm, Planes, UNet
 
 Arm = Literal["syce", "cyce", "sagen"]
@@ -226,7 +227,7 @@ def build_generators(
 
     Example:
         >>> generators = build_generators(arm="syce", classes=(3, 8), channels=1, size=(8, 8), widths=(4, 4))
-        >>> [tuple(made.shape) for made in generators(torch.zeros(5, 3, 8, 8), 3, 8)]
+        >>> [tuple(images.shape) for images in generators(torch.zeros(5, 3, 8, 8), 3, 8)]
         [(5, 3, 8, 8), (5, 3, 8, 8), (5, 3, 8, 8)]
     """
     with torch.random.fork_rng(devices=[]):
@@ -264,6 +265,8 @@ def load_generators(folder: Path, *, fingerprint: str) -> tuple[CounterfactualGe
         RequestError: a file is missing or damaged, or belongs to another classifier.
     """
     raw, card = read_carded(folder, TENSORS, what="generators", fingerprint=fingerprint, remedy=REMEDY)
+    if "networks" not in card:
+        raise RequestError(f"expected networks in {folder / CARD}, got a card of another seewhy version; {REMEDY}")
     settings = dict(card["networks"])
     settings["size"] = tuple(settings["size"])
     return fill(build_generators(**settings), raw, what="generators", folder=folder, remedy=REMEDY), card
