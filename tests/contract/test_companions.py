@@ -17,7 +17,8 @@ from seewhy.core.probe import Probe
 from seewhy.core.settings import schema
 from seewhy.core.target import ClassEvidence
 from seewhy.infills.plain import constant
-from seewhy.nets.twins import build_twins, save_twins
+from seewhy.nets.counterfactual_generators import build_generators, save_generators
+from seewhy.runs.companions import checked
 
 SIZE = (20, 17)
 
@@ -32,9 +33,9 @@ class Light(nn.Module):
 
 
 def generators(folder: Path) -> str:
-    """Save untrained generators."""
-    twins = build_twins(arm="syce", classes=(0, 1), channels=1, size=SIZE, seed=0, widths=(2, 2), last=1)
-    save_twins(folder, twins, {"fingerprint": "open game", "classifier": "x"})
+    """Untrained ones."""
+    twins = build_generators(arm="syce", classes=(0, 1), channels=1, size=SIZE, seed=0, widths=(2, 2), last=1)
+    save_generators(folder, twins, {"fingerprint": "open game", "classifier": "x"})
     return f"weights={folder}"
 
 

@@ -112,8 +112,8 @@ class _End:
     @classmethod
     def made(cls, probe: Probe, targets: Sequence[Target], weights: str | None) -> "_End":
         """Generate the counterfactual with trained generators."""
-        twins = translate(probe, targets, weights)
-        return cls(twins.adversarial, twins.other, {"adversarial": twins.companions["adversarial"]}, twins.notes)
+        made = translate(probe, targets, weights)
+        return cls(made.adversarial, made.other, {"adversarial": made.companions["adversarial"]}, made.notes)
 
     @classmethod
     def opened(cls, probe: Probe, path: str) -> "_End":
