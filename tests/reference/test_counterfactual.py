@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 import seewhy
 from games import OpenGame, picture
+from seewhy.core.attribution import Attribution
 from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target
 from seewhy.infills.plain import constant
@@ -80,7 +80,7 @@ def run(
     *targets: Target,
     facts: dict[str, Any] | None = None,
     **settings: Any,
-) -> Maps:
+) -> Attribution:
     """The method with generators that were written to a folder; the class 1 and its contrast unless other targets are named."""
     save_generators(folder, twins, {**FACTS, **(facts or {})})
     return counterfactual(probe, targets or (ClassEvidence(1), Contrast(1, 0)), weights=str(folder), **settings)

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from seewhy.methods.counterfactual_path import counterfactual_path
 from torch import Tensor, nn
 
 import seewhy
 from games import OpenGame, picture, small_cnn
+from seewhy.core.attribution import Attribution
 from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target, weight_matrix
 from seewhy.infills.plain import constant
-from seewhy.methods.counterfactual_path import counterfactual_path
 from seewhy.nets.counterfactual_generators import build_generators, save_generators
 
 TARGETS: tuple[Target, ...] = (ClassEvidence(0), Contrast(0, 1))
@@ -76,7 +76,7 @@ def slow(target: Target, steps: int, *, even: bool, signed: bool, probability: b
     return found
 
 
-def run(probe: Probe, **settings: Any) -> Maps:
+def run(probe: Probe, **settings: Any) -> Attribution:
     """Run the method for a class and a contrast."""
     return counterfactual_path(probe, TARGETS, **settings)
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from seewhy import registry
 from seewhy.audit import _image_statistics as statistics
 from seewhy.core.arrays import Images
+from seewhy.core.attribution import as_map
 from seewhy.core.classifier import Classifier
-from seewhy.core.maps import as_map
 from seewhy.core.probe import Probe, as_distributions
 from seewhy.core.score import Case
 from seewhy.core.seeds import derive, normals

@@ -11,8 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seewhy.core.arrays import Image
+from seewhy.core.attribution import Attribution, Companion, as_map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Companion, Maps, as_map
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target
 from seewhy.nets.carded import CARD
@@ -28,7 +28,7 @@ def counterfactual(
     *,
     weights: str | None = None,
     definition: Literal["stable", "input"] = "stable",
-) -> Maps:
+) -> Attribution:
     """Show the difference between an image that keeps the prediction and a generated one that changes it.
 
     Generators trained for the classifier turn the image x into an adversarial image ``x_a``, which should be
@@ -66,7 +66,7 @@ def counterfactual(
     maps = {target.key: as_map(signed if isinstance(target, Contrast) else extent) for target in targets}
     answers = probe.show(torch.stack(own))
     findings = [flip_finding(probe, made.other, answers[0]), *_unstable(probe, answers[1:]), _extent(extent)]
-    return Maps(
+    return Attribution(
         maps,
         {},
         "intensity",
