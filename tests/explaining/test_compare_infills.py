@@ -81,7 +81,7 @@ def test_all_infills_are_asked_about_the_same_windows() -> None:
         asked = [each["queries"]["forward_images"] - 1 for each in (gray, donor, noise)]
         assert asked[1] == asked[2] == asked[0] * donor["settings"]["samples"]
         assert max(asked) < limits.get("budget", 1000)
-        seen = [answer.evidence.witnesses for answer in found.explanations.values()]
+        seen = [answer.evidence.sampled for answer in found.explanations.values()]
         assert all(np.array_equal(seen[0].positions, other.positions) for other in seen if seen[0] and other)
 
 

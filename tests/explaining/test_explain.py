@@ -101,7 +101,7 @@ def test_the_strongest_places_are_where_they_are_said_to_be() -> None:
 def test_the_witnesses_can_be_checked() -> None:
     """Asking again with the shown in-fill in place gives the probability that is shown."""
     answer = explanation()
-    seen, patches = answer.evidence.witnesses, answer.evidence.patches
+    seen, patches = answer.evidence.sampled, answer.evidence.patches
     assert seen is not None
     assert patches is not None
     classifier = network()

@@ -18,7 +18,7 @@ Companion = Float[np.ndarray, "3 h w"]
 
 
 @dataclass(frozen=True, eq=False)
-class Witnesses:
+class SampledQueries:
     """Sampled queries behind a map, stored per window and per sample so that a reader can reproduce them.
 
     Args:
@@ -126,7 +126,7 @@ class Attribution:
         unit: unit of the values and errors.
         settings: all settings used, with ``auto`` resolved.
         stopped_because: ``complete``, ``queries``, ``seconds`` or ``tolerance``.
-        witnesses: sampled queries behind the maps, for methods that use windows.
+        sampled: sampled queries behind the maps, for methods that use windows.
         predicted: whether the values are best predictions, which vary less than the truth, rather than unbiased
             estimates, which vary more.
         scales: effect of the windows of each size, for methods that use several sizes or refine windows.
@@ -144,7 +144,7 @@ class Attribution:
     unit: str
     settings: Mapping[str, object]
     stopped_because: str
-    witnesses: Witnesses | None = None
+    sampled: SampledQueries | None = None
     predicted: bool = False
     scales: tuple[Scale, ...] = ()
     findings: tuple[str, ...] = ()

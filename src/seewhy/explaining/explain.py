@@ -139,7 +139,7 @@ def explain_viewed(
     run = _Run(
         request, viewed, prepared, probe, targets, maps, probe.seconds
     )  # what follows asks more, and is not the run
-    samples = collect_samples(viewed.picture.pixels, probe, maps.witnesses)
+    samples = collect_samples(viewed.picture.pixels, probe, maps.sampled)
     infos = tuple(target_info(target, prepared.original, probe.prediction, maps) for target in targets)
     diagnostics = run.diagnostics(infos, progress)
     images = checked_images(maps.companions, probe.size)
@@ -187,7 +187,7 @@ class _Run:
     def record(self, infos: tuple[TargetInfo, ...], diagnostics: Diagnostics, generated: GeneratedImages) -> Record:
         """Write down all facts."""
         request, probe, maps, original = self.request, self.probe, self.maps, self.prepared.original
-        sampled = maps.witnesses.classes if maps.witnesses else ()
+        sampled = maps.sampled.classes if maps.sampled else ()
         return Record(
             image=image_info(self.viewed.picture, self.viewed.source),
             view=view_info(self.viewed.frame, original),

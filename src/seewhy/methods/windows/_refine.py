@@ -151,7 +151,7 @@ def refine(
         unit,
         {**settings, "samples": samples},
         why or stopped,
-        log.witnesses(),
+        log.sampled(),
         predicted=True,
         scales=tuple(_scale(search, fit, keys) for search, fit in zip(searches, fits, strict=True)),
     )

@@ -154,7 +154,7 @@ def sweep(
     keys = [target.key for target in targets]
     errors = dict(zip(keys, canvas.errors().astype(np.float32), strict=True)) if canvas.has_error else {}
     values: dict[str, Map] = dict(zip(keys, canvas.values().astype(np.float32), strict=True))
-    return Attribution(values, errors, unit, settings, stopped, log.witnesses())
+    return Attribution(values, errors, unit, settings, stopped, log.sampled())
 
 
 def _query_all(probe: Probe, chosen: Plan, score: Score, canvas: _Canvas, log: Log) -> str:
