@@ -107,7 +107,7 @@ def test_answers_in_words() -> None:
     assert words.answered(said, 3) == "still crane, p = 0.400"
     assert words.answered(said, 4) == "now crane, p = 0.400"
     assert words.answered(said, None) == "crane, p = 0.400"
-    assert words.companions({}) == []
+    assert words.generated({}) == []
     pictures = [{"name": "stable", "predicted": said}]
-    manifest = {"predicted": [{"index": 3}], "companions": {"pictures": pictures}}
-    assert words.companions(manifest) == ["Stable twin: still crane, p = 0.400"]
+    manifest = {"predicted": [{"index": 3}], "generated": {"pictures": pictures}}
+    assert words.generated(manifest) == ["Stable twin: still crane, p = 0.400"]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 from seewhy.draw.terminal import summary
-from seewhy.runs.companions import checked
+from seewhy.runs.generated import checked
 
 import seewhy
 from games import Game, picture
@@ -49,7 +49,7 @@ def lightened(probe: Probe, targets: Sequence[Target], *, by: float = 0.5) -> At
     change = np.abs(other - probe.image.cpu().numpy()).mean(0)
     maps = {target.key: change for target in targets}
     return Attribution(
-        maps, {}, "intensity", {"by": by}, "complete", companions={"counterfactual": other, "a_red": red}
+        maps, {}, "intensity", {"by": by}, "complete", generated={"counterfactual": other, "a_red": red}
     )
 
 
@@ -66,22 +66,22 @@ def pixels() -> np.ndarray:
 
 
 def explained(**settings: object) -> seewhy.Explanation:
-    """A small explanation with companions."""
+    """A small explanation with generated."""
     return seewhy.explain(network(), pixels(), method="lightened:by=0.8", verdict=False, **settings)  # type: ignore[arg-type]
 
 
 def test_the_classifier_is_asked_about_each_beyond_the_budget() -> None:
     """Class, probabilities of everything that matters, and the queries apart from the method's own."""
     answer = explained(budget=Budget(queries=1))
-    said = answer.manifest["companions"]
+    said = answer.manifest["generated"]
     assert [(each["name"], each["predicted"]["label"]) for each in said["pictures"]] == [
         ("counterfactual", "bright"),
         ("a_red", "red"),
     ]
     assert (said["queries"], answer.queries.forward_images) == (2, 1)
     order = [each["index"] for each in said["input"]]
-    assert sorted(order) == [0, 1, 2]  # the answer, the runner-up of the contrast, and what the companions get
-    shown = torch.from_numpy(np.stack([answer.evidence.image, *answer.companions.values()]))
+    assert sorted(order) == [0, 1, 2]  # the answer, the runner-up of the contrast, and what the generated get
+    shown = torch.from_numpy(np.stack([answer.evidence.image, *answer.generated.values()]))
     truth = torch.softmax(tones(shown).double(), 1)[:, order]
     for row, probabilities in zip(
         truth, [said["input"], *(each["probabilities"] for each in said["pictures"])], strict=True
@@ -92,8 +92,8 @@ def test_the_classifier_is_asked_about_each_beyond_the_budget() -> None:
 def test_a_method_without_companions_asks_nothing_more() -> None:
     """The key is there, and empty."""
     answer = seewhy.explain(network(), pixels(), method="occlusion:size=9", infill="gray", verdict=False)
-    assert answer.manifest["companions"] == {"input": [], "pictures": [], "queries": 0}
-    assert answer.companions == {}
+    assert answer.manifest["generated"] == {"input": [], "pictures": [], "queries": 0}
+    assert answer.generated == {}
     assert "Before and after" not in answer.report()
 
 
@@ -101,11 +101,11 @@ def test_saved_and_loaded_they_are_the_same(tmp_path: Path) -> None:
     """In the method's order, to the last bit; as pictures beside, to the nearest of 256 levels."""
     before = explained()
     after = seewhy.load(before.save(tmp_path / "out"))
-    assert list(after.companions) == list(before.companions) == ["counterfactual", "a_red"]
-    for name, companion in before.companions.items():
-        assert np.array_equal(companion, after.companions[name])
+    assert list(after.generated) == list(before.generated) == ["counterfactual", "a_red"]
+    for name, generated image in before.generated.items():
+        assert np.array_equal(generated image, after.generated[name])
         shown = np.asarray(Image.open(tmp_path / "out" / f"companion_{name}.png")).transpose(2, 0, 1) / 255
-        np.testing.assert_allclose(shown, companion, atol=0.5 / 255 + 1e-6)
+        np.testing.assert_allclose(shown, generated image, atol=0.5 / 255 + 1e-6)
     assert before.report() == after.report()
     assert before.overview() == after.overview()
 
@@ -136,13 +136,13 @@ def test_a_metric_is_handed_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
     def first_mean(probe: Probe, saliency: Map, case: Case) -> Measured:
         del probe, saliency
-        found = case.companions.get("counterfactual")
+        found = case.generated.get("counterfactual")
         return Measured(0.0 if found is None else float(found.mean()))
 
     row = Metric(first_mean, "", "", higher_is_better=None)
     monkeypatch.setitem(registry.METRICS, "first-mean", row)
     answer = explained()
-    mean = float(answer.companions["counterfactual"].mean())
+    mean = float(answer.generated["counterfactual"].mean())
     assert seewhy.score(network(), answer, "first-mean")[0].value == mean
     (tmp_path / "in").mkdir()
     Image.fromarray(pixels()).save(tmp_path / "in" / "a.png")
@@ -154,16 +154,16 @@ def test_a_metric_is_handed_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("name", "companion", "message"),
+    ("name", "generated image", "message"),
     [
-        ("../up", np.zeros((3, 4, 5)), "named a companion"),
-        ("input", np.zeros((3, 4, 5)), "named a companion"),
+        ("../up", np.zeros((3, 4, 5)), "named a generated image"),
+        ("input", np.zeros((3, 4, 5)), "named a generated image"),
         ("small", np.zeros((3, 4, 4)), r"shape \(3, 4, 4\)"),
         ("loud", np.full((3, 4, 5), 1.01), "in \\[0, 1\\]"),
         ("odd", np.full((3, 4, 5), np.nan), "in \\[0, 1\\]"),
     ],
 )
-def test_a_method_is_held_to_its_word(name: str, companion: np.ndarray, message: str) -> None:
+def test_a_method_is_held_to_its_word(name: str, generated image: np.ndarray, message: str) -> None:
     """Wrong sizes, values and names that lead out of the folder are the method's fault, not the user's."""
     with pytest.raises(AssertionError, match=message):
-        checked({name: companion}, (4, 5))
+        checked({name: generated image}, (4, 5))

@@ -69,7 +69,7 @@ def counterfactual() -> np.ndarray:
 
 def test_cout_is_the_area_between_two_curves() -> None:
     """Pixels are replaced by the size of their change; all probabilities and trapezoids are computed by hand."""
-    case = Case(0, companions={"adversarial": counterfactual()})
+    case = Case(0, generated={"adversarial": counterfactual()})
     found = cout(probe(), np.zeros((SIDE, SIDE), np.float32), case, steps=100)
     white = [min(k, 10) + (0.5 if k > 10 else 0) for k in range(101)]
     difference = np.array([2 * (0.1 + 0.8 * w / 100) - 1 for w in white])
@@ -89,17 +89,17 @@ def test_cout_of_a_perfect_swap_is_one_and_of_none_minus_one() -> None:
     missed[:, 3, 3] = 0
     maps = np.zeros((SIDE, SIDE), np.float32)
     maps[3, 3] = 1
-    good = cout(asked, maps, Case(0, companions={"counterfactual": swapped}), order="map", steps=100)
+    good = cout(asked, maps, Case(0, generated={"counterfactual": swapped}), order="map", steps=100)
     assert good.value == pytest.approx(1 - 0.01)  # the first trapezoid
-    late = cout(asked, -maps, Case(0, companions={"counterfactual": swapped}), order="map", steps=100)
+    late = cout(asked, -maps, Case(0, generated={"counterfactual": swapped}), order="map", steps=100)
     assert late.value == pytest.approx(-1 + 0.01)
-    assert cout(asked, maps, Case(0, companions={"counterfactual": missed}), order="map").value == pytest.approx(-1)
+    assert cout(asked, maps, Case(0, generated={"counterfactual": missed}), order="map").value == pytest.approx(-1)
 
 
 def test_without_a_counterfactual_there_is_no_cout() -> None:
     """The value is NaN with a note and no query; other generated images are ignored."""
     asked = probe()
-    found = cout(asked, np.zeros((SIDE, SIDE), np.float32), Case(0, companions={"stable": counterfactual()}))
+    found = cout(asked, np.zeros((SIDE, SIDE), np.float32), Case(0, generated={"stable": counterfactual()}))
     assert math.isnan(found.value)
     assert found.note
     assert asked.queries.forward_images == 0

@@ -13,7 +13,7 @@ from seewhy.benchmark.store import CachedMap, CachedScore, PredictedClass, key, 
 from seewhy.classifiers.selftest import self_test
 from seewhy.classifiers.tuning import Log, no_log, tune
 from seewhy.core.access import Access
-from seewhy.core.attribution import Attribution, Companion, Map
+from seewhy.core.attribution import Attribution, GeneratedPixels, Map
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe, Progress, as_distributions, no_progress
 from seewhy.core.score import Case, Measured
@@ -202,7 +202,7 @@ class _ImageFailed(Exception):  # noqa: N818 - not shown to the user as it is: i
 
 def _explain(
     prepared: PreparedClassifier, task: ImageTask, request: Request, target: int
-) -> tuple[CachedMap, Map, Mapping[str, Companion]]:
+) -> tuple[CachedMap, Map, Mapping[str, GeneratedPixels]]:
     """Explain one class by one method."""
     method, image = request.method, task.viewed.image
     probabilities = method.row.access <= Access.PROBABILITIES
@@ -220,7 +220,7 @@ def _explain(
         runtime=probe.classifier.runtime,
         findings=tuple(maps.findings),
     )
-    return work, maps.values[ClassEvidence(target).key], maps.companions
+    return work, maps.values[ClassEvidence(target).key], maps.generated
 
 
 def _score(

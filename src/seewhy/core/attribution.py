@@ -13,7 +13,7 @@ Map = Float[np.ndarray, "h w"]
 BoolMap = Bool[np.ndarray, "h w"]
 """A region: True for the pixels that belong to it."""
 
-Companion = Float[np.ndarray, "3 h w"]
+GeneratedPixels = Float[np.ndarray, "3 h w"]
 """A generated image that is part of an explanation, such as a counterfactual; in the classifier's view, RGB in [0, 1]."""
 
 
@@ -134,7 +134,7 @@ class Attribution:
         traces: name → numbers recorded in order during the run, such as the loss of each step.
         outlines: ``TARGET/NAME`` → a region to draw on the target's map, such as the part that alone preserves the
             prediction.
-        companions: name → a generated image that is part of the explanation, such as a counterfactual. If only one can
+        generated: name → a generated image that is part of the explanation, such as a counterfactual. If only one can
             be compared with the input image, the first is used. The classifier is queried on each of them after the
             method has finished.
     """
@@ -150,7 +150,7 @@ class Attribution:
     findings: tuple[str, ...] = ()
     traces: Mapping[str, Sequence[float]] = field(default_factory=dict)
     outlines: Mapping[str, BoolMap] = field(default_factory=dict)
-    companions: Mapping[str, Companion] = field(default_factory=dict)
+    generated: Mapping[str, GeneratedPixels] = field(default_factory=dict)
 
     def reliability(self, key: str) -> float | None:
         """Return the fraction of a map's variance that is not error, or None without standard errors.

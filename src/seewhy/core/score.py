@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
-from seewhy.core.attribution import Companion, Map
+from seewhy.core.attribution import GeneratedPixels, Map
 from seewhy.core.errors import RequestError
 
 Again = Callable[..., Map]
@@ -32,7 +32,7 @@ class Case:
         target: the class that the map explains and the metric tracks.
         region: location of the object in the classifier's view, or None if unspecified.
         again: re-explains the image, or None if that is not possible.
-        companions: name → a generated image that is part of the explanation, such as a counterfactual.
+        generated: name → a generated image that is part of the explanation, such as a counterfactual.
 
     Example:
         >>> Case(3).region is None
@@ -42,7 +42,7 @@ class Case:
     target: int
     region: Bool[np.ndarray, "h w"] | None = None
     again: Again | None = None
-    companions: Mapping[str, Companion] = field(default_factory=dict)
+    generated: Mapping[str, GeneratedPixels] = field(default_factory=dict)
 
     def where(self) -> Bool[np.ndarray, "h w"]:
         """Return the region.

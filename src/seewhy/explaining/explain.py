@@ -142,7 +142,7 @@ def explain_viewed(
     samples = collect_samples(viewed.picture.pixels, probe, maps.sampled)
     infos = tuple(target_info(target, prepared.original, probe.prediction, maps) for target in targets)
     diagnostics = run.diagnostics(infos, progress)
-    images = checked_images(maps.companions, probe.size)
+    images = checked_images(maps.generated, probe.size)
     record = run.record(infos, diagnostics, ask_generated(probe, targets, images))
     return Explanation(dict(maps.values), dict(maps.stderr), record, samples, dict(maps.outlines), images)
 

@@ -50,11 +50,11 @@ def cout(
     if not 1 <= steps <= saliency.size:
         raise RequestError(f"expected steps from 1 to {saliency.size}, the number of pixels, got {steps}")
     settings: dict[str, object] = {"steps": steps, "order": order}
-    name = next((name for name in COUNTERFACTUALS if name in case.companions), None)
+    name = next((name for name in COUNTERFACTUALS if name in case.generated), None)
     if name is None:
         return Measured(math.nan, note="the explanation has no counterfactual image", settings=settings)
     curves.plan(probe, steps + 1, "fewer steps")
-    other = torch.from_numpy(case.companions[name]).to(probe.image)
+    other = torch.from_numpy(case.generated[name]).to(probe.image)
     ranking = saliency if order == "map" else (probe.image - other).abs().mean(0).cpu().numpy()
     counts = np.rint(np.linspace(0, saliency.size, steps + 1)).astype(np.int64)
     answers = _answers(probe, other, curves.places(ranking), counts)

@@ -35,7 +35,7 @@ class Method:
         anytime: whether it watches its standard errors during the run and stops at a tolerance.
         control: whether it ignores the classifier and serves for comparison only.
         needs: what the user has to provide besides the classifier, in words; without it the method does not run.
-        companions: names of the images that it generates with the map.
+        generated: names of the images that it generates with the map.
         small: settings for a quick run on a small image, as in a Spec; the contract tests use them.
         extra: the optional dependency group that it needs.
     """
@@ -57,7 +57,7 @@ class Method:
     anytime: bool = False
     control: bool = False
     needs: str = ""
-    companions: tuple[str, ...] = ()
+    generated: tuple[str, ...] = ()
     small: str = ""
     extra: str | None = None
 

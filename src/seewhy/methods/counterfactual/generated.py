@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seewhy.core.arrays import Image
-from seewhy.core.attribution import Attribution, Companion, as_map
+from seewhy.core.attribution import Attribution, GeneratedPixels, as_map
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target
@@ -48,7 +48,7 @@ def counterfactual(
 
     Returns:
         Maps of intensity, where full brightness is 1: 0 to 1 for a class, -1 to 1 for a contrast, where positive
-        means brighter in the stable image. The generated images are companions. Findings report whether the
+        means brighter in the stable image. The generated images are generated. Findings report whether the
         prediction changed, and the flip rates measured after training.
 
     Raises:
@@ -73,7 +73,7 @@ def counterfactual(
         {"weights": weights, "definition": definition},
         "complete",
         findings=(*findings, *made.notes),
-        companions=made.companions,
+        generated=made.generated,
     )
 
 
@@ -112,7 +112,7 @@ class Translated:
     notes: tuple[str, ...]
 
     @property
-    def companions(self) -> dict[str, Companion]:
+    def generated(self) -> dict[str, GeneratedPixels]:
         """The generated images that are saved with the maps, by name."""
         shown = {"adversarial": self.adversarial, "stable": None if self.plain else self.stable, "cycle": self.cycle}
         return {name: image.cpu().contiguous().numpy() for name, image in shown.items() if image is not None}
