@@ -21,8 +21,8 @@ from seewhy.core.access import Access
 from seewhy.core.attribution import Attribution, Map
 from seewhy.core.errors import RequestError
 from seewhy.core.intervals import Interval, bootstrap
+from seewhy.core.metric import MetricInput, MetricResult
 from seewhy.core.probe import Probe
-from seewhy.core.score import Case, Measured
 from seewhy.core.target import Target
 from seewhy.registry.cost import Cost
 from seewhy.registry.rows import Method, Metric
@@ -121,12 +121,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return run
 
-    def metric(name: str) -> Callable[..., Measured]:
-        def run(probe: Probe, saliency: Map, case: Case, *, power: int = 1) -> Measured:
+    def metric(name: str) -> Callable[..., MetricResult]:
+        def run(probe: Probe, saliency: Map, case: MetricInput, *, power: int = 1) -> MetricResult:
             done.append(name)
             if name == "inside":
-                return Measured(float(saliency[case.where()].mean() ** power))
-            return Measured(float(saliency.mean() ** power + 0 * probe.prediction[case.target]))
+                return MetricResult(float(saliency[case.where()].mean() ** power))
+            return MetricResult(float(saliency.mean() ** power + 0 * probe.prediction[case.target]))
 
         return run
 

@@ -18,7 +18,7 @@ from seewhy.core.access import Access
 from seewhy.core.attribution import Attribution, Map
 from seewhy.core.budget import Budget
 from seewhy.core.probe import Probe
-from seewhy.core.score import Case, Measured
+from seewhy.core.metric import MetricInput, MetricResult
 from seewhy.core.target import Target
 from seewhy.registry.rows import Method, Metric
 
@@ -134,10 +134,10 @@ def test_the_size_of_a_change_has_no_sign_and_its_direction_has() -> None:
 def test_a_metric_is_handed_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """By `seewhy.score` and by a contest, there also when it takes up what an earlier one made."""
 
-    def first_mean(probe: Probe, saliency: Map, case: Case) -> Measured:
+    def first_mean(probe: Probe, saliency: Map, case: MetricInput) -> MetricResult:
         del probe, saliency
         found = case.generated.get("counterfactual")
-        return Measured(0.0 if found is None else float(found.mean()))
+        return MetricResult(0.0 if found is None else float(found.mean()))
 
     row = Metric(first_mean, "", "", higher_is_better=None)
     monkeypatch.setitem(registry.METRICS, "first-mean", row)

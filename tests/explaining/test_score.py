@@ -13,8 +13,8 @@ from seewhy.runs.score import save_scores
 
 import seewhy
 from games import picture, small_cnn
+from seewhy.core.metric import MetricInput
 from seewhy.core.probe import Probe
-from seewhy.core.score import Case
 from seewhy.core.target import ClassEvidence
 from seewhy.metrics.removal import deletion
 from seewhy.registry import infill
@@ -40,7 +40,7 @@ def test_a_score_is_the_metric_on_the_kept_picture() -> None:
     (score,) = seewhy.score(network(), explanation, "deletion:steps=10", targets="cow")
     stand_in = infill("gray", network())[1]
     probe = Probe(network(), stand_in, torch.from_numpy(explanation.evidence.image))
-    by_hand = deletion(probe, explanation.maps["class:2"], Case(2), steps=10)
+    by_hand = deletion(probe, explanation.maps["class:2"], MetricInput(2), steps=10)
     assert score.value == pytest.approx(by_hand.value, abs=1e-6)
     assert (score.target, score.metric, score.higher_is_better) == (
         "class:2",

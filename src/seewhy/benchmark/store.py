@@ -17,7 +17,7 @@ from seewhy.benchmark.plan import PlanRecord
 from seewhy.core.attribution import GeneratedPixels, Map
 from seewhy.core.budget import Queries
 from seewhy.core.errors import RequestError
-from seewhy.core.score import Curve
+from seewhy.core.metric import Curve
 from seewhy.results.codec import Json, from_json, json_bytes
 from seewhy.results.folder import check_free, write_files
 

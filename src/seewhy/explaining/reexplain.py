@@ -15,7 +15,7 @@ from seewhy.explaining.request import Request, bind
 
 @dataclass(frozen=True, eq=False)
 class Reexplainer:
-    """Repeats an explanation with the same method, settings, in-fill and budget; see `seewhy.core.score.Case`.
+    """Repeats an explanation with the same method, settings, in-fill and budget; see `seewhy.core.metric.MetricInput`.
 
     Args:
         request: the question as it was asked.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from seewhy.core.access import Access
-from seewhy.core.score import Measured
+from seewhy.core.metric import MetricResult
 from seewhy.core.settings import schema
 from seewhy.registry.cost import Cost, Run, planned
 from seewhy.registry.cost import Rule as CostRule
@@ -131,7 +131,7 @@ class Metric:
     """A row of the table of metrics.
 
     Args:
-        run: the function ``(probe, map, case, *, settings) → Measured``.
+        run: the function ``(probe, map, case, *, settings) → MetricResult``.
         summary: what it measures, in one line.
         paper: author, venue, year.
         higher_is_better: the direction; None where neither is.
@@ -152,7 +152,7 @@ class Metric:
     region: bool = False
     small: str = ""
     extra: str | None = None
-    pool: Callable[[Sequence[Measured]], float] | None = None
+    pool: Callable[[Sequence[MetricResult]], float] | None = None
 
     def cost(self, settings: Mapping[str, object] | None = None, size: tuple[int, int] = _USUAL_SIZE) -> Cost:
         """Return the cost of one map.
@@ -164,7 +164,7 @@ class Metric:
         return planned(self.queries, Run(_with_defaults(self.run, settings), size))
 
     @property
-    def again(self) -> bool:
+    def reexplains(self) -> bool:
         """Whether it explains the image again."""
         return self.cost().explanations > 0
 
