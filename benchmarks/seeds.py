@@ -71,7 +71,7 @@ def identities(ask: Ask, classifier: seewhy.Classifier, method: str, step: int) 
     }
 
 
-def stability(ask: Ask) -> Row:
+def seed_reproducibility(ask: Ask) -> Row:
     """Compare batch sizes, and repeat one seed."""
     runs = [ask(batch_size=size).maps for size in BATCHES]
     again = ask(batch_size=BATCHES[0]).maps

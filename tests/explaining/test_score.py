@@ -84,11 +84,15 @@ def test_boxes_are_parts_of_the_whole_picture() -> None:
 
 def test_a_picture_is_explained_again() -> None:
     """A method without chance is stable and needs no second seed; shuffled weights give another map; both are counted."""
-    stable, sane = seewhy.score(network(), explained(), ["stability:seeds=1", "sanity"], targets="bee")
+    stable, sane = seewhy.score(
+        network(), explained(), ["seed-reproducibility:seeds=1", "parameter-randomisation"], targets="bee"
+    )
     assert stable.value == pytest.approx(1)
     assert abs(sane.value) < 0.99
     assert stable.queries.forward_images == sane.queries.forward_images == 1 + 5 * 5
-    seeded = seewhy.score(network(), explained("rise:masks=60,cells=3"), "stability:seeds=1", targets="bee")[0]
+    seeded = seewhy.score(network(), explained("rise:masks=60,cells=3"), "seed-reproducibility:seeds=1", targets="bee")[
+        0
+    ]
     assert seeded.value < 0.999
 
 
@@ -111,7 +115,7 @@ def test_weights_out_of_reach_are_said_to_be() -> None:
     classifier = seewhy.classifier(lambda pictures: [[p.mean() / 255, 1 - p.mean() / 255] for p in pictures])
     explanation = seewhy.explain(classifier, np.full((24, 24, 3), 9, np.uint8), method="occlusion:size=8,stride=8")
     with pytest.raises(seewhy.RequestError, match="torch module"):
-        seewhy.score(classifier, explanation, "sanity")
+        seewhy.score(classifier, explanation, "parameter-randomisation")
 
 
 def test_another_infill_is_another_protocol() -> None:

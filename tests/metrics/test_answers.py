@@ -17,9 +17,9 @@ from seewhy.core.probe import Probe
 from seewhy.core.ranks import spearman
 from seewhy.infills.plain import constant
 from seewhy.metrics.confidence import average_drop, average_increase
-from seewhy.metrics.sanity import sanity
+from seewhy.metrics.parameter_randomisation import parameter_randomisation
+from seewhy.metrics.seed_reproducibility import seed_reproducibility
 from seewhy.metrics.sensitivity import pooled, sensitivity_n
-from seewhy.metrics.stability import stability
 
 SIDE = 8
 RANKED = np.arange(SIDE * SIDE, dtype=np.float32).reshape(SIDE, SIDE)
@@ -127,9 +127,9 @@ def test_a_map_independent_of_the_weights_fails_the_sanity_check() -> None:
     shuffled = np.random.default_rng(0).permutation(RANKED.ravel()).reshape(SIDE, SIDE)
     for again, expected in ((RANKED, 1.0), (-RANKED, 1.0), (shuffled, abs(spearman(RANKED, shuffled) or 0))):
         case = MetricInput(0, again=lambda *, randomise, made=again: made if randomise else RANKED)
-        assert sanity(white(additive), RANKED, case).value == pytest.approx(expected)
+        assert parameter_randomisation(white(additive), RANKED, case).value == pytest.approx(expected)
     assert abs(spearman(RANKED, shuffled) or 0) < 0.3
-    even = sanity(white(additive), RANKED, MetricInput(0, again=lambda **_: np.ones_like(RANKED)))
+    even = parameter_randomisation(white(additive), RANKED, MetricInput(0, again=lambda **_: np.ones_like(RANKED)))
     assert math.isnan(even.value)
 
 
@@ -142,10 +142,10 @@ def test_stability_is_the_mean_over_all_pairs() -> None:
         seeds.append(seed)
         return -RANKED if next(turn) == 0 else RANKED
 
-    found = stability(white(additive, seed=5), RANKED, MetricInput(0, again=again))
+    found = seed_reproducibility(white(additive, seed=5), RANKED, MetricInput(0, again=again))
     assert found.value == pytest.approx(-1 / 3)
     assert len({5, *seeds}) == 3
-    assert math.isnan(stability(white(additive), 0 * RANKED, MetricInput(0, again=again)).value)
+    assert math.isnan(seed_reproducibility(white(additive), 0 * RANKED, MetricInput(0, again=again)).value)
 
 
 @pytest.mark.parametrize("metric", [sanity, stability])

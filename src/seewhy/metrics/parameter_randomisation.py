@@ -10,7 +10,7 @@ from seewhy.core.ranks import spearman
 from seewhy.metrics.curves import check_map
 
 
-def sanity(probe: Probe, saliency: Map, case: MetricInput) -> MetricResult:
+def parameter_randomisation(probe: Probe, saliency: Map, case: MetricInput) -> MetricResult:
     """Randomise the classifier's weights, re-explain the image, and measure the similarity of the maps. Lower is better.
 
     Adebayo, Gilmer, Muelly, Goodfellow, Hardt, Kim, NeurIPS 2018. The value is the absolute Spearman rank correlation of the

@@ -11,7 +11,7 @@ from seewhy.core.ranks import spearman
 from seewhy.metrics.curves import check_map
 
 
-def stability(probe: Probe, saliency: Map, case: MetricInput, *, seeds: int = 2) -> MetricResult:
+def seed_reproducibility(probe: Probe, saliency: Map, case: MetricInput, *, seeds: int = 2) -> MetricResult:
     """Re-explain with other seeds and measure the agreement of the maps. Higher is better.
 
     The value is the mean Spearman rank correlation over all pairs of the map and the maps for other seeds, with the same
