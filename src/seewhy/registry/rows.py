@@ -102,7 +102,7 @@ def _with_defaults(function: Callable[..., Any], settings: Mapping[str, object] 
 
 
 @dataclass(frozen=True)
-class Part:
+class Component:
     """A row of the tables of in-fills and classifiers.
 
     Args:
