@@ -35,7 +35,7 @@ from seewhy.runs.twins_test import evaluate
 from seewhy.audit.counterfactual import evaluate
 from seewhy.classifiers.trained import trained
 from seewhy.images.collection import Collection, read_collection
-from seewhy.nets.carded import CARD
+from seewhy.nets.checkpoints import CARD
 from seewhy.nets.counterfactual_generators import load_generators
 from seewhy.nets.embedding import Embedding, build_embedding
 from seewhy.training.accuracy import keep_classes

@@ -51,7 +51,7 @@ from located import (
 from seewhy.classifiers.module import TorchClassifier
 from seewhy.classifiers.trained import trained
 from seewhy.images.collection import Collection
-from seewhy.nets.carded import CARD
+from seewhy.nets.checkpoints import CARD
 from seewhy.plots.generated import samples_png
 from seewhy.training.accuracy import area
 from seewhy.training.augment import Augment

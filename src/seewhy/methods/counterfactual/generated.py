@@ -15,7 +15,7 @@ from seewhy.core.attribution import Attribution, GeneratedPixels, as_map
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target
-from seewhy.nets.carded import CARD
+from seewhy.nets.checkpoints import CARD
 from seewhy.nets.counterfactual_generators import REMEDY, load_generators
 
 _VISIBLE = 0.1
