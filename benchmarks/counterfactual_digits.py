@@ -30,14 +30,14 @@ import click
 import numpy as np
 from common import Row, environment, json_option, publish, settle
 from safetensors.torch import load_file, save_file
-from seewhy.runs.twins_test import evaluate
 
-from seewhy.audit.counterfactual import evaluate
+from seewhy.audit.counterfactual import audit_counterfactual
 from seewhy.classifiers.trained import trained
 from seewhy.images.collection import Collection, read_collection
 from seewhy.nets.checkpoints import CARD
 from seewhy.nets.counterfactual_generators import load_generators
 from seewhy.nets.embedding import Embedding, build_embedding
+from seewhy.results.codec import to_json
 from seewhy.training.accuracy import keep_classes
 from seewhy.training.classifier import Plan as ClassifierPlan
 from seewhy.training.classifier import train_classifier
@@ -112,11 +112,11 @@ def carry_out(job: tuple[str, int, tuple[str, ...], Path, Path, str, Path]) -> N
     if not (folder / CARD).exists() or (folder / CHECKPOINT).exists():
         train_counterfactual(asked, pictures, folder, plan=plan)
     minutes, memory = (time.monotonic() - begun) / 60, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    report = evaluate(asked, folder, others, oracle=oracle, codes=read_embedding(pictures, out).codes)
+    report = audit_counterfactual(asked, folder, others, oracle=oracle, codes=read_embedding(pictures, out).codes)
     report.save(folder / "test")
     _, card = load_generators(folder, fingerprint=asked.fingerprint)
     kept = {name: card[name] for name in ("collapsed", "stopped", "validation", "plan", "pictures")}
-    facts = {"minutes": minutes, "megabytes": memory, "card": kept, "report": dict(report.manifest)}
+    facts = {"minutes": minutes, "megabytes": memory, "card": kept, "report": to_json(report.record)}
     (folder / "result.json").write_text(json.dumps(facts, indent=1, default=str), encoding="utf-8")
 
 
@@ -126,7 +126,7 @@ def figures(result: Row) -> Row:
     worst, mine = report["overall"]["worst"], "undo" if report["generators"]["arm"] == "syce" else "back"
 
     def value(name: str) -> float | None:
-        found = report["overall"][name]
+        found = report["overall"]["figures"][name]
         return None if found is None else float(found["value"])
 
     return {
