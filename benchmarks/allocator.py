@@ -1,10 +1,11 @@
-"""Does keeping freed memory make queries faster, and change no answer?
+"""Does keeping freed memory make queries faster without changing the output?
 
-Claim: with `seewhy.runtime.allocator.keep_freed_memory`, as the command line calls it, plain torch answers more queries a second
-on a CPU under Linux; the probabilities are the same to the last bit.
+Claim: with `seewhy.runtime.allocator.keep_freed_memory`, as used by the command line, plain torch answers more queries
+per second on a CPU under Linux, and the probabilities are identical to the last bit.
 
-Protocol: fresh processes in turn, with and without, three rounds; each asks the classifier about the same random pictures in
-batches of 4 for some seconds after one to warm up; medians. Figures are ratios of one run.
+Protocol: fresh processes alternate between both settings, for three rounds. After one warm-up batch, each process
+queries the classifier with the same random images, in batches of 4, for a few seconds. The figures are medians; each
+ratio is from a single run of this script.
 
 ``python benchmarks/allocator.py [--classifier SPEC] [--seconds S] [--json]``
 """
@@ -28,7 +29,7 @@ BATCH = 4
 
 
 def ask(spec: str, seconds: float, *, keep: bool) -> Row:
-    """Count the queries of this process."""
+    """Measure the query rate in this process."""
     took_effect = keep and keep_freed_memory()
     classifier = seewhy.classifier(spec)
     images = torch.rand(BATCH, 3, *(classifier.view.size or (224, 224)), generator=torch.Generator().manual_seed(0))
@@ -47,20 +48,23 @@ def ask(spec: str, seconds: float, *, keep: bool) -> Row:
 
 
 def in_a_fresh_process(spec: str, seconds: float, *, keep: bool) -> Row:
-    """The same, with nothing left over from an earlier turn."""
+    """Measure the query rate in a fresh process, unaffected by earlier measurements."""
     words = [sys.executable, __file__, "--classifier", spec, "--seconds", str(seconds), "--child", str(int(keep))]
-    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout  # noqa: S603 - this very script
-    answer: Row = json.loads(said)
+    output = subprocess.run(words, capture_output=True, text=True, check=True).stdout  # noqa: S603 - this script itself
+    answer: Row = json.loads(output)
     return answer
 
 
 @click.command()
 @classifier_option("efficientnet-lite0")
-@click.option("--seconds", default=4.0, show_default=True, help="Of asking, each turn.")
+@click.option("--seconds", default=4.0, show_default=True, help="Seconds of queries per process.")
 @click.option("--child", type=click.IntRange(0, 1), hidden=True)
 @json_option
 def main(*, classifier: str, seconds: float, child: int | None, as_json: bool) -> None:
-    """Print queries a second with freed memory kept and handed back, and their ratio."""
+    """Print the queries per second with and without keeping freed memory.
+
+    The ratio of the two rates is printed as well.
+    """
     if child is not None:
         click.echo(json.dumps(ask(classifier, seconds, keep=bool(child))))
         return
@@ -74,7 +78,10 @@ def main(*, classifier: str, seconds: float, child: int | None, as_json: bool) -
         "ratio": rates[1] / rates[0],
         "took_effect": all(turn["kept"] for turn in kept),
         "same_answers": len({turn["digest"] for turn in turns}) == 1,
-        "protocol": f"{classifier}, batches of {BATCH}, {ROUNDS} rounds of fresh processes in turn, {seconds} s each; medians",
+        "protocol": (
+            f"{classifier}, batches of {BATCH}, {ROUNDS} rounds of alternating fresh processes, {seconds} s each; "
+            "medians"
+        ),
         **environment(),
     }
     publish(figures, as_json=as_json)

@@ -1,15 +1,15 @@
-"""Does it matter how a network is reached?
+"""Does the back-end of a network affect its maps?
 
-Claim: the same weights as a torch module, as an ONNX file and behind a function on uint8 batches give the same PMI, IG and
-RISE maps to 1e-4 (nats; probability for RISE), since every query is a true 8-bit picture whichever door it goes through.
+Claim: the same weights as a torch module, as an ONNX file and behind a function on uint8 batches give the same PMI, IG
+and RISE maps to 1e-4 (nats; probability for RISE), because every query is an 8-bit image with every back-end.
 
-Protocol: one photo, one seed, two networks: a small seeded convolutional network and EfficientNet-Lite0, both exported to
-ONNX by torch here and now (its TorchScript exporter) and run by ONNX Runtime. Differences are the largest over targets
-and pixels, against the torch module. Speeds are queries a second of each run, all in this process, the back-ends in
-turn, each with its own default threads; medians over ``--rounds`` turns.
+Protocol: one photo, one seed and two networks: a small seeded convolutional network and EfficientNet-Lite0. Both are
+exported to ONNX by torch's TorchScript exporter when the script runs, and executed by ONNX Runtime. Differences are the
+largest over targets and pixels, relative to the torch module. Speeds are queries per second of each run, all in this
+process, with the back-ends in alternation and their own default number of threads; medians over ``--rounds`` rounds.
 
-``python benchmarks/backends.py PHOTO [--method SPEC]... [--network small|lite0]... [--json]``; the defaults ask 9,080
-queries in all.
+``python benchmarks/backends.py PHOTO [--method SPEC]... [--network small|lite0]... [--json]``; the defaults use 9,080
+queries in total.
 """
 
 import tempfile
@@ -45,7 +45,7 @@ MEAN = STD = 0.5
 
 
 def small() -> nn.Module:
-    """Build a small convolutional network with ten classes and weights drawn from a fixed seed."""
+    """Build a small convolutional network with ten classes and weights from a fixed seed."""
     generator = torch.Generator().manual_seed(0)
     layers = nn.Sequential(
         nn.Conv2d(3, 16, 7, stride=4),
@@ -67,9 +67,11 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {"small": small, "lite0": lambda:
 
 
 def export(module: nn.Module, path: Path) -> None:
-    """Write a module as an ONNX file that takes any number of pictures."""
+    """Write a module as an ONNX file that takes batches of any size."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter that needs no further package is the older one, and says so
+        warnings.simplefilter(
+            "ignore"
+        )  # the exporter that needs no further package is the older one, which warns about that
         torch.onnx.export(
             module,
             (torch.zeros(2, 3, SIDE, SIDE),),
@@ -82,7 +84,7 @@ def export(module: nn.Module, path: Path) -> None:
 
 
 def as_function(module: nn.Module) -> Callable[[UInt8[np.ndarray, "n h w 3"]], Float[np.ndarray, "n k"]]:
-    """Hide a module behind a function on 8-bit batches, with its own preprocessing inside."""
+    """Wrap a module, with its preprocessing, in a function on 8-bit batches."""
 
     @torch.inference_mode()
     def logits(pictures: UInt8[np.ndarray, "n h w 3"]) -> Float[np.ndarray, "n k"]:
@@ -94,7 +96,7 @@ def as_function(module: nn.Module) -> Callable[[UInt8[np.ndarray, "n h w 3"]], F
 
 
 def back_ends(module: nn.Module, folder: Path) -> dict[str, seewhy.Classifier]:
-    """Open the three doors to one network, torch first."""
+    """Prepare the three back-ends of one network, torch first."""
     path = folder / "network.onnx"
     export(module, path)
     return {
@@ -105,11 +107,11 @@ def back_ends(module: nn.Module, folder: Path) -> dict[str, seewhy.Classifier]:
 
 
 def examine(network: str, photo: Path, asked: Asked, rounds: int) -> list[Row]:
-    """Ask every back-end of a network the same, in turns, and set it against the torch module."""
+    """Run the same explanation on every back-end in alternation, and compare it with the torch module's."""
     with tempfile.TemporaryDirectory() as folder:
-        doors = back_ends(NETWORKS[network](), Path(folder))
-        base = ask(doors["torch"], photo, asked, None)
-        turns = [{name: ask(door, photo, asked, base) for name, door in doors.items()} for _ in range(rounds)]
+        models = back_ends(NETWORKS[network](), Path(folder))
+        base = ask(models["torch"], photo, asked, None)
+        turns = [{name: ask(model, photo, asked, base) for name, model in models.items()} for _ in range(rounds)]
     rows: list[Row] = []
     for name, found in turns[-1].items():
         row: Row = {"network": network, "method": asked[0], "back_end": name, "unit": found.unit}
@@ -123,12 +125,12 @@ def examine(network: str, photo: Path, asked: Asked, rounds: int) -> list[Row]:
 
 
 def speed(explanation: seewhy.Explanation) -> float:
-    """Queries a second of explaining; time is known to the millisecond."""
+    """Return the queries per second of an explanation; its time has millisecond resolution."""
     return explanation.queries.forward_images / max(explanation.seconds, 1e-3)
 
 
 def ask(classifier: object, photo: Path, asked: Asked, base: seewhy.Explanation | None) -> seewhy.Explanation:
-    """Explain; after the first back-end with its targets and its in-fill, whose colour may be a classifier's own."""
+    """Explain a photo with the first back-end's targets and in-fill, since an in-fill's colour may depend on it."""
     if base is None:
         return seewhy.explain(classifier, photo, method=asked[0], infill=asked[1], runtime="eager")
     infill = base.manifest["infill"]["spec"]
@@ -136,7 +138,7 @@ def ask(classifier: object, photo: Path, asked: Asked, base: seewhy.Explanation 
 
 
 def difference(base: seewhy.Explanation, found: seewhy.Explanation, kind: str) -> float | None:
-    """Return the largest difference of the maps of one kind of target; None where the method has none."""
+    """Return the largest difference between the maps of one kind of target; None if the method has none."""
     maps = {key: values for key, values in base.maps.items() if key.startswith(kind)}
     return largest_difference(maps, found.maps) if maps else None
 
@@ -144,9 +146,13 @@ def difference(base: seewhy.Explanation, found: seewhy.Explanation, kind: str) -
 @click.command()
 @click.argument("photo", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
-    "--network", "networks", multiple=True, type=click.Choice(list(NETWORKS)), help="Repeatable; both if left out."
+    "--network",
+    "networks",
+    multiple=True,
+    type=click.Choice(list(NETWORKS)),
+    help="Network to test; repeatable. Default: both.",
 )
-@click.option("--rounds", default=3, show_default=True, help="Times each back-end takes its turn.")
+@click.option("--rounds", default=3, show_default=True, help="Number of runs of each back-end.")
 @method_option
 @infill_option
 @json_option
@@ -159,7 +165,7 @@ def main(
     infills: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Print how far the maps of three back-ends of the same network lie apart, and their speeds."""
+    """Compare the maps and speeds of three back-ends of a network."""
     asked = pairs(methods, infills, DEFAULT)
     rows = [row for network in networks or NETWORKS for one in asked for row in examine(network, photo, one, rounds)]
     largest = max(row[key] for row in rows for key in ("difference", "difference_information") if row[key] is not None)
@@ -170,11 +176,11 @@ def main(
         "claimed": CLAIM,
         "holds": largest <= CLAIM,
         "protocol": (
-            "one photo, seed 0, batches of 4, each back-end as it comes, the torch module's top classes and the information; differences: largest over "
-            "targets and pixels against the torch module, in the map's unit; ONNX files made by torch's TorchScript exporter; "
-            ""
-            f"speed: queries over the seconds of explaining, the same process, back-ends in turn, median of {rounds} turns and "
-            "of the ratios within a turn"
+            "one photo, seed 0, batches of 4, each back-end with its defaults, the torch module's top classes and "
+            "the information; differences: largest over targets and pixels, relative to the torch module, in the "
+            "map's unit; ONNX files from torch's TorchScript exporter; speed: queries divided by the seconds of "
+            f"explaining, in one process with the back-ends in alternation, median of {rounds} rounds and of the "
+            "ratios within a round"
         ),
         "onnxruntime": find_spec("onnxruntime") is not None,
         **environment(),

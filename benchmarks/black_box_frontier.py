@@ -1,17 +1,19 @@
-"""Which black-box method gives the best maps for so many queries?
+"""Which black-box method gives the best maps for a given number of queries?
 
-Claim: none by itself; it draws the frontier of price and quality that `docs/explanation/black-box.md` shows.
+Claim: none by itself; the script draws the cost-quality frontier shown in `docs/explanation/black-box.md`.
 
-Protocol: photos of a list in its order whose likeliest class is the labelled one, that class explained, one seed, every method
-with its usual in-fill and its default settings but for those in `CHOICES`, at each budget of queries. ``insertion`` and
-``deletion``: areas as in RISE's evaluation (28 steps; the authors' blur, the classifier's mean colour); ``gain``: the one less the
-other, whose 95 % bootstrap interval over the photos is ``low`` to ``high``; ``on_object``: share of the highest pixels in the
-boxes, as many as these have; ``energy``: share of the positive values in the boxes (even maps have ``area``; unfair to maps
-without a natural zero). ``queries`` and ``seconds``: means of what was asked and of the time, in-fills included. ``frontier``:
-``*`` where no other line has a higher mean gain for no more queries. The controls know nothing of the classifier.
+Protocol: photos of a list, in order, whose predicted class is the labelled one. That class is explained with one seed,
+by every method with its usual in-fill and its default settings except for those in `CHOICES`, at each budget of
+queries. ``insertion`` and ``deletion`` are areas under the curve as in RISE's evaluation (28 steps; the authors' blur,
+the classifier's mean colour). ``gain`` is insertion minus deletion, and ``low`` to ``high`` is its 95 % bootstrap
+interval over the photos. ``on_object`` is the fraction of the highest pixels that lie in the boxes, for as many pixels
+as the boxes have. ``energy`` is the fraction of the positive values in the boxes; a uniform map scores ``area``, and
+the measure is unfair to maps without a natural zero. ``queries`` and ``seconds`` are means of the queries used and of
+the time, in-fills included. ``frontier`` is ``*`` if no other line has a higher mean gain for at most as many queries.
+The controls do not use the classifier.
 
-``python benchmarks/black_box_frontier.py FOLDER [--only LIST] [--photos N] [--budget N]... [--method NAME]... [--threads N]
-[--classifier SPEC] [--json]``; the folder has a ``labels.csv`` with classes and boxes.
+``python benchmarks/black_box_frontier.py FOLDER [--only LIST] [--photos N] [--budget N]... [--method NAME]...
+[--threads N] [--classifier SPEC] [--json]``; the folder has a ``labels.csv`` with classes and boxes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,6 +34,8 @@ from common import (
     threads_option,
 )
 from jaxtyping import Bool
+from seewhy.runs.door import test_door
+from seewhy.runs.request import prepare
 
 import seewhy
 from seewhy import registry
@@ -44,8 +48,6 @@ from seewhy.core.score import Case
 from seewhy.core.target import ClassEvidence
 from seewhy.images.labelled import Labelled, list_labelled, region
 from seewhy.images.view import apply_view
-from seewhy.runs.door import test_door
-from seewhy.runs.request import prepare
 
 CHOICES: dict[str, dict[int, str]] = {
     "occlusion": {0: "occlusion"},
@@ -58,7 +60,7 @@ CHOICES: dict[str, dict[int, str]] = {
     "sobol": {0: "sobol:grid=4,samples={power}", 300: "sobol:samples={power}"},
     "aise": {0: "aise:preset=speed", 300: "aise:preset=balance", 500: "aise:preset=quality"},
 }
-"""Method → the least budget of queries → its Spec from there on; small budgets take larger parts."""
+"""Maps each method to its Spec from a given minimum budget on; smaller budgets use larger regions."""
 
 CONTROLS = ("random", "center", "edges")
 MEASURES = ("insertion", "deletion", "box-ratio", "energy-in-box")
@@ -66,7 +68,7 @@ _BATCH = 16
 
 
 def specs(methods: Sequence[str], budgets: Sequence[int]) -> Iterator[tuple[str, int | None]]:
-    """List what is run: each method at each budget, and the controls once."""
+    """List the runs: each method at each budget, and the controls once."""
     for budget in sorted(budgets):
         even, power = (budget - 2) // 2 * 2, 2 ** int(np.log2(budget))
         for name in methods:
@@ -77,7 +79,7 @@ def specs(methods: Sequence[str], budgets: Sequence[int]) -> Iterator[tuple[str,
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A photo whose class is recognised, and the classifier made ready for it."""
+    """A correctly classified photo, with the classifier prepared for it."""
 
     classifier: Classifier
     image: Image
@@ -86,14 +88,14 @@ class Subject:
     name: str
 
     @classmethod
-    def open(cls, photo: Labelled, door: seewhy.Classifier, runtime: str) -> "Subject | None":
-        """Open a photo; None where it is of no use: another class is likelier, or its boxes are all or nothing of it."""
+    def open(cls, photo: Labelled, model: seewhy.Classifier, runtime: str) -> "Subject | None":
+        """Open a photo; None if it is misclassified, or if its boxes cover all or nothing of the view."""
         picture = photo.open()
-        image, frame = apply_view(picture, door.view)
+        image, frame = apply_view(picture, model.view)
         inside = region(photo.boxes, frame)
         if inside is None or inside.all() or not inside.any() or photo.label is None:
             return None
-        asked = prepare(door, method="rise", budget=4000, runtime=runtime)
+        asked = prepare(model, method="rise", budget=4000, runtime=runtime)
         ready = test_door(asked, picture).let_in(asked, image).classifier
         likeliest = int(ready(image[None].to(ready.device))[0].argmax())
         return cls(ready, image, photo.label, inside, photo.path.name) if likeliest == photo.label else None
@@ -104,16 +106,16 @@ class Subject:
         return Probe(self.classifier, built, self.image, budget=Budget(queries=budget), batch_size=_BATCH)
 
     def run(self, text: str, budget: int | None) -> Row:
-        """Run a method and measure its map."""
+        """Run a method and evaluate its map."""
         spec, method, settings = registry.method(text)
         probe = self.probe(method.usual_infill(settings), budget)
-        probe.prediction  # noqa: B018 - asks, once
+        probe.prediction  # noqa: B018 - the property runs the first query
         maps = method.run(probe, [ClassEvidence(self.label)], **settings)
         row = {"photo": self.name, "method": spec.name, "budget": budget or 1, "queries": probe.queries.forward_images}
         return {**row, "seconds": probe.seconds, **self.judge(maps.values[f"class:{self.label}"])}
 
     def judge(self, values: Map) -> Row:
-        """Measure a map."""
+        """Evaluate a map."""
         case, found = Case(self.label, self.inside), {}
         for name in MEASURES:
             metric = registry.METRICS[name]
@@ -140,29 +142,48 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
 
 
 def known(values: Sequence[float]) -> float | None:
-    """Average the values that are defined; None where none is."""
+    """Return the mean of the values that are defined; None if none is."""
     defined = [value for value in values if not np.isnan(value)]
     return float(np.mean(defined)) if defined else None
 
 
-def subjects(photos: Sequence[Labelled], door: seewhy.Classifier, runtime: str, count: int) -> Iterator[Subject]:
-    """Open photos of use until there are enough."""
+def subjects(photos: Sequence[Labelled], model: seewhy.Classifier, runtime: str, count: int) -> Iterator[Subject]:
+    """Yield suitable photos until there are enough."""
     for photo in photos:
         if count == 0:
             return
-        if subject := Subject.open(photo, door, runtime):
+        if subject := Subject.open(photo, model, runtime):
             count -= 1
             yield subject
 
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, path_type=Path))
-@click.option("--only", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="List of file names.")
-@click.option("--photos", default=15, show_default=True, type=click.IntRange(min=1), help="Photos that are recognised.")
 @click.option(
-    "--budget", "budgets", multiple=True, type=click.IntRange(min=50), default=(100, 300, 1000), show_default=True
+    "--only",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Text file with the names of the photos to use.",
 )
-@click.option("--method", "methods", multiple=True, type=click.Choice(tuple(CHOICES)), default=tuple(CHOICES))
+@click.option(
+    "--photos", default=15, show_default=True, type=click.IntRange(min=1), help="Number of correctly classified photos."
+)
+@click.option(
+    "--budget",
+    "budgets",
+    multiple=True,
+    type=click.IntRange(min=50),
+    default=(100, 300, 1000),
+    show_default=True,
+    help="Query budget; repeatable.",
+)
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    type=click.Choice(tuple(CHOICES)),
+    default=tuple(CHOICES),
+    help="Method to run; repeatable. Default: all.",
+)
 @threads_option
 @runtime_option
 @classifier_option("efficientnet-lite0")
@@ -179,12 +200,12 @@ def main(
     classifier: str,
     as_json: bool,
 ) -> None:
-    """Print the price and the quality of each black-box method."""
+    """Print the cost and the quality of each black-box method."""
     settle(threads)
-    door = seewhy.classifier(classifier)
+    model = seewhy.classifier(classifier)
     rows: list[Row] = []
     areas: list[float] = []
-    for subject in subjects(list_labelled(folder, only), door, runtime, photos):
+    for subject in subjects(list_labelled(folder, only), model, runtime, photos):
         rows += [subject.run(spec, budget) for spec, budget in specs(methods, budgets)]
         areas.append(float(subject.inside.mean()))
         click.echo(f"{len(areas)} {subject.name}", err=True)
@@ -194,9 +215,10 @@ def main(
         "rows": [{key: None if value != value else value for key, value in row.items()} for row in rows],  # noqa: PLR0124 - NaN
         "area": float(np.mean(areas)),
         "protocol": (
-            f"{len(areas)} photos whose likeliest class of {door.name} is the labelled one, which is explained; one seed, usual "
-            "in-fills; insertion, deletion: 28 steps, blur and mean colour of RISE; gain: the one less the other, 95 % "
-            "bootstrap interval over photos; box-ratio, energy-in-box: on the boxes; frontier: highest mean gain for no more queries"
+            f"{len(areas)} photos whose predicted class by {model.name} is the labelled one, which is explained; one "
+            "seed, usual in-fills; insertion, deletion: 28 steps, blur and mean colour of RISE; gain: insertion "
+            "minus deletion, 95 % bootstrap interval over photos; box-ratio, energy-in-box: on the boxes; frontier: "
+            "no other line has a higher mean gain for at most as many queries"
         ),
         **environment(),
     }

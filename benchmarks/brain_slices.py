@@ -1,13 +1,14 @@
-"""Slices of brain MRI with and without a tumour, by rules that were fixed before anything was trained.
+"""Slices of brain MRI with and without a tumour, selected by rules fixed before any training.
 
-``read(FILE, size)`` takes an ``.npz`` with ``image`` (n, h, w) uint8, ``mask`` (n, h, w / 8) packed bits of the tumour, ``patient`` (n,)
-and ``slice`` (n,), the number from the lowest slice up. The rules:
+``read(FILE, size)`` takes an ``.npz`` file with ``image`` (n, h, w) uint8, ``mask`` (n, h, w / 8) with the packed bits
+of the tumour, ``patient`` (n,) and ``slice`` (n,), the slice number counted from the bottom. The rules:
 
-* brightness: a patient's 99th percentile of what is brighter than a tenth becomes white, as scanners have no common scale;
-* levels: slices from 30 to 85 % of the way up only, where tumours are (about their 5th and 95th percentile), so that a classifier cannot
-  tell the classes by the level;
-* head: a slice must show it on 15 % of its area;
-* tumour: at least 0.25 % of the slice; slices with less are in neither class.
+- brightness: for each patient, the 99th percentile of the values above a tenth becomes white, since scanners have no
+  common scale;
+- levels: only slices from 30 to 85 % of the height, where tumours occur (about their 5th and 95th percentile), so that
+  a classifier cannot separate the classes by the level;
+- head: it must cover at least 15 % of the slice;
+- tumour: it must cover at least 0.25 % of the slice; slices with less tumour are in neither class.
 """
 
 from pathlib import Path
@@ -26,11 +27,11 @@ LEVELS = (0.30, 0.85)
 HEAD, DARK = 0.15, 0.1
 SMALLEST = 0.0025
 TEST, VALIDATION = 0.3, 0.2
-"""Share of all patients for the test, and of the others for choosing settings."""
+"""Fraction of all patients for the test, and of the remaining ones for choosing settings."""
 
 
 class Sides(NamedTuple):
-    """The slices, no patient on two sides."""
+    """The three parts of the data; no patient is in more than one."""
 
     train: Collection
     validation: Collection
@@ -38,11 +39,11 @@ class Sides(NamedTuple):
 
 
 def read(path: Path, size: int) -> Sides:
-    """Read, choose, scale down, and split by patient.
+    """Read the slices, select and downscale them, and split them by patient.
 
     Args:
         path: the ``.npz`` file.
-        size: side of the pictures; a divisor of theirs.
+        size: side of the downscaled images; it must divide the original side.
     """
     packed = read_npz(path)
     with np.load(path) as file:
@@ -63,7 +64,7 @@ def read(path: Path, size: int) -> Sides:
 
 
 def whitened(pixels: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n h w"]:
-    """Bring a patient's slices to the scale on which the 99th percentile of what is not dark is white.
+    """Rescale a patient's slices so that the 99th percentile of the pixels that are not dark becomes white.
 
     Example:
         >>> whitened(np.full((1, 2, 2), 0.5)).max()
@@ -76,7 +77,7 @@ def whitened(pixels: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, "n h w"]:
 def fitting(
     pixels: Float[np.ndarray, "n h w"], regions: Bool[np.ndarray, "n h w"], level: Float[np.ndarray, "n"]
 ) -> Bool[np.ndarray, "n"]:
-    """Say which slices keep to the rules."""
+    """Return which slices satisfy the rules."""
     area = regions.mean((1, 2))
     at_level = (LEVELS[0] <= level) & (level <= LEVELS[1])
     fits: Bool[np.ndarray, "n"] = at_level & ((pixels > DARK).mean((1, 2)) >= HEAD) & ((area == 0) | (area >= SMALLEST))
@@ -84,7 +85,7 @@ def fitting(
 
 
 def shrunk(pictures: Float[np.ndarray, "n h w"], size: int) -> Float[np.ndarray, "n small small"]:
-    """Average squares of pixels.
+    """Downscale images by averaging squares of pixels.
 
     Example:
         >>> shrunk(np.array([[[0.0, 1.0], [1.0, 0.0]]]), 1).tolist()
@@ -93,7 +94,8 @@ def shrunk(pictures: Float[np.ndarray, "n h w"], size: int) -> Float[np.ndarray,
     count, height, width = pictures.shape
     if height % size or height != width:
         raise SystemExit(
-            f"expected a --size that divides {height}, and square slices, got {size} for {height} × {width}"
+            f"expected square slices and a --size that divides their side, got {size} for {height} × {width}; "
+            "choose another --size"
         )
     squares = pictures.reshape(count, size, height // size, size, width // size)
     means: Float[np.ndarray, "n small small"] = squares.mean((2, 4))
@@ -101,7 +103,7 @@ def shrunk(pictures: Float[np.ndarray, "n h w"], size: int) -> Float[np.ndarray,
 
 
 def about(sides: Sides) -> list[Row]:
-    """Count patients and slices of each side."""
+    """Count the patients and slices of each part."""
     rows = []
     for name, side in zip(Sides._fields, sides, strict=True):
         none, tumours = np.bincount(labels := sure(side.labels, "labels"), minlength=2).tolist()

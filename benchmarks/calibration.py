@@ -1,24 +1,27 @@
-"""Do the 95 % intervals hold what a very long run says, and is the verdict's expected correlation right?
+"""Do the 95 % intervals cover the converged map, and is the expected correlation of the diagnostics right?
 
-Claims: value ± 1.96 standard errors holds the value of a very long run at 93 to 97 % of the pixels, photo by photo; the expected
-correlation of the verdict is the one that is found.
+Claims: value ± 1.96 standard errors covers the converged value at 93 to 97 % of the pixels of each photo, and the
+expected correlation of the diagnostics equals the measured one.
 
-Protocol: each method is run with seeds from 1 on and held against a long run with seed 0. For `pmi` that is the jackknife-corrected
-mean over every window of ``--truth-stride`` with ``--truth-samples`` in-fills each; for `occlusion` the same windows and samples; for
-`rise` a run of ``--truth-budget`` grids. A method with a stride keeps it. A long run has noise of its own, independent of
-the runs: its variance is added to the stated one wherever the two are compared. Over all pixels: ``inside``: share with
-|difference| <= 1.96 sqrt(stated variance); ``error_ratio``: mean squared difference over the mean stated variance;
-``expected``: correlation with a very long run, by the run's own errors, as the verdict has it; ``measured``: correlation with the
-long run over the root of its reliability (Spearman, 1904), so that its noise is not held against the map; it can pass 1, most where
-that noise is mainly a common level, as with `rise`, which changes no correlation. Means over seeds for each target; over targets for
-each photo, with the lowest and the highest ``inside`` of a target; ``in_goal`` counts photos from 93 to 97 %.
-Long runs: ``noise``: root mean square of its standard errors over the standard deviation of its map, by the jackknife, or as the
-method states it; ``halves``: the same from the difference of the maps of the two halves of the samples, for `pmi`; ``length``:
-correlation length of the corrected evidence, in sides of a window, from windows half a side apart.
+Protocol: each method is run with seeds from 1 on and compared with a long run with seed 0. For `pmi`, the long run is
+the jackknife-corrected mean over every window of ``--truth-stride`` with ``--truth-samples`` in-fills each; for
+`occlusion`, it has the same windows and samples; for `rise`, it is a run of ``--truth-budget`` grids. A method with a
+stride keeps it. The long run has noise of its own, independent of the other runs: its variance is added to the stated
+variance in every comparison. Measures over all pixels: ``inside`` is the fraction with |difference| <= 1.96 sqrt(stated
+variance). ``error_ratio`` is the mean squared difference divided by the mean stated variance. ``expected`` is the
+correlation with the converged map that the diagnostics predict from the run's own standard errors. ``measured`` is the
+correlation with the long run divided by the root of the long run's reliability (Spearman, 1904), so that its noise does
+not count against the map. It can exceed 1, mainly when that noise is mostly a common offset, as with `rise`, which
+changes no correlation. The figures are means over seeds for each target, and over targets for each photo, with the
+lowest and highest ``inside`` of a target; ``in_goal`` counts the photos from 93 to 97 %. Measures of the long runs:
+``noise`` is the root mean square of the standard errors divided by the standard deviation of the map; the standard
+errors are those of the jackknife, or those the method states. ``halves`` is the same ratio estimated from the
+difference of the maps of the two halves of the samples, for `pmi`. ``length`` is the correlation length of the
+corrected evidence, in window sides, from windows half a side apart.
 
-``python benchmarks/calibration.py PHOTO... [--method SPEC]... [--infill SPEC]... [--budget QUERIES] [--seeds 5] [--truth-stride 2]
-[--truth-samples 8] [--truth-budget 20000] [--cache FOLDER] [--classifier SPEC] [--runtime auto] [--json]``; the defaults ask about
-15,700 queries a photo, and 95,048 for the truth, once where there is a cache.
+``python benchmarks/calibration.py PHOTO... [--method SPEC]... [--infill SPEC]... [--budget QUERIES] [--seeds 5]
+[--truth-stride 2] [--truth-samples 8] [--truth-budget 20000] [--cache FOLDER] [--classifier SPEC] [--runtime auto]
+[--json]``; the defaults use about 15,700 queries per photo, and 95,048 for the long run, only once with a cache.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,20 +48,20 @@ import seewhy
 from seewhy.core.maps import Map, Maps, relative_error, reliability
 
 GOAL = (0.93, 0.97)
-"""Share of pixels that 95 % intervals are to hold."""
+"""Target range for the fraction of pixels that 95 % intervals cover."""
 
 MEANS = ("inside", "error_ratio", "expected", "measured")
 
 
 @dataclass(frozen=True)
 class Long:
-    """How long the long runs are.
+    """The length of the long runs.
 
     Args:
-        stride: between windows.
-        samples: in-fills a window.
-        budget: grids.
-        cache: keeps those of `pmi`.
+        stride: stride of the windows, in pixels.
+        samples: in-fills per window.
+        budget: number of grids of `rise`.
+        cache: folder that keeps the long runs of `pmi`; None for no cache.
     """
 
     stride: int
@@ -69,12 +72,12 @@ class Long:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What a long run says.
+    """The result of a long run.
 
     Args:
-        values: target → map.
-        errors: target → its standard errors; zeros where nothing was left to chance.
-        facts: target → what there is to say about it.
+        values: the map of each target.
+        errors: the standard errors of each target; zeros for a deterministic method.
+        facts: further figures of each target.
     """
 
     values: Mapping[str, Map]
@@ -89,27 +92,31 @@ def run(subject: Subject, settings: Mapping[str, object], seed: int, budget: int
 
 
 def reference(subject: Subject, long: Long) -> Reference:
-    """Make the long run for a subject's method."""
+    """Make the long run of a subject's method."""
     name, settings = subject.request.method.name, dict(subject.request.settings)
     stride = settings.get("stride") or long.stride
     if name == "pmi":
         size = settings.get("size", 8)
         if not (isinstance(size, int) and isinstance(stride, int)):
-            raise click.UsageError(f"expected pmi with one size, got {subject.request.method}; judge each size alone")
+            raise click.UsageError(
+                f"expected pmi with one size, got {subject.request.method}; test each size separately"
+            )
         return _of_pmi(subject, Plan(size, stride, long.samples), long.cache)
     if name == "occlusion":
         settings |= {"stride": stride, "samples": long.samples}
     elif name == "rise":
         settings |= {"masks": long.budget}
     else:
-        raise click.UsageError(f"expected pmi, occlusion or rise, got {name}; another method has no long run here")
+        raise click.UsageError(
+            f"expected pmi, occlusion or rise, got {name}; other methods have no long run in this script"
+        )
     maps = run(subject, settings, TRUTH_SEED)
     errors = {key: maps.stderr.get(key, np.zeros_like(values)) for key, values in maps.values.items()}
     return Reference(maps.values, errors, {key: {} for key in errors})
 
 
 def _of_pmi(subject: Subject, plan: Plan, cache: Path | None) -> Reference:
-    """Take the full map, and say how much noise it has by its halves too, and how far evidence is alike."""
+    """Make the long run of pmi, with its noise estimated from halves and its correlation length."""
     truth = long_run(subject, plan, cache)
     values, first, second = (truth.maps(kind) for kind in ("corrected", "first", "second"))
     errors = {key: np.sqrt(variance) for key, variance in truth.maps("variance").items()}
@@ -118,7 +125,7 @@ def _of_pmi(subject: Subject, plan: Plan, cache: Path | None) -> Reference:
 
 
 def judge(maps: Maps, long: Reference) -> list[Row]:
-    """Hold a run against the long one, target by target."""
+    """Compare a run with the long run, for each target."""
     rows: list[Row] = []
     for key, values in maps.values.items():
         true, doubt = long.values[key].astype(np.float64), long.errors[key].astype(np.float64)
@@ -137,23 +144,25 @@ def judge(maps: Maps, long: Reference) -> list[Row]:
 
 
 def average(rows: Sequence[Row]) -> Row:
-    """Take the means of the figures; None where one is not known."""
+    """Return the means of the figures; None where a value is missing."""
     known = {key: [row[key] for row in rows] for key in MEANS}
     return {key: None if None in values else float(np.mean(values)) for key, values in known.items()}
 
 
 def of_photo(subject: Subject, about: Row, long: Long, seeds: int, budget: int | None) -> tuple[list[Row], list[Row]]:
-    """Judge one method on one photo; ``about`` names them.
+    """Evaluate one method on one photo; ``about`` names them.
 
     Returns:
-        A line for each target, and one for each target's long run.
+        One row per target, and one row per target of the long run.
     """
     true = reference(subject, long)
     rows: list[Row] = []
     for seed in range(1, seeds + 1):
         maps = run(subject, subject.request.settings, seed, budget)
         if not maps.stderr:
-            raise click.UsageError(f"expected standard errors from {about['method']}, got none; ask for two samples")
+            raise click.UsageError(
+                f"expected standard errors from {about['method']}, got none; use at least two samples"
+            )
         rows += judge(maps, true)
         click.echo(f"{subject.name}: {about['method']}, seed {seed}", err=True)
     keys = list(true.values)
@@ -166,7 +175,7 @@ def of_photo(subject: Subject, about: Row, long: Long, seeds: int, budget: int |
 
 
 def summarise(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
-    """Average over targets for each photo, and over photos for each method; count the photos that come up to the goal."""
+    """Average over targets for each photo and over photos for each method; count the photos in the target range."""
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row["method"], row["infill"], row["photo"]), []).append(row)
@@ -188,11 +197,23 @@ def summarise(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
 @classifier_option("efficientnet-lite0")
 @method_option
 @infill_option
-@click.option("--budget", type=click.IntRange(min=1), help="Queries of a run; by default the method's own plan.")
-@click.option("--seeds", default=5, show_default=True, type=click.IntRange(min=1), help="Runs that are judged.")
-@click.option("--truth-stride", default=2, show_default=True, type=click.IntRange(min=1), help="Of the long runs.")
+@click.option("--budget", type=click.IntRange(min=1), help="Queries per run. Default: the method's own plan.")
+@click.option("--seeds", default=5, show_default=True, type=click.IntRange(min=1), help="Number of runs to evaluate.")
+@click.option(
+    "--truth-stride",
+    default=2,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Stride of the long runs, in pixels.",
+)
 @samples_option
-@click.option("--truth-budget", default=20000, show_default=True, type=click.IntRange(min=1), help="Grids of rise.")
+@click.option(
+    "--truth-budget",
+    default=20000,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Number of grids in the long run of rise.",
+)
 @cache_option
 @runtime_option
 @json_option
@@ -211,15 +232,15 @@ def main(
     runtime: str,
     as_json: bool,
 ) -> None:
-    """Print how often intervals hold the long run, and how well the expected correlation foretells the one found."""
-    door, long = seewhy.classifier(classifier), Long(truth_stride, truth_samples, truth_budget, cache)
+    """Test the coverage of intervals and the expected correlation."""
+    model, long = seewhy.classifier(classifier), Long(truth_stride, truth_samples, truth_budget, cache)
     rows: list[Row] = []
     truths: list[Row] = []
     for (method, infill), photo in product(pairs(methods, infills, (("pmi", None),)), photos):
-        subject = Subject.open(photo, door, method=method, infill=infill, runtime=runtime, queries=truth_budget)
+        subject = Subject.open(photo, model, method=method, infill=infill, runtime=runtime, queries=truth_budget)
         about: Row = {"photo": photo.name, "method": method, "infill": infill or subject.request.infill_spec.name}
-        found, said = of_photo(subject, about, long, seeds, budget)
-        rows, truths = rows + found, truths + said
+        found, references = of_photo(subject, about, long, seeds, budget)
+        rows, truths = rows + found, truths + references
     by_photo, by_method = summarise(rows)
     figures: Row = {
         "benchmark": "calibration",
@@ -228,13 +249,14 @@ def main(
         "photos": by_photo,
         "methods": by_method,
         "protocol": (
-            f"{len(photos)} photos, {door.name}, {door.view.describe()}, {seeds} seeds from 1 on, budget {budget or 'of the method'}; long "
-            f"runs with seed {TRUTH_SEED}: windows at stride {truth_stride} unless the method has one, {truth_samples} samples, pmi "
-            f"corrected by the jackknife, rise {truth_budget} grids; inside: share of pixels with |difference| <= 1.96 sqrt(stated "
-            "variance), the long run's own added; error_ratio: mean squared difference over mean stated variance; measured: "
-            "correlation over the root of the long run's reliability; means over seeds, for photos over targets, lowest and highest "
-            f"of a target; in_goal: photos from {GOAL[0]:.0%} to {GOAL[1]:.0%}; noise, halves: errors of the long run over its spread; "
-            "length: of correlation, in sides of a window"
+            f"{len(photos)} photos, {model.name}, {model.view.describe()}, {seeds} seeds from 1 on, budget "
+            f"{budget or 'of the method'}; long runs with seed {TRUTH_SEED}: windows at stride {truth_stride} unless "
+            f"the method has one, {truth_samples} samples, pmi corrected by the jackknife, rise {truth_budget} grids; "
+            "inside: fraction of pixels with |difference| <= 1.96 sqrt(stated variance), the long run's variance "
+            "included; error_ratio: mean squared difference over mean stated variance; measured: correlation over "
+            "the root of the long run's reliability; means over seeds, and for photos over targets, with the lowest "
+            f"and highest target; in_goal: photos from {GOAL[0]:.0%} to {GOAL[1]:.0%}; noise, halves: standard errors "
+            "of the long run over its standard deviation; length: correlation length in window sides"
         ),
         **environment(),
     }

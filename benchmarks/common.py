@@ -1,4 +1,4 @@
-"""What the scripts of this folder share: tables, the JSON line, intervals, and which method runs with which in-fill."""
+"""Shared code of the benchmark scripts: options, tables, JSON output, intervals, and pairs of methods and in-fills."""
 
 import json
 import math
@@ -20,10 +20,10 @@ from seewhy.core.infill import Infill
 from seewhy.runtime.allocator import keep_freed_memory
 
 Row = dict[str, Any]
-"""Column → value of one line of a table."""
+"""One row of a table: values by column name."""
 
 Asked = tuple[str, str | None]
-"""Spec of a method, and of its in-fill; None for the method's usual one."""
+"""Spec of a method and of its in-fill; None for the method's usual in-fill."""
 
 INFILLS = (
     "patch-sampler",
@@ -37,68 +37,70 @@ INFILLS = (
     "telea",
     "navier-stokes",
 )
-"""Specs of the in-fills that the scripts about in-fills compare; the first is what the others are held against."""
+"""Specs of the in-fills that are compared; the first is the reference."""
 
-json_option = click.option("--json", "as_json", is_flag=True, help="End with one JSON object on a line.")
-method_option = click.option("--method", "methods", multiple=True, help="Spec; repeatable.")
-infill_option = click.option("--infill", "infills", multiple=True, help="Spec; repeatable; run with each method.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on the last line.")
+method_option = click.option("--method", "methods", multiple=True, help="Spec of a method; repeatable.")
+infill_option = click.option(
+    "--infill", "infills", multiple=True, help="Spec of an in-fill, run with each method; repeatable."
+)
 compared_option = click.option(
     "--infill",
     "infills",
     multiple=True,
     default=INFILLS,
     show_default=True,
-    help="Spec; repeatable; the others are held against the first.",
+    help="Spec of an in-fill; repeatable. The first is the reference.",
 )
 all_option = click.option(
-    "--all", "everything", is_flag=True, help="Also photos that the sampler may have learned from."
+    "--all", "everything", is_flag=True, help="Include photos that the sampler may have been trained on."
 )
 threads_option = click.option(
-    "--threads", type=click.IntRange(min=1), help="Processor threads; by default torch's choice."
+    "--threads", type=click.IntRange(min=1), help="Number of CPU threads. Default: torch's choice."
 )
 
 
 runtime_option = click.option(
-    "--runtime", default="auto", show_default=True, type=click.Choice(RUNTIMES), help="How it is run."
+    "--runtime", default="auto", show_default=True, type=click.Choice(RUNTIMES), help="Runtime of the classifier."
 )
 
 
 def classifier_option(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Make the option that names the classifier."""
+    """Return the option that selects the classifier."""
     return click.option(
         "--classifier",
         default=default,
         show_default=True,
-        help="Spec, file.onnx, or module:attribute (this runs that code).",
+        help="Spec, file.onnx, or module:attribute (which runs that code).",
     )
 
 
 def pairs(methods: Sequence[str], infills: Sequence[str], default: Sequence[Asked]) -> list[Asked]:
-    """Cross the methods and in-fills that were asked for; without any, the script's own list."""
+    """Return all pairs of the requested methods and in-fills, or the script's own list if none are requested."""
     if not methods and not infills:
         return list(default)
     return list(product(methods or ("pmi",), infills or (None,)))
 
 
 def environment() -> Row:
-    """What timings and last digits depend on."""
+    """Return what timings and last digits depend on."""
     return {"torch": torch.__version__, "threads": torch.get_num_threads(), "machine": platform.machine()}
 
 
 def settle(threads: int | None) -> None:
-    """Run as the command line does, with freed memory kept, and with so many threads; None for torch's choice."""
+    """Keep freed memory, as the command line does, and set the number of threads; None for torch's choice."""
     keep_freed_memory()
     if threads is not None:
         torch.set_num_threads(threads)
 
 
 def build_infills(specs: Sequence[str], classifier: seewhy.Classifier) -> dict[str, Infill]:
-    """Build each in-fill once, under the name that it was asked by."""
+    """Build each in-fill once, under the Spec it was requested by."""
     return {spec: registry.infill(spec, classifier)[1] for spec in specs}
 
 
 def about_infills(specs: Sequence[str], classifier: seewhy.Classifier) -> list[Row]:
-    """Write down every setting, the checksum of the weights, and whether another seed gives another picture."""
+    """Return the full Spec of each in-fill, the checksum of its weights, and whether it is stochastic."""
     rows = []
     for name in specs:
         spec, infill = registry.infill(name, classifier)
@@ -107,22 +109,22 @@ def about_infills(specs: Sequence[str], classifier: seewhy.Classifier) -> list[R
 
 
 def interval(values: Sequence[float]) -> Row:
-    """Mean and its 95 % bootstrap interval, ``mean, low, high``; see `seewhy.core.intervals`."""
+    """Return the mean and its 95 % bootstrap interval, ``mean, low, high``; see `seewhy.core.intervals`."""
     return _row(intervals.mean(np.asarray(values, np.float64)), "mean")
 
 
 def bootstrap(columns: Float[np.ndarray, "n c"], statistic: intervals.Statistic) -> Row:
-    """Work out a figure from column means, with its 95 % bootstrap interval, ``mean, low, high``."""
+    """Return a statistic of the column means with its 95 % bootstrap interval, ``mean, low, high``."""
     return _row(intervals.bootstrap(np.asarray(columns, np.float64), statistic), "mean")
 
 
 def wilson(hits: int, trials: int) -> Row:
-    """Share of hits and its 95 % score interval, ``rate, low, high``."""
+    """Return the fraction of hits and its 95 % score interval, ``rate, low, high``."""
     return _row(intervals.wilson(hits, trials), "rate")
 
 
 def _row(found: intervals.Interval, name: str) -> Row:
-    """Write an interval as columns; None where a number is not finite (no rows, or a share of nothing)."""
+    """Write an interval as columns; None where a number is not finite (no rows, or a fraction of nothing)."""
     values = {name: found.value, "low": found.low, "high": found.high}
     return {key: value if math.isfinite(value) else None for key, value in values.items()}
 
@@ -135,12 +137,12 @@ def largest_difference(
 
 
 def publish(figures: Row, *, as_json: bool, unprinted: Sequence[str] = ()) -> None:
-    """Print the figures, lists of rows as tables, and the JSON line with all of them.
+    """Print the figures, with lists of rows as tables, and optionally the JSON line.
 
     Args:
-        figures: name → number, text, or list of rows.
-        as_json: end with the JSON line.
-        unprinted: tables that only the JSON line holds.
+        figures: numbers, texts or lists of rows, by name.
+        as_json: whether to end with a JSON line of all figures.
+        unprinted: names of tables that appear only in the JSON line.
     """
     for name, value in figures.items():
         if name in unprinted:
@@ -154,7 +156,7 @@ def publish(figures: Row, *, as_json: bool, unprinted: Sequence[str] = ()) -> No
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Line up rows under the names of their columns."""
+    """Align rows under the names of their columns."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
     cells = [columns, *([_text(row.get(column)) for column in columns] for row in rows)]
     widths = [max(len(line[place]) for line in cells) for place in range(len(columns))]
@@ -162,7 +164,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def _text(value: object) -> str:
-    """Write a cell."""
+    """Format a cell."""
     if value is None:
         return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

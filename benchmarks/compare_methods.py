@@ -1,18 +1,20 @@
-"""Which method is best, by which metric, at what price? `seewhy compare` on a frozen list of photos and more than one network.
+"""Which method is best by which metric, and at what cost? `seewhy compare` on fixed photos and several networks.
 
-Claim: by insertion and deletion `ibisa` is not inferior, by a margin of 0.01 that was declared before any score was looked at, to
-RISE with 4,000 masks, the information bottleneck, Grad-CAM, RISE with 20 and with 40 queries, and the picture's middle.
+Claim: by insertion and deletion, `ibisa` is non-inferior to RISE with 4,000 masks, the information bottleneck,
+Grad-CAM, RISE with 20 and with 40 queries, and the image centre. The margin of 0.01 was declared before any score was
+computed.
 
-Protocol: that of ``seewhy compare``: one map a photo and method, for the class that the network finds likeliest; every metric
-as its row says (insertion and deletion: 28 steps as in RISE, blur and gray); the controls `random`, `center` and `edges`. Means
-and paired differences with 95 % bootstrap intervals over photos. A claim is "non-inferior" where the lower end of the paired
-difference in insertion is above -0.01, or the upper end in deletion below 0.01: one-sided, 97.5 %, each for itself, without a
-correction for their number. ``--rival`` adds another package's own maps (see ``rivals.py``), judged by the same metrics.
+Protocol: that of ``seewhy compare``: one map per photo and method, for the class that the network predicts. Every
+metric follows its description (insertion and deletion: 28 steps as in RISE, blur and gray). The controls are `random`,
+`center` and `edges`. The figures are means and paired differences with 95 % bootstrap intervals over photos. A claim is
+"non-inferior" if the lower end of the paired difference in insertion is above -0.01, or the upper end in deletion below
+0.01: one-sided, 97.5 %, each claim on its own, without a correction for multiple comparisons. ``--rival`` adds the maps
+of another package (see ``rivals.py``), scored by the same metrics.
 
-``python benchmarks/compare_methods.py FOLDER --out DIR [--list benchmarks/lists/imagenet_boxes_test.txt] [--classifier SPEC]...
-[--mobilenet FILE] [--method SPEC]... [--metric SPEC]... [--limit N] [--rival NAME]... [--seed N] [--threads N] [--json]``; FOLDER
-holds ``labels.csv`` and ``images/``; ``--mobilenet`` adds a second network, see ``networks.py``. A run that was broken off goes on
-where it was. The defaults ask some 15,000 queries a photo and network.
+``python benchmarks/compare_methods.py FOLDER --out DIR [--list benchmarks/lists/imagenet_boxes_test.txt] [--classifier
+SPEC]... [--mobilenet FILE] [--method SPEC]... [--metric SPEC]... [--limit N] [--rival NAME]... [--seed N] [--threads N]
+[--json]``; FOLDER holds ``labels.csv`` and ``images/``; ``--mobilenet`` adds a second network, see ``networks.py``. An
+interrupted run resumes. The defaults use about 15,000 queries per photo and network.
 """
 
 import re
@@ -26,6 +28,7 @@ import torch
 from common import Row, environment, json_option, publish, settle, threads_option
 from networks import mobilenet_v2
 from rivals import CLASSES, RIVALS, Job, Rival
+from seewhy.runs.contest_table import difference, flat, not_inferior
 
 import seewhy
 from seewhy import registry
@@ -33,17 +36,16 @@ from seewhy.core.access import Access
 from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target
-from seewhy.runs.contest_table import difference, flat, not_inferior
 
 OURS = "ibisa"
 AS_CHEAP = tuple(
     f"rise:masks={masks},cells={cells},normalisation=coverage,sampling=independent"
     for masks, cells in ((20, 4), (40, 6))
 )
-"""RISE with 20 and with 40 queries, on grids coarse enough for so few; one more for the picture itself."""
+"""RISE with 20 and with 40 masks, on grids coarse enough for so few, plus one query for the unmodified image."""
 
 REFERENCES = ("rise:masks=4000", "iba", "grad-cam", *AS_CHEAP, "center")
-"""What `OURS` is held against."""
+"""The methods that `OURS` is compared with."""
 
 METHODS = (
     OURS,
@@ -60,14 +62,14 @@ METHODS += ("kernel-shap", "lime", "faded-rise")
 METRICS = ("insertion", "deletion", "degradation", "pointing", "energy-in-box")
 MARGIN = 0.01
 QUERIES = 500
-"""Of each rival."""
+"""Queries of each rival."""
 
 RIVAL_METHODS = {"package-" + re.sub(r"\W+", "-", rival.name.lower()): rival for rival in RIVALS}
-"""Name as a method → other package's explanation."""
+"""Maps each method name to the other package's explanation."""
 
 
 def as_method(rival: Rival) -> registry.Method:
-    """Make a rival's own map a row of the table of methods, so that it is asked, counted and judged as all others are."""
+    """Register a rival's map as a method, so that it is run, counted and scored like all others."""
 
     def run(probe: Probe, targets: Sequence[Target], *, queries: int = QUERIES) -> Maps:
         (target,) = targets
@@ -80,7 +82,7 @@ def as_method(rival: Rival) -> registry.Method:
 
     return registry.Method(
         run,
-        f"{rival.name}, its own map",
+        f"{rival.name}, that package's own map",
         rival.package,
         Access.PROBABILITIES,
         queries=lambda run: registry.Cost(run["queries"] * run.targets),
@@ -88,7 +90,7 @@ def as_method(rival: Rival) -> registry.Method:
 
 
 def _model(probe: Probe) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Answer as a network does; every picture is counted."""
+    """Return a function that answers like the network and counts every image."""
     return lambda images: probe.show(images).float()
 
 
@@ -98,13 +100,13 @@ def enter_rivals(names: Sequence[str]) -> None:
         rival = RIVAL_METHODS[name]
         if rival.missing:
             raise click.UsageError(
-                f"{rival.name} is not installed; pip install 'seewhy[rivals]', or leave out --rival {name}"
+                f"{rival.name} is not installed; pip install 'seewhy[rivals]', or omit --rival {name}"
             )
         registry.METHODS[name] = as_method(rival)
 
 
 def claims(found: seewhy.Standings) -> list[Row]:
-    """Hold `OURS` against each of `REFERENCES` by the margin, where both were asked."""
+    """Compare `OURS` with each of `REFERENCES` by the margin, where both were run."""
     lines = {(line.metric, line.method): line for line in found.lines}
     rows = []
     for metric in ("insertion", "deletion"):
@@ -119,7 +121,7 @@ def claims(found: seewhy.Standings) -> list[Row]:
 
 
 def line_of(classifier: str, line: dict[str, Any]) -> Row:
-    """Leave out of a line what the protocol says for all."""
+    """Drop the columns of a row that are the same for all rows."""
     return {"classifier": classifier} | {
         name: value for name, value in line.items() if name not in {"protocol", "control"}
     }
@@ -128,26 +130,39 @@ def line_of(classifier: str, line: dict[str, Any]) -> Row:
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
-    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="A contest a network in it."
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for one comparison per network.",
 )
-@click.option("--list", "only", type=click.Path(path_type=Path), help="Text file: names of the photos, one a line.")
-@click.option("--classifier", "classifiers", multiple=True, default=("efficientnet-lite0",), help="Spec; repeatable.")
+@click.option("--list", "only", type=click.Path(path_type=Path), help="Text file with one photo name per line.")
 @click.option(
-    "--method", "methods", multiple=True, default=METHODS, help="Spec; repeatable; the first is held against all."
+    "--classifier",
+    "classifiers",
+    multiple=True,
+    default=("efficientnet-lite0",),
+    help="Spec of a classifier; repeatable.",
 )
-@click.option("--metric", "metrics", multiple=True, default=METRICS, help="Spec; repeatable.")
 @click.option(
-    "--mobilenet", type=click.Path(exists=True, path_type=Path), help="Weights of MobileNetV2, which is added."
+    "--method",
+    "methods",
+    multiple=True,
+    default=METHODS,
+    help="Spec of a method; repeatable. The first is compared with all others.",
 )
-@click.option("--limit", type=click.IntRange(min=1), help="Only the first photos.")
+@click.option("--metric", "metrics", multiple=True, default=METRICS, help="Spec of a metric; repeatable.")
+@click.option(
+    "--mobilenet", type=click.Path(exists=True, path_type=Path), help="Weights of MobileNetV2, to add that network."
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Use at most this many photos.")
 @click.option(
     "--rival",
     "rivals",
     multiple=True,
     type=click.Choice(list(RIVAL_METHODS)),
-    help="Another package's maps; repeatable.",
+    help="Other package whose maps to include; repeatable.",
 )
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", default=0, show_default=True, help="Seed of all methods.")
 @threads_option
 @json_option
 def main(
@@ -165,7 +180,10 @@ def main(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Print how every method does by every metric on every network, and what `ibisa` is not inferior to."""
+    """Compare methods by every metric on every network.
+
+    The non-inferiority of `ibisa` is tested as well.
+    """
     settle(threads)
     networks = [seewhy.classifier(spec) for spec in classifiers] + ([mobilenet_v2(mobilenet)] if mobilenet else [])
     enter_rivals(rivals)
@@ -205,10 +223,11 @@ def main(
         "non_inferiority": shown,
         "failures": failures,
         "protocol": (
-            f"photos of {only.name if only else 'the folder'}; each network's likeliest class, right or not; metrics: "
-            f"{', '.join(dict.fromkeys(line.protocol for line in found.lines))}; difference: paired, to {methods[0]}; price: "
-            "pictures shown + 2 × pictures that a gradient was taken for, the first query included; low and high: 95 % bootstrap "
-            f"over photos, 2,000 resamples; non-inferior: the difference of {OURS} is on the better side of {MARGIN}, one-sided 97.5 %"
+            f"photos of {only.name if only else 'the folder'}; each network's predicted class, right or not; metrics: "
+            f"{', '.join(dict.fromkeys(line.protocol for line in found.lines))}; difference: paired, to {methods[0]}; "
+            "price: forward images + 2 × images with a gradient, the first query included; low and high: 95 % "
+            f"bootstrap over photos, 2,000 resamples; non-inferior: the difference of {OURS} is on the better side of "
+            f"{MARGIN}, one-sided 97.5 %"
         ),
         **environment(),
     }

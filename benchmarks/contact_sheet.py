@@ -1,11 +1,12 @@
-"""What do in-fills look like? One sheet: hidden patches of some photos, and what each in-fill puts in their place.
+"""What do in-fills look like? One sheet shows hidden patches of some photos and how each in-fill replaces them.
 
-Protocol: ten windows of each photo's view, chosen by a seed: among the two fifths of all places with the highest contrast
-inside the window, each new one far from those before. Every tile shows the window with its ring, 3K × 3K pixels, enlarged
-without smoothing. An in-fill that is the same every time has one tile. Five in-fills make a PNG of about 400 kB, or a WebP
-file (lossless) of about 270.
+Protocol: ten windows of each photo's view are chosen by a seed, among the two fifths of all positions with the highest
+contrast inside the window, each new one far from the previous ones. Every tile shows the window with its ring, 3K × 3K
+pixels, enlarged without smoothing. A deterministic in-fill has one tile. With five in-fills, a PNG file has about 400
+kB, and a lossless WebP file about 270 kB.
 
-``python benchmarks/contact_sheet.py PHOTO... --out sheet.png [--infill SPEC]... [--size 8] [--windows 10] [--samples 8]``
+``python benchmarks/contact_sheet.py PHOTO... --out sheet.png [--infill SPEC]... [--size 8] [--windows 10] [--samples
+8]``
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,20 +32,20 @@ from seewhy.images.view import apply_view
 
 PAPER, INK, QUIET, MARK = (255, 255, 255), (28, 30, 33), (95, 99, 104), (255, 214, 10)
 MARGIN, GAP, ROOM, HEAD = 36, 4, 16, 26
-"""Pixels: round the sheet, between tiles, between in-fills, for a line of text."""
+"""Pixels around the sheet, between tiles, between in-fills, and for a line of text."""
 
 TILE = 48
-"""About how wide a tile is, pixels."""
+"""Approximate width of a tile, in pixels."""
 
 STEP = 5
-"""Levels are shown in steps of this many, of 255."""
+"""Grey levels, out of 255, are rounded to multiples of this."""
 
 Tile = UInt8[np.ndarray, "a b 3"]
 
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """One photo: its view, its windows, and for each window the tiles of each column."""
+    """One photo: its view, its windows, and the tiles of each window by column."""
 
     name: str
     view: Tile
@@ -53,7 +54,7 @@ class Section:
 
 
 def choose(image: Float[Tensor, "3 h w"], size: int, count: int, seed: int) -> Int[np.ndarray, "m 2"]:
-    """Choose windows with some contrast, far from each other, whose ring lies inside the picture; row by row."""
+    """Choose windows with some contrast, far from each other, whose ring lies inside the image, in row order."""
     ringed = image.mean(0).numpy()[size:-size, size:-size]
     contrast = sliding_window_view(ringed, (size, size)).std((2, 3))
     places = np.argwhere(contrast >= np.quantile(contrast, 0.6)) + size
@@ -67,7 +68,7 @@ def choose(image: Float[Tensor, "3 h w"], size: int, count: int, seed: int) -> I
 
 
 def levels(picture: Float[Tensor, "3 a b"]) -> Tile:
-    """Bring a picture to 8-bit pixels."""
+    """Convert an image to 8-bit pixels."""
     pixels: Tile = (picture * 255).round().byte().permute(1, 2, 0).numpy()
     return pixels
 
@@ -95,14 +96,14 @@ def section(
 
 @cache
 def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """The typeface that comes with matplotlib, laid out the same way on every machine."""
+    """Return the typeface bundled with matplotlib, laid out identically on every machine."""
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     path = Path(mpl.get_data_path()) / "fonts" / "ttf" / name
     return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
 
 
 def columns(row: Mapping[str, Sequence[Tile]], tile: int, start: int) -> tuple[dict[str, int], int]:
-    """Say where each column begins, none narrower than its name; and where the last one ends."""
+    """Return where each column begins, none narrower than its name, and where the last one ends."""
     begins = {}
     for name, tiles in row.items():
         begins[name] = start
@@ -137,7 +138,7 @@ def draw_tiles(sheet: Image.Image, shown: Section, begins: Mapping[str, int], to
 
 
 def draw_sheet(sections: Sequence[Section], size: int) -> Image.Image:
-    """Lay the sections below each other: the view to the left, its windows row by row to the right."""
+    """Stack the sections, with the view on the left and its windows in rows on the right."""
     tile = 3 * size * max(1, round(TILE / (3 * size)))
     views = [draw_view(shown, size, zoom=2) for shown in sections]
     begins, end = columns(sections[0].rows[0], tile, MARGIN + max(view.width for view in views) + 2 * ROOM + HEAD)
@@ -146,7 +147,7 @@ def draw_sheet(sections: Sequence[Section], size: int) -> Image.Image:
     top = MARGIN + 3 * HEAD
     sheet = Image.new("RGB", (end + MARGIN, top + sum(heights) - 2 * ROOM + MARGIN), PAPER)
     pen = ImageDraw.Draw(sheet)
-    pen.text((MARGIN, MARGIN - 8), f"What stands where {size} × {size} pixels were removed", INK, font(24, bold=True))
+    pen.text((MARGIN, MARGIN - 8), f"How in-fills replace {size} × {size} removed pixels", INK, font(24, bold=True))
     for name, left in begins.items():
         pen.text((left, top - 10), name, INK, font(14), anchor="ls")
     for shown, view, height in zip(sections, views, heights, strict=True):
@@ -158,19 +159,23 @@ def draw_sheet(sections: Sequence[Section], size: int) -> Image.Image:
 
 
 def save(sheet: Image.Image, out: Path) -> None:
-    """Write the sheet, its levels rounded to multiples of `STEP`: no eye sees it, and the file is a third smaller."""
+    """Write the sheet with levels rounded to multiples of `STEP`: invisible, but the file is a third smaller."""
     rounded = np.rint(np.asarray(sheet) / STEP) * STEP
     Image.fromarray(rounded.astype(np.uint8)).save(out, optimize=True, lossless=True, quality=100, method=6)
 
 
 @click.command()
 @click.argument("photos", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="PNG or WebP file.")
+@click.option(
+    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="PNG or WebP file to write."
+)
 @classifier_option("efficientnet-lite0")
 @compared_option
-@click.option("--size", default=8, show_default=True, type=click.IntRange(min=1), help="Side K of a window, pixels.")
-@click.option("--windows", default=10, show_default=True, type=click.IntRange(min=1), help="Windows a photo.")
-@click.option("--samples", default=8, show_default=True, type=click.IntRange(min=1), help="Of a random in-fill.")
+@click.option("--size", default=8, show_default=True, type=click.IntRange(min=1), help="Side K of a window, in pixels.")
+@click.option("--windows", default=10, show_default=True, type=click.IntRange(min=1), help="Windows per photo.")
+@click.option(
+    "--samples", default=8, show_default=True, type=click.IntRange(min=1), help="Samples of a stochastic in-fill."
+)
 @json_option
 def main(
     photos: tuple[Path, ...],
@@ -183,19 +188,20 @@ def main(
     samples: int,
     as_json: bool,
 ) -> None:
-    """Draw what in-fills put in the place of hidden patches."""
-    door = seewhy.classifier(classifier)
-    built = build_infills(infills, door)
-    sections = [section(door, photo, built, size=size, windows=windows, samples=samples) for photo in photos]
+    """Draw how in-fills replace hidden patches."""
+    model = seewhy.classifier(classifier)
+    built = build_infills(infills, model)
+    sections = [section(model, photo, built, size=size, windows=windows, samples=samples) for photo in photos]
     save(draw_sheet(sections, size), out)
     figures: Row = {
         "benchmark": "contact_sheet",
         "windows": {shown.name: shown.positions.tolist() for shown in sections},
         "kilobytes": round(out.stat().st_size / 1000),
         "protocol": (
-            f"{len(photos)} photos, {door.view.describe()}; {windows} windows of {size} × {size} a photo, by seed 0 among the "
-            f"two fifths of all places with the highest contrast, far from each other; {samples} samples of a random in-fill, "
-            f"with the seeds of pmi; tiles show 3 × the window, not smoothed, levels in steps of {STEP}"
+            f"{len(photos)} photos, {model.view.describe()}; {windows} windows of {size} × {size} per photo, by seed 0 "
+            f"among the two fifths of all positions with the highest contrast, far from each other; {samples} samples "
+            "of a stochastic in-fill, with the seeds of pmi; tiles show 3 × the window, not smoothed, levels in "
+            f"steps of {STEP}"
         ),
     }
     publish(figures, as_json=as_json)

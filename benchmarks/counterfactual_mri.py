@@ -53,9 +53,9 @@ from seewhy.classifiers.module import TorchClassifier
 from seewhy.classifiers.trained import trained
 from seewhy.images.collection import Collection
 from seewhy.nets.carded import CARD
-from seewhy.train.augment import Augment
-from seewhy.train.classifier import Plan, train_classifier
-from seewhy.train.judged import area
+from seewhy.training.accuracy import area
+from seewhy.training.augment import Augment
+from seewhy.training.classifier import Plan, train_classifier
 
 TUMOUR = 1
 """Index of the class that is explained."""
@@ -157,18 +157,19 @@ def spaced(side: Collection, each: int) -> Int[np.ndarray, "m"]:
 def about_classifier(study: Study, name: str) -> Row:
     """Return the accuracy and AUC of a network on the evaluated patients, with intervals over patients."""
     pictures = study.judged
-    said = torch.from_numpy(answers(getattr(study, name), pictures)[:, TUMOUR])
+    probabilities = torch.from_numpy(answers(getattr(study, name), pictures)[:, TUMOUR])
     truth = torch.from_numpy(sure(pictures.labels, "labels") == TUMOUR)
     groups = sure(pictures.groups, "patients")
     own = [np.flatnonzero(groups == patient) for patient in np.unique(groups)]
     draws = np.random.default_rng(0).integers(len(own), size=(1000, len(own)))
     areas = [
-        area(said[chosen], truth[chosen]) for chosen in (np.concatenate([own[each] for each in row]) for row in draws)
+        area(probabilities[chosen], truth[chosen])
+        for chosen in (np.concatenate([own[each] for each in row]) for row in draws)
     ]
     low, high = np.quantile(areas, [0.025, 0.975]).tolist()
-    right = float(((said > 0.5) == truth).double().mean())
+    right = float(((probabilities > 0.5) == truth).double().mean())
     row: Row = {"network": name, "plan": CLASSIFIERS[name].arch, "slices": len(pictures), "accuracy": right}
-    return row | {"auc": area(said, truth), "auc_low": low, "auc_high": high}
+    return row | {"auc": area(probabilities, truth), "auc_low": low, "auc_high": high}
 
 
 def train_all(study: Study, arms: Sequence[str], seeds: int, changes: Sequence[str]) -> dict[str, Path]:

@@ -40,7 +40,7 @@ from seewhy.core.maps import Map
 from seewhy.images.collection import Collection
 from seewhy.nets.carded import CARD
 from seewhy.nets.small_classifier import build_small, load_small
-from seewhy.train.classifier import Plan, train_classifier
+from seewhy.training.classifier import Plan, train_classifier
 
 ILL = 1
 STRENGTHS = {"lesion": 1.0, "tag": 0.4}

@@ -1,29 +1,31 @@
-"""What does an in-fill make of windows that are not on the object? The less information (IG) there, the better.
+"""How much information (IG) does an in-fill assign to windows off the object? Less is better.
 
-Claim: windows that lie wholly outside the object carry far less information when the learned in-fill stands in them than with
-gray, noise, blur or pieces from elsewhere in the picture.
+Claim: windows entirely off the object carry far less information with the learned in-fill than with gray, noise, blur
+or patches from elsewhere in the image.
 
-Protocol: photos whose object is known by boxes or a trimap, held out from the sampler's training by the hash of the file
-(``--all`` takes the others too). In the classifier's view the same windows are asked with every in-fill: drawn by a seed of
-the photo, uniformly from all places inside the view that touch no pixel of the object or of a trimap's border. A photo's
-figure is the mean over its windows; the table shows the mean over photos, the paired difference to the first in-fill, both
-with bootstrap intervals over photos, the median window, and the share of windows above 0.01 nats.
+Protocol: photos whose object is known from boxes or a trimap, held out from the sampler's training by the hash of the
+file (``--all`` uses the others too). In the classifier's view, the same windows are queried with every in-fill. They
+are drawn by a seed of the photo, uniformly from all positions inside the view that touch no pixel of the object or of a
+trimap's border. A photo's figure is the mean over its windows. The table shows the mean over photos and the paired
+difference to the first in-fill, both with bootstrap intervals over photos, the median window, and the fraction of
+windows above 0.01 nats.
 
-What the comparison needs to be fair, and what it cannot tell:
+What a fair comparison requires, and what this one cannot tell:
 
-- Averaging over N samples makes the IG of a random in-fill smaller than that of its single samples. So three tables:
-  ``plain``, IG of the mean over N; ``corrected``, the same without its first-order bias (jackknife), an estimate for
-  endless samples; ``one_draw``, the mean IG of single samples, the like for like with an in-fill that is the same every
-  time (asked once, all three are equal).
-- An in-fill that put back what was removed would score 0 and be useless: blur (sigma 10) sees the removed pixels (about a
-  tenth of its weight). Read with ``true_evidence.py``, which asks for evidence where there should be some.
-- Windows off the object may carry true evidence: surroundings, other objects. It is the same for all in-fills, so
+- Averaging over N samples makes the IG of a stochastic in-fill smaller than that of its single samples. Therefore there
+  are three tables: ``plain``, the IG of the mean over N; ``corrected``, the same without its first-order bias
+  (jackknife), an estimate for infinitely many samples; ``one_draw``, the mean IG of single samples, which is comparable
+  with a deterministic in-fill (for a single sample, all three are equal).
+- An in-fill that restored what was removed would score 0 and be useless: blur (sigma 10) sees the removed pixels (about
+  a tenth of its weight). Read the results with ``true_evidence.py``, which measures evidence where there should be
+  some.
+- Windows off the object may carry true evidence: context, other objects. It is the same for all in-fills, so
   differences mean more than levels.
-- Photos that were squashed and brought back to their shape are smoother than they were, which favours smooth in-fills.
+- Photos that were resized and restored to their aspect ratio are smoother than before, which favours smooth in-fills.
 
 ``python benchmarks/false_evidence.py FOLDER... [--infill SPEC]... [--windows 16] [--samples 8] [--size 8] [--limit N]
-[--all] [--json]``; a FOLDER holds ``labels.csv``, ``images/`` and boxes or ``trimaps/`` (see ``scenes.py``). The defaults
-ask 472 queries a photo.
+[--all] [--json]``; a FOLDER holds ``labels.csv``, ``images/`` and boxes or ``trimaps/`` (see ``scenes.py``). The
+defaults use 472 queries per photo.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,19 +56,19 @@ import seewhy
 from seewhy.core.features import Positions
 from seewhy.core.probe import Probe
 from seewhy.core.target import Information
-from seewhy.methods.pmi import evidence
-from seewhy.methods.windows import Answers
+from seewhy.methods.windows._windows import Answers
+from seewhy.methods.windows.pmi import evidence
 
 ESTIMATES = ("plain", "corrected", "one_draw")
 HIGH = 0.01
-"""Nats; a window above this changes the prediction noticeably."""
+"""A window with more nats than this changes the prediction noticeably."""
 
 Found = dict[str, Float[np.ndarray, " m"]]
-"""Estimate → IG of each window, nats."""
+"""IG of each window in nats, by estimate."""
 
 
 def information(answers: Answers, prediction: Float[Tensor, " k"]) -> Found:
-    """Work out the IG of each window in the three ways."""
+    """Estimate the IG of each window in three ways."""
     plain, corrected = (evidence(prediction, [Information()], how) for how in ("none", "jackknife"))
     single = plain(answers.flatten(0, 1)[:, None])[0].reshape(answers.shape[:2]).mean(1)
     return {"plain": plain(answers)[0][:, 0], "corrected": corrected(answers)[0][:, 0], "one_draw": single}
@@ -75,7 +77,7 @@ def information(answers: Answers, prediction: Float[Tensor, " k"]) -> Found:
 def examine(
     scene: Scene, asked: Mapping[str, Probe], positions: Positions, samples: int, size: int
 ) -> tuple[Row, dict[str, Found]]:
-    """Ask about the same windows of a photo with each in-fill; a line for the record, and what was found."""
+    """Query the same windows of a photo with each in-fill; return a row for the record, and the estimates."""
     found = {name: information(ask(probe, size, positions, samples), probe.prediction) for name, probe in asked.items()}
     p, top = next(iter(asked.values())).prediction.max(0)
     means = {name: float(windows["corrected"].mean()) for name, windows in found.items()}
@@ -83,7 +85,7 @@ def examine(
 
 
 def summarise(found: Sequence[Mapping[str, Found]], estimate: str) -> list[Row]:
-    """One line an in-fill: mean, what it has more than the first, median window, share of high windows."""
+    """Return one row per in-fill: mean, difference to the first, median window, fraction of high windows."""
     rows: list[Row] = []
     values = {name: np.stack([photo[name][estimate] for photo in found]) for name in found[0]}
     first = next(iter(values.values())).mean(1)
@@ -100,12 +102,16 @@ def summarise(found: Sequence[Mapping[str, Found]], estimate: str) -> list[Row]:
 @click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @classifier_option("efficientnet-lite0")
 @compared_option
-@click.option("--windows", default=16, show_default=True, type=click.IntRange(min=1), help="Windows a photo.")
+@click.option("--windows", default=16, show_default=True, type=click.IntRange(min=1), help="Windows per photo.")
 @click.option(
-    "--samples", default=8, show_default=True, type=click.IntRange(min=2), help="Of a random in-fill, a window."
+    "--samples",
+    default=8,
+    show_default=True,
+    type=click.IntRange(min=2),
+    help="Samples per window of a stochastic in-fill.",
 )
-@click.option("--size", default=8, show_default=True, type=click.IntRange(min=1), help="Side of a window, pixels.")
-@click.option("--limit", type=click.IntRange(min=1), help="Only the first photos of each folder.")
+@click.option("--size", default=8, show_default=True, type=click.IntRange(min=1), help="Side of a window, in pixels.")
+@click.option("--limit", type=click.IntRange(min=1), help="Use at most this many photos of each folder.")
 @all_option
 @threads_option
 @json_option
@@ -122,41 +128,41 @@ def main(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Print the information of windows outside the object, in-fill by in-fill."""
+    """Print the information of windows off the object, per in-fill."""
     settle(threads)
-    door = seewhy.classifier(classifier)
-    built = build_infills(infills, door)
+    model = seewhy.classifier(classifier)
+    built = build_infills(infills, model)
     photos: list[Row] = []
     found: list[dict[str, Found]] = []
     skipped = 0
     for folder in folders:
-        for scene in read_located(folder, door.view, everything=everything, limit=limit):
+        for scene in read_located(folder, model.view, everything=everything, limit=limit):
             positions = draw(object_share(scene.alpha, size) == 0, windows, scene.seed)
             if positions is None:
                 skipped += 1
                 continue
-            row, judged = examine(scene, probes(door, scene, built), positions, samples, size)
+            row, judged = examine(scene, probes(model, scene, built), positions, samples, size)
             photos.append({"folder": folder.name, **row})
             found.append(judged)
             click.echo(f"{len(photos)} {scene.file}", err=True)
     if not found:
         raise click.UsageError(
-            f"expected photos with {windows} windows off the object, got none; --all takes every photo"
+            f"expected photos with {windows} windows off the object, got none; use --all to include every photo"
         )
     figures: Row = {
         "benchmark": "false_evidence",
         "photos_judged": len(photos),
         "photos_skipped": skipped,
         **{estimate: summarise(found, estimate) for estimate in ESTIMATES},
-        "infills": about_infills(infills, door),
+        "infills": about_infills(infills, model),
         "photos": photos,
         "protocol": (
-            f"{len(photos)} photos{' (trained on or not)' if everything else ' held out from training'}, {skipped} skipped "
-            f"that have fewer than {windows} places of {size} × {size} off the object; {door.name}, {door.view.describe()}; the "
-            f"same {windows} windows a photo for every in-fill, {samples} samples where it is random; IG in nats, mean over "
-            "windows, then photos; plain: of the mean over samples; corrected: jackknife; one_draw: mean over single samples; "
-            f"more: paired difference to {infills[0]}; high_share: windows above {HIGH} nats; low and high: 95 % bootstrap over "
-            "photos, 2,000 resamples, seed 0"
+            f"{len(photos)} photos{' (trained on or not)' if everything else ' held out from training'}, {skipped} "
+            f"skipped for having fewer than {windows} positions of {size} × {size} off the object; {model.name}, "
+            f"{model.view.describe()}; the same {windows} windows per photo for every in-fill, {samples} samples if it "
+            "is stochastic; IG in nats, mean over windows, then photos; plain: of the mean over samples; corrected: "
+            f"jackknife; one_draw: mean over single samples; more: paired difference to {infills[0]}; high_share: "
+            f"fraction of windows above {HIGH} nats; low and high: 95 % bootstrap over photos, 2,000 resamples, seed 0"
         ),
         **environment(),
     }

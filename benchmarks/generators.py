@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 from common import Row
+from seewhy.runs.twins_test import evaluate
 
 from seewhy.audit.counterfactual import evaluate
 from seewhy.core.classifier import Classifier

@@ -1,9 +1,10 @@
-"""Is our Grad-CAM the well-known one? Hold it against the package grad-cam on the same layer of the same network.
+"""Does our Grad-CAM agree with the package grad-cam on the same layer of the same network?
 
 Usage: python benchmarks/grad_cam_agreement.py PHOTO... [--json]
 
-Needs the package grad-cam (pip install grad-cam), which stretches its maps from their least to their most; ours are stretched
-the same way here. Both see the classifier's own picture, preprocessed by the classifier, and explain its likeliest class.
+The script needs the package grad-cam (pip install grad-cam), which rescales its maps from minimum to maximum; our maps
+are rescaled the same way here. Both methods see the classifier's own input, preprocessed by the classifier, and explain
+its predicted class.
 """
 
 import importlib
@@ -26,24 +27,24 @@ from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence
 from seewhy.images.open import open_picture
 from seewhy.images.view import apply_view
-from seewhy.methods.grad_cam import grad_cam, grad_cam_plus_plus
+from seewhy.methods.layers.grad_cam import grad_cam, grad_cam_plus_plus
 
 
 class _Whole(nn.Module):
-    """The classifier from pictures in [0, 1] to scores as the one module that the package takes."""
+    """The classifier from images in [0, 1] to scores, as the single module that the package expects."""
 
-    def __init__(self, classifier: Any) -> None:  # noqa: ANN401 - any classifier that shows its module
+    def __init__(self, classifier: Any) -> None:  # noqa: ANN401 - any classifier that exposes its module
         super().__init__()
         self.inside, self.classifier = classifier.module, classifier
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n k"]:
-        """Scores before the soft-max."""
+        """Return the scores before the soft-max."""
         scores: Tensor = self.classifier.scores(images)
         return scores
 
 
 def _package() -> ModuleType:
-    """Import what ours is held against."""
+    """Import the reference package."""
     try:
         return importlib.import_module("pytorch_grad_cam")
     except ModuleNotFoundError as error:
@@ -51,13 +52,13 @@ def _package() -> ModuleType:
 
 
 def stretched(values: Map) -> Map:
-    """Stretch to [0, 1]."""
+    """Rescale to [0, 1]."""
     unit: Map = (values - values.min()) / max(float(np.ptp(values)), 1e-12)
     return unit
 
 
 def _compare(classifier: Any, path: Path, layer: str) -> list[Row]:  # noqa: ANN401 - ditto
-    """Hold both methods against the package on one photo."""
+    """Compare both methods with the package on one photo."""
     image, _ = apply_view(open_picture(path), classifier.view)
     probe = Probe(classifier, registry.infill("gray", classifier)[1], image)
     top = int(probe.prediction.argmax())
@@ -85,16 +86,16 @@ def _compare(classifier: Any, path: Path, layer: str) -> list[Row]:  # noqa: ANN
     "--layer",
     default="_conv_head",
     show_default=True,
-    help="Runs once a picture; of others the package takes another run.",
+    help="Layer that runs once per image; for others the package uses a different run.",
 )
 @classifier_option("efficientnet-lite0")
 @json_option
 def main(photos: tuple[Path, ...], layer: str, classifier: str, *, as_json: bool) -> None:
-    """Print the largest difference between stretched maps, photo by photo."""
+    """Compare our Grad-CAM maps with the package's, per photo."""
     asked = seewhy.classifier(classifier)
     rows = [row for path in photos for row in _compare(asked, path, layer)]
     worst = max(row["largest_difference"] for row in rows)
-    protocol = "likeliest class, same layer, both maps stretched to [0, 1], largest difference of a pixel"
+    protocol = "predicted class, same layer, both maps rescaled to [0, 1], largest difference over pixels"
     facts = {"benchmark": "grad_cam_agreement", "protocol": protocol, **environment(), "classifier": asked.name}
     publish({**facts, "agreement": rows, "worst": worst}, as_json=as_json)
 

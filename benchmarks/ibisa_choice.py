@@ -1,24 +1,26 @@
-"""Which variant of `ibisa` comes out best? Five figures on photos with boxes, one or more networks, ranks averaged.
+"""Which variant of `ibisa` is best? Five figures on photos with boxes, one or more networks, averaged ranks.
 
-Claim: none; it is how the default of `ibisa` was chosen: the simplest variant whose average rank is within one standard error
-of the best, with one setting for all networks.
+Claim: none; this is how the default of `ibisa` was chosen: the simplest variant whose average rank is within one
+standard error of the best, with one setting for all networks.
 
-Protocol: each photo's likeliest class is explained by every Spec, and the map is judged by the probability p of that class.
-``insertion``: mean p while the pixels come back, highest first, over the blurred picture (sigma 10); ``deletion``: mean p
-while they go, highest first, to the data set's mean colour; both in ``--steps`` steps of equal size, both ends included
-(after Petsiuk, Das, Saenko, BMVC 2018, with fewer steps). ``tiles14`` and ``tiles8``: mean p over `TILE_STEPS` steps when
-tiles of 14 × 14 or 8 × 8 pixels go to the mean colour, least relevant first, minus the same with the most relevant first
-(Schulz, Sixt, Tombari, Landgraf, ICLR 2020, not normalised, with fewer steps). ``box``: share inside the boxes of as many of
-the highest pixels as the boxes hold, for photos whose boxes cover at most half of the view. Ties are broken by one fixed
-shuffle. On each photo and network the Specs are ranked in each figure (1 is best, ties share); a photo's rank is the mean over
-figures and networks; ``rank`` is the mean over photos, ``error`` its standard error, ``behind`` and ``behind_error`` the mean
-difference from the best Spec, paired by photo. A Spec that learns with ``gray`` or ``blur`` has seen what the figures put in;
-``noise`` has not. Other runtimes than torch only answer what the figures ask.
+Protocol: each photo's predicted class is explained by every Spec, and the map is scored by the probability p of that
+class. ``insertion`` is the mean p while the pixels are inserted, highest first, over the blurred image (sigma 10).
+``deletion`` is the mean p while they are replaced, highest first, by the data set's mean colour. Both use ``--steps``
+steps of equal size, both ends included (after Petsiuk, Das, Saenko, BMVC 2018, with fewer steps). ``tiles14`` and
+``tiles8`` are the mean p over `TILE_STEPS` steps when tiles of 14 × 14 or 8 × 8 pixels are replaced by the mean colour,
+least relevant first, minus the same with the most relevant first (Schulz, Sixt, Tombari, Landgraf, ICLR 2020, not
+normalised, with fewer steps). ``box`` is the fraction of the highest pixels inside the boxes, for as many pixels as the
+boxes hold, on photos whose boxes cover at most half of the view. Ties are broken by one fixed shuffle. For each photo
+and network, the Specs are ranked in each figure (1 is best, ties share a rank). A photo's rank is the mean over figures
+and networks. ``rank`` is the mean over photos, ``error`` is its standard error, and ``behind`` and ``behind_error`` are
+the mean difference from the best Spec, paired by photo, and its standard error. A Spec that learns with ``gray`` or
+``blur`` has seen what the figures insert; ``noise`` has not. Runtimes other than torch are used only for the queries of
+the figures.
 
-``python benchmarks/ibisa_choice.py FOLDER --photos benchmarks/lists/imagenet_boxes_dev.txt [--limit N] [--classifier SPEC]...
-[--mobilenet FILE] [--cache FILE] [--method SPEC]... [--infill SPEC]... [--json]``; FOLDER holds ``labels.csv`` and
-``images/``, see ``scenes.py``. The defaults ask some 2,100 queries a photo and network. The second network:
-``--mobilenet WEIGHTS.npz``, see ``networks.py``.
+``python benchmarks/ibisa_choice.py FOLDER --photos benchmarks/lists/imagenet_boxes_dev.txt [--limit N] [--classifier
+SPEC]... [--mobilenet FILE] [--cache FILE] [--method SPEC]... [--infill SPEC]... [--json]``; FOLDER holds ``labels.csv``
+and ``images/``, see ``scenes.py``. The defaults use about 2,100 queries per photo and network. The second network is
+given by ``--mobilenet WEIGHTS.npz``, see ``networks.py``.
 """
 
 import json
@@ -57,11 +59,11 @@ BATCH = 8
 TILE_STEPS = 10
 LARGEST_BOX = 0.5
 FIGURES = {"insertion": True, "deletion": False, "tiles14": True, "tiles8": True, "box": True}
-"""Figure → whether more is better."""
+"""Whether more is better, by figure."""
 
 
 def ranked(values: Map, side: int) -> Int[np.ndarray, "h w"]:
-    """Rank the tiles of a map by their mean, 0 for the highest, and give each pixel the rank of its tile as a share, 0 to 1."""
+    """Rank the tiles of a map by their mean, 0 for the highest, and return for each pixel the rank of its tile."""
     height, width = values.shape
     down, across = np.arange(height) // side, np.arange(width) // side
     tile = down[:, None] * (across[-1] + 1) + across[None]
@@ -74,14 +76,14 @@ def ranked(values: Map, side: int) -> Int[np.ndarray, "h w"]:
 
 
 def course(image: Image, base: Image, order: Int[np.ndarray, "h w"], steps: int) -> Images:
-    """Pictures in which the first 0, 1/steps, … 1 of all places are as in ``image`` and the rest as in ``base``."""
+    """Return images in which the first 0, 1/steps, … 1 of all places are from ``image``, the others from ``base``."""
     ranks = torch.from_numpy(order)
     cuts = torch.linspace(0, int(ranks.max()) + 1, steps + 1).round()
     return torch.where(ranks < cuts[:, None, None, None], image, base)
 
 
 def judge(answer: Probe, index: int, values: Map, alpha: Float[np.ndarray, "h w"], steps: int) -> Row:
-    """Work out the figures of one map."""
+    """Compute the figures of one map."""
     image = answer.image
     gray = torch.tensor(answer.classifier.mean_color)[:, None, None].expand_as(image)
     pixels = ranked(values, 1)
@@ -103,20 +105,20 @@ def judge(answer: Probe, index: int, values: Map, alpha: Float[np.ndarray, "h w"
     return found
 
 
-def examine(door: seewhy.Classifier, scene: Scene, asked: Sequence[Asked], steps: int, runtime: str) -> Iterator[Row]:
-    """Explain the likeliest class of one photo with every Spec, and judge the maps."""
-    image = apply_view(open_picture(scene.pixels), door.view)[0]
-    fast = tune(door, image, RuntimeRequest(runtime, BATCH))[0]
-    answer = Probe(fast, registry.infill("gray", door)[1], image, batch_size=BATCH)
+def examine(model: seewhy.Classifier, scene: Scene, asked: Sequence[Asked], steps: int, runtime: str) -> Iterator[Row]:
+    """Explain the predicted class of one photo with every Spec, and score the maps."""
+    image = apply_view(open_picture(scene.pixels), model.view)[0]
+    fast = tune(model, image, RuntimeRequest(runtime, BATCH))[0]
+    answer = Probe(fast, registry.infill("gray", model)[1], image, batch_size=BATCH)
     index = int(answer.prediction.argmax())
     for spec, infill in asked:
         _, method, settings = registry.method(spec)
-        fill = registry.infill(infill or method.infill, door)[1]
-        probe = Probe(door, fill, image, seed=scene.seed >> 1, batch_size=BATCH)  # seeds have 63 bits
-        probe.prediction  # noqa: B018 - asked first by every run
+        fill = registry.infill(infill or method.infill, model)[1]
+        probe = Probe(model, fill, image, seed=scene.seed >> 1, batch_size=BATCH)  # seeds have 63 bits
+        probe.prediction  # noqa: B018 - the first query of every run
         started = time.perf_counter()
         values = method.run(probe, [ClassEvidence(index)], **settings).values[f"class:{index}"]
-        row: Row = {"file": scene.file, "network": door.name, "steps": steps, "method": spec, "infill": infill}
+        row: Row = {"file": scene.file, "network": model.name, "steps": steps, "method": spec, "infill": infill}
         row |= {"seconds": time.perf_counter() - started, "forward": probe.queries.forward_images - 1}
         row |= {"backward": probe.queries.backward_calls, "empty": not values.any()}
         yield row | judge(answer, index, values, scene.alpha, steps)
@@ -129,15 +131,15 @@ def cached(cache: Path | None) -> list[Row]:
 
 
 def measure(
-    door: seewhy.Classifier, scene: Scene, asked: Sequence[Asked], cache: Path | None, *, steps: int, runtime: str
+    model: seewhy.Classifier, scene: Scene, asked: Sequence[Asked], cache: Path | None, *, steps: int, runtime: str
 ) -> list[Row]:
-    """Examine a photo, except with what the cache knows; what is new is added to it."""
+    """Examine a photo for every Spec that is not in the cache, and add the new rows to it."""
     same = [
-        row for row in cached(cache) if (row["network"], row["file"], row["steps"]) == (door.name, scene.file, steps)
+        row for row in cached(cache) if (row["network"], row["file"], row["steps"]) == (model.name, scene.file, steps)
     ]
     rows = [row for row in same if (row["method"], row["infill"]) in asked]
     known = [(row["method"], row["infill"]) for row in rows]
-    for row in examine(door, scene, [each for each in asked if each not in known], steps, runtime):
+    for row in examine(model, scene, [each for each in asked if each not in known], steps, runtime):
         rows.append(row)
         if cache is not None:
             with cache.open("a", encoding="utf-8") as file:
@@ -146,13 +148,13 @@ def measure(
 
 
 def ranks(values: Sequence[float], *, more: bool) -> list[float]:
-    """Rank numbers, 1 for the best; equal ones share the mean of their places."""
+    """Rank numbers, 1 for the best; equal numbers share the mean of their ranks."""
     better = [[other > one if more else other < one for other in values] for one in values]
     return [1 + sum(row) + (values.count(one) - 1) / 2 for row, one in zip(better, values, strict=True)]
 
 
 def rank_rows(rows: Sequence[Row]) -> dict[Asked, dict[str, float]]:
-    """Give each Spec its mean rank on each photo, over figures and networks."""
+    """Return the mean rank of each Spec on each photo, over figures and networks."""
     collected: dict[Asked, dict[str, list[float]]] = {}
     for question in dict.fromkeys((row["file"], row["network"]) for row in rows):
         chosen = [row for row in rows if (row["file"], row["network"]) == question]
@@ -165,7 +167,7 @@ def rank_rows(rows: Sequence[Row]) -> dict[Asked, dict[str, float]]:
 
 
 def summarise(rows: Sequence[Row]) -> list[Row]:
-    """One line a Spec, best rank first."""
+    """Return one row per Spec, best rank first."""
     placed = rank_rows(rows)
     best = min(placed, key=lambda spec: statistics.fmean(placed[spec].values()))
     lines = []
@@ -192,22 +194,41 @@ def error(values: Sequence[float]) -> float | None:
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--photos", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File names, one a line.")
-@click.option("--limit", type=click.IntRange(min=1), help="Only the first photos.")
 @click.option(
-    "--classifier", "classifiers", multiple=True, help="Spec; repeatable; Lite0 where there is no other network."
+    "--photos",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Text file with one photo name per line.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Use at most this many photos.")
+@click.option(
+    "--classifier",
+    "classifiers",
+    multiple=True,
+    help="Spec of a classifier; repeatable. Default: Lite0, if there is no other network.",
 )
 @click.option(
-    "--mobilenet", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Weights; see networks.py."
+    "--mobilenet",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Weights of MobileNetV2; see networks.py.",
 )
 @method_option
 @infill_option
-@click.option("--steps", default=28, show_default=True, type=click.IntRange(min=1), help="Of insertion and deletion.")
 @click.option(
-    "--cache", type=click.Path(dir_okay=False, path_type=Path), help="Keeps every row; what is there is not asked."
+    "--steps", default=28, show_default=True, type=click.IntRange(min=1), help="Steps of insertion and deletion."
 )
-@click.option("--runtime", default="eager", show_default=True, type=click.Choice(RUNTIMES), help="Answers the figures.")
-@click.option("--threads", type=click.IntRange(min=1), help="Processor threads; by default torch's choice.")
+@click.option(
+    "--cache",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File that keeps every row, so that none is computed twice.",
+)
+@click.option(
+    "--runtime",
+    default="eager",
+    show_default=True,
+    type=click.Choice(RUNTIMES),
+    help="Runtime of the queries of the figures.",
+)
+@click.option("--threads", type=click.IntRange(min=1), help="Number of CPU threads. Default: torch's choice.")
 @json_option
 def main(
     folder: Path,
@@ -229,22 +250,23 @@ def main(
     listed = None if photos is None else photos.read_text(encoding="utf-8").split()[:limit]
     asked = pairs(methods, infills, DEFAULT)
     rows: list[Row] = []
-    doors = [seewhy.classifier(name) for name in classifiers]
-    doors += [mobilenet_v2(mobilenet)] if mobilenet is not None else []
-    for door in doors or [seewhy.classifier("efficientnet-lite0")]:
-        for scene in read_located(folder, door.view, everything=True, limit=limit if photos is None else None):
+    models = [seewhy.classifier(name) for name in classifiers]
+    models += [mobilenet_v2(mobilenet)] if mobilenet is not None else []
+    for model in models or [seewhy.classifier("efficientnet-lite0")]:
+        for scene in read_located(folder, model.view, everything=True, limit=limit if photos is None else None):
             if listed is None or scene.file in listed:
-                rows += measure(door, scene, asked, cache, steps=steps, runtime=runtime)
-                click.echo(f"{door.name} {scene.file}", err=True)
+                rows += measure(model, scene, asked, cache, steps=steps, runtime=runtime)
+                click.echo(f"{model.name} {scene.file}", err=True)
     figures: Row = {
         "benchmark": "ibisa_choice",
         "photos": len({row["file"] for row in rows}),
         "specs": summarise(rows),
         "measurements": rows,
         "protocol": (
-            f"likeliest class; insertion over blur (sigma {BLUR:g}) and deletion to gray in {steps} steps; tiles to gray in "
-            f"{TILE_STEPS} steps, least minus most relevant first; boxes that cover at most {LARGEST_BOX:.0%}; ranks averaged "
-            f"over figures and networks, photo by photo; {', '.join(dict.fromkeys(row['network'] for row in rows))}; figures answered by {runtime}"
+            f"predicted class; insertion over blur (sigma {BLUR:g}) and deletion to gray in {steps} steps; tiles to "
+            f"gray in {TILE_STEPS} steps, least minus most relevant first; boxes that cover at most "
+            f"{LARGEST_BOX:.0%}; ranks averaged over figures and networks for each photo; "
+            f"{', '.join(dict.fromkeys(row['network'] for row in rows))}; runtime of the figures: {runtime}"
         ),
         **environment(),
     }

@@ -1,13 +1,13 @@
-"""What does an in-fill cost beside the classifier?
+"""What does an in-fill cost compared with the classifier?
 
-Protocol: (1) pictures a second of each in-fill and of the classifier, in batches as `pmi` asks them: windows of 8 × 8, several
-samples of each where the in-fill is random. All take their turn in every round, each round has other windows, the first
-round is not counted; ``ratio`` is the median over rounds of the in-fill's pictures a second over the classifier's in the same
-round (above 1: the in-fill is the faster one), ``low`` and ``high`` are the quartiles. (2) ``explain`` with `pmi` and each
-in-fill: the share of its time, start to end, that is spent in the in-fill.
+Protocol: (1) images per second of each in-fill and of the classifier, in batches as `pmi` uses them: windows of 8 × 8,
+with several samples of each if the in-fill is stochastic. Every round times all of them once on new windows; the first
+round is not counted. ``ratio`` is the median over rounds of the in-fill's images per second divided by the classifier's
+in the same round (above 1: the in-fill is faster); ``low`` and ``high`` are the quartiles. (2) ``explain`` with `pmi`
+and each in-fill: the fraction of its total time that is spent in the in-fill.
 
-``python benchmarks/infill_cost.py PHOTO [--infill SPEC]... [--batch 4 --batch 8] [--rounds 30] [--method pmi] [--threads 1]
-[--json]``. (2) asks 13,336 queries with the defaults.
+``python benchmarks/infill_cost.py PHOTO [--infill SPEC]... [--batch 4 --batch 8] [--rounds 30] [--method pmi]
+[--threads 1] [--json]``. Part (2) uses 13,336 queries with the defaults.
 """
 
 import time
@@ -39,34 +39,34 @@ from seewhy.core.arrays import Image, Images, Keep, Seeds
 from seewhy.core.infill import Infill
 from seewhy.images.open import open_picture
 from seewhy.images.view import apply_view
-from seewhy.methods.sweep import SAMPLES
+from seewhy.methods.windows._sweep import SAMPLES
 
 SIZE = 8
-"""Side of a window, pixels."""
+"""Side of a window, in pixels."""
 
 Turn = Callable[[], object]
-"""One call that is timed."""
+"""A call that is timed."""
 
 
 @dataclass
 class Timed:
-    """An in-fill and the seconds that were spent in it."""
+    """An in-fill that records the seconds spent in it."""
 
     infill: Infill
     seconds: float = 0.0
 
     @property
     def stochastic(self) -> bool:
-        """That of the in-fill."""
+        """Whether the in-fill is stochastic."""
         return self.infill.stochastic
 
     @property
     def checksum(self) -> str | None:
-        """That of the in-fill."""
+        """The checksum of the in-fill."""
         return self.infill.checksum
 
     def __call__(self, image: Image, keep: Keep, seeds: Seeds) -> Images:
-        """Fill in, and add the time it took."""
+        """Fill in, and add the time taken."""
         start = time.perf_counter()
         filled = self.infill(image, keep, seeds)
         self.seconds += time.perf_counter() - start
@@ -83,7 +83,7 @@ def seconds(turn: Turn) -> float:
 def turns(
     classifier: seewhy.Classifier, infills: Mapping[str, Infill], image: Image, batch: int, rng: np.random.Generator
 ) -> list[Turn]:
-    """Prepare one round: the classifier, then each in-fill, on new windows."""
+    """Prepare one round on new windows: the classifier, then each in-fill."""
     height, width = image.shape[1:]
     pictures = image.repeat(batch, 1, 1, 1)
     found: list[Turn] = [partial(classifier, pictures)]
@@ -98,7 +98,7 @@ def turns(
 def speeds(
     classifier: seewhy.Classifier, infills: Mapping[str, Infill], image: Image, batch: int, rounds: int
 ) -> list[Row]:
-    """Let all take their turn in every round; a line for the classifier and for each in-fill."""
+    """Time the classifier and all in-fills in every round, and return one row for each."""
     rng = np.random.default_rng(0)
     with torch.no_grad():
         taken = [[seconds(turn) for turn in turns(classifier, infills, image, batch, rng)] for _ in range(rounds + 1)]
@@ -113,7 +113,7 @@ def speeds(
 
 
 def share(classifier: seewhy.Classifier, photo: Path, method: str, name: str, infill: Infill) -> Row:
-    """Explain the photo and say how much of the time was spent in the in-fill."""
+    """Explain the photo and return the fraction of the time spent in the in-fill."""
     timed = Timed(infill)
     start = time.perf_counter()
     explanation = seewhy.explain(classifier, photo, method=method, infill=timed)
@@ -126,9 +126,19 @@ def share(classifier: seewhy.Classifier, photo: Path, method: str, name: str, in
 @click.argument("photo", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @classifier_option("efficientnet-lite0")
 @compared_option
-@click.option("--batch", "batches", multiple=True, default=(4, 8), show_default=True, type=click.IntRange(min=1))
-@click.option("--rounds", default=30, show_default=True, type=click.IntRange(min=1), help="Turns that are counted.")
-@click.option("--method", default="pmi", show_default=True, help="Spec of what is explained with.")
+@click.option(
+    "--batch",
+    "batches",
+    multiple=True,
+    default=(4, 8),
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Batch size; repeatable.",
+)
+@click.option(
+    "--rounds", default=30, show_default=True, type=click.IntRange(min=1), help="Number of rounds that are counted."
+)
+@click.option("--method", default="pmi", show_default=True, help="Spec of the method for part (2).")
 @threads_option
 @json_option
 def main(
@@ -142,26 +152,30 @@ def main(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Print the speed of in-fills beside the classifier's, and their share of an explanation's time."""
+    """Print the speed of in-fills relative to the classifier.
+
+    Their share of an explanation's time is printed as well.
+    """
     settle(threads)
-    door = seewhy.classifier(classifier)
-    built = build_infills(infills, door)
-    image = apply_view(open_picture(photo), door.view)[0].to(door.device)
+    model = seewhy.classifier(classifier)
+    built = build_infills(infills, model)
+    image = apply_view(open_picture(photo), model.view)[0].to(model.device)
     shares = []
     for name, infill in built.items():
-        shares.append(share(door, photo, method, name, infill))
+        shares.append(share(model, photo, method, name, infill))
         click.echo(f"{len(shares)}/{len(built)} {name}", err=True)
     figures: Row = {
         "benchmark": "infill_cost",
-        "speeds": [row for batch in batches for row in speeds(door, built, image, batch, rounds)],
+        "speeds": [row for batch in batches for row in speeds(model, built, image, batch, rounds)],
         "shares": shares,
-        "infills": about_infills(infills, door),
+        "infills": about_infills(infills, model),
         "protocol": (
-            f"one photo, {door.name}, {door.view.describe()}; speeds: windows of {SIZE} × {SIZE}, in a batch up to "
-            f"{SAMPLES} samples of a window where the in-fill is random, else one; {rounds} rounds after one that is "
-            "not counted, in each everyone once, on new windows; ratio: pictures a second over the classifier's of the same "
-            f"round, median, low and high: quartiles; shares: of the whole time of explain() with {method}, self-test and the "
-            "in-fills drawn again for the report included; freed memory is kept, as by the command line"
+            f"one photo, {model.name}, {model.view.describe()}; speeds: windows of {SIZE} × {SIZE}, per batch up to "
+            f"{SAMPLES} samples of a window if the in-fill is stochastic, else one; {rounds} rounds after one that is "
+            "not counted, each in-fill once per round, on new windows; ratio: images per second over the "
+            "classifier's in the same round, median, low and high: quartiles; shares: of the total time of explain() "
+            f"with {method}, including the classifier checks and the in-fills drawn again for the report; freed "
+            "memory is kept, as by the command line"
         ),
         **environment(),
     }

@@ -1,8 +1,9 @@
-"""What would more photos, or more training, bring? Held-out bits per sub-pixel against the number of each.
+"""What would more photos, or more training, improve? Held-out bits per sub-pixel against the number of each.
 
-Protocol: the compact sampler, trained from nothing several times: on all photos for more and more steps, each run with its own
-whole schedule; and for one number of steps on fewer and fewer photos, each choice inside the next larger one. Judged on the same
-held-out photos. The slope is bits per doubling, by least squares over the last three points.
+Protocol: the compact sampler is trained from random weights several times: on all photos for increasing numbers of
+steps, each run with its own complete schedule; and for one number of steps on decreasing numbers of photos, each choice
+contained in the next larger one. All runs are evaluated on the same held-out photos. The slope is the change in bits
+per doubling, by least squares over the last three points.
 
 ``python benchmarks/learning_curve.py FOLDER... [--patch K] [--steps N]... [--photos N]... [--out curve.png] [--json]``
 """
@@ -18,11 +19,11 @@ import torch
 from common import Row, environment, json_option, publish
 from matplotlib.figure import Figure
 
-from seewhy.train.sampler import read_both, train_sampler
+from seewhy.training.sampler.train import read_both, train_sampler
 
 STEPS = (250, 500, 1000, 2000)
 SHARES = (8, 4, 2)
-"""One photo in so many."""
+"""Divisors of the number of photos."""
 
 
 def bits(folders: Sequence[Path], *, patch: int, steps: int, photos: int, batch: int, half: bool) -> float:
@@ -36,14 +37,14 @@ def bits(folders: Sequence[Path], *, patch: int, steps: int, photos: int, batch:
 
 
 def slope(numbers: Sequence[int], found: Sequence[float]) -> float | None:
-    """Bits per doubling over the last three points."""
+    """Return the change in bits per doubling over the last three points."""
     if len(numbers) < 2:
         return None
     return float(np.polyfit(np.log2(numbers[-3:]), found[-3:], 1)[0])
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """Two small charts side by side, one scale of bits."""
+    """Draw two small charts side by side, on one scale of bits."""
     figure = Figure(figsize=(7, 2.6), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
     for axis, varied in zip(axes, ("steps", "photos"), strict=True):
@@ -68,7 +69,8 @@ def measure(
     fewer = list(photos) or [len(train) // share for share in SHARES]
     if any(first >= second for first, second in pairwise([*fewer, len(train)])) or list(steps) != sorted(set(steps)):
         raise click.UsageError(
-            f"expected growing numbers below {len(train)} photos, got {fewer} and steps {list(steps)}"
+            f"expected increasing numbers below {len(train)} photos, got {fewer} and steps {list(steps)}; "
+            "give --photos and --steps in increasing order"
         )
     rows: list[Row] = [{"varied": "steps", "steps": number, "photos": len(train)} for number in steps]
     rows += [{"varied": "photos", "steps": fixed, "photos": number} for number in fewer]
@@ -82,22 +84,34 @@ def measure(
             [row[varied] for row in chosen], [row["bits"] for row in chosen]
         )
     figures["protocol"] = (
-        f"compact sampler, {patch} × {patch} patches, {batch} windows a step, seed 0, each run with a whole schedule of its own; "
-        f"judged on {len(held_out)} held-out photos (SHA-256 of the file divisible by 10), 32 patches each; slope: least squares "
-        "over the last three points"
+        f"compact sampler, {patch} × {patch} patches, {batch} windows per step, seed 0, each run with its own "
+        f"complete schedule; evaluated on {len(held_out)} held-out photos (SHA-256 of the file divisible by 10), 32 "
+        "patches each; slope: least squares over the last three points"
     )
     return figures | environment(), rows
 
 
 @click.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--patch", default=8, show_default=True, help="Side K of the patch.")
-@click.option("--steps", multiple=True, type=int, default=STEPS, show_default=True, help="Repeatable, growing.")
-@click.option("--photos", multiple=True, type=int, help="Repeatable, growing; an eighth, a quarter, half of all.")
-@click.option("--batch", default=256, show_default=True, help="Windows a step.")
-@click.option("--half", is_flag=True, help="Multiply in bfloat16.")
-@click.option("--threads", default=1, show_default=True, help="Processor threads.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="PNG for the charts.")
+@click.option("--patch", default=8, show_default=True, help="Side K of the patch, in pixels.")
+@click.option(
+    "--steps",
+    multiple=True,
+    type=int,
+    default=STEPS,
+    show_default=True,
+    help="Number of steps; repeatable, increasing.",
+)
+@click.option(
+    "--photos",
+    multiple=True,
+    type=int,
+    help="Number of photos; repeatable, increasing. Default: an eighth, a quarter and half of all.",
+)
+@click.option("--batch", default=256, show_default=True, help="Windows per step.")
+@click.option("--half", is_flag=True, help="Compute in bfloat16.")
+@click.option("--threads", default=1, show_default=True, help="Number of CPU threads.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="PNG file for the charts.")
 @json_option
 def main(
     folders: tuple[Path, ...],
@@ -111,7 +125,7 @@ def main(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Print and draw held-out bits against training steps and against photos."""
+    """Print and draw held-out bits against steps and photos."""
     torch.set_num_threads(threads)
     figures, rows = measure(folders, patch=patch, steps=steps, photos=photos, batch=batch, half=half)
     if out is not None:

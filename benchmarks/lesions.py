@@ -1,7 +1,7 @@
-"""Made-up pictures of an organ, healthy or with a lesion, with the truth about where; and a tag in a corner as a shortcut.
+"""Synthetic images of an organ, healthy or with a lesion of known location; and a tag in a corner as a shortcut.
 
-Every picture has a smooth random field in a fixed ellipse, the organ; a bright ring around it; a thin bright bar in half of all pictures.
-Class 1 has one soft round blob more, within the organ. Only the blob depends on the class.
+Every image has a smooth random field in a fixed ellipse, the organ, with a bright ring around it. Half of all images
+have a thin bright bar. Class 1 has an additional soft round blob within the organ. Only the blob depends on the class.
 """
 
 import numpy as np
@@ -14,23 +14,24 @@ from seewhy.infills.plain import gaussian_blur
 SIZE = 32
 CLASSES = ("healthy", "ill")
 CORNER = 3
-"""Side of the tag, pixels."""
+"""Side of the tag, in pixels."""
 
-_AXES = (0.42, 0.34)  # half axes of the organ, shares of the side
-_BASE, _FIELD, _GRAIN = 0.35, 0.06, 3.0  # brightness of the organ, its scatter, and the scatter's length in pixels
+_AXES = (0.42, 0.34)  # half axes of the organ, as fractions of the side
+_BASE, _FIELD, _GRAIN = 0.35, 0.06, 3.0  # mean and standard deviation of the organ, blur of its field in pixels
 _RING, _BAR, _NOISE = 0.65, 0.25, 0.02
 
 
 def draw(count: int, seed: int, *, strength: float = 1.0) -> Collection:
-    """Draw pictures, one half of each class.
+    """Draw images, half of each class.
 
     Args:
-        count: how many.
-        seed: another seed gives other pictures.
-        strength: factor of the blob's height.
+        count: number of images.
+        seed: seed of the images.
+        strength: factor on the height of the blob.
 
     Returns:
-        Gray pictures of 32 × 32 with labels, and regions: where the blob has more than half of its height; none where there is none.
+        Grey images of 32 × 32 with labels and regions. A region is where the blob exceeds half of its height, and is
+        empty for healthy images.
 
     Example:
         >>> pictures = draw(4, seed=0)
@@ -41,11 +42,11 @@ def draw(count: int, seed: int, *, strength: float = 1.0) -> Collection:
     labels = np.arange(count) % 2
     pixels, regions = zip(*(_picture(rng, strength * label) for label in labels), strict=True)
     levels = np.rint(255 * np.stack(pixels).clip(0, 1)).astype(np.uint8)
-    return Collection(levels[..., None], labels, CLASSES, regions=np.stack(regions), source="made-up lesions")
+    return Collection(levels[..., None], labels, CLASSES, regions=np.stack(regions), source="synthetic lesions")
 
 
 def corner() -> Bool[np.ndarray, "h w"]:
-    """Return where the tag is.
+    """Return the mask of the tag.
 
     Example:
         >>> int(corner().sum())
@@ -57,7 +58,7 @@ def corner() -> Bool[np.ndarray, "h w"]:
 
 
 def mostly_ill(labels: np.ndarray, seed: int, *, share: float = 0.95) -> Bool[np.ndarray, "n"]:
-    """Draw which pictures are tagged: ``share`` of the ill ones, and 1 - ``share`` of the healthy ones.
+    """Draw which images are tagged: a fraction ``share`` of the ill ones, and 1 - ``share`` of the healthy ones.
 
     Example:
         >>> mostly_ill(np.array([0, 1] * 500), 0).mean().round(1)
@@ -67,20 +68,20 @@ def mostly_ill(labels: np.ndarray, seed: int, *, share: float = 0.95) -> Bool[np
 
 
 def tagged(pictures: Collection, which: Bool[np.ndarray, "n"]) -> Collection:
-    """Put a white tag into the corner of some pictures, and none into the others."""
+    """Put a white tag in the corner of the chosen images."""
     pixels = pictures.pixels.copy()
     pixels[np.ix_(which, *(np.flatnonzero(corner().any(axis)) for axis in (1, 0)))] = 255
-    return Collection(pixels, pictures.labels, CLASSES, regions=pictures.regions, source="made-up lesions with a tag")
+    return Collection(pixels, pictures.labels, CLASSES, regions=pictures.regions, source="synthetic lesions with a tag")
 
 
 def _picture(rng: np.random.Generator, strength: float) -> tuple[Float[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
-    """Draw one picture and say where its blob is; there is none of strength 0."""
+    """Draw one image and the region of its blob; strength 0 means no blob."""
     rows, columns = np.mgrid[:SIZE, :SIZE] + 0.5 - SIZE / 2
     radius = np.hypot(rows / (_AXES[0] * SIZE), columns / (_AXES[1] * SIZE))
     field = gaussian_blur(torch.from_numpy(rng.standard_normal((1, SIZE, SIZE))), _GRAIN)[0].numpy()
     organ = (_BASE + _FIELD * field / field.std()) * (radius < 1)
     ring = _RING * np.exp(-0.5 * ((radius - 1.1) / 0.04) ** 2)
-    # all is drawn for every picture, so that the classes differ in nothing but the blob
+    # everything is drawn for every image, so that the classes differ only in the blob
     place, turn = _inside(rng, 0.6), rng.uniform(0, np.pi)
     size, height, bar_at, has_bar = rng.uniform(3, 6), rng.uniform(0.25, 0.4), _inside(rng, 0.8), rng.random() < 0.5
     blob = (radius < 1) * strength * height / (1 + np.exp((np.hypot(rows - place[0], columns - place[1]) - size) / 0.8))
@@ -92,6 +93,6 @@ def _picture(rng: np.random.Generator, strength: float) -> tuple[Float[np.ndarra
 
 
 def _inside(rng: np.random.Generator, share: float) -> tuple[float, float]:
-    """Draw a place in the organ, at most so far out."""
+    """Draw a position in the organ, at most a fraction ``share`` of the way to its edge."""
     angle, out = rng.uniform(0, 2 * np.pi), share * np.sqrt(rng.random())
     return float(out * np.sin(angle) * _AXES[0] * SIZE), float(out * np.cos(angle) * _AXES[1] * SIZE)

@@ -1,17 +1,17 @@
-"""Does the evidence fall on the object? Cut-outs with exact alpha, pasted off-centre onto made-up textures.
+"""Does the evidence fall on the object? Cut-outs with exact alpha are pasted off-centre onto synthetic textures.
 
-Claim: the share of positive PMI mass of the top class that falls on the object is well above the object's share of the area;
-the same for the information (IG).
+Claim: the fraction of the positive PMI mass of the top class that falls on the object is well above the object's
+fraction of the area; the same holds for the information (IG).
 
-Protocol: each cut-out is scaled, pasted into a corner region of a synthetic texture (power-law noise in one colour), both
-chosen by its own seed, so the classifier's view shows it at known pixels. The map's negative part is cut off; what is left
-is weighed with the object's alpha. RISE has no zero (its values are all probabilities), so its minimum is taken off first.
-``top_area`` looks at as many of the highest pixels as the object has, and ``pointing`` at the highest alone (ties averaged):
-these two need no zero. By chance all three equal ``area``.
+Protocol: each cut-out is scaled and pasted into a corner region of a synthetic texture (power-law noise in one colour),
+both chosen by its own seed, so the object's pixels in the classifier's view are known. The negative part of the map is
+set to zero, and the rest is weighted with the object's alpha. RISE has no zero (its values are all probabilities), so
+its minimum is subtracted first. ``top_area`` uses as many of the highest pixels as the object has, and ``pointing``
+only the highest (ties averaged); these two need no zero. For a random map, all three equal ``area`` on average.
 
 ``python benchmarks/localisation.py FOLDER [--method SPEC]... [--infill SPEC]... [--out DIR] [--json]``; FOLDER holds
-``labels.csv`` with the columns file and class_idx, and ``images/`` with RGBA pictures. The defaults ask 6,332 queries a
-picture.
+``labels.csv`` with the columns file and class_idx, and ``images/`` with RGBA images. The defaults use 6,332 queries per
+image.
 """
 
 from collections.abc import Sequence
@@ -49,13 +49,13 @@ DEFAULT: tuple[Asked, ...] = (
     ("rise:masks=500", "gray"),
 )
 ALL_POSITIVE = {"rise"}
-"""Methods whose maps cannot be negative for any picture, so that "positive mass" would mean nothing."""
+"""Methods whose maps are never negative, so that "positive mass" would be meaningless."""
 
 FIGURES = ("share", "ratio", "top_area", "pointing")
 
 
 def measure(values: Map, alpha: Float[np.ndarray, "h w"]) -> Row:
-    """How much of a map lies on the object; None for shares of a map without anything positive."""
+    """Return how much of a map lies on the object; None for fractions of a map without positive values."""
     area, positive = float(alpha.mean()), values.astype(np.float64).clip(min=0)
     share = float((positive * alpha).sum() / positive.sum()) if positive.any() else None
     highest = np.argsort(-values, axis=None, kind="stable")[: max(1, round(float(alpha.sum())))]
@@ -68,7 +68,7 @@ def measure(values: Map, alpha: Float[np.ndarray, "h w"]) -> Row:
 
 
 def examine(classifier: seewhy.Classifier, scene: Scene, asked: Asked) -> tuple[list[Row], Map]:
-    """Explain one picture with one method; a row for the top class, one for the information, and the class's map."""
+    """Explain one image with one method; return rows for the top class and the information, and the class's map."""
     explanation = seewhy.explain(classifier, scene.pixels, method=asked[0], infill=asked[1])
     top, infill = explanation.predicted[0], explanation.manifest["infill"]["spec"]
     fixed = {"file": scene.file, "method": asked[0], "infill": infill, "right": top["index"] == scene.label}
@@ -84,7 +84,7 @@ def examine(classifier: seewhy.Classifier, scene: Scene, asked: Asked) -> tuple[
 
 
 def summarise(measurements: Sequence[Row]) -> list[Row]:
-    """Mean and interval of each figure over the pictures, and over those whose top class is the labelled one."""
+    """Return the mean and interval of each figure, over all images and over the correctly classified ones."""
     groups = dict.fromkeys((row["method"], row["infill"], row["target"]) for row in measurements)
     rows = []
     for group in groups:
@@ -100,7 +100,7 @@ def summarise(measurements: Sequence[Row]) -> list[Row]:
 
 
 def save(scenes: Sequence[Scene], maps: Sequence[Map], view: seewhy.View, out: Path) -> None:
-    """Write the pictures, and one sheet: each view beside the first method's map, red for and blue against the class."""
+    """Write the images, and a sheet of each view beside the first method's map, red for and blue against the class."""
     out.mkdir(parents=True, exist_ok=True)
     side = 224
     sheet = Image.new("RGB", (8 * side, side * -(-len(scenes) // 4)), "white")
@@ -120,9 +120,14 @@ def save(scenes: Sequence[Scene], maps: Sequence[Map], view: seewhy.View, out: P
 @classifier_option("efficientnet-lite0")
 @method_option
 @infill_option
-@click.option("--limit", type=click.IntRange(min=1), help="Only the first pictures.")
-@click.option("--scale", default=0.5, show_default=True, help="Longer side of the object, of the view's shorter side.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the pictures and a sheet.")
+@click.option("--limit", type=click.IntRange(min=1), help="Use at most this many images.")
+@click.option(
+    "--scale",
+    default=0.5,
+    show_default=True,
+    help="Longer side of the object, as a fraction of the view's shorter side.",
+)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the images and a sheet.")
 @json_option
 def main(
     folder: Path,
@@ -135,18 +140,21 @@ def main(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Print the share of positive evidence that falls on cut-outs of known place, against their share of the area."""
-    asked, door = pairs(methods, infills, DEFAULT), seewhy.classifier(classifier)
-    scenes = read_scenes(folder, door.view, scale, limit)
+    """Print how much positive evidence falls on pasted cut-outs.
+
+    It is compared with the cut-outs' fraction of the area.
+    """
+    asked, model = pairs(methods, infills, DEFAULT), seewhy.classifier(classifier)
+    scenes = read_scenes(folder, model.view, scale, limit)
     measurements: list[Row] = []
     maps: list[Map] = []
     for number, scene in enumerate(scenes):
-        found = [examine(door, scene, one) for one in asked]
+        found = [examine(model, scene, one) for one in asked]
         measurements += [row for rows, _ in found for row in rows]
         maps.append(found[0][1])
         click.echo(f"{number + 1}/{len(scenes)} {scene.file}: {measurements[-1]['top']}", err=True)
     if out is not None:
-        save(scenes, maps, door.view, out)
+        save(scenes, maps, model.view, out)
     firsts = [next(row for row in measurements if row["file"] == scene.file) for scene in scenes]
     figures: Row = {
         "benchmark": "localisation",
@@ -156,10 +164,11 @@ def main(
         "right": sum(row["right"] for row in firsts),
         "protocol": (
             f"{len(scenes)} cut-outs on synthetic textures in a corner region, longer side {scale:g} of the view; "
-            f"{door.name}, {door.view.describe()}; top class of each picture, right or not (rows 'right': only where it is "
-            "the labelled one); share = positive mass × alpha over positive mass, ratio = share over area, top_area = mean "
-            "alpha of the highest pixels, as many as the object has, pointing = share of the highest pixels with alpha >= "
-            "0.5; the minimum of RISE is taken off; low and high: 95 % bootstrap over pictures, 2,000 resamples, seed 0"
+            f"{model.name}, {model.view.describe()}; top class of each image, right or not (rows 'right': only where "
+            "it is the labelled one); share = positive mass × alpha over positive mass, ratio = share over area, "
+            "top_area = mean alpha of the highest pixels, as many as the object has, pointing = fraction of the "
+            "highest pixels with alpha >= 0.5; the minimum of RISE is subtracted; low and high: 95 % bootstrap over "
+            "images, 2,000 resamples, seed 0"
         ),
         **environment(),
     }

@@ -1,7 +1,7 @@
-"""Do maps lie on what is to be found? Methods on the same pictures with known regions, judged by the package's own metrics.
+"""Do maps lie on the target region? Methods on the same images with known regions, scored by the package's own metrics.
 
-Shared by the scripts about counterfactuals. Figures are means over pictures; their intervals are over groups (patients, say), as
-pictures of one group are alike.
+The scripts about counterfactuals share this code. Figures are means over images; their intervals are over groups (such
+as patients), because images of one group are similar.
 """
 
 import json
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from common import Row, bootstrap
 from jaxtyping import Bool, Float, Shaped
+from seewhy.runs.request import bind, prepare
 
 import seewhy
 from seewhy import registry
@@ -24,11 +25,10 @@ from seewhy.core.probe import Probe, no_progress
 from seewhy.core.score import Case, plain
 from seewhy.core.target import ClassEvidence
 from seewhy.images.collection import Collection
-from seewhy.runs.request import bind, prepare
 
 METRICS = ("iou", "ncc", "iou-percentiles")
 COUNTERFACTUAL = ("counterfactual", "counterfactual-path", "nearest-counterfactual")
-"""Methods that turn a picture into something else than the answer to it, and so can only be asked about that answer."""
+"""Methods that change the predicted class, and therefore explain only that class."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class Entry:
     """A method in the table.
 
     Args:
-        name: of the line.
-        method: Spec.
-        infill: Spec; None for the method's usual one.
-        absolute: whether signs are dropped from the map.
+        name: name of the row.
+        method: Spec of the method.
+        infill: Spec of the in-fill; None for the method's usual one.
+        absolute: whether to use the absolute values of the map.
     """
 
     name: str
@@ -49,12 +49,12 @@ class Entry:
 
 
 def intensity(image: Image) -> Map:
-    """Return the picture itself, mean over its colours: a control that finds whatever is bright."""
+    """Return the image itself, averaged over colours: a control that finds whatever is bright."""
     return as_map(image.mean(0))
 
 
 GRADIENT = Entry("gradient", "smoothgrad:samples=1,sigma=0")
-"""The size of the plain gradient."""
+"""The magnitude of the plain gradient."""
 
 CONTROLS = tuple(Entry(name, name) for name in ("random", "center", "edges", "intensity"))
 
@@ -62,14 +62,14 @@ CONTROLS = tuple(Entry(name, name) for name in ("random", "center", "edges", "in
 def explain(
     classifier: seewhy.Classifier, entry: Entry, image: Image, wanted: int, *, seed: int = 0
 ) -> tuple[Map, int]:
-    """Explain one picture; return the map, and the queries, the picture's own among them.
+    """Explain one image; return the map and the number of queries, including that of the unmodified image.
 
     Args:
-        classifier: what is asked.
+        classifier: the classifier that is explained.
         entry: the method.
-        image: the picture in the classifier's view.
-        wanted: the class that is explained; methods of `COUNTERFACTUAL` explain the predicted one.
-        seed: of the method's draws.
+        image: the image in the classifier's view.
+        wanted: the class to explain; methods of `COUNTERFACTUAL` explain the predicted one.
+        seed: seed of the method's random draws.
     """
     if entry.method == "intensity":
         return intensity(image), 0
@@ -82,23 +82,24 @@ def explain(
 
 
 def sure(part: np.ndarray | None, what: str) -> np.ndarray:
-    """Return a part of a collection that this script cannot do without."""
+    """Return a part of a collection that this script requires."""
     if part is None:
-        raise SystemExit(f"expected {what} of the pictures, got none")
+        raise SystemExit(f"expected {what} of the images, got none; use data that include them")
     return part
 
 
 def judge(classifier: seewhy.Classifier, entry: Entry, pictures: Collection, wanted: int) -> list[Row]:
-    """Explain pictures that show what is to be found, and hold each map against the truth.
+    """Explain images that show the target region, and compare each map with the truth.
 
     Args:
-        classifier: what is asked.
+        classifier: the classifier that is explained.
         entry: the method.
-        pictures: with regions.
-        wanted: the class whose pictures they are.
+        pictures: images with regions.
+        wanted: the class of the images.
 
     Returns:
-        One row a picture: its place and group, whether the class is the predicted one, a figure a metric, queries, seconds.
+        One row per image: its index and group, whether it is classified correctly, one figure per metric, queries, and
+        seconds.
     """
     rows, regions = [], sure(pictures.regions, "regions")
     for place in range(len(pictures)):
@@ -106,18 +107,18 @@ def judge(classifier: seewhy.Classifier, entry: Entry, pictures: Collection, wan
         started = time.perf_counter()
         values, queries = explain(classifier, entry, image, wanted, seed=place)
         row: Row = {"picture": place, "queries": queries, "seconds": time.perf_counter() - started}
-        rows.append(row | held_against(classifier, image, values, regions[place], wanted))
-    said = answers(classifier, pictures)
+        rows.append(row | score_map(classifier, image, values, regions[place], wanted))
+    probabilities = answers(classifier, pictures)
     groups = range(len(pictures)) if pictures.groups is None else pictures.groups.tolist()
-    for row, group, probability in zip(rows, groups, said[:, wanted].tolist(), strict=True):
+    for row, group, probability in zip(rows, groups, probabilities[:, wanted].tolist(), strict=True):
         row |= {"group": group, "right": probability > 0.5}
     return rows
 
 
-def held_against(
+def score_map(
     classifier: seewhy.Classifier, image: Image, values: Map, region: Bool[np.ndarray, "h w"], wanted: int
 ) -> Row:
-    """Judge one map by every metric; a map that is the same everywhere correlates with nothing, which counts as 0."""
+    """Score one map by every metric; a constant map correlates with nothing, which counts as 0."""
     probe = Probe(classifier, registry.infill("gray", classifier)[1], image)
     case = Case(wanted, region)
     return {name: plain(registry.METRICS[name].run(probe, values, case).value) or 0.0 for name in METRICS}
@@ -125,13 +126,13 @@ def held_against(
 
 @torch.no_grad()
 def answers(classifier: seewhy.Classifier, pictures: Collection) -> Float[np.ndarray, "n k"]:
-    """Return the probabilities of every picture."""
+    """Return the class probabilities of every image."""
     starts = range(0, len(pictures), 256)
     return torch.cat([classifier(pictures.images(slice(at, at + 256))) for at in starts]).double().cpu().numpy()
 
 
 def kept(path: Path, work: Callable[[], list[Row]]) -> list[Row]:
-    """Return rows from a file, or do the work and write it: a run that was broken off goes on where it was."""
+    """Return rows from a file, or compute and write them, so that an interrupted run resumes."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_suffix(".partial")
@@ -142,16 +143,16 @@ def kept(path: Path, work: Callable[[], list[Row]]) -> list[Row]:
 
 
 def same_as_before(out: Path, asked: Row) -> None:
-    """Write down what a folder of parts is of, or refuse to go on with parts of something else."""
+    """Record what a folder's results belong to, or raise if it holds results of a different run."""
     path, text = out / "asked.json", json.dumps(asked, indent=2) + "\n"
     if path.exists() and path.read_text(encoding="utf-8") != text:
-        raise click.UsageError(f"{out} holds parts of a run that was asked otherwise, see {path}; choose another --out")
+        raise click.UsageError(f"{out} holds results of a run with other settings, see {path}; choose another --out")
     out.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
 
 
 def over_groups(values: Float[np.ndarray, "n"], groups: Shaped[np.ndarray, "n"]) -> Row:
-    """Return the mean over pictures, with its 95 % bootstrap interval over groups.
+    """Return the mean over images, with its 95 % bootstrap interval over groups.
 
     Example:
         >>> over_groups(np.array([1.0, 1.0, 0.0]), np.array(["a", "a", "b"]))["mean"]
@@ -167,11 +168,11 @@ def column(rows: Sequence[Row], name: str) -> Float[np.ndarray, "n"]:
 
 
 def summarise(tables: dict[str, list[Row]], first: str) -> list[Row]:
-    """Make a line a method, and hold each against the first: paired differences on the same pictures.
+    """Return one row per method, and compare each with the first by paired differences on the same images.
 
     Args:
-        tables: name → rows of the same pictures.
-        first: the name that the others are held against.
+        tables: rows of the same images, by method name.
+        first: name of the reference.
     """
     groups = np.array([str(row["group"]) for row in tables[first]])
     right = column(tables[first], "right") > 0
@@ -192,19 +193,19 @@ def summarise(tables: dict[str, list[Row]], first: str) -> list[Row]:
 
 
 def mean_of(runs: Sequence[list[Row]]) -> list[Row]:
-    """Average the figures of several runs picture by picture: the same method with other seeds."""
+    """Average the figures of several runs for each image: the same method with different seeds."""
     names = (*METRICS, "queries", "seconds")
     return [rows[0] | {name: float(column(rows, name).mean()) for name in names} for rows in zip(*runs, strict=True)]
 
 
 def pooled(tables: dict[str, list[Row]]) -> dict[str, list[Row]]:
-    """Put the mean over seeds of each method whose name ends with a seed, as ``NAME-0``, before all others."""
+    """Put the mean over seeds of each method whose name ends with a seed, such as ``NAME-0``, before all others."""
     heads = dict.fromkeys(head for head, _, seed in (name.rpartition("-") for name in tables) if seed.isdigit())
     runs = {head: [rows for name, rows in tables.items() if name.rpartition("-")[0] == head] for head in heads}
     return {f"{head}, {len(found)} seeds": mean_of(found) for head, found in runs.items()} | tables
 
 
 def by_chance(regions: Bool[np.ndarray, "n h w"]) -> float:
-    """Return the mean overlap of regions with random pixels, as many as each has."""
+    """Return the mean overlap of regions with random pixels, as many as each region has."""
     areas = regions.mean((1, 2))
     return float((areas / (2 - areas)).mean())

@@ -1,21 +1,22 @@
 """Does memory grow with the number of queries?
 
-Claims: it does not: a run of 20,000 queries needs no more memory than one of 1,000, since the methods keep sums per pixel and
-nothing per query. And a picture of 12 megapixels that is explained at its own size with 1,000 queries of `rise` needs less than 2 GB
-more than the idle process.
+Claims: it does not. A run of 20,000 queries needs no more memory than one of 1,000, since the methods keep sums per
+pixel and nothing per query. An image of 12 megapixels, explained at its own size with 1,000 queries of `rise`, needs
+less than 2 GB more than the idle process.
 
-Protocol: each run is a fresh process that imports seewhy, builds the classifier and explains one photo within a budget;
-its peak resident memory is read at the end (import and classifier included, saving and drawing not). ``idle`` is the same
-process after import and five queries.
+Protocol: each run is a fresh process that imports seewhy, builds the classifier and explains one photo within a budget.
+Its peak resident memory is read at the end (including import and classifier, but not saving and drawing). ``idle`` is
+the same process after import and five queries.
 
-With ``--megapixels`` the photo is enlarged to that size (bicubic, aspect kept) and the mean-colour classifier is shown it at its own
-size; the run is saved as well, so the peak includes maps, overview and report. ``idle`` has then opened the enlarged
-photo and asked nothing of it. One run a method, size and number of queries.
+With ``--megapixels``, the photo is enlarged to that size (bicubic, keeping the aspect ratio) and the mean-colour
+classifier receives it at its own size. The run is saved as well, so the peak includes maps, overview and report.
+``idle`` has then opened the enlarged photo without querying it. There is one run per method, size and number of
+queries.
 
 ``python benchmarks/memory.py PHOTO [--queries N]... [--megapixels N]... [--method SPEC]... [--infill SPEC]...
-[--classifier SPEC] [--json]``; the default classifier is a soft-max of the picture's mean colour at 224 x 224, so that 20,000
-queries are cheap. For the second claim: ``--megapixels 0.25 --megapixels 1 --megapixels 4 --megapixels 12 --queries 1000 --method
-rise``.
+[--classifier SPEC] [--json]``; the default classifier is a soft-max of the image's mean colour at 224 x 224, so that
+20,000 queries are cheap. For the second claim: ``--megapixels 0.25 --megapixels 1 --megapixels 4 --megapixels 12
+--queries 1000 --method rise``.
 """
 
 import sys
@@ -50,12 +51,12 @@ def mean_colour(pictures: UInt8[np.ndarray, "n h w 3"]) -> Float[np.ndarray, "n 
 
 
 def build(spec: str) -> seewhy.Classifier:
-    """Build the classifier that was asked for, or the tiny one."""
+    """Build the requested classifier, or the tiny one."""
     return seewhy.classifier(mean_colour, size=224, outputs="logits") if spec == TINY else seewhy.classifier(spec)
 
 
 def enlarged(photo: Path, megapixels: float) -> Image.Image:
-    """Open the photo and bring it to a number of megapixels (10**6)."""
+    """Open the photo and resize it to a number of megapixels (10**6 pixels)."""
     with Image.open(photo) as opened:
         picture = opened.convert("RGB")
     factor = (megapixels * 1e6 / (picture.width * picture.height)) ** 0.5
@@ -63,36 +64,36 @@ def enlarged(photo: Path, megapixels: float) -> Image.Image:
 
 
 def peak() -> float:
-    """Return this process's largest resident memory so far, MB (2**20 bytes)."""
-    if STATUS.exists():  # on Linux ru_maxrss outlives exec: a child's is never less than its parent's
+    """Return the largest resident memory of this process so far, in MB (2**20 bytes)."""
+    if STATUS.exists():  # on Linux ru_maxrss survives exec: a child's is never less than its parent's
         line = next(line for line in STATUS.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) / 1024
-    import resource  # noqa: PLC0415 - not on every system
+    import resource  # noqa: PLC0415 - not available on every system
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
 
 
 def idle(spec: str, photo: Path) -> Row:
-    """Build the classifier, ask next to nothing, and say how much memory that took."""
+    """Build the classifier, run a few queries, and return the memory used."""
     seewhy.explain(build(spec), photo, method="rise:masks=4,cells=2", infill="gray")
     return {"peak_mb": peak()}
 
 
 def run(spec: str, photo: Path, asked: Asked, queries: int) -> Row:
-    """Explain within a budget and say how many queries were asked, how long it took and how much memory."""
+    """Explain within a budget; return the number of queries, the time and the memory used."""
     found = seewhy.explain(build(spec), photo, method=asked[0], infill=asked[1], budget=queries)
     return {"queries": found.queries.forward_images, "peak_mb": peak(), "seconds": found.seconds}
 
 
 def idle_native(photo: Path, megapixels: float) -> Row:
-    """Open the enlarged photo and the classifier, and explain a tiny picture."""
+    """Open the enlarged photo and the classifier, and explain a tiny image."""
     picture = enlarged(photo, megapixels)
     seewhy.explain(mean_colour_native(), picture.resize((32, 32)), method="rise:masks=8,cells=2", infill="gray")
     return {"peak_mb": peak()}
 
 
 def run_native(photo: Path, megapixels: float, asked: Asked, queries: int) -> Row:
-    """Explain the enlarged photo at its own size, save it, and say what that took, in memory and on disk."""
+    """Explain the enlarged photo at its own size, save it, and return the memory and disk space used."""
     picture = enlarged(photo, megapixels)
     found = seewhy.explain(mean_colour_native(), picture, method=asked[0], infill=asked[1], budget=queries)
     explained = peak()
@@ -104,14 +105,14 @@ def run_native(photo: Path, megapixels: float, asked: Asked, queries: int) -> Ro
 
 
 def mean_colour_native() -> seewhy.Classifier:
-    """The tiny classifier, shown each picture at its own size."""
+    """Return the tiny classifier, which receives each image at its own size."""
     return seewhy.classifier(mean_colour, outputs="logits")
 
 
 def measure_native(
     photo: Path, megapixels: Sequence[float], asked: Sequence[Asked], queries: Sequence[int]
 ) -> list[Row]:
-    """Run each size, method and number of queries, every run in a process of its own, and set it against an idle one."""
+    """Run each size, method and number of queries in its own process, and compare it with an idle process."""
     rows: list[Row] = []
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as fresh:
         for size in megapixels:
@@ -124,7 +125,7 @@ def measure_native(
 
 
 def measure(spec: str, photo: Path, asked: Sequence[Asked], queries: Sequence[int]) -> list[Row]:
-    """Run each method with each number of queries, every run in a process of its own, one after the other."""
+    """Run each method with each number of queries, each run in its own process, in sequence."""
     rows: list[Row] = []
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as fresh:
         rows.append({"method": "idle", **fresh.submit(idle, spec, photo).result()})
@@ -136,7 +137,7 @@ def measure(spec: str, photo: Path, asked: Sequence[Asked], queries: Sequence[in
 
 
 def compare(rows: Sequence[Row]) -> list[Row]:
-    """Set the run with the most queries against the one with the fewest, method by method."""
+    """Compare the run with the most queries with the one with the fewest, for each method."""
     groups = dict.fromkeys((row["method"], row["infill"]) for row in rows if "queries" in row)
     lines = []
     for group in groups:
@@ -151,7 +152,7 @@ def compare(rows: Sequence[Row]) -> list[Row]:
 
 
 def growth(rows: Sequence[Row], classifier: str) -> Row:
-    """Put the figures of the first claim together."""
+    """Assemble the figures of the first claim."""
     changes = compare(rows)
     return {
         "benchmark": "memory",
@@ -160,25 +161,26 @@ def growth(rows: Sequence[Row], classifier: str) -> Row:
         "largest_growth_mb": max(change["growth_mb"] for change in changes),
         "largest_ratio": max(change["ratio"] for change in changes),
         "protocol": (
-            f"one photo, classifier {classifier}, batches of 4; each run in a fresh process, budget as asked (queries: what "
-            "was really asked, the self-test's 7 not counted); peak resident memory of the whole process after explain(), in "
-            "MB of 2**20 bytes; idle: after import and five queries; growth and ratio: most against fewest queries"
+            f"one photo, classifier {classifier}, batches of 4; each run in a fresh process within the requested "
+            "budget (queries: those actually used, without the 7 of the classifier checks); peak resident memory of "
+            "the process after explain(), in MB of 2**20 bytes; idle: after import and five queries; growth and "
+            "ratio: most against fewest queries"
         ),
         **environment(),
     }
 
 
 def native(rows: Sequence[Row], largest: float) -> Row:
-    """Put the figures of the second claim together."""
+    """Assemble the figures of the second claim."""
     return {
         "benchmark": "memory",
         "runs": rows,
         "largest_above_idle_mb": max(row["above_idle_mb"] for row in rows if row["megapixels"] == largest),
         "protocol": (
-            "one photo enlarged to so many megapixels (10**6 pixels), shown to a function classifier at its own size in batches as "
-            "chosen by seewhy, the three likeliest classes; each run in a fresh process; peak resident memory of the whole "
-            "process in MB of 2**20 bytes, after explain() and after save(); idle: the enlarged photo open, a picture of 32 x 32 "
-            "explained"
+            "one photo enlarged to the given megapixels (10**6 pixels), passed to a function classifier at its own "
+            "size in batches chosen by seewhy, the three most probable classes; each run in a fresh process; peak "
+            "resident memory of the process in MB of 2**20 bytes, after explain() and after save(); idle: the "
+            "enlarged photo open, an image of 32 x 32 explained"
         ),
         **environment(),
     }
@@ -186,8 +188,15 @@ def native(rows: Sequence[Row], largest: float) -> Row:
 
 @click.command()
 @click.argument("photo", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--queries", multiple=True, type=click.IntRange(min=2), default=(1000, 20000), show_default=True)
-@click.option("--megapixels", multiple=True, type=float, help="Explain the enlarged photo at its own size; repeatable.")
+@click.option(
+    "--queries",
+    multiple=True,
+    type=click.IntRange(min=2),
+    default=(1000, 20000),
+    show_default=True,
+    help="Query budget; repeatable.",
+)
+@click.option("--megapixels", multiple=True, type=float, help="Explain the photo enlarged to this size; repeatable.")
 @classifier_option(TINY)
 @method_option
 @infill_option
@@ -202,12 +211,13 @@ def main(
     infills: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Print the peak memory of runs with few and with many queries."""
+    """Print the peak memory of runs with few and many queries."""
     asked = pairs(methods, infills, DEFAULT)
     if megapixels:
         if classifier != TINY:
             raise click.UsageError(
-                "expected no --classifier with --megapixels: it is the mean colour at the photo's own size"
+                f"expected no --classifier with --megapixels, got {classifier}; omit it, the mean-colour classifier "
+                "is used"
             )
         figures = native(measure_native(photo, megapixels, asked, queries), largest=max(megapixels))
     else:

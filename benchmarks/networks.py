@@ -1,8 +1,8 @@
 """A second network for the scripts that compare methods: MobileNetV2, built from a file of float weights.
 
-``mobilenet_v2(PATH)`` reads an ``.npz`` with batch norm folded in: ``stem``, ``b0`` to ``b16`` with ``expand``, ``dw`` and
-``project``, ``last`` and ``logits``, each ``.w`` (out, in / groups, h, w) and ``.b``; the first logit is a background class,
-which is dropped.
+``mobilenet_v2(PATH)`` reads an ``.npz`` file with batch norm folded in: ``stem``, ``b0`` to ``b16`` with ``expand``,
+``dw`` and ``project``, ``last`` and ``logits``, each with ``.w`` (out, in / groups, h, w) and ``.b``. The first logit
+is a background class, which is dropped.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ _BLOCKS = ((1, 1), (6, 2), (6, 1), (6, 2), *((6, 1),) * 2, (6, 2), *((6, 1),) * 
 
 
 class _Convolution(nn.Module):
-    """A convolution padded as TensorFlow's SAME is, and ReLU6 where there is one."""
+    """A convolution with TensorFlow's SAME padding, and optionally ReLU6."""
 
     def __init__(self, weight: Tensor, bias: Tensor, *, stride: int = 1, relu: bool = True) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class _Convolution(nn.Module):
         self.act: nn.Module = nn.ReLU6() if relu else nn.Identity()
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Pad, convolve, cut off."""
+        """Pad, convolve, and apply the activation."""
         answer: Tensor = self.act(self.conv(functional.pad(pictures, self.padding)))
         return answer
 
@@ -44,13 +44,13 @@ class _Block(nn.Module):
         self.parts, self.residual = parts, residual
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Run the parts; add the input where the shapes are the same."""
+        """Run the layers; add the input if the shapes are equal."""
         answer: Tensor = self.parts(pictures)
         return pictures + answer if self.residual else answer
 
 
 def mobilenet_v2(path: Path) -> seewhy.Classifier:
-    """Read the weights and make the network a classifier of 1,000 ImageNet classes at 224 x 224."""
+    """Read the weights and return the network as a classifier of 1,000 ImageNet classes at 224 x 224."""
     with np.load(path) as stored:
         weights = {name: torch.from_numpy(stored[name]).float() for name in stored.files}
 

@@ -1,16 +1,17 @@
-"""How much of a run is spent in the classifier, and how much beside it?
+"""How much of a run is spent in the classifier, and how much outside it?
 
-Claim: at least 90 % of the wall time of a run of 4,000 queries is inside the runtime that was chosen for the classifier.
+Claim: at least 90 % of the wall time of a run of 4,000 queries is spent in the runtime chosen for the classifier.
 
-Protocol: the classifier is tested and its runtime chosen first, as by ``explain``, and that is not counted. Then each method
-explains the photo, every call of the classifier and of the in-fill is timed, and so is the whole, from the picture's view to
-the finished explanation (saving and drawing not). ``classifier_share`` and ``infill_share`` are parts of the whole; the in-fill's
-contains the in-fills that are drawn again for the report. ``beside_ms`` is what a query costs beside the classifier. Methods
-take turns, the first round is not counted; the middle value of the rounds is given, and the lowest and highest share.
+Protocol: the classifier is checked and its runtime chosen first, as in ``explain``; this is not counted. Then each
+method explains the photo. Every call of the classifier and of the in-fill is timed, and so is the total, from the
+image's view to the finished explanation (without saving and drawing). ``classifier_share`` and ``infill_share`` are
+fractions of the total; the latter includes the in-fills drawn again for the report. ``beside_ms`` is the cost per query
+outside the classifier. Methods alternate, and the first round is not counted. The figures are medians over the rounds,
+with the lowest and highest share.
 
-``python benchmarks/overhead.py PHOTO [--method SPEC]... [--infill SPEC]... [--classifier SPEC] [--runtime auto] [--rounds 3]
-[--threads 1] [--json]``. A round asks some 15,000 queries with the defaults. Other work on the machine falls upon the small
-steps beside the classifier more than on the classifier, so it should be idle.
+``python benchmarks/overhead.py PHOTO [--method SPEC]... [--infill SPEC]... [--classifier SPEC] [--runtime auto]
+[--rounds 3] [--threads 1] [--json]``. A round uses about 15,000 queries with the defaults. The machine should be idle:
+other work slows the small steps outside the classifier more than the classifier itself.
 """
 
 import time
@@ -36,14 +37,14 @@ from common import (
     threads_option,
 )
 from infill_cost import Timed
+from seewhy.runs.door import Door, test_door
+from seewhy.runs.explain import answer
+from seewhy.runs.request import Request, prepare
 
 import seewhy
 from seewhy.classifiers.fast import FastClassifier
 from seewhy.core.arrays import Images, Probabilities
 from seewhy.images.open import Picture, open_picture
-from seewhy.runs.door import Door, test_door
-from seewhy.runs.explain import answer
-from seewhy.runs.request import Request, prepare
 
 DEFAULT: tuple[Asked, ...] = (
     ("pmi", "patch-sampler"),
@@ -55,13 +56,13 @@ DEFAULT: tuple[Asked, ...] = (
 
 @dataclass
 class Clocked:
-    """A classifier's answers and the seconds that they took."""
+    """A classifier that records the seconds spent in it."""
 
     classifier: seewhy.Classifier
     seconds: float = 0.0
 
     def __call__(self, images: Images) -> Probabilities:
-        """Answer, and add the time it took."""
+        """Classify, and add the time taken."""
         start = time.perf_counter()
         answers = self.classifier(images)
         if answers.is_cuda:
@@ -71,7 +72,7 @@ class Clocked:
 
 
 def once(request: Request, door: Door, picture: Picture) -> Row:
-    """Explain the picture, and say where the time went."""
+    """Explain the image, and break down the time."""
     clocked, infill = Clocked(door.classifier), Timed(request.infill)
     timed = replace(door, classifier=FastClassifier(door.classifier, clocked, door.classifier.runtime))
     start = time.perf_counter()
@@ -89,7 +90,7 @@ def once(request: Request, door: Door, picture: Picture) -> Row:
 
 
 def middle(rounds: Sequence[Row]) -> Row:
-    """Take the median of each figure, and the range of the share."""
+    """Return the median of each figure, and the range of the share."""
     shares = [row["classifier_share"] for row in rounds]
     medians = {name: float(np.median([row[name] for row in rounds])) for name in rounds[0]}
     return {**medians, "queries": rounds[0]["queries"], "low": min(shares), "high": max(shares)}
@@ -101,7 +102,9 @@ def middle(rounds: Sequence[Row]) -> Row:
 @runtime_option
 @method_option
 @infill_option
-@click.option("--rounds", default=3, show_default=True, type=click.IntRange(min=1), help="Rounds that are counted.")
+@click.option(
+    "--rounds", default=3, show_default=True, type=click.IntRange(min=1), help="Number of rounds that are counted."
+)
 @threads_option
 @json_option
 def main(
@@ -131,10 +134,10 @@ def main(
         "runtime": door.classifier.runtime,
         "batch_size": door.choice.batch_size,
         "protocol": (
-            f"one photo, {opened.name}, {opened.view.describe()}; self-test and choice of the runtime not counted; wall "
-            f"time of each run from the picture's view to the finished explanation, saving and drawing not; {rounds} rounds after "
-            "one that is not counted, each method once in each; medians, low and high: range of the share; freed memory is "
-            "kept, as by the command line"
+            f"one photo, {opened.name}, {opened.view.describe()}; classifier checks and choice of the runtime not "
+            "counted; wall time of each run from the image's view to the finished explanation, without saving and "
+            f"drawing; {rounds} rounds after one that is not counted, each method once per round; medians, low and "
+            "high: range of the share; freed memory is kept, as by the command line"
         ),
         **environment(),
     }

@@ -1,18 +1,19 @@
-"""Does it pay to compute again only what a small box can change?
+"""Is it worth recomputing only what a small box can change?
 
-A window of 8 × 8 changes few cells of the first feature maps. `seewhy.runtime.partial` cuts the network into stages, of which all but
-the last run on crops around the window.
+A window of 8 × 8 changes few cells of the first feature maps. `seewhy.runtime.partial` cuts the network into stages, of
+which all but the last run on crops around the window.
 
-Protocol: one photo as base, copies of it with noise in a box of K × K at a random place. (1) ``cuts``: for every place where the
-network can be cut and a crop is smaller than the picture, milliseconds a picture of the part before it on the whole
-picture (``prefix``) and on the crop that the smallest K needs (``crop``), and of the part after it (``suffix``);
-``predicted`` is whole / (crop + suffix) for this one cut. (2) ``gains``: pictures a second of the whole network and of
-`split`, which may cut several times, in the same engine, each at its best batch size. All take their turn in every round, with new
-boxes, the first round is not counted; ``ratio`` is the median over rounds of the speeds in the same round, ``low`` and ``high`` are
-the quartiles. ``difference`` is the largest of a probability to the network run by plain torch.
+Protocol: one photo is the base; copies of it have noise in a box of K × K at a random position. (1) ``cuts``: for every
+place where the network can be cut and a crop is smaller than the image, the milliseconds per image of the part before
+the cut on the full image (``prefix``) and on the crop that the smallest K needs (``crop``), and of the part after the
+cut (``suffix``). ``predicted`` is whole / (crop + suffix) for this cut alone. (2) ``gains``: the images per second of
+the whole network and of `split`, which may cut several times, in the same engine, each at its best batch size. Every
+round times all of them with new boxes, and the first round is not counted. ``ratio`` is the median over rounds of the
+speed ratio within a round; ``low`` and ``high`` are the quartiles. ``difference`` is the largest difference of a
+probability from the network run by plain torch.
 
 ``python benchmarks/partial_recompute.py PHOTO [--network lite0|resnet50]... [--engine torch|openvino]... [--box 8]...
-[--batch 8]... [--rounds 20] [--threads 1] [--json]``. The ResNet-50 has random weights: its time is not a matter of them.
+[--batch 8]... [--rounds 20] [--threads 1] [--json]``. The ResNet-50 has random weights, which do not affect its speed.
 """
 
 import importlib
@@ -67,7 +68,7 @@ class Bottleneck(nn.Module):
 
 
 def resnet(blocks: tuple[int, ...], width: int) -> nn.Module:
-    """Build a ResNet of bottlenecks with random weights, pictures to probabilities; its norms have seen noise."""
+    """Build a ResNet of bottlenecks with random weights, from images to probabilities, with norms fitted to noise."""
     torch.manual_seed(0)
     layers: list[nn.Module] = [nn.Conv2d(3, width, 7, 2, padding=3, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
     layers.append(nn.MaxPool2d(3, 2, padding=1))
@@ -86,10 +87,10 @@ def resnet(blocks: tuple[int, ...], width: int) -> nn.Module:
 
 
 class Scale(nn.Module):
-    """EfficientNet-Lite's own preprocessing."""
+    """The preprocessing of EfficientNet-Lite."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """Bring [0, 1] to [-1, 1]."""
+        """Map [0, 1] to [-1, 1]."""
         return images * 2 - 1
 
 
@@ -101,7 +102,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 
 
 def torch_engine(part: nn.Module, example: Tensor) -> Engine:
-    """Run by torch, channels last."""
+    """Return an engine that runs a part in torch, channels last."""
     del example
     laid: Any = part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return lambda maps: laid(maps.contiguous(memory_format=torch.channels_last))
@@ -109,11 +110,11 @@ def torch_engine(part: nn.Module, example: Tensor) -> Engine:
 
 @dataclass
 class OpenVino:
-    """Run by OpenVINO in float32, compiled once for each batch size.
+    """An engine that runs a part in OpenVINO in float32, compiled once for each batch size.
 
     Args:
-        part: what is run.
-        example: of its input.
+        part: the module to run.
+        example: an example input.
     """
 
     part: nn.Module
@@ -126,7 +127,7 @@ class OpenVino:
         self.model = openvino.convert_model(self.part.eval(), example_input=self.example)
 
     def __call__(self, maps: Tensor) -> Tensor:
-        """Answer; the arrays are shared with OpenVINO, not copied."""
+        """Run the part; arrays are shared with OpenVINO, not copied."""
         if len(maps) not in self.requests:
             self.model.reshape(list(maps.shape))
             hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
@@ -141,7 +142,7 @@ ENGINES: dict[str, Callable[[nn.Module, Tensor], Engine]] = {"torch": torch_engi
 
 
 def boxes(base: Image, box: int, count: int, rng: np.random.Generator) -> Images:
-    """Copies of the picture with 8-bit noise in a box each."""
+    """Return copies of the image, each with 8-bit noise in one box."""
     images = base.repeat(count, 1, 1, 1)
     height, width = base.shape[1:]
     for image in images:
@@ -152,7 +153,7 @@ def boxes(base: Image, box: int, count: int, rng: np.random.Generator) -> Images
 
 
 def seconds(turn: Callable[[], object]) -> float:
-    """Time one call, after one that readies the engine and the caches."""
+    """Time one call, after a warm-up call for the engine and the caches."""
     turn()
     start = time.perf_counter()
     turn()
@@ -160,7 +161,7 @@ def seconds(turn: Callable[[], object]) -> float:
 
 
 def in_turns(prepare: Callable[[], list[Callable[[], object]]], rounds: int) -> Float[np.ndarray, "r n"]:
-    """Time everyone once in every round; the first is not counted."""
+    """Time every call once per round; the first round is not counted."""
     return np.array([[seconds(turn) for turn in prepare()] for _ in range(rounds + 1)][1:])
 
 
@@ -189,14 +190,14 @@ def cut_table(network: nn.Module, base: Image, engine: str, *, box: int, batch: 
 
 
 def ready(build: Callable[[nn.Module, Tensor], Engine], part: nn.Module, shown: Tensor) -> Callable[[], object]:
-    """Compile a part and bind what it is shown."""
+    """Compile a part and bind its input."""
     return partial(build(part, shown), shown)
 
 
 def gains(
     network: nn.Module, base: Image, engine: str, *, sides: list[int], batches: list[int], rounds: int
 ) -> list[Row]:
-    """Time the whole network against its stages, a line for each side of the box."""
+    """Compare the speed of the whole network with that of its stages, one row per side of the box."""
     build, rng = ENGINES[engine], np.random.default_rng(0)
     truth = nn.Sequential(network)
     shown = {side: boxes(base, side, 16, rng) for side in sides}
@@ -232,15 +233,38 @@ def gains(
     type=click.Choice(list(NETWORKS)),
     default=("lite0", "resnet50"),
     show_default=True,
+    help="Network to test; repeatable.",
 )
 @click.option(
-    "--engine", "engines", multiple=True, type=click.Choice(list(ENGINES)), default=tuple(ENGINES), show_default=True
+    "--engine",
+    "engines",
+    multiple=True,
+    type=click.Choice(list(ENGINES)),
+    default=tuple(ENGINES),
+    show_default=True,
+    help="Engine to test; repeatable.",
 )
 @click.option(
-    "--box", "sides", multiple=True, default=(8, 16, 32), show_default=True, type=click.IntRange(min=1, max=SIDE)
+    "--box",
+    "sides",
+    multiple=True,
+    default=(8, 16, 32),
+    show_default=True,
+    type=click.IntRange(min=1, max=SIDE),
+    help="Side of the box, in pixels; repeatable.",
 )
-@click.option("--batch", "batches", multiple=True, default=(4, 8, 16), show_default=True, type=click.IntRange(min=1))
-@click.option("--rounds", default=20, show_default=True, type=click.IntRange(min=1), help="Turns that are counted.")
+@click.option(
+    "--batch",
+    "batches",
+    multiple=True,
+    default=(4, 8, 16),
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Batch size to try; repeatable.",
+)
+@click.option(
+    "--rounds", default=20, show_default=True, type=click.IntRange(min=1), help="Number of rounds that are counted."
+)
 @threads_option
 @json_option
 @torch.no_grad()
@@ -255,7 +279,7 @@ def main(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Print what computing again only around a box gains."""
+    """Print the speed gained by recomputing only around a box."""
     settle(threads)
     base = apply_view(open_picture(photo), View((SIDE, SIDE)))[0]
     cuts: list[Row] = []
@@ -275,10 +299,11 @@ def main(
         "cuts": cuts,
         "gains": found,
         "protocol": (
-            f"one photo at {SIDE} × {SIDE}, boxes of noise at random places; cuts: milliseconds a picture, batches of {batches[0]}, "
-            f"crop for a box of {min(sides)}, median of {rounds} rounds; gains: best batch of {', '.join(map(str, batches))}, "
-            f"finding the boxes included, {rounds} rounds after one that is not counted, everyone once in each; ratio: median of the "
-            "ratios within a round, low and high: quartiles; difference: of a probability, largest over 16 pictures, to plain torch"
+            f"one photo at {SIDE} × {SIDE}, boxes of noise at random positions; cuts: milliseconds per image, batches "
+            f"of {batches[0]}, crop for a box of {min(sides)}, median of {rounds} rounds; gains: best batch of "
+            f"{', '.join(map(str, batches))}, including the search for the boxes, {rounds} rounds after one that is "
+            "not counted, everything once per round; ratio: median of the ratios within a round, low and high: "
+            "quartiles; difference: of a probability, largest over 16 images, from plain torch"
         ),
         **environment(),
     }

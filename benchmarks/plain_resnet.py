@@ -1,6 +1,7 @@
-"""A network of ResNet-50's size and shape with random weights (He, Zhang, Ren, Sun, CVPR 2016), for speed only.
+"""A network of ResNet-50's size and shape with random weights (He, Zhang, Ren, Sun, CVPR 2016), for speed tests only.
 
-``--classifier 'python:object=plain_resnet:network,size=224'``: 25.6 million weights, 4.1 billion multiplications a picture of 224 × 224.
+Use it with ``--classifier 'python:object=plain_resnet:network,size=224'``. It has 25.6 million weights and needs 4.1
+billion multiplications per image of 224 × 224.
 """
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 
 class Bottleneck(nn.Module):
-    """Squeeze, look around, widen; added to what came in."""
+    """A bottleneck block: reduce the channels, convolve, expand them, and add the input."""
 
     def __init__(self, entering: int, inner: int, stride: int) -> None:
         super().__init__()
@@ -26,12 +27,12 @@ class Bottleneck(nn.Module):
 
 
 def _step(entering: int, leaving: int, side: int, stride: int = 1) -> tuple[nn.Module, nn.Module]:
-    """A convolution and its batch norm."""
+    """Return a convolution and its batch norm."""
     return nn.Conv2d(entering, leaving, side, stride, side // 2, bias=False), nn.BatchNorm2d(leaving)
 
 
 def resnet50() -> nn.Module:
-    """Return the network in evaluation mode; the same weights every time."""
+    """Return the network in evaluation mode, with the same weights every time."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         blocks: list[nn.Module] = []
@@ -52,4 +53,4 @@ def resnet50() -> nn.Module:
 
 
 network = resnet50()
-"""What ``--classifier`` names."""
+"""The network that ``--classifier`` refers to."""

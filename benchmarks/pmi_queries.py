@@ -1,26 +1,32 @@
-"""How near does `pmi` come to the full map of the paper with a small share of its queries?
+"""How close does `pmi` come to the full map of the paper with a small fraction of its queries?
 
-Claims: choosing windows coarse to fine and predicting the rest (`pmi` without a stride) comes nearer to the full map than striding
-with as many queries; a few per cent of the queries give most of what its noise leaves.
+Claims: choosing windows from coarse to fine and predicting the rest (`pmi` without a stride) comes closer to the full
+map than striding with the same number of queries; a few per cent of the queries give most of the agreement that the
+noise of the full map allows.
 
-Protocol: the truth is the full map in the paper's setting: every window of ``--truth-stride``, ``--truth-samples`` in-fills each,
-no correction, means over the covering windows; seed 0. A stride above 1 favours rivals with the same one. A share is of windows
-at stride 1 times 8 samples: 376,712 queries for 8 × 8 windows at 224 × 224. For each share and each seed from 1 on, with the usual
-targets: ``pmi:size=8`` with this budget, and ``pmi:size=8,stride=s,samples=n,correction=none`` for s = size, size/2, …, 1 and the
-largest n up to 8 that the number pays (``queries``: what was asked); of these only the one with the highest mean Pearson correlation
-is printed, for each target its own.
-Figures, means over photos and seeds, for the evidence for the top class and for the information: ``pearson``, ``rank`` (Spearman),
-``top`` (shared part of the highest 5 % of pixels), and ``deletion``: the absolute difference to the truth's deletion AUC (RISE, BMVC
-2018: pixels turn gray, the data set's mean colour, in order of falling value, in 28 steps, 1,792 pixels each at 224 × 224; trapezoids
-under the probability of the top class). ``worst`` is the lowest Pearson correlation of a photo (mean over seeds).
-Ceilings: a full map has noise of its own. ``halves``: correlation of the maps from the first and the second half of the samples;
-``ceiling``: sqrt(2r / (1 + r)) of it (Spearman, Brown, 1910), what a map without any noise would have with the full map; for the
-shared part of the highest pixels, where that formula says nothing, the halves' own, at least the 5 % of chance, which more samples
-can exceed. ``of_…`` are shares of the ceiling, photo by photo.
+Protocol: the reference is the full map in the paper's setting: every window of ``--truth-stride``, ``--truth-samples``
+in-fills each, no correction, means over the covering windows; seed 0. A stride above 1 favours alternatives with the
+same stride. A share is a percentage of the windows at stride 1 times 8 samples: 376,712 queries for 8 × 8 windows at
+224 × 224. For each share and each seed from 1 on, with the usual targets, the script runs ``pmi:size=8`` with this
+budget, and ``pmi:size=8,stride=s,samples=n,correction=none`` for s = size, size/2, …, 1 and the largest n up to 8 that
+the budget allows (``queries`` is the number actually used). Of the latter, only the one with the highest mean Pearson
+correlation is printed, separately for each target.
 
-``python benchmarks/pmi_queries.py PHOTO... [--share PERCENT]... [--size 8] [--truth-stride 1] [--truth-samples 8] [--seeds 1]
-[--cache FOLDER] [--classifier SPEC] [--infill SPEC] [--runtime auto] [--json]``; the defaults ask about 376,712 queries a photo for
-the truth, once where there is a cache, and 137,000 a photo and seed.
+The figures are means over photos and seeds, for the evidence for the top class and for the information: ``pearson``;
+``rank`` (Spearman); ``top`` (overlap of the highest 5 % of pixels); and ``deletion``, the absolute difference from the
+reference's deletion AUC (RISE, BMVC 2018: pixels are replaced by gray, the data set's mean colour, in order of
+decreasing value, in 28 steps of 1,792 pixels each at 224 × 224; trapezoidal area under the probability of the top
+class). ``worst`` is the lowest Pearson correlation of a photo (mean over seeds).
+
+A full map has noise of its own, which sets a ceiling. ``halves`` is the correlation of the maps from the first and the
+second half of the samples. ``ceiling`` is sqrt(2r / (1 + r)) of it (Spearman, Brown, 1910): the correlation of a
+noise-free map with the full map. For the overlap of the highest pixels, where that formula does not apply, it is the
+halves' own overlap, at least the 5 % of chance, which more samples can exceed. ``of_…`` are fractions of the ceiling,
+for each photo.
+
+``python benchmarks/pmi_queries.py PHOTO... [--share PERCENT]... [--size 8] [--truth-stride 1] [--truth-samples 8]
+[--seeds 1] [--cache FOLDER] [--classifier SPEC] [--infill SPEC] [--runtime auto] [--json]``; the defaults use about
+376,712 queries per photo for the reference, only once with a cache, and 137,000 per photo and seed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,25 +50,25 @@ from seewhy.core.probe import Probe
 from seewhy.core.ranks import spearman
 
 SAMPLES = 8
-"""In-fills a window in the paper's setting."""
+"""In-fills per window in the paper's setting."""
 
 STEPS = 28
-"""In which the pixels are deleted."""
+"""Number of steps in which the pixels are deleted."""
 
 LIKE = ("pearson", "rank", "top")
 """Figures that have a ceiling."""
 
 NAMES = ("class", "information")
-"""Targets that are judged; the class is the likeliest."""
+"""Targets that are evaluated; the class is the predicted one."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A way to spend a number of queries.
+    """A method and the number of queries it may use.
 
     Args:
-        method: Spec.
-        budget: queries; None where the Spec says it all.
+        method: Spec of the method.
+        budget: number of queries; None if the Spec fixes it.
     """
 
     method: str
@@ -70,12 +76,12 @@ class Asked:
 
 
 def number(share: float, size: int, picture: tuple[int, int]) -> int:
-    """Count the queries of a share, in per cent."""
+    """Return the number of queries of a share given in per cent."""
     return round(share / 100 * SAMPLES * len(Windows(size, 1).positions(*picture)))
 
 
 def ways(queries: int, size: int, picture: tuple[int, int]) -> list[Asked]:
-    """List the ways to spend so many queries: none where they do not cover the picture."""
+    """List the methods that use this number of queries; none if it does not cover the image."""
     if queries <= Windows(size, size).covering(*picture):
         return []
     found = [Asked(f"pmi:size={size}", queries)]
@@ -87,13 +93,13 @@ def ways(queries: int, size: int, picture: tuple[int, int]) -> list[Asked]:
 
 
 def likeness(found: Map, truth: Map) -> Row:
-    """Hold a map against another one."""
+    """Compare a map with another one."""
     shared = (highest(found) & highest(truth)).sum() / highest(truth).sum()
     return {"pearson": pearson(found, truth), "rank": spearman(found, truth) or 0.0, "top": float(shared)}
 
 
 def deletion_auc(probe: Probe, values: Map, index: int) -> float:
-    """Delete the pixels in order of falling value and measure the area under a class's probability, 0 to 1; 29 queries."""
+    """Delete the pixels in order of decreasing value; return the area under a class's probability; 29 queries."""
     turn = np.empty(values.size, np.int64)
     turn[np.argsort(-values, axis=None, kind="stable")] = np.arange(values.size)
     gone = np.arange(STEPS + 1) * values.size // STEPS
@@ -105,7 +111,7 @@ def deletion_auc(probe: Probe, values: Map, index: int) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Judge:
-    """Holds maps against the truth.
+    """A comparison of maps with the reference map.
 
     Args:
         subject: the photo.
@@ -117,21 +123,21 @@ class Judge:
 
     @cached_property
     def gray(self) -> Probe:
-        """Asks about what is left when pixels turn gray."""
+        """The probe that replaces pixels by gray."""
         infill = registry.infill("gray", self.subject.request.classifier)[1]
         return replace(self.subject.probe(TRUTH_SEED), infill=infill)
 
     @property
     def keys(self) -> dict[str, str]:
-        """What the truth calls each of `NAMES`."""
+        """The key of each of `NAMES` in the reference."""
         return {"class": f"class:{int(self.gray.prediction.argmax())}", "information": "information"}
 
     def deletion(self, values: Map) -> float:
-        """The area under the deletion curve of the top class."""
+        """Return the area under the deletion curve of the top class."""
         return deletion_auc(self.gray, values, int(self.gray.prediction.argmax()))
 
     def ceilings(self) -> list[Row]:
-        """Say for each target how much a map without noise can have in common with the truth."""
+        """Return for each target how closely a noise-free map could match the reference."""
         full, first, second, corrected = (self.truth.maps(kind) for kind in ("full", "first", "second", "corrected"))
         rows: list[Row] = []
         for name, key in self.keys.items():
@@ -148,7 +154,7 @@ class Judge:
         return rows
 
     def judge(self, asked: Asked, seed: int, ceilings: Sequence[Row]) -> list[Row]:
-        """Spend the queries and hold the maps against the truth."""
+        """Run the method and compare its maps with the reference."""
         probe, (_, found, settings) = self.subject.probe(seed, asked.budget), registry.method(asked.method)
         maps: Maps = found.run(probe, self.subject.targets, **settings)
         true = self.truth.maps("full")
@@ -165,13 +171,13 @@ class Judge:
 
 
 def _ceiling(halves: float) -> float:
-    """What a map without noise would have in common with the whole, given what its halves have; never 0."""
+    """Return the correlation of a noise-free map with the full map, given the correlation of the halves; never 0."""
     alike = max(halves, np.finfo(np.float64).eps)
     return float(np.sqrt(2 * alike / (1 + alike)))
 
 
 def average(rows: Sequence[Row]) -> Row:
-    """Take means over photos and seeds, and the worst photo's correlation."""
+    """Return the means over photos and seeds, and the lowest correlation of a photo."""
     means = {
         key: float(np.mean([row[key] for row in rows])) for key in (*LIKE, *(f"of_{key}" for key in LIKE), "deletion")
     }
@@ -183,7 +189,7 @@ def average(rows: Sequence[Row]) -> Row:
 def summarise(
     runs: Mapping[Asked, Sequence[Row]], shares: Sequence[float], size: int, picture: tuple[int, int]
 ) -> Iterator[Row]:
-    """For each share and target give a line for the adaptive run and one for the best of its rivals."""
+    """Yield for each share and target a row for the adaptive run and one for the best of its alternatives."""
     for share, target in product(shares, NAMES):
         pays = number(share, size, picture)
         about: Row = {"share": share, "pays": pays, "target": target}
@@ -195,15 +201,21 @@ def summarise(
             yield lines[0]
             yield max(lines[1:], key=lambda line: line["pearson"])
         else:
-            yield {**about, "method": f"none, {1 + Windows(size, size).covering(*picture)} are the fewest"}
+            yield {**about, "method": f"none, at least {1 + Windows(size, size).covering(*picture)} queries are needed"}
 
 
 @click.command()
 @click.argument("photos", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @classifier_option("efficientnet-lite0")
-@click.option("--infill", default="patch-sampler", show_default=True, help="Spec; a random one.")
-@click.option("--size", default=8, show_default=True, type=click.IntRange(min=1), help="Side of a window, pixels.")
-@click.option("--truth-stride", default=1, show_default=True, type=click.IntRange(min=1), help="Of the full map.")
+@click.option("--infill", default="patch-sampler", show_default=True, help="Spec of a stochastic in-fill.")
+@click.option("--size", default=8, show_default=True, type=click.IntRange(min=1), help="Side of a window, in pixels.")
+@click.option(
+    "--truth-stride",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Stride of the full map, in pixels.",
+)
 @samples_option
 @click.option(
     "--share",
@@ -212,9 +224,9 @@ def summarise(
     default=(0.1, 0.3, 1.0, 3.0, 10.0),
     show_default=True,
     type=click.FloatRange(min=0, min_open=True),
-    help="Per cent of the full map's queries; repeatable.",
+    help="Share of the full map's queries, in per cent; repeatable.",
 )
-@click.option("--seeds", default=1, show_default=True, type=click.IntRange(min=1), help="Runs of each kind.")
+@click.option("--seeds", default=1, show_default=True, type=click.IntRange(min=1), help="Number of seeds per method.")
 @cache_option
 @runtime_option
 @json_option
@@ -232,16 +244,19 @@ def main(
     runtime: str,
     as_json: bool,
 ) -> None:
-    """Print how near adaptive and plain runs come to the full map, by the share of its queries that they ask."""
-    door, plan = seewhy.classifier(classifier), Plan(size, truth_stride, truth_samples)
-    if (picture := door.view.size) is None:
-        raise click.UsageError(f"expected a classifier with an input of one size, got {door.name}")
+    """Compare adaptive and plain runs of pmi with the full map.
+
+    The comparison is made for several shares of the full map's queries.
+    """
+    model, plan = seewhy.classifier(classifier), Plan(size, truth_stride, truth_samples)
+    if (picture := model.view.size) is None:
+        raise click.UsageError(f"expected a classifier with a fixed input size, got {model.name}; give size=")
     asked = dict.fromkeys(way for share in shares for way in ways(number(share, size, picture), size, picture))
     runs: dict[Asked, list[Row]] = {way: [] for way in asked}
     ceilings: list[Row] = []
     for photo in photos:
         method, queries = f"pmi:size={size}", number(100, size, picture)
-        subject = Subject.open(photo, door, method=method, infill=infill, runtime=runtime, queries=queries)
+        subject = Subject.open(photo, model, method=method, infill=infill, runtime=runtime, queries=queries)
         judge = Judge(subject, long_run(subject, plan, cache))
         ceilings += (limits := judge.ceilings())
         for way, seed in product(runs, range(1, seeds + 1)):
@@ -253,13 +268,14 @@ def main(
         "runs": [row for rows in runs.values() for row in rows],
         "summary": list(summarise(runs, shares, size, picture)),
         "protocol": (
-            f"{len(photos)} photos, {door.name}, {door.view.describe()}, in-fill {infill}, windows of {size} × {size}; truth: all "
-            f"windows at stride {truth_stride}, {truth_samples} samples, no correction, seed {TRUTH_SEED}; shares in per cent of "
-            f"{number(100, size, picture)} queries; {seeds} seeds from 1 on; top: shared part of the highest {TOP:.0%}; deletion: absolute "
-            f"difference to the truth's deletion AUC, gray, {STEPS} steps, top class; means over photos and seeds, worst: lowest "
-            "pearson of a photo; of each share and target the adaptive run and the striding one with the highest pearson; "
-            "halves: maps from half of the samples each; ceiling: sqrt(2r / (1 + r)) of their correlation r (Spearman-Brown), for top "
-            "the halves' own; of_…: shares of it, photo by photo"
+            f"{len(photos)} photos, {model.name}, {model.view.describe()}, in-fill {infill}, windows of {size} × "
+            f"{size}; reference: all windows at stride {truth_stride}, {truth_samples} samples, no correction, seed "
+            f"{TRUTH_SEED}; shares in per cent of {number(100, size, picture)} queries; {seeds} seeds from 1 on; top: "
+            f"overlap of the highest {TOP:.0%}; deletion: absolute difference from the reference's deletion AUC, "
+            f"gray, {STEPS} steps, top class; means over photos and seeds, worst: lowest pearson of a photo; for each "
+            "share and target the adaptive run and the striding one with the highest pearson; halves: maps from half "
+            "of the samples each; ceiling: sqrt(2r / (1 + r)) of their correlation r (Spearman-Brown), for top the "
+            "halves' own; of_…: fractions of it, for each photo"
         ),
         **environment(),
     }

@@ -1,4 +1,4 @@
-"""Single windows: where they may lie, what the classifier says when they are filled in, and what that is worth."""
+"""Single windows: their allowed positions, the classifier's answers when they are filled in, and their scores."""
 
 from collections.abc import Mapping
 
@@ -17,24 +17,24 @@ from seewhy.core.seeds import derive
 from seewhy.core.target import ClassEvidence, Information
 from seewhy.images.open import open_picture
 from seewhy.images.view import apply_view
-from seewhy.methods.pmi import evidence
-from seewhy.methods.windows import Answers
+from seewhy.methods.windows._windows import Answers
+from seewhy.methods.windows.pmi import evidence
 
 BATCH = 8
-"""Pictures shown at once."""
+"""Windows per batch."""
 
 KINDS = ("pmi", "information")
-"""What `scores` works out of each window."""
+"""The scores that `scores` computes for each window."""
 
 
 def object_share(alpha: Float[np.ndarray, "h w"], size: int) -> Float[np.ndarray, "a b"]:
-    """Say for each place of a window how much of it is the object; exactly 0 where it touches none of it."""
+    """Return for each window position the fraction covered by the object; exactly 0 where they do not touch."""
     share: Float[np.ndarray, "a b"] = sliding_window_view(alpha, (size, size)).mean((2, 3))
     return share
 
 
 def draw(allowed: Bool[np.ndarray, "a b"], count: int, seed: int) -> Positions | None:
-    """Draw different places, uniformly from those that are allowed; None if there are too few."""
+    """Draw distinct positions uniformly from the allowed ones; None if there are too few."""
     places = np.argwhere(allowed)
     if len(places) < count:
         return None
@@ -42,7 +42,7 @@ def draw(allowed: Bool[np.ndarray, "a b"], count: int, seed: int) -> Positions |
 
 
 def probes(classifier: seewhy.Classifier, scene: Scene, infills: Mapping[str, Infill]) -> dict[str, Probe]:
-    """Bind a picture to each in-fill."""
+    """Bind an image to each in-fill."""
     image, _ = apply_view(open_picture(scene.pixels), classifier.view)
     return {name: Probe(classifier, infill, image, batch_size=BATCH) for name, infill in infills.items()}
 
@@ -50,17 +50,17 @@ def probes(classifier: seewhy.Classifier, scene: Scene, infills: Mapping[str, In
 def removed(
     positions: Positions, samples: int, size: int, picture: tuple[int, int], seed: int = 0
 ) -> tuple[Keep, Seeds]:
-    """Turn windows into questions, sample by sample, with the very seeds that `pmi` gives a window at this place."""
+    """Convert windows to keep masks, one per sample, with the same seeds that `pmi` uses at this position."""
     place = positions[:, :1] * (1 << 24) + positions[:, 1:]
     seeds = derive(seed, place, torch.arange(samples, device=positions.device)[None]).flatten()
     return Windows(size, size).keep(positions, *picture).repeat_interleave(samples, dim=0), seeds
 
 
 def ask(probe: Probe, size: int, positions: Positions, samples: int) -> Answers:
-    """Fill in each window and ask.
+    """Fill in each window and query the classifier.
 
     Returns:
-        ``(m, s, k)`` probabilities; one sample where the in-fill is the same every time.
+        ``(m, s, k)`` probabilities; one sample if the in-fill is deterministic.
     """
     samples = samples if probe.infill.stochastic else 1
     answers = []
@@ -71,6 +71,6 @@ def ask(probe: Probe, size: int, positions: Positions, samples: int) -> Answers:
 
 
 def scores(probe: Probe, size: int, positions: Positions, samples: int) -> Float[np.ndarray, "m 2"]:
-    """Ask about windows; return PMI of the top class and IG of each as `pmi` corrects them, nats, in the order of `KINDS`."""
+    """Query windows and return the corrected PMI of the top class and IG of each, in nats, in the order of `KINDS`."""
     targets = (ClassEvidence(int(probe.prediction.argmax())), Information())
     return evidence(probe.prediction, targets, "jackknife")(ask(probe, size, positions, samples))[0]

@@ -1,20 +1,21 @@
-"""Which estimator and which sampling of RISE is nearest to the truth with the same queries, and are its errors right?
+"""Which estimator and sampling of RISE is closest to the reference with the same queries, and are its errors right?
 
-Claims: all estimators tend to the same map; ``regression`` on ``antithetic`` grids, the default, needs the fewest queries; its
-95 % intervals hold the truth at about 95 % of the pixels.
+Claims: all estimators converge to the same map; ``regression`` on ``antithetic`` grids, the default, needs the fewest
+queries; its 95 % intervals cover the reference at about 95 % of the pixels.
 
-Protocol: each photo, its likeliest classes. The truth is a run of ``--truth`` independent grids with a seed of its own, read by
-the regression estimator, whose error is the smallest; ``same_map`` is the share of pixels at which the paper's estimate
-from the same answers is within 1.96 of its own standard errors of it. All estimators and numbers of queries read the same
-remembered answers of a seed and a sampling. ``error``: root mean square over pixels, seeds, classes and photos, in
-units of the true map's standard deviation over its pixels, the truth's own squared error taken off; ``shape``: the same
-after the mean over pixels is taken off each map, since a level marks no place. ``pearson``, ``rank`` (Spearman) and ``top``
-(shared part of the highest 5 % of pixels): means. ``inside``: share of pixels within 1.96 standard errors of the truth,
-the truth's included. ``same_error_at`` and ``same_shape_at``: queries at which ``error`` and ``shape`` come down to those of the
+Protocol: each photo, its most probable classes. The reference is a run of ``--truth`` independent grids with a separate
+seed and the regression estimator, which has the smallest error. ``same_map`` is the fraction of pixels at which the
+paper's estimate from the same answers is within 1.96 of its own standard errors of it. All estimators and numbers of
+queries use the same stored answers of a seed and a sampling. ``error`` is the root mean square over pixels, seeds,
+classes and photos, in units of the reference map's standard deviation over its pixels, with the reference's own squared
+error subtracted. ``shape`` is the same after subtracting the mean over pixels from each map, since an offset does not
+change where a map is high. ``pearson``, ``rank`` (Spearman) and ``top`` (overlap of the highest 5 % of pixels) are
+means. ``inside`` is the fraction of pixels within 1.96 standard errors of the reference, its own error included.
+``same_error_at`` and ``same_shape_at`` are the numbers of queries at which ``error`` and ``shape`` fall to those of the
 paper's estimator on independent grids with the most queries, interpolated in logarithms; none if they do not.
 
-``python benchmarks/rise_estimators.py PHOTO... [--queries N]... [--seeds N] [--truth N] [--classes N] [--classifier SPEC]
-[--json]``; the defaults ask about 56,000 queries a photo.
+``python benchmarks/rise_estimators.py PHOTO... [--queries N]... [--seeds N] [--truth N] [--classes N] [--classifier
+SPEC] [--json]``; the defaults use about 56,000 queries per photo.
 """
 
 from collections.abc import Sequence
@@ -40,7 +41,7 @@ from seewhy.core.ranks import spearman
 from seewhy.core.target import ClassEvidence
 from seewhy.images.open import open_picture
 from seewhy.images.view import apply_view
-from seewhy.methods.rise import Normalisation, rise
+from seewhy.methods.sampling.rise import Normalisation, rise
 
 Stack = Float[np.ndarray, "t h w"]
 How = tuple[Normalisation, Sampling]
@@ -52,13 +53,13 @@ TRUTH_SEED = 1 << 32
 
 @dataclass(eq=False)
 class Replay(Probe):
-    """A probe that asks what a longer run asked before, in the same order, only once."""
+    """A probe that reuses the answers of an earlier, longer run with the same sequence of queries."""
 
     memory: list[Answers] = field(default_factory=list)
     place: int = 0
 
     def __call__(self, keep: Keep, seeds: Seeds) -> Answers:
-        """Answer from memory what is in it."""
+        """Return stored answers, and query the classifier only for the others."""
         stop = self.place + len(keep)
         if new := max(0, stop - max(self.place, len(self.memory))):
             self.memory += super().__call__(keep[-new:], seeds[-new:])
@@ -75,12 +76,12 @@ def ask(probe: Replay, classes: Sequence[int], queries: int, how: How) -> Maps:
 
 
 def stacked(maps: Maps) -> tuple[Stack, Stack]:
-    """Maps and errors of all targets."""
+    """Return the maps and standard errors of all targets."""
     return tuple(np.stack(list(kind.values())).astype(np.float64) for kind in (maps.values, maps.stderr))  # type: ignore[return-value]
 
 
 def compare(found: tuple[Stack, Stack], truth: tuple[Stack, Stack]) -> list[Row]:
-    """Hold each class's map against the truth."""
+    """Compare each class's map with the reference."""
     rows: list[Row] = []
     for value, error, true, doubt in zip(*found, *truth, strict=True):
         gap, spread = value - true, true.var()
@@ -98,18 +99,18 @@ def compare(found: tuple[Stack, Stack], truth: tuple[Stack, Stack]) -> list[Row]
 
 
 def _shape_share(gap: Float[np.ndarray, "h w"]) -> float:
-    """How much of a squared error is not level."""
+    """Return the fraction of a squared error that is not a constant offset."""
     return float(gap.var() / (gap**2).mean())
 
 
 def highest(values: Float[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """Mark the highest pixels."""
+    """Return a mask of the highest pixels."""
     marked: Bool[np.ndarray, "h w"] = values >= np.quantile(values, 1 - TOP)
     return marked
 
 
 def judge(make: "partial[Replay]", classes: Sequence[int], queries: Sequence[int], seeds: int, truth: int) -> list[Row]:
-    """Judge everything on one photo."""
+    """Evaluate every estimator and sampling on one photo."""
     long = make(seed=TRUTH_SEED)
     true = stacked(ask(long, classes, truth, ("regression", "independent")))
     paper = stacked(ask(long, classes, truth, PAPER))
@@ -127,7 +128,7 @@ def judge(make: "partial[Replay]", classes: Sequence[int], queries: Sequence[int
 
 
 def summarise(rows: Sequence[Row]) -> list[Row]:
-    """Average over photos, classes and seeds: root mean squares of errors, means of the rest."""
+    """Average over photos, classes and seeds: root mean squares of errors, means of the other figures."""
     groups: dict[tuple[str, str, int], list[Row]] = {}
     for row in rows:
         if "queries" in row:
@@ -142,7 +143,7 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
 
 
 def worth(lines: Sequence[Row]) -> list[Row]:
-    """Say with how many queries each estimator is as near as the paper's with the most."""
+    """Return the number of queries at which each estimator matches the paper's with the most queries."""
     most = max(line["queries"] for line in lines)
     (goal,) = (line for line in lines if (line["normalisation"], line["sampling"], line["queries"]) == (*PAPER, most))
     found = []
@@ -154,7 +155,7 @@ def worth(lines: Sequence[Row]) -> list[Row]:
 
 
 def reached(lines: Sequence[Row], key: str, goal: float) -> float | None:
-    """Interpolate the number of queries at which an error comes down to the goal."""
+    """Interpolate the number of queries at which an error falls to the goal."""
     number, error = (np.log([max(line[name], 1e-12) for line in lines]) for name in ("queries", key))
     if error[-1] > np.log(goal) + 1e-9:
         return None
@@ -164,11 +165,24 @@ def reached(lines: Sequence[Row], key: str, goal: float) -> float | None:
 @click.command()
 @click.argument("photos", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
-    "--queries", multiple=True, type=click.IntRange(min=128), default=(250, 500, 1000, 2000, 4000), show_default=True
+    "--queries",
+    multiple=True,
+    type=click.IntRange(min=128),
+    default=(250, 500, 1000, 2000, 4000),
+    show_default=True,
+    help="Number of queries; repeatable.",
 )
-@click.option("--seeds", default=3, show_default=True, type=click.IntRange(min=1))
-@click.option("--truth", default=20000, show_default=True, type=click.IntRange(min=128), help="Grids of the long run.")
-@click.option("--classes", default=2, show_default=True, type=click.IntRange(min=1), help="Likeliest classes.")
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(min=1), help="Number of seeds.")
+@click.option(
+    "--truth", default=20000, show_default=True, type=click.IntRange(min=128), help="Number of grids of the reference."
+)
+@click.option(
+    "--classes",
+    default=2,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Number of most probable classes to explain.",
+)
 @classifier_option("efficientnet-lite0")
 @json_option
 def main(
@@ -181,13 +195,16 @@ def main(
     classifier: str,
     as_json: bool,
 ) -> None:
-    """Print how near each estimator and sampling comes to a long run, and how often its intervals hold it."""
-    door = seewhy.classifier(classifier)
-    infill = registry.infill("gray", door)[1]
+    """Compare estimators and samplings of RISE with a long run.
+
+    The coverage of their intervals is measured as well.
+    """
+    model = seewhy.classifier(classifier)
+    infill = registry.infill("gray", model)[1]
     rows: list[Row] = []
     for photo in photos:
-        image, _ = apply_view(open_picture(photo), door.view)
-        make = partial(Replay, door, infill, image, batch_size=8)
+        image, _ = apply_view(open_picture(photo), model.view)
+        make = partial(Replay, model, infill, image, batch_size=8)
         top = make().prediction.topk(classes).indices.tolist()
         rows += [{"photo": photo.name, **row} for row in judge(make, top, queries, seeds, truth)]
         click.echo(photo.name, err=True)
@@ -198,11 +215,12 @@ def main(
         "summary": lines,
         "worth": worth(lines),
         "protocol": (
-            f"{len(photos)} photos, the {classes} likeliest classes of {door.name}, gray, 7 x 7 cells, p = 0.5, {seeds} seeds; truth: "
-            f"{truth} independent grids of another seed, regression; same_map: share of pixels where the paper's estimate "
-            "from those answers is within 1.96 of its errors; error, shape: root mean square in units of the true map's "
-            "standard deviation over pixels, the truth's own taken off, shape without each map's mean; top: shared "
-            "part of the highest 5 %; inside: within 1.96 errors; same_…_at: queries for the error of paper, independent, with the most"
+            f"{len(photos)} photos, the {classes} most probable classes of {model.name}, gray, 7 x 7 cells, p = 0.5, "
+            f"{seeds} seeds; reference: {truth} independent grids of another seed, regression; same_map: fraction of "
+            "pixels where the paper's estimate from those answers is within 1.96 of its standard errors; error, "
+            "shape: root mean square in units of the reference map's standard deviation over pixels, the reference's "
+            "own error subtracted, shape without each map's mean; top: overlap of the highest 5 %; inside: within "
+            "1.96 standard errors; same_…_at: queries to match the error of paper, independent, with the most queries"
         ),
         **environment(),
     }

@@ -1,8 +1,9 @@
-"""What `throughput.py` and `compare_methods.py` compete with: other libraries' explanations of one photo, used as documented.
+"""Other libraries' explanations of one photo, used as documented, for `throughput.py` and `compare_methods.py`.
 
-Captum 0.9 (Kokhlikyan et al., arXiv 2009.07896, 2020), SHAP 0.51 (Lundberg and Lee, NeurIPS 2017), LIME 0.2 (Ribeiro, Singh and
-Guestrin, KDD 2016), XAITK-Saliency 0.15 (Hu et al., Applied AI Letters, 2021): ``pip install 'seewhy[rivals]'``. Each gets the
-model's probabilities, and explains the likeliest class (Captum) or the three likeliest (the others; three is what `seewhy` explains).
+Captum 0.9 (Kokhlikyan et al., arXiv 2009.07896, 2020), SHAP 0.51 (Lundberg and Lee, NeurIPS 2017), LIME 0.2 (Ribeiro,
+Singh and Guestrin, KDD 2016), XAITK-Saliency 0.15 (Hu et al., Applied AI Letters, 2021): ``pip install
+'seewhy[rivals]'``. Each uses the model's probabilities, and explains the most probable class (Captum) or the three most
+probable ones (the others; `seewhy` also explains three).
 """
 
 import contextlib
@@ -23,7 +24,7 @@ from seewhy.core.arrays import Image
 from seewhy.runtime.engines import Answer
 
 Pictures = Float[np.ndarray, "n h w 3"] | UInt8[np.ndarray, "n h w 3"]
-"""Levels 0 to 255."""
+"""Images with levels 0 to 255."""
 
 Values = Float[np.ndarray, "h w"]
 
@@ -35,11 +36,11 @@ class Job:
     """One explanation.
 
     Args:
-        model: pictures → probabilities.
-        image: in the classifier's view, ``(3, h, w)`` in [0, 1].
-        classes: the likeliest ones, best first.
-        queries: about how many to ask.
-        batch: pictures at once.
+        model: function from images to probabilities.
+        image: image in the classifier's view, ``(3, h, w)`` in [0, 1].
+        classes: the most probable classes, best first.
+        queries: approximate number of queries to use.
+        batch: images per batch.
     """
 
     model: Answer
@@ -50,26 +51,26 @@ class Job:
 
     @property
     def window(self) -> tuple[int, int]:
-        """Side and stride of a window, pixels: a seventh of the picture, and so that there are about as many as queries."""
+        """Side and stride of a window, in pixels: a seventh of the image, with about as many windows as queries."""
         height, width = self.image.shape[1:]
         size = max(1, min(height, width) // 7)
         return size, max(1, min(size, round(math.sqrt((height - size) * (width - size) / self.queries))))
 
     @property
     def pixels(self) -> UInt8[np.ndarray, "h w 3"]:
-        """The picture as most of them want it."""
+        """The image as an 8-bit array, the format that most libraries expect."""
         levels: UInt8[np.ndarray, "h w 3"] = (self.image * 255).round().byte().permute(1, 2, 0).cpu().numpy()
         return levels
 
     def ask(self, pictures: Pictures) -> Float[np.ndarray, "n k"]:
-        """Answer a batch of arrays."""
+        """Return the probabilities of a batch of arrays."""
         images = torch.from_numpy(np.ascontiguousarray(pictures)).to(self.image.device)
-        said = self.model(images.permute(0, 3, 1, 2).float() / 255).cpu().numpy()
-        return np.asarray(said)
+        answers = self.model(images.permute(0, 3, 1, 2).float() / 255).cpu().numpy()
+        return np.asarray(answers)
 
 
 def captum_occlusion(job: Job) -> Values:
-    """Slide a window."""
+    """Run Captum's sliding-window occlusion."""
     size, stride = job.window
     found = (
         importlib.import_module("captum.attr")
@@ -86,7 +87,7 @@ def captum_occlusion(job: Job) -> Values:
 
 
 def captum_ablation(job: Job) -> Values:
-    """Remove squares that do not overlap."""
+    """Run Captum's ablation of non-overlapping squares."""
     height, width = job.image.shape[1:]
     cells = max(1, min(height, width, math.isqrt(job.queries)))
     rows, columns = (torch.arange(side, device=job.image.device) * cells // side for side in (height, width))
@@ -100,7 +101,7 @@ def captum_ablation(job: Job) -> Values:
 
 
 def shap_partition(job: Job) -> Values:
-    """Split the picture again and again, over a blurred copy."""
+    """Run SHAP's partition explainer over a blurred copy of the image."""
     shap, pixels = importlib.import_module("shap"), job.pixels.astype(np.float32)
     explainer = shap.Explainer(job.ask, shap.maskers.Image("blur(128,128)", pixels.shape), algorithm="partition")
     best = shap.Explanation.argsort.flip[:CLASSES]
@@ -110,9 +111,9 @@ def shap_partition(job: Job) -> Values:
 
 
 def lime_image(job: Job) -> Values:
-    """Fit a line to random super-pixels; their segmentation is a part of it."""
+    """Run LIME on random superpixels; their segmentation is included."""
     explainer = importlib.import_module("lime.lime_image").LimeImageExplainer(random_state=0)
-    with contextlib.redirect_stderr(io.StringIO()):  # its progress bar has no switch
+    with contextlib.redirect_stderr(io.StringIO()):  # its progress bar cannot be turned off
         found = explainer.explain_instance(
             job.pixels, job.ask, top_labels=CLASSES, hide_color=0, num_samples=job.queries, batch_size=job.batch
         )
@@ -122,20 +123,20 @@ def lime_image(job: Job) -> Values:
 
 
 def xaitk_rise(job: Job) -> Values:
-    """Average over random grids."""
+    """Run XAITK's RISE."""
     stacks = importlib.import_module("xaitk_saliency.impls.gen_image_classifier_blackbox_sal.rise")
     return np.asarray(stacks.RISEStack(n=job.queries, s=8, p1=0.5, seed=0)(job.pixels, _black_box(job))[0])
 
 
 def xaitk_sliding_window(job: Job) -> Values:
-    """Slide a window."""
+    """Run XAITK's sliding window."""
     size, stride = job.window
     stacks = importlib.import_module("xaitk_saliency.impls.gen_image_classifier_blackbox_sal.slidingwindow")
     return np.asarray(stacks.SlidingWindowStack((size, size), (stride, stride))(job.pixels, _black_box(job))[0])
 
 
 def _black_box(job: Job) -> Any:  # noqa: ANN401 - a class of a package that may be missing
-    """Make what XAITK asks: pictures one by one, which its interface allows to batch."""
+    """Build the classifier object that XAITK requires; it receives images one by one and batches them."""
 
     def classify(_: object, pictures: Iterable[UInt8[np.ndarray, "h w 3"]]) -> Iterator[dict[int, float]]:
         stream = iter(pictures)
@@ -153,12 +154,12 @@ def _black_box(job: Job) -> Any:  # noqa: ANN401 - a class of a package that may
 
 @dataclass(frozen=True)
 class Rival:
-    """A library's method.
+    """A method of another library.
 
     Args:
-        name: in the tables.
-        package: that it needs.
-        run: explains; gives the map of the first class.
+        name: name in the tables.
+        package: package that it needs.
+        run: function that explains, returning the map of the first class.
     """
 
     name: str

@@ -1,21 +1,22 @@
-"""How often does the answer stay when it should? The faithfulness error of rules about the classifier, on a folder of photos.
+"""How often does the prediction stay the same when it should? The faithfulness error of rules about the classifier.
 
-Claim: none; the figures say what the classifier does, and that a rule that must fail does.
+Claim: none; the figures describe the classifier, and show that a rule that must fail does fail.
 
-Protocol: `seewhy.rule_error` (an explanation as a rule, and its expected error: Fong, Vedaldi, ICCV 2017). A photo is brought to
-the classifier's view, then changed as the rule says; the rule fails where the likeliest class of the changed picture is
-another one than before (claim *stays*), or is still the same (claim *changes*). Rotation and translation are held against the
-same crop unrotated and unmoved, all others against the photo. Rules about regions are tested only where the likeliest class is
-the labelled one, and fill in with ``--infill``. Errors with 95 % Wilson intervals; the photos are the same for all rules.
+Protocol: `seewhy.rule_error` (an explanation as a rule, and its expected error: Fong, Vedaldi, ICCV 2017). A photo is
+converted to the classifier's view, then changed as the rule says. The rule fails if the predicted class of the changed
+image differs from the original one (claim *stays*), or is still the same (claim *changes*). Rotation and translation
+are compared with the same crop without rotation or translation, all others with the photo. Rules about regions are
+tested only where the predicted class is the labelled one, and fill in with ``--infill``. Errors have 95 % Wilson
+intervals; the photos are the same for all rules.
 
-``python benchmarks/rules.py FOLDER [--list FILE] [--limit 200] [--rule SPEC]... [--json]``; FOLDER as for ``seewhy test-rule``.
+``python benchmarks/rules.py FOLDER [--list FILE] [--limit 200] [--rule SPEC]... [--json]``; FOLDER is the same as for
+``seewhy test-rule``.
 """
 
 from pathlib import Path
 
 import click
 from common import Row, classifier_option, environment, json_option, publish, settle, threads_option
-
 from seewhy.runs.rule_report import RuleReport
 from seewhy.runs.rule_test import rule_error
 
@@ -35,7 +36,7 @@ RULES = (
 
 
 def summarise(report: RuleReport) -> list[Row]:
-    """One line a rule and strength."""
+    """Return one row per rule and strength."""
     lines = []
     for rule in report.manifest["rules"]:
         for found in rule["strengths"]:
@@ -52,11 +53,16 @@ def summarise(report: RuleReport) -> list[Row]:
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, path_type=Path))
 @classifier_option("efficientnet-lite0")
-@click.option("--rule", "rules", multiple=True, default=RULES, help="Spec; repeatable.")
-@click.option("--infill", default="gray", show_default=True, help="What stands where a region is removed.")
-@click.option("--limit", type=click.IntRange(min=1), help="Only the first photos.")
-@click.option("--list", "only", type=click.Path(exists=True, path_type=Path), help="Names of the photos to take.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the curves and the counter-examples.")
+@click.option("--rule", "rules", multiple=True, default=RULES, help="Spec of a rule; repeatable.")
+@click.option("--infill", default="gray", show_default=True, help="Spec of the in-fill for removed regions.")
+@click.option("--limit", type=click.IntRange(min=1), help="Use at most this many photos.")
+@click.option(
+    "--list",
+    "only",
+    type=click.Path(exists=True, path_type=Path),
+    help="Text file with the names of the photos to use.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the curves and the counterexamples.")
 @threads_option
 @json_option
 def main(
@@ -76,17 +82,17 @@ def main(
     report = rule_error(classifier, folder, rules, infill=infill, limit=limit, only=only)
     if out is not None:
         report.save(out)
-    said = report.manifest
+    manifest = report.manifest
     figures: Row = {
         "benchmark": "rules",
-        "photos": said["pictures"],
-        "unreadable": len(said["failed"]),
+        "photos": manifest["pictures"],
+        "unreadable": len(manifest["failed"]),
         "errors": summarise(report),
-        "queries": said["queries"],
-        "seconds": said["seconds"],
+        "queries": manifest["queries"],
+        "seconds": manifest["seconds"],
         "protocol": (
-            f"{said['classifier']['spec']}, {said['classifier']['view']}; seed {said['seed']}; regions filled in with "
-            f"{said['infill']}; low and high: 95 % Wilson"
+            f"{manifest['classifier']['spec']}, {manifest['classifier']['view']}; seed {manifest['seed']}; regions "
+            f"filled in with {manifest['infill']}; low and high: 95 % Wilson"
         ),
         **environment(),
     }

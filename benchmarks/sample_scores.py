@@ -1,13 +1,14 @@
-"""Do in-fills put in what could have stood there? Drawn patches held against the true one, likelihood or not.
+"""Do in-fills insert plausible content? Sampled patches are scored against the true one, with or without a likelihood.
 
-Claim: the samples of the shipped patch sampler are a better forecast of the hidden patch than any other in-fill's.
+Claim: the samples of the shipped patch sampler are a better forecast of the hidden patch than those of any other
+in-fill.
 
-Protocol: 8 × 8 windows at random places of held-out photos in the classifier's view, the same for every in-fill. Energy score
-(Gneiting, Raftery, Journal of the American Statistical Association, 2007): ``E|X - y| - E|X - X'| / 2`` with the true patch y and
-two independent samples X, X', Euclidean distance over the sub-pixels, in levels, divided by the root of their number. It is
-strictly proper: no other way of drawing scores better on average than drawing from the truth's own distribution, so neither
-bland nor wild samples win. An in-fill that is the same every time scores its distance. ``scatter`` is ``E|X - X'| / E|X - y|``: 1 if the
-truth looks like one more sample, below 1 if the samples are too much alike. No query is asked.
+Protocol: 8 × 8 windows at random positions of held-out photos in the classifier's view, the same for every in-fill. The
+energy score (Gneiting, Raftery, Journal of the American Statistical Association, 2007) is ``E|X - y| - E|X - X'| / 2``
+with the true patch y and two independent samples X, X', where the Euclidean distance over the sub-pixels, in levels, is
+divided by the root of their number. It is strictly proper: on average, no distribution scores better than the true one,
+so neither bland nor wild samples win. The score of a deterministic in-fill is its distance. ``scatter`` is ``E|X - X'|
+/ E|X - y|``: 1 if the truth looks like another sample, below 1 if the samples are too similar. No query is used.
 
 ``python benchmarks/sample_scores.py FOLDER... [--infill SPEC]... [--windows N] [--samples N] [--all] [--json]``
 """
@@ -36,11 +37,11 @@ from torch import Tensor
 
 import seewhy
 from seewhy.core.infill import Infill
-from seewhy.train.photos import centre_view, read_photos
+from seewhy.training.sampler.photos import centre_view, read_photos
 
 
 def forecast(samples: Float[Tensor, "m s d"], truth: Float[Tensor, "m d"]) -> tuple[float, float, float]:
-    """Mean energy score over windows, mean distance to the truth, mean distance between two samples."""
+    """Return the mean energy score, the mean distance to the truth, and the mean distance between two samples."""
     root = truth.shape[1] ** 0.5
     away = torch.linalg.vector_norm(samples - truth[:, None], dim=2).mean(1) / root
     count = samples.shape[1]
@@ -51,7 +52,7 @@ def forecast(samples: Float[Tensor, "m s d"], truth: Float[Tensor, "m d"]) -> tu
 def examine(
     image: Float[Tensor, "3 h w"], infills: Mapping[str, Infill], *, windows: int, samples: int, size: int, seed: int
 ) -> dict[str, tuple[float, float, float]]:
-    """Fill the same windows of one picture with each in-fill."""
+    """Fill the same windows of one image with each in-fill."""
     height, width = image.shape[1:]
     random = torch.Generator().manual_seed(seed)
     tops, lefts = (torch.randint(side - size + 1, (windows,), generator=random) for side in (height, width))
@@ -74,7 +75,7 @@ def examine(
 
 
 def summarise(photos: Sequence[Mapping[str, tuple[float, float, float]]]) -> list[Row]:
-    """One line an in-fill: score, what it has more than the first, scatter."""
+    """Return one row per in-fill: score, difference to the first, and scatter."""
     first = next(iter(photos[0]))
     rows: list[Row] = []
     for name in photos[0]:
@@ -89,9 +90,11 @@ def summarise(photos: Sequence[Mapping[str, tuple[float, float, float]]]) -> lis
 @click.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @compared_option
-@click.option("--windows", default=32, show_default=True, type=click.IntRange(min=1), help="Windows a photo.")
-@click.option("--samples", default=8, show_default=True, type=click.IntRange(min=2), help="Of a random in-fill.")
-@click.option("--size", default=8, show_default=True, type=click.IntRange(min=1), help="Side of a window, pixels.")
+@click.option("--windows", default=32, show_default=True, type=click.IntRange(min=1), help="Windows per photo.")
+@click.option(
+    "--samples", default=8, show_default=True, type=click.IntRange(min=2), help="Samples of a stochastic in-fill."
+)
+@click.option("--size", default=8, show_default=True, type=click.IntRange(min=1), help="Side of a window, in pixels.")
 @all_option
 @threads_option
 @json_option
@@ -111,9 +114,9 @@ def main(
     train, held_out = read_photos(folders)
     photos = [*train, *held_out] if everything else held_out
     if not photos:
-        raise click.UsageError("expected held-out photos, got none; --all takes every photo")
-    door = seewhy.classifier("efficientnet-lite0")
-    built = build_infills(infills, door)
+        raise click.UsageError("expected held-out photos, got none; use --all to include every photo")
+    model = seewhy.classifier("efficientnet-lite0")
+    built = build_infills(infills, model)
     found = []
     for seed, photo in enumerate(photos):
         image = torch.from_numpy(centre_view(photo).copy()).movedim(2, 0).float() / 255
@@ -122,12 +125,13 @@ def main(
     figures: Row = {
         "benchmark": "sample_scores",
         "scores": summarise(found),
-        "infills": about_infills(infills, door),
+        "infills": about_infills(infills, model),
         "protocol": (
-            f"{len(photos)} photos{' (trained on or not)' if everything else ' held out from training'}, short side 256, centre "
-            f"crop 224, {windows} windows of {size} × {size} each, {samples} samples of a random in-fill; energy score in levels a "
-            f"sub-pixel, lower is better; more: paired difference to {infills[0]}; scatter: mean distance of two samples over "
-            "that of a sample to the truth; low and high: 95 % bootstrap over photos"
+            f"{len(photos)} photos{' (trained on or not)' if everything else ' held out from training'}, short side "
+            f"256, centre crop 224, {windows} windows of {size} × {size} each, {samples} samples of a stochastic "
+            "in-fill; energy score in levels per sub-pixel, lower is better; more: paired difference to "
+            f"{infills[0]}; scatter: mean distance of two samples over that of a sample to the truth; low and high: "
+            "95 % bootstrap over photos"
         ),
         **environment(),
     }

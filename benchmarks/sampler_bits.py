@@ -1,18 +1,18 @@
-"""How well do models of a hidden patch know photos, and do they know how sure they may be?
+"""How well do models of a hidden patch predict photos, and is their uncertainty calibrated?
 
 Claims: the shipped samplers need fewer bits per sub-pixel than a histogram, than the conditional Gaussian of
-prediction-difference analysis and than the paper's network trained with the same photos and compute; their 90 % intervals
-cover 90 % of the true values.
+prediction-difference analysis and than the paper's network trained with the same photos and compute; their 90 %
+intervals cover 90 % of the true values.
 
-Protocol: patches at random places of the classifier's view (short side 256, centre crop 224), border included, the same for
-every model of one patch size. Bits: the mean of -log2 q over the true 8-bit values given the ring and what the model draws
-before them; continuous densities are integrated over the bin of each level. Calibration: a number drawn between the model's
-distribution function just below and at the true level is uniform on [0, 1] if the model is right (randomised probability
-integral transform); ``covered`` is the share within 0.05 … 0.95, ``unevenness`` the total variation between its histogram of
-20 bins and an even one.
+Protocol: patches at random positions of the classifier's view (short side 256, centre crop 224), border included, the
+same for every model of one patch size. Bits are the mean of -log2 q over the true 8-bit values, given the ring and the
+values that the model draws before them; continuous densities are integrated over the bin of each level. Calibration: a
+number drawn between the model's distribution function just below and at the true level is uniform on [0, 1] if the
+model is right (randomised probability integral transform). ``covered`` is the fraction within 0.05 … 0.95, and
+``unevenness`` is the total variation between its histogram of 20 bins and a uniform one.
 
-``python benchmarks/sampler_bits.py FOLDER... [--also TRAINED]... [--all] [--json]``; TRAINED holds ``weights.safetensors`` and
-``card.json``, as ``seewhy train sampler`` writes them.
+``python benchmarks/sampler_bits.py FOLDER... [--also TRAINED]... [--all] [--json]``; TRAINED holds
+``weights.safetensors`` and ``card.json``, as written by ``seewhy train sampler``.
 """
 
 import math
@@ -30,8 +30,8 @@ from torch import Tensor
 
 from seewhy.infills.patch_sampler import SHIPPED, shipped
 from seewhy.nets.patch_sampler import PatchNet, load_sampler, read_card
-from seewhy.train.photos import centre_view, read_photos
-from seewhy.train.windows import Windows, batches, held_out_windows
+from seewhy.training.sampler.photos import centre_view, read_photos
+from seewhy.training.sampler.windows import Windows, batches, held_out_windows
 
 BINS = 20
 LOW, HIGH = 0.05, 0.95
@@ -39,14 +39,14 @@ LOW, HIGH = 0.05, 0.95
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """What a model says of each true sub-pixel: its bits, and its place in the model's distribution."""
+    """A model's scores for each true sub-pixel: its bits, and its place in the model's distribution."""
 
     bits: Float[np.ndarray, "photos subpixels"]
     places: Float[np.ndarray, "photos subpixels"]
 
 
 def judge(net: PatchNet, windows: Windows, photos: int) -> Judged:
-    """Ask a model about every true middle."""
+    """Score a model on every true patch."""
     random = torch.Generator().manual_seed(0)
     bits, places = [], []
     with torch.inference_mode():
@@ -59,7 +59,7 @@ def judge(net: PatchNet, windows: Windows, photos: int) -> Judged:
 
 
 def from_histogram(fitted_on: Sequence[Image.Image], patches: Float[Tensor, "n 3 k k"], photos: int) -> Judged:
-    """What one histogram a channel says, add-one smoothed, that looks at no surroundings."""
+    """Score one histogram per channel, with add-one smoothing and without context."""
     counts = np.ones((3, 256))
     for photo in fitted_on:
         view = centre_view(photo)
@@ -74,7 +74,7 @@ def from_histogram(fitted_on: Sequence[Image.Image], patches: Float[Tensor, "n 3
 
 
 def row(model: str, patch: int, judged: Judged, **facts: object) -> Row:
-    """Bits with their interval over photos, and calibration."""
+    """Return the bits with their interval over photos, and the calibration."""
     found = interval(judged.bits.mean(1).tolist())
     inside = ((judged.places > LOW) & (judged.places < HIGH)).mean(1)
     shares = np.histogram(judged.places, BINS, (0, 1))[0] / judged.places.size
@@ -92,19 +92,21 @@ def row(model: str, patch: int, judged: Judged, **facts: object) -> Row:
 
 
 def trained_row(folder: Path, windows: Windows, photos: int, name: str) -> Row:
-    """Judge weights on disk."""
+    """Score weights on disk."""
     net, checksum = load_sampler(folder)
     parameters = sum(value.numel() for value in net.parameters())
     return row(name, net.patch, judge(net, windows, photos), parameters=parameters, checksum=checksum)
 
 
 def measure(folders: Sequence[Path], also: Sequence[Path], *, everything: bool, each: int) -> Row:
-    """Judge every model on the same windows, patch size by patch size."""
+    """Score every model on the same windows, for each patch size."""
     train, held_out = read_photos(folders)
     judged = [*train, *held_out] if everything else held_out
     fitted = judged if everything else train
     if not judged or not fitted:
-        raise click.UsageError(f"expected photos on both sides of the split, got {len(train)} and {len(held_out)}")
+        raise click.UsageError(
+            f"expected training and held-out photos, got {len(train)} and {len(held_out)}; provide more photos"
+        )
     rows: list[Row] = []
     for patch in SHIPPED["compact"]:
         windows = held_out_windows(judged, patch, each=each)
@@ -125,11 +127,12 @@ def measure(folders: Sequence[Path], also: Sequence[Path], *, everything: bool, 
         "models": [{key: value for key, value in found.items() if key != "histogram"} for found in rows],
         "measurements": rows,
         "protocol": (
-            f"{len(judged)} photos ({'all that were given' if everything else 'held out: SHA-256 of the file divisible by 10'}); "
-            f"short side 256, centre crop 224, {each} patches a photo at random places, border included; histogram fitted on "
-            f"{'the judged' if everything else 'the other'} {len(fitted)} photos; low and high: 95 % bootstrap over photos; "
-            "covered: share of true values inside the model's 90 % interval; unevenness: total variation of the 20-bin "
-            "histogram of the randomised probability integral transform from an even one"
+            f"{len(judged)} photos ({'all' if everything else 'held out: SHA-256 of the file divisible by 10'}); "
+            f"short side 256, centre crop 224, {each} patches per photo at random positions, border included; "
+            f"histogram fitted on {'the same' if everything else 'the other'} {len(fitted)} photos; low and high: 95 "
+            "% bootstrap over photos; covered: fraction of true values inside the model's 90 % interval; unevenness: "
+            "total variation of the 20-bin histogram of the randomised probability integral transform from a uniform "
+            "one"
         ),
         **environment(),
     }
@@ -138,13 +141,19 @@ def measure(folders: Sequence[Path], also: Sequence[Path], *, everything: bool, 
 @click.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
-    "--also", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="A trained sampler."
+    "--also",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of a trained sampler to include; repeatable.",
 )
-@click.option("--all", "everything", is_flag=True, help="Judge on every photo: for photos that were never trained on.")
-@click.option("--each", default=32, show_default=True, help="Patches a photo.")
+@click.option("--all", "everything", is_flag=True, help="Use every photo, for photos that were never trained on.")
+@click.option("--each", default=32, show_default=True, help="Patches per photo.")
 @json_option
 def main(folders: tuple[Path, ...], *, also: tuple[Path, ...], everything: bool, each: int, as_json: bool) -> None:
-    """Print bits per sub-pixel and calibration of the shipped patch samplers and of others."""
+    """Print bits per sub-pixel and calibration of patch samplers.
+
+    The shipped samplers are always included.
+    """
     publish(measure(folders, also, everything=everything, each=each), as_json=as_json, unprinted=("measurements",))
 
 

@@ -1,14 +1,14 @@
-"""Which kind of model should draw a hidden patch? Four kinds, the same photos, the same windows, the same number of steps.
+"""Which kind of model should sample a hidden patch? Four kinds, with the same photos, windows and number of steps.
 
-``factorised``: every sub-pixel a categorical of 256 levels of its own, given the ring (the paper's form; here with a network of
-this project's size). ``dct``: one mixture of Laplace distributions for the whole patch at once, in the basis of a discrete
-cosine transform of luminance and two colour differences, its components sharing what belongs together. ``gaussian``: the
-conditional Gaussian of prediction-difference analysis, fitted and not trained. ``compact``: the shipped kind, coarse pixels
-first, each group given those before it.
+``factorised``: every sub-pixel has its own categorical distribution over 256 levels, given the ring (the paper's form;
+here with a network of this project's size). ``dct``: one mixture of Laplace distributions for the whole patch, in the
+basis of a discrete cosine transform of luminance and two colour differences, whose components model dependencies.
+``gaussian``: the conditional Gaussian of prediction-difference analysis, which is fitted instead of trained.
+``compact``: the shipped kind, which draws coarse pixels first and conditions each group on the previous ones.
 
-Protocol: 8 × 8 patches, windows as in training (`seewhy.train`), Adam with the same schedule and seed, judged on the photos that
-are held out, as in ``sampler_bits.py``. The dct model is a density: its bits are those of levels with uniform noise of one level
-added, which is at least what the model itself needs (Theis, van den Oord, Bethge, ICLR 2016).
+Protocol: 8 × 8 patches, windows as in training (`seewhy.train`), Adam with the same schedule and seed, evaluated on the
+held-out photos, as in ``sampler_bits.py``. The dct model is a density: its bits are those of levels with added uniform
+noise of one level, an upper bound on the bits of the levels themselves (Theis, van den Oord, Bethge, ICLR 2016).
 
 ``python benchmarks/sampler_families.py FOLDER... [--steps N] [--batch N] [--json]``
 """
@@ -28,17 +28,17 @@ from torch import Tensor, nn
 
 from seewhy.nets.compact_sampler import CompactSampler
 from seewhy.nets.gaussian_sampler import GaussianSampler
-from seewhy.train.gaussian import count_windows
-from seewhy.train.photos import random_view
-from seewhy.train.sampler import bits_per_subpixel, descend, read_both, schedule
-from seewhy.train.windows import Windows, cut_windows, held_out_windows
+from seewhy.training.sampler.gaussian import count_windows
+from seewhy.training.sampler.photos import random_view
+from seewhy.training.sampler.train import bits_per_subpixel, descend, read_both, schedule
+from seewhy.training.sampler.windows import Windows, cut_windows, held_out_windows
 
 PATCH = 8
 LEVELS = 256
 
 
 def ring_encoder(outputs: int) -> nn.Sequential:
-    """The summary of a 24 × 24 window with its flags, about as large as the shipped network's."""
+    """Return an encoder of a 24 × 24 window with its flags, about as large as the shipped network's."""
     return nn.Sequential(
         nn.Conv2d(5, 32, 4, stride=2, padding=1),
         nn.SiLU(),
@@ -54,14 +54,14 @@ def ring_encoder(outputs: int) -> nn.Sequential:
 
 
 def shown(windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"]) -> Float[Tensor, "n 5 s s"]:
-    """Blank the middle and add the two flags: hidden, outside."""
+    """Blank the middle and add two flags: hidden, and outside."""
     keep = torch.ones_like(outside)
     keep[:, PATCH : 2 * PATCH, PATCH : 2 * PATCH] = 0
     return torch.cat([(windows * 2 - 1) * (keep * (1 - outside))[:, None], 1 - keep[:, None], outside[:, None]], dim=1)
 
 
 class Factorised(nn.Module):
-    """Independent categoricals: a map of features a pixel, then 256 logits a sub-pixel."""
+    """Independent categoricals: a feature map per pixel, then 256 logits per sub-pixel."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class Factorised(nn.Module):
     def log_likelihood(
         self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"], patches: Float[Tensor, "n 3 k k"]
     ) -> Float[Tensor, "n 3 k k"]:
-        """Return nats a sub-pixel."""
+        """Return the log-likelihood in nats per sub-pixel."""
         features = self.encoder(shown(windows, outside)).view(-1, 64, PATCH, PATCH)
         logits = self.leave(features).float().unflatten(1, (3, LEVELS))
         levels = (patches * 255).round().long()
@@ -98,7 +98,7 @@ class Cosine(nn.Module):
     def log_likelihood(
         self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"], patches: Float[Tensor, "n 3 k k"]
     ) -> Float[Tensor, "n 3 k k"]:
-        """Return nats a patch, spread evenly over its sub-pixels."""
+        """Return the log-likelihood in nats per patch, spread evenly over its sub-pixels."""
         noise = torch.rand(patches.shape, generator=torch.Generator().manual_seed(0)) - 0.5
         coefficients = (patches * 255 + noise - 127.5).flatten(1) @ self.basis.T
         raw = self.encoder(shown(windows, outside)).float().view(len(windows), self.components, -1)
@@ -113,14 +113,14 @@ Trainable = Factorised | Cosine | CompactSampler
 
 
 def batch_at(photos: Sequence[Image.Image], step: int, batch: int) -> Windows:
-    """The windows of one step, the same for every family."""
+    """Return the windows of one step, the same for every family."""
     rng = np.random.default_rng([0, step])
     chosen = rng.integers(0, len(photos), batch // 16)
     return cut_windows([random_view(photos[index], rng) for index in chosen], PATCH, 16, rng)
 
 
 def learn(net: Trainable, photos: Sequence[Image.Image], *, steps: int, batch: int, rate: float) -> float:
-    """Train a network in place; returns seconds a step without the cutting of windows."""
+    """Train a network in place; return the seconds per step, without the cutting of windows."""
     optimiser, seconds = torch.optim.AdamW(net.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=0.01), []
     for step in range(steps):
         cut = batch_at(photos, step, batch)
@@ -133,7 +133,7 @@ def learn(net: Trainable, photos: Sequence[Image.Image], *, steps: int, batch: i
 
 
 def measure(folders: Sequence[Path], *, steps: int, batch: int) -> Row:
-    """Train and judge each family."""
+    """Train and evaluate each family."""
     train, held_out = read_both(folders)
     windows = held_out_windows(held_out, PATCH)
     gaussian = GaussianSampler(PATCH)
@@ -154,13 +154,14 @@ def measure(folders: Sequence[Path], *, steps: int, batch: int) -> Row:
             }
         )
     for row in rows[1:]:
-        row["time_to_compact"] = row.pop("seconds_a_step") / seconds  # compact came last
+        row["time_to_compact"] = row.pop("seconds_a_step") / seconds  # compact is the last one
     return {
         "benchmark": "sampler_families",
         "families": rows,
         "protocol": (
-            f"{len(train)} photos, {steps} steps of {batch} windows, 8 × 8 patches, bfloat16 products, seed 0; judged on "
-            f"{len(held_out)} held-out photos, 32 patches each; time_to_compact: median seconds a step over those of compact"
+            f"{len(train)} photos, {steps} steps of {batch} windows, 8 × 8 patches, bfloat16 products, seed 0; "
+            f"evaluated on {len(held_out)} held-out photos, 32 patches each; time_to_compact: median seconds per step "
+            "over those of compact"
         ),
         **environment(),
     }
@@ -168,12 +169,15 @@ def measure(folders: Sequence[Path], *, steps: int, batch: int) -> Row:
 
 @click.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--steps", default=750, show_default=True)
-@click.option("--batch", default=512, show_default=True, help="Windows a step.")
-@click.option("--threads", default=1, show_default=True, help="Processor threads.")
+@click.option("--steps", default=750, show_default=True, help="Number of training steps.")
+@click.option("--batch", default=512, show_default=True, help="Windows per step.")
+@click.option("--threads", default=1, show_default=True, help="Number of CPU threads.")
 @json_option
 def main(folders: tuple[Path, ...], *, steps: int, batch: int, threads: int, as_json: bool) -> None:
-    """Print held-out bits per sub-pixel of four kinds of models after the same training."""
+    """Print held-out bits per sub-pixel of four kinds of models.
+
+    All kinds are trained in the same way.
+    """
     torch.set_num_threads(threads)
     publish(measure(folders, steps=steps, batch=batch), as_json=as_json)
 

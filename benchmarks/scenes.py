@@ -1,4 +1,4 @@
-"""Pictures with an object of known place: cut-outs pasted on a background, and photos with boxes or trimaps."""
+"""Images with an object at a known location: cut-outs pasted on a background, and photos with boxes or trimaps."""
 
 import hashlib
 import math
@@ -18,30 +18,30 @@ from seewhy.core.probe import as_distributions
 from seewhy.images.labelled import LABELS, read_boxes, read_labels, restored
 from seewhy.images.open import open_picture
 from seewhy.images.view import apply_view
-from seewhy.train.photos import is_held_out
+from seewhy.training.sampler.photos import is_held_out
 
 Pixels = UInt8[np.ndarray, "h w 3"]
 
 Ground = Callable[[int, np.random.Generator], Image.Image]
-"""Makes a square background of so many pixels a side."""
+"""Function that makes a square background of a given side in pixels."""
 
 CANDIDATES = 8
-"""Crops of photos among which a background is chosen."""
+"""Number of crops of photos from which a background is chosen."""
 
 BACKGROUND = 2
-"""The level of a trimap that is surely not the object; 1 is the object, 3 its border."""
+"""Trimap level of the background; 1 is the object, 3 its border."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A picture, and where its object is.
+    """An image and the location of its object.
 
     Args:
-        file: its name.
-        label: index of the object's class, where there is one.
-        pixels: the picture as a user would hand it in.
-        alpha: in the classifier's view, how much of each pixel is the object, 0 to 1.
-        seed: of everything that is drawn for this picture.
+        file: name of the file.
+        label: index of the object's class; None if unknown.
+        pixels: the image as a user would provide it.
+        alpha: fraction of each pixel that is the object, 0 to 1, in the classifier's view.
+        seed: seed of everything that is drawn for this image.
     """
 
     file: str
@@ -52,20 +52,20 @@ class Scene:
 
 
 def read_rows(folder: Path) -> list[dict[str, str]]:
-    """Read the lines of the folder's ``labels.csv``."""
+    """Read the rows of the folder's ``labels.csv``."""
     if not (folder / LABELS).is_file():
-        raise click.UsageError(f"expected {LABELS} in {folder}, got none; see benchmarks/scenes.py")
+        raise click.UsageError(f"expected {LABELS} in {folder}, got none; see benchmarks/scenes.py for its columns")
     return read_labels(folder)
 
 
 def in_view(alpha: UInt8[np.ndarray, "h w"], view: seewhy.View) -> Float[np.ndarray, "a b"]:
-    """Bring a picture's alpha, 0 to 255, to the classifier's view, 0 to 1."""
+    """Convert an image's alpha, 0 to 255, to the classifier's view, 0 to 1."""
     seen, _ = apply_view(open_picture(np.repeat(alpha[:, :, None], 3, axis=2)), view)
     return seen[0].numpy()
 
 
 def texture(side: int, rng: np.random.Generator) -> Image.Image:
-    """Noise whose spectrum falls with a power of the frequency, drawn out in one direction, in shades of one colour."""
+    """Return noise with a power-law spectrum, stretched in one direction, in shades of one colour."""
     down, across = np.fft.fftfreq(side)[:, None], np.fft.fftfreq(side)[None]
     angle, stretch, power = rng.uniform(0, np.pi), rng.uniform(1, 4), rng.uniform(0.7, 1.4)
     along, aside = np.cos(angle) * down + np.sin(angle) * across, np.cos(angle) * across - np.sin(angle) * down
@@ -77,15 +77,16 @@ def texture(side: int, rng: np.random.Generator) -> Image.Image:
 
 
 def photo_ground(folder: Path, classifier: seewhy.Classifier, *, everything: bool) -> Ground:
-    """Make backgrounds of crops from a folder's photos: of `CANDIDATES` crops the one of which the classifier is least sure.
+    """Return a function that makes backgrounds from a folder's photos.
 
-    So that texture and clutter come before objects that it knows, and backgrounds still differ. Costs as many queries each.
+    Of `CANDIDATES` crops, it returns the one classified with least confidence. This prefers texture and clutter to
+    objects that the classifier knows, while backgrounds still differ. Each background costs `CANDIDATES` queries.
     """
     inside = folder / "images" if (folder / "images").is_dir() else folder
     contents = [path.read_bytes() for path in sorted(inside.iterdir()) if path.is_file()]
     photos = [open_picture(content).pixels for content in contents if everything or is_held_out(content)]
     if not photos:
-        raise click.UsageError(f"expected held-out photos in {inside}, got none; add --all to take every photo")
+        raise click.UsageError(f"expected held-out photos in {inside}, got none; add --all to include every photo")
 
     def ground(side: int, rng: np.random.Generator) -> Image.Image:
         crops = [_crop(photos[rng.integers(len(photos))], side, rng) for _ in range(CANDIDATES)]
@@ -98,7 +99,7 @@ def photo_ground(folder: Path, classifier: seewhy.Classifier, *, everything: boo
 
 
 def _crop(photo: Pixels, side: int, rng: np.random.Generator) -> Image.Image:
-    """Cut a square of a photo at its own scale, somewhere; a photo that is too small is enlarged."""
+    """Cut a random square from a photo at its own scale; a photo that is too small is enlarged."""
     square = min(side, *photo.shape[:2])
     top, left = (int(rng.integers(length - square + 1)) for length in photo.shape[:2])
     cut = Image.fromarray(photo[top : top + square, left : left + square])
@@ -108,7 +109,7 @@ def _crop(photo: Pixels, side: int, rng: np.random.Generator) -> Image.Image:
 def paste(
     cutout: Image.Image, view: seewhy.View, scale: float, seed: int, ground: Ground = texture
 ) -> tuple[Image.Image, Image.Image]:
-    """Put a cut-out into a corner region of a background of just the size that the view neither shrinks nor enlarges."""
+    """Paste a cut-out into a corner region of a background that has exactly the size the view expects."""
     rng = np.random.default_rng(seed)
     side = view.short_side or max(view.size or (224, 224))
     left, top, right, bottom = view.frame(side, side).box
@@ -128,7 +129,7 @@ def paste(
 def read_scenes(
     folder: Path, view: seewhy.View, scale: float, limit: int | None, ground: Ground = texture
 ) -> list[Scene]:
-    """Compose a picture from each cut-out in ``labels.csv``; the seed is the line's number."""
+    """Compose an image from each cut-out in ``labels.csv``; the seed is the row number."""
     scenes = []
     for seed, row in enumerate(read_rows(folder)[:limit]):
         with Image.open(folder / "images" / row["file"]) as cutout:
@@ -139,15 +140,16 @@ def read_scenes(
 
 
 def read_located(folder: Path, view: seewhy.View, *, everything: bool, limit: int | None = None) -> Iterator[Scene]:
-    """Read the photos of ``labels.csv`` whose object is known by boxes or by a trimap, one after the other.
+    """Yield the photos of ``labels.csv`` whose object is known from boxes or from a trimap.
 
     Args:
-        folder: holds ``labels.csv`` (``file``, perhaps ``class_idx``), ``images/``, and either ``trimaps/`` (PNG of the same
-            name: 1 object, 2 background, 3 border) or a column whose name starts with ``boxes``: ``x0 y0 x1 y1`` as parts
-            of the picture, several separated by ``;``. With ``orig_w`` and ``orig_h`` the picture is brought to that size.
-        view: the classifier's.
-        everything: take also photos that the sampler may have learned from.
-        limit: only so many.
+        folder: folder with ``labels.csv`` (``file``, optionally ``class_idx``), ``images/``, and either ``trimaps/``
+            (PNG files of the same name: 1 object, 2 background, 3 border) or a column whose name starts with ``boxes``:
+            ``x0 y0 x1 y1`` as fractions of the image, several boxes separated by ``;``. With ``orig_w`` and ``orig_h``
+            the image is resized to that size.
+        view: the classifier's view.
+        everything: whether to include photos that the sampler may have been trained on.
+        limit: largest number of photos; None for all.
     """
 
     def scenes() -> Iterator[Scene]:
@@ -160,7 +162,7 @@ def read_located(folder: Path, view: seewhy.View, *, everything: bool, limit: in
 
 
 def _located(folder: Path, row: dict[str, str], content: bytes, view: seewhy.View) -> Scene:
-    """Read one photo; its seed comes from its content."""
+    """Read one photo; its seed is derived from its content."""
     size = (int(row["orig_h"]), int(row["orig_w"])) if "orig_w" in row else None
     pixels = restored(open_picture(content), size).pixels
     alpha = in_view(_object(folder, row, pixels.shape[0], pixels.shape[1]), view)
@@ -170,16 +172,20 @@ def _located(folder: Path, row: dict[str, str], content: bytes, view: seewhy.Vie
 
 
 def _object(folder: Path, row: dict[str, str], height: int, width: int) -> UInt8[np.ndarray, "h w"]:
-    """Paint the object white: what a trimap does not call background, or what lies in a box."""
+    """Return a mask that is white on the object: the trimap's object and border, or the inside of the boxes."""
     if (folder / "trimaps").is_dir():
         with Image.open(folder / "trimaps" / Path(row["file"]).with_suffix(".png").name) as trimap:
             levels = np.asarray(trimap)
         if levels.shape != (height, width):
-            raise click.UsageError(f"expected a trimap of {width} × {height} for {row['file']}, got {trimap.size}")
+            raise click.UsageError(
+                f"expected a trimap of {width} × {height} for {row['file']}, got {trimap.size}; resize it"
+            )
         return np.where(levels == BACKGROUND, 0, 255).astype(np.uint8)
     boxes = next((value for column, value in row.items() if column.startswith("boxes")), None)
     if boxes is None:
-        raise click.UsageError(f"expected trimaps/ or a column boxes… in {folder}/labels.csv, got {', '.join(row)}")
+        raise click.UsageError(
+            f"expected trimaps/ or a column boxes… in {folder}/labels.csv, got {', '.join(row)}; add one"
+        )
     white = np.zeros((height, width), np.uint8)
     for x0, y0, x1, y1 in read_boxes(boxes):
         white[int(y0 * height) : math.ceil(y1 * height), int(x0 * width) : math.ceil(x1 * width)] = 255

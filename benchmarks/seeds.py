@@ -1,17 +1,17 @@
-"""Are the maps what the formulas say, whatever the batch size, and are their error bars right?
+"""Do maps satisfy their formulas at any batch size, and are their error bars right?
 
-Claims: (1) IG = Σ_y p(y|x) PMI(y) pixel by pixel, a contrast is the difference of its classes, and uncorrected IG is never
-negative, all up to float rounding; (2) the batch size does not change a map beyond rounding, and the same seed gives the
-same map; (3) maps of two other seeds differ as their standard errors say.
+Claims: (1) IG = Σ_y p(y|x) PMI(y) at every pixel, a contrast is the difference of its classes, and uncorrected IG is
+never negative, all up to float rounding; (2) the batch size does not change a map beyond rounding, and the same seed
+gives the same map; (3) maps of two other seeds differ as their standard errors predict.
 
-Protocol: a small sweep (``--method``, ``--infill``) of each photo with the real classifier. For (1) PMI is asked for every
-class, ``--classes`` at a time with the same seed, so with the same answers. For (3) z = (map 1 - map 2) / sqrt(se 1² + se 2²)
-at each pixel: with exact errors of a Gaussian, |z| <= 2 for a share of 0.954 and mean |z| = 0.798; errors that are themselves
-estimated from 4 samples make z rather like Student's t with 6 degrees of freedom: 0.908 and 0.919.
+Protocol: a small sweep (``--method``, ``--infill``) of each photo with the real classifier. For (1), PMI is computed
+for every class, ``--classes`` at a time with the same seed, so with the same answers. For (3), z = (map 1 - map 2) /
+sqrt(se 1² + se 2²) at each pixel: with exact Gaussian errors, |z| <= 2 for a fraction of 0.954 and mean |z| = 0.798.
+Errors that are themselves estimated from 4 samples make z more like Student's t with 6 degrees of freedom: 0.908 and
+0.919.
 
 ``python benchmarks/seeds.py PHOTO... [--method SPEC] [--infill SPEC] [--errors-method SPEC] [--errors-infill SPEC]
-[--classifier SPEC] [--json]``; the defaults ask about
-3,260 queries a photo with 1,000 classes.
+[--classifier SPEC] [--json]``; the defaults use about 3,260 queries per photo with 1,000 classes.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ from seewhy.core.maps import Map
 from seewhy.core.probe import as_distributions
 
 Ask = Callable[..., seewhy.Explanation]
-"""``seewhy.explain`` with classifier, photo and in-fill settled."""
+"""``seewhy.explain`` with classifier, photo and in-fill bound."""
 
 BATCHES = (1, 7, 64)
 SEEDS = (1, 2)
@@ -37,13 +37,13 @@ WORST = ("identity", "identity_uncorrected", "contrast", "batch")
 
 
 def uncorrected(method: str) -> str:
-    """Turn the correction for few samples off."""
+    """Return the method's Spec without the correction for few samples."""
     spec = seewhy.Spec.parse(method)
     return str(seewhy.Spec(spec.name, {**spec.settings, "correction": "none"}))
 
 
 def sum_and_information(ask: Ask, prediction: Float[np.ndarray, " k"], step: int) -> tuple[Map, Map]:
-    """Return Σ_y p(y|x) PMI(y) over all classes, and IG, of one and the same set of answers."""
+    """Return Σ_y p(y|x) PMI(y) over all classes, and IG, from the same set of answers."""
     total = np.zeros(())
     for start in range(0, len(prediction), step):
         classes = range(start, min(start + step, len(prediction)))
@@ -53,7 +53,7 @@ def sum_and_information(ask: Ask, prediction: Float[np.ndarray, " k"], step: int
 
 
 def identities(ask: Ask, classifier: seewhy.Classifier, method: str, step: int) -> Row:
-    """Measure by how much the formulas are missed."""
+    """Measure the deviations from the formulas."""
     first = ask(method=method)
     image = torch.from_numpy(first.evidence.image)[None].to(classifier.device)
     with torch.no_grad():
@@ -72,7 +72,7 @@ def identities(ask: Ask, classifier: seewhy.Classifier, method: str, step: int) 
 
 
 def stability(ask: Ask) -> Row:
-    """Compare batch sizes, and one seed with itself."""
+    """Compare batch sizes, and repeat one seed."""
     runs = [ask(batch_size=size).maps for size in BATCHES]
     again = ask(batch_size=BATCHES[0]).maps
     same = all(np.array_equal(values, again[key]) for key, values in runs[0].items())
@@ -80,11 +80,11 @@ def stability(ask: Ask) -> Row:
 
 
 def coverage(ask: Ask) -> Row:
-    """Hold the difference of two seeds against its standard error: information, and the mean over the top classes."""
+    """Compare the difference of two seeds with its standard error, for the information and the top classes."""
     one, two = (ask(seed=seed) for seed in SEEDS)
     if not one.stderr:
         raise click.UsageError(
-            "expected a method with standard errors; give it at least 2 samples and a random in-fill"
+            "expected a method with standard errors, got none; use at least 2 samples and a stochastic in-fill"
         )
     scores = {key: _scores(one.maps[key], two.maps[key], one.stderr[key], two.stderr[key]) for key in one.maps}
     row: Row = {}
@@ -98,7 +98,7 @@ def coverage(ask: Ask) -> Row:
 
 
 def _scores(one: Map, two: Map, one_error: Map, two_error: Map) -> Float[np.ndarray, "h w"]:
-    """|z| at each pixel; 0 where two windows agree to the last digit, whatever the error."""
+    """Return |z| at each pixel; 0 where two windows agree exactly, whatever the error."""
     gap = np.abs(one.astype(np.float64) - two)
     error = np.sqrt(one_error.astype(np.float64) ** 2 + two_error.astype(np.float64) ** 2)
     scores: Float[np.ndarray, "h w"] = np.where(gap > 0, gap / np.maximum(error, np.finfo(np.float64).tiny), 0)
@@ -106,11 +106,13 @@ def _scores(one: Map, two: Map, one_error: Map, two_error: Map) -> Float[np.ndar
 
 
 def summarise(rows: Sequence[Row]) -> list[Row]:
-    """Worst case of each identity over the photos, and means with their intervals for the error bars."""
+    """Return the worst case of each identity over the photos, and means with intervals for the error bars."""
     numbers = {key: [row[key] for row in rows] for key in rows[0] if key not in {"photo", "same_seed_same_map"}}
     worst = [{"figure": f"largest {key}", "value": max(numbers[key])} for key in WORST]
     lowest = [{"figure": "lowest information, uncorrected", "value": min(numbers["lowest_information"])}]
-    same = [{"figure": "photos with the same map again", "value": sum(row["same_seed_same_map"] for row in rows)}]
+    same = [
+        {"figure": "photos with identical maps when repeated", "value": sum(row["same_seed_same_map"] for row in rows)}
+    ]
     means = [
         {"figure": f"mean {key}", "value": found["mean"], "low": found["low"], "high": found["high"]}
         for key, found in ((key, interval(values)) for key, values in numbers.items() if key.endswith(("_2", "_z")))
@@ -122,10 +124,10 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
 @click.argument("photos", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @classifier_option("efficientnet-lite0")
 @click.option("--method", default="pmi:size=32,stride=32", show_default=True, help="Spec of a PMI sweep.")
-@click.option("--infill", default="donor", show_default=True, help="Spec; a random one.")
-@click.option("--classes", default=250, show_default=True, help="Class maps held in memory at once.")
-@click.option("--errors-method", help="Spec of the sweep whose errors are judged; that of --method if left out.")
-@click.option("--errors-infill", help="Its in-fill; that of --infill if left out.")
+@click.option("--infill", default="donor", show_default=True, help="Spec of a stochastic in-fill.")
+@click.option("--classes", default=250, show_default=True, help="Number of class maps in memory at once.")
+@click.option("--errors-method", help="Spec of the sweep whose errors are tested. Default: that of --method.")
+@click.option("--errors-infill", help="In-fill of --errors-method. Default: that of --infill.")
 @json_option
 def main(
     photos: tuple[Path, ...],
@@ -138,12 +140,12 @@ def main(
     errors_infill: str | None,
     as_json: bool,
 ) -> None:
-    """Print how exactly the identities hold, and how well standard errors foretell the change with the seed."""
-    door = seewhy.classifier(classifier)
+    """Test the identities and the standard errors of PMI maps."""
+    model = seewhy.classifier(classifier)
     rows: list[Row] = []
     for photo in photos:
-        ask: Ask = partial(seewhy.explain, door, photo, infill=infill)
-        exact, chosen = identities(ask, door, method, classes), partial(ask, method=method)
+        ask: Ask = partial(seewhy.explain, model, photo, infill=infill)
+        exact, chosen = identities(ask, model, method, classes), partial(ask, method=method)
         judged = partial(ask, method=errors_method or method, infill=errors_infill or infill)
         rows.append({"photo": photo.name, **exact, **stability(chosen), **coverage(judged)})
         click.echo(f"{len(rows)}/{len(photos)} {photo.name}", err=True)
@@ -152,12 +154,13 @@ def main(
         "photos": rows,
         "summary": summarise(rows),
         "protocol": (
-            f"{len(photos)} photos, {door.name}, {method}, in-fill {infill}; nats; identity: largest difference over pixels of "
-            "Σ_y p(y|x) PMI(y) over all classes and IG, as corrected by default and uncorrected; contrast: of the two top "
-            f"classes, against the difference of their maps; batch: largest change of a map from batch size {BATCHES[0]} to "
-            f"{BATCHES[1:]}; within_2 and mean_z ({errors_method or method}, in-fill {errors_infill or infill}): |difference| of seeds {SEEDS} over its standard error, all pixels "
-            "(information, and the mean over the 3 top classes), Gaussian 0.954 and 0.798, t with 6 degrees of freedom (4 "
-            "samples) 0.908 and 0.919; low and high: 95 % bootstrap over photos, 2,000 resamples, seed 0"
+            f"{len(photos)} photos, {model.name}, {method}, in-fill {infill}; nats; identity: largest difference over "
+            "pixels between Σ_y p(y|x) PMI(y) over all classes and IG, corrected by default and uncorrected; "
+            "contrast: of the two top classes, from the difference of their maps; batch: largest change of a map "
+            f"from batch size {BATCHES[0]} to {BATCHES[1:]}; within_2 and mean_z ({errors_method or method}, in-fill "
+            f"{errors_infill or infill}): |difference| of seeds {SEEDS} over its standard error, all pixels "
+            "(information, and the mean over the 3 top classes), Gaussian 0.954 and 0.798, t with 6 degrees of "
+            "freedom (4 samples) 0.908 and 0.919; low and high: 95 % bootstrap over photos, 2,000 resamples, seed 0"
         ),
         **environment(),
     }

@@ -1,6 +1,7 @@
-"""The command ``seewhy`` with a clock on its steps: what `cold_start.py` runs as a fresh process.
+"""The command ``seewhy`` with timed steps, which `cold_start.py` runs as a fresh process.
 
-Ends with one line of JSON on stdout: when its imports were done and when it ended (Unix time), and the seconds of each step.
+The last line of stdout is JSON: when the imports were done and when the process ended (Unix time), and the seconds of
+each step.
 """
 
 import json
@@ -12,11 +13,11 @@ from typing import Any
 from seewhy import cli
 
 STEPS = {"prepare": "opening", "test_door": "door", "answer": "answer", "publish": "drawing"}
-"""Functions of the command line → what they are called in the table."""
+"""Name in the table of each timed function of the command line."""
 
 
 def clocked(function: Callable[..., Any], name: str, spent: dict[str, float]) -> Callable[..., Any]:
-    """Wrap a function so that its seconds are written down."""
+    """Wrap a function so that its seconds are recorded."""
 
     def call(*arguments: Any, **settings: Any) -> Any:  # noqa: ANN401 - whatever the function takes
         start = time.perf_counter()
@@ -28,7 +29,7 @@ def clocked(function: Callable[..., Any], name: str, spent: dict[str, float]) ->
 
 
 def main() -> None:
-    """Run the command line with this process's arguments, and say where the time went."""
+    """Run the command line with this process's arguments, and print where the time went."""
     marks = {"imported": time.time()}
     spent: dict[str, float] = {}
     for step, name in STEPS.items():

@@ -1,20 +1,23 @@
-"""How many queries a second does an explanation ask: beside the bare classifier, and beside other libraries?
+"""How many queries per second does an explanation make, compared with the bare classifier and with other libraries?
 
-Claims: inside ``explain`` each method keeps at least 0.9 of the pace of the fastest bare loop that says the same as the classifier;
-and each whole call asks at least five times as many queries a second as any rival.
+Claims: inside ``explain``, each method reaches at least 0.9 of the speed of the fastest bare loop with the same output
+as the classifier; and each complete call makes at least five times as many queries per second as any rival.
 
-Protocol: one photo, one network, one process. *Bare*: each runtime of the search at the batch size that is its fastest, in a
-loop on batches that are ready, nothing else; one that cannot be built or says something else is listed with the reason and not
-raced. *Ours*: ``explain`` with each method, the runtime chosen before; ``explaining`` counts the seconds that the manifest does,
-``whole call`` all of it: the picture, the self-test, the remembered choice of runtime, and the in-fills drawn again for the report.
-*Rivals* (`rivals.py`) ask the classifier as it came, which is what their users have; each at the fastest of several batch sizes,
-wall time of the whole call. Queries are pictures that the model was really shown. All take their turn in every round, the first round is
-not counted; medians over rounds; ratios are taken within a round, ``low`` and ``high`` are their quartiles. Freed memory is kept, as by
-our command line, which makes plain torch faster and so the rivals too; with ``--plain-memory`` all run as in anybody's script.
+Protocol: one photo, one network, one process. *Bare*: each runtime of the search, at its fastest batch size, in a loop
+over prepared batches and nothing else; one that cannot be built or has a different output is listed with the reason and
+not timed. *Ours*: ``explain`` with each method, with the runtime chosen beforehand; ``explaining`` counts the seconds
+in the manifest, ``whole call`` the complete call: opening the image, the classifier checks, the stored choice of
+runtime, and the in-fills drawn again for the report. *Rivals* (`rivals.py`) query the classifier without optimisation,
+which is what their users have; each is run at the fastest of several batch sizes, with the wall time of the complete
+call. Queries are images that the model actually received. Every round runs all of them once, and the first round is not
+counted. The figures are medians over rounds; ratios are taken within a round, and ``low`` and ``high`` are their
+quartiles. Freed memory is kept, as by our command line, which makes plain torch and therefore the rivals faster too;
+with ``--plain-memory`` all run as in an ordinary script.
 
-``python benchmarks/throughput.py PHOTO [--classifier SPEC] [--device cuda] [--method SPEC]... [--runtime NAME]... [--queries 1000]
-[--rounds 5] [--only NAME]... [--plain-memory] [--threads N] [--json]``. Rivals that are not installed are listed; their extra is ``rivals``. For a
-network of ResNet-50's size with random weights: ``--classifier plain_resnet:network``. On CUDA this has not been run yet.
+``python benchmarks/throughput.py PHOTO [--classifier SPEC] [--device cuda] [--method SPEC]... [--runtime NAME]...
+[--queries 1000] [--rounds 5] [--only NAME]... [--plain-memory] [--threads N] [--json]``. Rivals that are not installed
+are listed; their extra is ``rivals``. For a network of ResNet-50's size with random weights, use ``--classifier
+plain_resnet:network``. The script has not been run on CUDA yet.
 """
 
 import time
@@ -46,30 +49,30 @@ from seewhy.runtime.machine import installed
 from seewhy.runtime.tune import Clock, ask, attempt, perturbed
 
 USUAL = 3137
-"""Queries of a run with all defaults: what the search for a runtime is weighed against."""
+"""Queries of a run with all defaults, which determine how long the search for a runtime may take."""
 
 BATCHES = (1, 2, 4, 8, 16, 32)
-"""Pictures at once that each rival is tried with."""
+"""Batch sizes that are tried for each rival."""
 
 TRIAL = 100
-"""Queries, about, of such a try."""
+"""Approximate number of queries of one such attempt."""
 
 READY = 64
-"""Pictures that bare loops go round on."""
+"""Number of images that bare loops cycle through."""
 
 Rates = dict[str, float]
-"""Name → queries a second."""
+"""Queries per second by name."""
 
 
 @dataclass(frozen=True, eq=False)
 class Runner:
-    """What takes its turn in every round.
+    """Something that is timed in every round.
 
     Args:
-        name: in the tables.
+        name: name in the tables.
         kind: ``bare``, ``ours`` or ``rival``.
-        turn: asks; returns the number of queries, and the seconds under each name that they are counted by.
-        facts: for its line.
+        turn: function that runs the queries and returns their number, and the seconds by name of the measurement.
+        facts: further columns of its row.
     """
 
     name: str
@@ -80,19 +83,19 @@ class Runner:
 
 @dataclass(eq=False)
 class Counted:
-    """A model, and how many pictures it was shown."""
+    """A model that counts the images it receives."""
 
     model: Answer
     images: int = 0
 
     def __call__(self, images: Images) -> Probabilities:
-        """Answer and count."""
+        """Run the model and count the images."""
         self.images += len(images)
         return self.model(images)
 
 
 def clock_of(device: torch.device) -> Clock:
-    """The time, on CUDA once the device is done."""
+    """Return a clock that waits for the device on CUDA."""
 
     def synchronised() -> float:
         torch.cuda.synchronize(device)
@@ -104,7 +107,7 @@ def clock_of(device: torch.device) -> Clock:
 def bare_runners(
     classifier: seewhy.Classifier, pictures: Images, names: Sequence[str], queries: int, clock: Clock
 ) -> tuple[list[Runner], list[Row]]:
-    """Make the runtimes ready; those that are not to be had, or say something else, give a line with the reason."""
+    """Build the runtimes; those that are not available, or have a different output, give a row with the reason."""
     ways = candidates(classifier, default_cache())
     wanted = names or [way.name for way in ways if not way.slow]
     strange = [name for name in wanted if name not in {way.name for way in ways}]
@@ -126,7 +129,7 @@ def bare_runners(
 
 
 def loop(answer: Answer, pictures: Images, batch: int, queries: int, clock: Clock) -> tuple[int, Mapping[str, float]]:
-    """Show batches that are ready, one after the other."""
+    """Run prepared batches one after another."""
     shown = torch.arange(max(READY, batch) // batch * batch) % len(pictures)
     ready = torch.split(pictures[shown], batch)
     calls = max(1, queries // batch)
@@ -137,27 +140,27 @@ def loop(answer: Answer, pictures: Images, batch: int, queries: int, clock: Cloc
 
 
 def explain(classifier: seewhy.Classifier, photo: Path, method: str) -> tuple[int, Mapping[str, float]]:
-    """Explain the photo, as any user would."""
+    """Explain the photo with default settings."""
     start = time.perf_counter()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about the map, which nobody looks at here
+        warnings.simplefilter("ignore")  # warnings about the map, which is not used here
         found = seewhy.explain(classifier, photo, method=method)
     whole = time.perf_counter() - start
     return found.queries.forward_images, {"explaining": found.seconds, "whole_call": whole}
 
 
 def race(rival: Rival, job: Job) -> tuple[int, Mapping[str, float]]:
-    """Let a rival explain."""
+    """Run a rival's explanation."""
     counted, clock = Counted(job.model), clock_of(job.image.device)
     start = clock()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # theirs are not ours to show
+        warnings.simplefilter("ignore")  # the rival's own warnings are not relevant here
         rival.run(replace(job, model=counted))
     return counted.images, {"whole_call": clock() - start}
 
 
 def rival_runners(job: Job, wanted: Callable[[str], bool]) -> tuple[list[Runner], list[Row]]:
-    """Find each rival's fastest batch size; those that are not installed give a line that says so."""
+    """Find each rival's fastest batch size; rivals that are not installed give a row with the reason."""
     runners, out = [], []
     for rival in RIVALS:
         if not wanted(rival.name):
@@ -166,7 +169,7 @@ def rival_runners(job: Job, wanted: Callable[[str], bool]) -> tuple[list[Runner]
             reason = "not installed: pip install 'seewhy[rivals]'"
             out.append({"runner": rival.name, "kind": "rival", "reason": reason})
             continue
-        race(rival, replace(job, queries=2))  # what is compiled or read at the first call
+        race(rival, replace(job, queries=2))  # warm-up: compilation and loading at the first call
         speeds = {}
         for batch in BATCHES:
             queries, seconds = race(rival, replace(job, queries=min(TRIAL, job.queries), batch=batch))
@@ -179,7 +182,7 @@ def rival_runners(job: Job, wanted: Callable[[str], bool]) -> tuple[list[Runner]
 
 
 def line_up(lines: Sequence[tuple[Runner, str]], rates: Float[np.ndarray, "r n"], queries: Sequence[int]) -> list[Row]:
-    """One line for each runner and each way of counting its seconds."""
+    """Return one row per runner and measurement."""
     low, middle, high = np.quantile(rates, [0.25, 0.5, 0.75], axis=0).tolist()
     return [
         {"runner": runner.name, "kind": runner.kind, "counted": counted, **runner.facts, "queries": asked}
@@ -189,7 +192,7 @@ def line_up(lines: Sequence[tuple[Runner, str]], rates: Float[np.ndarray, "r n"]
 
 
 def ratios(lines: Sequence[tuple[Runner, str]], rates: Float[np.ndarray, "r n"]) -> list[Row]:
-    """Set each method against the fastest bare loop and each rival, and that loop against the classifier as it came."""
+    """Compare each method with the fastest bare loop and each rival, and that loop with the unoptimised classifier."""
     kinds = ("bare", "ours", "rival")
     bare, ours, rivals = ([at for at, (runner, _) in enumerate(lines) if runner.kind == kind] for kind in kinds)
     fastest = sorted(bare, key=lambda at: -float(np.median(rates[:, at])))[:1]
@@ -203,7 +206,7 @@ def ratios(lines: Sequence[tuple[Runner, str]], rates: Float[np.ndarray, "r n"])
 
 
 def measure(runners: Sequence[Runner], rounds: int) -> tuple[list[Row], list[Row]]:
-    """Let all take their turn in every round; a line for each, and the ratios."""
+    """Run everything once in every round, and return one row each and the ratios."""
     taken = []
     for done in range(rounds + 1):
         taken.append([(runner, *runner.turn()) for runner in runners])
@@ -217,12 +220,12 @@ def measure(runners: Sequence[Runner], rounds: int) -> tuple[list[Row], list[Row
 
 
 def lowest(rows: Sequence[Row], kind: str, counted: str) -> float | None:
-    """The lowest median ratio; None where there is nothing to compare."""
+    """Return the lowest median ratio; None if there is nothing to compare."""
     return min((row[counted] for row in rows if row["kind"] == kind and counted in row), default=None)
 
 
 def usual_methods(job: Job) -> tuple[str, ...]:
-    """All defaults, and as many windows and grids as the rivals have."""
+    """Return the default methods, with as many windows and grids as the rivals have."""
     size, stride = job.window
     return "pmi", f"occlusion:size={size},stride={stride}", f"rise:masks={job.queries}"
 
@@ -230,13 +233,27 @@ def usual_methods(job: Job) -> tuple[str, ...]:
 @click.command()
 @click.argument("photo", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @classifier_option("efficientnet-lite0")
-@click.option("--device", help="Where torch computes: cpu, cuda, …")
+@click.option("--device", help="Torch device, such as cpu or cuda.")
 @method_option
-@click.option("--runtime", "names", multiple=True, type=click.Choice(RUNTIMES), help="Bare loops; all if left out.")
-@click.option("--queries", default=1000, show_default=True, type=click.IntRange(min=4), help="Of a turn, about.")
-@click.option("--rounds", default=5, show_default=True, type=click.IntRange(min=1), help="Turns that are counted.")
-@click.option("--only", multiple=True, help="Part of a runner's name; repeatable.")
-@click.option("--plain-memory", is_flag=True, help="Leave the C library's memory setting as it is for users of Python.")
+@click.option(
+    "--runtime",
+    "names",
+    multiple=True,
+    type=click.Choice(RUNTIMES),
+    help="Runtime of a bare loop; repeatable. Default: all.",
+)
+@click.option(
+    "--queries",
+    default=1000,
+    show_default=True,
+    type=click.IntRange(min=4),
+    help="Approximate number of queries per run.",
+)
+@click.option(
+    "--rounds", default=5, show_default=True, type=click.IntRange(min=1), help="Number of rounds that are counted."
+)
+@click.option("--only", multiple=True, help="Run only those whose name contains this text; repeatable.")
+@click.option("--plain-memory", is_flag=True, help="Leave the C library's memory settings unchanged.")
 @threads_option
 @json_option
 @torch.no_grad()
@@ -254,7 +271,10 @@ def main(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Print queries a second of explanations, bare loops and other libraries, and their ratios."""
+    """Print queries per second of explanations and of rivals.
+
+    The fastest bare loops over the classifier are measured too.
+    """
 
     def wanted(name: str) -> bool:
         return not only or any(part.lower() in name.lower() for part in only)
@@ -266,15 +286,18 @@ def main(
     settings: dict[str, Any] = {} if device is None else {"device": device}
     opened = seewhy.classifier(classifier, **settings)
     image = apply_view(open_picture(photo), opened.view)[0].to(opened.device)
-    likeliest = opened(image[None])[0].argsort(descending=True)[:CLASSES].tolist()
-    job = Job(opened, image, tuple(likeliest), queries, BATCHES[0])
+    most_probable = opened(image[None])[0].argsort(descending=True)[:CLASSES].tolist()
+    job = Job(opened, image, tuple(most_probable), queries, BATCHES[0])
     choice = tune(opened, image, RuntimeRequest(), queries=USUAL)[1]
     bare, left_out = bare_runners(opened, perturbed(image), names, queries, clock_of(opened.device))
     ours = [Runner(each, "ours", partial(explain, opened, photo, each), {}) for each in methods or usual_methods(job)]
     rivals, absent = rival_runners(job, wanted)
     runners = [runner for runner in (*bare, *ours, *rivals) if wanted(runner.name)]
     if not runners:
-        raise click.UsageError(f"expected --only to be part of a runner's name, got {', '.join(only)}")
+        raise click.UsageError(
+            f"expected --only to be part of a runner's name, got {', '.join(only)}; see --help for the methods and "
+            "runtimes"
+        )
     speeds, compared = measure(runners, rounds)
     figures: Row = {
         "benchmark": "throughput",
@@ -287,12 +310,12 @@ def main(
             for counted in ("explaining", "whole_call")
         },
         "protocol": (
-            f"one photo, {opened.name}, {opened.view.describe()}, on {opened.device}; about {queries} queries a turn, `pmi` what it "
-            f"asks by default; bare: batches that are ready, at the fastest batch size; ours: {choice.name} in batches of "
-            f"{choice.batch_size}, chosen before; rivals: the classifier as it came, whole call, fastest of batches "
-            f"{', '.join(map(str, BATCHES))}; {rounds} rounds after one that is not counted, in each everyone once; medians, low "
-            "and high: quartiles; ratios within a round; "
-            + ("memory as users of Python have it" if plain_memory else "freed memory is kept, as by the command line")
+            f"one photo, {opened.name}, {opened.view.describe()}, on {opened.device}; about {queries} queries per "
+            "run, `pmi` with its default number; bare: prepared batches, at the fastest batch size; ours: "
+            f"{choice.name} in batches of {choice.batch_size}, chosen beforehand; rivals: the unoptimised classifier, "
+            f"complete call, fastest of batches {', '.join(map(str, BATCHES))}; {rounds} rounds after one that is not "
+            "counted, everything once per round; medians, low and high: quartiles; ratios within a round; "
+            + ("default memory settings" if plain_memory else "freed memory is kept, as by the command line")
         ),
         **environment(),
     }

@@ -1,23 +1,23 @@
-"""Does an in-fill find evidence where there is some, and only there? Cut-outs of known place on textures and photos.
+"""Does an in-fill find evidence where there is some, and only there? Cut-outs of known location on textures and photos.
 
-Claim: with the learned in-fill the information (IG) on the object stands out more from that off it than with gray,
-noise or blur. The counterpart of ``false_evidence.py``: an in-fill that puts back what was removed has no false
-evidence there, and no true evidence here.
+Claim: with the learned in-fill, the information (IG) on the object exceeds that off it by a larger factor than with
+gray, noise or blur. This is the counterpart of ``false_evidence.py``: an in-fill that restores what was removed has no
+false evidence there, and no true evidence here.
 
 Protocol: each cut-out is pasted into a corner region of a synthetic texture, as in ``localisation.py``, or, with
-``--backgrounds``, of a crop of a photo that was held out from the sampler's training (of eight crops the one of which
-the classifier is least sure). The same windows are asked with every in-fill: as many on the object (mean alpha >= 0.5)
-as off it (alpha exactly 0), drawn by the picture's seed, with the samples and the correction of `pmi`. ``ratio`` is the
-mean PMI on the object over the mean absolute PMI off it, both averaged over pictures first; ``median`` is the median
-over pictures of their own ratios, ``times`` the ratio over the first in-fill's. The same for the information (IG),
-which is the steadier one: parts of an object may speak against the top class, so that its mean PMI is near 0.
-Intervals: bootstrap over pictures. Off the object the noise of few samples adds to the absolute value, which counts
-against random in-fills. Textures are easy to continue: read them with ``--backgrounds``, where what else is on the
-photo may be true evidence off the cut-out, the same for all in-fills.
+``--backgrounds``, of a crop of a photo held out from the sampler's training (of eight crops, the one classified with
+least confidence). The same windows are queried with every in-fill: equally many on the object (mean alpha >= 0.5) and
+off it (alpha exactly 0), drawn by the image's seed, with the samples and the correction of `pmi`. ``ratio`` is the mean
+PMI on the object divided by the mean absolute PMI off it, both averaged over images first. ``median`` is the median
+over images of their own ratios, and ``times`` is the ratio divided by that of the first in-fill. The same figures are
+given for the information (IG), which is more stable: parts of an object may count against the top class, so that its
+mean PMI is near 0. Intervals are bootstrap intervals over images. Off the object, the noise of few samples adds to the
+absolute value, which disadvantages stochastic in-fills. Textures are easy to continue, so read them together with
+``--backgrounds``, where other content of the photo may be true evidence off the cut-out, the same for all in-fills.
 
 ``python benchmarks/true_evidence.py CUTOUTS [--backgrounds FOLDER] [--infill SPEC]... [--all] [--json]``; CUTOUTS holds
-``labels.csv`` with the columns file and class_idx, and ``images/`` with RGBA pictures. The defaults ask 1,096 queries a
-picture.
+``labels.csv`` with the columns file and class_idx, and ``images/`` with RGBA images. The defaults use 1,096 queries per
+image.
 """
 
 import math
@@ -47,16 +47,16 @@ from scenes import CANDIDATES, Scene, photo_ground, read_scenes, texture
 
 import seewhy
 from seewhy.core.probe import Probe
-from seewhy.methods.sweep import SAMPLES
+from seewhy.methods.windows._sweep import SAMPLES
 
 
 def on_and_off(scene: Scene, asked: Mapping[str, Probe], windows: int, samples: int, size: int) -> list[Row]:
-    """Mean score on the object and mean absolute score off it, with each in-fill."""
+    """Return the mean score on the object and the mean absolute score off it, with each in-fill."""
     share = object_share(scene.alpha, size)
     on, off = draw(share >= 0.5, windows, scene.seed), draw(share == 0, windows, scene.seed)
     if on is None or off is None:
         raise click.UsageError(
-            f"expected {windows} places on and off the object of {scene.file}, got fewer; --windows less"
+            f"expected {windows} positions on and off the object of {scene.file}, got fewer; use fewer --windows"
         )
     rows = []
     for name, probe in asked.items():
@@ -69,7 +69,7 @@ def on_and_off(scene: Scene, asked: Mapping[str, Probe], windows: int, samples: 
 
 
 def summarise(rows: Sequence[Row], kind: str) -> list[Row]:
-    """One line an in-fill: mean on, mean off, their ratio, and that over the first in-fill's ratio."""
+    """Return one row per in-fill: mean on, mean off, their ratio, and that divided by the first in-fill's ratio."""
     columns: dict[str, Float[np.ndarray, "n 2"]] = {
         name: np.array([[row[f"{kind}_on"], row[f"{kind}_off"]] for row in rows if row["infill"] == name])
         for name in dict.fromkeys(row["infill"] for row in rows)
@@ -86,13 +86,13 @@ def summarise(rows: Sequence[Row], kind: str) -> list[Row]:
 
 
 def _ratio(means: Float[np.ndarray, "*n c"]) -> Float[np.ndarray, "*n"]:
-    """The first column over the second."""
+    """Return the first column divided by the second."""
     ratio: Float[np.ndarray, "*n"] = means[..., 0] / means[..., 1]
     return ratio
 
 
 def _median_ratio(pair: Float[np.ndarray, "n 2"]) -> float | None:
-    """The median over pictures of their own ratios; None where most found nothing off the object."""
+    """Return the median over images of their own ratios; None if most have nothing off the object."""
     with np.errstate(divide="ignore", invalid="ignore"):
         median = float(np.median(_ratio(pair)))
     return median if math.isfinite(median) else None
@@ -103,13 +103,28 @@ def _median_ratio(pair: Float[np.ndarray, "n 2"]) -> float | None:
 @classifier_option("efficientnet-lite0")
 @compared_option
 @click.option(
-    "--backgrounds", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Photos to paste on."
+    "--backgrounds",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of photos for backgrounds.",
 )
-@click.option("--windows", default=32, show_default=True, type=click.IntRange(min=1), help="On the object, and off it.")
-@click.option("--samples", default=SAMPLES, show_default=True, type=click.IntRange(min=2), help="Of a random in-fill.")
-@click.option("--size", default=8, show_default=True, type=click.IntRange(min=1), help="Side of a window, pixels.")
-@click.option("--scale", default=0.5, show_default=True, help="Longer side of the object, of the view's shorter side.")
-@click.option("--limit", type=click.IntRange(min=1), help="Only the first cut-outs.")
+@click.option(
+    "--windows",
+    default=32,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Windows on the object, and as many off it.",
+)
+@click.option(
+    "--samples", default=SAMPLES, show_default=True, type=click.IntRange(min=2), help="Samples of a stochastic in-fill."
+)
+@click.option("--size", default=8, show_default=True, type=click.IntRange(min=1), help="Side of a window, in pixels.")
+@click.option(
+    "--scale",
+    default=0.5,
+    show_default=True,
+    help="Longer side of the object, as a fraction of the view's shorter side.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Use at most this many cut-outs.")
 @all_option
 @threads_option
 @json_option
@@ -128,30 +143,34 @@ def main(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Print how far evidence on an object stands out from that off it, in-fill by in-fill."""
+    """Compare the evidence on an object with that off it.
+
+    Each in-fill is tested separately.
+    """
     settle(threads)
-    door = seewhy.classifier(classifier)
-    built = build_infills(infills, door)
-    ground = photo_ground(backgrounds, door, everything=everything) if backgrounds else texture
-    scenes = read_scenes(cutouts, door.view, scale, limit, ground)
+    model = seewhy.classifier(classifier)
+    built = build_infills(infills, model)
+    ground = photo_ground(backgrounds, model, everything=everything) if backgrounds else texture
+    scenes = read_scenes(cutouts, model.view, scale, limit, ground)
     rows: list[Row] = []
     for number, scene in enumerate(scenes):
-        rows += on_and_off(scene, probes(door, scene, built), windows, samples, size)
+        rows += on_and_off(scene, probes(model, scene, built), windows, samples, size)
         click.echo(f"{number + 1}/{len(scenes)} {scene.file}", err=True)
-    kind = f"the least sure of {CANDIDATES} crops of photos" if backgrounds else "synthetic textures"
+    kind = f"the least confidently classified of {CANDIDATES} crops of photos" if backgrounds else "synthetic textures"
     figures: Row = {
         "benchmark": "true_evidence",
         "pictures": len(scenes),
         "right": sum(row["right"] for row in rows if row["infill"] == infills[0]),
         **{name: summarise(rows, name) for name in KINDS},
-        "infills": about_infills(infills, door),
+        "infills": about_infills(infills, model),
         "measurements": rows,
         "protocol": (
-            f"{len(scenes)} cut-outs in a corner region of {kind}, longer side {scale:g} of the view; {door.name}, "
-            f"{door.view.describe()}; {windows} windows of {size} × {size} on the object (mean alpha >= 0.5) and as many off it "
-            f"(alpha 0), the same for every in-fill; {samples} samples and jackknife where it is random; top class, right or "
-            "not; nats; on: mean; off: mean of the absolute value; ratio of the means over pictures; median: of the pictures' own ratios; times: over the ratio "
-            f"of {infills[0]}; low and high: 95 % bootstrap over pictures, 2,000 resamples, seed 0"
+            f"{len(scenes)} cut-outs in a corner region of {kind}, longer side {scale:g} of the view; {model.name}, "
+            f"{model.view.describe()}; {windows} windows of {size} × {size} on the object (mean alpha >= 0.5) and as "
+            f"many off it (alpha 0), the same for every in-fill; {samples} samples and jackknife if it is stochastic; "
+            "top class, right or not; nats; on: mean; off: mean of the absolute value; ratio of the means over "
+            f"images; median: of the images' own ratios; times: over the ratio of {infills[0]}; low and high: 95 % "
+            "bootstrap over images, 2,000 resamples, seed 0"
         ),
         **environment(),
     }

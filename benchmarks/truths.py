@@ -1,4 +1,4 @@
-"""What a very long run says: a photo made ready to be asked about, and the full map of `pmi`, worked out once and kept."""
+"""Reference maps: a photo with a prepared classifier, and the full map of `pmi`, computed once and cached."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -9,6 +9,9 @@ import click
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from seewhy.runs.door import test_door
+from seewhy.runs.request import Request, bind, prepare
+from seewhy.runs.targets import read_targets
 from torch import Tensor
 
 import seewhy
@@ -21,44 +24,41 @@ from seewhy.core.probe import Probe, no_progress
 from seewhy.core.target import Target
 from seewhy.images.open import open_picture
 from seewhy.images.view import apply_view
-from seewhy.methods.pmi import evidence
-from seewhy.methods.windows import Answers, ask
-from seewhy.runs.door import test_door
-from seewhy.runs.request import Request, bind, prepare
-from seewhy.runs.targets import read_targets
+from seewhy.methods.windows._windows import Answers, ask
+from seewhy.methods.windows.pmi import evidence
 
 KINDS = ("full", "first", "second", "corrected", "variance")
-"""What is kept of each window: evidence from all samples, from the first half of them, from the second half, by the
-jackknife from all, and the jackknife's variance."""
+"""What is stored for each window: the evidence from all samples, from the first half and from the second half, the
+jackknife estimate from all, and the jackknife's variance."""
 
 TRUTH_SEED = 0
-"""Of every long run; the runs that are judged have seeds from 1 on."""
+"""Seed of every long run; the runs that are evaluated have seeds from 1 on."""
 
-_TELL_EVERY = 10  # rows of windows
+_REPORT_EVERY = 10  # rows of windows between progress messages
 
 cache_option = click.option(
     "--cache",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder that keeps full maps of pmi; by default they are worked out anew.",
+    help="Folder that caches full maps of pmi. Default: no cache.",
 )
 samples_option = click.option(
     "--truth-samples",
     default=8,
     show_default=True,
     type=click.IntRange(min=2),
-    help="In-fills a window, an even number.",
+    help="In-fills per window; an even number.",
 )
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A photo, an in-fill and a classifier that was tested and made ready for it.
+    """A photo, with an in-fill and a classifier that is checked and prepared for it.
 
     Args:
-        request: what was asked for, from which every run takes all but method, seed and budget.
+        request: the request, from which every run takes all but method, seed and budget.
         image: the photo in the classifier's view.
-        name: of the photo's file.
-        sha256: of the photo's file.
+        name: name of the photo's file.
+        sha256: SHA-256 of the photo's file.
     """
 
     request: Request
@@ -70,7 +70,7 @@ class Subject:
     def open(
         cls, photo: Path, classifier: seewhy.Classifier, *, method: str, infill: str | None, runtime: str, queries: int
     ) -> "Subject":
-        """Open a photo; ``queries`` is about how many will be asked, which decides what choosing a runtime may cost."""
+        """Open a photo; ``queries`` is about the number of queries to come, which limits the search for a runtime."""
         picture = open_picture(photo)
         asked = prepare(classifier, method=method, infill=infill, budget=queries, runtime=runtime)
         image = apply_view(picture, classifier.view)[0]
@@ -82,7 +82,7 @@ class Subject:
 
     @cached_property
     def targets(self) -> list[Target]:
-        """The usual ones: the three likeliest classes, and the information where the method has it."""
+        """The usual targets: the three most probable classes, and the information if the method supports it."""
         prediction = self.probe(TRUTH_SEED).prediction
         return read_targets(None, prediction, self.request.classifier.labels, information=self.request.information)
 
@@ -92,7 +92,7 @@ class Plan:
     """A long run of `pmi`.
 
     Args:
-        size: side of a window, pixels.
+        size: side of a window, in pixels.
         stride: step between windows; 1 in the paper's setting.
         samples: in-fills of each window, an even number; 8 in the paper's setting.
     """
@@ -103,10 +103,12 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.samples % 2:
-            raise click.UsageError(f"expected an even number of --truth-samples, which are halved, got {self.samples}")
+            raise click.UsageError(
+                f"expected an even number of --truth-samples, which are halved, got {self.samples}; add one"
+            )
 
     def key(self, subject: Subject) -> str:
-        """Name its result: by photo, classifier and in-fill, whatever runtime answered."""
+        """Return the name of the result, from photo, classifier and in-fill but not the runtime."""
         asked = subject.request
         spec, checksum = str(asked.infill_spec), asked.infill.checksum
         return digest(subject.sha256, asked.classifier.fingerprint, spec, checksum, asdict(self), TRUTH_SEED)
@@ -114,15 +116,15 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """The result of a long run, window by window.
+    """The result of a long run, for each window.
 
     Args:
-        keys: of the targets.
-        tops: of the windows.
-        lefts: of the windows.
-        grids: for each of `KINDS` and each target a number a window.
-        size: side of a window, pixels.
-        picture: height and width.
+        keys: keys of the targets.
+        tops: top rows of the windows.
+        lefts: left columns of the windows.
+        grids: one number per window for each of `KINDS` and each target.
+        size: side of a window, in pixels.
+        picture: height and width of the image.
     """
 
     keys: tuple[str, ...]
@@ -133,7 +135,7 @@ class Truth:
     picture: tuple[int, int]
 
     def maps(self, kind: str) -> dict[str, Map]:
-        """Target → pixels: means over the windows that cover each, and of the variance, what it is of such a mean."""
+        """Return the map of each target: the mean over the windows that cover a pixel, or the variance of that mean."""
         down, across = (
             _cover(places, self.size, length, power=2 if kind == "variance" else 1)
             for places, length in zip((self.tops, self.lefts), self.picture, strict=True)
@@ -141,10 +143,11 @@ class Truth:
         return dict(zip(self.keys, down @ self.grids[KINDS.index(kind)] @ across.T, strict=True))
 
     def length(self, key: str) -> float | None:
-        """Correlation length of the windows' evidence, in sides of a window, as `seewhy.methods.kriging` has it.
+        """Return the correlation length of the windows' evidence, in window sides; see `seewhy.methods.windows._kriging`.
 
-        From the mean product of windows half a side apart (or the stride, if that is more), in rows and columns, over the mean
-        square less the noise; None where there is one row or column, or neighbours are not alike at all.
+        It follows from the mean product of windows half a side apart (or the stride, if that is more), in rows and
+        columns, divided by the mean square minus the noise. The result is None if there is only one row or column, or
+        if neighbours are uncorrelated.
         """
         if (fewest := min(self.grids.shape[2:])) < 2:
             return None
@@ -156,7 +159,7 @@ class Truth:
         return float(-apart / np.log(alike)) if 0 < alike < 1 else None
 
     def save(self, path: Path) -> None:
-        """Write it to a file, all or nothing."""
+        """Write the result to a file, atomically."""
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".part")
         with unfinished.open("wb") as file:
@@ -165,7 +168,7 @@ class Truth:
 
     @classmethod
     def load(cls, path: Path) -> "Truth":
-        """Read what `save` wrote."""
+        """Read a file written by `save`."""
         with np.load(path) as found:
             height, width = found["picture"].tolist()
             keys, size = tuple(found["keys"].tolist()), int(found["size"])
@@ -173,7 +176,7 @@ class Truth:
 
 
 def _cover(places: Int[np.ndarray, " a"], size: int, length: int, *, power: int) -> Float[np.ndarray, "n a"]:
-    """Weigh the windows at these places at each pixel along an axis: 1 over the number that cover it, to a power."""
+    """Return the weight of each window at each pixel of an axis: 1 over the number of covering windows, to a power."""
     pixel = np.arange(length)[:, None]
     covers = (places <= pixel) & (pixel < places + size)
     weights: Float[np.ndarray, "n a"] = covers / covers.sum(1, keepdims=True) ** power
@@ -181,7 +184,7 @@ def _cover(places: Int[np.ndarray, " a"], size: int, length: int, *, power: int)
 
 
 def numbers(prediction: Float[Tensor, " k"], targets: Sequence[Target], answers: Answers) -> Float[np.ndarray, "5 t m"]:
-    """Turn the answers for some windows into the numbers that are kept of each, in the order of `KINDS`."""
+    """Convert the answers for some windows to the numbers stored for each, in the order of `KINDS`."""
     plain, half = evidence(prediction, targets, "none"), answers.shape[1] // 2
     value, variance = evidence(prediction, targets, "jackknife")(answers)
     whole, first, second = (plain(part)[0] for part in (answers, answers[:, :half], answers[:, half:]))
@@ -190,7 +193,9 @@ def numbers(prediction: Float[Tensor, " k"], targets: Sequence[Target], answers:
 
 
 def measure(subject: Subject, plan: Plan) -> Truth:
-    """Ask about every window of the plan, in rows from the top; memory holds the answers to one row. Says on stderr how far it is.
+    """Query every window of the plan, in rows from the top.
+
+    Memory holds the answers to one row; progress is printed to stderr.
 
     Cost: ``windows x samples`` queries, 376,712 for 8 samples of 8 × 8 windows at stride 1 of 224 × 224.
     """
@@ -202,17 +207,17 @@ def measure(subject: Subject, plan: Plan) -> Truth:
         row = torch.cartesian_prod(top[None], lefts)
         answers = torch.cat([ask(probe, windows, plan.samples, part)[1] for part in torch.split(row, together)])
         rows.append(numbers(probe.prediction, subject.targets, answers))
-        if len(rows) % _TELL_EVERY == 0:
+        if len(rows) % _REPORT_EVERY == 0:
             click.echo(f"{subject.name}: {len(rows)} of {len(tops)} rows of windows", err=True)
     keys = tuple(target.key for target in subject.targets)
     return Truth(keys, tops.numpy(), lefts.numpy(), np.stack(rows, axis=2), plan.size, probe.size)
 
 
 def long_run(subject: Subject, plan: Plan, cache: Path | None) -> Truth:
-    """Take a full map from the cache, or work it out and put it there."""
+    """Return a full map from the cache, or compute and cache it."""
     asked = subject.request
     if not asked.infill.stochastic:
-        raise click.UsageError(f"expected an in-fill that is random, got {asked.infill_spec}; name another one")
+        raise click.UsageError(f"expected a stochastic in-fill, got {asked.infill_spec}; choose another one")
     if cache is None:
         return measure(subject, plan)
     path = cache / f"{Path(subject.name).stem}-{plan.key(subject)}.npz"
@@ -224,7 +229,7 @@ def long_run(subject: Subject, plan: Plan, cache: Path | None) -> Truth:
 
 
 def pearson(one: Map, other: Map) -> float:
-    """Correlate two maps; 0 where one of them has one value everywhere and so shows nothing."""
+    """Return the correlation of two maps; 0 if either is constant."""
     first, second = (values - values.mean(dtype=np.float64) for values in (one, other))
     spread = float(np.sqrt((first**2).sum() * (second**2).sum()))
     return float((first * second).sum()) / spread if spread > 0 else 0.0

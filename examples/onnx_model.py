@@ -1,4 +1,4 @@
-"""Explain an ONNX file. Usage: python examples/onnx_model.py [FOLDER]. Needs onnxruntime, and onnx to make the file."""
+"""Explain an ONNX model. Usage: python examples/onnx_model.py [FOLDER]. Requires onnxruntime and onnx."""
 
 import sys
 import tempfile
@@ -14,7 +14,7 @@ PHOTO = Path(__file__).parent / "photos" / "coffee.jpg"
 
 
 def write_model(path: Path) -> None:
-    """Write a graph that takes ``(n, 3, 64, 64)`` pictures and returns the mean of each channel as three logits."""
+    """Write a graph that takes ``(n, 3, 64, 64)`` images and returns the mean of each channel as three logits."""
     picture = helper.make_tensor_value_info("picture", TensorProto.FLOAT, ["n", 3, 64, 64])
     scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", 3])
     gain = numpy_helper.from_array(np.array(20, np.float32), "gain")
@@ -26,13 +26,13 @@ def write_model(path: Path) -> None:
 
 
 def main(folder: str = "seewhy-out/onnx") -> None:
-    """Make a file, explain its answer, and write the folder."""
+    """Create a model file, explain its prediction, and write the results to a folder."""
     with tempfile.TemporaryDirectory() as made:
         write_model(Path(made) / "colours.onnx")
         classifier = seewhy.classifier(f"{made}/colours.onnx", labels=["red", "green", "blue"])
         explanation = seewhy.explain(classifier, PHOTO, method="rise:masks=400")
-    likeliest, queries = explanation.predicted[0]["label"], explanation.queries.forward_images
-    print(f"{likeliest}; {queries} queries; open {explanation.save(folder) / 'report.html'}")
+    predicted, queries = explanation.predicted[0]["label"], explanation.queries.forward_images
+    print(f"{predicted}; {queries} queries; open {explanation.save(folder) / 'report.html'}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Explain a Python function: how red is the picture?
+"""Explain a Python function: how red is the image?
 
-Usage: python examples/own_function.py [FOLDER]. A function gets ``(n, h, w, 3)`` uint8 pictures and returns ``(n, k)``
-probabilities; nothing else is known about it.
+Usage: python examples/own_function.py [FOLDER]. The function receives ``(n, h, w, 3)`` uint8 images and returns ``(n,
+k)`` probabilities; nothing else about it is used.
 """
 
 import sys
@@ -16,14 +16,14 @@ PHOTO = Path(__file__).parent / "photos" / "coffee.jpg"
 
 
 def redness(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Give the share of pixels whose red stands out, and the share of the others."""
+    """Return the fraction of pixels in which red dominates, and the fraction of the others."""
     levels = pictures.astype(np.int16)
     red = (levels[..., 0] > levels[..., 1:].max(-1) + 60).mean((1, 2))
     return np.stack([red, 1 - red], axis=1)
 
 
 def main(folder: str = "seewhy-out/function") -> None:
-    """Explain the function's answer in nats of evidence, and write the folder."""
+    """Explain the function's output in nats of evidence, and write the results to a folder."""
     classifier = seewhy.classifier(redness, labels=["red", "not red"], size=64)
     explanation = seewhy.explain(classifier, PHOTO, targets=["red", "information"])
     evidence, error = explanation.maps["class:0"], explanation.stderr["class:0"]

@@ -1,6 +1,7 @@
-"""Explain a torch module, and ask why one class rather than another.
+"""Explain a torch module, and ask why it predicts one class rather than another.
 
-Usage: python examples/own_torch_module.py [FOLDER]. The module here is set by hand: it compares the mean red, green and blue.
+Usage: python examples/own_torch_module.py [FOLDER]. The weights of this module are set by hand: it compares mean red,
+green and blue.
 """
 
 import sys
@@ -23,7 +24,7 @@ def make_network() -> nn.Module:
 
 
 def main(folder: str = "seewhy-out/module") -> None:
-    """Explain red, and red rather than green, and write the folder."""
+    """Explain red, and red rather than green, and write the results to a folder."""
     classifier = seewhy.classifier(
         make_network(), labels=["red", "green", "blue"], size=64, mean=0.5, std=0.25, outputs="logits"
     )

@@ -36,7 +36,7 @@ from seewhy.results.record import (
     ViewInfo,
 )
 from seewhy.results.report_data import ImagePanel, MapPanel, Photo, ReportData, SampleTable
-from seewhy.runtime.tune import Trial
+from seewhy.runtime.tune import Timing
 
 SIZE = 24
 """Side of the classifier's view, pixels."""
@@ -57,8 +57,8 @@ RUNTIME = RuntimeInfo(
     why="the fastest that agrees",
     cached=False,
     tried=(
-        Trial("fast", "float32", 32, 512.0, 2e-6),
-        Trial("compiled", "bfloat16", None, None, 0.02, "differs by more than 0.001"),
+        Timing("fast", "float32", 32, 512.0, 2e-6),
+        Timing("compiled", "bfloat16", None, None, 0.02, "differs by more than 0.001"),
     ),
     engine="torch 2.9 on cpu, float32",
     alone_or_in_batch=0.0,
@@ -235,6 +235,7 @@ def comparison_record(titles: Sequence[str] = ("mean", "blur:sigma=10", "patch:b
             compared_target("class:7", "espresso", table),
             compared_target("information", "Information", table, None),
         ),
+        requested=None,
         protocol=AgreementProtocol(0.7, 0.4, 2.0, 0.1),
         seed=3,
         budget=Budget(),

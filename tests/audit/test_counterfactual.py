@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from seewhy.runs.twins_report import TwinsReport, summarise
+from seewhy.runs.twins_test import evaluate
+from seewhy.runs.twins_work import DISTURBANCES, pairs
 from torch import Tensor
 from torch.nn import functional
 
@@ -29,7 +32,7 @@ from seewhy.nets.counterfactual_generators import (
 from seewhy.nets.embedding import build_embedding
 from seewhy.results.audit_counterfactual import CounterfactualRecord, DirectionResult, Restored
 from seewhy.results.codec import from_json
-from seewhy.train.embedding import train_embedding
+from seewhy.training.embedding import train_embedding
 
 SIDE, HALF, COUNT = 16, 8, 80
 VIEW = View((SIDE, SIDE), "stretch")

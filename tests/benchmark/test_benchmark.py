@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from seewhy.runs.contest import Standings
+from seewhy.runs.contest_table import Row, difference, flat, not_inferior, standings
 
 import seewhy
 from games import Game, OpenGame, pixel_logits, small_cnn
@@ -24,8 +26,6 @@ from seewhy.core.score import Case, Measured
 from seewhy.core.target import Target
 from seewhy.registry.cost import Cost
 from seewhy.registry.rows import Method, Metric
-from seewhy.runs.contest import Standings
-from seewhy.runs.contest_table import Row, difference, flat, not_inferior, standings
 
 
 def scored(method: str, values: Sequence[float], metric: str = "m", **more: Any) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Scripts as they are run, in this process, on small pictures made up on the spot."""
+"""Fixtures that run benchmark scripts in this process, on small generated images."""
 
 import csv
 import importlib
@@ -18,7 +18,7 @@ CLASSIFIER = '''
 import numpy as np
 
 def colours(pictures):
-    """Three logits: the mean of each channel."""
+    """Return three logits: the mean of each channel."""
     return pictures.astype(np.float32).mean((1, 2)) / 25
 '''
 
@@ -28,14 +28,14 @@ Run = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Load:
-    """Import a script the way Python does when it is run: with its folder on the path."""
+    """Import a script with its folder on the path, as Python does when it runs one."""
     monkeypatch.syspath_prepend(str(SCRIPTS))
     return importlib.import_module
 
 
 @pytest.fixture
 def run(load: Load) -> Run:
-    """Run a script in this process; return what its last line of stdout says."""
+    """Run a script in this process and return the JSON object on its last line of stdout."""
 
     def call(name: str, *arguments: object) -> dict[str, Any]:
         result = CliRunner().invoke(load(name).main, [*map(str, arguments), "--json"], catch_exceptions=False)
@@ -50,7 +50,7 @@ def run(load: Load) -> Run:
 
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
-    """A file with random pixels, brighter to the right."""
+    """Write an image of random pixels that are brighter to the right."""
     pixels = np.random.default_rng(0).integers(0, 128, (40, 40, 3)) + np.linspace(0, 127, 40)[None, :, None]
     Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "photo.png")
     return tmp_path / "photo.png"
@@ -58,7 +58,7 @@ def photo(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def classifier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The Spec of a tiny classifier in a file of its own."""
+    """Return the Spec of a tiny classifier in its own file."""
     (tmp_path / "tiny_benchmarked.py").write_text(CLASSIFIER, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     return "python:object=tiny_benchmarked:colours,size=32,outputs=logits"
@@ -66,7 +66,7 @@ def classifier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def cutouts(tmp_path: Path) -> Path:
-    """Two red discs with soft alpha, labelled with the class that looks at red."""
+    """Write two red discs with soft alpha, labelled with the class that responds to red."""
     (tmp_path / "images").mkdir()
     distance = np.hypot(*np.mgrid[-20:20, -20:20])
     pixels = np.dstack([np.full((40, 40), 255), np.zeros((40, 40, 2)), (16 - distance).clip(0, 1) * 255])

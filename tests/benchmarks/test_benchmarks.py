@@ -1,4 +1,4 @@
-"""Every script explains itself, and a tiny run ends with one JSON object that holds its protocol."""
+"""Every script has a help text, and a tiny run ends with one JSON object that includes its protocol."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -49,14 +49,14 @@ Run = Callable[..., dict[str, Any]]
 
 @pytest.mark.parametrize("name", NAMES)
 def test_help(load: Load, name: str) -> None:
-    """``--help`` lists the options of every script, ``--json`` among them."""
+    """``--help`` lists the options of every script, including ``--json``."""
     result = CliRunner().invoke(load(name).main, ["--help"])
     assert result.exit_code == 0
     assert "--json" in result.output
 
 
 def test_localisation(run: Run, cutouts: Path, classifier: str, tmp_path: Path) -> None:
-    """A classifier that looks at red finds red discs; pictures and a sheet are written."""
+    """A classifier of red finds red discs; images and a sheet are written."""
     asked = ("--method", "pmi:size=8", "--method", "rise:masks=60", "--infill", "gray")
     out = tmp_path / "out"
     figures = run("localisation", cutouts, "--classifier", classifier, "--scale", 0.8, *asked, "--out", out)
@@ -68,7 +68,7 @@ def test_localisation(run: Run, cutouts: Path, classifier: str, tmp_path: Path) 
 
 
 def test_localisation_measures_by_alpha(load: Load) -> None:
-    """A map that is the alpha itself lies on the object, one that is its opposite does not."""
+    """A map equal to the alpha lies on the object, and its opposite does not."""
     alpha = np.zeros((4, 4), np.float32)
     alpha[0, 0] = 1
     measure = load("localisation").measure
@@ -78,7 +78,7 @@ def test_localisation_measures_by_alpha(load: Load) -> None:
 
 
 def test_localisation_is_deterministic(load: Load, cutouts: Path) -> None:
-    """The same seed composes the same picture, another seed another one, and the object keeps off the centre."""
+    """The same seed composes the same image, another seed another one, and the object avoids the centre."""
     script = load("localisation")
     view = script.seewhy.View((64, 64), short_side=72)
     one, two = (script.read_scenes(cutouts, view, 0.4, None) for _ in range(2))
@@ -89,7 +89,7 @@ def test_localisation_is_deterministic(load: Load, cutouts: Path) -> None:
 
 
 def test_memory(run: Run, photo: Path) -> None:
-    """Two runs in fresh processes say how many queries they asked and how large they grew."""
+    """Two runs in fresh processes report their queries and their memory."""
     figures = run("memory", photo, "--queries", 20, "--queries", 60, "--method", "occlusion:size=112,stride=28")
     assert [row.get("asked") for row in figures["runs"]] == [None, 20, 60]
     assert all(row["peak_mb"] > 10 for row in figures["runs"])
@@ -97,7 +97,7 @@ def test_memory(run: Run, photo: Path) -> None:
 
 
 def test_memory_at_native_size(run: Run, photo: Path) -> None:
-    """A photo enlarged to so many pixels is explained at that size and saved, beside an idle process."""
+    """An enlarged photo is explained at its own size and saved, and compared with an idle process."""
     asked = ("--method", "rise:cells=2", "--infill", "gray", "--queries", 20)
     figures = run("memory", photo, "--megapixels", 0.01, *asked)
     (row,) = figures["runs"]
@@ -108,7 +108,7 @@ def test_memory_at_native_size(run: Run, photo: Path) -> None:
 
 
 def test_rise_estimators(run: Run, photo: Path, classifier: str) -> None:
-    """Every estimator and sampling is judged; of a nearly linear classifier, regression knows most."""
+    """Every estimator and sampling is evaluated; on a nearly linear classifier, regression is the most accurate."""
     asked = ("--queries", 128, "--queries", 256, "--truth", 1024, "--seeds", 1)
     figures = run("rise_estimators", photo, "--classifier", classifier, *asked)
     assert len(figures["summary"]) == 3 * 3 * 2
@@ -118,8 +118,8 @@ def test_rise_estimators(run: Run, photo: Path, classifier: str) -> None:
     assert all(0 <= row["inside"] <= 1 for row in figures["summary"])
 
 
-def test_rise_answers_are_asked_once(load: Load) -> None:
-    """A shorter run repeats the answers of the longer one and asks no query but that of the whole picture."""
+def test_rise_answers_are_reused(load: Load) -> None:
+    """A shorter run reuses the answers of the longer one; only the unmodified image costs another query."""
     script = load("rise_estimators")
     door = script.seewhy.classifier(lambda pictures: pictures.mean((1, 2)) + 1, size=12, outputs="logits")
     image = torch.rand(3, 12, 12, generator=torch.Generator().manual_seed(0))
@@ -131,7 +131,7 @@ def test_rise_answers_are_asked_once(load: Load) -> None:
 
 
 def test_seeds(run: Run, photo: Path, classifier: str) -> None:
-    """The identities hold on a tiny classifier, in two parts of its classes."""
+    """The identities hold on a tiny classifier, with its classes split in two."""
     figures = run("seeds", photo, "--classifier", classifier, "--method", "pmi:size=8,stride=8", "--classes", 2)
     (row,) = figures["photos"]
     assert max(row["identity"], row["identity_uncorrected"], row["contrast"], row["batch"]) < 1e-5
@@ -141,7 +141,7 @@ def test_seeds(run: Run, photo: Path, classifier: str) -> None:
 
 
 def test_backends(run: Run, photo: Path) -> None:
-    """Three doors to the small network give the same maps."""
+    """Three back-ends of the small network give the same maps."""
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
     asked = ("--method", "pmi:size=56", "--method", "rise:masks=50", "--infill", "gray")
@@ -151,7 +151,7 @@ def test_backends(run: Run, photo: Path) -> None:
 
 
 def test_overhead(run: Run, photo: Path, classifier: str) -> None:
-    """Classifier and in-fill take a part of each run, and what is beside the classifier is the rest."""
+    """The shares are fractions of each run, and the time outside the classifier is the remainder."""
     asked = ("--method", "occlusion:size=16,stride=8", "--method", "rise:masks=60", "--infill", "noise")
     figures = run("overhead", photo, "--classifier", classifier, *asked, "--rounds", 1)
     assert [row["method"].partition(":")[0] for row in figures["runs"]] == ["occlusion", "rise"]
@@ -163,7 +163,7 @@ def test_overhead(run: Run, photo: Path, classifier: str) -> None:
 
 
 def test_interval(load: Load) -> None:
-    """The interval holds the mean, is the same every time, and there is none for no values."""
+    """The interval contains the mean, is deterministic, and is None for no values."""
     common = load("common")
     found = common.interval([1.0, 2.0, 3.0, 6.0])
     assert found["mean"] == 3.0
@@ -172,8 +172,8 @@ def test_interval(load: Load) -> None:
     assert common.interval([]) == {"mean": None, "low": None, "high": None}
 
 
-def test_the_allocator_changes_no_answer(load: Load, classifier: str) -> None:
-    """One turn with and one without: queries were counted, the answers are the same to the last bit."""
+def test_the_allocator_does_not_change_the_output(load: Load, classifier: str) -> None:
+    """One run with and one without kept memory: queries are counted, and the outputs are identical."""
     script = load("allocator")
     back, kept = (script.ask(classifier, 0.05, keep=keep) for keep in (False, True))
     assert back["digest"] == kept["digest"]

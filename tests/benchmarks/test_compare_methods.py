@@ -1,4 +1,4 @@
-"""The comparison of methods: what it is run with, what it claims, and other packages' maps."""
+"""The comparison of methods: its defaults, its claims, and other packages' maps."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from seewhy.runs.contest_table import Line, Row
 
 import seewhy
 from games import Game, picture
@@ -17,14 +18,13 @@ from seewhy.core.intervals import Interval
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence
 from seewhy.infills.plain import gray
-from seewhy.runs.contest_table import Line, Row
 
 Load = Callable[[str], ModuleType]
 Run = Callable[..., dict[str, Any]]
 
 
-def test_all_that_it_runs_by_default_is_there(load: Load) -> None:
-    """Every method and metric is a row with these settings; what the claims are held against is among them."""
+def test_all_defaults_exist(load: Load) -> None:
+    """Every default method and metric exists with these settings, and so do the references of the claims."""
     script = load("compare_methods")
     controls = {name for name, row in registry.METHODS.items() if row.control}
     assert all(registry.method(spec)[0].name == spec.partition(":")[0] for spec in script.METHODS)
@@ -34,7 +34,7 @@ def test_all_that_it_runs_by_default_is_there(load: Load) -> None:
 
 
 def test_compare_methods(run: Run, cutouts: Path, classifier: str, tmp_path: Path) -> None:
-    """A contest a network, its table, and nothing claimed of a method that was not asked; a second run asks nothing."""
+    """One comparison per network with its table; no claim about a method that was not run; a repeat needs no query."""
     names = ("--method", "occlusion:size=8", "--method", "rise:masks=60,cells=3", "--metric", "deletion")
     asked = (cutouts, "--classifier", classifier, *names, "--limit", 1, "--out", tmp_path / "contest")
     figures = run("compare_methods", *asked)
@@ -47,8 +47,8 @@ def test_compare_methods(run: Run, cutouts: Path, classifier: str, tmp_path: Pat
 @pytest.mark.parametrize(
     ("gap", "insertion", "deletion"), [(0.0, True, True), (0.02, True, False), (-0.02, False, True)]
 )
-def test_claims_are_paired_and_by_the_direction(load: Load, gap: float, insertion: bool, deletion: bool) -> None:
-    """The same difference is good in one metric and bad in the other; scatter that both share counts for nothing."""
+def test_claims_are_paired_and_respect_the_direction(load: Load, gap: float, insertion: bool, deletion: bool) -> None:
+    """The same difference is good in one metric and bad in the other; shared variation does not count."""
     rows, lines, nothing = [], [], Interval(0.0, 0.0, 0.0)
     for metric, direction in (("insertion", "higher"), ("deletion", "lower")):
         for method, shift in (("ibisa", gap), ("center", 0.0)):
@@ -63,8 +63,8 @@ def test_claims_are_paired_and_by_the_direction(load: Load, gap: float, insertio
     assert [row["verdict"] == "non-inferior" for row in found] == [insertion, deletion]
 
 
-def test_a_rival_gives_the_map_of_the_class_that_is_explained(load: Load) -> None:
-    """Its own map, as it is, and every picture that it shows is counted."""
+def test_a_rival_gives_the_map_of_the_explained_class(load: Load) -> None:
+    """A rival's map is used unchanged, and every image it shows to the classifier is counted."""
     rivals, seen = load("rivals"), []
 
     def explain(job: Any) -> np.ndarray:
@@ -81,8 +81,8 @@ def test_a_rival_gives_the_map_of_the_class_that_is_explained(load: Load) -> Non
     assert probe.queries.forward_images == 10
 
 
-def test_captum_shows_where_the_class_is(load: Load) -> None:
-    """A network that looks at one corner: the window there gets the highest value."""
+def test_captum_locates_the_class(load: Load) -> None:
+    """For a network that uses one corner, the window there gets the highest value."""
     rivals = load("rivals")
     image = torch.zeros(3, 28, 28)
     image[:, :4, :4] = 1
@@ -96,8 +96,8 @@ def test_captum_shows_where_the_class_is(load: Load) -> None:
     assert np.unravel_index(values.argmax(), values.shape) < (4, 4)
 
 
-def test_a_rival_that_is_not_installed_is_named(load: Load, monkeypatch: pytest.MonkeyPatch, photo: Path) -> None:
-    """Before any work, with what to install."""
+def test_a_missing_rival_is_named(load: Load, monkeypatch: pytest.MonkeyPatch, photo: Path) -> None:
+    """The error appears before any work, and says what to install."""
     script, rivals = load("compare_methods"), load("rivals")
     absent = rivals.Rival("LIME", "no_such_package", rivals.lime_image)
     monkeypatch.setitem(script.RIVAL_METHODS, "package-lime", absent)

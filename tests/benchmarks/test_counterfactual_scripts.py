@@ -12,8 +12,8 @@ import pytest
 import torch
 from click import UsageError
 
-from seewhy.train.classifier import Plan
-from seewhy.train.embedding import train_embedding
+from seewhy.training.classifier import Plan
+from seewhy.training.embedding import train_embedding
 
 Load = Callable[[str], ModuleType]
 Run = Callable[..., dict[str, Any]]

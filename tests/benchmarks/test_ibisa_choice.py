@@ -1,4 +1,4 @@
-"""The script that chooses the variant of `ibisa`: figures are what they are called, ranks are paired, rows are kept."""
+"""The choice of the `ibisa` variant: figures match their definitions, ranks are paired, rows are cached."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ NETWORK = '''
 import torch
 
 class Corner(torch.nn.Module):
-    """Class 0 sees how bright the top left quarter is, class 1 how bright the rest of the diagonal."""
+    """A network whose class 0 responds to the top left quarter, and class 1 to the bottom right quarter."""
 
     def forward(self, pictures):
         half = pictures.shape[2] // 2
@@ -34,7 +34,7 @@ network = Corner().eval()
 
 @pytest.fixture
 def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The Spec of a small network with gradients."""
+    """Return the Spec of a small network with gradients."""
     (tmp_path / "corner_network.py").write_text(NETWORK, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     return "python:object=corner_network:network,size=32"
@@ -42,7 +42,7 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Two photos, bright in the top left quarter, where the box is."""
+    """Write two photos that are bright in the top left quarter, where the box is."""
     (tmp_path / "images").mkdir()
     pixels = np.full((32, 32, 3), 60, np.uint8)
     pixels[:16, :16] = 250
@@ -58,8 +58,8 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_it_runs_and_remembers(run: Run, photos: Path, network: str) -> None:
-    """A listed photo and two Specs; a second run takes every row from the cache."""
+def test_rows_are_cached(run: Run, photos: Path, network: str) -> None:
+    """The script runs a listed photo with two Specs; a second run takes every row from the cache."""
     arguments: tuple[Any, ...] = (
         photos,
         "--classifier",
@@ -91,7 +91,7 @@ def test_it_runs_and_remembers(run: Run, photos: Path, network: str) -> None:
 
 
 def test_the_figures_of_a_good_and_a_bad_map(load: Load, network: str) -> None:
-    """The map of what the class looks at wins in every figure."""
+    """The map of the region that the class uses wins in every figure."""
     script = load("ibisa_choice")
     door = script.seewhy.classifier(network)
     image = torch.full((3, 32, 32), 0.2)
@@ -105,8 +105,8 @@ def test_the_figures_of_a_good_and_a_bad_map(load: Load, network: str) -> None:
     assert (good["box"], bad["box"]) == (1.0, 0.0)
 
 
-def test_a_course_goes_from_one_picture_to_the_other(load: Load) -> None:
-    """It begins with the base, ends with the picture, and brings highest tiles first, in equal numbers."""
+def test_a_course_goes_from_the_base_to_the_image(load: Load) -> None:
+    """The sequence starts with the base, ends with the image, and inserts the highest tiles first, in equal numbers."""
     script = load("ibisa_choice")
     values = np.arange(36, dtype=np.float32).reshape(6, 6)
     order = script.ranked(values, 3)
@@ -116,8 +116,8 @@ def test_a_course_goes_from_one_picture_to_the_other(load: Load) -> None:
     assert shares.tolist() == [0, 0.25, 0.5, 0.75, 1]
 
 
-def test_ranks_share_places_and_are_paired(load: Load) -> None:
-    """Equal values share the mean of their places; a photo's rank is the mean over figures that it has."""
+def test_ranks_are_shared_and_paired(load: Load) -> None:
+    """Equal values share the mean of their ranks; a photo's rank is the mean over the figures it has."""
     script = load("ibisa_choice")
     assert script.ranks([1.0, 3.0, 3.0], more=True) == [3, 1.5, 1.5]
     assert script.ranks([1.0, 3.0, 3.0], more=False) == [1, 2.5, 2.5]

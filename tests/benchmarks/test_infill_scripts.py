@@ -1,4 +1,4 @@
-"""The scripts that judge in-fills, on pictures and classifiers for which the answer is known."""
+"""The in-fill benchmarks, on images and classifiers with a known answer."""
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from PIL import Image
 
 import seewhy
 from seewhy.core.probe import Probe
-from seewhy.train.photos import is_held_out
+from seewhy.training.sampler.photos import is_held_out
 
 Load = Callable[[str], ModuleType]
 Run = Callable[..., dict[str, Any]]
@@ -23,12 +23,12 @@ CLASSIFIERS = '''
 import numpy as np
 
 def left(pictures):
-    """Two logits: the mean of the left half, and 0."""
+    """Return two logits: the mean of the left half, and 0."""
     seen = pictures[:, :, :16].astype(np.float32).mean((1, 2, 3)) / 25
     return np.stack([seen, 0 * seen], axis=1)
 
 def grays(pictures):
-    """Two logits: how many pixels are exactly mid-gray, and 0."""
+    """Return two logits: the number of pixels that are exactly mid-gray, and 0."""
     seen = (pictures == 128).all(3).sum((1, 2)).astype(np.float32) / 16
     return np.stack([seen, 0 * seen], axis=1)
 '''
@@ -36,7 +36,7 @@ def grays(pictures):
 
 @pytest.fixture
 def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
-    """The Spec of a classifier in a file of its own."""
+    """Return a function that gives the Spec of a classifier in its own file."""
     (tmp_path / "known_benchmarked.py").write_text(CLASSIFIERS, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     return lambda name: f"python:object=known_benchmarked:{name},size=32,outputs=logits"
@@ -52,7 +52,7 @@ def write_labels(folder: Path, rows: Sequence[Mapping[str, object]]) -> None:
 
 @pytest.fixture
 def boxed(tmp_path: Path) -> Path:
-    """Thirty photos of 32 × 32 random pixels without mid-gray, whose object is the left half."""
+    """Write thirty photos of 32 × 32 random pixels without mid-gray, whose object is the left half."""
     folder, rng = tmp_path / "boxed", np.random.default_rng(0)
     (folder / "images").mkdir(parents=True)
     names = [f"{number}.png" for number in range(30)]
@@ -62,10 +62,8 @@ def boxed(tmp_path: Path) -> Path:
     return folder
 
 
-def test_what_does_not_look_off_the_object_finds_nothing_there(
-    run: Run, boxed: Path, named: Callable[[str], str]
-) -> None:
-    """A classifier that sees the object only has no false evidence with any in-fill, and only held-out photos count."""
+def test_a_classifier_of_the_object_has_no_false_evidence(run: Run, boxed: Path, named: Callable[[str], str]) -> None:
+    """A classifier that uses only the object has no false evidence with any in-fill, and only held-out photos count."""
     asked = ("--infill", "noise", "--infill", "gray", "--size", 4, "--windows", 5, "--samples", 2)
     figures = run("false_evidence", boxed, "--classifier", named("left"), *asked)
     held_out = [path for path in (boxed / "images").iterdir() if is_held_out(path.read_bytes())]
@@ -75,8 +73,8 @@ def test_what_does_not_look_off_the_object_finds_nothing_there(
         assert max(abs(row[key]) for row in figures[estimate] for key in ("mean", "median", "more")) < 1e-12
 
 
-def test_what_is_taken_in_by_gray_finds_gray(run: Run, boxed: Path, named: Callable[[str], str]) -> None:
-    """A classifier that counts mid-gray pixels has false evidence with gray patches alone."""
+def test_a_classifier_of_gray_has_false_evidence_with_gray(run: Run, boxed: Path, named: Callable[[str], str]) -> None:
+    """A classifier that counts mid-gray pixels has false evidence only with gray patches."""
     asked = ("--infill", "donor", "--infill", "constant:value=0.5", "--size", 4, "--windows", 5, "--limit", 3)
     figures = run("false_evidence", boxed, "--classifier", named("grays"), "--all", *asked)
     donor, gray = figures["plain"]
@@ -88,7 +86,7 @@ def test_what_is_taken_in_by_gray_finds_gray(run: Run, boxed: Path, named: Calla
 
 
 def test_photos_without_room_are_skipped(run: Run, boxed: Path, named: Callable[[str], str]) -> None:
-    """A photo whose object leaves too few places is counted and not judged."""
+    """A photo with too few positions off the object is counted but not evaluated."""
     rows = [{"file": "0.png", "boxes": "0 0 1 1"}, {"file": "1.png", "boxes": "0 0 0.1 0.1;0.9 0.9 1 1"}]
     write_labels(boxed, rows)
     asked = ("--infill", "gray", "--size", 4, "--all")
@@ -97,7 +95,7 @@ def test_photos_without_room_are_skipped(run: Run, boxed: Path, named: Callable[
 
 
 def test_information_is_a_divergence(load: Load) -> None:
-    """The three estimates against the formulas, sample by sample."""
+    """The three estimates equal their formulas, computed sample by sample."""
     rng = np.random.default_rng(0)
     answers, p = rng.dirichlet(np.ones(4), (3, 5)), rng.dirichlet(np.ones(4))
 
@@ -114,8 +112,8 @@ def test_information_is_a_divergence(load: Load) -> None:
         assert found["one_draw"][window] == pytest.approx(np.mean([divergence(sample) for sample in samples]))
 
 
-def test_windows_keep_off_the_object(load: Load) -> None:
-    """No window that is drawn touches the object or the end of the picture, and too few places give none."""
+def test_windows_avoid_the_object(load: Load) -> None:
+    """No drawn window touches the object or leaves the image, and too few positions give None."""
     questions = load("questions")
     alpha = np.zeros((20, 24), np.float32)
     alpha[5:9, 7:12] = 0.01
@@ -128,8 +126,8 @@ def test_windows_keep_off_the_object(load: Load) -> None:
     assert questions.draw(free, int(free.sum()) + 1, seed=3) is None
 
 
-def test_windows_are_asked_as_pmi_asks_them(load: Load) -> None:
-    """The same windows with the same seeds: the scores are those of the map."""
+def test_window_scores_equal_those_of_pmi(load: Load) -> None:
+    """The same windows with the same seeds give the scores of the map."""
     questions = load("questions")
     weights = torch.randn(3 * 16 * 16, 3, generator=torch.Generator().manual_seed(0)) / 8
     door = seewhy.classifier(
@@ -148,8 +146,8 @@ def test_windows_are_asked_as_pmi_asks_them(load: Load) -> None:
     )
 
 
-def test_boxes_come_back_to_their_shape(load: Load, tmp_path: Path) -> None:
-    """A squashed photo regains its shape, and its box lies on what it was drawn round, in the view."""
+def test_boxes_regain_their_aspect_ratio(load: Load, tmp_path: Path) -> None:
+    """A squashed photo regains its aspect ratio, and its box covers the object in the view."""
     (tmp_path / "images").mkdir()
     pixels = np.zeros((50, 50, 3), np.uint8)
     pixels[10:40, 20:30] = 255  # of a photo of 200 × 100: rows 20 to 80, columns 80 to 120
@@ -165,7 +163,7 @@ def test_boxes_come_back_to_their_shape(load: Load, tmp_path: Path) -> None:
 
 
 def test_trimaps_count_the_border_as_object(load: Load, tmp_path: Path) -> None:
-    """1 and 3 are the object, 2 is not; a trimap of another size is refused."""
+    """Levels 1 and 3 are the object, 2 is not; a trimap of another size is refused."""
     (tmp_path / "images").mkdir()
     (tmp_path / "trimaps").mkdir()
     Image.new("RGB", (6, 4)).save(tmp_path / "images" / "a.png")
@@ -182,7 +180,7 @@ def test_trimaps_count_the_border_as_object(load: Load, tmp_path: Path) -> None:
 
 
 def test_a_folder_without_objects_is_refused(load: Load, photo: Path, tmp_path: Path) -> None:
-    """Neither trimaps nor boxes: say what is missing."""
+    """Without trimaps or boxes, the error says what is missing."""
     (tmp_path / "images").mkdir()
     photo.rename(tmp_path / "images" / "photo.png")
     write_labels(tmp_path, [{"file": "photo.png"}])
@@ -190,8 +188,8 @@ def test_a_folder_without_objects_is_refused(load: Load, photo: Path, tmp_path: 
         next(load("scenes").read_located(tmp_path, seewhy.View.native(), everything=True))
 
 
-def test_backgrounds_are_what_the_classifier_does_not_know(load: Load, tmp_path: Path) -> None:
-    """Of red and black photos a classifier of red is least sure about black."""
+def test_backgrounds_are_classified_with_least_confidence(load: Load, tmp_path: Path) -> None:
+    """Of red and black photos, a classifier of red is least confident about black."""
     for name, colour in (("red.png", "red"), ("black.png", "black")):
         Image.new("RGB", (40, 40), colour).save(tmp_path / name)
     door = seewhy.classifier(lambda pictures: pictures.mean((1, 2)) / 25, size=16, outputs="logits")
@@ -200,8 +198,8 @@ def test_backgrounds_are_what_the_classifier_does_not_know(load: Load, tmp_path:
     assert crop.getextrema() == ((0, 0),) * 3
 
 
-def test_backgrounds_were_not_learned_from(load: Load, boxed: Path) -> None:
-    """Photos that the sampler may have seen are refused."""
+def test_backgrounds_are_held_out(load: Load, boxed: Path) -> None:
+    """Photos that the sampler may have been trained on are refused."""
     for path in (boxed / "images").iterdir():
         if is_held_out(path.read_bytes()):
             path.unlink()
@@ -211,7 +209,7 @@ def test_backgrounds_were_not_learned_from(load: Load, boxed: Path) -> None:
 
 
 def test_true_evidence(run: Run, cutouts: Path, classifier: str) -> None:
-    """A classifier of red finds evidence on red discs and less off them."""
+    """A classifier of red finds evidence on red discs, and less off them."""
     asked = ("--infill", "gray", "--infill", "noise", "--size", 4, "--windows", 6, "--scale", 0.6)
     figures = run("true_evidence", cutouts, "--classifier", classifier, *asked)
     assert figures["pictures"] == figures["right"] == 2
@@ -222,7 +220,7 @@ def test_true_evidence(run: Run, cutouts: Path, classifier: str) -> None:
 
 
 def test_ratios_by_hand(load: Load) -> None:
-    """The ratio of means over pictures, and that over the first in-fill's; none where nothing was found off the object."""
+    """The ratio of means over images, and that divided by the first in-fill's; None without evidence off the object."""
     script = load("true_evidence")
     pairs = {"a": [(2, 1), (4, 2)], "b": [(1, 1), (3, 1)], "c": [(1, 0), (1, 0)]}
     rows = [{"infill": name, "pmi_on": on, "pmi_off": off} for name, found in pairs.items() for on, off in found]
@@ -234,7 +232,7 @@ def test_ratios_by_hand(load: Load) -> None:
 
 
 def test_pointing(run: Run, named: Callable[[str], str], boxed: Path) -> None:
-    """Red on black: the highest window lies on the red, which is where one box is and the other is not."""
+    """A white square on black: the highest window lies on it, where one box is and the other is not."""
     pixels = np.zeros((32, 32, 3), np.uint8)
     pixels[4:12, 4:12] = 255
     for name in ("0.png", "1.png", "2.png"):
@@ -252,7 +250,7 @@ def test_pointing(run: Run, named: Callable[[str], str], boxed: Path) -> None:
 
 
 def test_the_tolerance_of_the_pointing_game(load: Load) -> None:
-    """A centre 15 pixels beside the object is a hit, one 16 pixels away is not; chance is the share of hits."""
+    """A centre 15 pixels from the object is a hit, one 16 pixels away is not; chance is the fraction of hits."""
     script = load("pointing")
     alpha = np.zeros((8, 64), np.float32)
     alpha[:, :10] = 1
@@ -263,14 +261,14 @@ def test_the_tolerance_of_the_pointing_game(load: Load) -> None:
 
 
 def test_the_grid_is_centred(load: Load) -> None:
-    """As much is left out at one end as at the other, give or take a pixel, and no window leaves the picture."""
+    """The margins at both ends are equal to within a pixel, and no window leaves the image."""
     tops, lefts = load("pointing").grid(30, 41, 8, 10).T
     assert sorted(set(tops.tolist())) == [1, 11, 21]
     assert sorted(set(lefts.tolist())) == [1, 11, 21, 31]
 
 
 def test_wilson_solves_its_equation(load: Load) -> None:
-    """The ends of the interval are those rates from which the observed one is 1.96 standard errors away."""
+    """The ends of the interval are the rates from which the observed one is 1.96 standard errors away."""
     wilson = load("common").wilson
     for hits, trials in ((3, 10), (0, 5), (5, 5), (40, 50)):
         found = wilson(hits, trials)
@@ -280,7 +278,7 @@ def test_wilson_solves_its_equation(load: Load) -> None:
 
 
 def test_infill_cost(run: Run, photo: Path, classifier: str) -> None:
-    """The classifier's speed is its own measure; a share is a part of the whole."""
+    """The classifier's ratio to itself is 1, and a share is a fraction of the total."""
     asked = (
         "--infill",
         "gray",
@@ -306,7 +304,7 @@ def test_infill_cost(run: Run, photo: Path, classifier: str) -> None:
 
 
 def test_contact_sheet(run: Run, load: Load, photo: Path, classifier: str, tmp_path: Path) -> None:
-    """A sheet is written; its tiles show the picture around what was put in."""
+    """A sheet is written; its tiles show the image around the in-filled patch."""
     out = tmp_path / "sheet.png"
     asked = ("--infill", "gray", "--infill", "noise", "--size", 4, "--windows", 3, "--samples", 2)
     figures = run("contact_sheet", photo, "--out", out, "--classifier", classifier, *asked)
@@ -329,7 +327,7 @@ def test_contact_sheet(run: Run, load: Load, photo: Path, classifier: str, tmp_p
 
 
 def test_the_windows_of_a_sheet_have_contrast(load: Load) -> None:
-    """Windows are chosen where there is something to see, with room for their ring."""
+    """Windows are chosen where there is contrast, with room for their ring."""
     image = torch.zeros(3, 40, 40)
     image[:, :, 20:] = torch.rand(40, 20, generator=torch.Generator().manual_seed(0))
     chosen = load("contact_sheet").choose(image, 4, 5, seed=0)

@@ -1,4 +1,4 @@
-"""The script that measures stages: what it says of a tiny ResNet."""
+"""The benchmark of partial recomputation, on a tiny ResNet."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def test_partial_recompute(run: Callable[..., dict[str, Any]], photo: Path) -> None:
-    """A line for the whole network and for each box; stages agree with it; cuts go deeper as crops grow."""
+    """There is one row for the whole network and one per box; stages agree with it; deeper cuts need larger crops."""
     asked = ("--network", "tiny", "--engine", "torch", "--box", 8, "--box", 16, "--batch", 2, "--rounds", 1)
     figures = run("partial_recompute", photo, *asked)
     assert [(row["way"], row["box"]) for row in figures["gains"]] == [("whole", None), ("partial", 8), ("partial", 16)]

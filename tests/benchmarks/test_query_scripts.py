@@ -1,4 +1,4 @@
-"""The scripts that hold runs against full maps: the long run is the sweep, figures are what they are called, tiny runs end."""
+"""The benchmarks that compare runs with full maps: the long run equals the sweep, figures match their definitions."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from seewhy.core.maps import Maps
 from seewhy.core.target import ClassEvidence, Information
-from seewhy.methods.pmi import pmi
+from seewhy.methods.windows.pmi import pmi
 
 Load = Callable[[str], ModuleType]
 Run = Callable[..., dict[str, Any]]
@@ -22,15 +22,15 @@ TARGETS = (ClassEvidence(1), Information())
 
 @pytest.fixture
 def subject(load: Load, photo: Path, classifier: str) -> Any:
-    """The photo before the tiny classifier, with noise."""
+    """Return the photo with the tiny classifier and noise as in-fill."""
     truths = load("truths")
     door = truths.seewhy.classifier(classifier)
     return truths.Subject.open(photo, door, method="pmi:size=8", infill="noise", runtime="eager", queries=100)
 
 
 @pytest.mark.parametrize("stride", [3, 4])
-def test_a_long_run_is_the_sweep(load: Load, subject: Any, stride: int) -> None:
-    """All kinds of maps are those of `pmi`, from all samples and from either half, also where the stride leaves a rim."""
+def test_a_long_run_equals_the_sweep(load: Load, subject: Any, stride: int) -> None:
+    """All kinds of maps equal those of `pmi`, from all samples and from either half, even with an uneven stride."""
     truths = load("truths")
     truth = truths.measure(subject, truths.Plan(8, stride, 4))
     plain = pmi(subject.probe(0), subject.targets, size=8, stride=stride, samples=4, correction="none")
@@ -41,12 +41,14 @@ def test_a_long_run_is_the_sweep(load: Load, subject: Any, stride: int) -> None:
         for kind, maps in (("full", plain), ("first", half), ("corrected", corrected)):
             np.testing.assert_allclose(truth.maps(kind)[key], maps.values[key], rtol=1e-5, atol=1e-9)
         ratio = np.sqrt(truth.maps("variance")[key]) / corrected.stderr[key]
-        assert ((ratio > 0.7) & (ratio < 1)).all()  # the sweep's errors are also freed of the root's bias
+        assert (
+            (ratio > 0.7) & (ratio < 1)
+        ).all()  # the sweep's errors are also corrected for the bias of the square root
         assert (truth.maps("second")[key] != truth.maps("first")[key]).any()
 
 
 def test_halves_are_the_samples(load: Load, subject: Any) -> None:
-    """The first and the second half of the samples are asked apart."""
+    """The first and the second half of the samples are evaluated separately."""
     truths = load("truths")
     answers = torch.rand(3, 4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     answers /= answers.sum(2, keepdim=True)
@@ -57,10 +59,10 @@ def test_halves_are_the_samples(load: Load, subject: Any) -> None:
         np.testing.assert_allclose(found[truths.KINDS.index(kind), 0], expected, rtol=1e-12)
 
 
-def test_the_cache_gives_the_same_back(
+def test_the_cache_returns_the_same_map(
     load: Load, subject: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A full map is worked out once; another plan is another file; nothing unfinished stays."""
+    """A full map is computed once; another plan has another file; no unfinished file remains."""
     truths = load("truths")
     plan, folder = truths.Plan(8, 8, 2), tmp_path / "new" / "cache"
     made = truths.long_run(subject, plan, folder)
@@ -75,7 +77,7 @@ def test_the_cache_gives_the_same_back(
 
 
 def test_length_of_a_field_of_known_length(load: Load) -> None:
-    """Products of two autoregressive walks have a correlation that falls as the model has it; noise is taken off."""
+    """Products of two autoregressive walks have the correlation of the model; noise is subtracted."""
     truths = load("truths")
     rng, size, length = np.random.default_rng(0), 4, 0.7
     places = np.arange(0, 800, 2)
@@ -89,7 +91,7 @@ def test_length_of_a_field_of_known_length(load: Load) -> None:
 
 
 def test_ways_to_spend_a_share(load: Load) -> None:
-    """One per cent at 224 is 3,767 queries: five ways to stride there are two; 0.1 per cent does not cover the picture."""
+    """One per cent at 224 is 3,767 queries, which allows two strides; 0.1 per cent does not cover the image."""
     script = load("pmi_queries")
     assert script.number(100, 8, (224, 224)) == 8 * 217 * 217
     assert script.number(1, 8, (224, 224)) == 3767
@@ -101,7 +103,7 @@ def test_ways_to_spend_a_share(load: Load) -> None:
 
 
 def test_deletion_of_a_bright_half(load: Load, subject: Any) -> None:
-    """The area is that of the curve worked out picture by picture."""
+    """The area is that under the curve computed image by image."""
     script = load("pmi_queries")
     probe = script.Judge(subject, None).gray
     values = np.random.default_rng(0).standard_normal((32, 32)).round(1)
@@ -117,7 +119,7 @@ def test_deletion_of_a_bright_half(load: Load, subject: Any) -> None:
 
 
 def test_likeness(load: Load) -> None:
-    """A map is all like itself, a reversed one is opposite, and a flat one shows nothing."""
+    """A map equals itself, a reversed one is opposite, and a constant one has no correlation."""
     likeness = load("pmi_queries").likeness
     rising = np.arange(400.0).reshape(20, 20)
     assert likeness(rising, rising) == pytest.approx({"pearson": 1, "rank": 1, "top": 1})
@@ -126,13 +128,13 @@ def test_likeness(load: Load) -> None:
 
 
 def test_pmi_queries(run: Run, photo: Path, classifier: str, tmp_path: Path) -> None:
-    """With every window the map of the class is near the ceiling; too few are said to be too few; rivals pay no more than the share."""
+    """With every window the map is near the ceiling; too few queries are reported; rivals stay within the share."""
     asked = ("--infill", "noise", "--truth-stride", 2, "--truth-samples", 4, "--cache", tmp_path / "cache")
     shares = ("--share", 0.1, "--share", 5, "--share", 30)
     figures = run("pmi_queries", photo, "--classifier", classifier, "--runtime", "eager", *asked, *shares)
     lines = figures["summary"]
     assert [line["share"] for line in lines] == [0.1] * 2 + [5] * 4 + [30] * 4
-    assert all("17 are the fewest" in line["method"] for line in lines[:2])
+    assert all("at least 17 queries are needed" in line["method"] for line in lines[:2])
     assert all(line["queries"] <= line["pays"] for line in lines[2:])
     assert lines[6]["target"] == figures["ceilings"][0]["target"] == "class"
     assert 0.9 < lines[6]["of_pearson"] == lines[6]["pearson"] / figures["ceilings"][0]["ceiling_pearson"]
@@ -141,7 +143,7 @@ def test_pmi_queries(run: Run, photo: Path, classifier: str, tmp_path: Path) -> 
 
 
 def test_calibration_figures(load: Load) -> None:
-    """Gaussian errors of the stated size: 95 % inside, a ratio of 1, and the correlation that was expected."""
+    """Gaussian errors of the stated size give 95 % coverage, a ratio of 1, and the expected correlation."""
     script, rng = load("calibration"), np.random.default_rng(0)
     true, errors = rng.standard_normal((200, 200)), np.full((200, 200), 0.5)
     values = true + errors * rng.standard_normal(true.shape)
@@ -155,7 +157,7 @@ def test_calibration_figures(load: Load) -> None:
 
 
 def test_calibration(run: Run, photo: Path, classifier: str) -> None:
-    """All three methods are judged, each against a long run of its own."""
+    """All three methods are evaluated, each against its own long run."""
     methods = ("pmi:size=8", "occlusion:size=8", "rise:masks=128")
     asked = [word for method in methods for word in ("--method", method)]
     long = ("--truth-stride", 4, "--truth-samples", 4, "--truth-budget", 1000, "--seeds", 2)
@@ -171,15 +173,15 @@ def test_calibration(run: Run, photo: Path, classifier: str) -> None:
 @pytest.mark.parametrize(
     ("script", "asked", "said"),
     [
-        ("pmi_queries", ("--infill", "gray"), "expected an in-fill that is random, got gray"),
+        ("pmi_queries", ("--infill", "gray"), "expected a stochastic in-fill, got gray"),
         ("pmi_queries", ("--truth-samples", 3), "expected an even number of --truth-samples"),
         ("calibration", ("--infill", "noise", "--method", "pmi:size=8+16"), "expected pmi with one size"),
     ],
 )
-def test_what_cannot_be_judged_is_refused(
+def test_unsuitable_requests_are_refused(
     load: Load, photo: Path, classifier: str, script: str, asked: tuple[object, ...], said: str
 ) -> None:
-    """Errors say what was expected and what came."""
+    """The error says what was expected and what was given."""
     words = [str(photo), "--classifier", classifier, *map(str, asked)]
     result = CliRunner().invoke(load(script).main, words)
     assert result.exit_code == 2

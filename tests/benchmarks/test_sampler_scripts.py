@@ -1,4 +1,4 @@
-"""The scripts that judge models of a hidden patch, on pictures and models for which the answer is known."""
+"""The benchmarks of models of a hidden patch, on images and models with a known answer."""
 
 import math
 from collections.abc import Callable
@@ -21,32 +21,32 @@ Run = Callable[..., dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of smooth colour pictures, at least one of them held out by its content."""
+    """Write a folder of smooth colour images, at least one of them held out by its content."""
     return smooth_photos(tmp_path_factory.mktemp("photos"))
 
 
 class Even:
-    """A model that holds every level for equally likely."""
+    """A model in which every level is equally probable."""
 
     def log_likelihood(
         self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"], patches: Float[Tensor, "n 3 k k"]
     ) -> Float[Tensor, "n 3 k k"]:
-        """One in 256."""
+        """Return the log of one in 256."""
         del windows, outside
         return torch.full_like(patches, -math.log(256))
 
     def ranks(
         self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"], patches: Float[Tensor, "n 3 k k"]
     ) -> Float[Tensor, "n 3 k k 2"]:
-        """As many as there are below."""
+        """Return the fraction of levels below, and up to, the true one."""
         del windows, outside
         levels = (patches * 255).round()
         return torch.stack([levels, levels + 1], dim=-1) / 256
 
 
 def test_an_even_model_of_even_noise_is_calibrated(load: Load) -> None:
-    """It costs 8 bits, its 90 % intervals hold 90 %, and its histogram is flat."""
-    script, windows = load("sampler_bits"), load("seewhy.train.windows")
+    """The model costs 8 bits, its 90 % intervals cover 90 %, and its histogram is flat."""
+    script, windows = load("sampler_bits"), load("seewhy.training.sampler.windows")
     noise = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.uint8)
     cut = windows.cut_windows(list(noise), 8, 100, np.random.default_rng(1))
     found = script.row("even", 8, script.judge(Even(), cut, 2))
@@ -56,7 +56,7 @@ def test_an_even_model_of_even_noise_is_calibrated(load: Load) -> None:
 
 
 def test_bits_of_the_shipped_samplers(run: Run, photos: Path) -> None:
-    """On smooth pictures each shipped sampler needs fewer bits than the histogram of its patch size, and is listed once."""
+    """On smooth images each shipped sampler is listed once and needs fewer bits than the histogram."""
     found = run("sampler_bits", photos, "--each", 4)["measurements"]
     assert [(row["model"], row["patch"]) for row in found] == [
         ("histogram", 4),
@@ -72,7 +72,7 @@ def test_bits_of_the_shipped_samplers(run: Run, photos: Path) -> None:
 
 
 def test_the_learning_curve_is_drawn(run: Run, photos: Path, tmp_path: Path) -> None:
-    """Every run is there once in its curve, and the slope is that of the printed points."""
+    """Every run appears once in its curve, and the slope is that of the printed points."""
     out = tmp_path / "curve.png"
     words = ["--patch", 4, "--steps", 1, "--steps", 2, "--steps", 4, "--photos", 2, "--batch", 16, "--out", out]
     found = run("learning_curve", photos, *words)
@@ -88,7 +88,7 @@ def test_the_learning_curve_is_drawn(run: Run, photos: Path, tmp_path: Path) -> 
 
 
 def test_every_family_is_trained(run: Run, photos: Path) -> None:
-    """Four kinds, the same photos; a few steps are better than nothing."""
+    """Four kinds are trained on the same photos, and all give finite bits."""
     found = run("sampler_families", photos, "--steps", 2, "--batch", 16)["families"]
     assert [row["family"] for row in found] == ["gaussian", "factorised", "dct", "compact"]
     assert found[-1]["time_to_compact"] == 1
@@ -96,7 +96,7 @@ def test_every_family_is_trained(run: Run, photos: Path) -> None:
 
 
 def test_an_even_categorical_needs_eight_bits(load: Load) -> None:
-    """The factorised family with its last layer at zero knows nothing."""
+    """The factorised family with its last layer at zero is uniform."""
     script = load("sampler_families")
     net = script.Factorised()
     torch.nn.init.zeros_(net.leave[-1].weight)
@@ -106,13 +106,13 @@ def test_an_even_categorical_needs_eight_bits(load: Load) -> None:
 
 
 def test_the_cosine_basis_is_orthonormal(load: Load) -> None:
-    """So that a density of its coefficients is one of the levels."""
+    """The basis is orthonormal, so a density of the coefficients is one of the levels."""
     basis = load("sampler_families").Cosine().basis
     torch.testing.assert_close(basis @ basis.T, torch.eye(192), atol=1e-5, rtol=0)
 
 
 def test_the_energy_score_of_known_forecasts(load: Load) -> None:
-    """Exact for two samples; the truth's own distribution scores better and scatters by one, a narrower one does neither."""
+    """The score is exact for two samples; the true distribution beats a narrower one and has scatter 1."""
     forecast = load("sample_scores").forecast
     assert forecast(torch.tensor([[[0.0], [4.0]]]), torch.tensor([[1.0]])) == (0.0, 2.0, 4.0)
     noise = torch.randn(400, 9, 16, generator=torch.Generator().manual_seed(0))
@@ -123,8 +123,8 @@ def test_the_energy_score_of_known_forecasts(load: Load) -> None:
     assert narrow[2] / narrow[1] < 0.5
 
 
-def test_a_copy_of_the_truth_scores_nothing(run: Run, tmp_path: Path) -> None:
-    """In flat pictures the mean colour is what was there; gray is not."""
+def test_a_copy_of_the_truth_scores_zero(run: Run, tmp_path: Path) -> None:
+    """In flat images the mean colour equals the truth; gray does not."""
     for level in range(20):
         cv2.imwrite(str(tmp_path / f"{level}.bmp"), np.full((60, 80, 3), level, np.uint8))
     words = ["--infill", "mean", "--infill", "gray", "--windows", 2, "--samples", 2, "--all"]

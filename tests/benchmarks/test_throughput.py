@@ -1,4 +1,4 @@
-"""The race counts what it says it counts, skips who is not there, and takes ratios within a round."""
+"""The throughput benchmark: it counts queries, skips absent rivals, and takes ratios within a round."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 8), torch.nn.AdaptiveAvgPool
 
 @pytest.fixture
 def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The Spec of a tiny network in a file of its own."""
+    """Return the Spec of a tiny network in its own file."""
     (tmp_path / "tiny_raced.py").write_text(NETWORK, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("SEEWHY_CACHE", str(tmp_path / "cache"))
@@ -28,7 +28,7 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_throughput(run: Run, load: Load, photo: Path, network: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bare loops, ours and a rival are counted; what is not to be had is listed with the reason."""
+    """Bare loops, our methods and a rival are timed; unavailable ones are listed with the reason."""
     rivals, script = load("rivals"), load("throughput")
 
     def twice(job: Any) -> None:
@@ -53,7 +53,7 @@ def test_throughput(run: Run, load: Load, photo: Path, network: str, monkeypatch
 
 
 def test_only_some(run: Run, photo: Path, network: str) -> None:
-    """One runner by a part of its name; a name that nobody has is refused."""
+    """A runner is selected by part of its name; an unknown name is refused."""
     figures = run("throughput", photo, "--classifier", network, "--runtime", "eager", "--only", "EAGER", "--rounds", 1)
     assert [row["runner"] for row in figures["runners"]] == ["bare eager"]
     with pytest.raises(AssertionError, match="expected --only to be part of a runner's name, got nobody"):
@@ -61,7 +61,7 @@ def test_only_some(run: Run, photo: Path, network: str) -> None:
 
 
 def test_ratios_are_taken_within_a_round(load: Load) -> None:
-    """Rounds of very different pace with the same ratio give that ratio, and the faster of two bare loops is the measure."""
+    """Rounds of very different speed with the same ratio give that ratio; the faster bare loop is the reference."""
     script = load("throughput")
 
     def runner(name: str, kind: str) -> Any:
@@ -86,8 +86,8 @@ def test_ratios_are_taken_within_a_round(load: Load) -> None:
     assert script.lowest(rows, "bare", "nothing") is None
 
 
-def test_a_rival_is_asked_in_levels(load: Load) -> None:
-    """Arrays of levels reach the model as pictures in [0, 1], channels first; windows are about as many as queries."""
+def test_a_rival_is_queried_in_levels(load: Load) -> None:
+    """Arrays of levels reach the model as images in [0, 1]; there are about as many windows as queries."""
     rivals = load("rivals")
     image = (torch.arange(3 * 224 * 224) % 256).view(3, 224, 224) / 255
     seen: list[torch.Tensor] = []
@@ -103,7 +103,7 @@ def test_a_rival_is_asked_in_levels(load: Load) -> None:
 
 
 def test_the_plain_network_is_as_large_as_resnet50(load: Load) -> None:
-    """Weights as published, 25,557,032; a batch gives a row of logits a picture, and the same every time."""
+    """The network has the published 25,557,032 weights, and gives the same row of logits per image every time."""
     script = load("plain_resnet")
     assert sum(weights.numel() for weights in script.network.parameters()) == 25_557_032
     pictures = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -113,8 +113,8 @@ def test_the_plain_network_is_as_large_as_resnet50(load: Load) -> None:
 
 
 def test_cold_start(run: Run, photo: Path, classifier: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fresh process, twice: the parts add up to the total, and explaining is what the manifest says."""
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # where the classifier lies
+    """A fresh process runs twice: the parts add up to the total, and the explaining time is that of the manifest."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # the classifier's folder
     options = ("--classifier", classifier, "--trust", "--method", "occlusion:size=16,stride=8")
     figures = run("cold_start", photo, "--repeats", 1, *(f"--option={option}" for option in options))
     assert [row["cache"] for row in figures["runs"]] == ["cold", "warm"]

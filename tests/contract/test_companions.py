@@ -1,4 +1,4 @@
-"""Every method keeps the contract of companion pictures, those included that need generators or reference pictures."""
+"""Test that every method satisfies the contract of companion images, including those that need generators or references."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from seewhy.runs.companions import checked
 from torch import nn
 
 from games import OpenGame, picture
@@ -23,10 +24,10 @@ SIZE = (20, 17)
 
 
 class Light(nn.Module):
-    """Class 0 where it is darker than the middle gray, else class 1."""
+    """A classifier: class 0 if the image is darker than middle gray, else class 1."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Class scores."""
+        """Return class scores."""
         light = images.mean((1, 2, 3)) - 0.5
         return torch.stack([-8 * light, 8 * light], 1)
 
@@ -39,7 +40,7 @@ def generators(folder: Path) -> str:
 
 
 def references(folder: Path) -> str:
-    """Bright pictures, from which a dark one can be made bright."""
+    """Save bright images, with which a dark one can be made bright."""
     for shade in (200, 220, 240):
         Image.fromarray(np.full((*SIZE, 3), shade, np.uint8)).save(folder / f"{shade}.png")
     return f"reference={folder}"

@@ -25,12 +25,12 @@ ROWS = sorted(name for name, row in METHODS.items() if not row.needs)
 
 @pytest.fixture(params=ROWS)
 def name(request: pytest.FixtureRequest) -> str:
-    """Each method."""
+    """Return each method in turn."""
     return str(request.param)
 
 
 def targets_of(name: str) -> list[Target]:
-    """Every kind of target that the method answers."""
+    """Return one target of every kind that the method supports."""
     asked: list[Target] = [ClassEvidence(0), ClassEvidence(1), Contrast(0, 1)]
     return [Information(), *asked] if METHODS[name].information else asked
 
@@ -56,13 +56,13 @@ def run(name: str, probe: Probe) -> Maps:
 def probe_of(
     name: str, *, infill: Infill | None = None, seed: int = 0, batch: int = 4, budget: Budget | None = None
 ) -> Probe:
-    """A small random network asked about a small picture."""
+    """Return a probe of a small random network on a small image."""
     game = game_of(name, small_cnn())
     return Probe(game, infill or donor(), picture(), seed=seed, batch_size=batch, budget=budget or Budget())
 
 
-def test_one_finite_map_a_target(name: str) -> None:
-    """Each target has a map of the picture's size, errors are non-negative, the unit and the ending are stated."""
+def test_one_finite_map_per_target(name: str) -> None:
+    """Each target has a finite map of the image's size; errors are non-negative; unit and stop reason are stated."""
     maps = run(name, probe_of(name))
     assert list(maps.values) == [target.key for target in targets_of(name)]
     for key, values in maps.values.items():
@@ -93,13 +93,13 @@ def test_the_seed_decides(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in ROWS if METHODS[name].linear])
 def test_a_contrast_is_a_difference(name: str) -> None:
-    """All targets come from the same answers."""
+    """All targets are computed from the same outputs."""
     maps = run(name, probe_of(name)).values
     np.testing.assert_allclose(maps["contrast:0/1"], maps["class:0"] - maps["class:1"], atol=1e-6)
 
 
-def test_the_budget_holds_and_every_query_is_counted(name: str) -> None:
-    """No more pictures are shown than allowed, and the account equals what the classifier saw; or it says that it cannot."""
+def test_the_budget_is_respected_and_every_query_is_counted(name: str) -> None:
+    """The query count equals what the classifier received and stays within the budget, or the method rejects it."""
     probe = probe_of(name, budget=Budget(queries=55))
     try:
         run(name, probe)
@@ -111,8 +111,8 @@ def test_the_budget_holds_and_every_query_is_counted(name: str) -> None:
     assert probe.queries.forward_calls == len(game.seen)
 
 
-def test_the_first_query_is_the_picture_itself(name: str) -> None:
-    """The unmodified picture is asked about before all else."""
+def test_the_first_query_is_the_unmodified_image(name: str) -> None:
+    """The unmodified image is queried before anything else."""
     probe = probe_of(name)
     run(name, probe)
     game = probe.classifier
@@ -143,8 +143,8 @@ def test_a_classifier_that_ignores_the_picture_gets_an_even_map(name: str) -> No
     assert (np.abs(values - values.mean()) <= 1e-6 + 5 * error).all()
 
 
-def test_inputs_and_the_global_generator_are_left_alone(name: str) -> None:
-    """The picture and torch's own random state are as before."""
+def test_inputs_and_the_global_generator_are_unchanged(name: str) -> None:
+    """The image and torch's random state are the same as before."""
     probe = probe_of(name)
     before, state = probe.image.clone(), torch.get_rng_state()
     run(name, probe)

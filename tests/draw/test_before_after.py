@@ -9,11 +9,11 @@ import pytest
 from seewhy.core.view import Frame
 from seewhy.draw import words
 from seewhy.draw.before_after import before_after
-from seewhy.plots.overlay import lay_in
 from seewhy.draw.overview import overview_image
 from seewhy.draw.page import as_pixels
 from seewhy.draw.report import report_html
 from seewhy.draw.scene import Plate, Scene
+from seewhy.plots.overlay import lay_in
 
 SceneMaker = Callable[..., Scene]
 

@@ -13,8 +13,8 @@ import pytest
 from seewhy.core.view import Frame
 from seewhy.draw.embed import unpack
 from seewhy.draw.report import report_html
-from seewhy.plots.scales import scales_of
 from seewhy.draw.scene import Exhibits, Scene
+from seewhy.plots.scales import scales_of
 
 SceneMaker = Callable[..., Scene]
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'<!--"

@@ -3,9 +3,6 @@
 import numpy as np
 import pytest
 from jaxtyping import Float
-
-from seewhy.core.maps import reliability
-from seewhy.core.ranks import ranks, spearman
 from seewhy.runs.agreement import (
     AGREE,
     PARTLY,
@@ -16,6 +13,9 @@ from seewhy.runs.agreement import (
     judge,
     sign_conflict,
 )
+
+from seewhy.core.maps import reliability
+from seewhy.core.ranks import ranks, spearman
 
 Map = Float[np.ndarray, "h w"]
 

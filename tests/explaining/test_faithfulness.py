@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from seewhy.runs.trial import DRAWS, LEFT, TAKEN, regions, trial
+from seewhy.runs.verdict import verdict
 from torch import Tensor
 
 import seewhy
 from games import Game
 from seewhy.core.maps import Maps
-from seewhy.runs.trial import DRAWS, LEFT, TAKEN, regions, trial
-from seewhy.runs.verdict import verdict
 
 SIDE = 40
 TARGETS = [{"key": "class:1", "label": "bright corner", "index": 1, "probability": 0.9}]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from seewhy.runs.companions import checked
 
 import seewhy
 from games import Game, picture
@@ -20,7 +21,6 @@ from seewhy.core.score import Case, Measured
 from seewhy.core.target import Target
 from seewhy.draw.terminal import summary
 from seewhy.registry.rows import Method, Metric
-from seewhy.runs.companions import checked
 
 LABELS = ["dark", "red", "bright"]
 

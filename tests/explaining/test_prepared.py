@@ -9,6 +9,10 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
+from seewhy.runs import door as doors
+from seewhy.runs.doctor import tune_here
+from seewhy.runs.explain import answer
+from seewhy.runs.request import prepare
 
 import seewhy
 from games import picture, small_cnn, tall_cnn
@@ -19,10 +23,6 @@ from seewhy.classifiers.tuning import RuntimeRequest, tune
 from seewhy.cli import main
 from seewhy.core.access import Access
 from seewhy.images.open import open_picture
-from seewhy.runs import door as doors
-from seewhy.runs.doctor import tune_here
-from seewhy.runs.explain import answer
-from seewhy.runs.request import prepare
 from seewhy.runtime.engines import Engine
 from seewhy.runtime.partial import Partial
 
@@ -188,7 +188,7 @@ def test_a_search_is_announced(
     """On the standard error, unless it is to be quiet; not where the choice was made before."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEEWHY_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(tuning, "_WORTH", 0.0)
+    monkeypatch.setattr(tuning, "_MIN_RUN_SECONDS", 0.0)
     (tmp_path / "own_quiet.py").write_text(OWN)
     PIL.Image.fromarray(pixels()).save("one.png")
     words = [

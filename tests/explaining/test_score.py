@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from seewhy.runs.again import Repeat
+from seewhy.runs.request import prepare
+from seewhy.runs.score import save_scores
 
 import seewhy
 from games import picture, small_cnn
@@ -15,9 +18,6 @@ from seewhy.core.score import Case
 from seewhy.core.target import ClassEvidence
 from seewhy.metrics.removal import deletion
 from seewhy.registry import infill
-from seewhy.runs.again import Repeat
-from seewhy.runs.request import prepare
-from seewhy.runs.score import save_scores
 
 LABELS = ["ant", "bee", "cow", "dog", "emu"]
 
@@ -142,8 +142,8 @@ def test_scores_are_written_and_nothing_is_lost(tmp_path: Path) -> None:
     [
         ({"metrics": []}, "at least one metric"),
         ({"metrics": "deletoin"}, "deletion"),
-        ({"metrics": "pointing"}, "location of the object"),
-        ({"metrics": "pointing", "region": np.zeros((40, 36), bool)}, "covers a part"),
+        ({"metrics": "pointing"}, "where the object is"),
+        ({"metrics": "pointing", "region": np.zeros((40, 36), bool)}, "covers part"),
         ({"metrics": "pointing", "region": np.zeros((4, 4), bool)}, "booleans"),
         ({"metrics": "pointing", "region": []}, "got none"),
         ({"targets": "contrast:1/2"}, "watches one class"),

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from seewhy.runs.targets import Asked, read_targets
 
 from seewhy.core.errors import RequestError
-from seewhy.runs.targets import Asked, read_targets
 
 LABELS = ["cat", "dog", "tabby cat", "sports car"]
 PREDICTION = torch.tensor([0.1, 0.5, 0.3, 0.1])

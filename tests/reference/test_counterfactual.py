@@ -1,4 +1,4 @@
-"""The twins of a picture, made by generators whose edit is known, and by random ones against the formulas."""
+"""Test the generated images: generators with a known edit, and random generators against the formulas."""
 
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,14 @@ from seewhy.nets.counterfactual_generators import Arm, CounterfactualGenerators,
 
 FACTS = {"fingerprint": "open game", "classifier": "x"}
 ARTEFACT = 0.125
-"""What the generator of `dimming` with two heads adds to both of its pictures."""
+"""The artefact that the generator of `dimming` with two heads adds to both of its images."""
 
 
 class Bright(nn.Module):
-    """Class 1 where the excess over a brightness of 0.55 is 1 pixel in 600 or more, else class 0; classes 2 and 3 are never the answer."""
+    """A classifier: class 1 if the excess over a brightness of 0.55 is at least 1 pixel in 600, else class 0.
+
+    Classes 2 and 3 are never predicted.
+    """
 
     def __init__(self, classes: int = 2) -> None:
         super().__init__()
@@ -33,13 +36,15 @@ class Bright(nn.Module):
         self.eval()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Class scores."""
+        """Return class scores."""
         score = 600 * (images - 0.55).clamp(min=0).mean((1, 2, 3)) - 1
         rest = self.get_buffer("rest").expand(len(images), -1)
         return torch.cat([torch.stack([-score / 2, score / 2], 1), rest], 1)
 
 
-def dimming(arm: Arm = "cyce", *, classes: tuple[int, int] = (0, 1), size: tuple[int, int] = (12, 10)) -> CounterfactualGenerators:
+def dimming(
+    arm: Arm = "cyce", *, classes: tuple[int, int] = (0, 1), size: tuple[int, int] = (12, 10)
+) -> CounterfactualGenerators:
     """Generators that bring what is brighter than 0.5 down to it, and leave pictures of the first class alone."""
     twins = build_generators(arm=arm, classes=classes, channels=1, size=size, widths=(2, 2), last=1, norm="none")
     with torch.no_grad():
@@ -57,28 +62,33 @@ def dimming(arm: Arm = "cyce", *, classes: tuple[int, int] = (0, 1), size: tuple
 
 
 def spot() -> Tensor:
-    """A dim gradient with two bright pixels."""
+    """Return a dim gradient with two bright pixels."""
     image = torch.linspace(0, 0.375, 120).reshape(12, 10)
     image[3, 4], image[7, 2] = 1.0, 0.75
     return image.expand(3, -1, -1).clone()
 
 
-def asked(image: Tensor, network: nn.Module | None = None, **settings: Any) -> Probe:
-    """A probe of `Bright`."""
+def make_probe(image: Tensor, network: nn.Module | None = None, **settings: Any) -> Probe:
+    """Return a probe of `Bright`."""
     return Probe(OpenGame(network or Bright()), constant(value=0.25), image, **settings)
 
 
 def run(
-    twins: CounterfactualGenerators, folder: Path, probe: Probe, *targets: Target, facts: dict[str, Any] | None = None, **settings: Any
+    twins: CounterfactualGenerators,
+    folder: Path,
+    probe: Probe,
+    *targets: Target,
+    facts: dict[str, Any] | None = None,
+    **settings: Any,
 ) -> Maps:
     """The method with generators that were written to a folder; the class 1 and its contrast unless other targets are named."""
     save_generators(folder, twins, {**FACTS, **(facts or {})})
     return counterfactual(probe, targets or (ClassEvidence(1), Contrast(1, 0)), weights=str(folder), **settings)
 
 
-def test_the_map_is_what_the_generator_changes(tmp_path: Path) -> None:
-    """What is brighter than 0.5 goes, so that class 0 is answered; the stable twin of CyCE is the picture."""
-    probe = asked(spot())
+def test_the_map_is_the_generators_edit(tmp_path: Path) -> None:
+    """The generator removes brightness above 0.5, so the prediction becomes class 0; CyCE's stable image is the input."""
+    probe = make_probe(spot())
     maps = run(dimming(), tmp_path, probe)
     truth = (spot()[0] - 0.5).clamp(min=0).numpy()
     np.testing.assert_allclose(maps.values["class:1"], truth, atol=1e-6)
@@ -87,28 +97,30 @@ def test_the_map_is_what_the_generator_changes(tmp_path: Path) -> None:
     assert list(maps.companions) == ["adversarial", "cycle"]
     assert maps.values["class:1"].dtype == np.float32
     assert (maps.unit, probe.queries.forward_images, probe.queries.backward_images) == ("intensity", 2, 0)
-    assert maps.findings[0] == "The counterfactual is answered class 0, with p = 0.73 after 0.10 for the picture."
+    assert maps.findings[0] == (
+        "The counterfactual is classified as class 0, with p = 0.73, against 0.10 for the image."
+    )
     assert "at most; 2% of the pixels change by more than 0.1" in maps.findings[1]
     assert len(maps.findings) == 2
 
 
-def test_what_both_twins_have_in_common_cancels(tmp_path: Path) -> None:
-    """The generator with two heads brightens both; only the picture itself held against its twin shows that."""
+def test_common_artefacts_cancel(tmp_path: Path) -> None:
+    """The generator with two heads brightens both images; only ``definition=input`` shows the artefact."""
     truth = (spot()[0] - 0.5).clamp(min=0)
-    maps = run(dimming("sagen"), tmp_path, asked(spot()))
+    maps = run(dimming("sagen"), tmp_path, make_probe(spot()))
     stable = (spot()[0] + ARTEFACT).clamp(max=1)
     adversarial = spot()[0] - truth + ARTEFACT
     np.testing.assert_allclose(maps.values["class:1"], (stable - adversarial).abs(), atol=1e-6)
     assert list(maps.companions) == ["adversarial", "stable"]
-    told = run(dimming("sagen"), tmp_path, asked(spot()), definition="input")
-    np.testing.assert_allclose(told.values["contrast:1/0"], truth - ARTEFACT, atol=1e-6)
-    np.testing.assert_allclose(told.values["class:1"], (truth - ARTEFACT).abs(), atol=1e-6)
+    findings = run(dimming("sagen"), tmp_path, make_probe(spot()), definition="input")
+    np.testing.assert_allclose(findings.values["contrast:1/0"], truth - ARTEFACT, atol=1e-6)
+    np.testing.assert_allclose(findings.values["class:1"], (truth - ARTEFACT).abs(), atol=1e-6)
 
 
 @pytest.mark.parametrize("classes", [(0, 1), (2, 0, 1)])
 @pytest.mark.parametrize("arm", ["syce", "cyce"])
-def test_the_maps_are_the_papers(tmp_path: Path, arm: Arm, classes: tuple[int, ...]) -> None:
-    """SyCE: x_a = g(x), x_s = g(g(x)) with the generator of the picture's class; one that is told the class where there are more."""
+def test_the_maps_match_the_papers_formulas(tmp_path: Path, arm: Arm, classes: tuple[int, ...]) -> None:
+    """SyCE: x_a = g(x), x_s = g(g(x)) with the generator of the image's class, or one conditional generator."""
     image = picture(12, 10)
     probe = asked(image, Bright(3))
     twins = build_generators(arm=arm, classes=classes, channels=3, size=(12, 10), widths=(4, 4), residual=False, seed=3)
@@ -116,11 +128,11 @@ def test_the_maps_are_the_papers(tmp_path: Path, arm: Arm, classes: tuple[int, .
     nets: Any = twins.nets
     with torch.no_grad():
         to, back = (nets[1], nets[0]) if len(classes) == 2 else (nets[0], nets[0])
-        told = (0, 0) if len(classes) == 2 else (classes.index(0), classes.index(1))
-        adversarial = to(image[None], told[0])[0].clamp(0, 1)
-        undone = to(adversarial, 0) if len(classes) == 2 else back(adversarial, told[1])
+        findings = (0, 0) if len(classes) == 2 else (classes.index(0), classes.index(1))
+        adversarial = to(image[None], findings[0])[0].clamp(0, 1)
+        undone = to(adversarial, 0) if len(classes) == 2 else back(adversarial, findings[1])
         stable = undone[0].clamp(0, 1)[0] if arm == "syce" else image
-        cycle = back(adversarial, told[1])[0].clamp(0, 1)[0]
+        cycle = back(adversarial, findings[1])[0].clamp(0, 1)[0]
     truth = np.zeros((12, 10), np.float32)
     for channel in range(3):
         truth += np.abs(stable[channel].numpy() - adversarial[0, channel].numpy()) / 3
@@ -130,83 +142,90 @@ def test_the_maps_are_the_papers(tmp_path: Path, arm: Arm, classes: tuple[int, .
     assert probe.queries.forward_images == (3 if arm == "syce" else 2)
 
 
-def test_it_is_the_same_every_time_and_leaves_all_else_alone(tmp_path: Path) -> None:
-    """Neither seed nor batch size counts; picture and torch's generator are as before."""
+def test_it_is_deterministic_and_has_no_side_effects(tmp_path: Path) -> None:
+    """Seed and batch size do not matter; the image and torch's random state are unchanged."""
     image, state = spot(), torch.get_rng_state()
-    maps = [run(dimming(), tmp_path, asked(image, seed=seed, batch_size=1 + seed)) for seed in (0, 6)]
+    maps = [run(dimming(), tmp_path, make_probe(image, seed=seed, batch_size=1 + seed)) for seed in (0, 6)]
     assert np.array_equal(maps[0].values["class:1"], maps[1].values["class:1"])
     assert torch.equal(image, spot())
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_what_did_not_work_is_said(tmp_path: Path) -> None:
-    """No flip, a stable twin that is something else, colours that are lost, and what the training warned of."""
+def test_findings_report_failures(tmp_path: Path) -> None:
+    """Findings report a missing flip, a stable image of another class, lost colours and warnings from training."""
     coloured = spot()
     coloured[1, 3, 4] = 0.9
     untrained = build_generators(arm="cyce", classes=(0, 1), channels=1, size=(12, 10), widths=(2, 2))
     facts = {"validation": {"flip": 0.31, "stable": 0.984}, "collapsed": "the generators hardly edit"}
-    told = run(untrained, tmp_path, asked(coloured), facts=facts).findings
-    assert told[0].startswith(
-        "The counterfactual did not flip the answer to class 0: it is class 1, and p of class 0 is only"
+    findings = run(untrained, tmp_path, make_probe(coloured), facts=facts).findings
+    assert findings[0].startswith(
+        "The counterfactual did not flip the prediction to class 0: the classifier predicts class 1, and p of class 0 is only"
     )
-    assert told[2] == (
-        "On pictures held out of the training 31% of the adversarial twins had the other class and 98% of the stable ones kept "
-        "theirs."
+    assert findings[2] == (
+        "On images held out from training, 31% of the adversarial images were classified as the other class and 98% of the "
+        "stable images kept their class."
     )
-    assert told[3] == "Do not trust the map: the generators hardly edit."
-    assert "this one has colours" in told[4]
-    broken = dimming("syce")  # dims what it has dimmed: the stable twin is dim as well
-    assert "The stable twin is answered class 0, not class 1" in run(broken, tmp_path, asked(spot())).findings[1]
+    assert findings[3] == "Do not trust this map: the generators hardly edit."
+    assert "this colour image are gray" in findings[4]
+    broken = dimming("syce")  # applied twice, it dims the stable image as well
+    assert (
+        "The stable image is classified as class 0, not class 1"
+        in run(broken, tmp_path, make_probe(spot())).findings[1]
+    )
 
 
 @pytest.mark.parametrize(
     ("twins", "targets", "message"),
     [
-        (dimming(), (ClassEvidence(0),), "expected class:1, which is what the picture is answered"),
+        (dimming(), (ClassEvidence(0),), "expected class:1, the predicted class"),
         (dimming(), (Contrast(0, 1),), "expected class:1"),
-        (dimming(), (Contrast(1, 2),), "expected class 0 as the other class.*ask for contrast:1/0"),
+        (dimming(), (Contrast(1, 2),), "expected class 0 as the other class.*request contrast:1/0"),
         (dimming(), (Contrast(1, 0), Contrast(1, 2)), "one other class, got class 0 or class 2"),
-        (dimming(classes=(0, 2)), (ClassEvidence(1),), "answered class 0 or class 2, for which .* got class 1"),
-        (dimming(size=(12, 12)), (ClassEvidence(1),), "picture of 12 x 12 pixels.* got 12 x 10"),
+        (
+            dimming(classes=(0, 2)),
+            (ClassEvidence(1),),
+            "classified as class 0 or class 2, the classes that .* got class 1",
+        ),
+        (dimming(size=(12, 12)), (ClassEvidence(1),), "image of 12 x 12 pixels.* got 12 x 10"),
     ],
 )
 def test_what_the_generators_cannot_do_is_refused(
     tmp_path: Path, twins: CounterfactualGenerators, targets: tuple[Target, ...], message: str
 ) -> None:
-    """Before the classifier is asked for more than the prediction."""
-    probe = asked(spot(), Bright(4))
+    """The error comes before any query beyond the prediction."""
+    probe = make_probe(spot(), Bright(4))
     with pytest.raises(RequestError, match=message):
         run(twins, tmp_path, probe, *targets)
     assert probe.queries.forward_images <= 1
 
 
-def test_a_folder_of_another_classifier_and_a_budget_too_small_are_refused(tmp_path: Path) -> None:
-    """With the command that trains generators."""
+def test_foreign_weights_and_small_budgets_are_rejected(tmp_path: Path) -> None:
+    """The message contains the command that trains generators."""
     with pytest.raises(RequestError, match="got none; train one with: seewhy train counterfactual"):
-        counterfactual(asked(spot()), [ClassEvidence(1)])
+        counterfactual(make_probe(spot()), [ClassEvidence(1)])
     with pytest.raises(RequestError, match=r"expected card.json in .*seewhy train counterfactual"):
-        counterfactual(asked(spot()), [ClassEvidence(1)], weights=str(tmp_path / "none"))
+        counterfactual(make_probe(spot()), [ClassEvidence(1)], weights=str(tmp_path / "none"))
     with pytest.raises(RequestError, match="generators of this classifier, got those of another"):
-        run(dimming(), tmp_path, asked(spot()), facts={"fingerprint": "z", "classifier": "another"})
+        run(dimming(), tmp_path, make_probe(spot()), facts={"fingerprint": "z", "classifier": "another"})
     with pytest.raises(RequestError, match="budget of 1"):
-        run(dimming(), tmp_path, asked(spot(), budget=Budget(queries=1)))
+        run(dimming(), tmp_path, make_probe(spot(), budget=Budget(queries=1)))
 
 
-def test_the_runner_up_is_sought_among_the_trained_classes(tmp_path: Path) -> None:
-    """Four classes, generators for the likeliest and the least likely: without a target the contrast is with that one."""
+def test_the_contrast_class_is_a_trained_class(tmp_path: Path) -> None:
+    """With four classes and generators for the most and the least probable, the default contrast is with the latter."""
     classifier = seewhy.classifier(Bright(4), size=None, labels=["dim", "bright", "third", "fourth"])
     save_generators(tmp_path, dimming(classes=(3, 1)), {"fingerprint": classifier.fingerprint, "classifier": "x"})
     found = seewhy.explain(classifier, spot(), method=f"counterfactual:weights={tmp_path}", verdict=False)
     assert list(found.maps) == ["class:1", "contrast:1/3"]
     assert found.manifest["findings"][0].startswith(
-        "The counterfactual did not flip the answer to 'fourth': it is 'dim'"
+        "The counterfactual did not flip the prediction to 'fourth': the classifier predicts 'dim'"
     )
     with pytest.raises(RequestError, match=r"expected card.json"):
         seewhy.explain(classifier, spot(), method=f"counterfactual:weights={tmp_path / 'none'}")
 
 
-def test_labels_alone_are_enough(tmp_path: Path) -> None:
-    """One-hot answers give the same map."""
+def test_labels_are_sufficient(tmp_path: Path) -> None:
+    """One-hot outputs give the same map."""
     hard = OpenGame(Bright())
     hard.scores = lambda images: 1e4 * Bright()(images)  # type: ignore[method-assign]
     save_generators(tmp_path, dimming(), FACTS)

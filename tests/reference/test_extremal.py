@@ -1,4 +1,4 @@
-"""Extremal perturbations against slow replicas written from the formulas of Fong, Patrick, Vedaldi, ICCV 2019."""
+"""Test extremal perturbation against slow implementations of the formulas of Fong, Patrick, Vedaldi, ICCV 2019."""
 
 import math
 
@@ -13,22 +13,31 @@ from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast
 from seewhy.infills.plain import constant, gaussian_blur
-from seewhy.methods.extremal import LEVELS, STRONGEST, Game, Smooth, _Task, area_penalty, extremal_perturbation, pyramid
+from seewhy.methods.optimisation.extremal import (
+    LEVELS,
+    STRONGEST,
+    Game,
+    Smooth,
+    _Task,
+    area_penalty,
+    extremal_perturbation,
+    pyramid,
+)
 
 TARGET = [ClassEvidence(0)]
 
 
 class PatchNet(nn.Module):
-    """Class 0 looks at a patch of 6 x 6 pixels."""
+    """A classifier whose class 0 depends on a patch of 6 x 6 pixels."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of two classes."""
+        """Return logits of two classes."""
         seen = 40 * images[:, :, 3:9, 9:15].mean((1, 2, 3))
         return torch.stack([seen, torch.full_like(seen, 20)], dim=1)
 
 
 def slow_smooth(nodes: np.ndarray, size: tuple[int, int], step: int, sigma: float) -> np.ndarray:
-    """Soft-max-weighted mean, coldness 20, of k(|u - v| / sigma) m(v) over the nodes near each pixel, pixel by pixel."""
+    """Return the soft-max-weighted mean, coldness 20, of k(|u - v| / sigma) m(v) over nearby nodes, pixel by pixel."""
     reach, region = 1 + math.ceil(sigma / step), np.zeros(size)
     for y in range(size[0]):
         for x in range(size[1]):
@@ -44,14 +53,14 @@ def slow_smooth(nodes: np.ndarray, size: tuple[int, int], step: int, sigma: floa
 
 
 def slow_penalty(region: np.ndarray, area: float) -> float:
-    """Mean (sort(m) - r)², r zeros and then a share of ones."""
+    """Return mean (sort(m) - r)², where r is zeros followed by a fraction of ones."""
     ordered = sorted(region.ravel())
     squares = [(m - (rank >= (1 - area) * len(ordered))) ** 2 for rank, m in enumerate(ordered)]
     return float(np.mean(squares))
 
 
 def slow_shown(keep: np.ndarray, image: Tensor) -> Tensor:
-    """Each pixel between the two nearest of the blurred pictures."""
+    """Interpolate each pixel between the two nearest blur levels."""
     blurs = [gaussian_blur(image, STRONGEST * (1 - level / 7)) if level < 7 else image for level in range(LEVELS)]
     shown = torch.empty_like(image)
     for y, x in np.ndindex(*keep.shape):
@@ -61,8 +70,8 @@ def slow_shown(keep: np.ndarray, image: Tensor) -> Tensor:
     return shown
 
 
-def test_the_smooth_maximum_agrees_with_the_replica() -> None:
-    """Also at the border, and where the picture is no multiple of the step."""
+def test_the_smooth_maximum_matches_the_reference() -> None:
+    """This includes the border, and image sizes that are not multiples of the step."""
     nodes = torch.rand(2, 3, 4, generator=torch.Generator().manual_seed(0))
     smooth = Smooth.of((11, 13), 4, 6.0, torch.device("cpu"))
     assert smooth.nodes == (3, 4)
@@ -70,8 +79,8 @@ def test_the_smooth_maximum_agrees_with_the_replica() -> None:
     np.testing.assert_allclose(smooth(nodes), slow, atol=1e-5)
 
 
-def test_the_area_is_that_of_the_picture() -> None:
-    """The penalty of random regions, and none for a binary region of the right area."""
+def test_the_area_is_that_of_the_image() -> None:
+    """Compare the penalty of random regions; a binary region of the right area has no penalty."""
     regions = torch.rand(2, 7, 5, generator=torch.Generator().manual_seed(0))
     slow = [slow_penalty(region.double().numpy(), area) for region, area in zip(regions, (0.1, 0.6), strict=True)]
     np.testing.assert_allclose(area_penalty(regions, [0.1, 0.6]), slow, atol=1e-6)
@@ -80,8 +89,8 @@ def test_the_area_is_that_of_the_picture() -> None:
     assert area_penalty(binary, [0.1]).item() == pytest.approx(0)
 
 
-def test_the_pyramid_agrees_with_the_replica() -> None:
-    """Untouched at 1, the strongest blur at 0, and a slope at 1 too."""
+def test_the_pyramid_matches_the_reference() -> None:
+    """The image is unmodified at 1 and fully blurred at 0, and the gradient at 1 is not 0."""
     image = picture(9, 8)
     keep = torch.rand(9, 8, generator=torch.Generator().manual_seed(0))
     keep[0], keep[1] = 0, 1
@@ -91,7 +100,7 @@ def test_the_pyramid_agrees_with_the_replica() -> None:
 
 
 def open_question() -> tuple[Probe, nn.Module]:
-    """A random network of pictures of 8 x 6 pixels, in float64."""
+    """Return a probe of a random network on images of 8 x 6 pixels, in float64."""
     first = nn.Conv2d(3, 8, 2, bias=False).requires_grad_(requires_grad=False)
     first.weight.copy_(torch.rand(8, 3, 2, 2, generator=torch.Generator().manual_seed(1)) - 0.5)
     network = nn.Sequential(first, *list(small_cnn(3, seed=2).children())[1:]).double()
@@ -99,14 +108,14 @@ def open_question() -> tuple[Probe, nn.Module]:
 
 
 def slow_slope(nodes: np.ndarray, game: Game, number: int, weight: float) -> np.ndarray:
-    """Central differences of the loss of a step; every other picture is flipped."""
+    """Return central differences of a step's loss; every other image is flipped."""
     probe, network = open_question()
 
     def loss(moved: np.ndarray) -> float:
         region = slow_smooth(moved, (8, 6), 3, 4.0)
         keeps = {"preserve": [region], "delete": [1 - region], "dual": [region, 1 - region]}[game]
-        pictures = torch.stack([slow_shown(keep, probe.image) for keep in keeps])
-        scores = network(pictures.flip(3) if number % 2 == 0 else pictures)[:, 0]
+        images = torch.stack([slow_shown(keep, probe.image) for keep in keeps])
+        scores = network(images.flip(3) if number % 2 == 0 else images)[:, 0]
         reward = {"preserve": scores[0], "delete": -scores[0], "dual": scores[0] - scores[-1]}[game]
         return weight * 1.1**number * slow_penalty(region, 0.3) - float(reward)
 
@@ -120,8 +129,8 @@ def slow_slope(nodes: np.ndarray, game: Game, number: int, weight: float) -> np.
 
 @pytest.mark.parametrize("number", [0, 1])
 @pytest.mark.parametrize("game", ["preserve", "delete", "dual"])
-def test_the_slope_agrees_with_the_replica(game: Game, number: int) -> None:
-    """Reward, growing price of the area, and flip, at random nodes, where no two pixels tie for a rank."""
+def test_the_gradient_matches_the_reference(game: Game, number: int) -> None:
+    """Test score, growing area penalty and flip at random nodes, where no two pixels have the same rank."""
     probe, _ = open_question()
     nodes = torch.rand(1, 3, 2, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
     smooth = Smooth.of((8, 6), 3, 4.0, torch.device("cpu"))
@@ -131,8 +140,8 @@ def test_the_slope_agrees_with_the_replica(game: Game, number: int) -> None:
     np.testing.assert_allclose(slope[0], slow_slope(nodes[0].numpy(), game, number, 30.0), atol=1e-4)
 
 
-def test_the_steps_agree_with_the_replica() -> None:
-    """Momentum and dampening 0.9 and a clip, from all ones; without a price, so that no rank is tied."""
+def test_the_steps_match_the_reference() -> None:
+    """Test momentum and dampening 0.9 with a clip, from all ones; without a penalty, so that no ranks are tied."""
     nodes, momentum = np.ones((3, 2)), np.zeros((3, 2))
     for number in range(4):
         slope = slow_slope(nodes, "delete", number, 0.0)
@@ -146,8 +155,8 @@ def test_the_steps_agree_with_the_replica() -> None:
 
 
 @pytest.mark.parametrize("game", ["preserve", "delete", "dual"])
-def test_the_region_covers_the_patch_that_counts(game: Game) -> None:
-    """A region of the patch's area lies on it, is the smallest that does half of it, and its true area is told."""
+def test_the_region_covers_the_relevant_patch(game: Game) -> None:
+    """A region of the patch's area covers it, is the smallest with half the effect, and its true area is reported."""
     image = torch.rand(3, 24, 24, generator=torch.Generator().manual_seed(0)) * 0.2
     image[:, 3:9, 9:15] = 1
     probe = Probe(OpenGame(PatchNet()), constant(value=0.0), image)
@@ -155,28 +164,29 @@ def test_the_region_covers_the_patch_that_counts(game: Game) -> None:
     maps = extremal_perturbation(probe, TARGET, game=game, **settings)  # type: ignore[arg-type]
     region = maps.values["class:0"]
     inside = np.zeros((24, 24), dtype=bool)
-    inside[3:9, 9:15] = True  # in the middle of the columns: a flip leaves it where it is
+    inside[3:9, 9:15] = True  # centred horizontally, so that a flip does not move it
     assert region[inside].mean() > 0.9
     assert region[~inside].mean() < 0.25
     assert maps.traces["class:0: areas"] == pytest.approx([region.mean()])
-    assert "10.0% keeps half" in maps.findings[0] or "10.0% takes away half" in maps.findings[0]
+    halves = ("10.0% region keeps more than half", "10.0% region removes at least half")
+    assert any(words in maps.findings[0] for words in halves)
 
 
-def test_where_nothing_counts_nothing_is_drawn() -> None:
-    """An area is always found; it is shown only where it changes the answer."""
+def test_a_region_without_effect_gives_a_zero_map() -> None:
+    """The optimisation always finds an area; it is shown only if it changes the prediction."""
     network = small_cnn(3)
     for part in network.parameters():
         part.zero_()
     maps = extremal_perturbation(Probe(OpenGame(network), constant(), picture()), TARGET, iterations=2, step=5)
     assert not maps.values["class:0"].any()
     assert maps.findings == (
-        "class:0: no region changes the answer",
-        "the in-fill was not used: parts were blurred by degrees",
+        "class:0: no region changes the prediction",
+        "the in-fill was not used: removed parts were blurred instead",
     )
 
 
 def test_the_map_is_the_sum_over_the_areas() -> None:
-    """Areas are learned side by side and do not touch each other, in batches of any size."""
+    """Areas are optimised in parallel without affecting each other, for any batch size."""
     settings = {"iterations": 4, "step": 4, "sigma": 6.0}
 
     def run(areas: tuple[float, ...], batch: int) -> np.ndarray:
@@ -188,8 +198,8 @@ def test_the_map_is_the_sum_over_the_areas() -> None:
     np.testing.assert_allclose(both, run((0.1, 0.4), 1), atol=1e-5)
 
 
-def test_the_account_and_the_budget() -> None:
-    """A picture a step, area and target, twice for the dual game, and once more in the end."""
+def test_query_count_and_budget() -> None:
+    """Each step, area and target costs one image, twice that for the dual game, and one more at the end."""
     probe = Probe(OpenGame(small_cnn()), constant(), picture(), budget=Budget(queries=100))
     maps = extremal_perturbation(
         probe, [ClassEvidence(0), Contrast(0, 1)], game="dual", areas=(0.1, 0.2), step=5, perturbation="infill"
@@ -202,7 +212,7 @@ def test_the_account_and_the_budget() -> None:
 
 
 @pytest.mark.parametrize("settings", [{"areas": (0.0,)}, {"areas": ()}, {"iterations": 0}, {"step": 0}, {"sigma": 0.0}])
-def test_settings_without_meaning_are_refused(settings: dict[str, object]) -> None:
-    """With what was expected."""
+def test_invalid_settings_are_rejected(settings: dict[str, object]) -> None:
+    """The message states what was expected."""
     with pytest.raises(RequestError, match="expected"):
         extremal_perturbation(Probe(OpenGame(small_cnn()), constant(), picture()), TARGET, **settings)  # type: ignore[arg-type]

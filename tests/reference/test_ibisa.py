@@ -1,4 +1,4 @@
-"""IBISA-style maps against a slow replica of the formulas, games whose answer is known, and the account of passes."""
+"""Test IBISA-style maps against a slow reference implementation, games with known answers, and pass counts."""
 
 import math
 from typing import Any
@@ -15,7 +15,7 @@ from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, uniforms
 from seewhy.core.target import ClassEvidence, Contrast, Target
 from seewhy.infills.plain import constant, noise
-from seewhy.methods.ibisa import Variant, ibisa
+from seewhy.methods.optimisation.ibisa import Variant, ibisa
 
 VARIANTS: tuple[Variant, ...] = ("r", "b", "c", "d", "e")
 CELLS = 4
@@ -24,23 +24,23 @@ LIKELY, OTHER = 2, 0
 
 
 class Corner(nn.Module):
-    """Class 0 sees how bright the top left quarter is, class 1 the bottom right one, class 2 nothing."""
+    """A classifier: class 0 is the brightness of the top left quarter, class 1 of the bottom right, class 2 constant."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits."""
+        """Return logits."""
         half = images.shape[2] // 2
         zero, one = images[:, :, :half, :half].mean((1, 2, 3)), images[:, :, half:, half:].mean((1, 2, 3))
         return torch.stack([8 * zero, 4 * one, torch.zeros_like(zero)], dim=1)
 
 
 def corner_maps(target: Target, **settings: Any) -> Maps:
-    """A white picture of 24 x 24 before `Corner`, over black."""
+    """Explain `Corner` on a white image of 24 x 24 with a black in-fill."""
     probe = Probe(OpenGame(Corner()), constant(value=0.0), torch.ones(3, 24, 24))
     return ibisa(probe, [target], **{"cells": CELLS, **settings})
 
 
 def enlarged(grid: Tensor, shift: Tensor, height: int, width: int) -> Tensor:
-    """Look up each pixel between the four nearest cells; the grid covers one cell's length more than the picture."""
+    """Interpolate each pixel between the four nearest cells; the grid extends one cell's length beyond the image."""
     count = len(grid)
     sides = []
     for length, share in ((height, float(shift[0])), (width, float(shift[1]))):
@@ -62,7 +62,7 @@ def enlarged(grid: Tensor, shift: Tensor, height: int, width: int) -> Tensor:
 def one_loss(
     variant: str, image: Tensor, fill: Tensor, keep: Tensor, share: Tensor, net: nn.Module, w: Tensor, phi: float
 ) -> Tensor:
-    """L of a single draw, with beta = 3 and gamma = 2."""
+    """Return L of a single draw, with beta = 3 and gamma = 2."""
     answer = net((keep * image + (1 - keep) * fill)[None])[0]
     cross = -(w * (answer - answer.exp().sum().log())).sum()
     if variant == "d":
@@ -84,7 +84,7 @@ def one_loss(
 
 
 def replica(variant: str, draws: int, steps: int, net: nn.Module, image: Tensor, w: Tensor, phi: float) -> Tensor:
-    """Grid by grid, draw by draw, with Adam written out."""
+    """Compute the map grid by grid and draw by draw, with Adam written out."""
     grids = 1 if variant in "de" else draws
     of_grid = [derive(5, torch.tensor([number])) for number in range(grids)]
     shifts = [uniforms(seed, 2, stream=1)[0] for seed in of_grid]
@@ -128,10 +128,11 @@ def replica(variant: str, draws: int, steps: int, net: nn.Module, image: Tensor,
 @pytest.mark.parametrize(
     ("variant", "steps", "phi"), [*((name, 4, 0.0) for name in "rcde"), *((name, 1, 0.5) for name in "rbc")]
 )
-def test_the_map_is_that_of_the_formulas(variant: Variant, steps: int, phi: float, target: Target) -> None:
-    """All draws, all terms, Adam and the read-out; the random numbers are those of the house.
+def test_the_map_matches_the_formulas(variant: Variant, steps: int, phi: float, target: Target) -> None:
+    """Test all draws, all terms, Adam and the readout, with the library's own random numbers.
 
-    Roughness has a kink where cells are equal, on which later steps go either way by rounding: it is looked at for one step.
+    The total variation has a kink where cells are equal, beyond which rounding decides the direction: it is tested
+    for one step.
     """
     image, net = picture(7, 6), nn.Sequential(nn.UpsamplingBilinear2d((20, 20)), small_cnn(3))
     draws = {"b": 3, "c": 1}.get(variant, 2)
@@ -152,38 +153,42 @@ def test_the_map_is_that_of_the_formulas(variant: Variant, steps: int, phi: floa
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_twenty_forward_pictures_and_ten_backward(variant: Variant) -> None:
-    """With the defaults: counted by the classifier itself, picture by picture and call by call."""
+def test_twenty_forward_images_and_ten_backward_calls(variant: Variant) -> None:
+    """Count images and calls in the classifier itself, with the defaults."""
     net = small_cnn()
     backward: list[int] = []
 
-    def note(_: nn.Module, pictures: Any, __: object) -> None:
-        backward.append(len(pictures[0]))
+    def note(_: nn.Module, gradients: Any, __: object) -> None:
+        backward.append(len(gradients[0]))
 
     net.register_full_backward_hook(note)
     game = OpenGame(net)
     probe = Probe(game, noise(), picture(), batch_size=10)
     ibisa(probe, [ClassEvidence(0)], variant=variant)
-    assert len(game.seen[0]) == 1  # the prediction, which every explanation begins with
-    forward = [len(pictures) for pictures in game.seen[1:]]
+    assert len(game.seen[0]) == 1  # the prediction, the first query of every explanation
+    forward = [len(images) for images in game.seen[1:]]
     assert (forward, backward) == (([10, 10], [10]) if variant == "b" else ([2] * 10, [2] * 10))
-    asked = probe.queries
-    assert (asked.forward_images, asked.forward_calls) == (1 + sum(forward), 1 + len(forward)) == (21, 1 + len(forward))
-    assert (asked.backward_images, asked.backward_calls) == (sum(backward), len(backward))
+    queries = probe.queries
+    assert (
+        (queries.forward_images, queries.forward_calls)
+        == (1 + sum(forward), 1 + len(forward))
+        == (21, 1 + len(forward))
+    )
+    assert (queries.backward_images, queries.backward_calls) == (sum(backward), len(backward))
 
 
-def test_each_picture_has_an_infill_of_its_own() -> None:
-    """Noise is drawn anew for every step and draw."""
+def test_each_image_has_its_own_infill() -> None:
+    """Noise is redrawn for every step and draw."""
     probe = Probe(game := OpenGame(small_cnn()), noise(), picture())
     ibisa(probe, [ClassEvidence(0)], beta=1e4, lr=30.0, steps=4, variant="r")
-    closed = torch.cat(game.seen[2:])  # one such step closes every cell: what is left is the in-fill
+    closed = torch.cat(game.seen[2:])  # one such step closes every cell, so that only the in-fill is left
     assert ((closed[:, None] - closed[None]).flatten(2).abs().mean(2) > 0.1).sum() == 6 * 5
 
 
 @pytest.mark.parametrize("variant", ["r", "c", "d", "e"])
 @pytest.mark.parametrize(("index", "corner"), [(0, np.s_[:9, :9]), (1, np.s_[-9:, -9:])])
-def test_what_is_enough_is_kept(variant: Variant, index: int, corner: tuple[slice, slice]) -> None:
-    """The quarter that makes the class stays, the one opposite goes."""
+def test_the_sufficient_region_is_kept(variant: Variant, index: int, corner: tuple[slice, slice]) -> None:
+    """The quarter of the class is kept, the opposite one is removed."""
     beta = {"r": 2.0, "c": 2.0, "d": 0.1, "e": 0.3}[variant]
     maps = corner_maps(ClassEvidence(index), variant=variant, beta=beta, draws=4 if variant == "r" else None)
     values = maps.values[f"class:{index}"]
@@ -194,38 +199,38 @@ def test_what_is_enough_is_kept(variant: Variant, index: int, corner: tuple[slic
     assert values[corner].mean() > 3 * opposite[corner].mean()
 
 
-def test_weighed_keeps_point_the_same_way() -> None:
-    """Variant b: keeps with the quarter get more probability."""
+def test_weighted_masks_agree() -> None:
+    """Variant b: masks that keep the quarter get a higher probability."""
     values = corner_maps(ClassEvidence(0), variant="b").values["class:0"]
     assert values[:9, :9].mean() > values[-9:, -9:].mean()
     assert corner_maps(ClassEvidence(0), variant="b").unit == "probability"
 
 
 def test_a_contrast_keeps_one_side() -> None:
-    """What speaks for the one class stays, what speaks for the other goes, although both are in the picture."""
+    """What supports the one class is kept and what supports the other is removed, although the image contains both."""
     values = corner_maps(Contrast(1, 0), beta=1.0).values["contrast:1/0"]
     assert values[-9:, -9:].mean() > 0.5
     assert values[:9, :9].mean() < 0.1
 
 
-def test_a_higher_price_keeps_less() -> None:
-    """Beta is the price of the area, step by step and in the end."""
+def test_a_higher_beta_keeps_less() -> None:
+    """A higher weight of the area keeps less, at every step and at the end."""
     areas = [corner_maps(ClassEvidence(0), beta=beta).values["class:0"].mean() for beta in (0.1, 3.0)]
     assert areas[0] > 2 * areas[1]
 
 
-def test_nothing_found_is_said_and_not_drawn() -> None:
-    """At a price that nothing is worth the map is 0; a keep that falls short of the picture is named too."""
+def test_a_missing_region_is_reported_and_gives_a_zero_map() -> None:
+    """With a prohibitive beta the map is 0; a kept region that falls short of the full image is reported too."""
     maps = corner_maps(ClassEvidence(0), beta=1000.0)
     assert not maps.values["class:0"].any()
     assert "no sufficient region found" in maps.findings[0]
     short = corner_maps(ClassEvidence(0), p0=0.0, a0=3.0, steps=1)
-    assert "not enough by itself" in short.findings[0]
+    assert "not sufficient" in short.findings[0]
     assert short.values["class:0"].any()
 
 
-def test_traces_have_a_number_a_step() -> None:
-    """The first is that of the random start, worked out here again; the findings name the last."""
+def test_traces_have_one_value_per_step() -> None:
+    """The first value belongs to the random start, recomputed here; the findings state the last."""
     maps = corner_maps(ClassEvidence(0), draws=1, steps=3, p0=0.5)
     cross, area = maps.traces["cross-entropy of class:0"], maps.traces["area of class:0"]
     assert len(cross) == len(area) == 3
@@ -250,7 +255,7 @@ def test_traces_have_a_number_a_step() -> None:
         ({"p0": 1.5}, "expected p0 from 0 to 1, got 1.5"),
     ],
 )
-def test_settings_out_of_range_are_refused(settings: dict[str, Any], message: str) -> None:
-    """With what was expected."""
+def test_settings_out_of_range_are_rejected(settings: dict[str, Any], message: str) -> None:
+    """The message states what was expected."""
     with pytest.raises(RequestError, match=message):
         corner_maps(ClassEvidence(0), **settings)

@@ -1,4 +1,4 @@
-"""The methods that look inside, against the formulas of their papers, loop by loop, and on networks with a known answer."""
+"""Test the methods that use activations against their papers' formulas and on networks with known answers."""
 
 import math
 from pathlib import Path
@@ -16,17 +16,17 @@ from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, normals
 from seewhy.core.target import ClassEvidence, Contrast, Target
 from seewhy.infills.plain import constant
-from seewhy.methods.grad_cam import grad_cam, grad_cam_plus_plus
-from seewhy.methods.gradients import integrated_gradients, smoothgrad
-from seewhy.methods.iba import iba
-from seewhy.methods.inside import find, layout
+from seewhy.methods.gradients.captum import integrated_gradients, smoothgrad
+from seewhy.methods.layers._feature_maps import find, layout
+from seewhy.methods.layers.grad_cam import grad_cam, grad_cam_plus_plus
+from seewhy.methods.layers.iba import iba
 from seewhy.nets.bottleneck import Counting, Statistics, information, load_statistics, save_statistics, smooth
 
 TARGETS: list[Target] = [ClassEvidence(0), Contrast(1, 2)]
 
 
 class Tokens(nn.Module):
-    """A vision transformer in small: patches of 4, a class token in front, one block of attention, a head on the class token."""
+    """A small vision transformer: patches of 4, a class token first, one attention block, a head on the class token."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Tokens(nn.Module):
         self.requires_grad_(requires_grad=False).eval()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Class scores."""
+        """Return class scores."""
         tokens = self.patches(images).flatten(2).transpose(1, 2)
         tokens = self.mix(torch.cat([torch.zeros_like(tokens[:, :1]), tokens], dim=1))
         tokens = self.block(tokens + self.attend(tokens, tokens, tokens, need_weights=False)[0])
@@ -49,25 +49,25 @@ class Tokens(nn.Module):
 
 
 def probe_of(network: nn.Module, **settings: object) -> Probe:
-    """A network asked about a random picture."""
+    """Return a probe of a network on a random image."""
     return Probe(OpenGame(network), constant(value=0.25), picture(), **settings)  # type: ignore[arg-type]
 
 
 def parts(x: Tensor) -> tuple[Tensor, nn.Module]:
-    """What `small_cnn` puts out behind its second convolution, and the rest of it."""
+    """Split `small_cnn` after its second convolution: return that output, and the rest of the network."""
     net = small_cnn()
     assert isinstance(net, nn.Sequential)
     return net[:3](x), net[3:]
 
 
 def enlarged(values: Tensor) -> Map:
-    """Bilinear, as the picture."""
+    """Upsample bilinearly to the image's size."""
     whole = functional.interpolate(values[None, None], size=(20, 17), mode="bilinear", align_corners=False)
     return whole[0, 0].detach().numpy()
 
 
 def slopes(features: Tensor, rest: nn.Module, weights: list[float]) -> Tensor:
-    """Gradient of the target's score by the features."""
+    """Return the gradient of the target's score with respect to the features."""
     features = features.detach().requires_grad_()
     (rest(features)[0] @ torch.tensor(weights)).backward()
     assert features.grad is not None
@@ -75,8 +75,8 @@ def slopes(features: Tensor, rest: nn.Module, weights: list[float]) -> Tensor:
 
 
 @pytest.mark.parametrize("plus", [False, True])
-def test_grad_cam_is_its_formula(plus: bool) -> None:
-    """Channel by channel, place by place."""
+def test_grad_cam_matches_its_formula(plus: bool) -> None:
+    """Compare channel by channel and position by position."""
     features, rest = parts(picture()[None])
     method = grad_cam_plus_plus if plus else grad_cam
     found = method(probe_of(small_cnn()), TARGETS, layer="2").values
@@ -95,8 +95,8 @@ def test_grad_cam_is_its_formula(plus: bool) -> None:
 
 
 @pytest.mark.parametrize("inplace", [False, True])
-def test_a_layer_that_is_written_over_is_seen_as_it_was(inplace: bool) -> None:
-    """A ReLU that works in place behind the watched layer changes nothing."""
+def test_a_layer_modified_in_place_is_recorded_unchanged(inplace: bool) -> None:
+    """An in-place ReLU after the watched layer changes nothing."""
     net = small_cnn()
     assert isinstance(net, nn.Sequential)
     net[3] = nn.ReLU(inplace=inplace)
@@ -122,14 +122,14 @@ def test_integrated_gradients_are_complete_and_a_riemann_sum() -> None:
     assert probe.queries.backward_images == 2 * 200
 
 
-def test_integrated_gradients_say_that_they_are_not_complete() -> None:
-    """One step is too few for a curved score."""
+def test_integrated_gradients_report_incompleteness() -> None:
+    """One step is too few for a non-linear score."""
     maps = integrated_gradients(probe_of(small_cnn()), [ClassEvidence(0)], steps=1)
     assert [finding for finding in maps.findings if "more steps" in finding]
 
 
 def test_smoothgrad_is_a_mean_of_gradients() -> None:
-    """Sample by sample."""
+    """Compare sample by sample."""
     net, image = small_cnn(), picture()
     values = smoothgrad(probe_of(net), TARGETS, samples=7, sigma=0.1).values["class:0"]
     total = torch.zeros_like(image)
@@ -152,7 +152,7 @@ def test_smoothgrad_is_a_mean_of_gradients() -> None:
     ],
 )
 def test_information_is_the_divergence_of_two_gaussians(alpha: float, none: float, one: float, two: float) -> None:
-    """Values worked out by hand for features 0, 1 and 2 standard deviations from their mean, and torch's own divergence."""
+    """Compare with values computed by hand for 0, 1 and 2 standard deviations, and with torch's KL divergence."""
     removed = torch.full((1, 1, 3), 1 - 1 / (1 + math.exp(-alpha)))
     deviation = torch.tensor([[[0.0, 1.0, 2.0]]])
     found = information(deviation, removed)
@@ -163,7 +163,7 @@ def test_information_is_the_divergence_of_two_gaussians(alpha: float, none: floa
 
 
 def test_the_blur_is_the_authors_kernel() -> None:
-    """5 × 5 for sigma 1, weights as worked out by hand, edges reflected, sum kept."""
+    """The kernel is 5 × 5 for sigma 1, with the weights computed by hand, reflected edges and a preserved sum."""
     point = torch.zeros(2, 9, 9)
     point[1, 4, 4] = 1
     found = smooth(point, 1.0)[1]
@@ -175,7 +175,7 @@ def test_the_blur_is_the_authors_kernel() -> None:
 
 
 def slow_iba(weights: list[float], *, steps: int, samples: int, beta: float) -> Tensor:
-    """The bottleneck of the paper on `small_cnn` behind its second convolution: explicit kernel, Adam by hand."""
+    """Compute the paper's bottleneck after the second convolution of `small_cnn`: explicit kernel, Adam by hand."""
     features, rest = parts(picture()[None])
     features = features[0].detach()
     mean, std = features.mean((1, 2), keepdim=True), features.std((1, 2), correction=0, keepdim=True).clamp(min=0.01)
@@ -207,21 +207,21 @@ def slow_iba(weights: list[float], *, steps: int, samples: int, beta: float) -> 
     return nats(let_through(alpha)).sum(0) / math.log(2)
 
 
-def test_iba_is_the_paper() -> None:
-    """The learned map after all steps, in bits for each pixel, and the account."""
+def test_iba_matches_the_paper() -> None:
+    """Compare the map after all steps, in bits per pixel, and the query count."""
     probe = probe_of(small_cnn())
     maps = iba(probe, [ClassEvidence(0)], layer="2", steps=4, samples=3, beta=0.5)
     slow = slow_iba([1.0, 0, 0, 0, 0], steps=4, samples=3, beta=0.5)
     expected = enlarged(slow * (slow.numel() / (20 * 17)))
     np.testing.assert_allclose(maps.values["class:0"], expected, rtol=2e-3, atol=1e-4)
     assert len(maps.traces["class:0 loss"]) == 4
-    assert "this picture's own" in maps.findings[0]
+    assert "this image's own" in maps.findings[0]
     assert probe.queries.forward_images == 2 + 12
     assert (probe.queries.backward_images, probe.queries.backward_calls) == (12, 4)
 
 
-def test_iba_finds_the_place_that_counts() -> None:
-    """And the information it needs grows as information gets cheaper."""
+def test_iba_finds_the_relevant_position() -> None:
+    """The mapped information grows as its weight decreases."""
     image = torch.zeros(3, 12, 12)
     image[:, 2:4, 2:4] = 1
 
@@ -235,8 +235,8 @@ def test_iba_finds_the_place_that_counts() -> None:
 
 
 @pytest.mark.parametrize("layer", ["mix", "block"])
-def test_tokens_are_laid_out_on_the_picture(layer: str) -> None:
-    """A class token in front is left alone; 20 × 17 in patches of 4 is a grid of 5 × 4."""
+def test_tokens_are_arranged_over_the_image(layer: str) -> None:
+    """A class token is skipped; 20 × 17 in patches of 4 is a grid of 5 × 4."""
     where = find(probe_of(Tokens()), layer, stride=None)
     assert (where.rows, where.columns, where.channels, where.extra) == (5, 4, 8, 1)
     tokens = torch.arange(2.0 * 21 * 8).view(2, 21, 8)
@@ -246,20 +246,20 @@ def test_tokens_are_laid_out_on_the_picture(layer: str) -> None:
 
 
 def test_methods_work_on_tokens() -> None:
-    """With a layer named; without one they ask for it and offer some."""
+    """They need a layer name; without one, the error lists some."""
     maps = iba(probe_of(Tokens()), [ClassEvidence(0)], layer="mix", steps=2, samples=2).values["class:0"]
     assert maps.min() >= 0
     assert np.ptp(maps) > 0
     assert np.ptp(grad_cam(probe_of(Tokens()), [ClassEvidence(1)], layer="mix").values["class:1"]) > 0
-    with pytest.raises(RequestError, match=r"layer=NAME for a network of tokens.*mix, block"):
+    with pytest.raises(RequestError, match=r"layer=NAME for a transformer.*mix, block"):
         iba(probe_of(Tokens()), [ClassEvidence(0)])
 
 
-def test_grad_cam_behind_the_last_attention_shows_nothing() -> None:
-    """Only the class token is looked at there: the documentation says to take an earlier layer."""
+def test_grad_cam_after_the_last_attention_is_zero() -> None:
+    """Only the class token matters there: the documentation recommends an earlier layer."""
     maps = grad_cam(probe_of(Tokens()), [ClassEvidence(0)], layer="block")
     assert not maps.values["class:0"].any()
-    assert "take another layer" in maps.findings[0]
+    assert "choose another layer" in maps.findings[0]
 
 
 @pytest.mark.parametrize(
@@ -275,14 +275,14 @@ def test_grad_cam_behind_the_last_attention_shows_nothing() -> None:
         ((1, 300, 768), None),
     ],
 )
-def test_shapes_are_read_as_maps(shape: tuple[int, ...], expected: tuple[int, int, int | None] | None) -> None:
-    """Maps, tokens with up to five extra, and what is neither."""
+def test_shapes_are_interpreted_as_maps(shape: tuple[int, ...], expected: tuple[int, int, int | None] | None) -> None:
+    """Test maps, tokens with up to five extra ones, and shapes that are neither."""
     found = layout("x", shape, (224, 224))
     assert (None if found is None else (found.rows, found.columns, found.extra)) == expected
 
 
 def test_the_layer_is_the_outermost_with_the_right_spacing() -> None:
-    """Not the inside of the next block, though that has the same size; the last map where no spacing is asked for."""
+    """It is not a part of the next block with the same size; without a spacing it is the last map."""
     block = nn.Sequential(nn.Conv2d(4, 8, 1), nn.Conv2d(8, 4, 3, 2, 1))
     net = nn.Sequential(
         nn.Conv2d(3, 4, 3, 8, 1), nn.ReLU(), block, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
@@ -293,26 +293,26 @@ def test_the_layer_is_the_outermost_with_the_right_spacing() -> None:
     assert probe.queries.forward_images == 2
 
 
-def test_networks_and_layers_without_maps_are_refused() -> None:
-    """With what would work."""
+def test_networks_and_layers_without_maps_are_rejected() -> None:
+    """The message states what would work."""
     flat = nn.Sequential(nn.Flatten(), nn.Linear(1020, 3)).eval()
     with pytest.raises(RequestError, match="needs no layer, such as rise"):
         grad_cam(probe_of(flat), TARGETS)
-    with pytest.raises(RequestError, match=r"got 6 with shape \(1, 5\); these do: 0, 1, 2"):
+    with pytest.raises(RequestError, match=r"got 6 with output shape \(1, 5\); layers that output maps: 0, 1, 2"):
         grad_cam(probe_of(small_cnn()), TARGETS, layer="6")
     with pytest.raises(RequestError, match="no layer 'conv'"):
         iba(probe_of(small_cnn()), TARGETS, layer="conv")
 
 
 @pytest.mark.parametrize("settings", [{"steps": 0}, {"samples": 0}, {"rate": 0.0}, {"beta": -1.0}, {"sigma": -0.5}])
-def test_settings_of_iba_that_make_no_sense_are_refused(settings: dict[str, float]) -> None:
-    """Before anything is asked."""
-    with pytest.raises(RequestError, match="leave it out for the paper's"):
+def test_invalid_iba_settings_are_rejected(settings: dict[str, float]) -> None:
+    """The error comes before any query."""
+    with pytest.raises(RequestError, match="leave it out for the paper's value"):
         iba(probe_of(small_cnn()), TARGETS, **settings)  # type: ignore[arg-type]
 
 
-def test_statistics_are_mean_and_spread() -> None:
-    """Welford's sums against numpy's, in float64."""
+def test_statistics_are_mean_and_standard_deviation() -> None:
+    """Compare Welford's sums with numpy, in float64."""
     values = torch.randn(30, 2, 3, 4, generator=torch.Generator().manual_seed(0)).relu() + 100
     values[:, 0] -= 100
     counting = Counting()
@@ -329,7 +329,7 @@ def test_statistics_are_mean_and_spread() -> None:
 
 
 def saved(folder: Path, shape: tuple[int, int, int], **facts: str) -> Path:
-    """Statistics in a folder."""
+    """Save statistics to a folder."""
     ones = torch.ones(shape)
     save_statistics(
         folder, Statistics(ones, 2 * ones, 3 * ones, 5), {"layer": "2", "fingerprint": "open game", **facts}
@@ -338,17 +338,17 @@ def saved(folder: Path, shape: tuple[int, int, int], **facts: str) -> Path:
 
 
 def test_statistics_of_photos_are_used_and_checked(tmp_path: Path) -> None:
-    """They name the layer; those of another network, layer or size, and damaged ones, are refused."""
+    """They name the layer; statistics of another network, layer or size, and damaged ones, are rejected."""
     folder = saved(tmp_path / "good", (16, 6, 5))
-    asked = {"statistics": str(folder), "steps": 2, "samples": 2}
-    maps = iba(probe_of(small_cnn()), [ClassEvidence(0)], **asked)  # type: ignore[arg-type]
+    settings = {"statistics": str(folder), "steps": 2, "samples": 2}
+    maps = iba(probe_of(small_cnn()), [ClassEvidence(0)], **settings)  # type: ignore[arg-type]
     own = iba(probe_of(small_cnn()), [ClassEvidence(0)], layer="2", steps=2, samples=2)
     assert maps.settings["layer"] == "2"
     assert "5 photos" in maps.findings[0]
     assert not np.array_equal(maps.values["class:0"], own.values["class:0"])
     with pytest.raises(RequestError, match="statistics of layer 0, got those of layer 2"):
-        iba(probe_of(small_cnn()), [ClassEvidence(0)], layer="0", **asked)  # type: ignore[arg-type]
-    with pytest.raises(RequestError, match=r"statistics of maps \(16, 6, 5\), got \(16, 9, 9\)"):
+        iba(probe_of(small_cnn()), [ClassEvidence(0)], layer="0", **settings)  # type: ignore[arg-type]
+    with pytest.raises(RequestError, match=r"statistics of shape \(16, 6, 5\), got \(16, 9, 9\)"):
         iba(probe_of(small_cnn()), TARGETS, statistics=str(saved(tmp_path / "size", (16, 9, 9))))
     with pytest.raises(RequestError, match="statistics of this classifier, got those of other"):
         load_statistics(
@@ -361,16 +361,16 @@ def test_statistics_of_photos_are_used_and_checked(tmp_path: Path) -> None:
         load_statistics(tmp_path, layer=None, fingerprint="open game")
 
 
-def test_a_layer_behind_a_relu_gets_no_negative_features() -> None:
-    """Noise around 0 with the spread of the active values, cut at 0: other maps, and nothing below 0 goes on."""
+def test_a_layer_after_a_relu_gets_no_negative_features() -> None:
+    """The noise has mean 0 and the active values' standard deviation, clipped at 0; no value passed on is negative."""
     relu = iba(probe_of(small_cnn()), [ClassEvidence(0)], layer="3", steps=2, samples=2, relu=True).values["class:0"]
     plain = iba(probe_of(small_cnn()), [ClassEvidence(0)], layer="3", steps=2, samples=2).values["class:0"]
     assert not np.allclose(relu, plain)
 
 
 @pytest.mark.parametrize("tiles", [1, 2])
-def test_a_layer_that_runs_twice_is_refused(tiles: int) -> None:
-    """There is not one place where noise could go in."""
+def test_a_layer_that_runs_twice_is_rejected(tiles: int) -> None:
+    """There is no single position for the noise."""
 
     class Twice(nn.Module):
         def __init__(self) -> None:
@@ -382,5 +382,5 @@ def test_a_layer_that_runs_twice_is_refused(tiles: int) -> None:
             return answer
 
     probe = Probe(OpenGame(Twice()), constant(value=0.0), torch.rand(3, 12, 12))
-    with pytest.raises(RequestError, match="runs once a picture, got again"):
+    with pytest.raises(RequestError, match="runs once per image, got again"):
         iba(probe, [ClassEvidence(0)], layer="again")

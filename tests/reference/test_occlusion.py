@@ -1,4 +1,4 @@
-"""Occlusion against a slow replica: cover, ask, subtract, average over the windows that cover a pixel."""
+"""Test occlusion against a slow reference implementation: cover, query, subtract, average over covering windows."""
 
 import numpy as np
 import pytest
@@ -7,11 +7,11 @@ from games import Game, picture, small_cnn
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence
 from seewhy.infills.plain import constant, noise
-from seewhy.methods.occlusion import occlusion
+from seewhy.methods.windows.occlusion import occlusion
 
 
 @pytest.mark.parametrize(("size", "stride"), [(5, 5), (5, 3), (4, 1)])
-def test_it_agrees_with_the_replica(size: int, stride: int) -> None:
+def test_it_matches_the_reference_implementation(size: int, stride: int) -> None:
     """Plain loops over windows and pixels give the same map."""
     game, image = Game(small_cnn().double()), picture()
     fast = occlusion(Probe(game, constant(value=0.0), image), [ClassEvidence(2)], size=size, stride=stride)
@@ -30,7 +30,7 @@ def test_it_agrees_with_the_replica(size: int, stride: int) -> None:
 
 
 def test_samples_give_a_standard_error() -> None:
-    """With a random in-fill the error is the spread over samples; it covers another seed's map."""
+    """With a random in-fill the standard error comes from the samples; it covers another seed's map."""
     game = Game(small_cnn().double())
     one, other = (
         occlusion(Probe(game, noise(), picture(40, 40), seed=s), [ClassEvidence(0)], size=8, samples=8) for s in (0, 1)

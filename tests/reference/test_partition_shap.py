@@ -1,4 +1,4 @@
-"""Partition SHAP against Owen values by their definition: the mean over all orders that keep the tree's coalitions together."""
+"""Test Partition SHAP against the definition of Owen values: the mean over all orders compatible with the tree."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -14,7 +14,7 @@ from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast
 from seewhy.infills.plain import constant
-from seewhy.methods.partition_shap import partition_shap
+from seewhy.methods.sampling.partition_shap import partition_shap
 
 
 def tree_of(top: int, left: int, bottom: int, right: int) -> "list[object]":
@@ -29,7 +29,7 @@ def tree_of(top: int, left: int, bottom: int, right: int) -> "list[object]":
 
 
 def orders(tree: "list[object]") -> Iterator[list[tuple[int, int]]]:
-    """Every order of the pixels in which each half comes wholly before or wholly after its twin."""
+    """Yield every order of the pixels in which each half comes entirely before or after its sibling."""
     first, second = tree
     if isinstance(first, int) and isinstance(second, int):
         yield [(first, second)]
@@ -42,7 +42,7 @@ def orders(tree: "list[object]") -> Iterator[list[tuple[int, int]]]:
 
 
 def owen(game: Game, image: Tensor, target: int) -> np.ndarray:
-    """The mean of what each pixel adds to the probability, over the orders."""
+    """Return each pixel's mean contribution to the probability over the orders."""
     height, width = image.shape[1:]
     total, count = np.zeros((height, width)), 0
     known: dict[frozenset[tuple[int, int]], float] = {}
@@ -65,13 +65,13 @@ def owen(game: Game, image: Tensor, target: int) -> np.ndarray:
 
 
 def shaky(images: Tensor) -> Tensor:
-    """Logits with interactions between all pixels."""
+    """Return logits with interactions between all pixels."""
     mixed = (images * torch.linspace(-1, 1, images[0].numel()).view_as(images[0])).flatten(1)
     return torch.stack([3 * mixed.sum(1), 5 * (mixed.cumsum(1).abs()).mean(1), mixed[:, ::3].prod(1)], dim=1)
 
 
-def test_wholly_split_it_is_the_owen_value() -> None:
-    """Six pixels, every rectangle split down to them in every situation."""
+def test_a_full_split_gives_the_owen_values() -> None:
+    """Test six pixels, with every rectangle split down to them in every context."""
     image, game = picture(2, 3), Game(shaky)
     probe = Probe(game, constant(value=0.0), image)
     maps = partition_shap(probe, [ClassEvidence(0), ClassEvidence(1)], samples=500)
@@ -84,8 +84,8 @@ def test_wholly_split_it_is_the_owen_value() -> None:
 
 
 @pytest.mark.parametrize("samples", [2, 10, 64])
-def test_a_map_sums_to_what_there_is_to_share_out(samples: int) -> None:
-    """However few rectangles were split."""
+def test_a_map_sums_to_the_probability_difference(samples: int) -> None:
+    """This holds for any number of splits."""
     image, game = picture(16, 21), Game(small_cnn().double())
     probe = Probe(game, constant(value=0.0), image)
     maps = partition_shap(probe, [ClassEvidence(0), Contrast(1, 2)], samples=samples)
@@ -94,8 +94,8 @@ def test_a_map_sums_to_what_there_is_to_share_out(samples: int) -> None:
     assert probe.queries.forward_images == 2 + samples
 
 
-def test_it_splits_where_something_is_at_stake() -> None:
-    """Rectangles that say nothing are left whole: one pixel among 256 is found without asking about all of them."""
+def test_it_splits_the_relevant_rectangles() -> None:
+    """Irrelevant rectangles stay whole: one pixel among 256 is found without querying all of them."""
     image = torch.zeros(3, 16, 16)
     image[:, 2, 3] = 1
     maps = partition_shap(Probe(Game(pixel_logits), constant(value=0.0), image), [ClassEvidence(0)], samples=510)
@@ -104,8 +104,8 @@ def test_it_splits_where_something_is_at_stake() -> None:
     assert values[8:].max() == pytest.approx(0, abs=1e-9)
 
 
-def test_a_budget_cuts_it_short_and_a_tiny_one_is_refused() -> None:
-    """Even numbers of queries only."""
+def test_a_budget_shortens_the_run_and_a_tiny_one_is_rejected() -> None:
+    """The number of queries must be even."""
     probe = Probe(Game(small_cnn().double()), constant(value=0.0), picture(), budget=Budget(queries=15))
     maps = partition_shap(probe, [ClassEvidence(0)])
     assert (maps.stopped_because, maps.settings["samples"], probe.queries.forward_images) == ("queries", 12, 14)

@@ -1,4 +1,4 @@
-"""PMI and IG against slow replicas written from the formulas of Yi et al., arXiv 2009.11150."""
+"""Test PMI and IG against slow implementations of the formulas of Yi et al., arXiv 2009.11150."""
 
 import math
 from typing import get_args
@@ -18,14 +18,14 @@ from seewhy.core.seeds import derive
 from seewhy.core.target import ClassEvidence, Contrast, Information, Target
 from seewhy.infills.donor import donor
 from seewhy.infills.plain import constant, noise
-from seewhy.methods.pmi import Correction, evidence, pmi
-from seewhy.methods.sweep import root_bias
+from seewhy.methods.windows._sweep import root_bias
+from seewhy.methods.windows.pmi import Correction, evidence, pmi
 
 CLASSES: list[Target] = [Information(), ClassEvidence(0), ClassEvidence(1), Contrast(0, 1)]
 
 
 def places(length: int, size: int, stride: int) -> list[int]:
-    """Every stride-th position, and the last one that fits."""
+    """Return every stride-th position, and the last one that fits."""
     found, position = [], 0
     while position + size <= length:
         found.append(position)
@@ -38,7 +38,7 @@ def places(length: int, size: int, stride: int) -> list[int]:
 def samples_of(
     game: Game, infill: Infill, image: Tensor, top: int, left: int, size: int, count: int
 ) -> list[list[float]]:
-    """The classifier's answers for one window, one sample at a time, as plain floats."""
+    """Return the classifier's outputs for one window, one sample at a time, as plain floats."""
     answers = []
     for sample in range(count):
         keep = torch.ones(1, *image.shape[1:])
@@ -50,7 +50,7 @@ def samples_of(
 
 
 def window_scores(whole: list[float], answers: list[list[float]], jackknife: bool) -> list[float]:
-    """[IG, PMI of every class] of one window, by the formulas, without a floor: the games never reach 0."""
+    """Return [IG, PMI of every class] of one window by the formulas, without a floor: the games never reach 0."""
 
     def pmi_of(rows: list[list[float]]) -> list[float]:
         means = [sum(row[y] for row in rows) / len(rows) for y in range(len(whole))]
@@ -67,7 +67,7 @@ def window_scores(whole: list[float], answers: list[list[float]], jackknife: boo
 def replica(
     game: Game, infill: Infill, image: Tensor, size: int, stride: int, count: int, jackknife: bool
 ) -> np.ndarray:
-    """(IG, PMI 0, PMI 1, contrast) maps: every pixel the mean over the windows that cover it."""
+    """Return the maps (IG, PMI 0, PMI 1, contrast): each pixel is the mean over the windows that cover it."""
     whole = game(image[None])[0].double().tolist()
     height, width = image.shape[1:]
     covered: dict[tuple[int, int], list[list[float]]] = {(y, x): [] for y in range(height) for x in range(width)}
@@ -81,15 +81,17 @@ def replica(
 
 
 def run(game: Game, infill: Infill, image: Tensor, *, batch: int = 4, seed: int = 0, **settings: object) -> Maps:
-    """The fast code on the same question."""
+    """Run the library's implementation on the same input."""
     return pmi(Probe(game, infill, image, seed=seed, batch_size=batch), CLASSES, **settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("correction", ["none", "jackknife"])
 @pytest.mark.parametrize(("size", "stride"), [(4, 4), (4, 3), (5, 2), (3, 1), (11, 11)])
 @pytest.mark.parametrize("infill", [noise(), donor()], ids=["noise", "donor"])
-def test_a_random_network_agrees_with_the_replica(infill: Infill, size: int, stride: int, correction: str) -> None:
-    """The maps equal the formulas to 1e-6, windows at the border and strides that do not divide included."""
+def test_a_random_network_matches_the_reference_implementation(
+    infill: Infill, size: int, stride: int, correction: str
+) -> None:
+    """The maps equal the formulas to 1e-6, including windows at the border and strides that do not divide the image."""
     game = Game(small_cnn().double())
     image = picture(13, 11)
     fast = run(game, infill, image, size=size, stride=stride, samples=3, correction=correction)
@@ -99,7 +101,7 @@ def test_a_random_network_agrees_with_the_replica(infill: Infill, size: int, str
 
 
 def test_known_pixels_carry_all_the_evidence() -> None:
-    """By hand: only windows over pixel (2, 3) or (9, 9) can change the answer, and by a closed form."""
+    """Only windows over pixel (2, 3) or (9, 9) can change the prediction, with a closed form computed by hand."""
     image = torch.full((3, 12, 12), 1.0)
     fast = run(Game(pixel_logits), constant(value=0.0), image, size=4, stride=4)
     total = math.exp(3) + math.exp(2) + 1
@@ -118,7 +120,7 @@ def test_known_pixels_carry_all_the_evidence() -> None:
 
 
 def test_information_is_the_expected_evidence() -> None:
-    """Sum over y of p(y|x) PMI_y equals IG at every pixel, corrected or not."""
+    """The sum over y of p(y|x) PMI_y equals IG at every pixel, corrected or not."""
     game, image = Game(small_cnn(classes=3).double()), picture()
     targets: list[Target] = [Information(), *(ClassEvidence(k) for k in range(3))]
     p = game(image[None])[0].detach()
@@ -135,7 +137,7 @@ def test_uncorrected_information_is_never_negative() -> None:
 
 
 def test_an_impossible_class_stays_finite() -> None:
-    """A probability of exactly 0 with the window gone gives large, finite evidence of about 69 nats."""
+    """A probability of exactly 0 with the window removed gives large but finite evidence of about 69 nats."""
     game = Game(lambda images: torch.stack([images[:, 0, 2, 3] * 1e4, torch.full((len(images),), 5e3).double()], 1))
     maps = pmi(Probe(game, constant(value=0.0), torch.ones(3, 8, 8)), [ClassEvidence(0), Information()], size=4)
     assert 60 < maps.values["class:0"].max() < 70
@@ -144,7 +146,7 @@ def test_an_impossible_class_stays_finite() -> None:
 
 @pytest.mark.parametrize("batch", [1, 7, 64])
 def test_batches_do_not_change_the_maps(batch: int) -> None:
-    """The same question in batches of 1, 7 and 64 has the same answer."""
+    """Batches of 1, 7 and 64 give the same maps."""
     game = Game(small_cnn().double())
     one, other = (run(game, noise(), picture(), batch=size, size=4, stride=3, samples=3) for size in (4, batch))
     for key, values in one.values.items():
@@ -153,7 +155,7 @@ def test_batches_do_not_change_the_maps(batch: int) -> None:
 
 
 def test_the_jackknife_removes_the_small_sample_bias() -> None:
-    """Of three samples, 20,000 times: plain PMI is biased up as theory says; corrected, little of that is left."""
+    """With three samples, plain PMI has the theoretical upward bias; the correction removes nearly all of it."""
     generator = torch.Generator().manual_seed(0)
     draws = 0.1 + 0.5 * torch.rand(20_000, 3, 1, generator=generator, dtype=torch.float64)
     answers = torch.cat([draws, 1 - draws], dim=2)
@@ -170,7 +172,7 @@ def test_the_jackknife_removes_the_small_sample_bias() -> None:
 
 
 def donor_of_levels() -> Infill:
-    """Noise of a wide spread, so that the evidence of a sample varies a lot."""
+    """Return noise with a large standard deviation, so that the evidence of a sample varies a lot."""
     from seewhy.core.arrays import Image, Images, Keep, Seeds, compose  # noqa: PLC0415
     from seewhy.core.seeds import uniforms  # noqa: PLC0415
 
@@ -186,7 +188,7 @@ def donor_of_levels() -> Infill:
 
 
 def test_the_stated_error_covers_another_seed() -> None:
-    """Two seeds differ by less than two standard errors of the difference for at least nine pixels in ten."""
+    """Two seeds differ by less than two standard errors of the difference for at least nine in ten pixels."""
     game, image = Game(small_cnn().double()), picture(40, 40)
     one, other = (run(game, donor_of_levels(), image, seed=seed, size=4, stride=2, samples=4) for seed in (0, 1))
     for key in ("information", "class:0"):
@@ -195,8 +197,8 @@ def test_the_stated_error_covers_another_seed() -> None:
         assert np.mean(np.abs(one.values[key] - other.values[key]) <= 2 * error) >= 0.9
 
 
-def test_a_deterministic_infill_is_asked_once() -> None:
-    """Asking an in-fill that never changes for samples would waste queries; there is no error to state either."""
+def test_a_deterministic_infill_is_drawn_once() -> None:
+    """More samples of a constant in-fill would waste queries; there is no standard error either."""
     probe = Probe(Game(small_cnn().double()), constant(), picture(16, 16))
     maps = pmi(probe, CLASSES, size=4, stride=4, samples=8)
     assert probe.queries.forward_images == 1 + 16
@@ -204,8 +206,8 @@ def test_a_deterministic_infill_is_asked_once() -> None:
     assert maps.settings["samples"] == 1
 
 
-def test_the_setting_of_the_paper_is_reachable() -> None:
-    """size=8, stride=1, samples=8 asks (H-7)(W-7)·8 questions besides the picture itself."""
+def test_the_papers_setting_is_available() -> None:
+    """size=8, stride=1, samples=8 makes (H-7)(W-7)·8 queries besides the unmodified image."""
     probe = Probe(Game(small_cnn().double()), noise(), picture(12, 11), batch_size=64)
     maps = pmi(probe, CLASSES, size=8, stride=1, samples=8, correction="none")
     assert probe.queries.forward_images == 1 + 5 * 4 * 8
@@ -213,8 +215,8 @@ def test_the_setting_of_the_paper_is_reachable() -> None:
 
 
 @pytest.mark.parametrize("budget", [73, 100, 433])
-def test_a_budget_is_kept_and_covers_the_picture(budget: int) -> None:
-    """No more than the budget is asked, every pixel has a value, and the maps say why the run ended."""
+def test_a_budget_is_respected_and_covers_the_image(budget: int) -> None:
+    """The budget is not exceeded, every pixel has a value, and the maps state why the run ended."""
     probe = Probe(Game(small_cnn().double()), noise(), picture(24, 24), budget=Budget(queries=budget))
     maps = pmi(probe, CLASSES, size=4, stride=1, samples=2)
     assert probe.queries.forward_images <= budget
@@ -223,29 +225,29 @@ def test_a_budget_is_kept_and_covers_the_picture(budget: int) -> None:
 
 
 def test_a_budget_chooses_the_samples_of_a_sweep() -> None:
-    """Left to the program, as many samples as it pays for, from 2 to 8."""
+    """By default the number of samples is what the budget allows, from 2 to 8."""
     probe = Probe(Game(small_cnn().double()), noise(), picture(24, 24), budget=Budget(queries=1 + 6 * 11**2))
     maps = pmi(probe, CLASSES, size=4, stride=2)
     assert (maps.settings["samples"], maps.stopped_because) == (6, "complete")
 
 
-def test_a_budget_that_covers_nothing_is_refused() -> None:
-    """The message states the smallest budget that would do."""
+def test_a_budget_that_is_too_small_is_rejected() -> None:
+    """The message states the smallest sufficient budget."""
     probe = Probe(Game(small_cnn().double()), noise(), picture(24, 24), budget=Budget(queries=72))
     with pytest.raises(RequestError, match="at least 73"):
         pmi(probe, CLASSES, size=4, stride=4)
 
 
 def test_a_loose_tolerance_stops_early() -> None:
-    """Once the picture is covered and the errors are small enough the run ends and says so."""
+    """Once the image is covered and the errors are small enough, the run ends and states so."""
     probe = Probe(Game(small_cnn().double()), noise(), picture(24, 24), budget=Budget(tolerance=1e6))
     maps = pmi(probe, CLASSES, size=4, stride=1, samples=2)
     assert maps.stopped_because == "tolerance"
     assert probe.queries.forward_images < 1 + 2 * 21**2
 
 
-def test_too_little_time_still_covers_the_picture() -> None:
-    """The smallest plan is finished whatever the clock says."""
+def test_too_little_time_still_covers_the_image() -> None:
+    """The smallest plan is completed even after the time limit."""
     probe = Probe(Game(small_cnn().double()), noise(), picture(24, 24), budget=Budget(seconds=1e-9))
     maps = pmi(probe, CLASSES, size=4, stride=1, samples=2)
     assert maps.stopped_because == "seconds"
@@ -262,20 +264,20 @@ def test_too_little_time_still_covers_the_picture() -> None:
         ({"size": 4, "samples": 1, "correction": "jackknife"}, "samples >= 2"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(settings: dict[str, object], message: str) -> None:
-    """Each says what was expected and what came."""
+def test_invalid_settings_are_rejected(settings: dict[str, object], message: str) -> None:
+    """Each message states the expected and the actual value."""
     with pytest.raises(RequestError, match=message):
         run(Game(small_cnn().double()), noise(), picture(24, 24), **settings)  # type: ignore[arg-type]
 
 
-def test_a_finished_plan_is_complete_whatever_the_clock_says() -> None:
-    """Time that runs out with the last window has cut nothing short."""
+def test_a_finished_plan_is_complete_despite_the_time_limit() -> None:
+    """If the time runs out with the last window, the run is still complete."""
     probe = Probe(Game(small_cnn().double()), noise(), picture(24, 24), budget=Budget(seconds=1e-9))
     assert pmi(probe, CLASSES, size=4, stride=4, samples=2).stopped_because == "complete"
 
 
-def test_the_stated_error_is_the_spread_over_seeds() -> None:
-    """Over 20,000 windows of four samples the mean stated error equals the spread of the values, to 2 %."""
+def test_the_standard_error_is_the_standard_deviation_over_seeds() -> None:
+    """Over 20,000 windows of four samples, the mean stated error is within 2 % of the values' standard deviation."""
     answers = 0.3 + 0.02 * torch.randn(20_000, 4, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     prediction = torch.tensor([0.5, 0.5], dtype=torch.float64)
     score = evidence(prediction, [ClassEvidence(0)], "jackknife")

@@ -1,4 +1,4 @@
-"""The read-out bottleneck against its formulas, place by place, and on a network that looks at one quadrant only."""
+"""Test the readout bottleneck against its formulas, position by position, and on a network that uses one quadrant only."""
 
 import math
 from pathlib import Path
@@ -20,18 +20,18 @@ from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target
 from seewhy.images.sources import list_images
 from seewhy.infills.plain import constant
-from seewhy.methods.iba_readout import gather, iba_readout
+from seewhy.methods.layers.iba_readout import gather, iba_readout
 from seewhy.nets.readout import Readout, build_readout, load_readout, save_readout
-from seewhy.train.readout import Plan, Trained, train_readout
+from seewhy.training.bottleneck.readout import Plan, Trained, train_readout
 
 SHAPES = [(8, 8, 7), (16, 6, 5), (5, 1, 1)]
-"""What `small_cnn` makes of a picture of 20 × 17: its layers 0 and 2, and its scores."""
+"""Output shapes of `small_cnn` for an image of 20 × 17: its layers 0 and 2, and its scores."""
 
-LIKELIEST = int(small_cnn()(picture()[None]).argmax())
+PREDICTED = int(small_cnn()(picture()[None]).argmax())
 
 
 class RedOrBlue(nn.Module):
-    """Class 0 for a picture with more red than blue, else class 1; gray does not count, nor does green."""
+    """A classifier: class 0 for an image with more red than blue, else class 1; gray and green do not matter."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,13 +41,13 @@ class RedOrBlue(nn.Module):
         self.requires_grad_(requires_grad=False).eval()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Class scores."""
+        """Return class scores."""
         score = 20 * self.coarse(self.look(images))[:, 0].mean((1, 2))
         return torch.stack([score, torch.zeros_like(score)], dim=1)
 
 
 def random_readout(*, layers: tuple[str, ...] = ("0", "2"), **facts: object) -> tuple[Readout, dict[str, object]]:
-    """A network with weights that say something, and its card."""
+    """Return a network with non-trivial weights, and its card."""
     net, generator = build_readout(SHAPES, seed=3), torch.Generator().manual_seed(4)
     with torch.no_grad():
         for name, value in net.state_dict().items():
@@ -67,20 +67,20 @@ def random_readout(*, layers: tuple[str, ...] = ("0", "2"), **facts: object) -> 
 
 
 def run(folder: Path, target: Target | None = None, **settings: object) -> tuple[Probe, Maps]:
-    """The method on `small_cnn`."""
+    """Run the method on `small_cnn`."""
     probe = Probe(OpenGame(small_cnn()), constant(value=0.25), picture(), **settings)  # type: ignore[arg-type]
-    return probe, iba_readout(probe, [target or ClassEvidence(LIKELIEST)], weights=str(folder))
+    return probe, iba_readout(probe, [target or ClassEvidence(PREDICTED)], weights=str(folder))
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A read-out of `small_cnn`."""
+    """Return a folder with a readout of `small_cnn`."""
     save_readout(tmp_path / "readout", *random_readout())
     return tmp_path / "readout"
 
 
 def slow_resized(values: Tensor, rows: int, columns: int) -> Tensor:
-    """Bilinear, the corners of one grid on the corners of the other: channel by channel, place by place."""
+    """Resize bilinearly with aligned corners, channel by channel and position by position."""
     found = torch.zeros(len(values), rows, columns)
     for row in range(rows):
         for column in range(columns):
@@ -94,7 +94,7 @@ def slow_resized(values: Tensor, rows: int, columns: int) -> Tensor:
 
 
 def slow_bits(net: Readout, sources: list[Tensor]) -> Tensor:
-    """Resize all sources, put them beside each other, three matrices a place; then KL summed over channels, in bits."""
+    """Resize and concatenate all sources, apply three matrices per position, and sum the KL over channels, in bits."""
     state = net.state_dict()
     scaled = [(source[0] - state[f"mean{i}"]) / state[f"std{i}"] for i, source in enumerate(sources)]
     everything = torch.cat([slow_resized(values, 8, 7) for values in scaled])
@@ -112,25 +112,25 @@ def slow_bits(net: Readout, sources: list[Tensor]) -> Tensor:
     return found
 
 
-def test_the_map_is_the_papers(folder: Path) -> None:
-    """In bits for each pixel; two queries, nothing backward, no chance."""
+def test_the_map_matches_the_paper(folder: Path) -> None:
+    """The map is in bits per pixel, costs two queries without a backward pass, and is deterministic."""
     probe, maps = run(folder)
     net, image = small_cnn(), picture()[None]
     assert isinstance(net, nn.Sequential)
     slow = slow_bits(random_readout()[0], [net[:1](image), net[:3](image), net(image)[:, :, None, None]])
     whole = functional.interpolate(slow[None, None], size=(20, 17), mode="bilinear", align_corners=False)[0, 0]
-    values = maps.values[f"class:{LIKELIEST}"]
+    values = maps.values[f"class:{PREDICTED}"]
     np.testing.assert_allclose(values, whole * (8 * 7 / (20 * 17)), rtol=1e-4)
     assert values.dtype == np.float32
     assert maps.unit == "bits per pixel"
-    assert "layer 0 by a network trained on 12 photos for 34 steps" in maps.findings[0]
-    assert "cross-entropy of 0.50 nats; the authors" in maps.findings[0]
+    assert "layer 0 was trained on 12 photos for 34 steps" in maps.findings[0]
+    assert "cross-entropy of the class was 0.50 nats at the end; the authors" in maps.findings[0]
     assert (probe.queries.forward_images, probe.queries.backward_images) == (2, 0)
-    assert np.array_equal(values, run(folder, seed=1, batch_size=1)[1].values[f"class:{LIKELIEST}"])
+    assert np.array_equal(values, run(folder, seed=1, batch_size=1)[1].values[f"class:{PREDICTED}"])
 
 
-def test_a_read_out_that_closes_everything_is_said_to(tmp_path: Path) -> None:
-    """Five classes by chance cost 1.61 nats."""
+def test_a_readout_that_blocks_everything_is_reported(tmp_path: Path) -> None:
+    """The cross-entropy of five classes by chance is 1.61 nats."""
     for kept, findings in ((1.6, 1), (1.7, 2)):
         save_readout(tmp_path / "readout", *random_readout(cross_entropy=kept))
         told = run(tmp_path / "readout")[1].findings
@@ -138,8 +138,8 @@ def test_a_read_out_that_closes_everything_is_said_to(tmp_path: Path) -> None:
     assert "no better than chance" in told[1]
 
 
-def test_before_training_nearly_all_gets_through() -> None:
-    """The logits are 5 give or take the small last weights; the weights follow the seed, not torch's generator."""
+def test_before_training_nearly_everything_passes() -> None:
+    """The logits are 5 plus small terms from the last weights, which depend on the seed only, not on torch's state."""
     state = torch.get_rng_state()
     sources = [torch.randn(2, *shape, generator=torch.Generator().manual_seed(0)) for shape in SHAPES]
     assert float((build_readout(SHAPES)(sources) - 5).detach().abs().max()) < 0.01
@@ -149,8 +149,8 @@ def test_before_training_nearly_all_gets_through() -> None:
 
 
 @pytest.mark.parametrize("inplace", [False, True])
-def test_sources_are_seen_as_they_were(inplace: bool) -> None:
-    """Maps, a vector and the scores; a ReLU that writes over its input changes nothing."""
+def test_sources_are_recorded_unchanged(inplace: bool) -> None:
+    """Test maps, a vector and the scores; an in-place ReLU changes nothing."""
     net, image = small_cnn(), picture()[None]
     assert isinstance(net, nn.Sequential)
     expected = [net[:3](image), net[:6](image)[:, :, None, None], net(image)[:, :, None, None]]
@@ -160,18 +160,18 @@ def test_sources_are_seen_as_they_were(inplace: bool) -> None:
         torch.testing.assert_close(source, truth)
 
 
-@pytest.mark.parametrize("target", [ClassEvidence((LIKELIEST + 1) % 5), Contrast(LIKELIEST, (LIKELIEST + 1) % 5)])
-def test_only_the_likeliest_class_is_explained(folder: Path, target: Target) -> None:
-    """As the network was trained for the classifier's own answers."""
-    with pytest.raises(RequestError, match=f"expected the likeliest class, class:{LIKELIEST},.*got {target.key}"):
+@pytest.mark.parametrize("target", [ClassEvidence((PREDICTED + 1) % 5), Contrast(PREDICTED, (PREDICTED + 1) % 5)])
+def test_only_the_predicted_class_is_explained(folder: Path, target: Target) -> None:
+    """The network was trained for the classifier's own predictions."""
+    with pytest.raises(RequestError, match=f"expected the predicted class, class:{PREDICTED},.*got {target.key}"):
         run(folder, target)
 
 
-def test_weights_that_do_not_fit_are_refused(folder: Path, tmp_path: Path) -> None:
-    """None, missing, of another classifier, of other layers, damaged, or too small a budget."""
+def test_invalid_weights_are_rejected(folder: Path, tmp_path: Path) -> None:
+    """Reject none, missing, of another classifier, of other layers or damaged weights, and a small budget."""
     probe = Probe(OpenGame(small_cnn()), constant(value=0.0), picture())
     with pytest.raises(RequestError, match=r"got none; train one with: seewhy train readout PHOTOS"):
-        iba_readout(probe, [ClassEvidence(LIKELIEST)])
+        iba_readout(probe, [ClassEvidence(PREDICTED)])
     with pytest.raises(RequestError, match=r"expected card.json in .*seewhy train readout"):
         run(tmp_path)
     with pytest.raises(RequestError, match="budget of 1 queries"):
@@ -191,7 +191,7 @@ def test_weights_that_do_not_fit_are_refused(folder: Path, tmp_path: Path) -> No
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Gray noise, 16 × 16, with one quarter of each red or blue; in the first, the lower left."""
+    """Save gray noise images of 16 × 16 with one red or blue quarter; in the first, the lower left one."""
     folder, rng = tmp_path_factory.mktemp("quarters"), np.random.default_rng(0)
     for number in range(24):
         pixels = np.repeat(rng.integers(0, 256, (16, 16, 1), np.uint8), 3, axis=2)
@@ -203,19 +203,17 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def classifier() -> seewhy.Classifier:
-    """`RedOrBlue` behind the door."""
+    """Return `RedOrBlue` as a prepared classifier."""
     return seewhy.classifier(RedOrBlue(), size=16)
 
 
 def trained(classifier: seewhy.Classifier, photos: list[Path], out: Path, plan: Plan) -> Trained:
-    """A read-out of `RedOrBlue`."""
+    """Return a folder with a readout of `RedOrBlue`."""
     return train_readout(classifier, photos, out, layers=("look", "coarse"), plan=plan)
 
 
-def test_training_finds_the_quarter_that_counts(
-    classifier: seewhy.Classifier, photos: list[Path], tmp_path: Path
-) -> None:
-    """The loss falls, the class stays likely, and the map of a picture lies on its quarter, wherever that is."""
+def test_training_finds_the_relevant_quarter(classifier: seewhy.Classifier, photos: list[Path], tmp_path: Path) -> None:
+    """The loss falls, the class stays probable, and the map of an image lies on its coloured quarter, wherever that is."""
     losses = trained(classifier, photos, tmp_path / "out", Plan(steps=110, batch=8, rate=1e-2, beta=1.0)).losses
     whole = [step.cross_entropy + step.information for step in losses]
     assert np.mean(whole[-10:]) < 0.2 * np.mean(whole[:3])
@@ -226,10 +224,10 @@ def test_training_finds_the_quarter_that_counts(
     assert values[8:, :8].mean() > 5 * elsewhere
 
 
-def test_training_follows_its_seed_and_leaves_torch_alone(
+def test_training_is_reproducible_and_has_no_side_effects(
     classifier: seewhy.Classifier, photos: list[Path], tmp_path: Path
 ) -> None:
-    """The same weights to the last bit for the same seed, others for another; the global generator is as before."""
+    """The same seed gives identical weights, another seed different ones; torch's global generator is unchanged."""
     state, plans = torch.get_rng_state(), [Plan(steps=2, batch=3, seed=seed) for seed in (0, 0, 1)]
     results = [trained(classifier, photos, tmp_path / str(i), plan) for i, plan in enumerate(plans)]
     raw = [(tmp_path / str(i) / "readout.safetensors").read_bytes() for i in range(3)]
@@ -238,8 +236,8 @@ def test_training_follows_its_seed_and_leaves_torch_alone(
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_spreads_are_those_of_the_photos(classifier: seewhy.Classifier, photos: list[Path], tmp_path: Path) -> None:
-    """Mean and standard deviation of each feature of each source; the card says what was done."""
+def test_statistics_are_those_of_the_photos(classifier: seewhy.Classifier, photos: list[Path], tmp_path: Path) -> None:
+    """Compare the mean and standard deviation of each feature of each source; the card records the training."""
     trained(classifier, photos, tmp_path / "out", Plan(steps=1, batch=1))
     net, card = load_readout(tmp_path / "out", fingerprint=classifier.fingerprint)
     views = torch.stack([torch.from_numpy(np.array(Image.open(path))) for path in photos])
@@ -256,7 +254,7 @@ def test_spreads_are_those_of_the_photos(classifier: seewhy.Classifier, photos: 
 def test_an_interruption_leaves_nothing(
     classifier: seewhy.Classifier, photos: list[Path], tmp_path: Path, stop_at: str
 ) -> None:
-    """Neither while measuring nor while training."""
+    """This holds during measuring and during training."""
 
     def stop(what: str, done: int, planned: int) -> None:
         del done, planned
@@ -271,7 +269,7 @@ def test_an_interruption_leaves_nothing(
 def test_the_command_trains(
     photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Options in, a folder out that the method takes; the layers are chosen; a bad number ends with status 2."""
+    """Options give a folder that the method accepts; the layers are chosen; a bad number exits with status 2."""
     (tmp_path / "own_small.py").write_text("from games import small_cnn\n\nnetwork = small_cnn()\n")
     monkeypatch.chdir(tmp_path)
     words = ["train", "readout", str(photos[0].parent), "--classifier", "own_small:network,size=20", "--trust"]
@@ -287,14 +285,14 @@ def test_the_command_trains(
 
 
 @pytest.mark.parametrize("settings", [{"steps": 0}, {"batch": 0}, {"rate": 0.0}, {"beta": -1.0}])
-def test_plans_that_make_no_sense_are_refused(settings: dict[str, float]) -> None:
-    """Before anything is read."""
+def test_invalid_training_settings_are_rejected(settings: dict[str, float]) -> None:
+    """The error comes before anything is read."""
     with pytest.raises(RequestError, match="leave it out for the usual"):
         Plan(**settings)  # type: ignore[arg-type]
 
 
-def test_classifiers_and_layers_that_cannot_be_trained_are_refused(photos: list[Path], tmp_path: Path) -> None:
-    """No layers to see, no fixed size, no photo, a layer that is no map, one that runs twice."""
+def test_unsupported_classifiers_and_layers_are_rejected(photos: list[Path], tmp_path: Path) -> None:
+    """Reject no access to layers, no fixed size, no photo, a layer without a map, and one that runs twice."""
 
     class Twice(nn.Module):
         def __init__(self) -> None:
@@ -306,10 +304,10 @@ def test_classifiers_and_layers_that_cannot_be_trained_are_refused(photos: list[
             return answer
 
     for classifier, layers, words in (
-        (seewhy.classifier(lambda pictures: [[0.5, 0.5]] * len(pictures)), (), "exposes its layers"),
+        (seewhy.classifier(lambda pictures: [[0.5, 0.5]] * len(pictures)), (), "shows its layers"),
         (seewhy.classifier(RedOrBlue()), (), "one size of input"),
-        (seewhy.classifier(small_cnn(), size=20), ("5",), "puts out a map"),
-        (seewhy.classifier(Twice().eval(), size=16), ("again",), "runs once a picture, got again, which ran 2 times"),
+        (seewhy.classifier(small_cnn(), size=20), ("5",), "outputs a map"),
+        (seewhy.classifier(Twice().eval(), size=16), ("again",), "runs once per image, got again, which ran 2 times"),
     ):
         with pytest.raises(RequestError, match=words):
             train_readout(classifier, photos, tmp_path / "out", layers=layers)

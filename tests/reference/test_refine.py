@@ -1,4 +1,4 @@
-"""Coarse to fine: the map against the equations written out, against the full sweep, and against fields of known law."""
+"""Test adaptive windows against explicit kriging equations, the full sweep, and simulated fields of known covariance."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -17,22 +17,22 @@ from seewhy.core.infill import Infill
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Information
 from seewhy.infills.plain import gray, noise
-from seewhy.methods import kriging
-from seewhy.methods.kriging import Seen, krige, lattice_error
-from seewhy.methods.lattice import Lattice
-from seewhy.methods.occlusion import occlusion
-from seewhy.methods.pmi import pmi
+from seewhy.methods.windows import _kriging as kriging
+from seewhy.methods.windows._kriging import Seen, krige, lattice_error
+from seewhy.methods.windows._lattice import Lattice
+from seewhy.methods.windows.occlusion import occlusion
+from seewhy.methods.windows.pmi import pmi
 
 SIZE, SIDE = 4, 12
 
 
 def covariance(one: Sequence[int], other: Sequence[int]) -> float:
-    """Of two windows of a field of variance 1."""
+    """Return the covariance of two windows of a field of variance 1."""
     return float(np.exp(-sum(abs(a - b) for a, b in zip(one, other, strict=True)) / (kriging.LENGTH * SIZE)))
 
 
 def covering(row: int, column: int) -> list[tuple[int, int]]:
-    """The windows that cover a pixel."""
+    """Return the windows that cover a pixel."""
     last = SIDE - SIZE
     rows, columns = (range(max(0, at - SIZE + 1), min(at, last) + 1) for at in (row, column))
     return [(r, c) for r in rows for c in columns]
@@ -41,7 +41,7 @@ def covering(row: int, column: int) -> list[tuple[int, int]]:
 def by_hand(
     windows: Sequence[tuple[int, int]], values: Float[np.ndarray, " m"], ratio: float
 ) -> tuple[Float[np.ndarray, "h w"], Float[np.ndarray, "h w"], Float[np.ndarray, " m"]]:
-    """Kriging of every pixel from all windows, in loops; the variance in units of the field's; the misses of leave-one-out."""
+    """Krige every pixel from all windows in loops; return values, relative variances and squared leave-one-out errors."""
     count = len(windows)
     known = np.array([[covariance(a, b) for b in windows] for a in windows]) + ratio * np.eye(count)
     means, variances = np.zeros((SIDE, SIDE)), np.zeros((SIDE, SIDE))
@@ -62,13 +62,13 @@ def by_hand(
 
 
 def lattice_of(stride: int) -> Int[Tensor, "m 2"]:
-    """All windows of a stride."""
+    """Return all windows of a stride."""
     axis = torch.arange(0, SIDE - SIZE + 1, stride)
     return torch.cartesian_prod(axis, axis)
 
 
-def test_kriging_is_the_equations_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a reach that holds the whole picture: the values, and the variance up to the local scale."""
+def test_kriging_matches_the_explicit_equations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If all windows are in reach, the values agree, and the variance agrees up to the local scale."""
     monkeypatch.setattr(kriging, "_REACH", 10.0)
     positions = lattice_of(2)
     rng = np.random.default_rng(0)
@@ -84,15 +84,15 @@ def test_kriging_is_the_equations_written_out(monkeypatch: pytest.MonkeyPatch) -
         np.testing.assert_allclose(fit.values[target], means, atol=1e-9)
         each = fit.scale[target].repeat_interleave(SIZE, 0).repeat_interleave(SIZE, 1)
         np.testing.assert_allclose(fit.variance[target], variances * each.numpy(), atol=1e-9)
-        # the scale of the middle cell: its own windows whole, its neighbours' by half and quarter, and half a window of all
+        # scale of the middle cell: weight 1 for its windows, 1/2 and 1/4 for its neighbours', and half a window of the mean
         cell = np.array(windows) // SIZE
         weight = np.prod(np.where(cell == 1, 1.0, np.where(abs(cell - 1) == 1, 0.5, 0.0)), axis=1)
         middle = (weight @ misses + 0.5 * misses.mean()) / (weight.sum() + 0.5)
         assert float(fit.scale[target, 1, 1]) == pytest.approx(middle)
 
 
-def test_every_window_without_noise_is_the_sweep() -> None:
-    """Where all is known there is nothing to predict."""
+def test_all_windows_without_noise_equal_the_sweep() -> None:
+    """If everything is observed, nothing is left to predict."""
     values = torch.from_numpy(np.random.default_rng(1).normal(size=(81, 1)))
     fit = krige(Seen(lattice_of(1), values, torch.zeros(81, 1).double()), SIZE, (SIDE, SIDE))
     grid = values.view(9, 9)
@@ -107,15 +107,15 @@ def test_every_window_without_noise_is_the_sweep() -> None:
 
 
 def field(seed: int, side: int) -> Float[Tensor, "p p"]:
-    """A field over all windows with the law that kriging takes it to have."""
+    """Draw a field over all windows with the covariance that kriging assumes."""
     places = np.arange(side - 8 + 1)
     along = np.exp(-abs(places[:, None] - places) / (kriging.LENGTH * 8))
     root = np.linalg.cholesky(along + 1e-9 * np.eye(len(places)))
     return torch.from_numpy(root @ np.random.default_rng(seed).normal(size=(len(places),) * 2) @ root.T)
 
 
-def test_the_error_bars_are_right() -> None:
-    """Over 12 fields, sparsely and noisily seen; the local scale rests on a dozen windows, so intervals are a little narrow."""
+def test_the_standard_errors_are_calibrated() -> None:
+    """Test 12 sparse, noisy fields; the local scale comes from a dozen windows, so intervals are slightly too narrow."""
     side, inside, squares = 96, [], []
     for seed in range(12):
         truth = field(seed, side)
@@ -138,8 +138,8 @@ def test_the_error_bars_are_right() -> None:
     assert 0.7 < np.mean(squares) < 1.4
 
 
-def test_a_finer_lattice_leaves_less() -> None:
-    """And noise leaves more."""
+def test_a_finer_lattice_lowers_the_error() -> None:
+    """More noise raises it."""
     errors = [lattice_error(level, 0.2) for level in range(4)]
     assert all(coarse > fine > 0 for coarse, fine in pairwise(errors))
     assert lattice_error(1, 0.2) < lattice_error(1, 2.0)
@@ -157,8 +157,8 @@ def test_a_lattice_reaches_every_window_once(size: int, sides: tuple[int, int]) 
         covered[row : row + size, column : column + size] = 1
     assert bool(covered.all())
     while True:
-        worth = torch.from_numpy(np.random.default_rng(len(found)).random(level.shape))
-        more, level = lattice.refine(level, worth, 13)
+        gain = torch.from_numpy(np.random.default_rng(len(found)).random(level.shape))
+        more, level = lattice.refine(level, gain, 13)
         if not len(more):
             break
         found = torch.cat([found, more])
@@ -171,25 +171,25 @@ def test_a_lattice_reaches_every_window_once(size: int, sides: tuple[int, int]) 
 
 
 def test_the_best_cells_come_first() -> None:
-    """What a cell would gain is divided by the windows it costs."""
+    """The gain of a cell is divided by the number of windows it costs."""
     lattice = Lattice(8, (40, 40))
-    worth = torch.zeros(5, 5).double()
-    worth[1, 3], worth[2, 0] = 2.0, 1.0
-    more, level = lattice.refine(lattice.level(), worth, 4)
+    gain = torch.zeros(5, 5).double()
+    gain[1, 3], gain[2, 0] = 2.0, 1.0
+    more, level = lattice.refine(lattice.level(), gain, 4)
     assert {tuple((window // 8).tolist()) for window in more[:3]} == {(1, 3)}
     assert level[1, 3] == level[2, 0] == 1
     assert int(level[:4, :4].sum()) == 2
 
 
 def probe(budget: Budget | None = None, *, batch: int = 4, seed: int = 0) -> Probe:
-    """A small network, a random in-fill."""
+    """Return a probe of a small network with a random in-fill."""
     return Probe(
         Game(small_cnn().double()), noise(), picture(24, 28), seed=seed, budget=budget or Budget(), batch_size=batch
     )
 
 
-def test_a_shorter_run_asks_a_prefix_of_a_longer_one() -> None:
-    """The same windows with the same seeds, whatever the budget and the batch."""
+def test_a_shorter_run_is_a_prefix_of_a_longer_one() -> None:
+    """The windows and seeds are the same for any budget and batch size."""
 
     def asked(queries: int, batch: int) -> list[bytes]:
         bound = probe(Budget(queries=queries), batch=batch)
@@ -202,22 +202,22 @@ def test_a_shorter_run_asks_a_prefix_of_a_longer_one() -> None:
 
 
 def corner(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
-    """Logits that rest on the top left corner only."""
+    """Return logits that depend on the top left corner only."""
     light = 20 * images[:, :, :16, :16].mean((1, 2, 3))
     return torch.stack([light, torch.zeros_like(light)], dim=1)
 
 
-def test_windows_gather_where_the_map_is_uncertain() -> None:
-    """A classifier that looks at one corner is asked about that corner."""
-    infill = _Listening(noise())
+def test_windows_concentrate_where_the_map_is_uncertain() -> None:
+    """For a classifier that depends on one corner, most queries go to that corner."""
+    infill = _Recording(noise())
     bound = Probe(Game(corner, classes=2), infill, picture(64, 64), budget=Budget(queries=1 + 2 * 160))
     pmi(bound, [ClassEvidence(0)], size=8)
     later = torch.cat(infill.holes)[2 * 64 :]
-    assert float((later < 24).all(1).double().mean()) > 0.5  # of the picture it is a seventh
+    assert float((later < 24).all(1).double().mean()) > 0.5  # the corner is a seventh of the image
 
 
-class _Listening:
-    """An in-fill that remembers where the holes were."""
+class _Recording:
+    """An in-fill that records the positions of the holes."""
 
     stochastic, checksum = True, None
 
@@ -225,14 +225,14 @@ class _Listening:
         self.infill, self.holes = infill, list[Tensor]()
 
     def __call__(self, image: Image, keep: Keep, seeds: Seeds) -> Images:
-        """Look at the holes and fill them."""
+        """Record the holes and fill them."""
         hole = keep < 1
         self.holes.append(torch.stack([hole.any(2).double().argmax(1), hole.any(1).double().argmax(1)], dim=1))
         return self.infill(image, keep, seeds)
 
 
-def test_the_end_of_the_lattice_is_the_full_sweep() -> None:
-    """With every window asked, prediction and sweep agree to a few standard errors of the same samples."""
+def test_the_full_lattice_matches_the_sweep() -> None:
+    """With every window queried, prediction and sweep agree to a few standard errors of the same samples."""
     full = pmi(probe(Budget(queries=10**6)), [Information(), ClassEvidence(1)], size=4)
     sweep = pmi(probe(), [Information(), ClassEvidence(1)], size=4, stride=1, samples=2)
     assert full.stopped_because == "complete"
@@ -240,8 +240,8 @@ def test_the_end_of_the_lattice_is_the_full_sweep() -> None:
         assert np.corrcoef(values.ravel(), sweep.values[key].ravel())[0, 1] > 0.98
 
 
-def test_an_infill_without_scatter_is_asked_once_a_window() -> None:
-    """Its error bars are of the windows that were not asked."""
+def test_a_deterministic_infill_is_drawn_once_per_window() -> None:
+    """Its standard errors come from the windows that were not queried."""
     bound = Probe(Game(small_cnn().double()), gray(), picture(24, 24))
     maps = occlusion(bound, [ClassEvidence(0)], size=8)
     assert maps.settings["samples"] == 1
@@ -253,7 +253,7 @@ def test_an_infill_without_scatter_is_asked_once_a_window() -> None:
 
 
 def test_several_sizes_are_averaged() -> None:
-    """Each size as it would be alone with as many windows, and the mean of them."""
+    """The map is the mean of the maps of the single sizes with the same number of windows."""
     sizes = (4, 8)
     together = pmi(probe(), [ClassEvidence(0)], size=sizes)
     alone = [
@@ -268,7 +268,7 @@ def test_several_sizes_are_averaged() -> None:
 
 
 def test_a_small_budget_draws_single_samples() -> None:
-    """Down to one query a window; less than that is refused, with the number that would do."""
+    """It goes down to one query per window; a smaller budget is rejected with the sufficient number."""
     windows = len(Lattice(4, (24, 28)).start())
     maps = pmi(probe(Budget(queries=1 + windows)), [ClassEvidence(0)], size=4)
     assert maps.settings["samples"] == 1
@@ -278,8 +278,8 @@ def test_a_small_budget_draws_single_samples() -> None:
         pmi(probe(Budget(queries=windows)), [ClassEvidence(0)], size=4)
 
 
-def test_it_stops_when_it_is_sure_enough() -> None:
-    """The tolerance is a part of the map's own spread, of the worst target."""
+def test_it_stops_at_the_tolerance() -> None:
+    """The tolerance is a fraction of the map's standard deviation, for the worst target."""
     maps = pmi(probe(Budget(tolerance=0.5)), [ClassEvidence(0)], size=4)
     assert maps.stopped_because == "tolerance"
     values, errors = maps.values["class:0"], maps.stderr["class:0"]
@@ -296,9 +296,9 @@ def test_it_stops_when_it_is_sure_enough() -> None:
         (8, None, 0, "samples >= 1"),
     ],
 )
-def test_bad_settings_are_refused(
+def test_invalid_settings_are_rejected(
     size: int | tuple[int, ...], stride: int | None, samples: int | None, message: str
 ) -> None:
-    """With what to do."""
+    """The message states what to do."""
     with pytest.raises(RequestError, match=message):
         pmi(probe(), [ClassEvidence(0)], size=size, stride=stride, samples=samples)

@@ -1,4 +1,4 @@
-"""RISE against slow replicas written from the formulas of Petsiuk, Das, Saenko, BMVC 2018."""
+"""Test RISE against slow implementations of the formulas of Petsiuk, Das, Saenko, BMVC 2018."""
 
 import math
 
@@ -15,13 +15,13 @@ from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, uniforms
 from seewhy.core.target import ClassEvidence
 from seewhy.infills.plain import constant, gray
-from seewhy.methods.rise import Normalisation, _Estimator, rise
+from seewhy.methods.sampling.rise import Normalisation, _Estimator, rise
 
 SAMPLINGS: tuple[Sampling, ...] = ("independent", "antithetic", "balanced")
 
 
 def asked(count: int, p: float, sampling: Sampling, cells: int = 4) -> tuple[np.ndarray, np.ndarray]:
-    """Each grid's ``keep``, and the answer of a random network to it, grid by grid."""
+    """Return each grid's mask and a random network's output for it, grid by grid."""
     game, image, grids = Game(small_cnn().double()), picture(), RandomGrids(cells, p, sampling)
     keeps, answers = [], []
     for number in range(count):
@@ -32,14 +32,14 @@ def asked(count: int, p: float, sampling: Sampling, cells: int = 4) -> tuple[np.
 
 
 def answer(count: int, **settings: object) -> tuple[np.ndarray, np.ndarray]:
-    """The method's map and error for the same network."""
+    """Return the method's map and standard error for the same network."""
     probe = Probe(Game(small_cnn().double()), gray(), picture())
     maps = rise(probe, [ClassEvidence(1)], masks=count, cells=4, **settings)  # type: ignore[arg-type]
     return maps.values["class:1"], maps.stderr["class:1"]
 
 
-def test_the_paper_is_reachable() -> None:
-    """S(l) = 1/(N p) Σ f(x M) M(l) over independent grids, its error that of a mean."""
+def test_the_papers_estimator_is_available() -> None:
+    """The map is S(l) = 1/(N p) Σ f(x M) M(l) over independent grids, with the standard error of a mean."""
     count, p = 60, 0.4
     keeps, answers = asked(count, p, "independent")
     terms = answers[:, None, None] * keeps / p
@@ -49,8 +49,8 @@ def test_the_paper_is_reachable() -> None:
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
-def test_the_coverage_estimate_agrees_with_the_replica(sampling: Sampling) -> None:
-    """Σ f M / Σ M; the error is the scatter of whole pairs or blocks, a last one that was cut short included."""
+def test_the_coverage_estimate_matches_the_reference(sampling: Sampling) -> None:
+    """The map is Σ f M / Σ M; the error comes from whole pairs or blocks, including an incomplete last one."""
     count, together = 145, {"independent": 1, "antithetic": 2, "balanced": 64}[sampling]
     keeps, answers = asked(count, 0.4, sampling)
     above = [
@@ -66,8 +66,8 @@ def test_the_coverage_estimate_agrees_with_the_replica(sampling: Sampling) -> No
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
-def test_the_regression_estimate_agrees_with_the_replica(sampling: Sampling) -> None:
-    """Σ w ((f - h) M + E[h M]) / Σ w p: h by ridge regression on the grids before, its expectation by enumerating shifts."""
+def test_the_regression_estimate_matches_the_reference(sampling: Sampling) -> None:
+    """Σ w ((f - h) M + E[h M]) / Σ w p: h by ridge regression on earlier grids, its expectation by enumerating shifts."""
     count, p, (height, width) = 145, 0.4, picture().shape[1:]
     together = {"independent": 1, "antithetic": 2, "balanced": 64}[sampling]
     keeps, answers = asked(count, p, sampling)
@@ -100,7 +100,7 @@ def test_the_regression_estimate_agrees_with_the_replica(sampling: Sampling) -> 
 
 
 def overlaps(some: np.ndarray, others: np.ndarray, length: int, cells: int = 4) -> np.ndarray:
-    """Mean over shifts of Σ_c weight of cell c at one place times its weight at another, place by place."""
+    """Return the mean over shifts of Σ_c (weight of cell c at one position) (its weight at another)."""
     cell = math.ceil(length / cells)
 
     def weights(position: float, shift: int) -> np.ndarray:
@@ -112,7 +112,7 @@ def overlaps(some: np.ndarray, others: np.ndarray, length: int, cells: int = 4) 
 
 
 def test_grids_are_enlarged_bilinearly_and_shifted_by_less_than_a_cell() -> None:
-    """The replica interpolates one grid by hand: cells + 1 cells' length, half-pixel centres, cropped at the shift."""
+    """Interpolate one grid by hand: the length of cells + 1 cells, half-pixel centres, cropped at the shift."""
     cells, height, width = 3, 14, 20
     drawn = RandomGrids(cells, 0.5).draw(7, torch.tensor([3]))
     seed = derive(7, torch.tensor([3]))
@@ -138,13 +138,13 @@ def test_grids_are_enlarged_bilinearly_and_shifted_by_less_than_a_cell() -> None
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 def test_a_pixel_is_kept_with_probability_p(sampling: Sampling) -> None:
-    """Over many grids every pixel's mean keep is p, border and centre alike."""
+    """Over many grids every pixel's mean keep is p, at the border as in the centre."""
     keep = RandomGrids(4, 0.3, sampling).draw(0, torch.arange(6000)).keep(12, 12)
     assert float((keep.mean(0) - 0.3).abs().max()) < 0.03
 
 
 def test_pairs_are_complements_and_blocks_are_balanced() -> None:
-    """Two grids of a pair keep each pixel once between them; a block of 64 keeps each cell 19 or 20 times for p = 0.3."""
+    """The two grids of a pair together keep each pixel once; a block of 64 keeps each cell 19 or 20 times for p = 0.3."""
     keep = RandomGrids(4, 0.5, "antithetic").draw(0, torch.arange(10)).keep(13, 11)
     np.testing.assert_allclose(keep[0::2] + keep[1::2], 1, atol=1e-6)
     kept = RandomGrids(4, 0.3, "balanced").draw(0, torch.arange(192)).cells.view(3, 64, 4, 4).sum(1)
@@ -153,7 +153,7 @@ def test_pairs_are_complements_and_blocks_are_balanced() -> None:
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 def test_a_grid_does_not_depend_on_what_is_drawn_with_it(sampling: Sampling) -> None:
-    """Drawn alone, in a batch or backwards: the same grid and shift."""
+    """Drawn alone, in a batch or in reverse order, grid and shift are the same."""
     grids = RandomGrids(5, 0.5, sampling)
     together = grids.draw(3, torch.arange(150))
     for number in (0, 63, 64, 149):
@@ -167,13 +167,13 @@ LINEAR = torch.linspace(-1, 2, 20 * 17, dtype=torch.float64).reshape(20, 17).sin
 
 
 def linear(images: Tensor) -> Tensor:
-    """Class 0 gets ½ + a weighted sum of the pixels, as logits whose soft-max is just that."""
+    """Return a classifier whose class 0 probability is ½ + a weighted sum of the pixels, as logits."""
     share = 0.5 + (LINEAR * images[:, 0]).sum((1, 2)) / 400
     return torch.stack([share, 1 - share], dim=1).log()
 
 
 def truth(p: float, cells: int) -> np.ndarray:
-    """The map of that classifier on a white picture filled with black: E[f M(l)] / p = E[f] + Σ_k a_k Cov(M(k), M(l)) / p."""
+    """Return its map on a white image with a black in-fill: E[f M(l)] / p = E[f] + Σ_k a_k Cov(M(k), M(l)) / p."""
     down, across = (overlaps(np.arange(side), np.arange(side), side, cells) for side in (20, 17))
     slopes = LINEAR.numpy() / 400
     exact: np.ndarray = 0.5 + p * slopes.sum() + (1 - p) * (down @ slopes @ across.T)
@@ -183,7 +183,7 @@ def truth(p: float, cells: int) -> np.ndarray:
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 @pytest.mark.parametrize("normalisation", ["paper", "coverage", "regression"])
 def test_every_estimator_estimates_the_same_map(normalisation: Normalisation, sampling: Sampling) -> None:
-    """The mean over 12 seeds is the closed form up to its noise; 95 % intervals hold it about as often as they say."""
+    """The mean over 12 seeds matches the closed form up to noise; 95 % intervals have about their nominal coverage."""
     white, found = torch.ones(3, 20, 17), []
     for seed in range(12):
         probe = Probe(Game(linear), constant(value=0.0), white, seed=seed, batch_size=64)
@@ -193,14 +193,14 @@ def test_every_estimator_estimates_the_same_map(normalisation: Normalisation, sa
     values = np.stack([maps.values["class:0"] for maps in found])
     errors = np.stack([maps.stderr["class:0"] for maps in found])
     exact = truth(0.4, 3)
-    # Pictures have 256 levels: a blended pixel is off by up to half of one, at random.
+    # Images have 256 levels: a blended pixel is off by up to half a level, at random.
     assert np.abs(values.mean(0) - exact).max() < 5 * errors.mean() / math.sqrt(12) + 1e-4
     assert np.abs(values - exact).mean() < 2 * errors.mean() + 1e-4
     assert values.std(0, ddof=1).mean() == pytest.approx(errors.mean(), rel=0.5)
 
 
-def test_regression_has_the_least_error() -> None:
-    """The answers of a linear classifier are explained by the surrogate, and hardly any noise is left."""
+def test_regression_has_the_smallest_error() -> None:
+    """The surrogate explains a linear classifier's outputs, and hardly any noise is left."""
 
     def error(normalisation: Normalisation, sampling: Sampling) -> float:
         probe = Probe(Game(linear), constant(value=0.0), torch.ones(3, 20, 17), batch_size=64)
@@ -215,8 +215,10 @@ def test_regression_has_the_least_error() -> None:
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 @pytest.mark.parametrize("normalisation", ["paper", "coverage", "regression"])
-def test_the_stated_error_is_the_spread_over_seeds(normalisation: Normalisation, sampling: Sampling) -> None:
-    """Over 30 seeds of a random network, which is not linear, the spread of the map is the stated error within a quarter."""
+def test_the_standard_error_is_the_standard_deviation_over_seeds(
+    normalisation: Normalisation, sampling: Sampling
+) -> None:
+    """Over 30 seeds of a non-linear random network, the map's standard deviation is the stated error within a quarter."""
     game = Game(small_cnn().double())
     runs = [
         rise(
@@ -237,7 +239,7 @@ def test_the_stated_error_is_the_spread_over_seeds(normalisation: Normalisation,
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 @pytest.mark.parametrize("normalisation", ["coverage", "regression"])
 def test_batches_change_nothing(normalisation: Normalisation, sampling: Sampling) -> None:
-    """The surrogate learns after the same grids, and pairs and blocks stay whole, for every batch size."""
+    """For every batch size the surrogate updates after the same grids, and pairs and blocks stay whole."""
 
     def run(batch: int) -> tuple[np.ndarray, np.ndarray]:
         probe = Probe(Game(small_cnn().double()), gray(), picture(), batch_size=batch)
@@ -251,8 +253,8 @@ def test_batches_change_nothing(normalisation: Normalisation, sampling: Sampling
         np.testing.assert_allclose(again[1], error, atol=1e-6)
 
 
-def test_what_is_remembered_does_not_grow() -> None:
-    """After 64 grids or 640 the estimator holds as many numbers, and no more of them than the lattice needs."""
+def test_memory_does_not_grow() -> None:
+    """After 64 grids or 640 the estimator holds the same number of values, and no more than the lattice needs."""
     probe = Probe(Game(small_cnn().double()), gray(), picture())
     grids = RandomGrids(3, 0.5, "antithetic")
     estimator = _Estimator.start(probe, grids, 2, "regression")
@@ -268,15 +270,15 @@ def test_what_is_remembered_does_not_grow() -> None:
     assert numbers() == before < 8 * 20 * 17
 
 
-def test_a_large_picture_is_summed_on_a_lattice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the lattice's points the map is the one that is summed pixel by pixel; between them it is close."""
+def test_a_large_image_is_summed_on_a_lattice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the lattice points the map equals the one summed pixel by pixel; between them it is close."""
 
     def run() -> np.ndarray:
         probe = Probe(Game(linear), constant(value=0.0), torch.ones(3, 20, 17), batch_size=64)
         return rise(probe, [ClassEvidence(0)], masks=64, cells=2, normalisation="paper").values["class:0"]
 
     whole = run()
-    monkeypatch.setattr("seewhy.methods.rise.LATTICE", 10)
+    monkeypatch.setattr("seewhy.methods.sampling.rise.LATTICE", 10)
     coarse = run()
     assert coarse.shape == (20, 17)
     np.testing.assert_allclose(coarse[[0, 0, -1, -1], [0, -1, 0, -1]], whole[[0, 0, -1, -1], [0, -1, 0, -1]], atol=1e-6)
@@ -284,14 +286,14 @@ def test_a_large_picture_is_summed_on_a_lattice(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_budget_cuts_the_grids_short() -> None:
-    """The manifest's settings say how many were really asked."""
+    """The recorded settings state the actual number of masks."""
     probe = Probe(Game(small_cnn().double()), gray(), picture(), budget=Budget(queries=101))
     maps = rise(probe, [ClassEvidence(0)])
     assert (maps.settings["masks"], maps.stopped_because, probe.queries.forward_images) == (100, "queries", 101)
 
 
-def test_settings_that_make_no_sense_are_refused() -> None:
-    """Each says what was expected and what came."""
+def test_invalid_settings_are_rejected() -> None:
+    """Each message states the expected and the actual value."""
     probe = Probe(Game(small_cnn().double()), gray(), picture())
     for settings, message in [
         ({"p": 1.0}, "p between 0 and 1"),

@@ -1,4 +1,4 @@
-"""Deletion and insertion against a slow replica of the authors' metric, in their normalised space and with their steps."""
+"""Test deletion and insertion against a slow implementation of the authors' metric, in their normalised space and steps."""
 
 import math
 
@@ -18,18 +18,18 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def normalised(image: Tensor) -> Tensor:
-    """The picture as the authors' network takes it."""
+    """Return the image as the authors' network receives it."""
     return (image.double() - torch.tensor(MEAN, dtype=torch.float64)[:, None, None]) / torch.tensor(STD)[:, None, None]
 
 
 def shown(image: Tensor, *, exact: bool) -> Tensor:
-    """Undo `normalised`; unless ``exact``, with the house's rounding to 8-bit levels."""
+    """Undo `normalised`; unless ``exact``, with the library's rounding to 8-bit levels."""
     back = image * torch.tensor(STD)[:, None, None] + torch.tensor(MEAN, dtype=torch.float64)[:, None, None]
     return back if exact else (back * 255).round() / 255
 
 
 def kernel() -> np.ndarray:
-    """A single 1 in 11 x 11, blurred by a Gaussian of 5 pixels to four of them, where the border mirrors: plain loops."""
+    """Blur a single 1 in 11 x 11 by a Gaussian of 5 pixels, cut at four of them, with mirrored borders: plain loops."""
 
     def inside(place: int) -> int:
         while not 0 <= place < 11:
@@ -44,7 +44,7 @@ def kernel() -> np.ndarray:
 
 
 def blurred(image: Tensor) -> Tensor:
-    """Every channel through the kernel, zeros outside."""
+    """Convolve every channel with the kernel, zeros outside."""
     weights, out = torch.from_numpy(kernel()), torch.zeros_like(image)
     padded = torch.nn.functional.pad(image, (5, 5, 5, 5))
     for row in range(image.shape[1]):
@@ -56,7 +56,7 @@ def blurred(image: Tensor) -> Tensor:
 def replica(
     game: Game, image: Tensor, saliency: np.ndarray, target: int, step: int, mode: str, *, exact: bool
 ) -> tuple[float, list[float]]:
-    """The authors' loop: start, copy ``step`` pixels a turn in descending order, ask, and the area of their formula."""
+    """Run the authors' loop: start, copy ``step`` pixels at a time in descending order, query, integrate."""
     pixels = saliency.size
     whole = normalised(image)
     start, finish = (whole.clone(), torch.zeros_like(whole)) if mode == "deletion" else (blurred(whole), whole.clone())
@@ -73,8 +73,8 @@ def replica(
 
 @pytest.mark.parametrize("exact", [True, False])
 @pytest.mark.parametrize("mode", ["deletion", "insertion"])
-def test_the_curve_is_the_replicas(mode: str, *, exact: bool) -> None:
-    """The same map, picture and network give the same scores and the same area: in floats as the authors', and in levels."""
+def test_the_curve_matches_the_reference(mode: str, *, exact: bool) -> None:
+    """The same map, image and network give the same scores and area: in floats like the authors', and in 8-bit levels."""
     game, image = Game(small_cnn(seed=6).double()), picture(28, 24)
     target = int(game(image[None])[0].argmax())
     saliency = np.random.default_rng(0).permutation(28 * 24).reshape(28, 24).astype(np.float32)
@@ -87,22 +87,22 @@ def test_the_curve_is_the_replicas(mode: str, *, exact: bool) -> None:
     assert np.ptp(measured.curve.y) > 0.05
 
 
-def test_the_area_is_the_authors() -> None:
-    """(sum - first / 2 - last / 2) / steps is the trapezoid rule over [0, 1]."""
+def test_the_area_matches_the_authors() -> None:
+    """(sum - first / 2 - last / 2) / steps is the trapezoidal rule over [0, 1]."""
     rng = np.random.default_rng(0)
     scores = rng.random(29)
     assert area(np.linspace(0, 1, 29), scores) == pytest.approx((scores.sum() - scores[0] / 2 - scores[-1] / 2) / 28)
 
 
 def test_the_kernel_is_nearly_flat() -> None:
-    """The weights of the in-fill are the loops', and much flatter than a Gaussian that is cut off."""
+    """The weights of the in-fill equal those from the loops, and are much flatter than a truncated Gaussian."""
     line = near_box(11, 5.0).numpy()
     np.testing.assert_allclose(np.outer(line, line), kernel(), atol=1e-12)
     assert line.min() / line.max() > 0.9 > math.exp(-0.5)
 
 
-def test_the_blur_is_the_replicas() -> None:
-    """Within half a level."""
+def test_the_blur_matches_the_reference() -> None:
+    """The difference is at most half a level."""
     image = picture(20, 17)
     fast = rise_blur(color=MEAN)(image, torch.zeros(1, 20, 17), torch.zeros(1, dtype=torch.int64))[0]
     torch.testing.assert_close(fast.double(), shown(blurred(normalised(image)), exact=False), atol=1.01 / 255, rtol=0)

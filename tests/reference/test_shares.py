@@ -1,4 +1,4 @@
-"""KernelSHAP, LIME and faded RISE against games whose answer is known and slow replicas."""
+"""Test KernelSHAP, LIME and faded RISE against games with known answers and slow reference implementations."""
 
 from collections.abc import Callable
 from itertools import combinations
@@ -16,22 +16,22 @@ from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast
 from seewhy.infills.plain import constant
-from seewhy.methods.faded_rise import effects, faded_rise
-from seewhy.methods.kernel_shap import drawn_sets, every_set, kernel_shap
-from seewhy.methods.lime import coin_tosses, lime, local_model
-from seewhy.methods.segments import Shape, fade, split
+from seewhy.methods.sampling._segments import Shape, fade, split
+from seewhy.methods.sampling.faded_rise import effects, faded_rise
+from seewhy.methods.sampling.kernel_shap import drawn_sets, every_set, kernel_shap
+from seewhy.methods.sampling.lime import coin_tosses, lime, local_model
 from sharing import additive, product, shares, white
 
 BLACK = constant(value=0.0)
 
 
-def worth_of(labels: torch.Tensor, image: torch.Tensor, game: Game) -> Callable[[tuple[int, ...]], float]:
-    """The probability of class 0 with a set of segments kept, the rest black."""
+def value_of(labels: torch.Tensor, image: torch.Tensor, game: Game) -> Callable[[tuple[int, ...]], float]:
+    """Return the probability of class 0 with a set of segments kept and the rest black."""
     return lambda kept: float(game((image * torch.isin(labels, torch.tensor(kept, dtype=torch.int64)))[None])[0, 0])
 
 
 def shapley(worth: Callable[[tuple[int, ...]], float], players: int) -> list[float]:
-    """Shapley values by their definition."""
+    """Return Shapley values by definition."""
     values = []
     for player in range(players):
         others = [other for other in range(players) if other != player]
@@ -44,24 +44,24 @@ def shapley(worth: Callable[[tuple[int, ...]], float], players: int) -> list[flo
 
 
 def of_segments(maps: Maps, labels: torch.Tensor, key: str = "class:0") -> np.ndarray:
-    """The value of each segment."""
+    """Return the value of each segment."""
     values = torch.from_numpy(maps.values[key])
     return np.array([float(values[labels == number][0]) for number in range(int(labels.max()) + 1)])
 
 
-def test_kernel_shap_is_exact_where_all_sets_are_asked() -> None:
-    """A random network's game of nine players: the definition's values, and no error."""
+def test_kernel_shap_is_exact_with_all_sets() -> None:
+    """For a random network's game of nine players, the values equal the definition's, and the errors are 0."""
     game, image = Game(small_cnn().double()), picture(18, 18)
     labels = split(image, 9, "grid")
     maps = kernel_shap(Probe(game, BLACK, image), [ClassEvidence(0)], segments=9, shape="grid")
     assert maps.settings["samples"] == 2**9 - 2
-    np.testing.assert_allclose(of_segments(maps, labels), shapley(worth_of(labels, image, game), 9), atol=1e-7)
+    np.testing.assert_allclose(of_segments(maps, labels), shapley(value_of(labels, image, game), 9), atol=1e-7)
     assert maps.stderr["class:0"].max() == 0
 
 
 @pytest.mark.parametrize("samples", [40, 200])
-def test_kernel_shap_of_a_sum_is_its_parts(samples: int) -> None:
-    """Any sets that tell the cells apart give a sum's parts exactly."""
+def test_kernel_shap_of_a_sum_gives_its_terms(samples: int) -> None:
+    """Any sets that separate the cells give the terms of a sum exactly."""
     worth = shares(16)
     maps = kernel_shap(
         Probe(additive(worth, 4), BLACK, white()), [ClassEvidence(0)], segments=16, shape="grid", samples=samples
@@ -70,8 +70,8 @@ def test_kernel_shap_of_a_sum_is_its_parts(samples: int) -> None:
 
 
 @pytest.mark.parametrize("shape", get_args(Shape))
-def test_kernel_shap_shares_out_all_there_is(shape: Shape) -> None:
-    """The values of the segments sum to the score of the picture less that of nothing, for drawn sets too."""
+def test_kernel_shap_sums_to_the_difference(shape: Shape) -> None:
+    """The segment values sum to the score of the image minus that of the removed one, for sampled sets too."""
     game, image = Game(small_cnn().double()), picture(24, 24)
     labels = split(image, 20, shape)
     maps = kernel_shap(
@@ -88,11 +88,12 @@ def test_kernel_shap_shares_out_all_there_is(shape: Shape) -> None:
 
 
 def test_the_errors_of_kernel_shap_cover_the_truth() -> None:
-    """Drawn sets of a game that is no sum: nine in ten exact values are within two standard errors."""
+    """For sampled sets of a non-additive game, nine in ten exact values are within two standard errors."""
     image = white()
     labels, inside = split(image, 16, "grid"), []
     worth = np.zeros(16)
-    worth[[2, 7, 9]] = 0.8 / 3  # a product is shared equally; of three, as pairs of sets give one of two exactly
+    # the value of a product is split equally; three factors, because pairs of sets solve two exactly
+    worth[[2, 7, 9]] = 0.8 / 3
     for seed in range(10):
         probe = Probe(product([2, 7, 9], 4), BLACK, image, seed=seed)
         maps = kernel_shap(probe, [ClassEvidence(0)], segments=16, shape="grid", samples=200)
@@ -102,7 +103,7 @@ def test_the_errors_of_kernel_shap_cover_the_truth() -> None:
 
 
 def test_sets_are_drawn_by_the_shapley_kernel() -> None:
-    """Sizes occur as often as ``1 / (s (M - s))`` has it, each set with its complement; a prefix stays."""
+    """Set sizes have frequencies ``1 / (s (M - s))``, each set is followed by its complement; a prefix does not change."""
     drawn = drawn_sets(0, 4000, 6)
     assert (drawn[0::2] + drawn[1::2] == 1).all()
     found = torch.bincount(drawn.sum(1).long(), minlength=6)[1:6] / len(drawn)
@@ -112,21 +113,21 @@ def test_sets_are_drawn_by_the_shapley_kernel() -> None:
     assert torch.equal(drawn_sets(0, 10, 6), drawn[:20])
 
 
-def test_every_set_is_there_once() -> None:
-    """All but none and all."""
+def test_every_set_is_listed_once() -> None:
+    """All sets but the empty and the full one are listed."""
     sets = {tuple(row) for row in every_set(5).tolist()}
     assert len(sets) == len(every_set(5)) == 30
     assert tuple([0.0] * 5) not in sets
 
 
 def test_one_segment_gets_everything() -> None:
-    """Nothing is left to draw."""
+    """No set is left to sample."""
     maps = kernel_shap(Probe(additive([0.3], 1), BLACK, white()), [ClassEvidence(0)], segments=1, shape="grid")
     np.testing.assert_allclose(maps.values["class:0"], 0.3, atol=1e-6)
 
 
-def test_lime_agrees_with_the_replica() -> None:
-    """Weights, penalty and intercept, as least squares with added rows."""
+def test_lime_matches_the_reference_implementation() -> None:
+    """Solve weights, penalty and intercept as least squares with added rows."""
     sets = torch.cat([torch.ones(1, 5), coin_tosses(0, 10, 5)])
     answers = torch.rand(21, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     kept = sets.double().numpy()
@@ -138,7 +139,7 @@ def test_lime_agrees_with_the_replica() -> None:
     np.testing.assert_allclose(local_model(sets, answers, width=0.25, ridge=1.0).slopes[:, 0], expected, atol=1e-10)
 
 
-def test_lime_of_a_sum_is_its_parts() -> None:
+def test_lime_of_a_sum_gives_its_terms() -> None:
     """Without a penalty a linear game is its own linear model."""
     worth = shares(16)
     maps = lime(
@@ -147,8 +148,8 @@ def test_lime_of_a_sum_is_its_parts() -> None:
     np.testing.assert_allclose(of_segments(maps, split(white(), 16, "grid")), worth, atol=1e-6)
 
 
-def test_faded_rise_agrees_with_the_replica() -> None:
-    """The normal equations of the ridge regression, written out."""
+def test_faded_rise_matches_the_reference_implementation() -> None:
+    """Solve the normal equations of the ridge regression explicitly."""
     sets = coin_tosses(1, 30, 8)
     answers = torch.rand(60, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     x, y = sets.double().numpy() - 0.5, answers[:, 0].numpy()
@@ -156,8 +157,8 @@ def test_faded_rise_agrees_with_the_replica() -> None:
     np.testing.assert_allclose(effects(sets, answers).slopes[:, 0], expected, atol=1e-10)
 
 
-def test_faded_rise_ranks_the_parts_of_a_sum() -> None:
-    """Hard edges: every cell in its order, and near its worth; soft edges: blurred as what was kept."""
+def test_faded_rise_ranks_the_terms_of_a_sum() -> None:
+    """With hard edges every cell has its rank and roughly its value; with soft edges the map is blurred like the masks."""
     worth, image = shares(16), white()
     labels = split(image, 16, "grid")
     maps = faded_rise(
@@ -169,7 +170,7 @@ def test_faded_rise_ranks_the_parts_of_a_sum() -> None:
 
 
 def test_the_errors_of_faded_rise_cover_the_truth() -> None:
-    """A quarter of a product's worth is the mean effect of each of three factors."""
+    """A quarter of a product's value is the mean effect of each of three factors."""
     image, inside = white(), []
     truth = np.zeros(16)
     truth[[2, 7, 9]] = 0.8 / 4
@@ -183,7 +184,7 @@ def test_the_errors_of_faded_rise_cover_the_truth() -> None:
 
 
 def test_a_pair_is_finished_within_the_budget() -> None:
-    """An odd number of queries is not half used."""
+    """An odd number of queries never splits a pair."""
     probe = Probe(Game(small_cnn().double()), BLACK, picture(), budget=Budget(queries=52))
     maps = faded_rise(probe, [ClassEvidence(0)], segments=9, shape="grid")
     assert maps.settings["samples"] == 50
@@ -191,8 +192,8 @@ def test_a_pair_is_finished_within_the_budget() -> None:
 
 
 @pytest.mark.parametrize("method", [kernel_shap, lime, faded_rise])
-def test_odd_samples_and_too_few_are_refused(method: Callable[..., Maps]) -> None:
-    """Pairs are even; with fewer queries than segments nothing can be told apart."""
+def test_odd_and_too_small_samples_are_rejected(method: Callable[..., Maps]) -> None:
+    """Pairs need an even number; fewer queries than segments cannot separate the segments."""
     for samples in (61, 2):
         with pytest.raises(RequestError, match="even number of samples"):
             method(
@@ -204,8 +205,8 @@ def test_odd_samples_and_too_few_are_refused(method: Callable[..., Maps]) -> Non
             )
 
 
-def test_segments_cover_the_picture() -> None:
-    """Numbers from 0 on without a gap; the grid is as even as it can be; superpixels keep to a border of colours."""
+def test_segments_cover_the_image() -> None:
+    """Numbers are consecutive from 0; the grid is as even as possible; superpixels follow a colour border."""
     image = torch.zeros(3, 30, 40)
     image[:, :, 17:] = 1
     for shape in get_args(Shape)[::-1]:
@@ -217,7 +218,7 @@ def test_segments_cover_the_picture() -> None:
 
 
 def test_fading_is_a_gaussian_blur() -> None:
-    """A point becomes the Gaussian, and the mean of the far border stays."""
+    """A point becomes a Gaussian, and the mean away from the border is preserved."""
     point = torch.zeros(1, 31, 31)
     point[0, 15, 15] = 1
     blurred = fade(point, 2.0)[0]

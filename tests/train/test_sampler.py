@@ -1,4 +1,4 @@
-"""Training the patch sampler: a short run on synthetic photos writes a card, goes on after a break and can be used."""
+"""Training the patch sampler: a short run on synthetic photos writes a card, resumes after a break and can be used."""
 
 import json
 from pathlib import Path
@@ -9,13 +9,13 @@ import torch
 from click.testing import CliRunner
 
 from games import smooth_photos
+from seewhy.cli.train_sampler import sampler
 from seewhy.core.errors import RequestError
 from seewhy.infills.patch_sampler import patch_sampler
 from seewhy.nets.patch_sampler import load_sampler
-from seewhy.train.command import sampler
-from seewhy.train.photos import centre_view, random_view, read_photos
-from seewhy.train.sampler import Result, train_sampler
-from seewhy.train.windows import cut_windows, held_out_windows, hide_ring
+from seewhy.training.sampler.photos import centre_view, random_view, read_photos
+from seewhy.training.sampler.train import Result, train_sampler
+from seewhy.training.sampler.windows import cut_windows, held_out_windows, hide_ring
 
 
 def _train(
@@ -28,7 +28,7 @@ def _train(
     patience: int = 8,
     begin: Path | None = None,
 ) -> Result:
-    """A run of twenty small steps."""
+    """Run twenty small steps."""
     return train_sampler(
         [folder],
         out,
@@ -45,12 +45,12 @@ def _train(
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of smooth colour pictures, some of them held out by their content; bitmaps, so that no codec has a say."""
+    """Write a folder of smooth colour images, some held out by content, as bitmaps so that no codec matters."""
     return smooth_photos(tmp_path_factory.mktemp("photos"))
 
 
 def test_a_short_run_learns_and_can_be_used(photos: Path, tmp_path: Path) -> None:
-    """Twenty steps beat uniform noise, leave a card without paths and weights that the in-fill loads."""
+    """Twenty steps beat uniform noise, and write a card without paths and weights that the in-fill loads."""
     result = _train(photos, tmp_path)
     card = json.loads((tmp_path / "card.json").read_text())
     assert result.stopped == "steps"
@@ -69,8 +69,8 @@ def test_a_short_run_learns_and_can_be_used(photos: Path, tmp_path: Path) -> Non
     assert infill.checksum == card["sha256"]
 
 
-def test_a_run_that_was_cut_off_goes_on(photos: Path, tmp_path: Path) -> None:
-    """Ten steps, a break and ten more give the very weights of twenty steps in one go."""
+def test_an_interrupted_run_resumes(photos: Path, tmp_path: Path) -> None:
+    """Ten steps, a break and ten more give exactly the weights of twenty steps in one run."""
     broken = tmp_path / "broken"
     cut = _train(photos, broken, stop_at=10)
     assert (cut.steps, cut.stopped) == (10, "cut off")
@@ -81,14 +81,14 @@ def test_a_run_that_was_cut_off_goes_on(photos: Path, tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_of_another_network_is_refused(photos: Path, tmp_path: Path) -> None:
-    """Going on with another patch size says that the checkpoint does not fit."""
+    """Resuming with another patch size raises an error."""
     _train(photos, tmp_path, stop_at=10)
     with pytest.raises(RequestError, match="expected a checkpoint of this network"):
         _train(photos, tmp_path, patch=8)
 
 
 def test_training_begins_from_trained_weights(photos: Path, tmp_path: Path) -> None:
-    """Where training only does harm, the weights that a run began from come out, and the card says whose they are."""
+    """If training only does harm, the initial weights are written, and the card records where they came from."""
     _train(photos, tmp_path / "first")
     result = _train(photos, tmp_path / "second", rate=1.0, begin=tmp_path / "first")
     assert [look.step for look in result.curve] == [0, 10, 20]
@@ -100,13 +100,13 @@ def test_training_begins_from_trained_weights(photos: Path, tmp_path: Path) -> N
 
 
 def test_training_stops_without_progress(photos: Path, tmp_path: Path) -> None:
-    """With a learning rate of nothing, the second look is no better than the first, and patience ends the run."""
+    """With a learning rate of zero, the second evaluation is no better than the first, and patience ends the run."""
     result = _train(photos, tmp_path, rate=0.0, patience=1)
     assert (result.steps, result.stopped) == (20, "patience")
 
 
-def test_training_leaves_the_global_random_numbers_alone(photos: Path, tmp_path: Path) -> None:
-    """Neither torch's nor NumPy's global generator moves."""
+def test_training_does_not_change_the_global_random_state(photos: Path, tmp_path: Path) -> None:
+    """Training does not change the global random state."""
     torch.manual_seed(11)
     before = torch.get_rng_state()
     _train(photos, tmp_path, stop_at=1)
@@ -124,13 +124,13 @@ def test_photos_are_split_by_content(photos: Path, tmp_path: Path) -> None:
 
 
 def test_too_few_photos_are_refused(tmp_path: Path) -> None:
-    """An empty folder is named for what it is."""
-    with pytest.raises(RequestError, match="got 0 and 0; give more photos"):
+    """An empty folder raises an error."""
+    with pytest.raises(RequestError, match="got 0 and 0; provide more photos"):
         _train(tmp_path, tmp_path / "out")
 
 
 def test_windows_at_the_border_are_flagged(photos: Path) -> None:
-    """A white picture's window is white exactly where it is not flagged as outside, and some windows cross the border."""
+    """A white image's window is white exactly where it is not flagged as outside, and some windows cross the border."""
     del photos
     white = np.full((20, 20, 3), 255, dtype=np.uint8)
     windows = cut_windows([white], 4, 100, np.random.default_rng(0))
@@ -142,7 +142,7 @@ def test_windows_at_the_border_are_flagged(photos: Path) -> None:
 
 
 def test_hidden_rings_are_blank_and_flagged() -> None:
-    """Of white windows about the share asked for loses something; what is lost is black and flagged, the middle stays."""
+    """About the requested fraction of windows is affected; hidden pixels are black and flagged, the patch stays."""
     white = np.full((40, 40, 3), 255, dtype=np.uint8)
     whole = cut_windows([white], 4, 400, np.random.default_rng(0))
     cut = hide_ring(whole, 0.5, np.random.default_rng(1))
@@ -154,7 +154,7 @@ def test_hidden_rings_are_blank_and_flagged() -> None:
 
 
 def test_views_have_the_classifiers_size(photos: Path) -> None:
-    """Random and centre views of a photo that is smaller than the classifier's input are 224 × 224 all the same."""
+    """Random and centre views of a photo smaller than the classifier's input are still 224 × 224."""
     train, held_out = read_photos([photos])
     rng = np.random.default_rng(0)
     assert random_view(train[0], rng).shape == centre_view(train[0]).shape == (224, 224, 3)
@@ -162,10 +162,10 @@ def test_views_have_the_classifiers_size(photos: Path) -> None:
 
 
 def test_the_command_trains(photos: Path, tmp_path: Path) -> None:
-    """The command line runs the same loop, says what came of it, and refuses a folder without photos."""
+    """The command runs the same loop, prints the result, and refuses a folder without photos."""
     words = [str(photos), "--out", str(tmp_path / "w"), "--patch", "4", "--steps", "2", "--batch", "16"]
     good = CliRunner().invoke(sampler, words)
     assert good.exit_code == 0, good.output
     assert "bits per sub-pixel on held-out photos after 2 steps (steps)" in good.output
-    with pytest.raises(RequestError, match="give more photos"):
+    with pytest.raises(RequestError, match="provide more photos"):
         sampler([str(tmp_path / "w"), "--out", str(tmp_path / "x")], standalone_mode=False)

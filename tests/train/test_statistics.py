@@ -1,4 +1,4 @@
-"""What ``seewhy train iba`` writes, and that ``iba`` takes it."""
+"""The statistics that ``seewhy train iba`` writes, and their use by ``iba``."""
 
 from pathlib import Path
 
@@ -14,11 +14,11 @@ from seewhy.images.open import open_picture
 from seewhy.images.sources import list_images
 from seewhy.images.view import apply_view
 from seewhy.nets.bottleneck import load_statistics
-from seewhy.train.statistics import measure
+from seewhy.training.bottleneck.statistics import measure
 
 
 def test_statistics_of_a_folder_are_those_of_its_photos(tmp_path: Path) -> None:
-    """Photo by photo, in the classifier's view; a run with them names the layer."""
+    """The statistics match the photos in the classifier's view, and a run that uses them names the layer."""
     photos = list_images([smooth_photos(tmp_path)])
     classifier = seewhy.classifier(small_cnn(), size=20)
     told: list[tuple[int, int]] = []
@@ -41,8 +41,8 @@ def test_statistics_of_a_folder_are_those_of_its_photos(tmp_path: Path) -> None:
     assert np.isfinite(explained.maps["class:0"]).all()
 
 
-def test_features_are_measured_before_they_are_written_over(tmp_path: Path) -> None:
-    """A ReLU behind the layer that works in place changes nothing."""
+def test_features_are_measured_before_they_are_overwritten(tmp_path: Path) -> None:
+    """An in-place ReLU after the layer does not change the statistics."""
     photos = list_images([smooth_photos(tmp_path)])
     network = small_cnn()
     assert isinstance(network, nn.Sequential)
@@ -53,8 +53,8 @@ def test_features_are_measured_before_they_are_written_over(tmp_path: Path) -> N
     assert float(found.mean.min()) < 0
 
 
-def test_an_interruption_leaves_nothing(tmp_path: Path) -> None:
-    """Statistics of half of the photos are not written."""
+def test_an_interruption_writes_nothing(tmp_path: Path) -> None:
+    """An interrupted measurement writes nothing."""
     photos = list_images([smooth_photos(tmp_path)])
 
     def stop(done: int, total: int) -> None:
@@ -68,11 +68,11 @@ def test_an_interruption_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_classifiers_that_cannot_be_measured_are_refused(tmp_path: Path) -> None:
-    """Those that hide their layers, and those that take pictures of any size."""
+    """Classifiers without accessible layers or without a fixed input size are refused."""
     hidden = seewhy.classifier(lambda pictures: [[0.5, 0.5]] * len(pictures))
-    with pytest.raises(RequestError, match="exposes its layers"):
+    with pytest.raises(RequestError, match="shows its layers"):
         measure(hidden, [], tmp_path)
-    with pytest.raises(RequestError, match="one size of input"):
+    with pytest.raises(RequestError, match="a fixed input size"):
         measure(seewhy.classifier(small_cnn()), [], tmp_path)
     with pytest.raises(RequestError, match="at least one photo"):
         measure(seewhy.classifier(small_cnn(), size=20), [], tmp_path)

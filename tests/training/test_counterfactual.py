@@ -16,7 +16,7 @@ from seewhy.cli import cli
 from seewhy.core.errors import RequestError
 from seewhy.images.collection import Collection, read_collection
 from seewhy.nets.counterfactual_generators import load_generators
-from seewhy.train.augment import Augment
+from seewhy.training.augment import Augment
 from seewhy.training.counterfactual import job as training_job
 from seewhy.training.counterfactual import run as training_run
 from seewhy.training.counterfactual.evaluation import better, collapse, directions

@@ -31,7 +31,7 @@ from seewhy.nets.counterfactual_generators import load_generators
 from seewhy.results.audit_counterfactual import FILE
 from seewhy.results.codec import to_json
 from seewhy.results.folder import check_free
-from seewhy.train.embedding import train_embedding
+from seewhy.training.embedding import train_embedding
 
 
 class _Options(TypedDict):

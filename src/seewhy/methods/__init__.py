@@ -1,1 +1,1 @@
-"""One paper, one file: a function ``(probe, targets, *, settings) → Maps``."""
+"""Explanation methods, one per file: each is a function ``(probe, targets, *, settings) → Maps``."""

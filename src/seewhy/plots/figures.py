@@ -1,4 +1,4 @@
-"""What all figures share: a page measured in points, headings, tiles with colour bars, the lines at the foot, PNG."""
+"""What all figures share: style, a page measured in points, its header and foot, PNG."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -6,14 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import matplotlib as mpl
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.typing import RcKeyType
 
-from seewhy.plots.layout import BAR, Grid
-from seewhy.plots.scales import Scale
-from seewhy.plots.typesetting import FAMILY, missing_glyphs_allowed, text_width, typeface, wrap
+from seewhy.plots.layout import MARGIN
+from seewhy.plots.typesetting import FAMILY, missing_glyphs_allowed, typeface, wrap
 
 DPI = 144
 """Two pixels per point."""
@@ -29,10 +28,10 @@ HEADLINE, TITLE, TEXT, SMALL, TICK = 17.0, 12.0, 10.0, 9.0, 8.5
 LEADING = 1.4
 """From baseline to baseline, as a multiple of the size of type."""
 
-_AFTER_SUBTITLE = 7.0
-_ABOVE_FOOT, _RULE_GAP = 16.0, 10.0
+_BELOW_HEADER, _ABOVE_FOOT, _RULE_GAP = 16.0, 16.0, 10.0
+_LONGEST_LINE = 800.0
 
-_STYLE = {
+_STYLE: dict[RcKeyType, object] = {
     "font.family": [FAMILY],
     "font.size": TEXT,
     "text.color": INK,
@@ -73,8 +72,8 @@ def style() -> Iterator[None]:
     """Set matplotlib's defaults to those of the figures, whatever the user's own are; undone at the end."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(_STYLE)
-        yield
+        with mpl.rc_context(_STYLE):
+            yield
 
 
 def page(width: float, height: float) -> Figure:
@@ -167,8 +166,8 @@ def place_axes(figure: Figure, left: float, top: float, width: float, height: fl
 
 
 @dataclass(frozen=True)
-class Heading:
-    """The text above a tile, broken into lines.
+class Header:
+    """Title and subtitle of a page, broken into lines.
 
     Args:
         title: at most two lines.
@@ -179,84 +178,51 @@ class Heading:
     subtitle: tuple[str, ...]
 
     @classmethod
-    def fit(cls, title: str, subtitle: str, width: float) -> "Heading":
+    def fit(cls, title: str, subtitle: str, width: float) -> "Header":
         """Break title and subtitle into lines of at most `width` points."""
-        lines = wrap(title, TITLE, width, bold=True, most=2)
-        return cls(tuple(lines), tuple(wrap(subtitle, TEXT, width, most=2)))
+        lines = wrap(title, HEADLINE, width, bold=True, most=2)
+        return cls(tuple(lines), tuple(wrap(subtitle, TEXT + 1, width, most=2)))
 
     @property
     def height(self) -> float:
-        """Of all lines and of the space below them, points."""
-        return LEADING * (len(self.title) * TITLE + len(self.subtitle) * TEXT) + _AFTER_SUBTITLE
+        """From the top of the page to what stands below the header, points."""
+        return MARGIN + LEADING * (len(self.title) * HEADLINE + len(self.subtitle) * (TEXT + 1)) + _BELOW_HEADER
+
+    def draw(self, figure: Figure) -> None:
+        """Write the lines at the top of a page."""
+        below = write_lines(figure, MARGIN, MARGIN, self.title, size=HEADLINE, bold=True)
+        write_lines(figure, MARGIN, below, self.subtitle, size=TEXT + 1, colour=QUIET)
 
 
-def image_tile(figure: Figure, heading: Heading, grid: Grid, left: float, top: float) -> Axes:
-    """Write a heading close above its image, and return the axes for the image.
-
-    Args:
-        figure: the page.
-        heading: the text above the image.
-        grid: that the tile belongs to.
-        left: of the image, points from the left of the page.
-        top: of the image, points from the top of the page.
-    """
-    below = write_lines(figure, left, top - heading.height, heading.title, size=TITLE, bold=True)
-    write_lines(figure, left, below, heading.subtitle, colour=QUIET)
-    return place_axes(figure, left, top, grid.width, grid.height)
-
-
-def colour_bar(figure: Figure, scale: Scale, grid: Grid, left: float, top: float) -> Axes:
-    """Draw a colour bar below an image: round values beneath, and what the ends of a signed scale mean.
+@dataclass(frozen=True)
+class Foot:
+    """How to read a page and, below a rule, how it was made, broken into lines.
 
     Args:
-        figure: the page.
-        scale: of the map.
-        grid: that the tile belongs to.
-        left: of the image, points from the left of the page.
-        top: of the image, points from the top of the page.
-    """
-    width = max(grid.width, 130.0)
-    axes = place_axes(figure, left, top + grid.height + 6, width, BAR - 20)
-    colours = np.ascontiguousarray(scale.bar(512)[None])
-    axes.imshow(colours, extent=(scale.low, scale.high, 0, 1), aspect="auto", interpolation="nearest")
-    axes.spines[:].set_visible(False)
-    for share, side, word in zip((0.015, 0.985), ("left", "right"), scale.ends or (), strict=False):
-        face = typeface(TICK - 0.5)
-        axes.text(share, 0.46, word, transform=axes.transAxes, ha=side, va="center", color=PAPER, fontproperties=face)
-    _mark(axes, scale, width)
-    return axes
-
-
-def _mark(axes: Axes, scale: Scale, width: float) -> None:
-    """Write as many round values as stand beside each other without touching; those at the ends stay inside."""
-    wanted = (scale.ticks(count) for count in (4, 3, 2, 1))
-    ticks = next((ticks for ticks in wanted if sum(text_width(f"{text}   ", TICK) for _, text in ticks) <= width), [])
-    axes.set_xticks([value for value, _ in ticks], [text for _, text in ticks], fontproperties=typeface(TICK))
-    axes.tick_params(axis="x", length=2.5, width=0.6, color=QUIET, labelcolor=QUIET, pad=2)
-    for (value, _), label in zip(ticks, axes.get_xticklabels(), strict=True):
-        share = (value - scale.low) / (scale.high - scale.low)
-        label.set_horizontalalignment("left" if share < 0.02 else "right" if share > 0.98 else "center")
-
-
-def foot_height(prose: Sequence[str], footer: Sequence[str]) -> float:
-    """Return the height of what `foot` draws, points."""
-    return _ABOVE_FOOT + LEADING * (len(prose) * TEXT + len(footer) * SMALL) + _RULE_GAP
-
-
-def foot(figure: Figure, prose: Sequence[str], footer: Sequence[str], left: float, top: float) -> None:
-    """Write how to read a page and, below a rule, how it was made.
-
-    Args:
-        figure: the page.
         prose: lines.
-        footer: quieter lines.
-        left: margin on both sides, points.
-        top: of the free space, points from the top of the page.
+        footer: at most three quieter lines.
     """
-    width, height = size_of(figure)
-    below = write_lines(figure, left, top + _ABOVE_FOOT, prose) + _RULE_GAP / 2
-    if footer:
-        level = 1 - below / height
-        ends = (left / width, 1 - left / width)
-        figure.add_artist(Line2D(ends, (level, level), color=RULE, linewidth=0.75, transform=figure.transFigure))
-        write_lines(figure, left, below + _RULE_GAP / 2, footer, size=SMALL, colour=QUIET)
+
+    prose: tuple[str, ...]
+    footer: tuple[str, ...]
+
+    @classmethod
+    def fit(cls, prose: str, footer: str, width: float) -> "Foot":
+        """Break both into lines of at most `width` points; prose is kept short enough to be read easily."""
+        lines = wrap(prose, TEXT, min(width, _LONGEST_LINE))
+        return cls(tuple(lines), tuple(wrap(footer, SMALL, width, most=3)))
+
+    @property
+    def height(self) -> float:
+        """From the content of the page to its end, points."""
+        lines = len(self.prose) * TEXT + len(self.footer) * SMALL
+        return _ABOVE_FOOT + LEADING * lines + _RULE_GAP + MARGIN
+
+    def draw(self, figure: Figure) -> None:
+        """Write the lines at the end of a page."""
+        width, height = size_of(figure)
+        below = write_lines(figure, MARGIN, height - self.height + _ABOVE_FOOT, self.prose) + _RULE_GAP / 2
+        if self.footer:
+            ends, level = (MARGIN / width, 1 - MARGIN / width), 1 - below / height
+            figure.add_artist(Line2D(ends, (level, level), color=RULE, linewidth=0.75, transform=figure.transFigure))
+            write_lines(figure, MARGIN, below + _RULE_GAP / 2, self.footer, size=SMALL, colour=QUIET)

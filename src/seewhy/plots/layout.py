@@ -34,6 +34,7 @@ class Grid:
         columns: tiles beside each other.
         height: of an image, points.
         width: of an image, points.
+        bar: height of what stands below an image, points.
         heads: height of the text above the images of each row, points; empty where it is not known yet.
     """
 
@@ -41,6 +42,7 @@ class Grid:
     columns: int
     height: float
     width: float
+    bar: float = BAR
     heads: tuple[float, ...] = ()
 
     @property
@@ -69,7 +71,7 @@ class Grid:
 
     def top(self, row: int) -> float:
         """Return where a row begins, from the top of the grid."""
-        return sum(self.head(above) + self.height + BAR + ROW_GAP for above in range(row))
+        return sum(self.head(above) + self.height + self.bar + ROW_GAP for above in range(row))
 
     def corner(self, place: int) -> tuple[float, float]:
         """Return the left and top of an image, from those of the grid."""

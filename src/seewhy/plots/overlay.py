@@ -105,12 +105,14 @@ def ghost(photo: Photo) -> Photo:
 def lay_over(photo: Photo, paint: UInt8[np.ndarray, "height width 4"]) -> Photo:
     """Blend colours with opacity over a photo of the same size."""
     opacity = paint[:, :, 3:].astype(np.float32) / 255
-    return np.rint(photo * (1 - opacity) + paint[:, :, :3] * opacity).astype(np.uint8)
+    blended: Photo = np.rint(photo * (1 - opacity) + paint[:, :, :3] * opacity).astype(np.uint8)
+    return blended
 
 
 def seen(frame: Frame) -> Bool[np.ndarray, "height width"]:
     """Return which pixels of the image the classifier saw."""
-    return ~np.isnan(place(np.zeros(frame.size, np.float32), frame))
+    inside: Bool[np.ndarray, "height width"] = ~np.isnan(place(np.zeros(frame.size, np.float32), frame))
+    return inside
 
 
 def fade_outside(photo: Photo, frame: Frame) -> Photo:
@@ -124,7 +126,8 @@ def fade_outside(photo: Photo, frame: Frame) -> Photo:
     if inside.all():
         return photo
     pale = np.rint(255 - (255 - photo.astype(np.float32)) * _OUTSIDE).astype(np.uint8)
-    return np.where(inside[:, :, None], photo, pale)
+    faded: Photo = np.where(inside[:, :, None], photo, pale)
+    return faded
 
 
 def lay_in(photo: Photo, frame: Frame, pixels: Photo) -> Photo:

@@ -1,7 +1,6 @@
 """One page that answers at a glance: the photo, each map over it, the scales, and how it was made."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,52 +8,14 @@ from matplotlib.patches import Rectangle
 
 from seewhy.core.errors import RequestError
 from seewhy.core.view import Frame
-from seewhy.plots import _wording as wording
-from seewhy.plots.figures import (
-    HEADLINE,
-    LEADING,
-    QUIET,
-    SMALL,
-    TEXT,
-    Heading,
-    colour_bar,
-    foot,
-    foot_height,
-    image_tile,
-    page,
-    png,
-    style,
-    write_lines,
-)
-from seewhy.plots.layout import MARGIN, NARROWEST, Grid, best_grid
+from seewhy.plots.figures import Foot, Header, page, png, style
+from seewhy.plots.layout import MARGIN, NARROWEST, best_grid
 from seewhy.plots.outlines import draw_outlines
 from seewhy.plots.overlay import draw_map, fade_outside, lay_in, resize, resize_frame, seen
 from seewhy.plots.scales import Scale, scales_of
-from seewhy.plots.typesetting import wrap
+from seewhy.plots.tiles import Tile, draw_tiles, fit_headings
+from seewhy.results import wording
 from seewhy.results.report_data import ImagePanel, MapPanel, Photo, ReportData
-
-_BELOW_HEADER = 16.0
-_LONGEST_LINE = 800.0
-
-Draw = Callable[[Axes], None]
-"""Draws the image of a tile on its axes."""
-
-
-@dataclass(frozen=True)
-class Tile:
-    """An image of a page before it is drawn.
-
-    Args:
-        title: what stands above it.
-        subtitle: a quieter line.
-        draw: draws it.
-        scale: of its colours, for a map.
-    """
-
-    title: str
-    subtitle: str
-    draw: Draw
-    scale: Scale | None = None
 
 
 def overview_png(data: ReportData) -> bytes:
@@ -105,6 +66,19 @@ def _chosen(maps: Sequence[MapPanel], targets: Sequence[str] | None) -> Sequence
     return [named[key] for key in targets]
 
 
+def contact_sheet_png(
+    photo: Photo,
+    frame: Frame,
+    maps: Sequence[MapPanel],
+    *,
+    title: str,
+    subtitle: str,
+    footer: str,
+) -> bytes:
+    """Draw a photo and maps of it side by side as a PNG file; see `contact_sheet`."""
+    return png(contact_sheet(photo, frame, maps, title=title, subtitle=subtitle, footer=footer))
+
+
 def contact_sheet(
     photo: Photo,
     frame: Frame,
@@ -118,60 +92,30 @@ def contact_sheet(
     """Draw a photo and maps of it side by side.
 
     Args:
-        photo: the user's own image.
-        frame: the part of it that the classifier saw.
+        photo: the user's own image, or a smaller copy.
+        frame: the part of it that the classifier saw, at the size of the image or of the copy.
         maps: at least one; each has its own scale.
         title: of the page.
         subtitle: a quieter line below the title.
         footer: how the maps were made, the last line of the page.
         images: the image in the classifier's view, which is not shown, then those that the method made.
     """
-    scales = scales_of(maps)
+    frame, scales = resize_frame(frame, *photo.shape[:2]), scales_of(maps)
     others = sorted((each for each in images if each.name != "input"), key=lambda each: each.name != "stable")
     tiles = [
         photo_tile(photo, frame),
         *(_generated_tile(photo, frame, panel) for panel in others),
         *(map_tile(photo, frame, panel, scales[panel.key]) for panel in maps),
     ]
-    return _sheet(tiles, photo.shape[:2], title=title, subtitle=subtitle, prose=wording.caption(maps), footer=footer)
-
-
-def _sheet(
-    tiles: Sequence[Tile], shape: tuple[int, ...], *, title: str, subtitle: str, prose: str, footer: str
-) -> Figure:
-    """Set a page: header, tiles, foot."""
-    grid, headings = fit_headings(best_grid((shape[0], shape[1]), len(tiles)), tiles)
+    grid, headings = fit_headings(best_grid(frame.picture, len(tiles)), tiles)
     width = max(NARROWEST, grid.full_width)
-    header = [wrap(title, HEADLINE, width, bold=True, most=2), wrap(subtitle, TEXT + 1, width, most=2)]
-    top = MARGIN + LEADING * (len(header[0]) * HEADLINE + len(header[1]) * (TEXT + 1)) + _BELOW_HEADER
-    lines = wrap(prose, TEXT, min(width, _LONGEST_LINE)), wrap(footer, SMALL, width, most=3)
+    header, foot = Header.fit(title, subtitle, width), Foot.fit(wording.caption(maps), footer, width)
     with style():
-        figure = page(width + 2 * MARGIN, top + grid.full_height + foot_height(*lines) + MARGIN)
-        below = write_lines(figure, MARGIN, MARGIN, header[0], size=HEADLINE, bold=True)
-        write_lines(figure, MARGIN, below, header[1], size=TEXT + 1, colour=QUIET)
-        draw_tiles(figure, tiles, headings, grid, MARGIN, top)
-        foot(figure, *lines, MARGIN, top + grid.full_height)
+        figure = page(width + 2 * MARGIN, header.height + grid.full_height + foot.height)
+        header.draw(figure)
+        draw_tiles(figure, tiles, headings, grid, (MARGIN, header.height))
+        foot.draw(figure)
     return figure
-
-
-def fit_headings(grid: Grid, tiles: Sequence[Tile]) -> tuple[Grid, list[Heading]]:
-    """Break the tiles' headings into lines, and return a grid whose rows have room for the highest."""
-    headings = [Heading.fit(tile.title, tile.subtitle, grid.cell) for tile in tiles]
-    rows = [headings[start : start + grid.columns] for start in range(0, len(headings), grid.columns)]
-    return replace(grid, heads=tuple(max(heading.height for heading in row) for row in rows)), headings
-
-
-def draw_tiles(
-    figure: Figure, tiles: Sequence[Tile], headings: Sequence[Heading], grid: Grid, left: float, top: float
-) -> None:
-    """Draw tiles in rows, each with its heading and its colour bar."""
-    for place, (tile, heading) in enumerate(zip(tiles, headings, strict=True)):
-        across, down = grid.corner(place)
-        axes = image_tile(figure, heading, grid, left + across, top + down)
-        tile.draw(axes)
-        axes.set_aspect("auto")
-        if tile.scale is not None:
-            colour_bar(figure, tile.scale, grid, left + across, top + down)
 
 
 def photo_tile(photo: Photo, frame: Frame) -> Tile:

@@ -6,7 +6,7 @@ widths are in points, 1/72 inch.
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
@@ -104,11 +104,18 @@ def wrap(prose: str, size: float, width: float, *, bold: bool = False, most: int
         ['chocolate sauce,', 'chocolate syrup']
     """
     lines: list[str] = []
-    for word in re.split(r"[ \t\r\n]+", prose.strip()):
-        if lines and text_width(f"{lines[-1]} {word}", size, bold=bold) <= width:
-            lines[-1] = f"{lines[-1]} {word}"
+    for glue, word in _pieces(prose, lambda word: text_width(word, size, bold=bold) <= width):
+        if lines and text_width(f"{lines[-1]}{glue}{word}", size, bold=bold) <= width:
+            lines[-1] = f"{lines[-1]}{glue}{word}"
         else:
             lines.append(word)
     if most is not None and len(lines) > most:
         lines = [*lines[: most - 1], " ".join(lines[most - 1 :])]
     return [shorten(line, size, width, bold=bold) for line in lines if line]
+
+
+def _pieces(prose: str, fits: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
+    """Yield the words of a text, each after what stands between it and the one before; long words break after , and :."""
+    for word in re.split(r"[ \t\r\n]+", prose.strip()):
+        parts = [word] if fits(word) else re.split(r"(?<=[,:])", word)
+        yield from zip((" ", *[""] * len(parts)), parts, strict=False)

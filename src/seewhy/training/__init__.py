@@ -1,1 +1,1 @@
-"""Training loops that write the weights and cards that `seewhy.nets` and `seewhy.infills` read."""
+"""Train what explanations need: samplers, bottlenecks, counterfactual generators and small classifiers."""

@@ -107,7 +107,7 @@
   /* ---- readout -------------------------------------------------------------------------------------------- */
   function meaning(map, value, error) {
     if (error !== null && Math.abs(value) < 2 * error) return "Cannot be told from zero: the value is within two standard errors of it.";
-    if (map.unit !== "nats") return "";
+    if (map.unit !== "nats") return value === 0 || !map.diverging ? "" : signedMeaning(map.unit, value > 0);
     if (map.key === "information") return "Hiding this region changes the whole prediction by this much on average.";
     if (map.key.startsWith("contrast:")) {
       const [more, less] = value > 0 ? ["first", "second"] : ["second", "first"];
@@ -116,6 +116,11 @@
     return value > 0
       ? `The class is ${ratio(value)} times as likely with the patches here as without them: they support it.`
       : `The class is ${ratio(value)} times as likely without the patches here as with them: they oppose it.`;
+  }
+
+  function signedMeaning(unit, positive) {
+    if (unit === "intensity") return `${positive ? "Darker" : "Brighter"} in the counterfactual.`;
+    return `This region ${positive ? "raises" : "lowers"} the score of the class.`;
   }
 
   function moveNeedle(share) {

@@ -8,7 +8,7 @@ from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.core.settings import bind
 from seewhy.nets.counterfactual_generators import Arm
 from seewhy.nets.translator import Norm
-from seewhy.train.augment import Augment
+from seewhy.training.augment import Augment
 from seewhy.training.counterfactual.loss import Weights
 
 Preset = Literal["usual", "paper"]

@@ -1,0 +1,150 @@
+"""Select a layer and map its output to image positions; shared by the methods that use activations."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
+from torch.nn import functional
+
+from seewhy.core.errors import RequestError
+from seewhy.core.probe import Probe
+
+Feature = Float[Tensor, "n c h w"]
+"""A layer's output arranged over the image: channels, rows, columns."""
+
+_MOST_EXTRA = 5
+"""Most tokens before those of the grid: a class token, a distillation token or up to four registers."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a layer's output is arranged as a feature map.
+
+    Args:
+        layer: name of the layer.
+        channels: number of features at each position.
+        rows: number of positions from top to bottom.
+        columns: number of positions from left to right.
+        extra: number of tokens before the grid, such as a class token; None if the output already has shape ``(n, c,
+            h, w)``.
+
+    Example:
+        >>> Layout("block", 8, 2, 3, extra=1).features(torch.zeros(5, 7, 8)).shape
+        torch.Size([5, 8, 2, 3])
+    """
+
+    layer: str
+    channels: int
+    rows: int
+    columns: int
+    extra: int | None = None
+
+    def features(self, output: Tensor) -> Feature:
+        """Arrange the output as a feature map, without the extra tokens."""
+        if self.extra is None:
+            return output
+        grid = output[:, self.extra :].transpose(1, 2)
+        return grid.reshape(*grid.shape[:2], self.rows, self.columns)
+
+    def output(self, features: Feature, original: Tensor) -> Tensor:
+        """Invert `features`, with the extra tokens of the original output."""
+        if self.extra is None:
+            return features
+        return torch.cat([original[:, : self.extra], features.flatten(2).transpose(1, 2)], dim=1)
+
+
+def layout(layer: str, shape: tuple[int, ...], size: tuple[int, int]) -> Layout | None:
+    """Interpret a layer's output shape as a feature map; return None if it is not one.
+
+    Four axes are ``(n, c, h, w)`` with at least 2 × 2 positions. Three axes are ``(n, tokens, c)``: the grid of
+    square patches of the image, after at most five extra tokens.
+
+    Args:
+        layer: name of the layer.
+        shape: shape of its output.
+        size: height and width of the image.
+
+    Example:
+        >>> layout("encoder", (1, 197, 768), (224, 224))
+        Layout(layer='encoder', channels=768, rows=14, columns=14, extra=1)
+    """
+    if len(shape) == 4 and 2 <= shape[2] <= size[0] and 2 <= shape[3] <= size[1]:
+        return Layout(layer, *shape[1:])
+    if len(shape) == 3:
+        grids = [(size[0] // patch, size[1] // patch) for patch in range(1, min(size) // 2 + 1)]
+        for extra in range(_MOST_EXTRA + 1):
+            for rows, columns in grids:
+                if rows * columns + extra == shape[1]:
+                    return Layout(layer, shape[2], rows, columns, extra)
+    return None
+
+
+def find(probe: Probe, layer: str | None, *, stride: float | None) -> Layout:
+    """Return the requested layer, or choose one.
+
+    In a convolutional network the last feature map is chosen. With ``stride`` it is, among the layers whose positions
+    are closest to that many pixels apart, the last of the outermost ones (those with the fewest dots in their names:
+    a full block rather than a part that a shortcut bypasses). In a transformer no layer is chosen, because all its
+    maps have the same size.
+
+    Args:
+        probe: the classifier, in-fill, image, seed and budget, bound together.
+        layer: name of the layer; None to choose one.
+        stride: desired distance between two positions of the map, pixels; None for the last map.
+
+    Raises:
+        RequestError: the layer does not exist, or its output is not a map; the message lists layers whose output is
+            one.
+
+    Cost: one query.
+    """
+    shapes = probe.layers()
+    maps = {name: found for name, shape in shapes.items() if (found := layout(name, shape, probe.size))}
+    if layer is not None:
+        with probe.watching(layer):  # raises for a layer that does not exist, and lists the closest names
+            pass
+        if layer not in maps:
+            got = f"output shape {shapes[layer]}" if layer in shapes else "no output, or more than one tensor"
+            raise RequestError(f"expected a layer that outputs a map, got {layer} with {got}; {_offer(maps)}")
+        return maps[layer]
+    if any(found.extra is not None for found in maps.values()):
+        raise RequestError(f"expected layer=NAME for a transformer, got auto; {_offer(maps)}")
+    if not maps:
+        raise RequestError(
+            "expected a network with feature maps, got none; choose a method that needs no layer, such as rise"
+        )
+    return _nearest(maps, probe.size, stride) if stride is not None else list(maps.values())[-1]
+
+
+def _nearest(maps: Mapping[str, Layout], size: tuple[int, int], stride: float) -> Layout:
+    """Choose a layer by the distance between its positions; see `find`."""
+
+    def octaves(found: Layout) -> float:
+        apart = (size[0] * size[1] / (found.rows * found.columns)) ** 0.5
+        return round(abs(float(np.log2(apart / stride))), 1)  # rounded, so that 27 positions rank the same as 28
+
+    def rank(name: str) -> tuple[float, int]:
+        return octaves(maps[name]), name.count(".")
+
+    return maps[min(reversed(list(maps)), key=rank)]
+
+
+def _offer(maps: Mapping[str, Layout]) -> str:
+    """List some of the layers that output maps: outermost ones, from the first to the last."""
+    if not maps:
+        return "no layer of this network outputs a map; choose a method that needs no layer, such as rise"
+    tokens = [name for name, found in maps.items() if found.extra is not None] or list(maps)
+    fewest = sorted(tokens, key=lambda name: name.count("."))[: max(6, len(tokens) // 4)]
+    some = [name for name in tokens if name in fewest]
+    return (
+        f"layers that output maps: {', '.join(dict.fromkeys(some[round(i * (len(some) - 1) / 5)] for i in range(6)))}"
+    )
+
+
+def enlarge(values: Float[Tensor, "h w"], size: tuple[int, int]) -> Float32[np.ndarray, "height width"]:
+    """Upsample a map to the image's size, bilinearly between the centres of its positions."""
+    whole = functional.interpolate(values.detach().float()[None, None], size=size, mode="bilinear", align_corners=False)
+    return whole[0, 0].cpu().numpy()

@@ -1,1 +1,0 @@
-"""Loops that learn what `seewhy.nets` describes, and write weights with a card."""

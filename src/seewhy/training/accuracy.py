@@ -1,0 +1,122 @@
+"""Evaluate a classifier on labelled images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional
+
+from seewhy.core.errors import RequestError, did_you_mean
+from seewhy.core.ranks import ranks
+from seewhy.images.collection import Collection
+
+AT_ONCE = 256
+"""Images per batch outside training."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A classifier's performance on labelled images.
+
+    Args:
+        loss: cross-entropy in nats, averaged over the images of each class and then over classes.
+        accuracy: fraction of the images that are classified correctly.
+        auc: area under the ROC curve of the second class; None unless there are exactly two classes.
+        right: number of correctly classified images of each class.
+        pictures: number of images of each class.
+        called: number of images predicted as each class, correct or not.
+    """
+
+    loss: float
+    accuracy: float
+    auc: float | None
+    right: tuple[int, ...]
+    pictures: tuple[int, ...]
+    called: tuple[int, ...]
+
+    def __str__(self) -> str:
+        """Return accuracy, AUC and number of images as text."""
+        auc = "" if self.auc is None else f", AUC {self.auc:.4f}"
+        return f"accuracy {self.accuracy:.4f}{auc} on {sum(self.pictures)} images"
+
+
+def labels_of(collection: Collection) -> Int64[np.ndarray, "n"]:
+    """Return the labels of a collection.
+
+    Raises:
+        RequestError: the collection has no labels.
+    """
+    if collection.labels is None:
+        raise RequestError(f"expected labels in {collection.source}, got none; put each class in its own folder")
+    return collection.labels
+
+
+def keep_classes(collection: Collection, names: Sequence[str]) -> Collection:
+    """Keep the images of the named classes, numbered in the given order.
+
+    Args:
+        collection: labelled images.
+        names: names of at least two classes.
+
+    Raises:
+        RequestError: the collection has no labels or no such class, or a class is named twice.
+
+    Example:
+        >>> digits = Collection(np.zeros((3, 2, 2, 1), np.uint8), np.array([0, 1, 2]), ("three", "six", "eight"))
+        >>> keep_classes(digits, ("eight", "three")).labels.tolist()
+        [1, 0]
+    """
+    labels = labels_of(collection)
+    for name in names:
+        if name not in collection.classes:
+            raise RequestError(f"{collection.source} has no class {name!r}; {did_you_mean(name, collection.classes)}")
+    if len(set(names)) < max(2, len(names)):
+        raise RequestError(f"expected at least two different classes, got {', '.join(names)}; name two or more")
+    number = np.full(len(collection.classes), -1, dtype=np.int64)
+    number[[collection.classes.index(name) for name in names]] = np.arange(len(names))
+    kept = np.flatnonzero(number[labels] >= 0)
+    return replace(collection.take(kept), labels=number[labels[kept]], classes=tuple(names))
+
+
+@torch.no_grad()
+def judge(net: nn.Module, collection: Collection, device: torch.device) -> Judged:
+    """Evaluate a network on labelled images.
+
+    Args:
+        net: network in evaluation mode that returns logits.
+        collection: labelled images, at least one per class.
+        device: device of the network.
+    """
+    starts = range(0, len(collection), AT_ONCE)
+    scores = torch.cat([net(collection.images(slice(at, at + AT_ONCE)).to(device)).cpu() for at in starts])
+    labels = torch.from_numpy(labels_of(collection))
+    classes = len(collection.classes)
+    losses = functional.cross_entropy(scores, labels, reduction="none").double()
+    pictures, called = labels.bincount(minlength=classes), scores.argmax(1).bincount(minlength=classes)
+    per_class = losses.new_zeros(classes).index_add_(0, labels, losses) / pictures
+    right = labels[scores.argmax(1) == labels].bincount(minlength=classes)
+    return Judged(
+        loss=per_class.mean().item(),
+        accuracy=right.sum().item() / len(labels),
+        auc=area(scores[:, 1] - scores[:, 0], labels == 1) if classes == 2 else None,
+        right=tuple(right.tolist()),
+        pictures=tuple(pictures.tolist()),
+        called=tuple(called.tolist()),
+    )
+
+
+def area(scores: Float[Tensor, "n"], positive: Bool[Tensor, "n"]) -> float:
+    """Return the area under the ROC curve.
+
+    It is the probability that a random positive image scores higher than a random negative one; a tie counts half.
+
+    Example:
+        >>> area(torch.tensor([0.1, 0.5, 0.5, 0.9]), torch.tensor([False, False, True, True]))
+        0.875
+    """
+    chosen = positive.numpy()
+    ones, zeros = int(chosen.sum()), int((~chosen).sum())
+    return float((ranks(scores.numpy())[chosen].sum() - ones * (ones + 1) / 2) / (ones * zeros))
