@@ -40,11 +40,11 @@ from seewhy.runs.request import prepare
 import seewhy
 from seewhy import registry
 from seewhy.core.arrays import Image
+from seewhy.core.attribution import Map
 from seewhy.core.budget import Budget
 from seewhy.core.classifier import Classifier
-from seewhy.core.maps import Map
+from seewhy.core.metric import MetricInput
 from seewhy.core.probe import Probe
-from seewhy.core.score import Case
 from seewhy.core.target import ClassEvidence
 from seewhy.images.labelled import Labelled, list_labelled, region
 from seewhy.images.view import apply_view
@@ -116,7 +116,7 @@ class Subject:
 
     def judge(self, values: Map) -> Row:
         """Evaluate a map."""
-        case, found = Case(self.label, self.inside), {}
+        case, found = MetricInput(self.label, self.inside), {}
         for name in MEASURES:
             metric = registry.METRICS[name]
             found[name] = metric.run(self.probe(metric.infill), values, case).value

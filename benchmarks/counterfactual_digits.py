@@ -35,16 +35,16 @@ from seewhy.runs.twins_test import evaluate
 from seewhy.audit.counterfactual import evaluate
 from seewhy.classifiers.trained import trained
 from seewhy.images.collection import Collection, read_collection
-from seewhy.nets.carded import CARD
+from seewhy.nets.checkpoints import CARD
 from seewhy.nets.counterfactual_generators import load_generators
 from seewhy.nets.embedding import Embedding, build_embedding
+from seewhy.training.accuracy import keep_classes
 from seewhy.training.classifier import Plan as ClassifierPlan
 from seewhy.training.classifier import train_classifier
-from seewhy.training.embedding import train_embedding
-from seewhy.training.accuracy import keep_classes
 from seewhy.training.counterfactual.plan import Plan, make_plan, read_changes
 from seewhy.training.counterfactual.run import CHECKPOINT
 from seewhy.training.counterfactual.train import train_counterfactual
+from seewhy.training.embedding import train_embedding
 
 ARMS: dict[str, tuple[str, str, dict[str, float]]] = {
     "syce": ("syce", "usual", {}),

@@ -47,12 +47,12 @@ from located import (
     summarise,
     sure,
 )
-from seewhy.plots.generated import samples_png
 
 from seewhy.classifiers.module import TorchClassifier
 from seewhy.classifiers.trained import trained
 from seewhy.images.collection import Collection
-from seewhy.nets.carded import CARD
+from seewhy.nets.checkpoints import CARD
+from seewhy.plots.generated import samples_png
 from seewhy.training.accuracy import area
 from seewhy.training.augment import Augment
 from seewhy.training.classifier import Plan, train_classifier

@@ -36,9 +36,9 @@ from located import CONTROLS, GRADIENT, Entry, answers, by_chance, explain, judg
 
 from seewhy.classifiers.module import TorchClassifier
 from seewhy.classifiers.trained import as_classifier, trained
-from seewhy.core.maps import Map
+from seewhy.core.attribution import Map
 from seewhy.images.collection import Collection
-from seewhy.nets.carded import CARD
+from seewhy.nets.checkpoints import CARD
 from seewhy.nets.small_classifier import build_small, load_small
 from seewhy.training.classifier import Plan, train_classifier
 

@@ -10,7 +10,7 @@ from seewhy.runs.twins_test import evaluate
 from seewhy.audit.counterfactual import evaluate
 from seewhy.core.classifier import Classifier
 from seewhy.images.collection import Collection
-from seewhy.nets.carded import CARD
+from seewhy.nets.checkpoints import CARD
 from seewhy.training.counterfactual.plan import make_plan, read_changes
 from seewhy.training.counterfactual.run import CHECKPOINT
 from seewhy.training.counterfactual.train import train_counterfactual

@@ -7,7 +7,7 @@ in the same round (above 1: the in-fill is faster); ``low`` and ``high`` are the
 and each in-fill: the fraction of its total time that is spent in the in-fill.
 
 ``python benchmarks/infill_cost.py PHOTO [--infill SPEC]... [--batch 4 --batch 8] [--rounds 30] [--method pmi]
-[--threads 1] [--json]``. Part (2) uses 13,336 queries with the defaults.
+[--threads 1] [--json]``. Component (2) uses 13,336 queries with the defaults.
 """
 
 import time

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from seewhy.runs.twins_report import TwinsReport, summarise
-from seewhy.runs.twins_test import evaluate
-from seewhy.runs.twins_work import DISTURBANCES, pairs
+from seewhy.runs.twins_report import summarise
+from seewhy.runs.twins_work import DISTURBANCES
 from torch import Tensor
 from torch.nn import functional
 

@@ -50,14 +50,16 @@ JUDGE = ("judge", "out/one", "--trust")
 
 def test_scores_are_shown_and_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A table with direction and protocol, and scores.json beside the explanation."""
-    status, out, _ = run(*JUDGE, "--metric", "deletion:steps=4", "--metric", "stability:seeds=1", capsys=capsys)
+    status, out, _ = run(
+        *JUDGE, "--metric", "deletion:steps=4", "--metric", "seed-reproducibility:seeds=1", capsys=capsys
+    )
     assert status == 0
     for text in ("class 0", "lower", "higher", "deletion:steps=4", "gray", "scores.json"):
         assert text in out
     record = json.loads((folder / "scores.json").read_text())
     assert [row["metric"] for row in record["scores"]] == [
         "deletion:steps=4,until=1.0,exact=false",
-        "stability:seeds=1",
+        "seed-reproducibility:seeds=1",
     ]
     assert record["scores"][1]["value"] == 1
 

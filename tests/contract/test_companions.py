@@ -1,4 +1,4 @@
-"""Test that every method satisfies the contract of companion images, including those that need generators or references."""
+"""Test that every method satisfies the contract of generated images, including those that need generators or references."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,18 +7,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from seewhy.runs.companions import checked
+from seewhy.runs.generated import checked
 from torch import nn
 
 from games import OpenGame, picture
 from seewhy import registry
-from seewhy.core.maps import Maps
+from seewhy.core.attribution import Attribution
 from seewhy.core.probe import Probe
 from seewhy.core.settings import schema
 from seewhy.core.target import ClassEvidence
 from seewhy.infills.plain import constant
 from seewhy.nets.counterfactual_generators import build_generators, save_generators
-from seewhy.runs.companions import checked
 
 SIZE = (20, 17)
 
@@ -50,16 +49,16 @@ PREPARE: dict[str, Callable[[Path], str]] = {"weights": generators, "reference":
 """The settings by which a method is given generators or images, and how to make some."""
 
 
-@pytest.mark.parametrize("name", sorted(name for name, row in registry.METHODS.items() if row.companions))
-def test_companions_are_pictures_in_the_view(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", sorted(name for name, row in registry.METHODS.items() if row.generated))
+def test_generated_are_pictures_in_the_view(name: str, tmp_path: Path) -> None:
     """Those that the row names: of the view's size, finite, in [0, 1], and under names that can be drawn."""
     row = registry.METHODS[name]
     prepare = next((PREPARE[setting] for setting in schema(row.run) if setting in PREPARE), lambda _: "")
     _, method, settings = registry.method(f"{name}:{prepare(tmp_path)}".removesuffix(":"))
     probe = Probe(OpenGame(Light().eval()), constant(value=0.5), picture(*SIZE) * 0.8)
-    maps: Maps = method.run(probe, [ClassEvidence(0)], **settings)
-    companions = checked(maps.companions, SIZE)
-    assert set(companions) == set(row.companions)
-    for companion in companions.values():
-        assert np.isfinite(companion).all()
-        assert companion.dtype == np.float32
+    maps: Attribution = method.run(probe, [ClassEvidence(0)], **settings)
+    generated = checked(maps.generated, SIZE)
+    assert set(generated) == set(row.generated)
+    for generated image in generated.values():
+        assert np.isfinite(generated image).all()
+        assert generated image.dtype == np.float32

@@ -11,12 +11,12 @@ import torch
 
 from games import Game, picture, small_cnn
 from seewhy import registry
+from seewhy.core.attribution import Map
 from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
 from seewhy.core.infill import Infill
-from seewhy.core.maps import Map
+from seewhy.core.metric import MetricInput, MetricResult
 from seewhy.core.probe import Probe
-from seewhy.core.score import Case, Measured
 from seewhy.core.settings import schema
 
 PAGE = (Path(__file__).parents[2] / "docs/explanation/metrics.md").read_text(encoding="utf-8")
@@ -46,13 +46,13 @@ def infill_of(name: str, game: Game) -> Infill:
     return registry.infill(registry.METRICS[name].infill, game)[1]
 
 
-def ask(name: str, probe: Probe, saliency: Map, *, again: Callable[..., Map] | None = None) -> Measured:
+def ask(name: str, probe: Probe, saliency: Map, *, again: Callable[..., Map] | None = None) -> MetricResult:
     """The metric with small settings; explained again, the image gets the map of ``again``, or else a random one."""
     row = registry.METRICS[name]
     _, found, settings = registry.metric(f"{name}:{row.small}" if row.small else name)
     again = again or (lambda **_: np.random.default_rng(1).random((20, 17)))
     negative = {"counterfactual": (1.1 - probe.image).clamp(0, 1).numpy()}
-    measured: Measured = found.run(probe, saliency, Case(0, REGION, again, negative), **settings)
+    measured: MetricResult = found.run(probe, saliency, MetricInput(0, REGION, again, negative), **settings)
     return measured
 
 

@@ -5,14 +5,14 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-
-from seewhy.core.view import Frame
 from seewhy.draw import words
 from seewhy.draw.before_after import before_after
 from seewhy.draw.overview import overview_image
 from seewhy.draw.page import as_pixels
 from seewhy.draw.report import report_html
 from seewhy.draw.scene import Plate, Scene
+
+from seewhy.core.view import Frame
 from seewhy.plots.overlay import lay_in
 
 SceneMaker = Callable[..., Scene]
@@ -107,7 +107,7 @@ def test_answers_in_words() -> None:
     assert words.answered(said, 3) == "still crane, p = 0.400"
     assert words.answered(said, 4) == "now crane, p = 0.400"
     assert words.answered(said, None) == "crane, p = 0.400"
-    assert words.companions({}) == []
+    assert words.generated({}) == []
     pictures = [{"name": "stable", "predicted": said}]
-    manifest = {"predicted": [{"index": 3}], "companions": {"pictures": pictures}}
-    assert words.companions(manifest) == ["Stable twin: still crane, p = 0.400"]
+    manifest = {"predicted": [{"index": 3}], "generated": {"pictures": pictures}}
+    assert words.generated(manifest) == ["Stable twin: still crane, p = 0.400"]

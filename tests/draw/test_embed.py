@@ -7,7 +7,6 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-
 from seewhy.draw.embed import (
     MAP_SIDE,
     pack,

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from seewhy.core.view import Frame
 from seewhy.draw.embed import unpack
 from seewhy.draw.report import report_html
 from seewhy.draw.scene import Exhibits, Scene
+
+from seewhy.core.view import Frame
 from seewhy.plots.scales import scales_of
 
 SceneMaker = Callable[..., Scene]

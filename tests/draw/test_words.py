@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
 from seewhy.draw import words
 from seewhy.draw.scene import Panel
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 import seewhy
 from games import OpenGame, picture
+from seewhy.core.attribution import Attribution
 from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target
 from seewhy.infills.plain import constant
@@ -80,7 +80,7 @@ def run(
     *targets: Target,
     facts: dict[str, Any] | None = None,
     **settings: Any,
-) -> Maps:
+) -> Attribution:
     """The method with generators that were written to a folder; the class 1 and its contrast unless other targets are named."""
     save_generators(folder, twins, {**FACTS, **(facts or {})})
     return counterfactual(probe, targets or (ClassEvidence(1), Contrast(1, 0)), weights=str(folder), **settings)
@@ -93,8 +93,8 @@ def test_the_map_is_the_generators_edit(tmp_path: Path) -> None:
     truth = (spot()[0] - 0.5).clamp(min=0).numpy()
     np.testing.assert_allclose(maps.values["class:1"], truth, atol=1e-6)
     np.testing.assert_allclose(maps.values["contrast:1/0"], truth, atol=1e-6)
-    np.testing.assert_allclose(maps.companions["adversarial"], spot().clamp(max=0.5), atol=1e-6)
-    assert list(maps.companions) == ["adversarial", "cycle"]
+    np.testing.assert_allclose(maps.generated["adversarial"], spot().clamp(max=0.5), atol=1e-6)
+    assert list(maps.generated) == ["adversarial", "cycle"]
     assert maps.values["class:1"].dtype == np.float32
     assert (maps.unit, probe.queries.forward_images, probe.queries.backward_images) == ("intensity", 2, 0)
     assert maps.findings[0] == (
@@ -111,7 +111,7 @@ def test_common_artefacts_cancel(tmp_path: Path) -> None:
     stable = (spot()[0] + ARTEFACT).clamp(max=1)
     adversarial = spot()[0] - truth + ARTEFACT
     np.testing.assert_allclose(maps.values["class:1"], (stable - adversarial).abs(), atol=1e-6)
-    assert list(maps.companions) == ["adversarial", "stable"]
+    assert list(maps.generated) == ["adversarial", "stable"]
     findings = run(dimming("sagen"), tmp_path, make_probe(spot()), definition="input")
     np.testing.assert_allclose(findings.values["contrast:1/0"], truth - ARTEFACT, atol=1e-6)
     np.testing.assert_allclose(findings.values["class:1"], (truth - ARTEFACT).abs(), atol=1e-6)
@@ -138,7 +138,7 @@ def test_the_maps_match_the_papers_formulas(tmp_path: Path, arm: Arm, classes: t
         truth += np.abs(stable[channel].numpy() - adversarial[0, channel].numpy()) / 3
     np.testing.assert_allclose(maps.values["class:1"], truth, atol=1e-6)
     np.testing.assert_allclose(maps.values["contrast:1/0"], (stable - adversarial[0]).mean(0), atol=1e-6)
-    np.testing.assert_allclose(maps.companions["cycle"], cycle, atol=1e-6)
+    np.testing.assert_allclose(maps.generated["cycle"], cycle, atol=1e-6)
     assert probe.queries.forward_images == (3 if arm == "syce" else 2)
 
 

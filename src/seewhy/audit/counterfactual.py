@@ -22,8 +22,8 @@ from seewhy.audit.counterfactual_work import (
 from seewhy.classifiers.selftest import self_test
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
+from seewhy.core.metric import plain
 from seewhy.core.probe import Progress, no_progress
-from seewhy.core.score import plain
 from seewhy.explaining.facts import classifier_info, label
 from seewhy.explaining.request import ClassifierLike
 from seewhy.images.collection import Collection, read_collection

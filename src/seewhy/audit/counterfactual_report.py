@@ -9,7 +9,7 @@ import numpy as np
 
 from seewhy.audit.counterfactual_work import UNDISTURBED, Columns, Direction, Examples
 from seewhy.core.intervals import NOTHING, Interval, bootstrap, mean, wilson
-from seewhy.core.score import plain
+from seewhy.core.metric import plain
 from seewhy.nets.counterfactual_generators import LOWEST_VARIETY
 from seewhy.results.audit_counterfactual import (
     FILE,

@@ -14,10 +14,10 @@ from torch import Tensor
 from seewhy import registry
 from seewhy.audit import _image_statistics as statistics
 from seewhy.core.arrays import Images
+from seewhy.core.attribution import as_map
 from seewhy.core.classifier import Classifier
-from seewhy.core.maps import as_map
+from seewhy.core.metric import MetricInput
 from seewhy.core.probe import Probe, as_distributions
-from seewhy.core.score import Case
 from seewhy.core.seeds import derive, normals
 from seewhy.images.collection import Collection
 from seewhy.infills.plain import gaussian_blur
@@ -248,7 +248,7 @@ class GeneratorsUnderTest:
         for row, place in enumerate(places.tolist()):
             region = self.collection.regions[place]
             if region.any() and not region.all():
-                probe, case = Probe(classifier, infill, images[row]), Case(source, region)
+                probe, case = Probe(classifier, infill, images[row]), MetricInput(source, region)
                 found["iou"][row] = iou(probe, as_map(maps[row]), case).value
                 found["ncc"][row] = ncc(probe, as_map(maps[row]), case).value
                 share = float(region.mean())

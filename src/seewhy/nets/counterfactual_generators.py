@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from seewhy.core.arrays import Images
 from seewhy.core.errors import RequestError
-from seewhy.nets.carded import CARD, fill, read_carded, write_carded
+from seewhy.nets.checkpoints import CARD, read_checkpoint, write_checkpoint
 from seewhy.nets.translator import Norm, Planes, UNet
 
 Arm = Literal["syce", "cyce", "sagen"]
@@ -248,7 +248,7 @@ def save_generators(
         facts: entries of the card: at least ``fingerprint`` and ``classifier``.
         weights: weights to write instead of the generators' own, such as their moving average; None for their own.
     """
-    write_carded(folder, TENSORS, weights or generators.state_dict(), {**facts, "networks": generators.settings})
+    write_checkpoint(folder, TENSORS, weights or generators.state_dict(), {**facts, "networks": generators.settings})
 
 
 def load_generators(folder: Path, *, fingerprint: str) -> tuple[CounterfactualGenerators, dict[str, Any]]:
@@ -264,9 +264,9 @@ def load_generators(folder: Path, *, fingerprint: str) -> tuple[CounterfactualGe
     Raises:
         RequestError: a file is missing or damaged, or belongs to another classifier.
     """
-    raw, card = read_carded(folder, TENSORS, what="generators", fingerprint=fingerprint, remedy=REMEDY)
+    raw, card = read_checkpoint(folder, TENSORS, what="generators", fingerprint=fingerprint, remedy=REMEDY)
     if "networks" not in card:
         raise RequestError(f"expected networks in {folder / CARD}, got a card of another seewhy version; {REMEDY}")
     settings = dict(card["networks"])
     settings["size"] = tuple(settings["size"])
-    return fill(build_generators(**settings), raw, what="generators", folder=folder, remedy=REMEDY), card
+    return load_weights(build_generators(**settings), raw, what="generators", folder=folder, remedy=REMEDY), card

@@ -8,15 +8,15 @@ from typing import Any, Generic, Literal, TypeVar, cast, get_args, get_origin, o
 from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.core.settings import AUTO, REQUIRED, bind, schema
 from seewhy.core.spec import Spec
+from seewhy.registry.components import CLASSIFIERS, INFILLS
 from seewhy.registry.methods import METHODS
 from seewhy.registry.metrics import METRICS
-from seewhy.registry.parts import CLASSIFIERS, INFILLS
-from seewhy.registry.rows import Method, Metric, Part, Rule
+from seewhy.registry.rows import Component, Method, Metric, Rule
 from seewhy.registry.rules import RULES
 
 Kind = Literal["methods", "infills", "classifiers", "metrics", "rules"]
-Row = Method | Metric | Part | Rule
-R = TypeVar("R", Method, Metric, Part, Rule)
+Row = Method | Metric | Component | Rule
+R = TypeVar("R", Method, Metric, Component, Rule)
 
 _TABLES: dict[str, Mapping[str, Row]] = {
     "methods": METHODS,
@@ -82,7 +82,7 @@ def lookup(kind: Literal["methods"], spec: str | Spec) -> Bound[Method]: ...
 @overload
 def lookup(kind: Literal["metrics"], spec: str | Spec) -> Bound[Metric]: ...
 @overload
-def lookup(kind: Literal["infills", "classifiers"], spec: str | Spec) -> Bound[Part]: ...
+def lookup(kind: Literal["infills", "classifiers"], spec: str | Spec) -> Bound[Component]: ...
 @overload
 def lookup(kind: Literal["rules"], spec: str | Spec) -> Bound[Rule]: ...
 def lookup(kind: Kind, spec: str | Spec) -> Bound[Any]:
@@ -128,7 +128,7 @@ def _strengths(*, strengths: tuple[float, ...]) -> None:
 
 def function_of(found: Row) -> Callable[..., Any]:
     """Return the function whose keyword-only arguments are a row's settings."""
-    return found.build if isinstance(found, Part) else found.run
+    return found.build if isinstance(found, Component) else found.run
 
 
 def resolved(function: Callable[..., object], settings: Mapping[str, object]) -> dict[str, str]:

@@ -230,7 +230,7 @@ METHODS: dict[str, Method] = {
         contrast=True,
         random=False,
         needs="images of other classes",
-        companions=("counterfactual", "reference"),
+        generated=("counterfactual", "reference"),
     ),
     "counterfactual": Method(
         run=counterfactual,
@@ -242,7 +242,7 @@ METHODS: dict[str, Method] = {
         rivals=trained_classes,
         random=False,
         needs="generators trained for it",
-        companions=("adversarial", "stable", "cycle"),
+        generated=("adversarial", "stable", "cycle"),
     ),
     "counterfactual-path": Method(
         run=counterfactual_path,
@@ -253,7 +253,7 @@ METHODS: dict[str, Method] = {
         signed=True,
         random=False,
         needs="generators trained for it or a counterfactual image",
-        companions=("adversarial",),
+        generated=("adversarial",),
     ),
     "random": Method(
         run=random,

@@ -21,7 +21,7 @@ from seewhy.core.classifier import Color
 from seewhy.core.errors import RequestError
 from seewhy.core.view import View
 from seewhy.images.collection import Collection, split
-from seewhy.nets.carded import CARD
+from seewhy.nets.checkpoints import CARD
 from seewhy.nets.small_classifier import TENSORS, Arch, SmallClassifier, build_small, save_small, usual_widths
 from seewhy.training.accuracy import AT_ONCE, Judged, judge, labels_of
 from seewhy.training.augment import Augment

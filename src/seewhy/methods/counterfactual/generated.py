@@ -11,11 +11,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seewhy.core.arrays import Image
+from seewhy.core.attribution import Attribution, GeneratedPixels, as_map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Companion, Maps, as_map
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target
-from seewhy.nets.carded import CARD
+from seewhy.nets.checkpoints import CARD
 from seewhy.nets.counterfactual_generators import REMEDY, load_generators
 
 _VISIBLE = 0.1
@@ -28,7 +28,7 @@ def counterfactual(
     *,
     weights: str | None = None,
     definition: Literal["stable", "input"] = "stable",
-) -> Maps:
+) -> Attribution:
     """Show the difference between an image that keeps the prediction and a generated one that changes it.
 
     Generators trained for the classifier turn the image x into an adversarial image ``x_a``, which should be
@@ -48,7 +48,7 @@ def counterfactual(
 
     Returns:
         Maps of intensity, where full brightness is 1: 0 to 1 for a class, -1 to 1 for a contrast, where positive
-        means brighter in the stable image. The generated images are companions. Findings report whether the
+        means brighter in the stable image. The generated images are generated. Findings report whether the
         prediction changed, and the flip rates measured after training.
 
     Raises:
@@ -66,14 +66,14 @@ def counterfactual(
     maps = {target.key: as_map(signed if isinstance(target, Contrast) else extent) for target in targets}
     answers = probe.show(torch.stack(own))
     findings = [flip_finding(probe, made.other, answers[0]), *_unstable(probe, answers[1:]), _extent(extent)]
-    return Maps(
+    return Attribution(
         maps,
         {},
         "intensity",
         {"weights": weights, "definition": definition},
         "complete",
         findings=(*findings, *made.notes),
-        companions=made.companions,
+        generated=made.generated,
     )
 
 
@@ -112,7 +112,7 @@ class Translated:
     notes: tuple[str, ...]
 
     @property
-    def companions(self) -> dict[str, Companion]:
+    def generated(self) -> dict[str, GeneratedPixels]:
         """The generated images that are saved with the maps, by name."""
         shown = {"adversarial": self.adversarial, "stable": None if self.plain else self.stable, "cycle": self.cycle}
         return {name: image.cpu().contiguous().numpy() for name, image in shown.items() if image is not None}

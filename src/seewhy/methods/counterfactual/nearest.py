@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from seewhy.core.access import Access
+from seewhy.core.attribution import Attribution, BoolMap, GeneratedPixels, as_map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import BoolMap, Companion, Maps, as_map
 from seewhy.core.probe import Probe
 from seewhy.core.target import Contrast, Target
 from seewhy.core.view import View
@@ -32,7 +32,7 @@ def nearest_counterfactual(
     tile: int | None = None,
     edge: float | None = None,
     confidence: float = 0.0,
-) -> Maps:
+) -> Attribution:
     """Find the smallest part of a real image of another class that, pasted into the image, changes its class to that.
 
     Reference images are queried, nearest first, until ``candidates`` of them are classified as the other class;
@@ -63,7 +63,7 @@ def nearest_counterfactual(
     Returns:
         Maps of intensity, where full brightness is 1, averaged over the colour channels: for a class how much each
         pixel changes, 0 to 1; for a contrast how much brighter the image is than the counterfactual, -1 to 1. The
-        region is an outline; the counterfactual and the reference image are companions. Traces list area, probability
+        region is an outline; the counterfactual and the reference image are generated. Traces list area, probability
         (if the classifier outputs it) and queries of each successful region, from the full image to the last.
 
     Raises:
@@ -174,8 +174,8 @@ def _maps(
     found: Mapping[str, Found],
     findings: tuple[str, ...],
     settings: dict[str, object],
-) -> Maps:
-    """Convert the results to maps, outlines, companions and traces; a target without a result gets a map of zeros."""
+) -> Attribution:
+    """Convert the results to maps, outlines, generated and traces; a target without a result gets a map of zeros."""
     image = references.probe.image
     values = {target.key: np.zeros(image.shape[1:], dtype=np.float32) for target in targets}
     outlines: dict[str, BoolMap] = {}
@@ -189,7 +189,7 @@ def _maps(
             traces |= {f"{target.key}/{name}": steps for name, steps in _traces(references.probe, swap).items()}
     every = {best.swap.goal.other: best for best in found.values()}
     ends = [best.stopped_because for best in every.values() if best.stopped_because != "complete"]
-    return Maps(
+    return Attribution(
         values,
         {},
         "intensity",
@@ -198,7 +198,7 @@ def _maps(
         findings=findings,
         traces=traces,
         outlines=outlines,
-        companions=_companions(every),
+        generated=_companions(every),
     )
 
 
@@ -209,14 +209,14 @@ def _traces(probe: Probe, swap: Swap) -> dict[str, tuple[float, ...]]:
     return {"area": areas, **given, "queries": tuple(map(float, queries))}
 
 
-def _companions(found: Mapping[int, Found]) -> dict[str, Companion]:
+def _companions(found: Mapping[int, Found]) -> dict[str, GeneratedPixels]:
     """Name the images, with the class number if there is more than one other class."""
-    companions = {}
+    generated = {}
     for other, best in found.items():
         suffix = f"_{other}" if len(found) > 1 else ""
-        companions["counterfactual" + suffix] = best.swap.image.cpu().numpy()
-        companions["reference" + suffix] = best.swap.donor.cpu().numpy()
-    return companions
+        generated["counterfactual" + suffix] = best.swap.image.cpu().numpy()
+        generated["reference" + suffix] = best.swap.donor.cpu().numpy()
+    return generated
 
 
 def _findings(

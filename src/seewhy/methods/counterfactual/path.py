@@ -9,8 +9,8 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from seewhy.core.arrays import Image, blend
+from seewhy.core.attribution import Attribution, GeneratedPixels, as_map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Companion, Maps, as_map
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target, weight_matrix
 from seewhy.core.view import View
@@ -36,7 +36,7 @@ def counterfactual_path(
     weighting: Weighting = "output",
     signed: bool = False,
     output: Literal["probability", "score"] = "probability",
-) -> Maps:
+) -> Attribution:
     """Weight the difference between an image and its counterfactual by the output's gradients on the path between them.
 
     With the image x, its counterfactual ``x_a`` and the points ``g(l) = x + l (x_a - x)`` between them, the map is
@@ -90,7 +90,7 @@ def counterfactual_path(
             findings += _incompleteness(target, float(shares.sum()), before - after)
     settings = {"weights": weights, "baseline": baseline, "steps": steps, "weighting": weighting}
     settings |= {"signed": signed, "output": output}
-    return Maps(values, {}, output, settings, "complete", findings=tuple(findings), companions=end.companions)
+    return Attribution(values, {}, output, settings, "complete", findings=tuple(findings), generated=end.generated)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,20 +100,20 @@ class _End:
     Args:
         image: the counterfactual image.
         other: the class that it should be classified as; None: any class other than that of the image.
-        companions: the images that are saved with the maps.
+        generated: the images that are saved with the maps.
         notes: findings about its origin, one sentence each.
     """
 
     image: Image
     other: int | None
-    companions: Mapping[str, Companion]
+    generated: Mapping[str, GeneratedPixels]
     notes: tuple[str, ...] = ()
 
     @classmethod
     def made(cls, probe: Probe, targets: Sequence[Target], weights: str | None) -> "_End":
         """Generate the counterfactual with trained generators."""
         made = translate(probe, targets, weights)
-        return cls(made.adversarial, made.other, {"adversarial": made.companions["adversarial"]}, made.notes)
+        return cls(made.adversarial, made.other, {"adversarial": made.generated["adversarial"]}, made.notes)
 
     @classmethod
     def opened(cls, probe: Probe, path: str) -> "_End":

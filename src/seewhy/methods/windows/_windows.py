@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from seewhy.core.attribution import SampledQueries
 from seewhy.core.errors import RequestError
 from seewhy.core.features import Positions, Windows
-from seewhy.core.maps import Witnesses
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive
 from seewhy.core.target import ClassEvidence, Target, WeightOfEvidence
@@ -99,7 +99,7 @@ class Log:
             self.answers.append(answers[:take, :_SAMPLES][..., list(self.watched)].float().cpu())
         self.room -= take
 
-    def witnesses(self) -> Witnesses:
+    def sampled(self) -> SampledQueries:
         """Return the sampled queries that were kept."""
         positions, seeds, answers = (torch.cat(part).numpy() for part in (self.positions, self.seeds, self.answers))
-        return Witnesses(self.size, positions, seeds, answers, self.watched)
+        return SampledQueries(self.size, positions, seeds, answers, self.watched)

@@ -15,9 +15,9 @@ from torch import nn
 from seewhy.core.arrays import Images
 from seewhy.core.classifier import Classifier, Differentiable, Scores
 from seewhy.core.errors import RequestError
-from seewhy.core.score import plain
+from seewhy.core.metric import plain
 from seewhy.images.collection import Collection
-from seewhy.nets.carded import CARD
+from seewhy.nets.checkpoints import CARD
 from seewhy.nets.counterfactual_generators import build_generators, save_generators
 from seewhy.training.counterfactual.evaluation import better, collapse, directions, error, evaluate
 from seewhy.training.counterfactual.loss import Batch, Losses

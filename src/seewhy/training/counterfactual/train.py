@@ -9,7 +9,7 @@ import numpy as np
 from seewhy.core.classifier import Classifier, Differentiable
 from seewhy.core.errors import RequestError
 from seewhy.images.collection import Collection, read_collection, split
-from seewhy.nets.carded import CARD
+from seewhy.nets.checkpoints import CARD
 from seewhy.training.counterfactual.evaluation import predicted
 from seewhy.training.counterfactual.job import UNFINISHED, Job, Progress, Trained
 from seewhy.training.counterfactual.plan import Plan

@@ -2,15 +2,15 @@
 
 import math
 
+from seewhy.core.attribution import Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map
+from seewhy.core.metric import MetricInput, MetricResult
 from seewhy.core.probe import Probe
 from seewhy.core.ranks import spearman
-from seewhy.core.score import Case, Measured
 from seewhy.metrics.curves import check_map
 
 
-def sanity(probe: Probe, saliency: Map, case: Case) -> Measured:
+def parameter_randomisation(probe: Probe, saliency: Map, case: MetricInput) -> MetricResult:
     """Randomise the classifier's weights, re-explain the image, and measure the similarity of the maps. Lower is better.
 
     Adebayo, Gilmer, Muelly, Goodfellow, Hardt, Kim, NeurIPS 2018. The value is the absolute Spearman rank correlation of the
@@ -18,7 +18,7 @@ def sanity(probe: Probe, saliency: Map, case: Case) -> Measured:
     paper also randomises layer by layer). A map that does not change cannot explain what the classifier learned.
 
     Args:
-        probe: the classifier, in-fill, image, seed and budget, bound together; queried only by ``case.again``.
+        probe: the classifier, in-fill, image, seed and budget, bound together; queried only by ``case.reexplain``.
         saliency: ``(h, w)`` map to evaluate.
         case: the case; its ``again`` re-explains the image.
 
@@ -32,9 +32,9 @@ def sanity(probe: Probe, saliency: Map, case: Case) -> Measured:
     Cost: one explanation.
     """
     check_map(probe, saliency)
-    if case.again is None:
-        raise RequestError("expected case.again, to explain the image again, got None; use seewhy.score")
-    found = spearman(saliency, case.again(randomise=True))
+    if case.reexplain is None:
+        raise RequestError("expected case.reexplain, to explain the image again, got None; use seewhy.score")
+    found = spearman(saliency, case.reexplain(randomise=True))
     if found is None:
-        return Measured(math.nan, note="one of the two maps is constant")
-    return Measured(abs(found))
+        return MetricResult(math.nan, note="one of the two maps is constant")
+    return MetricResult(abs(found))

@@ -3,15 +3,15 @@
 import math
 from itertools import combinations
 
+from seewhy.core.attribution import Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map
+from seewhy.core.metric import MetricInput, MetricResult
 from seewhy.core.probe import Probe
 from seewhy.core.ranks import spearman
-from seewhy.core.score import Case, Measured
 from seewhy.metrics.curves import check_map
 
 
-def stability(probe: Probe, saliency: Map, case: Case, *, seeds: int = 2) -> Measured:
+def seed_reproducibility(probe: Probe, saliency: Map, case: MetricInput, *, seeds: int = 2) -> MetricResult:
     """Re-explain with other seeds and measure the agreement of the maps. Higher is better.
 
     The value is the mean Spearman rank correlation over all pairs of the map and the maps for other seeds, with the same
@@ -20,7 +20,7 @@ def stability(probe: Probe, saliency: Map, case: Case, *, seeds: int = 2) -> Mea
     method.
 
     Args:
-        probe: the classifier, in-fill, image, seed and budget, bound together; queried only by ``case.again``.
+        probe: the classifier, in-fill, image, seed and budget, bound together; queried only by ``case.reexplain``.
         saliency: ``(h, w)`` map to evaluate.
         case: the case; its ``again`` re-explains the image.
         seeds: number of other seeds.
@@ -37,12 +37,12 @@ def stability(probe: Probe, saliency: Map, case: Case, *, seeds: int = 2) -> Mea
     check_map(probe, saliency)
     if seeds < 1:
         raise RequestError(f"expected seeds >= 1, got {seeds}")
-    if case.again is None:
-        raise RequestError("expected case.again, to explain the image again, got None; use seewhy.score")
-    maps = [saliency, *(case.again(seed=probe.seed + 1 + number) for number in range(seeds))]
+    if case.reexplain is None:
+        raise RequestError("expected case.reexplain, to explain the image again, got None; use seewhy.score")
+    maps = [saliency, *(case.reexplain(seed=probe.seed + 1 + number) for number in range(seeds))]
     pairs = list(combinations(maps, 2))
     found = [value for one, other in pairs if (value := spearman(one, other)) is not None]
     settings: dict[str, object] = {"seeds": seeds}
     if len(found) < len(pairs):
-        return Measured(math.nan, note="one of the maps is constant", settings=settings)
-    return Measured(sum(found) / len(found), settings=settings)
+        return MetricResult(math.nan, note="one of the maps is constant", settings=settings)
+    return MetricResult(sum(found) / len(found), settings=settings)

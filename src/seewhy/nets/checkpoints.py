@@ -17,7 +17,7 @@ CARD = "card.json"
 Net = TypeVar("Net", bound=nn.Module)
 
 
-def write_carded(folder: Path, name: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+def write_checkpoint(folder: Path, name: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
     """Write tensors and card; the card is written last, so that a folder with a card is complete.
 
     Args:
@@ -36,10 +36,10 @@ def write_carded(folder: Path, name: str, tensors: Mapping[str, Tensor], facts: 
     fresh.replace(folder / CARD)
 
 
-def read_carded(
+def read_checkpoint(
     folder: Path, name: str, *, what: str, fingerprint: str | None, remedy: str
 ) -> tuple[bytes, dict[str, Any]]:
-    """Read a checkpoint written by `write_carded`.
+    """Read a checkpoint written by `write_checkpoint`.
 
     Args:
         folder: folder with the tensor file and its card.
@@ -69,7 +69,7 @@ def read_carded(
     return raw, card
 
 
-def fill(net: Net, raw: bytes, *, what: str, folder: Path, remedy: str) -> Net:
+def load_weights(net: Net, raw: bytes, *, what: str, folder: Path, remedy: str) -> Net:
     """Load weights into a network and return it in evaluation mode, with frozen weights.
 
     Args:

@@ -13,71 +13,73 @@ from seewhy.infills.onnx_inpainter import onnx_inpainter
 from seewhy.infills.patch_sampler import patch_sampler
 from seewhy.infills.patchmatch import patchmatch
 from seewhy.infills.plain import blur, constant, gray, mean, noise, rise_blur
-from seewhy.registry.rows import Part
+from seewhy.registry.rows import Component
 
-INFILLS: dict[str, Part] = {
-    "patch-sampler": Part(
+INFILLS: dict[str, Component] = {
+    "patch-sampler": Component(
         build=patch_sampler,
         summary="a patch sampled from a learned model, given the ring of pixels around it",
         paper="Yi et al., arXiv 2009.11150, 2020",
         random=True,
         largest=16,
     ),
-    "inpaint": Part(
+    "inpaint": Component(
         build=inpaint,
         summary="the same learned model, tile by tile from the known pixels inwards, for holes of any size",
         paper="Yi et al., arXiv 2009.11150, 2020",
         random=True,
     ),
-    "exemplar": Part(
+    "exemplar": Component(
         build=exemplar,
         summary="a piece of the same image, from a place with similar surroundings",
         paper="after Efros, Leung, ICCV 1999",
         random=True,
     ),
-    "patchmatch": Part(
+    "patchmatch": Component(
         build=patchmatch,
         summary="patches of the same image that fit each other, matched and averaged from coarse to fine",
         paper="Barnes et al., SIGGRAPH 2009",
         random=True,
         extra="patchmatch",
     ),
-    "donor": Part(build=donor, summary="a piece of the same image, from another place chosen at random", random=True),
-    "gray": Part(
+    "donor": Component(
+        build=donor, summary="a piece of the same image, from another place chosen at random", random=True
+    ),
+    "gray": Component(
         build=gray,
         summary="the mean colour of the classifier's training images",
         paper="Zeiler, Fergus, ECCV 2014",
         from_classifier={"color": "mean_color"},
     ),
-    "mean": Part(build=mean, summary="the mean colour of the image"),
-    "constant": Part(build=constant, summary="one gray level"),
-    "blur": Part(build=blur, summary="the image after a Gaussian blur", paper="Fong, Vedaldi, ICCV 2017"),
-    "rise-blur": Part(
+    "mean": Component(build=mean, summary="the mean colour of the image"),
+    "constant": Component(build=constant, summary="one gray level"),
+    "blur": Component(build=blur, summary="the image after a Gaussian blur", paper="Fong, Vedaldi, ICCV 2017"),
+    "rise-blur": Component(
         build=rise_blur,
         summary="the image after the nearly flat 11 × 11 blur of RISE's insertion metric",
         paper="Petsiuk, Das, Saenko, BMVC 2018",
         from_classifier={"color": "mean_color"},
     ),
-    "noise": Part(
+    "noise": Component(
         build=noise,
         summary="Gaussian noise with the mean and standard deviation of the image",
         paper="Fong, Vedaldi, ICCV 2017",
         random=True,
     ),
-    "telea": Part(
+    "telea": Component(
         build=telea,
         summary="the surroundings, propagated inwards by fast marching",
         paper="Telea, J. Graphics Tools, 2004",
     ),
-    "navier-stokes": Part(
+    "navier-stokes": Component(
         build=navier_stokes,
         summary="the surroundings, continued along lines of equal brightness",
         paper="Bertalmio, Bertozzi, Sapiro, CVPR 2001",
     ),
-    "onnx-inpainter": Part(
+    "onnx-inpainter": Component(
         build=onnx_inpainter, summary="the output of your own in-painting network in an ONNX file", extra="onnx"
     ),
-    "python-inpainter": Part(
+    "python-inpainter": Component(
         build=python_inpainter,
         summary="the output of your own function: python-inpainter:object=module:attribute",
         random=None,
@@ -88,19 +90,19 @@ INFILLS: dict[str, Part] = {
 _LITE = "ImageNet, 1,000 classes"
 _LITE_PAPER = "Tan, Le, ICML 2019"
 
-CLASSIFIERS: dict[str, Part] = {
-    "efficientnet-lite0": Part(
+CLASSIFIERS: dict[str, Component] = {
+    "efficientnet-lite0": Component(
         build=efficientnet_lite0, summary=f"{_LITE}, 224 pixels; the default", paper=_LITE_PAPER, extra="demo"
     ),
-    "efficientnet-lite1": Part(
+    "efficientnet-lite1": Component(
         build=efficientnet_lite1, summary=f"{_LITE}, 240 pixels", paper=_LITE_PAPER, extra="demo"
     ),
-    "efficientnet-lite2": Part(
+    "efficientnet-lite2": Component(
         build=efficientnet_lite2, summary=f"{_LITE}, 260 pixels", paper=_LITE_PAPER, extra="demo"
     ),
-    "onnx": Part(build=onnx, summary="an ONNX file: onnx:path=model.onnx, or the path alone", extra="onnx"),
-    "python": Part(
+    "onnx": Component(build=onnx, summary="an ONNX file: onnx:path=model.onnx, or the path alone", extra="onnx"),
+    "python": Component(
         build=python, summary="your own function or torch module: module:attribute, or python:object=…", runs_code=True
     ),
-    "trained": Part(build=trained, summary="a network trained by seewhy train classifier: trained:folder=DIR"),
+    "trained": Component(build=trained, summary="a network trained by seewhy train classifier: trained:folder=DIR"),
 }

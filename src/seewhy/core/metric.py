@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
+from seewhy.core.attribution import GeneratedPixels, Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Companion, Map
 
-Again = Callable[..., Map]
-"""Re-explains the same image: ``again(seed=1)`` with another seed, ``again(randomise=True)`` with randomised weights."""
+Reexplain = Callable[..., Map]
+"""Re-explains the same image: ``reexplain(seed=1)`` with another seed, ``reexplain(randomise=True)`` with randomised weights."""
 
 
 def plain(value: float) -> float | None:
@@ -25,24 +25,24 @@ def plain(value: float) -> float | None:
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class MetricInput:
     """Information that a metric receives in addition to the map.
 
     Args:
         target: the class that the map explains and the metric tracks.
         region: location of the object in the classifier's view, or None if unspecified.
-        again: re-explains the image, or None if that is not possible.
-        companions: name → a generated image that is part of the explanation, such as a counterfactual.
+        reexplain: re-explains the image, or None if that is not possible.
+        generated: name → a generated image that is part of the explanation, such as a counterfactual.
 
     Example:
-        >>> Case(3).region is None
+        >>> MetricInput(3).region is None
         True
     """
 
     target: int
     region: Bool[np.ndarray, "h w"] | None = None
-    again: Again | None = None
-    companions: Mapping[str, Companion] = field(default_factory=dict)
+    reexplain: Reexplain | None = None
+    generated: Mapping[str, GeneratedPixels] = field(default_factory=dict)
 
     def where(self) -> Bool[np.ndarray, "h w"]:
         """Return the region.
@@ -82,7 +82,7 @@ class Curve:
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class MetricResult:
     """The result of a metric.
 
     Args:

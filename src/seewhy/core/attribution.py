@@ -13,12 +13,12 @@ Map = Float[np.ndarray, "h w"]
 BoolMap = Bool[np.ndarray, "h w"]
 """A region: True for the pixels that belong to it."""
 
-Companion = Float[np.ndarray, "3 h w"]
+GeneratedPixels = Float[np.ndarray, "3 h w"]
 """A generated image that is part of an explanation, such as a counterfactual; in the classifier's view, RGB in [0, 1]."""
 
 
 @dataclass(frozen=True, eq=False)
-class Witnesses:
+class SampledQueries:
     """Sampled queries behind a map, stored per window and per sample so that a reader can reproduce them.
 
     Args:
@@ -99,7 +99,7 @@ def reliability(values: Map, error: Map, *, predicted: bool) -> float:
     Args:
         values: values of the map.
         error: standard errors of the map.
-        predicted: as in `Maps`. The variance of a best prediction is the true variance minus the error variance; the
+        predicted: as in `Attribution`. The variance of a best prediction is the true variance minus the error variance; the
             variance of an unbiased estimate is their sum.
 
     Returns:
@@ -117,7 +117,7 @@ def reliability(values: Map, error: Map, *, predicted: bool) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Maps:
+class Attribution:
     """The result of one method on one request.
 
     Args:
@@ -126,7 +126,7 @@ class Maps:
         unit: unit of the values and errors.
         settings: all settings used, with ``auto`` resolved.
         stopped_because: ``complete``, ``queries``, ``seconds`` or ``tolerance``.
-        witnesses: sampled queries behind the maps, for methods that use windows.
+        sampled: sampled queries behind the maps, for methods that use windows.
         predicted: whether the values are best predictions, which vary less than the truth, rather than unbiased
             estimates, which vary more.
         scales: effect of the windows of each size, for methods that use several sizes or refine windows.
@@ -134,7 +134,7 @@ class Maps:
         traces: name → numbers recorded in order during the run, such as the loss of each step.
         outlines: ``TARGET/NAME`` → a region to draw on the target's map, such as the part that alone preserves the
             prediction.
-        companions: name → a generated image that is part of the explanation, such as a counterfactual. If only one can
+        generated: name → a generated image that is part of the explanation, such as a counterfactual. If only one can
             be compared with the input image, the first is used. The classifier is queried on each of them after the
             method has finished.
     """
@@ -144,13 +144,13 @@ class Maps:
     unit: str
     settings: Mapping[str, object]
     stopped_because: str
-    witnesses: Witnesses | None = None
+    sampled: SampledQueries | None = None
     predicted: bool = False
     scales: tuple[Scale, ...] = ()
     findings: tuple[str, ...] = ()
     traces: Mapping[str, Sequence[float]] = field(default_factory=dict)
     outlines: Mapping[str, BoolMap] = field(default_factory=dict)
-    companions: Mapping[str, Companion] = field(default_factory=dict)
+    generated: Mapping[str, GeneratedPixels] = field(default_factory=dict)
 
     def reliability(self, key: str) -> float | None:
         """Return the fraction of a map's variance that is not error, or None without standard errors.
