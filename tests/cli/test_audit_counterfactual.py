@@ -50,7 +50,17 @@ def run(*words: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]
     return int(ending.value.code or 0), printed.out, printed.err
 
 
-AUDIT = ("audit", "counterfactual", "generators", "images.npz", "--classifier", SPEC, "--trust", "--embedding-steps", "3")
+AUDIT = (
+    "audit",
+    "counterfactual",
+    "generators",
+    "images.npz",
+    "--classifier",
+    SPEC,
+    "--trust",
+    "--embedding-steps",
+    "3",
+)
 
 
 def test_the_record_is_printed_and_documented(capsys: pytest.CaptureFixture[str]) -> None:
