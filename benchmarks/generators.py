@@ -5,9 +5,8 @@ from pathlib import Path
 
 import click
 from common import Row
-from seewhy.runs.twins_test import evaluate
 
-from seewhy.audit.counterfactual import evaluate
+from seewhy.audit.counterfactual import audit_counterfactual
 from seewhy.core.classifier import Classifier
 from seewhy.images.collection import Collection
 from seewhy.nets.checkpoints import CARD
@@ -29,7 +28,7 @@ arm_option = click.option(
 )
 
 FIGURES = ("flip", "oracle_flip", "oracle_agrees", "stable", "cycle", "error_stable", "error_cycle", "l1", "sparsity")
-"""Figures of each direction in a test; see `seewhy.audit.counterfactual.evaluate`."""
+"""Figures of each direction in a test; see `seewhy.results.audit_counterfactual.Figures`."""
 
 
 def trained_generators(
@@ -55,12 +54,13 @@ def trained_generators(
 
 def direction_rows(classifier: Classifier, oracle: Classifier, pictures: Collection, folder: Path) -> list[Row]:
     """Test generators on unseen images and return one row per direction; ``examples.png`` shows some images."""
-    report = evaluate(classifier, folder, pictures, oracle=oracle)
+    report = audit_counterfactual(classifier, folder, pictures, oracle=oracle)
     (folder / "examples.png").write_bytes(report.sheet())
     rows = []
-    for way in report.manifest["directions"]:
-        row: Row = {"run": folder.name, "from": way["source"]["label"], "to": way["target"]["label"], "n": way["n"]}
-        row |= {name: way[name] and way[name]["value"] for name in FIGURES}
-        row |= {"diversity": way["diversity"]["ratio"], "undone_real": way["undone_real"]}
-        rows.append(row | {"seconds": report.manifest["seconds_per_explanation"]})
+    for way in report.record.directions:
+        figures = {name: getattr(way.figures, name) for name in FIGURES}
+        row: Row = {"run": folder.name, "from": way.source.label, "to": way.target.label, "n": way.figures.n}
+        row |= {name: None if figure is None else figure.value for name, figure in figures.items()}
+        row |= {"diversity": way.diversity.ratio, "undone_real": way.undone_real}
+        rows.append(row | {"seconds": report.record.seconds_per_explanation})
     return rows

@@ -234,6 +234,6 @@ def test_counterfactual_digits(load: Load, tmp_path: Path, monkeypatch: pytest.M
     found = script.figures(result)
     sides = result["report"]["directions"]
     assert list(found) == list(script.COLUMNS)
-    assert found["flip"] == min(side["flip"]["value"] for side in sides)
+    assert found["flip"] == min(side["figures"]["flip"]["value"] for side in sides)
     assert found["rho"] == max(side["frechet"]["ratio"] for side in sides)
     assert script.spread([1.0, None, 3.0]) == {"mean": 2.0, "low": 1.0, "high": 3.0}
