@@ -13,6 +13,7 @@ from seewhy.core.errors import RequestError
 from seewhy.core.infill import Infill
 from seewhy.core.maps import Maps, worst_error
 from seewhy.core.probe import Probe
+from seewhy.core.settings import schema
 from seewhy.core.target import ClassEvidence, Contrast, Information, Target
 from seewhy.infills.donor import donor
 from seewhy.infills.plain import constant
@@ -152,10 +153,12 @@ def test_inputs_and_the_global_generator_are_left_alone(name: str) -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.parametrize("given", [{}, {"stride": 1}], ids=["small", "fixed-stride"])
 @pytest.mark.parametrize("name", [name for name in ROWS if METHODS[name].anytime])
-def test_where_it_stops_does_not_depend_on_the_batch(name: str) -> None:
+def test_where_it_stops_does_not_depend_on_the_batch(name: str, given: dict[str, object]) -> None:
     """A tolerance that the whole run meets with room to spare ends it after the same query, in batches of 3 or of 50."""
     _, method, settings = registry.method(small(name))
+    settings = settings | {key: value for key, value in given.items() if key in schema(method.run)}
     every: Maps = method.run(probe_of(name), [ClassEvidence(0)], **settings)
     tolerance = 1.5 * worst_error(every.values.values(), every.stderr.values())
 
