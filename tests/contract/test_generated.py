@@ -54,7 +54,8 @@ def test_generated_are_pictures_in_the_view(name: str, tmp_path: Path) -> None:
     """Those that the row names: of the view's size, finite, in [0, 1], and under names that can be drawn."""
     row = registry.METHODS[name]
     prepare = next((PREPARE[setting] for setting in schema(row.run) if setting in PREPARE), lambda _: "")
-    _, method, settings = registry.method(f"{name}:{prepare(tmp_path)}".removesuffix(":"))
+    bound = registry.lookup("methods", f"{name}:{prepare(tmp_path)}".removesuffix(":"))
+    method, settings = bound.row, dict(bound.settings)
     probe = Probe(OpenGame(Light().eval()), constant(value=0.5), picture(*SIZE) * 0.8)
     maps: Attribution = method.run(probe, [ClassEvidence(0)], **settings)
     generated = checked(maps.generated, SIZE)
