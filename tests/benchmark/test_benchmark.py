@@ -205,7 +205,8 @@ def test_an_interrupted_benchmark_resumes(
     """Ctrl-C at the second picture loses that map alone, and the end is the same as without."""
     whole = benchmark(folder, out=tmp_path / "whole")
     calls.clear()
-    plain: Callable[..., Attribution] = tables.TABLES["methods"]["bright"].run
+    row = registry.lookup("methods", "bright").row
+    plain: Callable[..., Attribution] = row.run
 
     def interrupted(probe: Probe, targets: Sequence[Target], *, scale: float = 1.0) -> Attribution:
         if calls.count("bright") == 1:
@@ -213,7 +214,7 @@ def test_an_interrupted_benchmark_resumes(
         return plain(probe, targets, scale=scale)
 
     with monkeypatch.context() as patch:
-        patch.setitem(tables.TABLES["methods"], "bright", replace(tables.TABLES["methods"]["bright"], run=interrupted))
+        patch.setitem(registry.table("methods"), "bright", replace(row, run=interrupted))
         with pytest.raises(KeyboardInterrupt):
             benchmark(folder)
     assert calls == ["bright", "whole", "nothing", "whole"]

@@ -102,7 +102,7 @@ def test_the_direction_is_as_registered(name: str) -> None:
     image[:, REGION] = 1
     game, found = Game(bright_spot), registry.METRICS[name]
     probe = Probe(game, infill_of(name, game), image)
-    if found.again:  # better: stays with another seed and changes with random weights; worse: the reverse
+    if found.reexplains:  # better: stays with another seed and changes with random weights; worse: the reverse
         other = np.random.default_rng(1).random((20, 17)).astype(np.float32)
         good = ask(name, probe, perfect(), again=lambda *, randomise=False, **_: other if randomise else perfect())
         bad = ask(name, probe, perfect(), again=lambda *, randomise=False, **_: perfect() if randomise else other)

@@ -12,8 +12,8 @@ from torch import Tensor
 import seewhy
 from games import Game, picture, small_cnn
 from seewhy.core.infill import Infill
-from seewhy.explaining.request import ClassifierLike
 from seewhy.infills.plain import constant
+from seewhy.registry import ClassifierLike
 from seewhy.results.infill_comparison import ComparedTarget
 
 Pixels = Float[Tensor, "3 h w"]

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from seewhy.core.maps import BoolMap
 
 from reading_figures import pixels
 from records import SIZE, comparison_record, maps, report_data
+from seewhy.core.attribution import BoolMap
 from seewhy.plots.comparison import comparison_png
 from seewhy.results.infill_comparison import InfillComparisonRecord
 from seewhy.results.report_data import Photo

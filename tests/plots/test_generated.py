@@ -31,7 +31,12 @@ class Epoch:
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures that are drawn, before they become bytes."""
     found: list[Figure] = []
-    monkeypatch.setattr(generated, "png", lambda figure: found.append(figure) or b"")
+
+    def keep(figure: Figure) -> bytes:
+        found.append(figure)
+        return b""
+
+    monkeypatch.setattr(generated, "png", keep)
     return found
 
 

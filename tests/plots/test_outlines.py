@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
-from seewhy.core.maps import BoolMap
 
 from reading_figures import image_pixels, pixels, words
 from records import report_data
+from seewhy.core.attribution import BoolMap
 from seewhy.core.view import View
 from seewhy.plots.figures import page, place_axes
 from seewhy.plots.outlines import COLOURS, draw_outlines
