@@ -33,11 +33,13 @@ from safetensors.torch import load_file, save_file
 
 from seewhy.audit.counterfactual import audit_counterfactual
 from seewhy.classifiers.trained import trained
+from seewhy.core.intervals import Interval
 from seewhy.images.collection import Collection, read_collection
 from seewhy.nets.checkpoints import CARD
 from seewhy.nets.counterfactual_generators import load_generators
 from seewhy.nets.embedding import Embedding, build_embedding
-from seewhy.results.codec import to_json
+from seewhy.results.audit_counterfactual import CounterfactualRecord, Restored
+from seewhy.results.codec import from_json, to_json
 from seewhy.training.accuracy import keep_classes
 from seewhy.training.classifier import Plan as ClassifierPlan
 from seewhy.training.classifier import train_classifier
@@ -122,23 +124,25 @@ def carry_out(job: tuple[str, int, tuple[str, ...], Path, Path, str, Path]) -> N
 
 def figures(result: Row) -> Row:
     """Return the table row of one result; quantities where one direction can be worse are of the worse direction."""
-    report, sides = result["report"], result["report"]["directions"]
-    worst, mine = report["overall"]["worst"], "undo" if report["generators"]["arm"] == "syce" else "back"
+    record = from_json(CounterfactualRecord, result["report"], "result.json")
+    worst, overall = record.overall.worst, record.overall.figures
+    noisy = [each.restored.get("noise 0.05", Restored(None, None)) for each in record.directions]
+    restored = [each.undo if record.generators.arm == "syce" else each.back for each in noisy]
+    seconds = record.seconds_per_explanation
 
-    def value(name: str) -> float | None:
-        found = report["overall"]["figures"][name]
-        return None if found is None else float(found["value"])
+    def value(figure: Interval | None) -> float | None:
+        return None if figure is None else figure.value
 
     return {
         **{name: worst.get(name) for name in ("flip", "stable", "oracle_flip")},
-        **{name: value(name) for name in ("error_stable", "error_cycle", "l1")},
+        **{name: value(getattr(overall, name)) for name in ("error_stable", "error_cycle", "l1")},
         "rho": worst.get("ratio"),
-        "variety": least([each["diversity"]["ratio"] for each in sides]),
-        "restored": least([each["restored"].get("noise 0.05", {}).get(mine) for each in sides]),
-        "undone": most([each["undone_real"] for each in sides]),
+        "variety": least([each.diversity.ratio for each in record.directions]),
+        "restored": least(restored),
+        "undone": most([each.undone_real for each in record.directions]),
         "minutes": result["minutes"],
         "megabytes": result["megabytes"],
-        "ms": 1000 * report["seconds_per_explanation"],
+        "ms": None if seconds is None else 1000 * seconds,
     }
 
 

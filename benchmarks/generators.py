@@ -8,7 +8,6 @@ from common import Row
 
 from seewhy.audit.counterfactual import audit_counterfactual
 from seewhy.core.classifier import Classifier
-from seewhy.core.intervals import Interval
 from seewhy.images.collection import Collection
 from seewhy.nets.checkpoints import CARD
 from seewhy.training.counterfactual.plan import make_plan, read_changes
@@ -59,9 +58,9 @@ def direction_rows(classifier: Classifier, oracle: Classifier, pictures: Collect
     (folder / "examples.png").write_bytes(report.sheet())
     rows = []
     for way in report.record.directions:
+        figures = {name: getattr(way.figures, name) for name in FIGURES}
         row: Row = {"run": folder.name, "from": way.source.label, "to": way.target.label, "n": way.figures.n}
-        found: dict[str, Interval | None] = {name: getattr(way.figures, name) for name in FIGURES}
-        row |= {name: None if figure is None else figure.value for name, figure in found.items()}
+        row |= {name: None if figure is None else figure.value for name, figure in figures.items()}
         row |= {"diversity": way.diversity.ratio, "undone_real": way.undone_real}
         rows.append(row | {"seconds": report.record.seconds_per_explanation})
     return rows

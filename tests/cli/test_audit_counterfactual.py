@@ -1,4 +1,4 @@
-"""`seewhy test-counterfactual` as a user types it."""
+"""`seewhy audit counterfactual` as a user runs it."""
 
 import json
 import re
@@ -10,6 +10,8 @@ import pytest
 from seewhy import registry
 from seewhy.cli import main
 from seewhy.nets.counterfactual_generators import build_generators, save_generators
+from seewhy.results.audit_counterfactual import CounterfactualRecord
+from seewhy.results.codec import from_json
 
 OWN = """
 import numpy as np
@@ -26,57 +28,71 @@ COUNT, SIDE = 12, 16
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A classifier that says which half is brighter, pictures of both kinds, and untrained generators."""
+    """A classifier that predicts which half is brighter, images of both classes, and untrained generators."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "kiosk.py").write_text(OWN)
     pixels = np.random.default_rng(0).integers(50, 100, (COUNT, SIDE, SIDE)).astype(np.uint8)
     pixels[::2, :, : SIDE // 2] += 100
     pixels[1::2, :, SIDE // 2 :] += 100
-    np.savez(tmp_path / "pictures.npz", images=pixels, labels=np.arange(COUNT) % 2)
+    np.savez(tmp_path / "images.npz", images=pixels, labels=np.arange(COUNT) % 2)
     facts = {"fingerprint": registry.classifier(SPEC).fingerprint, "classifier": SPEC}
-    twins = build_generators(arm="syce", classes=(0, 1), channels=3, size=(SIDE, SIDE), widths=(4, 4))
-    save_generators(tmp_path / "twins", twins, facts)
+    generators = build_generators(arm="syce", classes=(0, 1), channels=3, size=(SIDE, SIDE), widths=(4, 4))
+    save_generators(tmp_path / "generators", generators, facts)
     return tmp_path
 
 
 def run(*words: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    """Exit status, stdout, stderr."""
+    """Return exit status, stdout and stderr."""
     with pytest.raises(SystemExit) as ending:
         main(words)
-    said = capsys.readouterr()
-    return int(ending.value.code or 0), said.out, said.err
+    printed = capsys.readouterr()
+    return int(ending.value.code or 0), printed.out, printed.err
 
 
-TEST = ("test-counterfactual", "twins", "pictures.npz", "--classifier", SPEC, "--trust", "--embedding-steps", "3")
+AUDIT = (
+    "audit",
+    "counterfactual",
+    "generators",
+    "images.npz",
+    "--classifier",
+    SPEC,
+    "--trust",
+    "--embedding-steps",
+    "3",
+)
 
 
-def test_the_record_says_what_the_folder_holds(capsys: pytest.CaptureFixture[str]) -> None:
-    """One JSON object; every key of it, and of a direction, is described on the page of files."""
-    status, out, _ = run(*TEST, "--oracle", SPEC, "--json", capsys=capsys)
+def test_the_record_is_printed_and_documented(capsys: pytest.CaptureFixture[str]) -> None:
+    """The JSON object equals the record in the folder, and its keys and those of a direction are documented."""
+    status, out, _ = run(*AUDIT, "--oracle", SPEC, "--json", capsys=capsys)
     assert status == 0
-    said = json.loads(out)
-    folder = Path(said.pop("folder"))
-    assert said == json.loads((folder / "counterfactuals.json").read_text())
-    assert said["pictures"] == COUNT == sum(way["n"] for way in said["directions"])
-    assert said["oracle"]["accuracy"] == said["oracle"]["agreement"] == 1
-    assert all(way["frechet"]["real"] > 0 for way in said["directions"])
+    printed = json.loads(out)
+    folder = Path(printed.pop("folder"))
+    assert printed == json.loads((folder / "counterfactuals.json").read_text())
+    record = from_json(CounterfactualRecord, printed, "the test")
+    assert record.images == COUNT == sum(way.figures.n for way in record.directions)
+    assert record.oracle is not None
+    assert record.oracle.accuracy == record.oracle.agreement == 1
+    assert all(way.frechet is not None and way.frechet.real > 0 for way in record.directions)
     docs = Path(__file__).parents[2] / "docs"
     page = (docs / "reference/files.md").read_text(encoding="utf-8")
     described = set(re.findall(r"`([a-z_0-9]+)`", page.partition("## counterfactuals.json")[2]))
     figures = set(re.findall(r"`([a-z_0-9]+)`", (docs / "explanation/metrics.md").read_text(encoding="utf-8")))
-    assert set(said) <= described
-    assert set(said["directions"][0]) - {"n"} <= described | figures
+    assert set(printed) <= described
+    way = printed["directions"][0]
+    assert set(way) <= described
+    assert set(way["figures"]) - {"n"} <= described | figures
 
 
-def test_the_table_says_what_was_found(capsys: pytest.CaptureFixture[str]) -> None:
-    """Figures, words, and where the pictures are; nothing of it when quiet."""
-    status, out, _ = run(*TEST, "--limit", "8", capsys=capsys)
+def test_the_table_and_the_findings_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """The output has figures, findings and the path of the examples; with --quiet it is empty."""
+    status, out, _ = run(*AUDIT, "--limit", "8", capsys=capsys)
     assert status == 0
     assert "class 0 → class 1" in out
     assert "identity collapse" in out
     assert "examples.png" in out
-    assert run(*TEST, "--quiet", capsys=capsys)[1] == ""
+    assert run(*AUDIT, "--quiet", capsys=capsys)[1] == ""
 
 
 @pytest.mark.parametrize(
@@ -92,21 +108,20 @@ def test_the_table_says_what_was_found(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_wrong_request_is_refused(
     home: Path, words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit status 2, the reason, and no folder."""
+    """A wrong request exits with status 2 and the reason, and writes no folder."""
     (home / "mine").mkdir()
     (home / "mine" / "thesis.txt").write_text("mine")
-    status, _, err = run(
-        "test-counterfactual", "twins", "pictures.npz", "--embedding-steps", "0", *words, capsys=capsys
-    )
+    asked = ("audit", "counterfactual", "generators", "images.npz", "--embedding-steps", "0", *words)
+    status, _, err = run(*asked, capsys=capsys)
     assert status == 2
     assert message in " ".join(err.split())
     assert not (home / "seewhy-counterfactuals").exists()
 
 
 def test_generators_of_another_classifier_are_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """And a folder without any, and pictures that are not there."""
-    card = home / "twins" / "card.json"
+    """A folder without generators and missing images are refused too."""
+    card = home / "generators" / "card.json"
     card.write_text(card.read_text().replace('"fingerprint": "', '"fingerprint": "x'))
-    assert run(*TEST, capsys=capsys)[0] == 2
-    assert run("test-counterfactual", "nothing", *TEST[2:], capsys=capsys)[0] == 2
-    assert run("test-counterfactual", "twins", "nothing.npz", *TEST[3:], capsys=capsys)[0] == 2
+    assert run(*AUDIT, capsys=capsys)[0] == 2
+    assert run("audit", "counterfactual", "nothing", *AUDIT[3:], capsys=capsys)[0] == 2
+    assert run("audit", "counterfactual", "generators", "nothing.npz", *AUDIT[4:], capsys=capsys)[0] == 2

@@ -49,7 +49,8 @@ def infill_of(name: str, game: Game) -> Infill:
 def ask(name: str, probe: Probe, saliency: Map, *, again: Callable[..., Map] | None = None) -> MetricResult:
     """The metric with small settings; explained again, the image gets the map of ``again``, or else a random one."""
     row = registry.METRICS[name]
-    _, found, settings = registry.metric(f"{name}:{row.small}" if row.small else name)
+    bound = registry.lookup("metrics", f"{name}:{row.small}" if row.small else name)
+    found, settings = bound.row, bound.settings
     again = again or (lambda **_: np.random.default_rng(1).random((20, 17)))
     negative = {"counterfactual": (1.1 - probe.image).clamp(0, 1).numpy()}
     measured: MetricResult = found.run(probe, saliency, MetricInput(0, REGION, again, negative), **settings)
@@ -101,7 +102,7 @@ def test_the_direction_is_as_registered(name: str) -> None:
     image[:, REGION] = 1
     game, found = Game(bright_spot), registry.METRICS[name]
     probe = Probe(game, infill_of(name, game), image)
-    if found.again:  # better: stays with another seed and changes with random weights; worse: the reverse
+    if found.reexplains:  # better: stays with another seed and changes with random weights; worse: the reverse
         other = np.random.default_rng(1).random((20, 17)).astype(np.float32)
         good = ask(name, probe, perfect(), again=lambda *, randomise=False, **_: other if randomise else perfect())
         bad = ask(name, probe, perfect(), again=lambda *, randomise=False, **_: perfect() if randomise else other)
@@ -147,7 +148,7 @@ def test_the_cost_of_the_row_is_what_it_asks(name: str) -> None:
 
     ask(name, probe, perfect(), again=again)
     row = registry.METRICS[name]
-    cost = row.cost(registry.metric(f"{name}:{row.small}" if row.small else name)[2], probe.size)
+    cost = row.cost(registry.lookup("metrics", f"{name}:{row.small}" if row.small else name).settings, probe.size)
     assert (probe.queries.forward_images, len(explained)) == (cost.forward, cost.explanations)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import seewhy
 from seewhy import registry
-from seewhy.cli import cli
+from seewhy.cli.app import cli
 from seewhy.core.settings import schema
 
 ROOT = Path(__file__).parents[2]

@@ -23,6 +23,7 @@ from seewhy.core.errors import RequestError
 from seewhy.core.infill import Infill
 from seewhy.infills.external import inpainter, python_inpainter
 from seewhy.infills.onnx_inpainter import onnx_inpainter
+from seewhy.results.record import InfillInfo
 
 SEEDS = torch.tensor([5, 6])
 
@@ -187,7 +188,7 @@ def test_the_recorded_command_includes_trust(tmp_path: Path) -> None:
     settings = {"method": "occlusion:size=8", "budget": 5}
     for infill, trusted in (("python-inpainter:object=inpainters:mean_of_kept", True), ("blur", False)):
         done = seewhy.explain(f"onnx:path={name},outputs=logits", str(photo), infill=infill, **settings)  # type: ignore[arg-type]
-        assert done.manifest["command"].endswith(" --trust") is trusted
+        assert str(done.to_json()["command"]).endswith(" --trust") is trusted
 
 
 def test_an_inpainter_works_in_explain() -> None:
@@ -195,7 +196,7 @@ def test_an_inpainter_works_in_explain() -> None:
     classifier = seewhy.classifier(lambda pictures: [[p.mean() / 255, 1 - p.mean() / 255] for p in pictures])
     shown = (picture(24, 24).movedim(0, 2) * 255).round().numpy().astype(np.uint8)
     done = seewhy.explain(classifier, shown, method="occlusion:size=8", infill=seewhy.inpainter(mean_of_kept))
-    assert done.manifest["infill"] == {"spec": "Inpainter", "checksum": None, "stochastic": False}
+    assert done.record.infill == InfillInfo("Inpainter", spec=None, checksum=None, stochastic=False)
 
 
 def test_two_inputs(tmp_path: Path) -> None:

@@ -126,10 +126,10 @@ def test_a_map_independent_of_the_weights_fails_the_sanity_check() -> None:
     """An identical or negated map scores 1, and an unrelated map about 0."""
     shuffled = np.random.default_rng(0).permutation(RANKED.ravel()).reshape(SIDE, SIDE)
     for again, expected in ((RANKED, 1.0), (-RANKED, 1.0), (shuffled, abs(spearman(RANKED, shuffled) or 0))):
-        case = MetricInput(0, again=lambda *, randomise, made=again: made if randomise else RANKED)
+        case = MetricInput(0, reexplain=lambda *, randomise, made=again: made if randomise else RANKED)
         assert parameter_randomisation(white(additive), RANKED, case).value == pytest.approx(expected)
     assert abs(spearman(RANKED, shuffled) or 0) < 0.3
-    even = parameter_randomisation(white(additive), RANKED, MetricInput(0, again=lambda **_: np.ones_like(RANKED)))
+    even = parameter_randomisation(white(additive), RANKED, MetricInput(0, reexplain=lambda **_: np.ones_like(RANKED)))
     assert math.isnan(even.value)
 
 
@@ -142,16 +142,16 @@ def test_stability_is_the_mean_over_all_pairs() -> None:
         seeds.append(seed)
         return -RANKED if next(turn) == 0 else RANKED
 
-    found = seed_reproducibility(white(additive, seed=5), RANKED, MetricInput(0, again=again))
+    found = seed_reproducibility(white(additive, seed=5), RANKED, MetricInput(0, reexplain=again))
     assert found.value == pytest.approx(-1 / 3)
     assert len({5, *seeds}) == 3
-    assert math.isnan(seed_reproducibility(white(additive), 0 * RANKED, MetricInput(0, again=again)).value)
+    assert math.isnan(seed_reproducibility(white(additive), 0 * RANKED, MetricInput(0, reexplain=again)).value)
 
 
-@pytest.mark.parametrize("metric", [sanity, stability])
+@pytest.mark.parametrize("metric", [parameter_randomisation, seed_reproducibility])
 def test_a_case_without_again_is_refused(metric: object) -> None:
     """The metric needs a way to re-explain the image."""
-    with pytest.raises(RequestError, match="again"):
+    with pytest.raises(RequestError, match="reexplain"):
         metric(white(additive), RANKED, MetricInput(0))  # type: ignore[operator]
 
 

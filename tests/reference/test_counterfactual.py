@@ -16,7 +16,7 @@ from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target
 from seewhy.infills.plain import constant
-from seewhy.methods.counterfactual import counterfactual
+from seewhy.methods.counterfactual.generated import counterfactual
 from seewhy.nets.counterfactual_generators import Arm, CounterfactualGenerators, build_generators, save_generators
 
 FACTS = {"fingerprint": "open game", "classifier": "x"}
@@ -122,7 +122,7 @@ def test_common_artefacts_cancel(tmp_path: Path) -> None:
 def test_the_maps_match_the_papers_formulas(tmp_path: Path, arm: Arm, classes: tuple[int, ...]) -> None:
     """SyCE: x_a = g(x), x_s = g(g(x)) with the generator of the image's class, or one conditional generator."""
     image = picture(12, 10)
-    probe = asked(image, Bright(3))
+    probe = make_probe(image, Bright(3))
     twins = build_generators(arm=arm, classes=classes, channels=3, size=(12, 10), widths=(4, 4), residual=False, seed=3)
     maps = run(twins, tmp_path, probe)
     nets: Any = twins.nets
@@ -215,9 +215,9 @@ def test_the_contrast_class_is_a_trained_class(tmp_path: Path) -> None:
     """With four classes and generators for the most and the least probable, the default contrast is with the latter."""
     classifier = seewhy.classifier(Bright(4), size=None, labels=["dim", "bright", "third", "fourth"])
     save_generators(tmp_path, dimming(classes=(3, 1)), {"fingerprint": classifier.fingerprint, "classifier": "x"})
-    found = seewhy.explain(classifier, spot(), method=f"counterfactual:weights={tmp_path}", verdict=False)
+    found = seewhy.explain(classifier, spot(), method=f"counterfactual:weights={tmp_path}", check=False)
     assert list(found.maps) == ["class:1", "contrast:1/3"]
-    assert found.manifest["findings"][0].startswith(
+    assert next(text for text in found.findings if "flip" in text).startswith(
         "The counterfactual did not flip the prediction to 'fourth': the classifier predicts 'dim'"
     )
     with pytest.raises(RequestError, match=r"expected card.json"):

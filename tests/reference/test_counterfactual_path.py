@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from seewhy.methods.counterfactual_path import counterfactual_path
 from torch import Tensor, nn
 
 import seewhy
@@ -18,6 +17,7 @@ from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target, weight_matrix
 from seewhy.infills.plain import constant
+from seewhy.methods.counterfactual.path import counterfactual_path
 from seewhy.nets.counterfactual_generators import build_generators, save_generators
 
 TARGETS: tuple[Target, ...] = (ClassEvidence(0), Contrast(0, 1))
@@ -176,7 +176,7 @@ def test_a_baseline_of_another_size_goes_through_the_view(tmp_path: Path) -> Non
     small = png(tmp_path / "small.png", picture(12, 12, seed=5))
     for path in (large, small):
         found = seewhy.explain(
-            classifier, picture(20, 20), method=f"counterfactual-path:baseline={path},steps=2", verdict=False
+            classifier, picture(20, 20), method=f"counterfactual-path:baseline={path},steps=2", check=False
         )
         assert next(iter(found.maps.values())).shape == (12, 12)
     np.testing.assert_allclose(found.generated["baseline"], picture(12, 12, seed=5), atol=1e-6)

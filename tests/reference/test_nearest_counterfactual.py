@@ -71,9 +71,9 @@ def run(probe: Probe, targets: list[Target], reference: str, **settings: object)
     return nearest_counterfactual(probe, targets, **{"reference": reference, "tile": TILE, "edge": 0.0, **settings})  # type: ignore[arg-type]
 
 
-def predicted_class(generated image: np.ndarray) -> int:
+def predicted_class(image: np.ndarray) -> int:
     """Return the class that the game predicts for an image."""
-    return int(logits(torch.from_numpy(generated image)[None].double())[0].argmax())
+    return int(logits(torch.from_numpy(image)[None].double())[0].argmax())
 
 
 @pytest.mark.parametrize("exact", [False, True])

@@ -13,6 +13,7 @@ from torch.nn import functional
 import seewhy
 from games import OpenGame, picture, small_cnn
 from seewhy.cli import main
+from seewhy.core.attribution import Attribution
 from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
@@ -65,7 +66,7 @@ def random_readout(*, layers: tuple[str, ...] = ("0", "2"), **facts: object) -> 
     return net.requires_grad_(requires_grad=False), {**card, **facts}
 
 
-def run(folder: Path, target: Target | None = None, **settings: object) -> tuple[Probe, Maps]:
+def run(folder: Path, target: Target | None = None, **settings: object) -> tuple[Probe, Attribution]:
     """Run the method on `small_cnn`."""
     probe = Probe(OpenGame(small_cnn()), constant(value=0.25), picture(), **settings)  # type: ignore[arg-type]
     return probe, iba_readout(probe, [target or ClassEvidence(PREDICTED)], weights=str(folder))

@@ -192,7 +192,7 @@ def test_a_pair_is_finished_within_the_budget() -> None:
 
 
 @pytest.mark.parametrize("method", [kernel_shap, lime, faded_rise])
-def test_odd_and_too_small_samples_are_rejected(method: Callable[..., Maps]) -> None:
+def test_odd_and_too_small_samples_are_rejected(method: Callable[..., Attribution]) -> None:
     """Pairs need an even number; fewer queries than segments cannot separate the segments."""
     for samples in (61, 2):
         with pytest.raises(RequestError, match="even number of samples"):

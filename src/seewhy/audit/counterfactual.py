@@ -25,9 +25,9 @@ from seewhy.core.errors import RequestError
 from seewhy.core.metric import plain
 from seewhy.core.probe import Progress, no_progress
 from seewhy.explaining.facts import classifier_info, label
-from seewhy.explaining.request import ClassifierLike
 from seewhy.images.collection import Collection, read_collection
 from seewhy.nets.counterfactual_generators import load_generators
+from seewhy.registry import ClassifierLike
 from seewhy.results.audit_counterfactual import (
     ClassName,
     CounterfactualRecord,

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -322,8 +323,8 @@ def table_rows(record: CounterfactualRecord) -> list[tuple[str, ...]]:
             table.append((title, *(_cell(getattr(each, name)) for each in parts)))
     if any(each.frechet for each in directions):
         found = [each.frechet for each in directions]
-        table.append(("Fréchet to target / real-real", *(_ratio(each, each and each.to_target) for each in found), ""))
-        table.append(("the same for two halves", *(_ratio(each, each and each.floor) for each in found), ""))
+        table.append(("Fréchet to target / real-real", *(_ratio(each, "to_target") for each in found), ""))
+        table.append(("the same for two halves", *(_ratio(each, "floor") for each in found), ""))
     ratios = (each.diversity.ratio for each in directions)
     table.append(("diversity, generated / real", *("–" if each is None else f"{each:.2f}" for each in ratios), ""))
     return table
@@ -338,8 +339,9 @@ def _cell(figure: int | Interval | None) -> str:
     return f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"
 
 
-def _ratio(frechet: FrechetDistances | None, distance: float | None) -> str:
+def _ratio(frechet: FrechetDistances | None, name: Literal["to_target", "floor"]) -> str:
     """Return a Fréchet distance as text, in units of that between real images of the two classes."""
+    distance: float | None = getattr(frechet, name, None)
     return f"{distance / frechet.real:.3f}" if frechet and frechet.real and distance is not None else "–"
 
 

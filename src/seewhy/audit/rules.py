@@ -24,10 +24,9 @@ from seewhy.core.seeds import derive
 from seewhy.core.view import View
 from seewhy.explaining.facts import classifier_info, label
 from seewhy.explaining.prepared import PreparedClassifier
-from seewhy.explaining.request import ClassifierLike
 from seewhy.images.labelled import Labelled, list_labelled, region
 from seewhy.images.view import apply_view
-from seewhy.registry import Bound, Rule
+from seewhy.registry import Bound, ClassifierLike, Rule
 from seewhy.results.audit_rules import CounterExample, RuleResult, RuleRow, RulesRecord, Unreadable
 
 _TOGETHER = 64

@@ -11,8 +11,9 @@ from seewhy.core.errors import RequestError
 from seewhy.core.spec import Spec
 from seewhy.explaining.bound_metric import BoundMetric, bind_metric
 from seewhy.explaining.facts import release
-from seewhy.explaining.request import ClassifierLike, Request, prepare
+from seewhy.explaining.request import Request, prepare
 from seewhy.explaining.score import DEFAULT_METRICS, LOCATED
+from seewhy.registry import ClassifierLike
 
 SCHEMA_VERSION = 2
 

@@ -13,8 +13,8 @@ from seewhy.benchmark.work import SURE, ImageTask, Runner
 from seewhy.classifiers.tuning import Log, no_log
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Progress, no_progress
-from seewhy.explaining.request import ClassifierLike
 from seewhy.images.labelled import Labelled, list_labelled
+from seewhy.registry import ClassifierLike
 from seewhy.results.benchmark import ScoreRow, SummaryRow, flat, summarise
 from seewhy.results.folder import table_csv, write_files
 from seewhy.results.report_data import MapPanel

@@ -15,10 +15,11 @@ from seewhy.explaining.explain import explain_viewed
 from seewhy.explaining.explanation import Explanation
 from seewhy.explaining.infill_comparison import InfillComparison
 from seewhy.explaining.prepared import PreparedClassifier, prepare_classifier
-from seewhy.explaining.request import ClassifierLike, Request, follow, prepare
+from seewhy.explaining.request import Request, follow, prepare
 from seewhy.explaining.targets import TargetLike
 from seewhy.explaining.viewed import Viewed, open_viewed
 from seewhy.images.open import ImageLike
+from seewhy.registry import ClassifierLike
 from seewhy.results.infill_comparison import (
     AgreementProtocol,
     ComparedInfill,

@@ -27,11 +27,12 @@ from seewhy.explaining.generated import ask_generated, checked_images
 from seewhy.explaining.infill_check import ask_other_infills, complaints
 from seewhy.explaining.prepared import PreparedClassifier, prepare_classifier
 from seewhy.explaining.reliability import diagnose
-from seewhy.explaining.request import ClassifierLike, Request, bind, prepare
+from seewhy.explaining.request import Request, bind, prepare
 from seewhy.explaining.samples import collect_samples
 from seewhy.explaining.targets import TargetLike
 from seewhy.explaining.viewed import Viewed, open_viewed
 from seewhy.images.open import ImageLike
+from seewhy.registry import ClassifierLike
 from seewhy.results.record import (
     Diagnostics,
     FaithfulnessCheck,

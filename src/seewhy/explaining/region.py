@@ -11,9 +11,9 @@ from seewhy.core.probe import Probe, Progress, no_progress
 from seewhy.core.target import Target
 from seewhy.explaining.explanation import Explanation
 from seewhy.explaining.reopen import reopen
-from seewhy.explaining.request import ClassifierLike
 from seewhy.explaining.targets import TargetLike, check_classes, default_targets, parse_targets
 from seewhy.methods.search.minimal_region import minimal_region_of
+from seewhy.registry import ClassifierLike
 from seewhy.results.codec import as_settings, json_bytes
 from seewhy.results.folder import write_files
 from seewhy.results.region import FILE, RegionRecord

@@ -11,7 +11,8 @@ from seewhy.core.budget import Budget
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
 from seewhy.explaining.explanation import Explanation, load
-from seewhy.explaining.request import ClassifierLike, Request, prepare
+from seewhy.explaining.request import Request, prepare
+from seewhy.registry import ClassifierLike
 from seewhy.results.record import Record
 
 

@@ -1,9 +1,7 @@
 """What a user asks, checked before any work starts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-
-from torch import nn
 
 from seewhy import registry
 from seewhy.classifiers.tuning import PLAIN_BATCH, RuntimeRequest
@@ -15,11 +13,8 @@ from seewhy.core.infill import Infill
 from seewhy.core.probe import Probe, Progress
 from seewhy.core.target import Target
 from seewhy.explaining.targets import TargetLike, as_list, as_text, check_classes, default_targets, parse_targets
-from seewhy.registry import Bound, Method
+from seewhy.registry import Bound, ClassifierLike, Method
 from seewhy.results.record import InfillInfo
-
-ClassifierLike = str | Classifier | nn.Module | Callable[..., object]
-"""A Spec, what `seewhy.classifier` returned, a torch module, or a function of image batches."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,9 +19,10 @@ from seewhy.explaining.explanation import Explanation
 from seewhy.explaining.prepared import expected_queries
 from seewhy.explaining.reexplain import Reexplainer
 from seewhy.explaining.reopen import Reopened, reopen
-from seewhy.explaining.request import ClassifierLike, Request
+from seewhy.explaining.request import Request
 from seewhy.images.labelled import Box
 from seewhy.images.labelled import region as region_of
+from seewhy.registry import ClassifierLike
 from seewhy.results.codec import json_bytes
 from seewhy.results.folder import write_files
 from seewhy.results.record import TargetInfo

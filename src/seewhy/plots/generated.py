@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -26,6 +26,7 @@ _BLOCK_TITLE, _BLOCK_GAP = 24.0, 16.0
 _PIXELS = 2
 
 
+@runtime_checkable
 class Evaluation(Protocol):
     """The figures of generators after one epoch, on held-out images; rates and errors are those of the worse direction."""
 

@@ -5,7 +5,7 @@ Outside packages add rows through the entry-point groups ``seewhy.methods``, ``s
 `Rule`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass, replace
 from typing import Any
 
@@ -21,11 +21,11 @@ from seewhy.core.settings import require, schema
 from seewhy.core.spec import Spec
 from seewhy.registry.components import CLASSIFIERS, INFILLS
 from seewhy.registry.cost import Cost, Run
-from seewhy.registry.lookup import Bound, Row, as_text, function_of, lookup, resolved, table
 from seewhy.registry.methods import METHODS
 from seewhy.registry.metrics import METRICS
 from seewhy.registry.rows import Component, Method, Metric, Rule
 from seewhy.registry.rules import RULES
+from seewhy.registry.tables import Bound, Row, as_text, function_of, lookup, resolved, table
 
 __all__ = [
     "CLASSIFIERS",
@@ -36,6 +36,7 @@ __all__ = [
     "METRICS",
     "RULES",
     "Bound",
+    "ClassifierLike",
     "Cost",
     "Method",
     "Metric",
@@ -53,6 +54,9 @@ __all__ = [
     "runs_code",
     "table",
 ]
+
+ClassifierLike = str | Classifier | torch.nn.Module | Callable[..., object]
+"""A Spec, what `classifier` returned, a torch module, or a function of image batches."""
 
 DEFAULT_CLASSIFIER = "efficientnet-lite0"
 DEFAULT_METHOD = "pmi"
@@ -81,7 +85,7 @@ def infill(spec: str | Spec, classifier: Classifier, *, trust: bool = True) -> t
 
 
 def classifier(
-    source: object = DEFAULT_CLASSIFIER,
+    source: ClassifierLike = DEFAULT_CLASSIFIER,
     *,
     trust: bool = True,
     device: str | torch.device | None = None,

@@ -57,7 +57,7 @@ def evaluate(run: Run, held_out: Mapping[int, Images], since: int) -> Evaluation
     """
     generators, facts = run.evaluated, []
     for source, target in directions(generators.classes):
-        facts.append(_direction(run.losses, generators, held_out, (source, target)))
+        facts.append(_evaluate_direction(run.losses, generators, held_out, (source, target)))
     worst = {name: (min if name in _RATES else max)(fact[name] for fact in facts) for name in facts[0]}
     worst["held_out"] = sum(fact["held_out"] for fact in facts)
     means = [total / max(1, since) for total in run.sums]
@@ -69,20 +69,20 @@ _RATES = {"flip", "stable", "cycle", "variety", "change"}
 """Quantities of which the smaller value, over the directions, is the worse."""
 
 
-def _direction(
+def _evaluate_direction(
     losses: Losses, generators: CounterfactualGenerators, held_out: Mapping[int, Images], way: tuple[int, int]
 ) -> dict[str, float]:
     """Evaluate one direction."""
     (source, target), images = way, held_out[way[0]]
     evaluated = Losses(generators, losses.critics, losses.classify, losses.weights)
-    parts = [_batch(evaluated, some, source, target) for some in _pieces(images)]
-    shares = [len(some) / len(images) for some in _pieces(images)]
+    parts = [_evaluate_batch(evaluated, some, source, target) for some in _split(images)]
+    shares = [len(some) / len(images) for some in _split(images)]
     found = {name: sum(share * part[name] for share, part in zip(shares, parts, strict=True)) for name in parts[0]}
     generated = generators(images[:_PAIRS], source, target)
     return {**found, "variety": variety(generated.adversarial) / max(variety(held_out[target]), 1e-9)}
 
 
-def _batch(losses: Losses, images: Images, source: int, target: int) -> dict[str, float]:
+def _evaluate_batch(losses: Losses, images: Images, source: int, target: int) -> dict[str, float]:
     """Evaluate one batch of images of a direction."""
     generated = losses.generators(images, source, target)
     classes = torch.full((len(images),), source, device=images.device)
@@ -102,7 +102,7 @@ def _batch(losses: Losses, images: Images, source: int, target: int) -> dict[str
     }
 
 
-def _pieces(images: Images) -> Sequence[Images]:
+def _split(images: Images) -> Sequence[Images]:
     """Split images into batches that fit in memory at any size."""
     return torch.split(images, max(1, _PIXELS_AT_ONCE // (images.shape[2] * images.shape[3])))
 

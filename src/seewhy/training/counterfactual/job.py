@@ -188,9 +188,7 @@ class Job:
         sheets = self.out / "epochs"
         sheets.mkdir(exist_ok=True)
         write_whole(sheets / f"epoch_{epoch:04d}.png", samples_png(self._samples(), f"epoch {epoch}"))
-        write_whole(
-            self.out / "curves.png", curves_png([evaluation.facts() for evaluation in self.run.curve], self.length)
-        )
+        write_whole(self.out / "curves.png", curves_png(self.run.curve, self.length))
         self.run.save(self.out)
 
     def _keep_if_better(self, evaluation: Evaluation) -> bool:
