@@ -31,7 +31,7 @@ from seewhy.core.classifier import Color
 from seewhy.core.errors import ClassifierError, RequestError, did_you_mean
 from seewhy.core.probe import SUM_TOLERANCE
 from seewhy.core.view import Fit, View
-from seewhy.runtime.graphs import ELEMENTS, Session, contents, open_graph, runtime_name
+from seewhy.runtime.graphs import ELEMENTS, Runnable, Session, contents, open_graph, runtime_name
 from seewhy.runtime.notes import Noting
 
 Layout = Literal["nchw", "nhwc"]
@@ -83,7 +83,7 @@ class Graph:
     """
 
     file: Path
-    session: Session
+    session: Runnable
     input_spec: InputSpec
     output: str
     scaling: Scaling

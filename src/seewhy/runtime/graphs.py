@@ -58,19 +58,24 @@ class GraphValue(Protocol):
 
 
 @runtime_checkable
-class Session(Protocol):
-    """A graph that can be run: an ``onnxruntime.InferenceSession``."""
+class Runnable(Protocol):
+    """A graph that can be run."""
+
+    def run(
+        self, outputs: Sequence[str], inputs: Mapping[str, Shaped[np.ndarray, "..."]], /
+    ) -> Sequence[Shaped[np.ndarray, "..."]]:
+        """Run the graph and return the named outputs."""
+
+
+@runtime_checkable
+class Session(Runnable, Protocol):
+    """A graph that can be run and inspected: an ``onnxruntime.InferenceSession``."""
 
     def get_inputs(self) -> Sequence[GraphValue]:
         """Return the inputs that the graph declares."""
 
     def get_outputs(self) -> Sequence[GraphValue]:
         """Return the outputs that the graph declares."""
-
-    def run(
-        self, output_names: Sequence[str] | None, input_feed: Mapping[str, Shaped[np.ndarray, "..."]]
-    ) -> list[Shaped[np.ndarray, "..."]]:
-        """Run the graph and return the named outputs."""
 
 
 def _onnxruntime() -> ModuleType:
