@@ -34,20 +34,20 @@ from common import (
     threads_option,
 )
 from jaxtyping import Bool
+from seewhy.runs.door import test_door
+from seewhy.runs.request import prepare
 
 import seewhy
 from seewhy import registry
 from seewhy.core.arrays import Image
+from seewhy.core.attribution import Map
 from seewhy.core.budget import Budget
 from seewhy.core.classifier import Classifier
-from seewhy.core.maps import Map
+from seewhy.core.metric import MetricInput
 from seewhy.core.probe import Probe
-from seewhy.core.score import Case
 from seewhy.core.target import ClassEvidence
 from seewhy.images.labelled import Labelled, list_labelled, region
 from seewhy.images.view import apply_view
-from seewhy.runs.door import test_door
-from seewhy.runs.request import prepare
 
 CHOICES: dict[str, dict[int, str]] = {
     "occlusion": {0: "occlusion"},
@@ -116,7 +116,7 @@ class Subject:
 
     def judge(self, values: Map) -> Row:
         """Evaluate a map."""
-        case, found = Case(self.label, self.inside), {}
+        case, found = MetricInput(self.label, self.inside), {}
         for name in MEASURES:
             metric = registry.METRICS[name]
             found[name] = metric.run(self.probe(metric.infill), values, case).value

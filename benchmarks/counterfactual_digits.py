@@ -31,19 +31,22 @@ import numpy as np
 from common import Row, environment, json_option, publish, settle
 from safetensors.torch import load_file, save_file
 
+from seewhy.audit.counterfactual import audit_counterfactual
 from seewhy.classifiers.trained import trained
+from seewhy.core.intervals import Interval
 from seewhy.images.collection import Collection, read_collection
-from seewhy.nets.carded import CARD
+from seewhy.nets.checkpoints import CARD
+from seewhy.nets.counterfactual_generators import load_generators
 from seewhy.nets.embedding import Embedding, build_embedding
-from seewhy.nets.twins import load_twins
-from seewhy.runs.twins_test import evaluate
-from seewhy.train.classifier import Plan as ClassifierPlan
-from seewhy.train.classifier import train_classifier
-from seewhy.train.counterfactual import train_counterfactual
-from seewhy.train.embedding import train_embedding
-from seewhy.train.judged import keep_classes
-from seewhy.train.twins_plan import Plan, make_plan, read_changes
-from seewhy.train.twins_run import CHECKPOINT
+from seewhy.results.audit_counterfactual import CounterfactualRecord, Restored
+from seewhy.results.codec import from_json, to_json
+from seewhy.training.accuracy import keep_classes
+from seewhy.training.classifier import Plan as ClassifierPlan
+from seewhy.training.classifier import train_classifier
+from seewhy.training.counterfactual.plan import Plan, make_plan, read_changes
+from seewhy.training.counterfactual.run import CHECKPOINT
+from seewhy.training.counterfactual.train import train_counterfactual
+from seewhy.training.embedding import train_embedding
 
 ARMS: dict[str, tuple[str, str, dict[str, float]]] = {
     "syce": ("syce", "usual", {}),
@@ -111,33 +114,35 @@ def carry_out(job: tuple[str, int, tuple[str, ...], Path, Path, str, Path]) -> N
     if not (folder / CARD).exists() or (folder / CHECKPOINT).exists():
         train_counterfactual(asked, pictures, folder, plan=plan)
     minutes, memory = (time.monotonic() - begun) / 60, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    report = evaluate(asked, folder, others, oracle=oracle, codes=read_embedding(pictures, out).codes)
+    report = audit_counterfactual(asked, folder, others, oracle=oracle, codes=read_embedding(pictures, out).codes)
     report.save(folder / "test")
-    _, card = load_twins(folder, fingerprint=asked.fingerprint)
+    _, card = load_generators(folder, fingerprint=asked.fingerprint)
     kept = {name: card[name] for name in ("collapsed", "stopped", "validation", "plan", "pictures")}
-    facts = {"minutes": minutes, "megabytes": memory, "card": kept, "report": dict(report.manifest)}
+    facts = {"minutes": minutes, "megabytes": memory, "card": kept, "report": to_json(report.record)}
     (folder / "result.json").write_text(json.dumps(facts, indent=1, default=str), encoding="utf-8")
 
 
 def figures(result: Row) -> Row:
     """Return the table row of one result; quantities where one direction can be worse are of the worse direction."""
-    report, sides = result["report"], result["report"]["directions"]
-    worst, mine = report["overall"]["worst"], "undo" if report["generators"]["arm"] == "syce" else "back"
+    record = from_json(CounterfactualRecord, result["report"], "result.json")
+    worst, overall = record.overall.worst, record.overall.figures
+    noisy = [each.restored.get("noise 0.05", Restored(None, None)) for each in record.directions]
+    restored = [each.undo if record.generators.arm == "syce" else each.back for each in noisy]
+    seconds = record.seconds_per_explanation
 
-    def value(name: str) -> float | None:
-        found = report["overall"][name]
-        return None if found is None else float(found["value"])
+    def value(figure: Interval | None) -> float | None:
+        return None if figure is None else figure.value
 
     return {
         **{name: worst.get(name) for name in ("flip", "stable", "oracle_flip")},
-        **{name: value(name) for name in ("error_stable", "error_cycle", "l1")},
+        **{name: value(getattr(overall, name)) for name in ("error_stable", "error_cycle", "l1")},
         "rho": worst.get("ratio"),
-        "variety": least([each["diversity"]["ratio"] for each in sides]),
-        "restored": least([each["restored"].get("noise 0.05", {}).get(mine) for each in sides]),
-        "undone": most([each["undone_real"] for each in sides]),
+        "variety": least([each.diversity.ratio for each in record.directions]),
+        "restored": least(restored),
+        "undone": most([each.undone_real for each in record.directions]),
         "minutes": result["minutes"],
         "megabytes": result["megabytes"],
-        "ms": 1000 * report["seconds_per_explanation"],
+        "ms": None if seconds is None else 1000 * seconds,
     }
 
 

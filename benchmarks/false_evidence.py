@@ -56,8 +56,8 @@ import seewhy
 from seewhy.core.features import Positions
 from seewhy.core.probe import Probe
 from seewhy.core.target import Information
-from seewhy.methods.pmi import evidence
-from seewhy.methods.windows import Answers
+from seewhy.methods.windows._windows import Answers
+from seewhy.methods.windows.pmi import evidence
 
 ESTIMATES = ("plain", "corrected", "one_draw")
 HIGH = 0.01

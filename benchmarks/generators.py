@@ -6,13 +6,13 @@ from pathlib import Path
 import click
 from common import Row
 
+from seewhy.audit.counterfactual import audit_counterfactual
 from seewhy.core.classifier import Classifier
 from seewhy.images.collection import Collection
-from seewhy.nets.carded import CARD
-from seewhy.runs.twins_test import evaluate
-from seewhy.train.counterfactual import train_counterfactual
-from seewhy.train.twins_plan import make_plan, read_changes
-from seewhy.train.twins_run import CHECKPOINT
+from seewhy.nets.checkpoints import CARD
+from seewhy.training.counterfactual.plan import make_plan, read_changes
+from seewhy.training.counterfactual.run import CHECKPOINT
+from seewhy.training.counterfactual.train import train_counterfactual
 
 set_option = click.option(
     "--set", "changes", multiple=True, help="Training setting of the generators, as NAME=VALUE; repeatable."
@@ -28,10 +28,10 @@ arm_option = click.option(
 )
 
 FIGURES = ("flip", "oracle_flip", "oracle_agrees", "stable", "cycle", "error_stable", "error_cycle", "l1", "sparsity")
-"""Figures of each direction in a test; see `seewhy.runs.twins_test.evaluate`."""
+"""Figures of each direction in a test; see `seewhy.results.audit_counterfactual.Figures`."""
 
 
-def trained_twins(
+def trained_generators(
     classifier: Classifier, pictures: Collection, folder: Path, *, arm: str, seed: int, changes: Sequence[str]
 ) -> Path:
     """Train generators for the first two classes, resume their training, or find them trained; return their folder.
@@ -52,14 +52,15 @@ def trained_twins(
     return folder
 
 
-def about_twins(classifier: Classifier, oracle: Classifier, pictures: Collection, folder: Path) -> list[Row]:
+def direction_rows(classifier: Classifier, oracle: Classifier, pictures: Collection, folder: Path) -> list[Row]:
     """Test generators on unseen images and return one row per direction; ``examples.png`` shows some images."""
-    report = evaluate(classifier, folder, pictures, oracle=oracle)
+    report = audit_counterfactual(classifier, folder, pictures, oracle=oracle)
     (folder / "examples.png").write_bytes(report.sheet())
     rows = []
-    for way in report.manifest["directions"]:
-        row: Row = {"run": folder.name, "from": way["source"]["label"], "to": way["target"]["label"], "n": way["n"]}
-        row |= {name: way[name] and way[name]["value"] for name in FIGURES}
-        row |= {"diversity": way["diversity"]["ratio"], "undone_real": way["undone_real"]}
-        rows.append(row | {"seconds": report.manifest["seconds_per_explanation"]})
+    for way in report.record.directions:
+        figures = {name: getattr(way.figures, name) for name in FIGURES}
+        row: Row = {"run": folder.name, "from": way.source.label, "to": way.target.label, "n": way.figures.n}
+        row |= {name: None if figure is None else figure.value for name, figure in figures.items()}
+        row |= {"diversity": way.diversity.ratio, "undone_real": way.undone_real}
+        rows.append(row | {"seconds": report.record.seconds_per_explanation})
     return rows

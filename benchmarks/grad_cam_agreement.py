@@ -21,13 +21,13 @@ from torch import Tensor, nn
 
 import seewhy
 from seewhy import registry
+from seewhy.core.attribution import Map
 from seewhy.core.layers import layer as find_layer
-from seewhy.core.maps import Map
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence
 from seewhy.images.open import open_picture
 from seewhy.images.view import apply_view
-from seewhy.methods.grad_cam import grad_cam, grad_cam_plus_plus
+from seewhy.methods.layers.grad_cam import grad_cam, grad_cam_plus_plus
 
 
 class _Whole(nn.Module):

@@ -15,13 +15,13 @@ from common import Row, classifier_option, environment, interval, json_option, p
 
 import seewhy
 from seewhy import registry
-from seewhy.core.maps import Map
+from seewhy.core.attribution import Map
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence
 from seewhy.images.open import open_picture
 from seewhy.images.sources import list_images
 from seewhy.images.view import apply_view
-from seewhy.methods.iba import iba
+from seewhy.methods.layers.iba import iba
 
 
 def explained(classifier: seewhy.Classifier, path: Path, statistics: str | None) -> Map:

@@ -7,7 +7,7 @@ in the same round (above 1: the in-fill is faster); ``low`` and ``high`` are the
 and each in-fill: the fraction of its total time that is spent in the in-fill.
 
 ``python benchmarks/infill_cost.py PHOTO [--infill SPEC]... [--batch 4 --batch 8] [--rounds 30] [--method pmi]
-[--threads 1] [--json]``. Part (2) uses 13,336 queries with the defaults.
+[--threads 1] [--json]``. Component (2) uses 13,336 queries with the defaults.
 """
 
 import time
@@ -39,7 +39,7 @@ from seewhy.core.arrays import Image, Images, Keep, Seeds
 from seewhy.core.infill import Infill
 from seewhy.images.open import open_picture
 from seewhy.images.view import apply_view
-from seewhy.methods.sweep import SAMPLES
+from seewhy.methods.windows._sweep import SAMPLES
 
 SIZE = 8
 """Side of a window, in pixels."""

@@ -19,7 +19,7 @@ import torch
 from common import Row, environment, json_option, publish
 from matplotlib.figure import Figure
 
-from seewhy.train.sampler import read_both, train_sampler
+from seewhy.training.sampler.train import read_both, train_sampler
 
 STEPS = (250, 500, 1000, 2000)
 SHARES = (8, 4, 2)

@@ -15,16 +15,16 @@ import numpy as np
 import torch
 from common import Row, bootstrap
 from jaxtyping import Bool, Float, Shaped
+from seewhy.runs.request import bind, prepare
 
 import seewhy
 from seewhy import registry
 from seewhy.core.arrays import Image
-from seewhy.core.maps import Map, as_map
+from seewhy.core.attribution import Map, as_map
+from seewhy.core.metric import MetricInput, plain
 from seewhy.core.probe import Probe, no_progress
-from seewhy.core.score import Case, plain
 from seewhy.core.target import ClassEvidence
 from seewhy.images.collection import Collection
-from seewhy.runs.request import bind, prepare
 
 METRICS = ("iou", "ncc", "iou-percentiles")
 COUNTERFACTUAL = ("counterfactual", "counterfactual-path", "nearest-counterfactual")
@@ -120,7 +120,7 @@ def score_map(
 ) -> Row:
     """Score one map by every metric; a constant map correlates with nothing, which counts as 0."""
     probe = Probe(classifier, registry.infill("gray", classifier)[1], image)
-    case = Case(wanted, region)
+    case = MetricInput(wanted, region)
     return {name: plain(registry.METRICS[name].run(probe, values, case).value) or 0.0 for name in METRICS}
 
 

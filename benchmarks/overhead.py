@@ -37,14 +37,14 @@ from common import (
     threads_option,
 )
 from infill_cost import Timed
+from seewhy.runs.door import Door, test_door
+from seewhy.runs.explain import answer
+from seewhy.runs.request import Request, prepare
 
 import seewhy
 from seewhy.classifiers.fast import FastClassifier
 from seewhy.core.arrays import Images, Probabilities
 from seewhy.images.open import Picture, open_picture
-from seewhy.runs.door import Door, test_door
-from seewhy.runs.explain import answer
-from seewhy.runs.request import Request, prepare
 
 DEFAULT: tuple[Asked, ...] = (
     ("pmi", "patch-sampler"),

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import click
 from common import Row, classifier_option, environment, json_option, publish, settle, threads_option
-
 from seewhy.runs.rule_report import RuleReport
 from seewhy.runs.rule_test import rule_error
 

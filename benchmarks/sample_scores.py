@@ -37,7 +37,7 @@ from torch import Tensor
 
 import seewhy
 from seewhy.core.infill import Infill
-from seewhy.train.photos import centre_view, read_photos
+from seewhy.training.sampler.photos import centre_view, read_photos
 
 
 def forecast(samples: Float[Tensor, "m s d"], truth: Float[Tensor, "m d"]) -> tuple[float, float, float]:

@@ -30,8 +30,8 @@ from torch import Tensor
 
 from seewhy.infills.patch_sampler import SHIPPED, shipped
 from seewhy.nets.patch_sampler import PatchNet, load_sampler, read_card
-from seewhy.train.photos import centre_view, read_photos
-from seewhy.train.windows import Windows, batches, held_out_windows
+from seewhy.training.sampler.photos import centre_view, read_photos
+from seewhy.training.sampler.windows import Windows, batches, held_out_windows
 
 BINS = 20
 LOW, HIGH = 0.05, 0.95

@@ -28,10 +28,10 @@ from torch import Tensor, nn
 
 from seewhy.nets.compact_sampler import CompactSampler
 from seewhy.nets.gaussian_sampler import GaussianSampler
-from seewhy.train.gaussian import count_windows
-from seewhy.train.photos import random_view
-from seewhy.train.sampler import bits_per_subpixel, descend, read_both, schedule
-from seewhy.train.windows import Windows, cut_windows, held_out_windows
+from seewhy.training.sampler.gaussian import count_windows
+from seewhy.training.sampler.photos import random_view
+from seewhy.training.sampler.train import bits_per_subpixel, descend, read_both, schedule
+from seewhy.training.sampler.windows import Windows, cut_windows, held_out_windows
 
 PATCH = 8
 LEVELS = 256

@@ -18,7 +18,7 @@ from seewhy.core.probe import as_distributions
 from seewhy.images.labelled import LABELS, read_boxes, read_labels, restored
 from seewhy.images.open import open_picture
 from seewhy.images.view import apply_view
-from seewhy.train.photos import is_held_out
+from seewhy.training.sampler.photos import is_held_out
 
 Pixels = UInt8[np.ndarray, "h w 3"]
 
@@ -172,7 +172,7 @@ def _located(folder: Path, row: dict[str, str], content: bytes, view: seewhy.Vie
 
 
 def _object(folder: Path, row: dict[str, str], height: int, width: int) -> UInt8[np.ndarray, "h w"]:
-    """Return a mask that is white on the object: the trimap's object and border, or the inside of the boxes."""
+    """Return an array that is white on the object: the trimap's object and border, or the inside of the boxes."""
     if (folder / "trimaps").is_dir():
         with Image.open(folder / "trimaps" / Path(row["file"]).with_suffix(".png").name) as trimap:
             levels = np.asarray(trimap)

@@ -25,7 +25,7 @@ from common import Row, classifier_option, environment, interval, json_option, l
 from jaxtyping import Float
 
 import seewhy
-from seewhy.core.maps import Map
+from seewhy.core.attribution import Map
 from seewhy.core.probe import as_distributions
 
 Ask = Callable[..., seewhy.Explanation]
@@ -71,7 +71,7 @@ def identities(ask: Ask, classifier: seewhy.Classifier, method: str, step: int) 
     }
 
 
-def stability(ask: Ask) -> Row:
+def seed_reproducibility(ask: Ask) -> Row:
     """Compare batch sizes, and repeat one seed."""
     runs = [ask(batch_size=size).maps for size in BATCHES]
     again = ask(batch_size=BATCHES[0]).maps

@@ -9,23 +9,23 @@ import click
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from seewhy.runs.door import test_door
+from seewhy.runs.request import Request, bind, prepare
+from seewhy.runs.targets import read_targets
 from torch import Tensor
 
 import seewhy
 from seewhy.classifiers.settings import digest
 from seewhy.core.arrays import Image
+from seewhy.core.attribution import Map
 from seewhy.core.budget import Budget
 from seewhy.core.features import Windows
-from seewhy.core.maps import Map
 from seewhy.core.probe import Probe, no_progress
 from seewhy.core.target import Target
 from seewhy.images.open import open_picture
 from seewhy.images.view import apply_view
-from seewhy.methods.pmi import evidence
-from seewhy.methods.windows import Answers, ask
-from seewhy.runs.door import test_door
-from seewhy.runs.request import Request, bind, prepare
-from seewhy.runs.targets import read_targets
+from seewhy.methods.windows._windows import Answers, ask
+from seewhy.methods.windows.pmi import evidence
 
 KINDS = ("full", "first", "second", "corrected", "variance")
 """What is stored for each window: the evidence from all samples, from the first half and from the second half, the
@@ -143,7 +143,7 @@ class Truth:
         return dict(zip(self.keys, down @ self.grids[KINDS.index(kind)] @ across.T, strict=True))
 
     def length(self, key: str) -> float | None:
-        """Return the correlation length of the windows' evidence, in window sides; see `seewhy.methods.kriging`.
+        """Return the correlation length of the windows' evidence, in window sides; see `seewhy.methods.windows._kriging`.
 
         It follows from the mean product of windows half a side apart (or the stride, if that is more), in rows and
         columns, divided by the mean square minus the noise. The result is None if there is only one row or column, or

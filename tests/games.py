@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from seewhy.core.access import Access
 from seewhy.core.view import View
-from seewhy.train.photos import is_held_out
+from seewhy.training.sampler.photos import is_held_out
 
 
 @dataclass(eq=False)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from seewhy.runs.contest_table import Line, Row
 
 import seewhy
 from games import Game, picture
@@ -17,7 +18,6 @@ from seewhy.core.intervals import Interval
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence
 from seewhy.infills.plain import gray
-from seewhy.runs.contest_table import Line, Row
 
 Load = Callable[[str], ModuleType]
 Run = Callable[..., dict[str, Any]]

@@ -14,7 +14,7 @@ from PIL import Image
 
 import seewhy
 from seewhy.core.probe import Probe
-from seewhy.train.photos import is_held_out
+from seewhy.training.sampler.photos import is_held_out
 
 Load = Callable[[str], ModuleType]
 Run = Callable[..., dict[str, Any]]

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import seewhy
-from seewhy.train.statistics import measure
+from seewhy.training.bottleneck.statistics import measure
 
 NETWORK = """
 from games import small_cnn

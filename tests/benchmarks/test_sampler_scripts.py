@@ -46,7 +46,7 @@ class Even:
 
 def test_an_even_model_of_even_noise_is_calibrated(load: Load) -> None:
     """The model costs 8 bits, its 90 % intervals cover 90 %, and its histogram is flat."""
-    script, windows = load("sampler_bits"), load("seewhy.train.windows")
+    script, windows = load("sampler_bits"), load("seewhy.training.sampler.windows")
     noise = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.uint8)
     cut = windows.cut_windows(list(noise), 8, 100, np.random.default_rng(1))
     found = script.row("even", 8, script.judge(Even(), cut, 2))

@@ -8,11 +8,12 @@ from torch import nn
 from games import Game, OpenGame, PixelNet, picture, small_cnn
 from seewhy import registry
 from seewhy.core.access import Access
+from seewhy.core.attribution import Attribution, worst_error
 from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
 from seewhy.core.infill import Infill
-from seewhy.core.maps import Maps, worst_error
 from seewhy.core.probe import Probe
+from seewhy.core.settings import schema
 from seewhy.core.target import ClassEvidence, Contrast, Information, Target
 from seewhy.infills.donor import donor
 from seewhy.infills.plain import constant
@@ -45,11 +46,12 @@ def small(name: str) -> str:
     return f"{name}:{METHODS[name].small}" if METHODS[name].small else name
 
 
-def run(name: str, probe: Probe) -> Maps:
+def run(name: str, probe: Probe) -> Attribution:
     """The method with small settings, after the question that every explanation begins with."""
-    _, method, settings = registry.method(small(name))
+    bound = registry.lookup("methods", small(name))
+    method, settings = bound.row, dict(bound.settings)
     probe.prediction  # noqa: B018 - asks, once
-    maps: Maps = method.run(probe, targets_of(name), **settings)
+    maps: Attribution = method.run(probe, targets_of(name), **settings)
     return maps
 
 
@@ -152,16 +154,19 @@ def test_inputs_and_the_global_generator_are_unchanged(name: str) -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.parametrize("given", [{}, {"stride": 1}], ids=["small", "fixed-stride"])
 @pytest.mark.parametrize("name", [name for name in ROWS if METHODS[name].anytime])
-def test_where_it_stops_does_not_depend_on_the_batch(name: str) -> None:
+def test_where_it_stops_does_not_depend_on_the_batch(name: str, given: dict[str, object]) -> None:
     """A tolerance that the whole run meets with room to spare ends it after the same query, in batches of 3 or of 50."""
-    _, method, settings = registry.method(small(name))
-    every: Maps = method.run(probe_of(name), [ClassEvidence(0)], **settings)
+    bound = registry.lookup("methods", small(name))
+    method, settings = bound.row, dict(bound.settings)
+    settings = settings | {key: value for key, value in given.items() if key in schema(method.run)}
+    every: Attribution = method.run(probe_of(name), [ClassEvidence(0)], **settings)
     tolerance = 1.5 * worst_error(every.values.values(), every.stderr.values())
 
     def asked(batch: int) -> tuple[int, str]:
         probe = probe_of(name, batch=batch, budget=Budget(tolerance=tolerance))
-        maps: Maps = method.run(probe, [ClassEvidence(0)], **settings)
+        maps: Attribution = method.run(probe, [ClassEvidence(0)], **settings)
         return probe.queries.forward_images, maps.stopped_because
 
     assert asked(3) == asked(50)
@@ -173,7 +178,8 @@ def test_the_cost_of_the_row_is_what_it_asks(name: str, infill: Infill) -> None:
     """Forward and backward, with small settings; where the row says that it depends on the answers, within a factor of two."""
     probe = probe_of(name, infill=infill)
     run(name, probe)
-    _, method, settings = registry.method(small(name))
+    bound = registry.lookup("methods", small(name))
+    method, settings = bound.row, dict(bound.settings)
     cost = method.cost(settings, probe.size, targets=len(targets_of(name)), stochastic=infill.stochastic)
     asked = (probe.queries.forward_images, probe.queries.backward_images)
     if cost.approximate:

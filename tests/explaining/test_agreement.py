@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 from jaxtyping import Float
 
-from seewhy.core.maps import reliability
+from seewhy.core.attribution import reliability
 from seewhy.core.ranks import ranks, spearman
-from seewhy.runs.agreement import (
+from seewhy.explaining.agreement import (
     AGREE,
     PARTLY,
     agreement,
     disagreement,
     expected,
     in_words,
-    judge,
     sign_conflict,
+    verdict_of,
 )
 
 Map = Float[np.ndarray, "h w"]
@@ -105,7 +105,7 @@ def test_a_flat_map_is_left_out_of_the_mean() -> None:
 )
 def test_verdicts_follow_the_thresholds(correlation: float, ceiling: float, verdict: str) -> None:
     """At a threshold the better word; where noise may be the reason, that is what is said."""
-    assert judge(correlation, ceiling) == verdict
+    assert verdict_of(correlation, ceiling) == verdict
 
 
 def test_every_verdict_has_words() -> None:
@@ -114,8 +114,8 @@ def test_every_verdict_has_words() -> None:
     maps = [rng.normal(size=(20, 20)) for _ in range(2)]
     found = agreement(maps, [reliability(each, np.ones((20, 20)), predicted=False) for each in maps])
     assert found.verdict == "noisy"
-    assert f"{found.expected:.2f}" in in_words(found)
-    assert in_words(agreement([maps[0]] * 2, [None] * 2)) == "the in-fills agree"
+    assert f"{found.expected:.2f}" in in_words(found.verdict, found.expected)
+    assert in_words(agreement([maps[0]] * 2, [None] * 2).verdict, None) == "the in-fills agree"
 
 
 def test_disagreement_is_where_maps_differ() -> None:

@@ -1,4 +1,4 @@
-"""The Python door: explain, save, load."""
+"""Explain, save, load in Python."""
 
 import json
 from pathlib import Path
@@ -11,6 +11,7 @@ from PIL import Image
 import seewhy
 from games import picture, small_cnn
 from seewhy.core.probe import as_distributions
+from seewhy.images.open import ImageLike
 from seewhy.infills.plain import noise
 
 
@@ -33,7 +34,7 @@ def explanation(**settings: object) -> seewhy.Explanation:
 def test_everything_promised_is_there() -> None:
     """Maps, errors, queries, seconds, the prediction and why it stopped."""
     answer = explanation()
-    top = answer.predicted[0]["index"]
+    top = answer.predicted[0].index
     assert list(answer.maps)[:2] == ["information", f"class:{top}"]
     assert answer.maps["information"].shape == (40, 36)
     assert answer.maps["information"].dtype == np.float32
@@ -53,61 +54,62 @@ def test_targets_of_every_kind() -> None:
 
 
 def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
-    """Maps, errors, manifest, picture and pages survive the disk."""
+    """Maps, errors, record, photo and pages survive the disk."""
     before = explanation()
     before.save(tmp_path / "out")
     after = seewhy.load(tmp_path / "out")
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
         "explanation.json",
         "maps.safetensors",
-        "evidence.safetensors",
+        "answers.safetensors",
         "overview.png",
         "report.html",
     }
     for key, values in before.maps.items():
         assert np.array_equal(values, after.maps[key])
         assert np.array_equal(before.stderr[key], after.stderr[key])
-    assert json.dumps(before.manifest) == json.dumps(after.manifest)
+    assert before.record == after.record
     assert (before.frame, before.queries) == (after.frame, after.queries)
     assert before.overview() == after.overview()
     assert before.report() == after.report()
 
 
-def test_the_manifest_says_how_it_was_made() -> None:
-    """Picture, view, classifier, method with every setting, in-fill, seed, runtime and versions."""
-    said = explanation(seed=5).manifest
-    assert said["schema_version"] == 1
-    assert (said["image"]["width"], said["image"]["height"]) == (36, 40)
-    assert len(said["image"]["sha256"]) == 64
-    assert said["method"]["spec"] == "pmi:size=8,stride=8,samples=2,correction=jackknife"
-    assert said["infill"]["spec"] == "donor"
-    assert said["seed"] == 5
-    assert said["runtime"]["agreement"] < 1e-5
-    assert said["versions"]["torch"] == torch.__version__
-    assert said["classifier"]["fingerprint"]
-    assert said["command"] is None  # an array and a module have no name to type
+def test_the_record_holds_how_it_was_made() -> None:
+    """Image, view, classifier, method with every setting, in-fill, seed, runtime and versions."""
+    answer = explanation(seed=5)
+    record = answer.record
+    assert record.schema_version == 2
+    assert (record.image.width, record.image.height) == (36, 40)
+    assert len(record.image.sha256) == 64
+    assert record.method.spec == "pmi:size=8,stride=8,samples=2,correction=jackknife"
+    assert record.infill.spec == "donor"
+    assert record.seed == 5
+    assert record.runtime.agreement < 1e-5
+    assert record.versions["torch"] == torch.__version__
+    assert record.classifier.fingerprint
+    assert answer.to_json()["command"] is None  # an array and a module have no name to type
 
 
 def test_the_strongest_places_are_where_they_are_said_to_be() -> None:
-    """The extremes in the manifest are the map's."""
+    """The extremes in the record are the map's."""
     answer = explanation()
-    for target in answer.manifest["targets"]:
-        values = answer.maps[target["key"]]
-        highest, lowest = target["highest"], target["lowest"]
-        assert values[highest["row"], highest["column"]] == highest["value"] == values.max()
-        assert values[lowest["row"], lowest["column"]] == lowest["value"] == values.min()
+    for target in answer.record.targets:
+        values = answer.maps[target.key]
+        highest, lowest = target.highest, target.lowest
+        assert values[highest.row, highest.column] == highest.value == values.max()
+        assert values[lowest.row, lowest.column] == lowest.value == values.min()
 
 
-def test_the_witnesses_can_be_checked() -> None:
+def test_the_sampled_queries_can_be_checked() -> None:
     """Asking again with the shown in-fill in place gives the probability that is shown."""
     answer = explanation()
-    seen, patches = answer.evidence.witnesses, answer.evidence.patches
+    seen, patches = answer.samples.sampled, answer.samples.patches
     assert seen is not None
     assert patches is not None
     classifier = network()
     for window, sample in [(0, 0), (7, 1), (24, 0)]:
         top, left = seen.positions[window]
-        image = torch.from_numpy(answer.evidence.image.copy())
+        image = torch.from_numpy(answer.samples.image.copy())
         patch = torch.from_numpy(patches[window, sample]).permute(2, 0, 1).float() / 255
         image[:, top : top + 8, left : left + 8] = patch
         again = as_distributions(classifier(image[None]), 1)[0, list(seen.classes)]
@@ -119,7 +121,7 @@ def test_an_image_may_come_in_any_form(tmp_path: Path) -> None:
     path = tmp_path / "p.png"
     Image.fromarray(pixels()).save(path)
     tensor = torch.from_numpy(pixels()).permute(2, 0, 1).float() / 255
-    forms = [path, str(path), path.read_bytes(), Image.open(path), pixels(), tensor]
+    forms: list[ImageLike] = [path, str(path), path.read_bytes(), Image.open(path), pixels(), tensor]
     maps = [seewhy.explain(network(), form, method="occlusion:size=8").maps for form in forms]
     for other in maps[1:]:
         for key, values in maps[0].items():
@@ -144,14 +146,14 @@ def test_a_classifier_may_come_in_any_form() -> None:
 def test_an_infill_of_ones_own() -> None:
     """Any object that keeps the contract can stand in."""
     answer = explanation(infill=noise())
-    assert answer.manifest["infill"]["spec"] == "Noise"
+    assert (answer.record.infill.name, answer.record.infill.spec) == ("Noise", None)
 
 
 def test_the_default_sampler_explains() -> None:
     """The learned in-fill is the default and its weights are named by their checksum."""
     answer = explanation(infill=None)
-    assert answer.manifest["infill"]["spec"].startswith("patch-sampler:patch=")
-    assert len(answer.manifest["infill"]["checksum"]) == 64
+    assert str(answer.record.infill).startswith("patch-sampler:patch=")
+    assert len(answer.record.infill.checksum or "") == 64
 
 
 @pytest.mark.parametrize(
@@ -182,7 +184,7 @@ def test_a_bad_request_says_what_to_do(settings: dict[str, object], message: str
 def test_a_classifier_must_be_one() -> None:
     """Neither a number nor a function that returns nonsense is explained."""
     with pytest.raises(seewhy.RequestError, match="a function"):
-        seewhy.explain(3, pixels())
+        seewhy.classifier(3)
     with pytest.raises(seewhy.ClassifierError, match="NaN"):
         seewhy.explain(lambda batch: np.full((len(batch), 3), np.nan), pixels())
     with pytest.raises(seewhy.ClassifierError, match="shape"):
@@ -190,10 +192,10 @@ def test_a_classifier_must_be_one() -> None:
 
 
 def test_a_suspicion_is_a_warning() -> None:
-    """A classifier that ignores the picture is explained, but the user is told; the manifest remembers."""
+    """A classifier that ignores the picture is explained, but the user is warned; the record keeps the warning."""
     with pytest.warns(UserWarning, match="does not depend on the image"):
         answer = seewhy.explain(lambda batch: [[0.3, 0.7]] * len(batch), pixels(), method="occlusion:size=20")
-    assert "does not depend" in answer.manifest["warnings"][0]
+    assert "does not depend" in answer.record.warnings[0]
 
 
 def test_what_is_not_an_explanation_is_not_loaded(tmp_path: Path) -> None:
@@ -201,10 +203,14 @@ def test_what_is_not_an_explanation_is_not_loaded(tmp_path: Path) -> None:
     with pytest.raises(seewhy.RequestError, match="No such file"):
         seewhy.load(tmp_path / "nowhere")
     folder = explanation(method="occlusion:size=20", infill="gray").save(tmp_path / "out")
-    manifest = json.loads((folder / "explanation.json").read_text())
-    (folder / "explanation.json").write_text(json.dumps(manifest | {"schema_version": 99}))
+    record = json.loads((folder / "explanation.json").read_text())
+    (folder / "explanation.json").write_text(json.dumps(record | {"schema_version": 99}))
     with pytest.raises(seewhy.RequestError, match="got 99"):
         seewhy.load(folder)
+    (folder / "explanation.json").write_text(json.dumps(record | {"unit": None, "targets": [{}]}))
+    with pytest.raises(seewhy.RequestError, match=r"targets.*make it again"):
+        seewhy.load(folder)
+    (folder / "explanation.json").write_text(json.dumps(record))
     (folder / "maps.safetensors").write_bytes(b"broken")
     with pytest.raises(seewhy.RequestError, match="damaged"):
         seewhy.load(folder)

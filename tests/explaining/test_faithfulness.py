@@ -1,4 +1,4 @@
-"""A map on trial: constructed maps of a classifier that looks at one corner."""
+"""The faithfulness check: constructed maps of a classifier that looks at one corner."""
 
 from pathlib import Path
 
@@ -9,12 +9,15 @@ from torch import Tensor
 
 import seewhy
 from games import Game
-from seewhy.core.maps import Maps
-from seewhy.runs.trial import DRAWS, LEFT, TAKEN, regions, trial
-from seewhy.runs.verdict import verdict
+from seewhy.core.attribution import Attribution
+from seewhy.explaining.faithfulness import DRAWS, LEFT, TAKEN, check_faithfulness, meaning, regions
+from seewhy.explaining.reliability import diagnose
+from seewhy.results.record import ClassProbability, Extreme, FaithfulnessCheck, TargetInfo
 
 SIDE = 40
-TARGETS = [{"key": "class:1", "label": "bright corner", "index": 1, "probability": 0.9}]
+NOWHERE = Extreme(0.0, None, 0, 0)
+CORNER = TargetInfo("class:1", "bright corner", "class", NOWHERE, NOWHERE, index=1, probability=0.9)
+PREDICTED = ClassProbability(1, "bright corner", 0.9)
 
 
 def corner_logits(images: Tensor) -> Tensor:
@@ -30,10 +33,10 @@ def picture() -> Tensor:
     return image
 
 
-def on_trial(values: np.ndarray, *, batch: int = 4) -> dict[str, object]:
-    """Put one map of class 1 on trial."""
-    maps = Maps({"class:1": values.astype(np.float32)}, {}, "nats", {}, "complete")
-    return trial(Game(corner_logits), picture(), maps, TARGETS, 1, seed=0, batch_size=batch)
+def checked(values: np.ndarray, *, batch: int = 4) -> FaithfulnessCheck:
+    """Check one map of class 1."""
+    maps = Attribution({"class:1": values.astype(np.float32)}, {}, "nats", {}, "complete")
+    return check_faithfulness(Game(corner_logits), picture(), maps, [CORNER], PREDICTED, seed=0, batch_size=batch)
 
 
 def corner_map() -> np.ndarray:
@@ -44,26 +47,26 @@ def corner_map() -> np.ndarray:
     return values
 
 
-def test_a_true_map_is_needed_and_enough() -> None:
+def test_a_true_map_is_necessary_and_sufficient() -> None:
     """Removing the corner takes the class away, keeping it alone leaves the class."""
-    found = on_trial(corner_map())
-    assert found["removed"]["map"] < 0.1  # type: ignore[index]
-    assert found["kept"]["map"] > 0.9  # type: ignore[index]
-    assert found["removed"]["center"] == pytest.approx(found["before"])  # type: ignore[index]
-    assert "both needed and enough" in str(found["sentence"])
+    found = checked(corner_map())
+    assert found.removed.map < 0.1
+    assert found.kept.map > 0.9
+    assert found.removed.center == pytest.approx(found.before)
+    assert "necessary and sufficient" in meaning(found)
 
 
 def test_a_false_map_is_no_better_than_chance() -> None:
     """The same map turned upside down marks what means nothing."""
-    found = on_trial(corner_map()[::-1, ::-1].copy())
-    assert found["removed"]["beaten"] < DRAWS // 2  # type: ignore[index]
-    assert "no better than chance" in str(found["sentence"])
+    found = checked(corner_map()[::-1, ::-1].copy())
+    assert found.removed.beaten < DRAWS // 2
+    assert "no better than random regions" in meaning(found)
 
 
 def test_the_account_and_the_batches() -> None:
     """45 queries as documented; the batch size changes nothing."""
-    one, other = on_trial(corner_map()), on_trial(corner_map(), batch=50)
-    assert one["queries"] == 1 + 2 * (2 + DRAWS) == 45
+    one, other = checked(corner_map()), checked(corner_map(), batch=50)
+    assert one.queries == 1 + 2 * (2 + DRAWS) == 45
     assert one == other
 
 
@@ -88,15 +91,17 @@ def test_large_maps_are_made_coarser() -> None:
 
 
 def test_explain_says_it_and_can_leave_it(tmp_path: Path) -> None:
-    """The sentence is the first finding; without a verdict nothing is asked, and the command says so."""
+    """The meaning of the check is the first finding; without the check nothing is asked, and the command says so."""
     classifier = seewhy.classifier(lambda images: np.eye(2)[(images[:, :10, :10].mean((1, 2, 3)) > 100).astype(int)])
     pixels = (picture().permute(1, 2, 0).numpy() * 255).astype(np.uint8)
     with_it = seewhy.explain(classifier, pixels, method="occlusion:size=10,stride=10")
-    assert with_it.manifest["verdict"]["findings"][0] == with_it.manifest["verdict"]["trial"]["sentence"]
-    without = seewhy.explain(classifier, pixels, method="occlusion:size=10,stride=10", verdict=False)
-    assert without.manifest["verdict"]["trial"] is None
+    check = with_it.record.diagnostics.faithfulness
+    assert check is not None
+    assert with_it.findings[0] == meaning(check)
+    without = seewhy.explain(classifier, pixels, method="occlusion:size=10,stride=10", check=False)
+    assert without.record.diagnostics.faithfulness is None
     assert without.queries == with_it.queries
-    assert seewhy.load(with_it.save(tmp_path)).manifest["verdict"] == with_it.manifest["verdict"]
+    assert seewhy.load(with_it.save(tmp_path)).record.diagnostics == with_it.record.diagnostics
 
 
 def test_an_unsure_classifier_is_told() -> None:
@@ -105,12 +110,16 @@ def test_an_unsure_classifier_is_told() -> None:
     pixels = (picture().permute(1, 2, 0).numpy() * 255).astype(np.uint8)
     with pytest.warns(UserWarning, match="does not depend on the image"):
         found = seewhy.explain(classifier, pixels, method="occlusion:size=10,stride=10")
-    assert "no more than a guess among 4" in " ".join(found.manifest["verdict"]["findings"])
+    assert "no more than a guess among 4" in " ".join(found.findings)
 
 
 def test_findings_name_what_is_explained() -> None:
     """A method knows a target by its key, the reader by its label; 96 is not the beginning of 967."""
     findings = ("class:96: enough", "class:967: not found; contrast:1/2 neither")
-    maps = Maps({}, {}, "nats", {}, "complete", findings=findings)
-    said = verdict(maps, [{"key": "class:96", "label": "boa"}, {"key": "contrast:1/2", "label": "1 or 2"}], None, 1000)
-    assert said["findings"][:2] == ["boa: enough", "class:967: not found; 1 or 2 neither"]
+    maps = Attribution({}, {}, "nats", {}, "complete", findings=findings)
+    targets = [
+        TargetInfo("class:96", "boa", "class", NOWHERE, NOWHERE, index=96),
+        TargetInfo("contrast:1/2", "1 or 2", "contrast", NOWHERE, NOWHERE, index=1, other=2),
+    ]
+    found = diagnose(maps, targets, 1000, faithfulness=None, infill_check=None)
+    assert found.findings[:2] == ("boa: enough", "class:967: not found; 1 or 2 neither")

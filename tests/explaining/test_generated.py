@@ -1,4 +1,4 @@
-"""Pictures that belong to an answer are asked about, kept, drawn and handed to metrics."""
+"""Images that a method makes are asked about, kept, drawn and handed to metrics."""
 
 import io
 from collections.abc import Sequence
@@ -12,15 +12,16 @@ from PIL import Image
 import seewhy
 from games import Game, picture
 from seewhy import registry
+from seewhy.cli.tables import explanation_table
 from seewhy.core.access import Access
+from seewhy.core.attribution import Attribution, Map
 from seewhy.core.budget import Budget
-from seewhy.core.maps import Map, Maps
+from seewhy.core.metric import MetricInput, MetricResult
 from seewhy.core.probe import Probe
-from seewhy.core.score import Case, Measured
 from seewhy.core.target import Target
-from seewhy.draw.terminal import summary
+from seewhy.explaining.generated import checked_images
 from seewhy.registry.rows import Method, Metric
-from seewhy.runs.companions import checked
+from seewhy.results.record import GeneratedImages
 
 LABELS = ["dark", "red", "bright"]
 
@@ -41,14 +42,14 @@ def network() -> seewhy.Classifier:
     return seewhy.classifier(Tones().eval(), labels=LABELS)
 
 
-def lightened(probe: Probe, targets: Sequence[Target], *, by: float = 0.5) -> Maps:
+def lightened(probe: Probe, targets: Sequence[Target], *, by: float = 0.5) -> Attribution:
     """A brighter picture as the counterfactual, a red one beside it."""
     other = torch.lerp(probe.image, torch.ones_like(probe.image), by).cpu().numpy()
     red = np.zeros_like(other)
     red[0] = 1
     change = np.abs(other - probe.image.cpu().numpy()).mean(0)
     maps = {target.key: change for target in targets}
-    return Maps(maps, {}, "intensity", {"by": by}, "complete", companions={"counterfactual": other, "a_red": red})
+    return Attribution(maps, {}, "intensity", {"by": by}, "complete", generated={"counterfactual": other, "a_red": red})
 
 
 @pytest.fixture(autouse=True)
@@ -64,34 +65,32 @@ def pixels() -> np.ndarray:
 
 
 def explained(**settings: object) -> seewhy.Explanation:
-    """A small explanation with companions."""
-    return seewhy.explain(network(), pixels(), method="lightened:by=0.8", verdict=False, **settings)  # type: ignore[arg-type]
+    """A small explanation with generated."""
+    return seewhy.explain(network(), pixels(), method="lightened:by=0.8", check=False, **settings)  # type: ignore[arg-type]
 
 
 def test_the_classifier_is_asked_about_each_beyond_the_budget() -> None:
     """Class, probabilities of everything that matters, and the queries apart from the method's own."""
     answer = explained(budget=Budget(queries=1))
-    said = answer.manifest["companions"]
-    assert [(each["name"], each["predicted"]["label"]) for each in said["pictures"]] == [
+    found = answer.record.generated
+    assert [(each.name, each.predicted.label) for each in found.images] == [
         ("counterfactual", "bright"),
         ("a_red", "red"),
     ]
-    assert (said["queries"], answer.queries.forward_images) == (2, 1)
-    order = [each["index"] for each in said["input"]]
-    assert sorted(order) == [0, 1, 2]  # the answer, the runner-up of the contrast, and what the companions get
-    shown = torch.from_numpy(np.stack([answer.evidence.image, *answer.companions.values()]))
+    assert (found.queries, answer.queries.forward_images) == (2, 1)
+    order = [each.index for each in found.input]
+    assert sorted(order) == [0, 1, 2]  # the answer, the runner-up of the contrast, and what the generated get
+    shown = torch.from_numpy(np.stack([answer.samples.image, *answer.generated.values()]))
     truth = torch.softmax(tones(shown).double(), 1)[:, order]
-    for row, probabilities in zip(
-        truth, [said["input"], *(each["probabilities"] for each in said["pictures"])], strict=True
-    ):
-        np.testing.assert_allclose([each["probability"] for each in probabilities], row, atol=1e-5)
+    for row, probabilities in zip(truth, [found.input, *(each.probabilities for each in found.images)], strict=True):
+        np.testing.assert_allclose([each.probability for each in probabilities], row, atol=1e-5)
 
 
 def test_a_method_without_companions_asks_nothing_more() -> None:
     """The key is there, and empty."""
-    answer = seewhy.explain(network(), pixels(), method="occlusion:size=9", infill="gray", verdict=False)
-    assert answer.manifest["companions"] == {"input": [], "pictures": [], "queries": 0}
-    assert answer.companions == {}
+    answer = seewhy.explain(network(), pixels(), method="occlusion:size=9", infill="gray", check=False)
+    assert answer.record.generated == GeneratedImages()
+    assert answer.generated == {}
     assert "Before and after" not in answer.report()
 
 
@@ -99,11 +98,11 @@ def test_saved_and_loaded_they_are_the_same(tmp_path: Path) -> None:
     """In the method's order, to the last bit; as pictures beside, to the nearest of 256 levels."""
     before = explained()
     after = seewhy.load(before.save(tmp_path / "out"))
-    assert list(after.companions) == list(before.companions) == ["counterfactual", "a_red"]
-    for name, companion in before.companions.items():
-        assert np.array_equal(companion, after.companions[name])
-        shown = np.asarray(Image.open(tmp_path / "out" / f"companion_{name}.png")).transpose(2, 0, 1) / 255
-        np.testing.assert_allclose(shown, companion, atol=0.5 / 255 + 1e-6)
+    assert list(after.generated) == list(before.generated) == ["counterfactual", "a_red"]
+    for name, made in before.generated.items():
+        assert np.array_equal(made, after.generated[name])
+        shown = np.asarray(Image.open(tmp_path / "out" / f"generated_{name}.png")).transpose(2, 0, 1) / 255
+        np.testing.assert_allclose(shown, made, atol=0.5 / 255 + 1e-6)
     assert before.report() == after.report()
     assert before.overview() == after.overview()
 
@@ -114,9 +113,9 @@ def test_they_are_drawn_and_told() -> None:
     html = answer.report()
     for text in ("Before and after", 'value="counterfactual" checked', 'value="a_red"', "now bright, p = "):
         assert text in html
-    few = seewhy.explain(network(), pixels(), method="occlusion:size=9", infill="gray", verdict=False)
+    few = seewhy.explain(network(), pixels(), method="occlusion:size=9", infill="gray", check=False)
     assert Image.open(io.BytesIO(answer.overview())).size != Image.open(io.BytesIO(few.overview())).size
-    caption = str(summary(answer.manifest).caption)
+    caption = str(explanation_table(answer.record).caption)
     assert "Counterfactual: now bright, p = 0." in caption
     assert "A red: now red, p = 1.000" in caption
 
@@ -130,21 +129,21 @@ def test_the_size_of_a_change_has_no_sign_and_its_direction_has() -> None:
 
 
 def test_a_metric_is_handed_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """By `seewhy.score` and by a contest, there also when it takes up what an earlier one made."""
+    """By `seewhy.score` and by a benchmark, there also when it takes up what an earlier one made."""
 
-    def first_mean(probe: Probe, saliency: Map, case: Case) -> Measured:
+    def first_mean(probe: Probe, saliency: Map, case: MetricInput) -> MetricResult:
         del probe, saliency
-        found = case.companions.get("counterfactual")
-        return Measured(0.0 if found is None else float(found.mean()))
+        found = case.generated.get("counterfactual")
+        return MetricResult(0.0 if found is None else float(found.mean()))
 
     row = Metric(first_mean, "", "", higher_is_better=None)
     monkeypatch.setitem(registry.METRICS, "first-mean", row)
     answer = explained()
-    mean = float(answer.companions["counterfactual"].mean())
+    mean = float(answer.generated["counterfactual"].mean())
     assert seewhy.score(network(), answer, "first-mean")[0].value == mean
     (tmp_path / "in").mkdir()
     Image.fromarray(pixels()).save(tmp_path / "in" / "a.png")
-    asked = {"methods": ["lightened:by=0.8"], "out": tmp_path / "out", "pictures": 0}
+    asked = {"methods": ["lightened:by=0.8"], "out": tmp_path / "out", "images": 0}
     seewhy.compare(Game(tones), tmp_path / "in", metrics=["deletion:steps=2"], **asked)  # type: ignore[arg-type]
     found, *controls = seewhy.compare(Game(tones), tmp_path / "in", metrics=["first-mean"], **asked).rows  # type: ignore[arg-type]
     assert found.value == pytest.approx(mean, abs=1e-6)
@@ -152,16 +151,16 @@ def test_a_metric_is_handed_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("name", "companion", "message"),
+    ("name", "image", "message"),
     [
-        ("../up", np.zeros((3, 4, 5)), "named a companion"),
-        ("input", np.zeros((3, 4, 5)), "named a companion"),
+        ("../up", np.zeros((3, 4, 5)), "named an image"),
+        ("input", np.zeros((3, 4, 5)), "named an image"),
         ("small", np.zeros((3, 4, 4)), r"shape \(3, 4, 4\)"),
         ("loud", np.full((3, 4, 5), 1.01), "in \\[0, 1\\]"),
         ("odd", np.full((3, 4, 5), np.nan), "in \\[0, 1\\]"),
     ],
 )
-def test_a_method_is_held_to_its_word(name: str, companion: np.ndarray, message: str) -> None:
+def test_a_method_is_held_to_its_word(name: str, image: np.ndarray, message: str) -> None:
     """Wrong sizes, values and names that lead out of the folder are the method's fault, not the user's."""
     with pytest.raises(AssertionError, match=message):
-        checked({name: companion}, (4, 5))
+        checked_images({name: image}, (4, 5))

@@ -1,4 +1,4 @@
-"""What is settled at the door: the runtime, the batch size, and what the record says about them."""
+"""Preparing the classifier: the runtime, the batch size, and what the record says about them."""
 
 import json
 from dataclasses import dataclass, replace
@@ -18,11 +18,11 @@ from seewhy.classifiers.fast import FastClassifier
 from seewhy.classifiers.tuning import RuntimeRequest, tune
 from seewhy.cli import main
 from seewhy.core.access import Access
-from seewhy.images.open import open_picture
-from seewhy.runs import door as doors
-from seewhy.runs.doctor import tune_here
-from seewhy.runs.explain import answer
-from seewhy.runs.request import prepare
+from seewhy.explaining import prepared as preparing
+from seewhy.explaining.doctor import tune_here
+from seewhy.explaining.explain import explain_viewed
+from seewhy.explaining.request import ClassifierLike, prepare
+from seewhy.explaining.viewed import open_viewed
 from seewhy.runtime.engines import Engine
 from seewhy.runtime.partial import Partial
 
@@ -37,7 +37,7 @@ def pixels() -> np.ndarray:
     return np.asarray((picture(32, 32) * 255).round().permute(1, 2, 0).to(torch.uint8))
 
 
-def explain(classifier: object, **settings: Any) -> seewhy.Explanation:
+def explain(classifier: ClassifierLike, **settings: Any) -> seewhy.Explanation:
     """Ask about few windows."""
     return seewhy.explain(classifier, pixels(), method="occlusion:size=8", infill="gray", **settings)
 
@@ -48,39 +48,40 @@ def test_a_runtime_that_is_asked_for_gives_the_same_maps() -> None:
     fast = explain(network(), runtime="openvino", batch_size=5)
     for key, values in plain.maps.items():
         np.testing.assert_allclose(fast.maps[key], values, atol=1e-5)
-    said = fast.manifest["runtime"]
-    assert (said["name"], said["precision"], said["batch_size"]) == ("openvino", "float32", 5)
-    assert said["engine"].startswith("openvino 2")
-    assert said["agreement"] < 1e-5
-    assert said["queries_per_second"] > 0
-    assert [trial["name"] for trial in said["tried"]] == ["openvino"]
-    assert fast.manifest["batch_size"] == 5
-    assert fast.manifest["classifier"] == plain.manifest["classifier"]
-    json.dumps(fast.manifest, allow_nan=False)
+    used = fast.record.runtime
+    assert (used.name, used.precision, used.batch_size) == ("openvino", "float32", 5)
+    assert used.engine.startswith("openvino 2")
+    assert used.agreement < 1e-5
+    assert used.queries_per_second
+    assert [timing.name for timing in used.tried] == ["openvino"]
+    assert fast.record.classifier == plain.record.classifier
+    json.dumps(fast.to_json(), allow_nan=False)
 
 
-def test_by_default_a_short_run_asks_the_classifier_as_it_came() -> None:
+def test_by_default_a_short_run_leaves_the_classifier_unchanged() -> None:
     """Four pictures at once, and the record says why."""
-    said = explain(network()).manifest
-    assert (said["runtime"]["name"], said["runtime"]["agreement"], said["batch_size"]) == ("eager", 0.0, 4)
-    assert said["runtime"]["why"] == "the run is too short for a search"
+    used = explain(network()).record.runtime
+    assert (used.name, used.agreement, used.batch_size) == ("eager", 0.0, 4)
+    assert used.why == "the run is too short for a search"
 
 
 def test_in_fills_are_compared_in_one_runtime() -> None:
-    """The door is the same for all."""
+    """The prepared classifier is the same for all."""
     found = seewhy.compare_infills(
         network(), pixels(), ["gray", "blur"], method="occlusion:size=8", runtime="channels-last"
     )
-    assert found.manifest["runtime"]["name"] == "channels-last"
-    assert {each.manifest["runtime"]["name"] for each in found.explanations.values()} == {"channels-last"}
+    assert found.record.runtime.name == "channels-last"
+    assert {each.record.runtime.name for each in found.explanations.values()} == {"channels-last"}
 
 
 def test_a_method_that_needs_more_asks_the_original(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gradients do not pass through another runtime."""
     deep = replace(registry.METHODS["occlusion"], access=Access.INTERNALS)
     monkeypatch.setitem(registry.METHODS, "occlusion", deep)
-    assert explain(network()).manifest["runtime"]["why"] == "requested"
-    with pytest.raises(seewhy.RequestError, match="expected --runtime eager for occlusion, which needs INTERNALS"):
+    assert explain(network()).record.runtime.why == "requested"
+    with pytest.raises(
+        seewhy.RequestError, match="occlusion needs INTERNALS and runs the classifier unchanged, got runtime=openvino"
+    ):
         explain(network(), runtime="openvino")
 
 
@@ -111,8 +112,8 @@ def test_the_doctor_searches_for_later_runs(tmp_path: Path, monkeypatch: pytest.
     assert choice.queries_per_second == max(
         trial.queries_per_second for trial in choice.tried if trial.queries_per_second and trial.reason is None
     )
-    said = explain("own_network:network,size=16").manifest["runtime"]
-    assert (said["name"], said["cached"]) == (choice.name, True)
+    used = explain("own_network:network,size=16").record.runtime
+    assert (used.name, used.cached) == (choice.name, True)
 
 
 def tall() -> seewhy.Classifier:
@@ -123,19 +124,21 @@ def tall() -> seewhy.Classifier:
 def test_windows_are_asked_in_pieces_around_each_picture() -> None:
     """The maps are the same for every picture of a run, and no query goes to the whole network."""
     request = prepare(
-        tall(), method="occlusion:size=8,stride=7", infill="gray", runtime="openvino-partial", verdict=False
+        tall(), method="occlusion:size=8,stride=7", infill="gray", runtime="openvino-partial", check=False
     )
-    pictures = [open_picture(picture(112, 112, seed=seed)) for seed in (0, 1)]
-    door = doors.test_door(request, pictures[0])
-    asked = door.classifier
+    views = [open_viewed(request.classifier, picture(112, 112, seed=seed)) for seed in (0, 1)]
+    prepared = preparing.prepare_classifier(request, views[0].image)
+    asked = prepared.classifier
     assert isinstance(asked, FastClassifier)
     assert isinstance(asked.answer, Partial)
     whole = Counted(asked.answer.whole)
-    door = replace(door, classifier=replace(asked, answer=replace(asked.answer, whole=whole)))
-    for each in pictures:
-        fast = answer(request, each, door=door)
-        plain = seewhy.explain(tall(), each.pixels, method="occlusion:size=8,stride=7", infill="gray", runtime="eager")
-        assert fast.manifest["runtime"]["name"] == "openvino-partial"
+    prepared = replace(prepared, classifier=replace(asked, answer=replace(asked.answer, whole=whole)))
+    for each in views:
+        fast = explain_viewed(request, each, prepared=prepared)
+        plain = seewhy.explain(
+            tall(), each.picture.pixels, method="occlusion:size=8,stride=7", infill="gray", runtime="eager"
+        )
+        assert fast.record.runtime.name == "openvino-partial"
         for key, values in plain.maps.items():
             np.testing.assert_allclose(fast.maps[key], values, atol=1e-5)
     assert whole.rows == 0
@@ -173,10 +176,10 @@ def test_what_the_choice_is_told(monkeypatch: pytest.MonkeyPatch, method: str, b
         told.update(settings)
         return tune(classifier, image, request)
 
-    monkeypatch.setattr(doors, "tune", listen)
+    monkeypatch.setattr(preparing, "tune", listen)
     for budget in (None, 77):
         request = prepare(tall(), method=method, infill="gray", budget=budget, runtime="eager")
-        doors.test_door(request, open_picture(picture(112, 112)))
+        preparing.prepare_classifier(request, open_viewed(request.classifier, picture(112, 112)).image)
         assert told["box"] == box
         assert told["queries"] == (budget or queries)
 
@@ -188,7 +191,7 @@ def test_a_search_is_announced(
     """On the standard error, unless it is to be quiet; not where the choice was made before."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEEWHY_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(tuning, "_WORTH", 0.0)
+    monkeypatch.setattr(tuning, "_MIN_RUN_SECONDS", 0.0)
     (tmp_path / "own_quiet.py").write_text(OWN)
     PIL.Image.fromarray(pixels()).save("one.png")
     words = [

@@ -1,4 +1,4 @@
-"""Explanations are judged: by a classifier that is the same, on the picture that was kept, by protocols that are written down."""
+"""Scores: the same classifier, the image that was kept, and stated protocols."""
 
 import json
 import math
@@ -10,14 +10,14 @@ import torch
 
 import seewhy
 from games import picture, small_cnn
+from seewhy.core.metric import MetricInput
 from seewhy.core.probe import Probe
-from seewhy.core.score import Case
 from seewhy.core.target import ClassEvidence
+from seewhy.explaining.reexplain import Reexplainer
+from seewhy.explaining.request import prepare
+from seewhy.explaining.score import save_scores
 from seewhy.metrics.removal import deletion
 from seewhy.registry import infill
-from seewhy.runs.again import Repeat
-from seewhy.runs.request import prepare
-from seewhy.runs.score import save_scores
 
 LABELS = ["ant", "bee", "cow", "dog", "emu"]
 
@@ -39,8 +39,8 @@ def test_a_score_is_the_metric_on_the_kept_picture() -> None:
     explanation = explained()
     (score,) = seewhy.score(network(), explanation, "deletion:steps=10", targets="cow")
     stand_in = infill("gray", network())[1]
-    probe = Probe(network(), stand_in, torch.from_numpy(explanation.evidence.image))
-    by_hand = deletion(probe, explanation.maps["class:2"], Case(2), steps=10)
+    probe = Probe(network(), stand_in, torch.from_numpy(explanation.samples.image))
+    by_hand = deletion(probe, explanation.maps["class:2"], MetricInput(2), steps=10)
     assert score.value == pytest.approx(by_hand.value, abs=1e-6)
     assert (score.target, score.metric, score.higher_is_better) == (
         "class:2",
@@ -62,7 +62,7 @@ def test_every_map_is_judged_by_every_metric() -> None:
     assert [(each.target, each.metric.partition(":")[0]) for each in scores] == [
         (target, metric) for target in ("information", "class:1") for metric in ("deletion", "insertion")
     ]
-    top = explanation.predicted[0]["probability"]
+    top = explanation.predicted[0].probability
     assert scores[0].curve is not None
     assert scores[0].curve.y[0] == pytest.approx(top, abs=1e-6)
 
@@ -84,11 +84,15 @@ def test_boxes_are_parts_of_the_whole_picture() -> None:
 
 def test_a_picture_is_explained_again() -> None:
     """A method without chance is stable and needs no second seed; shuffled weights give another map; both are counted."""
-    stable, sane = seewhy.score(network(), explained(), ["stability:seeds=1", "sanity"], targets="bee")
+    stable, sane = seewhy.score(
+        network(), explained(), ["seed-reproducibility:seeds=1", "parameter-randomisation"], targets="bee"
+    )
     assert stable.value == pytest.approx(1)
     assert abs(sane.value) < 0.99
     assert stable.queries.forward_images == sane.queries.forward_images == 1 + 5 * 5
-    seeded = seewhy.score(network(), explained("rise:masks=60,cells=3"), "stability:seeds=1", targets="bee")[0]
+    seeded = seewhy.score(network(), explained("rise:masks=60,cells=3"), "seed-reproducibility:seeds=1", targets="bee")[
+        0
+    ]
     assert seeded.value < 0.999
 
 
@@ -98,7 +102,7 @@ def test_asked_again_with_the_same_seed_the_map_is_the_same(method: str) -> None
     settings = {"infill": "donor", "budget": 41, "seed": 3}
     explanation = explained(method, targets="bee", **settings)
     request = prepare(network(), method=method, **settings)  # type: ignore[arg-type]
-    again = Repeat(request, network(), torch.from_numpy(explanation.evidence.image), ClassEvidence(1))
+    again = Reexplainer(request, network(), torch.from_numpy(explanation.samples.image), ClassEvidence(1))
     np.testing.assert_allclose(again(), explanation.maps["class:1"], atol=1e-6)
     np.testing.assert_allclose(again(seed=3), explanation.maps["class:1"], atol=1e-6)
     assert not np.allclose(again(seed=4), explanation.maps["class:1"], atol=1e-6)
@@ -111,7 +115,7 @@ def test_weights_out_of_reach_are_said_to_be() -> None:
     classifier = seewhy.classifier(lambda pictures: [[p.mean() / 255, 1 - p.mean() / 255] for p in pictures])
     explanation = seewhy.explain(classifier, np.full((24, 24, 3), 9, np.uint8), method="occlusion:size=8,stride=8")
     with pytest.raises(seewhy.RequestError, match="torch module"):
-        seewhy.score(classifier, explanation, "sanity")
+        seewhy.score(classifier, explanation, "parameter-randomisation")
 
 
 def test_another_infill_is_another_protocol() -> None:
@@ -142,8 +146,8 @@ def test_scores_are_written_and_nothing_is_lost(tmp_path: Path) -> None:
     [
         ({"metrics": []}, "at least one metric"),
         ({"metrics": "deletoin"}, "deletion"),
-        ({"metrics": "pointing"}, "location of the object"),
-        ({"metrics": "pointing", "region": np.zeros((40, 36), bool)}, "covers a part"),
+        ({"metrics": "pointing"}, "region of the object"),
+        ({"metrics": "pointing", "region": np.zeros((40, 36), bool)}, "covers part"),
         ({"metrics": "pointing", "region": np.zeros((4, 4), bool)}, "booleans"),
         ({"metrics": "pointing", "region": []}, "got none"),
         ({"targets": "contrast:1/2"}, "watches one class"),

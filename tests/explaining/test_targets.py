@@ -4,21 +4,29 @@ import pytest
 import torch
 
 from seewhy.core.errors import RequestError
-from seewhy.runs.targets import Asked, read_targets
+from seewhy.explaining.targets import TargetLike, check_classes, default_targets, parse_targets
 
 LABELS = ["cat", "dog", "tabby cat", "sports car"]
 PREDICTION = torch.tensor([0.1, 0.5, 0.3, 0.1])
 
 
-def keys(asked: list[Asked] | None, labels: list[str] | None = LABELS, *, information: bool = True) -> list[str]:
-    """The targets' keys."""
-    return [target.key for target in read_targets(asked, PREDICTION, labels, information=information)]
+def keys(asked: list[TargetLike], labels: list[str] | None = LABELS, *, information: bool = True) -> list[str]:
+    """Return the targets' keys."""
+    return [target.key for target in parse_targets(asked, labels, information=information)]
+
+
+def usual(
+    *, information: bool, classes: int = 3, contrast: bool = False, rivals: tuple[int, ...] | None = None
+) -> list[str]:
+    """Return the keys of the targets that are explained when none is named."""
+    found = default_targets(PREDICTION, information=information, classes=classes, contrast=contrast, rivals=rivals)
+    return [target.key for target in found]
 
 
 def test_the_default_is_the_information_and_the_likeliest_classes() -> None:
     """Three classes in order of probability; no information where the method has none."""
-    assert keys(None)[:3] == ["information", "class:1", "class:2"]
-    assert keys(None, information=False)[0] == "class:1"
+    assert usual(information=True)[:3] == ["information", "class:1", "class:2"]
+    assert usual(information=False)[0] == "class:1"
 
 
 def test_classes_by_index_name_and_key() -> None:
@@ -44,7 +52,7 @@ def test_contrasts_by_text_and_tuple() -> None:
         (("versus", 0, 1), "contrast"),
     ],
 )
-def test_what_does_not_exist_is_refused(asked: Asked, message: str) -> None:
+def test_what_does_not_exist_is_refused(asked: TargetLike, message: str) -> None:
     """With the nearest names, or the range."""
     with pytest.raises(RequestError, match=message):
         keys([asked])
@@ -64,11 +72,18 @@ def test_the_likeliest_class_is_held_against_the_runner_up_where_the_method_is_o
     """The runner-up of all classes, or of those that the method knows; all the same where it knows none of the others."""
 
     def found(rivals: tuple[int, ...] | None) -> list[str]:
-        targets = read_targets(None, PREDICTION, None, information=False, classes=1, contrast=True, rivals=rivals)
-        return [target.key for target in targets]
+        return usual(information=False, classes=1, contrast=True, rivals=rivals)
 
     assert found(None) == ["class:1", "contrast:1/2"]
     assert found((1, 3)) == ["class:1", "contrast:1/3"]
     assert found((0, 3)) == ["class:1", "contrast:1/0"]
     assert found((1,)) == ["class:1", "contrast:1/2"]
-    assert [t.key for t in read_targets([2], PREDICTION, None, information=False, contrast=True)] == ["class:2"]
+
+
+def test_a_class_beyond_the_last_is_refused_when_the_number_of_classes_is_known() -> None:
+    """Without labels that is after the first answer."""
+    (target,) = parse_targets(4, None, information=False)
+    assert target.classes == (4,)
+    check_classes([target], 5)
+    with pytest.raises(RequestError, match="from 0 to 3, got 4"):
+        check_classes([target], 4)

@@ -16,8 +16,8 @@ from seewhy.core.infill import Infill
 from seewhy.core.seeds import derive
 from seewhy.infills.patch_sampler import SHIPPED, Arch, PatchSampler, patch_sampler, shipped
 from seewhy.nets.patch_sampler import load_sampler
-from seewhy.train.sampler import bits_per_subpixel
-from seewhy.train.windows import Windows, cut_windows
+from seewhy.training.sampler.train import bits_per_subpixel
+from seewhy.training.sampler.windows import Windows, cut_windows
 
 
 def _coffee() -> UInt8[np.ndarray, "400 600 3"]:

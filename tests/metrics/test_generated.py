@@ -1,4 +1,4 @@
-"""Metrics of generated images, against scipy, plain loops and hand-computed values."""
+"""Metrics for generated images and true regions, against formulas and hand-computed values."""
 
 import math
 
@@ -8,10 +8,9 @@ import torch
 
 from games import Game
 from seewhy.core.errors import RequestError
+from seewhy.core.metric import MetricInput
 from seewhy.core.probe import Probe
-from seewhy.core.score import Case
 from seewhy.infills.plain import constant
-from seewhy.metrics import generated
 from seewhy.metrics.correlation import ncc
 from seewhy.metrics.cout import cout
 from seewhy.metrics.percentiles import iou_percentiles
@@ -19,59 +18,6 @@ from seewhy.metrics.percentiles import iou_percentiles
 SIDE = 10
 REGION = np.zeros((SIDE, SIDE), bool)
 REGION[2:4, 2:7] = True  # ten pixels
-
-
-def gaussian(rows: int, seed: int) -> np.ndarray:
-    """Return codes with correlated columns."""
-    draw = np.random.default_rng(seed)
-    return draw.normal(size=(rows, 5)) @ draw.normal(size=(5, 5)) + draw.normal(size=5)
-
-
-@pytest.mark.parametrize("rows", [4, 60])
-def test_frechet_is_the_formula_with_a_matrix_root(rows: int) -> None:
-    """The formula also holds for fewer rows than columns, where the covariances are singular."""
-    linalg = pytest.importorskip("scipy.linalg")
-    one, other = gaussian(rows, 0), gaussian(rows + 3, 1)
-    c1, c2 = np.cov(one.T), np.cov(other.T)
-    shift = np.square(one.mean(0) - other.mean(0)).sum()
-    expected = shift + np.trace(c1 + c2 - 2 * linalg.sqrtm(c1 @ c2).real)
-    assert generated.frechet(one, other) == pytest.approx(expected, rel=1e-6, abs=1e-6)
-    assert generated.frechet(one, one) == pytest.approx(0, abs=1e-9)
-    with pytest.raises(RequestError, match="at least 2"):
-        generated.frechet(one[:1], other)
-
-
-def test_likeness_distinguishes_a_swap_from_no_edit() -> None:
-    """Images like the target have ratio near 0; unedited images are as far as the classes are apart."""
-    source, target = gaussian(400, 0), gaussian(400, 0) + 8
-    swapped = generated.likeness(source + 8, source, target)
-    stayed = generated.likeness(source, source, target)
-    assert swapped.ratio == pytest.approx(0, abs=1e-6)
-    assert stayed.ratio == pytest.approx(1)
-    assert swapped.real == pytest.approx(5 * 64)
-    assert 0 < swapped.floor < 0.1 * swapped.real
-
-
-def test_image_distances_match_a_loop() -> None:
-    """The distances equal a loop over pixels and channels."""
-    draw = torch.Generator().manual_seed(0)
-    one, other = torch.rand(3, 3, 4, 5, generator=draw), torch.rand(3, 3, 4, 5, generator=draw)
-    l1, l2 = generated.proximity(one, other)
-    changed = generated.sparsity(one, other, tau=0.3)
-    even, every = generated.shift(one, other)
-    for row, (first, second) in enumerate(zip(one.numpy(), other.numpy(), strict=True)):
-        difference = [float(b) - float(a) for a, b in zip(first.ravel(), second.ravel(), strict=True)]
-        assert l1[row] == pytest.approx(sum(map(abs, difference)) / 60, abs=1e-6)
-        assert l2[row] == pytest.approx(math.sqrt(sum(d * d for d in difference) / 60), abs=1e-6)
-        places = [np.mean([abs(difference[20 * c + place]) for c in range(3)]) for place in range(20)]
-        assert changed[row] == pytest.approx(np.mean([place > 0.3 for place in places]))
-        assert even[row] == pytest.approx(
-            np.mean([np.mean(difference[20 * c : 20 * c + 20]) ** 2 for c in range(3)]), abs=1e-6
-        )
-        assert every[row] == pytest.approx(l2[row] ** 2)
-    pairs = [float((one[a] - one[b]).abs().mean()) for a, b in ((0, 1), (0, 2), (1, 2))]
-    assert generated.spread(one) == pytest.approx(np.mean(pairs), abs=1e-6)
-    assert math.isnan(generated.spread(one[:1]))
 
 
 def probe() -> Probe:
@@ -89,27 +35,27 @@ def test_ncc_is_pearsons_formula() -> None:
     values = np.random.default_rng(0).random((SIDE, SIDE)).astype(np.float32)
     x, y = values.astype(np.float64) - values.mean(dtype=np.float64), REGION - REGION.mean()
     expected = (x * y).sum() / math.sqrt((x * x).sum() * (y * y).sum())
-    assert ncc(probe(), values, Case(0, REGION)).value == pytest.approx(expected)
-    assert ncc(probe(), 5 * REGION.astype(np.float32) - 2, Case(0, REGION)).value == pytest.approx(1)
-    assert math.isnan(ncc(probe(), np.ones((SIDE, SIDE), np.float32), Case(0, REGION)).value)
+    assert ncc(probe(), values, MetricInput(0, REGION)).value == pytest.approx(expected)
+    assert ncc(probe(), 5 * REGION.astype(np.float32) - 2, MetricInput(0, REGION)).value == pytest.approx(1)
+    assert math.isnan(ncc(probe(), np.ones((SIDE, SIDE), np.float32), MetricInput(0, REGION)).value)
 
 
 def test_overlap_at_percentiles() -> None:
     """If the region of ten pixels is ranked first, k pixels overlap by k/10 up to ten, and by 10/k beyond."""
-    found = iou_percentiles(probe(), REGION.astype(np.float32), Case(0, REGION))
+    found = iou_percentiles(probe(), REGION.astype(np.float32), MetricInput(0, REGION))
     taken = [30 - number for number in range(30)]
     assert found.value == pytest.approx(np.mean([min(k, 10) / max(k, 10) for k in taken]))
     assert found.curve is not None
     assert found.curve.y[20] == 1
     with pytest.raises(RequestError, match="start"):
-        iou_percentiles(probe(), REGION.astype(np.float32), Case(0, REGION), start=100)
+        iou_percentiles(probe(), REGION.astype(np.float32), MetricInput(0, REGION), start=100)
 
 
 def test_a_mostly_zero_map_does_not_select_the_full_image() -> None:
     """Only one pixel is highlighted; a threshold at the 70th percentile, 0, would select all hundred pixels."""
     values = np.zeros((SIDE, SIDE), np.float32)
     values[2, 2] = 1
-    found = iou_percentiles(probe(), values, Case(0, REGION), start=99)
+    found = iou_percentiles(probe(), values, MetricInput(0, REGION), start=99)
     assert found.value == pytest.approx(0.1)
 
 
@@ -123,7 +69,7 @@ def counterfactual() -> np.ndarray:
 
 def test_cout_is_the_area_between_two_curves() -> None:
     """Pixels are replaced by the size of their change; all probabilities and trapezoids are computed by hand."""
-    case = Case(0, companions={"adversarial": counterfactual()})
+    case = MetricInput(0, generated={"adversarial": counterfactual()})
     found = cout(probe(), np.zeros((SIDE, SIDE), np.float32), case, steps=100)
     white = [min(k, 10) + (0.5 if k > 10 else 0) for k in range(101)]
     difference = np.array([2 * (0.1 + 0.8 * w / 100) - 1 for w in white])
@@ -143,19 +89,21 @@ def test_cout_of_a_perfect_swap_is_one_and_of_none_minus_one() -> None:
     missed[:, 3, 3] = 0
     maps = np.zeros((SIDE, SIDE), np.float32)
     maps[3, 3] = 1
-    good = cout(asked, maps, Case(0, companions={"counterfactual": swapped}), order="map", steps=100)
+    good = cout(asked, maps, MetricInput(0, generated={"counterfactual": swapped}), order="map", steps=100)
     assert good.value == pytest.approx(1 - 0.01)  # the first trapezoid
-    late = cout(asked, -maps, Case(0, companions={"counterfactual": swapped}), order="map", steps=100)
+    late = cout(asked, -maps, MetricInput(0, generated={"counterfactual": swapped}), order="map", steps=100)
     assert late.value == pytest.approx(-1 + 0.01)
-    assert cout(asked, maps, Case(0, companions={"counterfactual": missed}), order="map").value == pytest.approx(-1)
+    assert cout(asked, maps, MetricInput(0, generated={"counterfactual": missed}), order="map").value == pytest.approx(
+        -1
+    )
 
 
 def test_without_a_counterfactual_there_is_no_cout() -> None:
     """The value is NaN with a note and no query; other generated images are ignored."""
     asked = probe()
-    found = cout(asked, np.zeros((SIDE, SIDE), np.float32), Case(0, companions={"stable": counterfactual()}))
+    found = cout(asked, np.zeros((SIDE, SIDE), np.float32), MetricInput(0, generated={"stable": counterfactual()}))
     assert math.isnan(found.value)
     assert found.note
     assert asked.queries.forward_images == 0
     with pytest.raises(RequestError, match="steps"):
-        cout(asked, np.zeros((SIDE, SIDE), np.float32), Case(0), steps=101)
+        cout(asked, np.zeros((SIDE, SIDE), np.float32), MetricInput(0), steps=101)

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from games import Game, pixel_logits
+from seewhy.core.attribution import Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map
+from seewhy.core.metric import MetricInput, MetricResult
 from seewhy.core.probe import Probe
-from seewhy.core.score import Case, Measured
 from seewhy.infills.plain import constant
 from seewhy.metrics.energy import energy_in_box
 from seewhy.metrics.overlap import box_ratio, iou
@@ -20,7 +20,7 @@ from seewhy.metrics.pointing import pointing
 PROBE = Probe(Game(pixel_logits), constant(value=0.0), torch.zeros(3, 10, 10))
 REGION = np.zeros((10, 10), bool)
 REGION[2:4, 2:7] = True  # ten pixels
-CASE = Case(0, REGION)
+CASE = MetricInput(0, REGION)
 
 
 def spot(*places: tuple[int, int], value: float = 1.0) -> Map:
@@ -79,20 +79,20 @@ def test_large_objects_are_excluded_from_the_ratio() -> None:
     """As in the paper, objects that cover more than a third of the view are excluded."""
     large = np.zeros((10, 10), bool)
     large[:5] = True
-    left_out = box_ratio(PROBE, large.astype(np.float32), Case(0, large))
+    left_out = box_ratio(PROBE, large.astype(np.float32), MetricInput(0, large))
     assert math.isnan(left_out.value)
     assert "50%" in left_out.note
-    assert box_ratio(PROBE, large.astype(np.float32), Case(0, large), largest=1.0).value == 1
+    assert box_ratio(PROBE, large.astype(np.float32), MetricInput(0, large), largest=1.0).value == 1
 
 
 @pytest.mark.parametrize("metric", [pointing, energy_in_box, box_ratio, iou])
-def test_no_query_is_made_and_a_region_is_required(metric: Callable[..., Measured]) -> None:
+def test_no_query_is_made_and_a_region_is_required(metric: Callable[..., MetricResult]) -> None:
     """The classifier is not queried; a missing, empty or full region is refused."""
     before = PROBE.queries
     metric(PROBE, spot((2, 2)), CASE)
     assert PROBE.queries == before
     for region in (None, np.zeros((10, 10), bool), np.ones((10, 10), bool)):
         with pytest.raises(RequestError, match="expected"):
-            metric(PROBE, spot((2, 2)), Case(0, region))
+            metric(PROBE, spot((2, 2)), MetricInput(0, region))
     with pytest.raises(RequestError, match="10 × 10"):
         metric(PROBE, np.zeros((5, 5), np.float32), CASE)

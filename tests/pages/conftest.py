@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-import records
 
+import records
 from seewhy.results.record import Record
 from seewhy.results.report_data import ReportData
 

@@ -10,9 +10,9 @@ from PIL import Image
 
 from seewhy.pages._embed import (
     MAP_SIDE,
+    image_uri,
     pack,
     packed_size,
-    image_uri,
     safe_json,
     sprite,
     sprite_columns,

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import records
 from markup import Page
-
 from seewhy.pages._environment import render
 from seewhy.pages.report import report_html
 from seewhy.results.record import ClassProbability, Record

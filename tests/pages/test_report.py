@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 import records
 from markup import Page
-
 from seewhy.core.view import Frame
 from seewhy.pages._embed import unpack
 from seewhy.pages.report import report_html

@@ -7,7 +7,7 @@ import pytest
 
 from reading_figures import kept, pixels, shown
 from records import SIZE, comparison_record, maps, report_data
-from seewhy.core.maps import BoolMap
+from seewhy.core.attribution import BoolMap
 from seewhy.plots import comparison
 from seewhy.results.infill_comparison import InfillComparisonRecord
 from seewhy.results.report_data import Photo

@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 
 from reading_figures import image_pixels, pixels, words
 from records import report_data
-from seewhy.core.maps import BoolMap
+from seewhy.core.attribution import BoolMap
 from seewhy.core.view import View
 from seewhy.plots.figures import page, place_axes
 from seewhy.plots.outlines import COLOURS, draw_outlines

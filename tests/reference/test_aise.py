@@ -10,8 +10,8 @@ from seewhy.core.budget import Budget
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence
 from seewhy.infills.plain import constant
-from seewhy.methods.aise import PRESETS, aise, window
 from seewhy.methods.controls import center, edges, random
+from seewhy.methods.sampling.aise import PRESETS, aise, window
 
 BLACK = constant(value=0.0)
 

@@ -12,8 +12,8 @@ from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast
 from seewhy.infills.plain import constant
-from seewhy.methods.hsic import dependence, hsic
-from seewhy.methods.sobol import design, sobol, total_indices
+from seewhy.methods.sampling.hsic import dependence, hsic
+from seewhy.methods.sampling.sobol import design, sobol, total_indices
 from sharing import additive, product, shares, white
 
 

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from seewhy.methods.counterfactual_path import counterfactual_path
 from torch import Tensor, nn
 
 import seewhy
 from games import OpenGame, picture, small_cnn
+from seewhy.core.attribution import Attribution
 from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target, weight_matrix
 from seewhy.infills.plain import constant
-from seewhy.methods.counterfactual_path import counterfactual_path
-from seewhy.nets.twins import build_twins, save_twins
+from seewhy.nets.counterfactual_generators import build_generators, save_generators
 
 TARGETS: tuple[Target, ...] = (ClassEvidence(0), Contrast(0, 1))
 
@@ -76,7 +76,7 @@ def slow(target: Target, steps: int, *, even: bool, signed: bool, probability: b
     return found
 
 
-def run(probe: Probe, **settings: Any) -> Maps:
+def run(probe: Probe, **settings: Any) -> Attribution:
     """Run the method for a class and a contrast."""
     return counterfactual_path(probe, TARGETS, **settings)
 
@@ -93,7 +93,7 @@ def test_the_maps_match_the_formulas(baseline: str, weighting: str, signed: bool
         np.testing.assert_allclose(maps.values[target.key], truth, rtol=1e-3, atol=1e-5 * np.abs(truth).max())
     assert (probe.queries.forward_images, probe.queries.backward_images) == (13, 10)
     assert maps.unit == output
-    np.testing.assert_allclose(maps.companions["baseline"], picture(12, 11, seed=5), atol=1e-6)
+    np.testing.assert_allclose(maps.generated["baseline"], picture(12, 11, seed=5), atol=1e-6)
 
 
 def test_even_weights_with_signs_add_up(baseline: str, tmp_path: Path) -> None:
@@ -149,14 +149,16 @@ def test_weights_generate_the_end_of_the_path(tmp_path: Path) -> None:
     probe = make_probe()
     source = int(probe.prediction.argmax())
     other = (source + 1) % 5
-    twins = build_twins(arm="syce", classes=(source, other), channels=3, size=(12, 11), widths=(4, 4), residual=False)
-    save_twins(tmp_path / "twins", twins, {"fingerprint": "open game", "classifier": "x"})
+    twins = build_generators(
+        arm="syce", classes=(source, other), channels=3, size=(12, 11), widths=(4, 4), residual=False
+    )
+    save_generators(tmp_path / "twins", twins, {"fingerprint": "open game", "classifier": "x"})
     made = twins(probe.image[None], source, other).adversarial[0].detach()
     targets: list[Target] = [ClassEvidence(source), Contrast(source, other)]
     probes = make_probe(), make_probe(seed=1, batch_size=100)
     state = torch.get_rng_state()
     maps, same = (counterfactual_path(one, targets, weights=str(tmp_path / "twins"), steps=7) for one in probes)
-    np.testing.assert_allclose(maps.companions["adversarial"], made, atol=1e-6)
+    np.testing.assert_allclose(maps.generated["adversarial"], made, atol=1e-6)
     flips = (f"flip the prediction to class {other}", f"is classified as class {other}")
     assert any(words in maps.findings[0] for words in flips)
     for key, values in maps.values.items():
@@ -177,7 +179,7 @@ def test_a_baseline_of_another_size_goes_through_the_view(tmp_path: Path) -> Non
             classifier, picture(20, 20), method=f"counterfactual-path:baseline={path},steps=2", verdict=False
         )
         assert next(iter(found.maps.values())).shape == (12, 12)
-    np.testing.assert_allclose(found.companions["baseline"], picture(12, 12, seed=5), atol=1e-6)
+    np.testing.assert_allclose(found.generated["baseline"], picture(12, 12, seed=5), atol=1e-6)
 
 
 def test_invalid_requests_are_rejected(baseline: str, tmp_path: Path) -> None:

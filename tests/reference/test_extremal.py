@@ -13,7 +13,16 @@ from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast
 from seewhy.infills.plain import constant, gaussian_blur
-from seewhy.methods.extremal import LEVELS, STRONGEST, Game, Smooth, _Task, area_penalty, extremal_perturbation, pyramid
+from seewhy.methods.optimisation.extremal import (
+    LEVELS,
+    STRONGEST,
+    Game,
+    Smooth,
+    _Task,
+    area_penalty,
+    extremal_perturbation,
+    pyramid,
+)
 
 TARGET = [ClassEvidence(0)]
 

@@ -10,16 +10,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from games import OpenGame, PixelNet, picture, small_cnn
+from seewhy.core.attribution import Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, normals
 from seewhy.core.target import ClassEvidence, Contrast, Target
 from seewhy.infills.plain import constant
-from seewhy.methods.grad_cam import grad_cam, grad_cam_plus_plus
-from seewhy.methods.gradients import integrated_gradients, smoothgrad
-from seewhy.methods.iba import iba
-from seewhy.methods.inside import find, layout
+from seewhy.methods.gradients.captum import integrated_gradients, smoothgrad
+from seewhy.methods.layers._feature_maps import find, layout
+from seewhy.methods.layers.grad_cam import grad_cam, grad_cam_plus_plus
+from seewhy.methods.layers.iba import iba
 from seewhy.nets.bottleneck import Counting, Statistics, information, load_statistics, save_statistics, smooth
 
 TARGETS: list[Target] = [ClassEvidence(0), Contrast(1, 2)]

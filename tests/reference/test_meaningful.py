@@ -14,10 +14,10 @@ from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, uniforms
 from seewhy.core.target import ClassEvidence, Contrast
 from seewhy.infills.plain import constant, noise
-from seewhy.methods import meaningful
-from seewhy.methods.meaningful import Game as Play
-from seewhy.methods.meaningful import meaningful_perturbation, total_variation
-from seewhy.methods.meaningful_black_box import meaningful_black_box
+from seewhy.methods.optimisation import meaningful
+from seewhy.methods.optimisation.meaningful import Game as Play
+from seewhy.methods.optimisation.meaningful import meaningful_perturbation, total_variation
+from seewhy.methods.optimisation.meaningful_black_box import meaningful_black_box
 
 TARGET = [ClassEvidence(0)]
 

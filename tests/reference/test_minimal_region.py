@@ -10,14 +10,14 @@ from torch import Tensor
 
 from games import Game
 from seewhy.core.access import Access
+from seewhy.core.attribution import Map
 from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
 from seewhy.core.infill import Infill
-from seewhy.core.maps import Map
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target
 from seewhy.infills.plain import constant, noise
-from seewhy.methods.minimal_region import Guide, minimal_region, minimal_region_of
+from seewhy.methods.search.minimal_region import Guide, minimal_region, minimal_region_of
 
 SIDE, TILE = 32, 8
 ONE, OTHER = (slice(8, 16), slice(8, 16)), (slice(16, 24), slice(16, 24))

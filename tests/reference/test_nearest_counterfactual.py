@@ -10,17 +10,17 @@ from torch import Tensor
 
 from games import Game
 from seewhy.core.access import Access
+from seewhy.core.attribution import Attribution
 from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target
 from seewhy.core.view import View
 from seewhy.images.collection import Collection
 from seewhy.infills.plain import constant
-from seewhy.methods.nearest_counterfactual import nearest_counterfactual
-from seewhy.methods.references import References, distances
-from seewhy.methods.swap_search import Goal, Swap, most_queries
+from seewhy.methods.counterfactual._references import References, distances
+from seewhy.methods.counterfactual._swap_search import Goal, Swap, most_queries
+from seewhy.methods.counterfactual.nearest import nearest_counterfactual
 
 SIDE, TILE = 32, 4
 BOX = (slice(8, 16), slice(20, 24))
@@ -66,14 +66,14 @@ def probe_of(*, exact: bool = False, budget: Budget | None = None, batch: int = 
     return Probe(game, constant(value=0.0), image_of(picture(box, 0)), batch_size=batch, budget=budget or Budget())
 
 
-def run(probe: Probe, targets: list[Target], reference: str, **settings: object) -> Maps:
+def run(probe: Probe, targets: list[Target], reference: str, **settings: object) -> Attribution:
     """Run the method with hard edges."""
     return nearest_counterfactual(probe, targets, **{"reference": reference, "tile": TILE, "edge": 0.0, **settings})  # type: ignore[arg-type]
 
 
-def predicted_class(companion: np.ndarray) -> int:
+def predicted_class(generated image: np.ndarray) -> int:
     """Return the class that the game predicts for an image."""
-    return int(logits(torch.from_numpy(companion)[None].double())[0].argmax())
+    return int(logits(torch.from_numpy(generated image)[None].double())[0].argmax())
 
 
 @pytest.mark.parametrize("exact", [False, True])
@@ -85,8 +85,8 @@ def test_only_the_box_is_taken(tmp_path: Path, exact: bool) -> None:
     for key in ("class:0", "contrast:0/1"):
         assert np.array_equal(maps.outlines[f"{key}/taken"], box)
         assert np.array_equal(maps.values[key] != 0, box)
-    assert predicted_class(maps.companions["counterfactual"]) == predicted_class(maps.companions["reference"]) == 1
-    change = image_of(picture(0, 0)).numpy() - maps.companions["counterfactual"]
+    assert predicted_class(maps.generated["counterfactual"]) == predicted_class(maps.generated["reference"]) == 1
+    change = image_of(picture(0, 0)).numpy() - maps.generated["counterfactual"]
     np.testing.assert_allclose(maps.values["contrast:0/1"], change.mean(0), atol=1e-7)
     np.testing.assert_allclose(maps.values["class:0"], np.abs(change).mean(0), atol=1e-7)
     assert ("contrast:0/1/probability" in maps.traces) is not exact
@@ -99,15 +99,15 @@ def test_only_the_box_is_taken(tmp_path: Path, exact: bool) -> None:
 def test_the_target_names_the_class(tmp_path: Path, target: Target, other: int) -> None:
     """A contrast names its class, a class uses the runner-up; an image of class 2 gives a smaller part to class 1."""
     maps = run(probe_of(), [target], shelf(tmp_path, 0, 255, 128, 0, 128, 255))
-    assert predicted_class(maps.companions["counterfactual"]) == other
-    assert predicted_class(maps.companions["reference"]) == other
+    assert predicted_class(maps.generated["counterfactual"]) == other
+    assert predicted_class(maps.generated["reference"]) == other
 
 
 def test_a_missing_runner_up_is_replaced_by_the_most_probable_class(tmp_path: Path) -> None:
     """This holds for a class target; a contrast that names the missing class has no map, and a finding states why."""
     probe = probe_of()
     maps = run(probe, [ClassEvidence(0), Contrast(0, 1)], shelf(tmp_path, 0, 255, 0))
-    assert predicted_class(maps.companions["counterfactual"]) == 2
+    assert predicted_class(maps.generated["counterfactual"]) == 2
     assert not maps.values["contrast:0/1"].any()
     assert "class 1, got none among 3" in maps.findings[1]
     assert "(predictions: class 0 for 2, class 2 for 1); request contrast:0/2, use other images" in maps.findings[1]
@@ -118,8 +118,8 @@ def test_a_class_shares_the_contrasts_other_class(tmp_path: Path) -> None:
     reference = shelf(tmp_path, 0, 255, 128)
     maps = run(probe_of(), [ClassEvidence(0), Contrast(0, 2)], reference)
     np.testing.assert_array_equal(maps.values["class:0"], np.abs(maps.values["contrast:0/2"]))
-    assert list(maps.companions) == ["counterfactual", "reference"]
-    both = run(probe_of(), [Contrast(0, 2), Contrast(0, 1)], reference).companions
+    assert list(maps.generated) == ["counterfactual", "reference"]
+    both = run(probe_of(), [Contrast(0, 2), Contrast(0, 1)], reference).generated
     assert {key: predicted_class(each) for key, each in both.items() if key.startswith("c")} == {
         "counterfactual_1": 1,
         "counterfactual_2": 2,
@@ -130,7 +130,7 @@ def test_with_labels_only_the_nearest_image_names_the_class(tmp_path: Path) -> N
     """The box of class 2 is farther from this image than that of class 1."""
     for boxes, other in (((255, 128), 1), ((255, 255), 2)):
         maps = run(probe_of(exact=True), [ClassEvidence(0)], shelf(tmp_path, *boxes))
-        assert predicted_class(maps.companions["counterfactual"]) == other
+        assert predicted_class(maps.generated["counterfactual"]) == other
 
 
 def slow(image: Tensor, donor: Tensor, other: int) -> np.ndarray:
@@ -172,7 +172,7 @@ def test_the_returned_image_was_shown_under_any_budget(tmp_path: Path, edge: flo
         probe = probe_of(budget=Budget(queries))
         maps = run(probe, [Contrast(0, 2)], reference, candidates=1, edge=edge)
         assert queries is None or probe.queries.forward_images <= queries
-        made = torch.from_numpy(maps.companions["counterfactual"])
+        made = torch.from_numpy(maps.generated["counterfactual"])
         assert isinstance(probe.classifier, Game)
         assert any(torch.equal(made, shown) for batch in probe.classifier.seen for shown in batch)
         assert predicted_class(made.numpy()) == 2
@@ -211,7 +211,7 @@ def test_reference_images_go_through_the_view(tmp_path: Path) -> None:
         assert isinstance(probe.classifier, Game)
         probe.classifier.view = view
         maps = run(probe, [Contrast(0, 2)], shelf(tmp_path, 255, 255, side=2 * SIDE))
-        assert maps.companions["reference"].shape == (3, SIDE, SIDE)
+        assert maps.generated["reference"].shape == (3, SIDE, SIDE)
         assert maps.outlines["contrast:0/2/taken"][BOX].mean() > 0.7
         assert maps.outlines["contrast:0/2/taken"].mean() < 0.05
 
@@ -269,7 +269,7 @@ def test_a_class_that_is_not_predicted_is_not_changed(tmp_path: Path, target: Ta
     maps = run(probe_of(), [target], shelf(tmp_path, 255))
     assert message in maps.findings[0]
     assert not maps.values[target.key].any()
-    assert maps.outlines == maps.companions == {}
+    assert maps.outlines == maps.generated == {}
 
 
 def test_a_constant_classifier_is_rejected(tmp_path: Path) -> None:

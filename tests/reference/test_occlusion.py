@@ -7,7 +7,7 @@ from games import Game, picture, small_cnn
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence
 from seewhy.infills.plain import constant, noise
-from seewhy.methods.occlusion import occlusion
+from seewhy.methods.windows.occlusion import occlusion
 
 
 @pytest.mark.parametrize(("size", "stride"), [(5, 5), (5, 3), (4, 1)])

@@ -14,7 +14,7 @@ from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast
 from seewhy.infills.plain import constant
-from seewhy.methods.partition_shap import partition_shap
+from seewhy.methods.sampling.partition_shap import partition_shap
 
 
 def tree_of(top: int, left: int, bottom: int, right: int) -> "list[object]":

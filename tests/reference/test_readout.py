@@ -15,14 +15,13 @@ from games import OpenGame, picture, small_cnn
 from seewhy.cli import main
 from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target
 from seewhy.images.sources import list_images
 from seewhy.infills.plain import constant
-from seewhy.methods.iba_readout import gather, iba_readout
+from seewhy.methods.layers.iba_readout import gather, iba_readout
 from seewhy.nets.readout import Readout, build_readout, load_readout, save_readout
-from seewhy.train.readout import Plan, Trained, train_readout
+from seewhy.training.bottleneck.readout import Plan, Trained, train_readout
 
 SHAPES = [(8, 8, 7), (16, 6, 5), (5, 1, 1)]
 """Output shapes of `small_cnn` for an image of 20 × 17: its layers 0 and 2, and its scores."""
@@ -304,7 +303,7 @@ def test_unsupported_classifiers_and_layers_are_rejected(photos: list[Path], tmp
             return answer
 
     for classifier, layers, words in (
-        (seewhy.classifier(lambda pictures: [[0.5, 0.5]] * len(pictures)), (), "exposes its layers"),
+        (seewhy.classifier(lambda pictures: [[0.5, 0.5]] * len(pictures)), (), "shows its layers"),
         (seewhy.classifier(RedOrBlue()), (), "one size of input"),
         (seewhy.classifier(small_cnn(), size=20), ("5",), "outputs a map"),
         (seewhy.classifier(Twice().eval(), size=16), ("again",), "runs once per image, got again, which ran 2 times"),

@@ -17,11 +17,11 @@ from seewhy.core.infill import Infill
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Information
 from seewhy.infills.plain import gray, noise
-from seewhy.methods import kriging
-from seewhy.methods.kriging import Seen, krige, lattice_error
-from seewhy.methods.lattice import Lattice
-from seewhy.methods.occlusion import occlusion
-from seewhy.methods.pmi import pmi
+from seewhy.methods.windows import _kriging as kriging
+from seewhy.methods.windows._kriging import Seen, krige, lattice_error
+from seewhy.methods.windows._lattice import Lattice
+from seewhy.methods.windows.occlusion import occlusion
+from seewhy.methods.windows.pmi import pmi
 
 SIZE, SIDE = 4, 12
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from games import Game, picture, small_cnn
+from seewhy.core.metric import MetricInput
 from seewhy.core.probe import Probe
-from seewhy.core.score import Case
 from seewhy.infills.plain import gray, near_box, rise_blur
 from seewhy.metrics.curves import area
 from seewhy.metrics.removal import deletion, insertion
@@ -79,7 +79,7 @@ def test_the_curve_matches_the_reference(mode: str, *, exact: bool) -> None:
     target = int(game(image[None])[0].argmax())
     saliency = np.random.default_rng(0).permutation(28 * 24).reshape(28, 24).astype(np.float32)
     infill, metric = (gray(color=MEAN), deletion) if mode == "deletion" else (rise_blur(color=MEAN), insertion)
-    measured = metric(Probe(game, infill, image), saliency, Case(target), exact=exact)
+    measured = metric(Probe(game, infill, image), saliency, MetricInput(target), exact=exact)
     value, scores = replica(game, image, saliency, target, 28 * 24 // 28, mode, exact=exact)
     assert measured.curve is not None
     np.testing.assert_allclose(measured.curve.y, scores, atol=1e-4)

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import records
 
+import records
 from seewhy.core.budget import Queries
 from seewhy.results import wording
 from seewhy.results.record import ClassifierInfo, ClassProbability, InfillInfo

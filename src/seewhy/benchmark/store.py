@@ -14,10 +14,10 @@ from safetensors.numpy import load as read_tensors
 from safetensors.numpy import save as write_tensors
 
 from seewhy.benchmark.plan import PlanRecord
+from seewhy.core.attribution import GeneratedPixels, Map
 from seewhy.core.budget import Queries
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Companion, Map
-from seewhy.core.score import Curve
+from seewhy.core.metric import Curve
 from seewhy.results.codec import Json, from_json, json_bytes
 from seewhy.results.folder import check_free, write_files
 
@@ -132,7 +132,7 @@ def read_work(folder: Path, name: str, kind: type[T]) -> T | None:
     return from_json(kind, data, str(path))
 
 
-def read_map(folder: Path, name: str) -> tuple[Map, dict[str, Companion]]:
+def read_map(folder: Path, name: str) -> tuple[Map, dict[str, GeneratedPixels]]:
     """Read the map of a finished explanation, and the images that its method made.
 
     Raises:
@@ -152,7 +152,7 @@ def write_work(
     name: str,
     work: PredictedClass | CachedMap | CachedScore,
     values: Map | None = None,
-    generated: Mapping[str, Companion] = MappingProxyType({}),
+    generated: Mapping[str, GeneratedPixels] = MappingProxyType({}),
 ) -> None:
     """Write a piece of work, whole or not at all: its map and the images that belong to it, if any, then the rest.
 

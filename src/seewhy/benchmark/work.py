@@ -13,10 +13,10 @@ from seewhy.benchmark.store import CachedMap, CachedScore, PredictedClass, key, 
 from seewhy.classifiers.selftest import self_test
 from seewhy.classifiers.tuning import Log, no_log, tune
 from seewhy.core.access import Access
+from seewhy.core.attribution import Attribution, GeneratedPixels, Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Companion, Map, Maps
+from seewhy.core.metric import MetricInput, MetricResult
 from seewhy.core.probe import Probe, Progress, as_distributions, no_progress
-from seewhy.core.score import Case, Measured
 from seewhy.core.target import ClassEvidence
 from seewhy.explaining.bound_metric import BoundMetric
 from seewhy.explaining.facts import label, release
@@ -185,7 +185,7 @@ class Runner:
             prepared, (values, generated) = self.prepared(task), read_map(self.folder, name)
             batched = replace(request, batch_size=prepared.choice.batch_size)
             again = Reexplainer(batched, prepared.classifier, task.viewed.image, ClassEvidence(row.target))
-            case = Case(row.target, task.region, again, generated)
+            case = MetricInput(row.target, task.region, again, generated)
             try:
                 work = _score(prepared, task, metric, values, case, seed=self.plan.seed)
             except RequestError as problem:
@@ -202,14 +202,14 @@ class _ImageFailed(Exception):  # noqa: N818 - not shown to the user as it is: i
 
 def _explain(
     prepared: PreparedClassifier, task: ImageTask, request: Request, target: int
-) -> tuple[CachedMap, Map, Mapping[str, Companion]]:
+) -> tuple[CachedMap, Map, Mapping[str, GeneratedPixels]]:
     """Explain one class by one method."""
     method, image = request.method, task.viewed.image
     probabilities = method.row.access <= Access.PROBABILITIES
     batched = replace(request, batch_size=prepared.choice.batch_size)
     probe = bind(prepared.for_image(request, image) if probabilities else batched, image, no_progress)
     probe.prediction  # noqa: B018 - every explanation begins with this query, as `seewhy explain` does
-    maps: Maps = method.row.run(probe, [ClassEvidence(target)], **method.settings)
+    maps: Attribution = method.row.run(probe, [ClassEvidence(target)], **method.settings)
     work = CachedMap(
         method=in_full(request),
         target=target,
@@ -220,11 +220,11 @@ def _explain(
         runtime=probe.classifier.runtime,
         findings=tuple(maps.findings),
     )
-    return work, maps.values[ClassEvidence(target).key], maps.companions
+    return work, maps.values[ClassEvidence(target).key], maps.generated
 
 
 def _score(
-    prepared: PreparedClassifier, task: ImageTask, metric: BoundMetric, values: Map, case: Case, *, seed: int
+    prepared: PreparedClassifier, task: ImageTask, metric: BoundMetric, values: Map, case: MetricInput, *, seed: int
 ) -> CachedScore:
     """Ask one metric."""
     if metric.row.region:
@@ -234,6 +234,6 @@ def _score(
             return CachedScore(float("nan"), str(problem))
     batch = prepared.choice.batch_size
     probe = Probe(prepared.classifier, metric.infill, task.viewed.image, seed=seed, batch_size=batch)
-    found: Measured = metric.row.run(probe, values, case, **metric.bound.settings)
-    repeated = case.again.asked if isinstance(case.again, Reexplainer) else ()
+    found: MetricResult = metric.row.run(probe, values, case, **metric.bound.settings)
+    repeated = case.reexplain.asked if isinstance(case.reexplain, Reexplainer) else ()
     return CachedScore(float(found.value), found.note, found.curve, (probe.queries, *repeated), round(probe.seconds, 4))

@@ -108,10 +108,10 @@ class FunctionClassifier:
             ClassifierError: the function's return value does not match ``outputs``.
         """
         pieces = torch.split(images.detach().cpu(), self.batch or max(1, len(images)))
-        scores = torch.cat([self._ask(piece) for piece in pieces])
+        scores = torch.cat([self._call(piece) for piece in pieces])
         return as_probabilities(scores, len(images), "logits" if self.outputs == "logits" else "probabilities")
 
-    def _ask(self, images: Images) -> Float[Tensor, "n k"]:
+    def _call(self, images: Images) -> Float[Tensor, "n k"]:
         """Call the function once, with a copy of the images in its input format."""
         rows = len(images)
         if self.fixed and self.batch is not None:

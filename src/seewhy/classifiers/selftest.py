@@ -14,13 +14,13 @@ from seewhy.core.classifier import Classifier
 from seewhy.core.errors import ClassifierError
 from seewhy.core.probe import Answers, as_distributions
 
-_SAME = 1e-4
+_REPEAT_TOLERANCE = 1e-4
 """Maximum difference between the outputs of two identical calls; parallel reductions change the order of sums."""
 
-_ALONE = 1e-3
+_BATCH_TOLERANCE = 1e-3
 """Maximum difference between the output for an image alone and in a batch; other batch sizes use other kernels."""
 
-_CONSTANT = 1e-3
+_MIN_LOG_SPREAD = 1e-3
 """Minimum spread of log-probabilities over unrelated images. A smaller spread means that the output ignores the image."""
 
 
@@ -65,10 +65,10 @@ def self_test(classifier: Classifier, image: Image) -> SelfTest:
     """
     _check_module(classifier)
     image = image.to(classifier.device)
-    alone = _ask(classifier, image[None])
+    alone = _query(classifier, image[None])
     _check_labels(classifier, alone.shape[1])
-    again = _ask(classifier, image[None])
-    batch = _ask(classifier, _variants(image))
+    again = _query(classifier, image[None])
+    batch = _query(classifier, _variants(image))
     if again.shape != alone.shape or batch.shape[1:] != alone.shape[1:]:
         raise ClassifierError(
             f"expected {alone.shape[1]} classes in each call, got {again.shape[1]} and {batch.shape[1]}; "
@@ -84,7 +84,7 @@ def self_test(classifier: Classifier, image: Image) -> SelfTest:
     return SelfTest(tuple(text for text in suspicions if text is not None), agreement, 2 + len(batch))
 
 
-def _ask(classifier: Classifier, images: Images) -> Answers:
+def _query(classifier: Classifier, images: Images) -> Answers:
     """Query the classifier and validate its output."""
     return as_distributions(classifier(images), len(images))
 
@@ -114,7 +114,7 @@ def _check_labels(classifier: Classifier, classes: int) -> None:
 
 def _check_repeat(difference: float) -> None:
     """Check that repeated calls give the same output."""
-    if not difference <= _SAME:
+    if not difference <= _REPEAT_TOLERANCE:
         raise ClassifierError(
             f"expected the same output for the same image, got a difference of {difference:.3g}; "
             "this looks like dropout or random augmentation (training mode): call model.eval(), or fix its seed"
@@ -123,7 +123,7 @@ def _check_repeat(difference: float) -> None:
 
 def _check_batch(difference: float) -> None:
     """Check that the output for an image does not depend on the rest of the batch."""
-    if not difference <= _ALONE:
+    if not difference <= _BATCH_TOLERANCE:
         raise ClassifierError(
             "expected an output that does not depend on the rest of the batch, "
             f"got a difference of {difference:.3g} between the image alone and in a batch; "
@@ -141,7 +141,7 @@ def _constant(batch: Answers) -> str | None:
     """Detect a classifier with the same output for noise, the image and its negative."""
     logs = _logs(batch[[0, 1, 3]])
     spread = float((logs.amax(0) - logs.amin(0)).max())
-    if spread >= _CONSTANT:
+    if spread >= _MIN_LOG_SPREAD:
         return None
     return (
         "the output does not depend on the image: noise, the image and its negative get the same probabilities; "

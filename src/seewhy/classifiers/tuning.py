@@ -34,21 +34,21 @@ PLAIN_BATCH = 4
 _LIMIT, _SHARE = 2.5, 0.05
 """A search starts no further candidate after this many seconds, or after this fraction of the run, whichever is longer."""
 
-_WORTH = 5.0
+_MIN_RUN_SECONDS = 5.0
 """Minimum expected duration, in seconds, of a run in the native runtime for a search to pay off."""
 
-_WORTH_PARTIAL = 6.0
+_MIN_RUN_SECONDS_PARTIAL = 6.0
 """Minimum expected duration, in seconds, of a run in the fastest runtime for any image, before partial recomputation is
 tested. It saves about a third of the run; preparing and timing it takes several seconds, once."""
 
-_GAIN = 1.15
+_MIN_SPEED_RATIO = 1.15
 """Minimum speed ratio of partial recomputation to that runtime."""
 
 _COPIES_PARTIAL = 15
 """Number of windows on which partial recomputation must agree, in addition to the image itself; each costs a query of
 the original."""
 
-_COPIES_AGAIN = 3
+_COPIES_RECHECK = 3
 """Number of perturbed copies on which a cached choice must agree, in addition to the image itself."""
 
 _FILE = "choice.json"
@@ -171,8 +171,8 @@ def tune(
         'no other runtime is available'
     """
     cache, image = cache or default_cache(), image.to(classifier.device)
-    ways = [*candidates(classifier, cache), *around_windows(classifier, image, box, cache)]
-    plain, names = ways[0], [way.name for way in ways]
+    options = [*candidates(classifier, cache), *around_windows(classifier, image, box, cache)]
+    plain, names = options[0], [option.name for option in options]
     if request.runtime in {"eager", plain.name}:
         return classifier, _native(plain, request, "requested")
     if request.runtime != "auto" and request.runtime not in names:
@@ -181,9 +181,9 @@ def tune(
             f"got {request.runtime}; converters need a float32 torch module or an ONNX file of a fixed size, on its device, "
             f"and {PARTIAL} needs such a module and a method that queries windows"
         )
-    if len(ways) == 1:
+    if len(options) == 1:
         return classifier, _native(plain, request, "no other runtime is available")
-    return _Job(classifier, image, request, ways, cache, clock or _clock(classifier.device), log).settle(queries)
+    return _Job(classifier, image, request, options, cache, clock or _clock(classifier.device), log).run(queries)
 
 
 def _native(plain: Candidate, request: RuntimeRequest, why: str) -> RuntimeChoice:
@@ -209,7 +209,7 @@ class _Job:
         classifier: the classifier to run.
         image: the image in its view, on its device.
         request: the requested runtime and batch size.
-        ways: candidates, the native one first.
+        options: candidates, the native one first.
         cache: stores choices.
         clock: returns the time.
         log: receives a message before a search.
@@ -218,57 +218,59 @@ class _Job:
     classifier: Classifier
     image: Image
     request: RuntimeRequest
-    ways: list[Candidate]
+    options: list[Candidate]
     cache: Cache
     clock: Clock
     log: Log
 
-    def settle(self, queries: int | None) -> tuple[Classifier, RuntimeChoice]:
+    def run(self, queries: int | None) -> tuple[Classifier, RuntimeChoice]:
         """Reuse an earlier choice or make one, first for any image, then for windows."""
         again = queries is not None
         if self.request.runtime != "auto":
-            way = self._way(self.request.runtime)
-            return (again and self.recall(way.box)) or self.requested(way)
-        around = next((way for way in self.ways if way.box is not None), None)
+            option = self._option(self.request.runtime)
+            return (again and self.recall(option.box)) or self.requested(option)
+        around = next((option for option in self.options if option.box is not None), None)
         if again and around and (known := self.recall(around.box)):
             return known
         found, choice = (again and self.recall(None)) or self.choose(queries)
-        return self.narrow(around, found, choice, queries) if around and choice.tried else (found, choice)
+        return self.try_windows(around, found, choice, queries) if around and choice.tried else (found, choice)
 
     def choose(self, queries: int | None) -> tuple[Classifier, RuntimeChoice]:
         """Search among the candidates that accept any image, if the run is long enough."""
         limit = float("inf")
         if queries is not None:
-            plain = self.ways[0]
+            plain = self.options[0]
             run = queries * seconds(plain.build(), self.image[None], PLAIN_BATCH, self.clock) / PLAIN_BATCH
-            if run < _WORTH:
+            if run < _MIN_RUN_SECONDS:
                 return self.classifier, _native(plain, self.request, "the run is too short for a search")
             limit = max(_LIMIT, _SHARE * run)
         self.log("searching for the fastest runtime on this machine, once for this classifier …")
-        ways = [way for way in self.ways if way.box is None]
-        found = search(ways, perturbed(self.image), clock=self.clock, limit=limit, batches=self.request.batches)
+        options = [option for option in self.options if option.box is None]
+        found = search(options, perturbed(self.image), clock=self.clock, limit=limit, batches=self.request.batches)
         why = f"the fastest of {sum(timing.reason is None for timing in found.tried)} that agree"
         return self._keep(found.best, found.answer, found.tried, why)
 
-    def narrow(
-        self, way: Candidate, found: Classifier, choice: RuntimeChoice, queries: int | None
+    def try_windows(
+        self, option: Candidate, found: Classifier, choice: RuntimeChoice, queries: int | None
     ) -> tuple[Classifier, RuntimeChoice]:
         """Use partial recomputation around windows, if it is faster than the runtime found for any image."""
-        if queries is not None and queries < _WORTH_PARTIAL * (choice.queries_per_second or 0):
-            reason = f"not tested: it does not pay off for a run of less than {_WORTH_PARTIAL:g} s"
-            return found, replace(choice, tried=(*choice.tried, Timing(way.name, way.precision, reason=reason)))
+        if queries is not None and queries < _MIN_RUN_SECONDS_PARTIAL * (choice.queries_per_second or 0):
+            reason = f"not tested: it does not pay off for a run of less than {_MIN_RUN_SECONDS_PARTIAL:g} s"
+            return found, replace(choice, tried=(*choice.tried, Timing(option.name, option.precision, reason=reason)))
         self.log(
-            f"testing whether recomputing only around windows of {way.box} × {way.box} is faster on this machine …"
+            f"testing whether recomputing only around windows of {option.box} × {option.box} is faster on this machine …"
         )
-        images, timing, answer = self._test(way)
+        images, timing, answer = self._test(option)
         if answer is not None and timing.batch_size is not None and timing.reason is None:
-            gain = speed_ratio((answer, timing.batch_size), (found, choice.batch_size), images, self.clock)
-            if gain >= _GAIN:
-                why = f"{gain:.2f} times as fast as {choice.name}, {choice.why}"
+            ratio = speed_ratio((answer, timing.batch_size), (found, choice.batch_size), images, self.clock)
+            if ratio >= _MIN_SPEED_RATIO:
+                why = f"{ratio:.2f} times as fast as {choice.name}, {choice.why}"
                 return self._keep(timing, answer, (*choice.tried, timing), why)
-            timing = replace(timing, reason=f"{gain:.2f} times as fast as {choice.name}, less than {_GAIN:g}")
+            timing = replace(
+                timing, reason=f"{ratio:.2f} times as fast as {choice.name}, less than {_MIN_SPEED_RATIO:g}"
+            )
         choice = replace(choice, tried=(*choice.tried, timing))
-        self._remember(choice, way.box)
+        self._remember(choice, option.box)
         return found, choice
 
     def recall(self, box: int | None) -> tuple[Classifier, RuntimeChoice] | None:
@@ -277,34 +279,34 @@ class _Job:
         if entry is None:
             return None
         try:
-            said = json.loads((entry / _FILE).read_text(encoding="utf-8"))
+            stored = json.loads((entry / _FILE).read_text(encoding="utf-8"))
             before = RuntimeChoice(
-                **{**said, "tried": tuple(Timing(**timing) for timing in said["tried"]), "cached": True}
+                **{**stored, "tried": tuple(Timing(**timing) for timing in stored["tried"]), "cached": True}
             )
-            way = self._way(before.name)
-            if way is self.ways[0]:
+            option = self._option(before.name)
+            if option is self.options[0]:
                 return self.classifier, before
-            images = perturbed(self.image, _COPIES_AGAIN, way.box)
-            answer = way.build()
+            images = perturbed(self.image, _COPIES_RECHECK, option.box)
+            answer = option.build()
             agreement = difference(ask(answer, images), ask(self.classifier, images))
         except (*FAILURES, StopIteration):  # an unusable choice is searched for again, which reports why it fails
             return None
-        return self._with(answer, replace(before, agreement=agreement)) if agreement <= way.tolerance else None
+        return self._with(answer, replace(before, agreement=agreement)) if agreement <= option.tolerance else None
 
-    def requested(self, way: Candidate) -> tuple[Classifier, RuntimeChoice]:
+    def requested(self, option: Candidate) -> tuple[Classifier, RuntimeChoice]:
         """Test only the requested candidate; nothing replaces it."""
-        _, timing, answer = self._test(way)
+        _, timing, answer = self._test(option)
         if answer is None or timing.reason is not None:
             raise RequestError(
-                f"expected {way.name} to run {self.classifier.name}, got: {timing.reason}; "
+                f"expected {option.name} to run {self.classifier.name}, got: {timing.reason}; "
                 "choose another --runtime, or eager for the native one"
             )
         return self._keep(timing, answer, (timing,), "requested")
 
-    def _test(self, way: Candidate) -> tuple[Images, Timing, Answer | None]:
+    def _test(self, option: Candidate) -> tuple[Images, Timing, Answer | None]:
         """Time a candidate and compare it with the original, on images of the kind it is for."""
-        images = perturbed(self.image, COPIES if way.box is None else _COPIES_PARTIAL, way.box)
-        return images, *attempt(way, images, ask(self.classifier, images), self.clock, self.request.batches)
+        images = perturbed(self.image, COPIES if option.box is None else _COPIES_PARTIAL, option.box)
+        return images, *attempt(option, images, ask(self.classifier, images), self.clock, self.request.batches)
 
     def _keep(
         self, best: Timing, answer: Answer, tried: tuple[Timing, ...], why: str
@@ -314,7 +316,7 @@ class _Job:
         choice = RuntimeChoice(
             best.name, best.precision, best.batch_size, best.queries_per_second, best.agreement, why, tried=tried
         )
-        self._remember(choice, self._way(best.name).box)
+        self._remember(choice, self._option(best.name).box)
         return self._with(answer, choice)
 
     def _remember(self, choice: RuntimeChoice, box: int | None) -> None:
@@ -324,14 +326,14 @@ class _Job:
 
     def _with(self, answer: Answer, choice: RuntimeChoice) -> tuple[Classifier, RuntimeChoice]:
         """Return a classifier that uses the chosen runtime."""
-        way = self._way(choice.name)
-        if way is self.ways[0]:
+        option = self._option(choice.name)
+        if option is self.options[0]:
             return self.classifier, choice
-        return FastClassifier(self.classifier, answer, f"{way.text}, {way.precision}"), choice
+        return FastClassifier(self.classifier, answer, f"{option.text}, {option.precision}"), choice
 
-    def _way(self, name: str) -> Candidate:
+    def _option(self, name: str) -> Candidate:
         """Return the candidate with this name."""
-        return next(way for way in self.ways if way.name == name)
+        return next(option for option in self.options if option.name == name)
 
     def _key(self, box: int | None) -> str:
         """Return the cache key, which depends on classifier, image size, machine, request and window."""

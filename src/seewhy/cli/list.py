@@ -53,7 +53,7 @@ def _facts(row: registry.Row) -> JsonObject:
             "direction": _BETTER[row.higher_is_better],
             "needs": "the region of the object" if row.region else None,
             "infill": row.infill if row.asks else None,
-            "cost": str(row.cost()) if row.again else _queries(str(row.cost())),
+            "cost": str(row.cost()) if row.reexplains else _queries(str(row.cost())),
         }
     if isinstance(row, registry.Rule):
         return facts | {"needs": "boxes" if row.region else None}

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
-from typing import Protocol, TypedDict, TypeVar
+from typing import Protocol, TypedDict, TypeVar, runtime_checkable
 
 import click
 
@@ -15,6 +15,7 @@ DONE, WRONG, SOME_FAILED, INTERRUPTED = 0, 2, 3, 130
 Command = TypeVar("Command", bound=Callable[..., object])
 
 
+@runtime_checkable
 class Decorator(Protocol):
     """Adds an argument or an option to a command."""
 

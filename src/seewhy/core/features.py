@@ -122,8 +122,8 @@ class Grids:
 
     def at(self, rows: Float[Tensor, " a"], columns: Float[Tensor, " b"], height: int, width: int) -> Keep:
         """Return `keep` of a ``height`` × ``width`` image at the given rows and columns only, ``(n, a, b)``."""
-        down = _hats(rows, self.shift[:, 0], height, self.cells.shape[1])
-        across = _hats(columns, self.shift[:, 1], width, self.cells.shape[2])
+        down = _bilinear_weights(rows, self.shift[:, 0], height, self.cells.shape[1])
+        across = _bilinear_weights(columns, self.shift[:, 1], width, self.cells.shape[2])
         return (down @ self.cells.to(down.dtype) @ across.mT).clamp_(0, 1)
 
 
@@ -160,20 +160,20 @@ class RandomGrids:
     @property
     def together(self) -> int:
         """Number of consecutive grids that depend on each other; they are independent of the next group."""
-        return _TOGETHER[self.sampling]
+        return _GROUP_SIZE[self.sampling]
 
     def draw(self, seed: int, numbers: Int[Tensor, " n"]) -> Grids:
         """Draw grids by their number within a run.
 
         The result for a number does not depend on which others are drawn with it.
         """
-        lone, pair = derive(seed, numbers), derive(seed, numbers - numbers % 2)
+        single, pair = derive(seed, numbers), derive(seed, numbers - numbers % 2)
         uniform = {
-            "independent": lambda: uniforms(lone, self.cells**2),
+            "independent": lambda: uniforms(single, self.cells**2),
             "antithetic": lambda: _mirrored(uniforms(pair, self.cells**2), numbers % 2),
             "balanced": lambda: _stratified(seed, numbers, self.cells**2),
         }[self.sampling]()
-        shift = uniforms(pair if self.sampling == "antithetic" else lone, 2, stream=1)
+        shift = uniforms(pair if self.sampling == "antithetic" else single, 2, stream=1)
         return Grids((uniform < self.p).float().view(-1, self.cells, self.cells), shift)
 
     def overlap(self, rows: Float[Tensor, " a"], others: Float[Tensor, " b"], length: int) -> Float[Tensor, "a b"]:
@@ -183,11 +183,11 @@ class RandomGrids:
         """
         cell = math.ceil(length / self.cells)
         shifts = (torch.arange(cell, dtype=rows.dtype, device=rows.device) + 0.5) / cell
-        one, other = (_hats(where, shifts, length, self.cells) for where in (rows, others))
+        one, other = (_bilinear_weights(where, shifts, length, self.cells) for where in (rows, others))
         return torch.einsum("sac,sbc->ab", one, other) / cell
 
 
-_TOGETHER: dict[str, int] = {"independent": 1, "antithetic": 2, "balanced": BLOCK}
+_GROUP_SIZE: dict[str, int] = {"independent": 1, "antithetic": 2, "balanced": BLOCK}
 
 
 def _mirrored(uniform: Float[Tensor, "n m"], second: Int[Tensor, " n"]) -> Float[Tensor, "n m"]:
@@ -203,7 +203,7 @@ def _stratified(seed: int, numbers: Int[Tensor, " n"], count: int) -> Float[Tens
     return (strata + uniforms(derive(seed, numbers), count)) / BLOCK
 
 
-def _hats(
+def _bilinear_weights(
     positions: Float[Tensor, " a"], shift: Float[Tensor, " n"], length: int, cells: int
 ) -> Float[Tensor, "n a c"]:
     """Return the bilinear interpolation weight of each cell at each position along one side.

@@ -28,11 +28,11 @@ Progress = Callable[[int, int], None]
 """Callback invoked after each batch with the number of queries done and planned."""
 
 
-_FILLED_TOGETHER = 32
+_FILL_BATCH = 32
 """Number of images filled in at once if memory allows: a learned in-fill is inefficient on small batches, even if the
 classifier is not."""
 
-_ROOM = 2**25
+_FILL_BYTES = 2**25
 """Maximum bytes of such images beyond a single batch. At 224 × 224 all of them fit, and stay in most CPU caches."""
 
 LOOK_EVERY = 64
@@ -97,7 +97,7 @@ class Probe:
     @property
     def rows(self) -> int:
         """Best number of queries per call: whole batches, enough for the in-fill, within the memory limit."""
-        together = min(_FILLED_TOGETHER, _ROOM // self.image.nbytes)
+        together = min(_FILL_BATCH, _FILL_BYTES // self.image.nbytes)
         return self.batch_size * max(1, together // self.batch_size)
 
     @property
@@ -118,7 +118,7 @@ class Probe:
     @cached_property
     def prediction(self) -> Float[Tensor, " k"]:
         """Predicted probabilities for the unmodified image; costs one query on first use."""
-        return self._ask(self.image[None])[0]
+        return self._query(self.image[None])[0]
 
     def __call__(self, keep: Keep, seeds: Seeds) -> Answers:
         """Remove pixels, fill them in, and query the classifier.
@@ -136,7 +136,7 @@ class Probe:
         answers = []
         for rows, row_seeds in zip(torch.split(keep, self.rows), torch.split(seeds, self.rows), strict=True):
             images = self.infill(self.image, rows, row_seeds)
-            answers += [self._ask(batch) for batch in torch.split(images, self.batch_size)]
+            answers += [self._query(batch) for batch in torch.split(images, self.batch_size)]
         return torch.cat(answers)
 
     def show(self, images: Images) -> Answers:
@@ -145,7 +145,7 @@ class Probe:
         Raises:
             ClassifierError: as in `__call__`.
         """
-        return torch.cat([self._ask(batch) for batch in torch.split(images, self.batch_size)])
+        return torch.cat([self._query(batch) for batch in torch.split(images, self.batch_size)])
 
     def fill(self, seeds: Seeds) -> Images:
         """Return the in-fill of a fully removed image, ``(n, 3, h, w)``, one per seed; costs no query."""
@@ -226,7 +226,7 @@ class Probe:
         """Return the reason to stop if time is up or the map is precise enough, or None to continue.
 
         Args:
-            error: returns the largest relative error over the targets, see `seewhy.core.maps.worst_error`; None if the
+            error: returns the largest relative error over the targets, see `seewhy.core.attribution.worst_error`; None if the
                 method has no errors, or to check the time only.
             done: number of windows or grids so far. Errors are evaluated where `pieces` ends at a multiple of
                 `LOOK_EVERY`.
@@ -237,7 +237,7 @@ class Probe:
             return None
         return "tolerance" if error() <= self.budget.tolerance else None
 
-    def _ask(self, images: Images) -> Answers:
+    def _query(self, images: Images) -> Answers:
         """Query the classifier on one batch and validate its output."""
         self._count(len(images))
         with torch.no_grad():

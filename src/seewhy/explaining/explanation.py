@@ -11,9 +11,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as read_tensors
 from safetensors.numpy import save as write_tensors
 
+from seewhy.core.attribution import BoolMap, GeneratedPixels, Map
 from seewhy.core.budget import Queries
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import BoolMap, Companion, Map
 from seewhy.core.view import Frame
 from seewhy.explaining.report_data import report_data
 from seewhy.results.codec import JsonObject, from_json, json_bytes, to_json
@@ -48,7 +48,7 @@ class Explanation:
     record: Record
     samples: QuerySamples
     outlines: Mapping[str, BoolMap] = field(default_factory=dict)
-    generated: Mapping[str, Companion] = field(default_factory=dict)
+    generated: Mapping[str, GeneratedPixels] = field(default_factory=dict)
 
     @property
     def frame(self) -> Frame:
@@ -144,7 +144,7 @@ class Explanation:
         }
 
 
-def _png(image: Companion) -> bytes:
+def _png(image: GeneratedPixels) -> bytes:
     """Write an image in [0, 1] as a PNG file."""
     pixels = np.ascontiguousarray((image.transpose(1, 2, 0) * 255).round().astype(np.uint8))
     buffer = io.BytesIO()

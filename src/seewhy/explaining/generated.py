@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from seewhy.core.maps import Companion
+from seewhy.core.attribution import GeneratedPixels
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target
 from seewhy.explaining.facts import class_probabilities
 from seewhy.results.record import GeneratedImage, GeneratedImages
 
 
-def checked_images(images: Mapping[str, Companion], size: tuple[int, int]) -> dict[str, Companion]:
+def checked_images(images: Mapping[str, GeneratedPixels], size: tuple[int, int]) -> dict[str, GeneratedPixels]:
     """Check that a method keeps its contract: images of the view's size in [0, 1], with names that can be file names.
 
     Args:
@@ -32,7 +32,7 @@ def checked_images(images: Mapping[str, Companion], size: tuple[int, int]) -> di
     return {name: np.array(image, np.float32, order="C") for name, image in images.items()}
 
 
-def ask_generated(probe: Probe, targets: Sequence[Target], images: Mapping[str, Companion]) -> GeneratedImages:
+def ask_generated(probe: Probe, targets: Sequence[Target], images: Mapping[str, GeneratedPixels]) -> GeneratedImages:
     """Ask the classifier about the images that a method made, beyond the budget and counted apart.
 
     Args:

@@ -13,7 +13,7 @@ from seewhy.explaining.explanation import Explanation
 from seewhy.explaining.reopen import reopen
 from seewhy.explaining.request import ClassifierLike
 from seewhy.explaining.targets import TargetLike, check_classes, default_targets, parse_targets
-from seewhy.methods.minimal_region import minimal_region_of
+from seewhy.methods.search.minimal_region import minimal_region_of
 from seewhy.results.codec import as_settings, json_bytes
 from seewhy.results.folder import write_files
 from seewhy.results.region import FILE, RegionRecord
@@ -57,7 +57,7 @@ def region(
 ) -> RegionReport:
     """Find the smallest sufficient and the smallest necessary region in the order of a saved map.
 
-    See `seewhy.methods.minimal_region.minimal_region`.
+    See `seewhy.methods.search.minimal_region.minimal_region`.
 
     Args:
         classifier: the one that was explained, run unchanged; None: opened as the record says.

@@ -7,7 +7,7 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from seewhy.core.maps import BoolMap, Companion, Map
+from seewhy.core.attribution import BoolMap, GeneratedPixels, Map
 from seewhy.results.record import ClassProbability, Record, TargetInfo
 from seewhy.results.report_data import INTENSITY, ImagePanel, MapPanel, ReportData, SampleTable
 from seewhy.results.samples import QuerySamples
@@ -20,7 +20,7 @@ def report_data(
     samples: QuerySamples,
     *,
     outlines: Mapping[str, BoolMap] = MappingProxyType({}),
-    generated: Mapping[str, Companion] = MappingProxyType({}),
+    generated: Mapping[str, GeneratedPixels] = MappingProxyType({}),
 ) -> ReportData:
     """Arrange an explanation for drawing.
 
@@ -74,7 +74,7 @@ def _outlines(key: str, outlines: Mapping[str, BoolMap]) -> dict[str, BoolMap]:
     return {name.removeprefix(f"{key}/"): where for name, where in outlines.items() if name.startswith(f"{key}/")}
 
 
-def _images(record: Record, samples: QuerySamples, generated: Mapping[str, Companion]) -> tuple[ImagePanel, ...]:
+def _images(record: Record, samples: QuerySamples, generated: Mapping[str, GeneratedPixels]) -> tuple[ImagePanel, ...]:
     """Return the image as the classifier sees it, then those that the method made."""
     first = record.predicted[0]
     own = ImagePanel("input", _pixels(samples.image), first, None, record.generated.input)

@@ -4,13 +4,13 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from seewhy.core.attribution import SampledQueries
 from seewhy.core.features import Windows
-from seewhy.core.maps import Witnesses
 from seewhy.core.probe import Probe
 from seewhy.results.samples import QuerySamples, display_copy
 
 
-def collect_samples(photo: UInt8[np.ndarray, "H W 3"], probe: Probe, sampled: Witnesses | None) -> QuerySamples:
+def collect_samples(photo: UInt8[np.ndarray, "H W 3"], probe: Probe, sampled: SampledQueries | None) -> QuerySamples:
     """Gather what a reader needs to check a map.
 
     Args:
@@ -24,7 +24,7 @@ def collect_samples(photo: UInt8[np.ndarray, "H W 3"], probe: Probe, sampled: Wi
     return QuerySamples(display_copy(photo), probe.image.cpu().numpy(), sampled, patches)
 
 
-def _patches(probe: Probe, sampled: Witnesses) -> UInt8[np.ndarray, "m s a a 3"]:
+def _patches(probe: Probe, sampled: SampledQueries) -> UInt8[np.ndarray, "m s a a 3"]:
     """Make the in-fills of the sampled windows again, a few windows at a time."""
     size, samples = sampled.size, sampled.seeds.shape[1]
     positions = torch.from_numpy(sampled.positions).to(probe.image.device)

@@ -11,8 +11,8 @@ from seewhy.classifiers.tuning import RuntimeRequest, tune
 from seewhy.core.budget import Budget, Queries
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError, did_you_mean
+from seewhy.core.metric import MetricInput, MetricResult
 from seewhy.core.probe import Probe, Progress, no_progress
-from seewhy.core.score import Case, Measured
 from seewhy.core.target import ClassEvidence, Contrast, Information, Target, WeightOfEvidence
 from seewhy.explaining.bound_metric import BoundMetric, bind_metric
 from seewhy.explaining.explanation import Explanation
@@ -84,7 +84,7 @@ def score(
     bound = [bind_metric(name, opened.classifier, infill, trust=trust) for name in names]
     where = None if region is None else _where(region, opened.explanation)
     _check_region(bound, where)
-    request = opened.request(trust=trust) if any(metric.row.again for metric in bound) else None
+    request = opened.request(trust=trust) if any(metric.row.reexplains for metric in bound) else None
     watched = _watched(opened.explanation, [targets] if isinstance(targets, str) else targets)
     queries = len(watched) * sum(_cost(metric, opened, request) for metric in bound)
     tuned, choice = tune(opened.classifier, opened.image, RuntimeRequest(runtime, batch_size), queries=queries)
@@ -141,8 +141,8 @@ class _Scorer:
             batch_size=self.batch_size,
             progress=self.progress,
         )
-        case = Case(index, self.region, again, explanation.generated)
-        found: Measured = metric.row.run(probe, explanation.maps[target.key], case, **metric.bound.settings)
+        case = MetricInput(index, self.region, again, explanation.generated)
+        found: MetricResult = metric.row.run(probe, explanation.maps[target.key], case, **metric.bound.settings)
         return Score(
             metric=str(metric.bound.full({**metric.bound.settings, **found.settings})),
             target=target.key,
@@ -180,7 +180,7 @@ def _check_region(metrics: Sequence[BoundMetric], where: Bool[np.ndarray, "h w"]
             raise RequestError(
                 f"{metric.bound.name} needs the region of the object; give region= (--boxes on the command line)"
             )
-        Case(0, where).where()
+        MetricInput(0, where).where()
 
 
 def _where(region: Region, explanation: Explanation) -> Bool[np.ndarray, "h w"]:

@@ -5,16 +5,16 @@ import math
 import numpy as np
 import torch
 
-from seewhy.core.maps import Map
+from seewhy.core.attribution import Map
+from seewhy.core.metric import MetricInput, MetricResult
 from seewhy.core.probe import Probe
-from seewhy.core.score import Case, Measured
 from seewhy.core.seeds import derive
 from seewhy.metrics import curves
 
 _CONSTANT = "the map is constant"
 
 
-def average_drop(probe: Probe, saliency: Map, case: Case) -> Measured:
+def average_drop(probe: Probe, saliency: Map, case: MetricInput) -> MetricResult:
     """Keep only the highlighted pixels and measure the relative drop in confidence. Lower is better.
 
     Chattopadhay, Sarkar, Howlader, Balasubramanian, WACV 2018. The map is min-max scaled to 0 … 1 and used as a soft keep
@@ -38,14 +38,14 @@ def average_drop(probe: Probe, saliency: Map, case: Case) -> Measured:
     """
     answers = _answers(probe, saliency, case)
     if answers is None:
-        return Measured(math.nan, note=_CONSTANT)
+        return MetricResult(math.nan, note=_CONSTANT)
     whole, kept = answers
     if whole == 0:
-        return Measured(math.nan, note="the class has probability 0")
-    return Measured(max(0.0, whole - kept) / whole)
+        return MetricResult(math.nan, note="the class has probability 0")
+    return MetricResult(max(0.0, whole - kept) / whole)
 
 
-def average_increase(probe: Probe, saliency: Map, case: Case) -> Measured:
+def average_increase(probe: Probe, saliency: Map, case: MetricInput) -> MetricResult:
     """Keep only the highlighted pixels and measure whether the confidence rises. Higher is better.
 
     Chattopadhay, Sarkar, Howlader, Balasubramanian, WACV 2018; the image is masked as in `average_drop`.
@@ -66,12 +66,12 @@ def average_increase(probe: Probe, saliency: Map, case: Case) -> Measured:
     """
     answers = _answers(probe, saliency, case)
     if answers is None:
-        return Measured(math.nan, note=_CONSTANT)
+        return MetricResult(math.nan, note=_CONSTANT)
     whole, kept = answers
-    return Measured(float(kept > whole))
+    return MetricResult(float(kept > whole))
 
 
-def _answers(probe: Probe, saliency: Map, case: Case) -> tuple[float, float] | None:
+def _answers(probe: Probe, saliency: Map, case: MetricInput) -> tuple[float, float] | None:
     """Return the class probability for the full and the masked image; None for a constant map."""
     curves.check_map(probe, saliency)
     least, most = float(saliency.min()), float(saliency.max())

@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 
-from seewhy.core.maps import Map
+from seewhy.core.attribution import Map
+from seewhy.core.metric import MetricInput, MetricResult
 from seewhy.core.probe import Probe
-from seewhy.core.score import Case, Measured
 from seewhy.metrics.curves import check_map
 
 
-def ncc(probe: Probe, saliency: Map, case: Case) -> Measured:
+def ncc(probe: Probe, saliency: Map, case: MetricInput) -> MetricResult:
     """Measure the normalised cross-correlation of map and object at zero lag, which is Pearson's. Higher is better.
 
     As in Charachon et al. (FGCS 132, 2022): the map is not smoothed, and the object mask is 1 on the object and 0 elsewhere.
@@ -32,5 +32,5 @@ def ncc(probe: Probe, saliency: Map, case: Case) -> Measured:
     check_map(probe, saliency)
     values, region = saliency.astype(np.float64), case.where().astype(np.float64)
     if values.min() == values.max():
-        return Measured(math.nan, note="the map is constant")
-    return Measured(float(np.corrcoef(values.ravel(), region.ravel())[0, 1]))
+        return MetricResult(math.nan, note="the map is constant")
+    return MetricResult(float(np.corrcoef(values.ravel(), region.ravel())[0, 1]))

@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float, Int
 
 from seewhy.core.arrays import Image
+from seewhy.core.attribution import Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map
+from seewhy.core.metric import Curve, MetricInput, MetricResult
 from seewhy.core.probe import Probe
-from seewhy.core.score import Case, Curve, Measured
 from seewhy.metrics import curves
 
 COUNTERFACTUALS = ("adversarial", "counterfactual")
@@ -19,8 +19,8 @@ COUNTERFACTUALS = ("adversarial", "counterfactual")
 
 
 def cout(
-    probe: Probe, saliency: Map, case: Case, *, steps: int = 50, order: Literal["change", "map"] = "change"
-) -> Measured:
+    probe: Probe, saliency: Map, case: MetricInput, *, steps: int = 50, order: Literal["change", "map"] = "change"
+) -> MetricResult:
     """Replace pixels by those of the counterfactual image and measure how early the prediction flips. Higher is better.
 
     Khorram, Fuxin, "Cycle-consistent counterfactuals by latent transformations", CVPR 2022. The pixels that change most are
@@ -50,11 +50,11 @@ def cout(
     if not 1 <= steps <= saliency.size:
         raise RequestError(f"expected steps from 1 to {saliency.size}, the number of pixels, got {steps}")
     settings: dict[str, object] = {"steps": steps, "order": order}
-    name = next((name for name in COUNTERFACTUALS if name in case.companions), None)
+    name = next((name for name in COUNTERFACTUALS if name in case.generated), None)
     if name is None:
-        return Measured(math.nan, note="the explanation has no counterfactual image", settings=settings)
+        return MetricResult(math.nan, note="the explanation has no counterfactual image", settings=settings)
     curves.plan(probe, steps + 1, "fewer steps")
-    other = torch.from_numpy(case.companions[name]).to(probe.image)
+    other = torch.from_numpy(case.generated[name]).to(probe.image)
     ranking = saliency if order == "map" else (probe.image - other).abs().mean(0).cpu().numpy()
     counts = np.rint(np.linspace(0, saliency.size, steps + 1)).astype(np.int64)
     answers = _answers(probe, other, curves.places(ranking), counts)
@@ -62,7 +62,7 @@ def cout(
     rivals[case.target] = -1
     difference = answers[:, rivals.argmax()] - answers[:, case.target]
     x = counts / saliency.size
-    return Measured(curves.area(x, difference), Curve(x, difference), settings=settings)
+    return MetricResult(curves.area(x, difference), Curve(x, difference), settings=settings)
 
 
 def _answers(

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from seewhy.core.attribution import Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map
+from seewhy.core.metric import Curve, MetricInput, MetricResult
 from seewhy.core.probe import Probe
-from seewhy.core.score import Case, Curve, Measured
 from seewhy.metrics import curves
 from seewhy.metrics.tiles import number_tiles, totals
 
 
-def degradation(probe: Probe, saliency: Map, case: Case, *, tile: int = 8, steps: int = 100) -> Measured:
+def degradation(probe: Probe, saliency: Map, case: MetricInput, *, tile: int = 8, steps: int = 100) -> MetricResult:
     """Remove tiles, once most and once least relevant first, and measure the area between the curves. Higher is better.
 
     Schulz, Sixt, Tombari, Landgraf, ICLR 2020. The relevance of a tile is its mean in the map; the default in-fill is the
@@ -59,10 +59,10 @@ def degradation(probe: Probe, saliency: Map, case: Case, *, tile: int = 8, steps
     x = np.array([0, *between, count]) / count
     parts = {"morf": morf, "lerf": lerf}
     settings: dict[str, object] = {"tile": tile, "steps": steps}
-    return Measured(curves.area(x, lerf - morf), Curve(x, lerf - morf), settings=settings, parts=parts)
+    return MetricResult(curves.area(x, lerf - morf), Curve(x, lerf - morf), settings=settings, parts=parts)
 
 
-def pooled(measured: Sequence[Measured]) -> float:
+def pooled(measured: Sequence[MetricResult]) -> float:
     """Pool the values of many images as the authors do: the mean area, divided by the mean fall from full to degraded image.
 
     Args:

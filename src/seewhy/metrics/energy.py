@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 
-from seewhy.core.maps import Map
+from seewhy.core.attribution import Map
+from seewhy.core.metric import MetricInput, MetricResult
 from seewhy.core.probe import Probe
-from seewhy.core.score import Case, Measured
 from seewhy.metrics.curves import check_map
 
 
-def energy_in_box(probe: Probe, saliency: Map, case: Case) -> Measured:
+def energy_in_box(probe: Probe, saliency: Map, case: MetricInput) -> MetricResult:
     """Measure the share of the map's positive values that lies on the object. Higher is better.
 
     Wang, Wang, Du, Yang, Zhang, Ding, Mardziel, Hu, CVPR workshops 2020. The value is the sum of the positive values in the
@@ -35,5 +35,5 @@ def energy_in_box(probe: Probe, saliency: Map, case: Case) -> Measured:
     positive = np.maximum(saliency, 0, dtype=np.float64)
     total = float(positive.sum())
     if total == 0:
-        return Measured(math.nan, note="the map has no positive value")
-    return Measured(float(positive[case.where()].sum()) / total)
+        return MetricResult(math.nan, note="the map has no positive value")
+    return MetricResult(float(positive[case.where()].sum()) / total)

@@ -4,14 +4,14 @@ import math
 
 import numpy as np
 
+from seewhy.core.attribution import Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map
+from seewhy.core.metric import MetricInput, MetricResult
 from seewhy.core.probe import Probe
-from seewhy.core.score import Case, Measured
 from seewhy.metrics import curves
 
 
-def box_ratio(probe: Probe, saliency: Map, case: Case, *, largest: float = 0.33) -> Measured:
+def box_ratio(probe: Probe, saliency: Map, case: MetricInput, *, largest: float = 0.33) -> MetricResult:
     """Measure the share of the N highest-ranked pixels on an object of N pixels. Higher is better.
 
     Schulz, Sixt, Tombari, Landgraf, ICLR 2020. Ties are ordered by `seewhy.metrics.curves.order`. A random map scores the
@@ -39,11 +39,11 @@ def box_ratio(probe: Probe, saliency: Map, case: Case, *, largest: float = 0.33)
     settings: dict[str, object] = {"largest": largest}
     share = float(case.where().mean())
     if share > largest:
-        return Measured(math.nan, note=f"the object covers {share:.0%}, more than {largest:.0%}", settings=settings)
-    return Measured(_common(saliency, case) / int(case.where().sum()), settings=settings)
+        return MetricResult(math.nan, note=f"the object covers {share:.0%}, more than {largest:.0%}", settings=settings)
+    return MetricResult(_common(saliency, case) / int(case.where().sum()), settings=settings)
 
 
-def iou(probe: Probe, saliency: Map, case: Case) -> Measured:
+def iou(probe: Probe, saliency: Map, case: MetricInput) -> MetricResult:
     """Measure intersection over union of an object of N pixels and the N highest-ranked pixels. Higher is better.
 
     No threshold is needed: both areas are equal, and ``iou = r / (2 - r)`` with r as in `box_ratio`. (For the measure itself
@@ -65,10 +65,10 @@ def iou(probe: Probe, saliency: Map, case: Case) -> Measured:
     """
     curves.check_map(probe, saliency)
     common, size = _common(saliency, case), int(case.where().sum())
-    return Measured(common / (2 * size - common))
+    return MetricResult(common / (2 * size - common))
 
 
-def _common(saliency: Map, case: Case) -> int:
+def _common(saliency: Map, case: MetricInput) -> int:
     """Count the object's N pixels that are among the N highest-ranked ones."""
     region = case.where()
     return int(np.count_nonzero(region & (curves.places(saliency) < region.sum())))

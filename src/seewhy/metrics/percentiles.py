@@ -2,14 +2,14 @@
 
 import numpy as np
 
+from seewhy.core.attribution import Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map
+from seewhy.core.metric import Curve, MetricInput, MetricResult
 from seewhy.core.probe import Probe
-from seewhy.core.score import Case, Curve, Measured
 from seewhy.metrics import curves
 
 
-def iou_percentiles(probe: Probe, saliency: Map, case: Case, *, start: int = 70) -> Measured:
+def iou_percentiles(probe: Probe, saliency: Map, case: MetricInput, *, start: int = 70) -> MetricResult:
     """Measure intersection over union with the highest-ranked pixels, averaged over percentiles. Higher is better.
 
     After Charachon et al. (FGCS 132, 2022), whose thresholds are the map's percentiles 0 to 100. Such maps are 0 in large
@@ -40,4 +40,4 @@ def iou_percentiles(probe: Probe, saliency: Map, case: Case, *, start: int = 70)
     taken = np.maximum(1, np.rint((1 - out) * saliency.size).astype(np.int64))
     common = hits[taken - 1]
     overlap = common / (taken + hits[-1] - common)
-    return Measured(float(overlap.mean()), Curve(out, overlap), settings={"start": start})
+    return MetricResult(float(overlap.mean()), Curve(out, overlap), settings={"start": start})

@@ -3,14 +3,14 @@
 import cv2
 import numpy as np
 
+from seewhy.core.attribution import Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map
+from seewhy.core.metric import MetricInput, MetricResult
 from seewhy.core.probe import Probe
-from seewhy.core.score import Case, Measured
 from seewhy.metrics.curves import check_map
 
 
-def pointing(probe: Probe, saliency: Map, case: Case, *, tolerance: float = 15.0) -> Measured:
+def pointing(probe: Probe, saliency: Map, case: MetricInput, *, tolerance: float = 15.0) -> MetricResult:
     """Test whether the maximum of the map lies on or near the object. Higher is better.
 
     Zhang, Lin, Brandt, Shen, Sclaroff, ECCV 2016. A hit is a maximum at most ``tolerance`` pixels from a pixel of the region
@@ -38,4 +38,4 @@ def pointing(probe: Probe, saliency: Map, case: Case, *, tolerance: float = 15.0
     outside = (~case.where()).astype(np.uint8)
     distance = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     hits = distance[saliency == saliency.max()] <= tolerance
-    return Measured(float(hits.mean()), settings={"tolerance": tolerance})
+    return MetricResult(float(hits.mean()), settings={"tolerance": tolerance})

@@ -4,10 +4,10 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from seewhy.core.attribution import Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map
+from seewhy.core.metric import Curve, MetricInput, MetricResult
 from seewhy.core.probe import Probe
-from seewhy.core.score import Case, Curve, Measured
 from seewhy.infills.plain import Painted
 from seewhy.metrics import curves
 
@@ -16,8 +16,8 @@ STEPS = 28
 
 
 def deletion(
-    probe: Probe, saliency: Map, case: Case, *, steps: int = STEPS, until: float = 1.0, exact: bool = False
-) -> Measured:
+    probe: Probe, saliency: Map, case: MetricInput, *, steps: int = STEPS, until: float = 1.0, exact: bool = False
+) -> MetricResult:
     """Remove the most salient pixels first and measure how quickly the class probability drops. Lower is better.
 
     Petsiuk, Das, Saenko, BMVC 2018. The pixels are removed in ``steps`` equal steps from the most to the least salient; ties
@@ -47,8 +47,8 @@ def deletion(
 
 
 def insertion(
-    probe: Probe, saliency: Map, case: Case, *, steps: int = STEPS, until: float = 1.0, exact: bool = False
-) -> Measured:
+    probe: Probe, saliency: Map, case: MetricInput, *, steps: int = STEPS, until: float = 1.0, exact: bool = False
+) -> MetricResult:
     """Insert the most salient pixels first and measure how quickly the class probability rises. Higher is better.
 
     Petsiuk, Das, Saenko, BMVC 2018. As `deletion`, but the curve starts from the in-fill alone, by default the authors' blur
@@ -73,7 +73,9 @@ def insertion(
     return _area(probe, saliency, case, steps=steps, until=until, exact=exact, put_in=True)
 
 
-def _area(probe: Probe, saliency: Map, case: Case, *, steps: int, until: float, exact: bool, put_in: bool) -> Measured:
+def _area(
+    probe: Probe, saliency: Map, case: MetricInput, *, steps: int, until: float, exact: bool, put_in: bool
+) -> MetricResult:
     """Query along the order of the map and return the area under the curve."""
     curves.check_map(probe, saliency)
     if not 0 < until <= 1:
@@ -87,7 +89,7 @@ def _area(probe: Probe, saliency: Map, case: Case, *, steps: int, until: float, 
     paint = _paint(probe) if exact else None
     y = curves.curve(probe, curves.places(saliency), counts.tolist(), case.target, put_in=put_in, paint=paint)
     x = counts / saliency.size
-    return Measured(curves.area(x, y), Curve(x, y), settings={"steps": steps, "until": until, "exact": exact})
+    return MetricResult(curves.area(x, y), Curve(x, y), settings={"steps": steps, "until": until, "exact": exact})
 
 
 def _paint(probe: Probe) -> Float[Tensor, "c a b"]:

@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from seewhy.core.attribution import Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map
+from seewhy.core.metric import Curve, MetricInput, MetricResult
 from seewhy.core.probe import Probe
-from seewhy.core.score import Case, Curve, Measured
 from seewhy.core.seeds import derive, uniforms
 from seewhy.metrics import curves
 from seewhy.metrics.tiles import number_tiles, totals
@@ -24,13 +24,13 @@ _TINY = 1e-30
 def sensitivity_n(
     probe: Probe,
     saliency: Map,
-    case: Case,
+    case: MetricInput,
     *,
     tile: int = 8,
     sizes: int = 16,
     sets: int = 100,
     score: Literal["log", "probability"] = "log",
-) -> Measured:
+) -> MetricResult:
     """Remove random sets of n tiles and correlate the fall of the score with the sum of the map. Higher is better.
 
     Ancona, Ceolini, Öztireli, Gross, ICLR 2018, with the protocol of Schulz, Sixt, Tombari, Landgraf, ICLR 2020. For
@@ -80,10 +80,10 @@ def sensitivity_n(
     rows = _correlations(sums, falls)
     settings: dict[str, object] = {"tile": tile, "sizes": sizes, "sets": sets, "score": score}
     note = "" if np.isfinite(rows).any() else "the map or the score is the same for all sets"
-    return Measured(_mean(rows), Curve(each / count, rows), note, settings, {"sums": sums, "falls": falls})
+    return MetricResult(_mean(rows), Curve(each / count, rows), note, settings, {"sums": sums, "falls": falls})
 
 
-def pooled(measured: Sequence[Measured]) -> float:
+def pooled(measured: Sequence[MetricResult]) -> float:
     """Pool the values of many images: for each n, correlate over all sets of all images; then take the mean over n.
 
     Each map is scaled to a sum of absolute tile values of 1, so that the unit of a map does not affect its weight.

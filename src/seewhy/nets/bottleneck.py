@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from seewhy.core.errors import RequestError
-from seewhy.nets.carded import read_carded, write_carded
+from seewhy.nets.checkpoints import read_checkpoint, write_checkpoint
 
 Feature = Float[Tensor, "c h w"]
 """One number per channel and position of a layer."""
@@ -115,7 +115,7 @@ def save_statistics(folder: Path, statistics: Statistics, facts: dict[str, Any])
         facts: entries of the card: at least ``layer`` and ``fingerprint``.
     """
     tensors = {name: getattr(statistics, name) for name in ("mean", "std", "rms")}
-    write_carded(folder, TENSORS, tensors, {**facts, "photos": statistics.photos})
+    write_checkpoint(folder, TENSORS, tensors, {**facts, "photos": statistics.photos})
 
 
 def load_statistics(folder: Path, *, layer: str | None, fingerprint: str) -> tuple[Statistics, str]:
@@ -133,7 +133,7 @@ def load_statistics(folder: Path, *, layer: str | None, fingerprint: str) -> tup
         RequestError: a file is missing or damaged, or the statistics belong to another classifier or layer.
     """
     remedy = "measure them with: seewhy train iba PHOTOS --classifier SPEC --out FOLDER"
-    raw, card = read_carded(folder, TENSORS, what="statistics", fingerprint=fingerprint, remedy=remedy)
+    raw, card = read_checkpoint(folder, TENSORS, what="statistics", fingerprint=fingerprint, remedy=remedy)
     if layer is not None and card.get("layer") != layer:
         raise RequestError(
             f"expected statistics of layer {layer}, got those of layer {card.get('layer')}; {remedy} --layer {layer}"

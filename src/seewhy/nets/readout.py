@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seewhy.nets.bottleneck import information
-from seewhy.nets.carded import fill, read_carded, write_carded
+from seewhy.nets.checkpoints import load_weights, read_checkpoint, write_checkpoint
 
 Features = Float[Tensor, "n c h w"]
 """Features of the layer with the bottleneck."""
@@ -120,7 +120,7 @@ def save_readout(folder: Path, net: Readout, facts: dict[str, Any]) -> None:
         net: the trained network.
         facts: entries of the card: at least ``layers``, ``fingerprint`` and ``classifier``.
     """
-    write_carded(folder, TENSORS, net.state_dict(), {**facts, "shapes": net.shapes})
+    write_checkpoint(folder, TENSORS, net.state_dict(), {**facts, "shapes": net.shapes})
 
 
 def load_readout(folder: Path, *, fingerprint: str) -> tuple[Readout, dict[str, Any]]:
@@ -136,6 +136,6 @@ def load_readout(folder: Path, *, fingerprint: str) -> tuple[Readout, dict[str, 
     Raises:
         RequestError: a file is missing or damaged, or belongs to another classifier.
     """
-    raw, card = read_carded(folder, TENSORS, what="readout weights", fingerprint=fingerprint, remedy=REMEDY)
+    raw, card = read_checkpoint(folder, TENSORS, what="readout weights", fingerprint=fingerprint, remedy=REMEDY)
     net = build_readout([(channels, rows, columns) for channels, rows, columns in card["shapes"]])
-    return fill(net, raw, what="a readout network", folder=folder, remedy=REMEDY), card
+    return load_weights(net, raw, what="a readout network", folder=folder, remedy=REMEDY), card

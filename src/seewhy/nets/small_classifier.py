@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from seewhy.core.arrays import Images
 from seewhy.core.classifier import Color, Scores
 from seewhy.core.errors import RequestError
-from seewhy.nets.carded import read_carded, write_carded
+from seewhy.nets.checkpoints import read_checkpoint, write_checkpoint
 
 Arch = Literal["plain", "residual"]
 """``plain``: two convolutions per level and max pooling; ``residual``: residual blocks with strides."""
@@ -151,7 +151,7 @@ def save_small(folder: Path, net: SmallClassifier, facts: dict[str, Any]) -> Non
         net: the trained network.
         facts: entries of the card: at least ``fingerprint`` and ``classifier``.
     """
-    write_carded(folder, TENSORS, net.state_dict(), {**facts, "net": net.settings})
+    write_checkpoint(folder, TENSORS, net.state_dict(), {**facts, "net": net.settings})
 
 
 def load_small(folder: Path) -> tuple[SmallClassifier, dict[str, Any]]:
@@ -163,7 +163,7 @@ def load_small(folder: Path) -> tuple[SmallClassifier, dict[str, Any]]:
     Raises:
         RequestError: a file is missing or damaged.
     """
-    raw, card = read_carded(folder, TENSORS, what="weights", fingerprint=None, remedy=REMEDY)
+    raw, card = read_checkpoint(folder, TENSORS, what="weights", fingerprint=None, remedy=REMEDY)
     try:
         settings = {**card["net"], "widths": tuple(card["net"]["widths"])}
         net = build_small(**settings)

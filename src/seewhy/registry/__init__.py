@@ -1,7 +1,7 @@
 """What there is, by name: literal tables, and the one way to build an entry from a Spec.
 
 Outside packages add rows through the entry-point groups ``seewhy.methods``, ``seewhy.infills``,
-``seewhy.classifiers``, ``seewhy.metrics`` and ``seewhy.rules``; each entry point loads a `Method`, a `Part`, a `Metric` or a
+``seewhy.classifiers``, ``seewhy.metrics`` and ``seewhy.rules``; each entry point loads a `Method`, a `Component`, a `Metric` or a
 `Rule`.
 """
 
@@ -19,13 +19,13 @@ from seewhy.core.errors import RequestError
 from seewhy.core.infill import Infill
 from seewhy.core.settings import require, schema
 from seewhy.core.spec import Spec
+from seewhy.registry.components import CLASSIFIERS, INFILLS
 from seewhy.registry.cost import Cost, Run
-from seewhy.registry.lookup import Bound, Row, as_text, function_of, lookup, resolved, table
 from seewhy.registry.methods import METHODS
 from seewhy.registry.metrics import METRICS
-from seewhy.registry.parts import CLASSIFIERS, INFILLS
-from seewhy.registry.rows import Method, Metric, Part, Rule
+from seewhy.registry.rows import Component, Method, Metric, Rule
 from seewhy.registry.rules import RULES
+from seewhy.registry.tables import Bound, Row, as_text, function_of, lookup, resolved, table
 
 __all__ = [
     "CLASSIFIERS",
@@ -135,7 +135,7 @@ def _from_spec(text: str, *, trust: bool, settings: dict[str, Any]) -> Classifie
     return replace(built, spec=_reopening(text, bound, settings)) if is_dataclass(built) else built
 
 
-def _reopening(text: str, bound: Bound[Part], settings: Mapping[str, object]) -> str | None:
+def _reopening(text: str, bound: Bound[Component], settings: Mapping[str, object]) -> str | None:
     """Return the Spec that opens a classifier again with settings given in Python; None where one cannot be typed."""
     if not settings:
         return text.strip()
@@ -149,7 +149,7 @@ def _reopening(text: str, bound: Bound[Part], settings: Mapping[str, object]) ->
     return whole if all(read.get(name) == value for name, value in settings.items()) else None
 
 
-def _check_trust(found: Part, text: str, *, trust: bool) -> None:
+def _check_trust(found: Component, text: str, *, trust: bool) -> None:
     """Refuse what runs code that the user has not said to trust."""
     if found.runs_code and not trust:
         raise RequestError(f"{text} runs code from a file; add --trust if you wrote it or have read it")

@@ -7,12 +7,12 @@ from typing import Any
 
 from seewhy.core.errors import RequestError
 from seewhy.core.features import Windows
-from seewhy.methods.aise import PRESETS
-from seewhy.methods.ibisa import pictures_of
-from seewhy.methods.lattice import Lattice
-from seewhy.methods.refine import PER_WINDOW
-from seewhy.methods.region_search import fewest, most_queries
-from seewhy.methods.sweep import SAMPLES
+from seewhy.methods.optimisation.ibisa import images_of
+from seewhy.methods.sampling.aise import PRESETS
+from seewhy.methods.search._region_search import fewest, most_queries
+from seewhy.methods.windows._lattice import Lattice
+from seewhy.methods.windows._refine import PER_WINDOW
+from seewhy.methods.windows._sweep import SAMPLES
 
 _NUMERALS = {1: "one explanation", 2: "two explanations"}
 
@@ -118,7 +118,7 @@ def iba(run: Run) -> Cost:
 
 def ibisa(run: Run) -> Cost:
     """Return the cost of a few gradient steps, each of which shows a few images."""
-    forward, backward = pictures_of(run.settings)
+    forward, backward = images_of(run.settings)
     return per_target(forward, run, backward=backward)
 
 

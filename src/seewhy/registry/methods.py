@@ -1,29 +1,29 @@
 """The table of methods, in the order of listing; a row states only what differs from the defaults of `Method`."""
 
 from seewhy.core.access import Access
-from seewhy.methods.aise import aise
 from seewhy.methods.controls import center, edges, random
-from seewhy.methods.counterfactual import counterfactual, trained_classes
-from seewhy.methods.counterfactual_path import counterfactual_path
-from seewhy.methods.extremal import extremal_perturbation
-from seewhy.methods.faded_rise import faded_rise
-from seewhy.methods.grad_cam import grad_cam, grad_cam_plus_plus
-from seewhy.methods.gradients import integrated_gradients, smoothgrad
-from seewhy.methods.hsic import hsic
-from seewhy.methods.iba import iba
-from seewhy.methods.iba_readout import iba_readout
-from seewhy.methods.ibisa import ibisa
-from seewhy.methods.kernel_shap import kernel_shap
-from seewhy.methods.lime import lime
-from seewhy.methods.meaningful import meaningful_perturbation
-from seewhy.methods.meaningful_black_box import meaningful_black_box
-from seewhy.methods.minimal_region import minimal_region
-from seewhy.methods.nearest_counterfactual import nearest_counterfactual
-from seewhy.methods.occlusion import occlusion
-from seewhy.methods.partition_shap import partition_shap
-from seewhy.methods.pmi import pmi
-from seewhy.methods.rise import rise
-from seewhy.methods.sobol import sobol
+from seewhy.methods.counterfactual.generated import counterfactual, trained_classes
+from seewhy.methods.counterfactual.nearest import nearest_counterfactual
+from seewhy.methods.counterfactual.path import counterfactual_path
+from seewhy.methods.gradients.captum import integrated_gradients, smoothgrad
+from seewhy.methods.layers.grad_cam import grad_cam, grad_cam_plus_plus
+from seewhy.methods.layers.iba import iba
+from seewhy.methods.layers.iba_readout import iba_readout
+from seewhy.methods.optimisation.extremal import extremal_perturbation
+from seewhy.methods.optimisation.ibisa import ibisa
+from seewhy.methods.optimisation.meaningful import meaningful_perturbation
+from seewhy.methods.optimisation.meaningful_black_box import meaningful_black_box
+from seewhy.methods.sampling.aise import aise
+from seewhy.methods.sampling.faded_rise import faded_rise
+from seewhy.methods.sampling.hsic import hsic
+from seewhy.methods.sampling.kernel_shap import kernel_shap
+from seewhy.methods.sampling.lime import lime
+from seewhy.methods.sampling.partition_shap import partition_shap
+from seewhy.methods.sampling.rise import rise
+from seewhy.methods.sampling.sobol import sobol
+from seewhy.methods.search.minimal_region import minimal_region
+from seewhy.methods.windows.occlusion import occlusion
+from seewhy.methods.windows.pmi import pmi
 from seewhy.registry import cost
 from seewhy.registry.cost import Cost
 from seewhy.registry.rows import Method
@@ -230,7 +230,7 @@ METHODS: dict[str, Method] = {
         contrast=True,
         random=False,
         needs="images of other classes",
-        companions=("counterfactual", "reference"),
+        generated=("counterfactual", "reference"),
     ),
     "counterfactual": Method(
         run=counterfactual,
@@ -242,7 +242,7 @@ METHODS: dict[str, Method] = {
         rivals=trained_classes,
         random=False,
         needs="generators trained for it",
-        companions=("adversarial", "stable", "cycle"),
+        generated=("adversarial", "stable", "cycle"),
     ),
     "counterfactual-path": Method(
         run=counterfactual_path,
@@ -253,7 +253,7 @@ METHODS: dict[str, Method] = {
         signed=True,
         random=False,
         needs="generators trained for it or a counterfactual image",
-        companions=("adversarial",),
+        generated=("adversarial",),
     ),
     "random": Method(
         run=random,

@@ -6,11 +6,11 @@ from seewhy.metrics.correlation import ncc
 from seewhy.metrics.cout import cout
 from seewhy.metrics.energy import energy_in_box
 from seewhy.metrics.overlap import box_ratio, iou
+from seewhy.metrics.parameter_randomisation import parameter_randomisation
 from seewhy.metrics.percentiles import iou_percentiles
 from seewhy.metrics.pointing import pointing
 from seewhy.metrics.removal import deletion, insertion
-from seewhy.metrics.sanity import sanity
-from seewhy.metrics.stability import stability
+from seewhy.metrics.seed_reproducibility import seed_reproducibility
 from seewhy.registry.cost import Cost
 from seewhy.registry.rows import Metric
 
@@ -116,15 +116,15 @@ METRICS: dict[str, Metric] = {
         queries=lambda run: Cost(1 + run["steps"]),
         small="steps=20,order=map",
     ),
-    "sanity": Metric(
-        run=sanity,
+    "parameter-randomisation": Metric(
+        run=parameter_randomisation,
         summary="rank correlation with the map of a classifier with random weights",
         paper="Adebayo, Gilmer, Muelly, Goodfellow, Hardt, Kim, NeurIPS 2018",
         higher_is_better=False,
         queries=Cost(explanations=1),
     ),
-    "stability": Metric(
-        run=stability,
+    "seed-reproducibility": Metric(
+        run=seed_reproducibility,
         summary="rank correlation between the maps of several seeds",
         paper="after Ghorbani, Abid, Zou, AAAI 2019",
         higher_is_better=True,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from seewhy.core.access import Access
-from seewhy.core.score import Measured
+from seewhy.core.metric import MetricResult
 from seewhy.core.settings import schema
 from seewhy.registry.cost import Cost, Run, planned
 from seewhy.registry.cost import Rule as CostRule
@@ -35,7 +35,7 @@ class Method:
         anytime: whether it watches its standard errors during the run and stops at a tolerance.
         control: whether it ignores the classifier and serves for comparison only.
         needs: what the user has to provide besides the classifier, in words; without it the method does not run.
-        companions: names of the images that it generates with the map.
+        generated: names of the images that it generates with the map.
         small: settings for a quick run on a small image, as in a Spec; the contract tests use them.
         extra: the optional dependency group that it needs.
     """
@@ -57,7 +57,7 @@ class Method:
     anytime: bool = False
     control: bool = False
     needs: str = ""
-    companions: tuple[str, ...] = ()
+    generated: tuple[str, ...] = ()
     small: str = ""
     extra: str | None = None
 
@@ -102,7 +102,7 @@ def _with_defaults(function: Callable[..., Any], settings: Mapping[str, object] 
 
 
 @dataclass(frozen=True)
-class Part:
+class Component:
     """A row of the tables of in-fills and classifiers.
 
     Args:
@@ -131,7 +131,7 @@ class Metric:
     """A row of the table of metrics.
 
     Args:
-        run: the function ``(probe, map, case, *, settings) → Measured``.
+        run: the function ``(probe, map, case, *, settings) → MetricResult``.
         summary: what it measures, in one line.
         paper: author, venue, year.
         higher_is_better: the direction; None where neither is.
@@ -152,7 +152,7 @@ class Metric:
     region: bool = False
     small: str = ""
     extra: str | None = None
-    pool: Callable[[Sequence[Measured]], float] | None = None
+    pool: Callable[[Sequence[MetricResult]], float] | None = None
 
     def cost(self, settings: Mapping[str, object] | None = None, size: tuple[int, int] = _USUAL_SIZE) -> Cost:
         """Return the cost of one map.
@@ -164,7 +164,7 @@ class Metric:
         return planned(self.queries, Run(_with_defaults(self.run, settings), size))
 
     @property
-    def again(self) -> bool:
+    def reexplains(self) -> bool:
         """Whether it explains the image again."""
         return self.cost().explanations > 0
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from seewhy.core.intervals import Interval, mean
-from seewhy.core.score import plain
+from seewhy.core.metric import plain
 from seewhy.results.codec import JsonObject
 
 DIRECTIONS = {True: "higher", False: "lower", None: ""}

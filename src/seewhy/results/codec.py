@@ -9,7 +9,7 @@ import cattrs
 from cattrs.errors import BaseValidationError
 
 from seewhy.core.errors import RequestError
-from seewhy.core.score import plain
+from seewhy.core.metric import plain
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 """Anything that a JSON file can hold."""

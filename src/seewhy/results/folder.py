@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from seewhy.core.errors import RequestError
-from seewhy.core.score import plain
+from seewhy.core.metric import plain
 from seewhy.results.codec import Json, JsonObject
 
 

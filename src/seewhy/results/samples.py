@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 from PIL import Image as PillowImage
 
-from seewhy.core.maps import Witnesses
+from seewhy.core.attribution import SampledQueries
 
 Array = Shaped[np.ndarray, "..."]
 
@@ -28,7 +28,7 @@ class QuerySamples:
 
     photo: UInt8[np.ndarray, "H W 3"]
     image: Float[np.ndarray, "3 h w"]
-    sampled: Witnesses | None
+    sampled: SampledQueries | None
     patches: UInt8[np.ndarray, "m s a a 3"] | None
 
     def tensors(self) -> dict[str, Array]:
@@ -50,7 +50,7 @@ class QuerySamples:
         patches = named.get("windows/patches")
         if patches is None:
             return cls(named["photo"], named["image"], None, None)
-        sampled = Witnesses(
+        sampled = SampledQueries(
             patches.shape[2],
             named["windows/positions"],
             named["windows/seeds"],

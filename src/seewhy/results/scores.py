@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from seewhy.core.budget import Queries
-from seewhy.core.score import Curve
+from seewhy.core.metric import Curve
 from seewhy.results.record import ClassifierInfo, InfillInfo, MethodInfo
 
 FILE = "scores.json"

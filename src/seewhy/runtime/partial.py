@@ -48,8 +48,8 @@ class Stage:
         crops = self.base.new_empty(len(patches), len(self.base), self.rows.size, self.columns.size)
         for crop, patch, (top, left) in zip(crops, patches, corners, strict=True):
             row, column = self.rows.windows[top], self.columns.windows[left]
-            crop.copy_(_part(self.base, _from(row.crop, self.rows.size), _from(column.crop, self.columns.size)))
-            _part(crop, _moved(row.into, row.crop), _moved(column.into, column.crop)).copy_(patch)
+            crop.copy_(_part(self.base, _span(row.crop, self.rows.size), _span(column.crop, self.columns.size)))
+            _part(crop, _relative(row.into, row.crop), _relative(column.into, column.crop)).copy_(patch)
         return self.engine(crops)
 
     def changed(self, maps: Tensor, corners: Sequence[Sequence[int]]) -> list[Tensor]:
@@ -57,8 +57,8 @@ class Stage:
         found = []
         for single, (top, left) in zip(maps, corners, strict=True):
             row, column = self.rows.windows[top], self.columns.windows[left]
-            rows = _moved(row.out, row.crop // self.rows.stride)
-            found.append(_part(single, rows, _moved(column.out, column.crop // self.columns.stride)))
+            rows = _relative(row.out, row.crop // self.rows.stride)
+            found.append(_part(single, rows, _relative(column.out, column.crop // self.columns.stride)))
         return found
 
 
@@ -80,12 +80,12 @@ def _extent(changed: Bool[np.ndarray, " s"]) -> Span:
     return (int(places[0]), int(places[-1] - places[0]) + 1) if len(places) else (0, 0)
 
 
-def _from(start: int, length: int) -> Span:
+def _span(start: int, length: int) -> Span:
     """Return the span that starts at a position and has a given length."""
     return start, start + length
 
 
-def _moved(span: Span, origin: int) -> Span:
+def _relative(span: Span, origin: int) -> Span:
     """Shift a span to be relative to an origin."""
     return span[0] - origin, span[1] - origin
 
@@ -154,7 +154,7 @@ class Partial:
     def _near(self, images: Images, corners: list[list[int]]) -> Probabilities:
         """Run all stages."""
         patches = [
-            _part(image, _from(top, self.box), _from(left, self.box))
+            _part(image, _span(top, self.box), _span(left, self.box))
             for image, (top, left) in zip(images, corners, strict=True)
         ]
         *before, last = self.stages

@@ -15,10 +15,10 @@ from seewhy.runtime.locality import Field, Reach, cuts, reads_batch_size
 Span = tuple[int, int]
 """A half-open interval: the first index, and one past the last."""
 
-_PER_NUMBER = 25
+_COST_PER_VALUE = 25
 """Cost of writing one value, in multiply-adds, fitted to the layers of EfficientNet-Lite0 in OpenVINO (decision 017)."""
 
-_PER_STAGE = 8e6
+_COST_PER_STAGE = 8e6
 """Cost of one additional stage, in multiply-adds per image."""
 
 
@@ -103,7 +103,7 @@ def plan(near: Reach, far: Reach, box: int, sizes: tuple[int, int, int]) -> Axis
     stride = far.stride // near.stride
     step = Reach(stride, (far.first - near.first) // near.stride, (far.last - near.last) // near.stride)
     changed = list(zip(spans(near, box, pixels, here), spans(far, box, pixels, there), strict=True))
-    seen = [_around(into, step.pixels(*out, here)) for into, out in changed]
+    seen = [_union(into, step.pixels(*out, here)) for into, out in changed]
     longest = max(stop - start // stride * stride for start, stop in seen)
     size = here - max(0, here - longest) // stride * stride
     crops = [min(start // stride * stride, here - size) for start, _ in seen]
@@ -120,7 +120,7 @@ def spans(reach: Reach, box: int, pixels: int, cells: int) -> list[Span]:
     return [reach.cells(start, start + box, cells) for start in range(pixels - box + 1)]
 
 
-def _around(one: Span, other: Span) -> Span:
+def _union(one: Span, other: Span) -> Span:
     """Return the union of two spans, of which the second may be empty."""
     return one if other[0] >= other[1] else (min(one[0], other[0]), max(one[1], other[1]))
 
@@ -137,7 +137,7 @@ class _Work(fx.Interpreter):
         """Run a step; constants cost nothing."""
         result = super().run_node(n)
         if n.op.startswith("call") and isinstance(result, Tensor):
-            self.total += result.numel() * (self._multiplications(n) + _PER_NUMBER)
+            self.total += result.numel() * (self._multiplications(n) + _COST_PER_VALUE)
         self.until[n] = self.total
         return result
 
@@ -205,24 +205,24 @@ def cheapest(route: Sequence[Place], box: int) -> tuple[list[Place], float]:
     """
     *steps, end = route
     costs, paths = [0.0], [[steps[0]]]
-    for turn, there in enumerate(steps[1:], 1):
-        options = [cost + _piece(here, there, steps[0], box) for here, cost in zip(steps[:turn], costs, strict=True)]
-        nearest = min(range(turn), key=options.__getitem__)
-        costs.append(options[nearest])
-        paths.append([*paths[nearest], there])
-    rests = [
-        cost + end.work - place.work + _PER_NUMBER * (math.prod(place.shape) if place is not steps[0] else 0)
+    for index, there in enumerate(steps[1:], 1):
+        options = [cost + _piece(here, there, steps[0], box) for here, cost in zip(steps[:index], costs, strict=True)]
+        best = min(range(index), key=options.__getitem__)
+        costs.append(options[best])
+        paths.append([*paths[best], there])
+    remaining = [
+        cost + end.work - place.work + _COST_PER_VALUE * (math.prod(place.shape) if place is not steps[0] else 0)
         for place, cost in zip(steps, costs, strict=True)
     ]
-    best = min(range(len(rests)), key=rests.__getitem__)
-    return paths[best], rests[best] / end.work
+    best = min(range(len(remaining)), key=remaining.__getitem__)
+    return paths[best], remaining[best] / end.work
 
 
 def _piece(here: Place, there: Place, image: Place, box: int) -> float:
     """Return the cost of a stage."""
     rows, columns = here.axes(there, image, box)
     covered = rows.size * columns.size / math.prod(here.shape[1:])
-    return (there.work - here.work + _PER_NUMBER * math.prod(here.shape)) * covered + _PER_STAGE
+    return (there.work - here.work + _COST_PER_VALUE * math.prod(here.shape)) * covered + _COST_PER_STAGE
 
 
 def extract(traced: fx.GraphModule, start: fx.Node, stop: fx.Node | None = None) -> fx.GraphModule:

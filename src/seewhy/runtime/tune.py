@@ -19,11 +19,11 @@ Clock = Callable[[], float]
 """Returns seconds since an arbitrary start; on an asynchronous device, after synchronisation."""
 
 _ROUNDS = 3
-_TURNS = 5
-_ENOUGH = 0.1
+_MAX_REPEATS = 5
+_MAX_SECONDS = 0.1
 """Seconds after which the timing of a batch size ends, once it has been run twice."""
 
-_SHOWN = 8
+_CHECK_BATCH = 8
 """Batch size where only the output matters."""
 
 
@@ -76,7 +76,7 @@ def perturbed(image: Image, copies: int = COPIES, box: int | None = None) -> Ima
     return torch.cat([image[None], compose(image, keep, noise)])
 
 
-def ask(answer: Answer, images: Images, batch: int = _SHOWN) -> Probabilities:
+def ask(answer: Answer, images: Images, batch: int = _CHECK_BATCH) -> Probabilities:
     """Run images in batches.
 
     Example:
@@ -107,12 +107,12 @@ def seconds(answer: Answer, images: Images, batch: int, clock: Clock) -> float:
         1.0
     """
     shown = images[torch.arange(batch) % len(images)]
-    turns: list[float] = []
-    while len(turns) < 2 or (len(turns) < _TURNS and sum(turns) < _ENOUGH):
+    times: list[float] = []
+    while len(times) < 2 or (len(times) < _MAX_REPEATS and sum(times) < _MAX_SECONDS):
         start = clock()
         answer(shown)
-        turns.append(clock() - start)
-    return min(turns)
+        times.append(clock() - start)
+    return min(times)
 
 
 def fastest(answer: Answer, images: Images, batches: Sequence[int], clock: Clock) -> tuple[int, float]:

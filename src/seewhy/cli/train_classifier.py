@@ -1,0 +1,116 @@
+"""The command ``seewhy train classifier``."""
+
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from seewhy.classifiers.settings import make_view
+from seewhy.core.view import Fit, View
+from seewhy.images.collection import Collection, read_collection
+from seewhy.nets.small_classifier import Arch
+from seewhy.training.accuracy import keep_classes
+from seewhy.training.augment import Augment, Mirror
+from seewhy.training.classifier import Plan, Trained, train_classifier
+
+
+@click.command("classifier")
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder to write to.")
+@click.option("--test", type=click.Path(exists=True, path_type=Path), help="Labelled images for the final test.")
+@click.option("--classes", help="Keep only these classes, in this order: A,B.")
+@click.option("--size", help="Input size, as one side or HEIGHTxWIDTH. Default: the size of the images.")
+@click.option(
+    "--fit",
+    default="crop",
+    show_default=True,
+    type=click.Choice(["crop", "stretch"]),
+    help="How images are fitted to --size.",
+)
+@click.option(
+    "--arch", default=Plan.arch, show_default=True, type=click.Choice(get_args(Arch)), help="Network architecture."
+)
+@click.option("--width", default=Plan.width, show_default=True, help="Number of channels of the deepest level.")
+@click.option("--epochs", default=Plan.epochs, show_default=True, help="Largest number of epochs.")
+@click.option("--batch", default=Plan.batch, show_default=True, help="Images per step.")
+@click.option("--rate", default=Plan.rate, show_default=True, help="Peak learning rate.")
+@click.option(
+    "--patience", default=Plan.patience, show_default=True, help="Stop after this many epochs without progress."
+)
+@click.option(
+    "--held-out", default=Plan.held_out, show_default=True, help="Fraction of the images held out for evaluation."
+)
+@click.option(
+    "--turn", default=Augment.turn, show_default=True, help="Largest random rotation of training images, in degrees."
+)
+@click.option(
+    "--zoom", default=Augment.zoom, show_default=True, help="Largest random stretch, as a fraction of the side."
+)
+@click.option(
+    "--shift", default=Augment.shift, show_default=True, help="Largest random shift, as a fraction of the side."
+)
+@click.option(
+    "--mirror",
+    default=Augment.mirror,
+    show_default=True,
+    type=click.Choice(get_args(Mirror)),
+    help="Mirror half of the training images along this axis.",
+)
+@click.option("--seed", default=Plan.seed, show_default=True, help="Seed of the weights, the split and the batches.")
+@click.option("--device", help="Torch device, such as cpu or cuda.")
+@click.option("--threads", default=1, show_default=True, help="Number of CPU threads.")
+def classifier(
+    source: Path,
+    out: Path,
+    *,
+    test: Path | None,
+    classes: str | None,
+    size: str | None,
+    fit: Fit,
+    device: str | None,
+    threads: int,
+    **settings: Any,  # noqa: ANN401 - click's own types
+) -> None:
+    """Train a small classifier on labelled images.
+
+    SOURCE is a folder with one subfolder per class, an idx file or an npz file. Nothing is written before training
+    ends.
+    """
+    torch.set_num_threads(threads)
+    augment = Augment(**{name: settings.pop(name) for name in ("turn", "zoom", "shift", "mirror")})
+    plan = Plan(augment=augment, **settings)
+    view = make_view(size, None, fit)
+    pictures = read_collection(source, view=view)
+    if classes is not None:
+        pictures = keep_classes(pictures, [name.strip() for name in classes.split(",")])
+    view = View(pictures.size, fit)
+    tested = None if test is None else keep_classes(read_collection(test, view=view), pictures.classes)
+    found = _train_with_progress(pictures, out, plan=plan, test=tested, view=view, device=device)
+    _print_result(found, pictures.classes, out)
+
+
+def _train_with_progress(pictures: Collection, out: Path, **settings: Any) -> Trained:  # noqa: ANN401 - those of train_classifier
+    """Train, showing a progress bar with the latest batch loss and held-out performance."""
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as bar:
+        task = bar.add_task("training")
+        return train_classifier(
+            pictures,
+            out,
+            progress=lambda done, planned, words: bar.update(task, completed=done, total=planned, description=words),
+            **settings,
+        )
+
+
+def _print_result(found: Trained, classes: tuple[str, ...], out: Path) -> None:
+    """Print the performance and how to use the classifier."""
+    for note in found.notes:
+        click.echo(f"warning: {note}", err=True)
+    for name, judged in (("held out", found.kept.held_out), ("test", found.test)):
+        if judged is not None:
+            each = zip(classes, judged.right, judged.pictures, strict=True)
+            click.echo(f"{name}: {judged}; " + ", ".join(f"{label} {right}/{count}" for label, right, count in each))
+    click.echo(f"kept epoch {found.kept.epoch} of {len(found.curve)}; use it with: --classifier trained:folder={out}")

@@ -1,0 +1,110 @@
+"""The commands ``seewhy train iba`` and ``readout``, for methods that read a network's inner layers."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from rich.console import Console
+from rich.progress import Progress
+
+from seewhy import registry
+from seewhy.images.sources import list_images
+from seewhy.training.bottleneck.readout import Plan, train_readout
+from seewhy.training.bottleneck.statistics import measure
+
+
+@click.command("iba")
+@click.argument("photos", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--classifier",
+    default=registry.DEFAULT_CLASSIFIER,
+    show_default=True,
+    help="Spec of a classifier with accessible layers.",
+)
+@click.option("--layer", help="Name of the layer. Default: the layer that iba chooses.")
+@click.option(
+    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the statistics."
+)
+@click.option("--device", help="Torch device, such as cpu or cuda.")
+@click.option("--threads", default=1, show_default=True, help="Number of CPU threads.")
+@click.option("--trust", is_flag=True, help="Allow a Spec that runs code from a file.")
+def iba(
+    photos: tuple[Path, ...],
+    classifier: str,
+    layer: str | None,
+    out: Path,
+    *,
+    device: str | None,
+    threads: int,
+    trust: bool,
+) -> None:
+    """Measure a layer's feature statistics for the method iba.
+
+    The mean and standard deviation are taken over PHOTOS (files or folders). Nothing is written before all photos are
+    processed.
+    """
+    torch.set_num_threads(threads)
+    asked = registry.classifier(classifier, trust=trust, device=device)
+    with Progress(console=Console(stderr=True, highlight=False), transient=True) as bar:
+        task = bar.add_task("photos")
+        where, found = measure(
+            asked,
+            list_images(photos),
+            out,
+            layer=layer,
+            progress=lambda done, planned: bar.update(task, completed=done, total=planned),
+        )
+    click.echo(f"layer {where}, {found.photos} photos; use it with: --method iba:statistics={out}")
+
+
+@click.command("readout")
+@click.argument("photos", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--classifier",
+    default=registry.DEFAULT_CLASSIFIER,
+    show_default=True,
+    help="Spec of a classifier with accessible layers.",
+)
+@click.option(
+    "--layer",
+    multiple=True,
+    help="Layer to read, repeatable; noise is added to the first. Default: three feature maps chosen by stride.",
+)
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the weights.")
+@click.option("--steps", default=Plan.steps, show_default=True, help="Number of Adam steps.")
+@click.option("--batch", default=Plan.batch, show_default=True, help="Photos per step.")
+@click.option("--rate", default=Plan.rate, show_default=True, help="Learning rate.")
+@click.option("--beta", default=Plan.beta, show_default=True, help="Weight of the information term.")
+@click.option("--seed", default=Plan.seed, show_default=True, help="Seed of the weights, the batches and the noise.")
+@click.option("--device", help="Torch device, such as cpu or cuda.")
+@click.option("--threads", default=1, show_default=True, help="Number of CPU threads.")
+@click.option("--trust", is_flag=True, help="Allow a Spec that runs code from a file.")
+def readout(
+    photos: tuple[Path, ...],
+    classifier: str,
+    layer: tuple[str, ...],
+    out: Path,
+    *,
+    device: str | None,
+    threads: int,
+    trust: bool,
+    **plan: Any,  # noqa: ANN401 - click's own types
+) -> None:
+    """Train the readout network of the method iba-readout.
+
+    The network is trained on PHOTOS (files or folders). Nothing is written before training ends.
+    """
+    torch.set_num_threads(threads)
+    asked = registry.classifier(classifier, trust=trust, device=device)
+    with Progress(console=Console(stderr=True, highlight=False), transient=True) as bar:
+        task = bar.add_task("photos")
+        found = train_readout(
+            asked,
+            list_images(photos),
+            out,
+            layers=layer,
+            plan=Plan(**plan),
+            progress=lambda what, done, planned: bar.update(task, description=what, completed=done, total=planned),
+        )
+    click.echo(f"layers {', '.join(found.layers)}; {found.losses[-1]}; use it with: --method iba-readout:weights={out}")

@@ -1,0 +1,161 @@
+"""The output of a method: maps with standard errors and a unit, and the sampled queries behind them."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+Map = Float[np.ndarray, "h w"]
+
+BoolMap = Bool[np.ndarray, "h w"]
+"""A region: True for the pixels that belong to it."""
+
+GeneratedPixels = Float[np.ndarray, "3 h w"]
+"""A generated image that is part of an explanation, such as a counterfactual; in the classifier's view, RGB in [0, 1]."""
+
+
+@dataclass(frozen=True, eq=False)
+class SampledQueries:
+    """Sampled queries behind a map, stored per window and per sample so that a reader can reproduce them.
+
+    Args:
+        size: side of a window in pixels.
+        positions: ``(m, 2)`` top and left of each window.
+        seeds: ``(m, s)`` seed of each sample; together with the in-fill it reproduces the image.
+        probabilities: ``(m, s, c)`` predicted probabilities of the recorded classes.
+        classes: the recorded classes.
+    """
+
+    size: int
+    positions: Int[np.ndarray, "m 2"]
+    seeds: Int[np.ndarray, "m s"]
+    probabilities: Float[np.ndarray, "m s c"]
+    classes: tuple[int, ...]
+
+
+def as_map(values: Float[Tensor, "h w"]) -> Map:
+    """Convert a tensor to a map: a detached float32 array on the CPU.
+
+    Example:
+        >>> import torch
+        >>> as_map(torch.ones(1, 2, dtype=torch.float64)).dtype.name
+        'float32'
+    """
+    return values.detach().float().cpu().numpy()
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Summary of the effect of windows of one size.
+
+    Args:
+        size: side of a window in pixels.
+        windows: number of windows that were queried.
+        strongest: target → value and standard error at the pixel with the largest absolute value in the map of this
+            window size.
+    """
+
+    size: int
+    windows: int
+    strongest: Mapping[str, tuple[float, float]]
+
+
+def relative_error(values: Map, error: Map) -> float:
+    """Return the standard error of a map relative to its standard deviation.
+
+    Args:
+        values: values of the map.
+        error: standard errors of the map.
+
+    Returns:
+        The root mean square of the standard errors divided by the standard deviation of the values, 0 or more; infinite
+        for a constant map with non-zero errors.
+
+    Example:
+        >>> relative_error(np.array([[1.0, 3.0]]), np.array([[0.5, 0.5]]))
+        0.5
+    """
+    noise = float(np.sqrt(np.square(error, dtype=np.float64).mean()))
+    spread = float(values.std(dtype=np.float64))
+    return noise / spread if spread > 0 else math.inf if noise > 0 else 0.0
+
+
+def worst_error(values: Iterable[Map], errors: Iterable[Map]) -> float:
+    """Return the largest relative error of several maps; see `relative_error`.
+
+    Example:
+        >>> worst_error([np.array([[1.0, 3.0]])] * 2, [np.array([[0.5, 0.5]]), np.array([[0.1, 0.1]])])
+        0.5
+    """
+    return max(map(relative_error, values, errors))
+
+
+def reliability(values: Map, error: Map, *, predicted: bool) -> float:
+    """Return the reproducible fraction of a map's variance: its squared expected correlation with the converged map.
+
+    Args:
+        values: values of the map.
+        error: standard errors of the map.
+        predicted: as in `Attribution`. The variance of a best prediction is the true variance minus the error variance; the
+            variance of an unbiased estimate is their sum.
+
+    Returns:
+        A value in [0, 1]; 0 for a constant map.
+
+    Example:
+        >>> reliability(np.array([[-1.0, 1.0]]), np.array([[0.5, 0.5]]), predicted=False)
+        0.75
+    """
+    variance = float(values.var(dtype=np.float64))
+    noise = float(np.square(error, dtype=np.float64).mean())
+    if variance == 0:
+        return 0.0
+    return variance / (variance + noise) if predicted else max(0.0, 1 - noise / variance)
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """The result of one method on one request.
+
+    Args:
+        values: one map per target, ``(h, w)`` float32 in the classifier's view.
+        stderr: the standard-error map of each target that has one.
+        unit: unit of the values and errors.
+        settings: all settings used, with ``auto`` resolved.
+        stopped_because: ``complete``, ``queries``, ``seconds`` or ``tolerance``.
+        sampled: sampled queries behind the maps, for methods that use windows.
+        predicted: whether the values are best predictions, which vary less than the truth, rather than unbiased
+            estimates, which vary more.
+        scales: effect of the windows of each size, for methods that use several sizes or refine windows.
+        findings: sentences for the reader that the maps do not show, such as that no sufficient region was found.
+        traces: name → numbers recorded in order during the run, such as the loss of each step.
+        outlines: ``TARGET/NAME`` → a region to draw on the target's map, such as the part that alone preserves the
+            prediction.
+        generated: name → a generated image that is part of the explanation, such as a counterfactual. If only one can
+            be compared with the input image, the first is used. The classifier is queried on each of them after the
+            method has finished.
+    """
+
+    values: Mapping[str, Map]
+    stderr: Mapping[str, Map]
+    unit: str
+    settings: Mapping[str, object]
+    stopped_because: str
+    sampled: SampledQueries | None = None
+    predicted: bool = False
+    scales: tuple[Scale, ...] = ()
+    findings: tuple[str, ...] = ()
+    traces: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    outlines: Mapping[str, BoolMap] = field(default_factory=dict)
+    generated: Mapping[str, GeneratedPixels] = field(default_factory=dict)
+
+    def reliability(self, key: str) -> float | None:
+        """Return the fraction of a map's variance that is not error, or None without standard errors.
+
+        See `reliability`.
+        """
+        error = self.stderr.get(key)
+        return None if error is None else reliability(self.values[key], error, predicted=self.predicted)

@@ -1,0 +1,156 @@
+"""Search for the smallest part of another image that changes the prediction when pasted into this one.
+
+Every returned image was shown to the classifier. A smaller part may exist: the search follows a grid, and the
+prediction need not be monotone in the region.
+"""
+
+import math
+from itertools import product
+from typing import NamedTuple, final
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from seewhy.core.arrays import Image, compose
+from seewhy.core.attribution import BoolMap
+from seewhy.core.probe import Answers, Probe
+from seewhy.methods.sampling._segments import fade
+
+Block = tuple[slice, slice]
+
+
+class Goal(NamedTuple):
+    """A wanted prediction.
+
+    Args:
+        other: the wanted class.
+        confidence: its minimum probability; 0: it only has to be the predicted class.
+    """
+
+    other: int
+    confidence: float
+
+    def reached(self, answers: Answers) -> Bool[Tensor, " n"]:
+        """Return which outputs have the wanted prediction.
+
+        Example:
+            >>> Goal(1, 0.6).reached(torch.tensor([[0.3, 0.7], [0.45, 0.55], [0.8, 0.2]])).tolist()
+            [True, False, False]
+        """
+        return (answers.argmax(1) == self.other) & (answers[:, self.other] >= self.confidence)
+
+
+class Step(NamedTuple):
+    """A successful region.
+
+    Args:
+        area: its area as a fraction of the image.
+        probability: probability of the wanted class.
+        queries: total number of queries up to then.
+    """
+
+    area: float
+    probability: float
+    queries: int
+
+
+@final
+class Swap:
+    """An image with a part of another one in it, which the classifier predicts as the wanted class.
+
+    Args:
+        probe: the classifier, in-fill, image, seed and budget, bound together; its image is modified.
+        donor: the other image, ``(3, h, w)`` in 8-bit levels, which has the wanted prediction.
+        goal: the wanted prediction.
+        probability: the probability of the wanted class for the donor.
+        edge: standard deviation of the soft edge, pixels; 0 for a hard one.
+    """
+
+    def __init__(self, probe: Probe, donor: Image, goal: Goal, *, probability: float, edge: float) -> None:
+        self.probe, self.donor, self.goal, self.edge = probe, donor, goal, edge
+        self.steps: list[Step] = []
+        self._accept(torch.ones(probe.size, dtype=torch.bool, device=donor.device), donor, probability)
+
+    def _accept(self, taken: Bool[Tensor, "h w"], image: Image, probability: float) -> None:
+        """Continue from a successful region."""
+        self.taken, self.image = taken, image
+        self.steps.append(Step(self.area, probability, self.probe.queries.forward_images))
+
+    @property
+    def area(self) -> float:
+        """Fraction of the image that is taken from the other one."""
+        return float(self.taken.float().mean())
+
+    @property
+    def region(self) -> BoolMap:
+        """The region taken from the other image; along its border the two images are blended."""
+        region: BoolMap = self.taken.cpu().numpy()
+        return region
+
+    def shrink(self, tile: int, queries: int) -> str:
+        """Restore block after block, least different first, wherever the wanted prediction stays.
+
+        Blocks are half the image at first, then half as wide, and so on down to ``tile``. Unnecessary parts are thus
+        removed in a few large pieces, and the remaining region tends to be connected.
+
+        Args:
+            tile: side of the smallest blocks, pixels.
+            queries: most queries to make; the region is valid after each one.
+
+        Returns:
+            Why it stopped: ``complete``, ``queries`` or ``seconds``.
+        """
+        left = queries
+        for block in (block for side in sides(self.probe.size, tile) for block in self._blocks(side)):
+            fewer = self.taken.clone()
+            fewer[block] = False
+            image = self._blended(fewer)
+            if torch.equal(image, self.image):  # the block is invisible, so no query is needed
+                self.taken = fewer
+                self.steps[-1] = self.steps[-1]._replace(area=self.area)
+                continue
+            if left < 1:
+                return "queries"
+            if why := self.probe.why_stop():
+                return why
+            left -= 1
+            answer = self.probe.show(image[None])
+            if bool(self.goal.reached(answer)):
+                self._accept(fewer, image, float(answer[0, self.goal.other]))
+        return "complete"
+
+    def _blocks(self, side: int) -> list[Block]:
+        """Cut the current region into blocks, sorted by the difference between the two images, smallest first."""
+        corners = product(*(range(0, length, side) for length in self.probe.size))
+        blocks = [(slice(top, top + side), slice(left, left + side)) for top, left in corners]
+        change: np.ndarray = ((self.donor - self.probe.image).abs().sum(0) * self.taken).double().cpu().numpy()
+        region = self.region
+        return sorted((block for block in blocks if region[block].any()), key=lambda block: float(change[block].sum()))
+
+    def _blended(self, taken: Bool[Tensor, "h w"]) -> Image:
+        """Paste the region of the other image, with soft edges."""
+        keep = 1 - fade(taken[None].float(), self.edge).clamp(0, 1)
+        return compose(self.probe.image, keep, self.donor[None])[0]
+
+
+def sides(size: tuple[int, int], tile: int) -> list[int]:
+    """Return the block sides: ``tile``, twice that and so on, until two blocks cover the longer side; largest first.
+
+    Example:
+        >>> sides((224, 224), 16)
+        [128, 64, 32, 16]
+    """
+    doublings = max(0, math.ceil(math.log2(max(size) / tile)) - 1)
+    return [tile * 2**power for power in range(doublings, -1, -1)]
+
+
+def most_queries(size: tuple[int, int], tile: int) -> int:
+    """Return the most queries that `Swap.shrink` can make: one per block.
+
+    Example:
+        >>> most_queries((224, 224), 16)
+        265
+    """
+    return sum(math.prod(math.ceil(length / side) for length in size) for side in sides(size, tile))

@@ -1,0 +1,292 @@
+"""Nearest counterfactual: the smallest part of a real image of another class that changes the prediction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from seewhy.core.access import Access
+from seewhy.core.attribution import Attribution, BoolMap, GeneratedPixels, as_map
+from seewhy.core.errors import RequestError
+from seewhy.core.probe import Probe
+from seewhy.core.target import Contrast, Target
+from seewhy.core.view import View
+from seewhy.images.collection import Collection, read_collection
+from seewhy.methods.counterfactual._references import Distance, References
+from seewhy.methods.counterfactual._swap_search import Goal, Swap, most_queries
+from seewhy.methods.counterfactual.generated import name
+from seewhy.methods.search._region_search import wins
+
+_TILES = 14
+"""Default number of tiles along the longer side of the image."""
+
+
+def nearest_counterfactual(
+    probe: Probe,
+    targets: Sequence[Target],
+    *,
+    reference: str | None = None,
+    candidates: int = 5,
+    pool: int = 500,
+    distance: Distance = "blurred",
+    tile: int | None = None,
+    edge: float | None = None,
+    confidence: float = 0.0,
+) -> Attribution:
+    """Find the smallest part of a real image of another class that, pasted into the image, changes its class to that.
+
+    Reference images are queried, nearest first, until ``candidates`` of them are classified as the other class;
+    nothing is trained. Each candidate replaces the full image at first. Then blocks of the original are restored,
+    large ones first, wherever the prediction stays. The search is over the region, as in Goyal et al.
+    (*Counterfactual visual explanations*, ICML 2019), who search a network's features; here it is in pixels, at the
+    same position, and uses only predictions. The candidate with the smallest area is chosen. The returned
+    counterfactual was shown to the classifier, with its soft edges, and was classified as the other class; a smaller
+    one may exist.
+
+    Args:
+        probe: the classifier, in-fill, image, seed and budget, bound together; the in-fill is not used.
+        targets: the predicted class c, or ``contrast:c/t``, which names the other class t. For c alone, t is the t of
+            a contrast requested alongside, or else the runner-up. If no reference image is classified as t, it is the
+            most probable class that one is classified as; for a classifier that outputs labels only, the class of the
+            nearest image classified differently.
+        reference: folder, ``.npz`` or idx file of images, see `seewhy.images.collection.read_collection`. If it has
+            class names, images of the class with the other class's name are queried first.
+        candidates: number of reference images of the other class to try, 1 or more.
+        pool: most reference images to query, 1 or more; under a budget at most half of it.
+        distance: ``blurred`` compares means over 16 x 16 cells, ``pixels`` each pixel; both by their squared
+            difference.
+        tile: side of the smallest blocks, pixels, 1 or more; auto: a fourteenth of the longer side.
+        edge: standard deviation of the soft edge, pixels, 0 or more; auto: half a tile.
+        confidence: minimum probability of the other class, from 0 to below 1; 0: it only has to be the predicted
+            class.
+
+    Returns:
+        Maps of intensity, where full brightness is 1, averaged over the colour channels: for a class how much each
+        pixel changes, 0 to 1; for a contrast how much brighter the image is than the counterfactual, -1 to 1. The
+        region is an outline; the counterfactual and the reference image are generated. Traces list area, probability
+        (if the classifier outputs it) and queries of each successful region, from the full image to the last.
+
+    Raises:
+        RequestError: no reference is given, a setting is out of range, the budget is too small, or none of the
+            queried images is classified as the other class.
+
+    Cost: one query for each reference image queried, and 20 to about 100 for each candidate.
+    """
+    side = max(1, max(probe.size) // _TILES) if tile is None else tile
+    soft = side / 2 if edge is None else edge
+    _check(candidates, pool, side, soft, confidence)
+    collection = _read(probe, reference)
+    most = len(targets) * candidates * most_queries(probe.size, side)
+    limit = probe.affordable(1 + min(pool, len(collection)) + most, smallest=2, hint="another method")
+    probe.plan(limit)
+    solvable = [target for target in targets if bool(wins(probe.prediction[None], target))]
+    pool_limit = min(pool, len(collection), max(1, (limit - 1) // 2))
+    references = References(probe, collection, distance=distance, limit=pool_limit)
+    others = _others(references, solvable)
+    found: dict[int | None, Found] = {}
+    wanted = sorted({other for other in others.values() if other is not None})
+    for number, other in enumerate(wanted):
+        share = (limit - probe.queries.forward_images) // (len(wanted) - number)
+        goal = Goal(other, confidence)
+        best = _best(references, goal, candidates=candidates, tile=side, edge=soft, queries=share)
+        found |= {} if best is None else {other: best}
+    if solvable and not found:
+        raise RequestError("expected " + _no_reference(references, others[solvable[0].key], confidence))
+    settings: dict[str, object] = {"reference": reference, "candidates": candidates, "pool": pool, "distance": distance}
+    settings |= {"tile": side, "edge": soft, "confidence": confidence}
+    of_target = {key: found[other] for key, other in others.items() if other in found}
+    findings = _findings(references, targets, others, found, confidence)
+    return _maps(references, targets, of_target, findings, settings)
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The best counterfactual for one other class.
+
+    Args:
+        index: index of the reference image.
+        rank: rank by distance among the candidates, 1 for the nearest.
+        swap: the image with a part of the reference image in it.
+        ends: why the search with each candidate ended.
+    """
+
+    index: int
+    rank: int
+    swap: Swap
+    ends: tuple[str, ...]
+
+    @property
+    def stopped_because(self) -> str:
+        """``complete`` if the search with every candidate was, else the first other reason."""
+        return next((end for end in self.ends if end != "complete"), "complete")
+
+
+def _check(candidates: int, pool: int, tile: int, edge: float, confidence: float) -> None:
+    """Reject settings that are out of range."""
+    if min(candidates, pool, tile) < 1:
+        raise RequestError(f"expected candidates, pool and tile >= 1, got {candidates}, {pool} and {tile}")
+    if edge < 0 or not 0 <= confidence < 1:
+        raise RequestError(f"expected edge >= 0 and confidence from 0 to below 1, got {edge:g} and {confidence:g}")
+
+
+def _read(probe: Probe, reference: str | None) -> Collection:
+    """Read the reference images in the classifier's view."""
+    if reference is None:
+        raise RequestError(
+            "expected reference=FOLDER, or an .npz or idx file, with images of other classes, got none; "
+            "write nearest-counterfactual:reference=FOLDER"
+        )
+    view = probe.classifier.view
+    return read_collection(reference, view=View(probe.size) if view.size is None else view)
+
+
+def _others(references: References, targets: Sequence[Target]) -> dict[str, int | None]:
+    """Return the other class for each target."""
+    named = {target.key: target.other for target in targets if isinstance(target, Contrast)}
+    source, first = int(references.probe.prediction.argmax()), next(iter(named.values()), None)
+    return {
+        each.key: named[each.key] if each.key in named else references.contrast_class(source, first) for each in targets
+    }
+
+
+def _best(references: References, goal: Goal, *, candidates: int, tile: int, edge: float, queries: int) -> Found | None:
+    """Search the region with each candidate, and return the smallest; None if no image is classified as wanted."""
+    probe = references.probe
+    last = probe.queries.forward_images + queries
+    indices = references.find(goal, candidates)
+    if not indices:
+        return None
+    swaps = [
+        Swap(probe, references.image(index), goal, probability=float(references.answers[index][goal.other]), edge=edge)
+        for index in indices
+    ]
+    ends = []
+    for number, swap in enumerate(swaps):
+        share = (last - probe.queries.forward_images) // (len(swaps) - number)
+        ends.append(swap.shrink(tile, share))
+    best = min(range(len(swaps)), key=lambda number: swaps[number].area)
+    return Found(indices[best], best + 1, swaps[best], tuple(ends))
+
+
+def _maps(
+    references: References,
+    targets: Sequence[Target],
+    found: Mapping[str, Found],
+    findings: tuple[str, ...],
+    settings: dict[str, object],
+) -> Attribution:
+    """Convert the results to maps, outlines, generated and traces; a target without a result gets a map of zeros."""
+    image = references.probe.image
+    values = {target.key: np.zeros(image.shape[1:], dtype=np.float32) for target in targets}
+    outlines: dict[str, BoolMap] = {}
+    traces: dict[str, tuple[float, ...]] = {}
+    for target in targets:
+        if target.key in found:
+            swap = found[target.key].swap
+            change = image - swap.image
+            values[target.key] = as_map((change if isinstance(target, Contrast) else change.abs()).mean(0))
+            outlines[f"{target.key}/taken"] = swap.region
+            traces |= {f"{target.key}/{name}": steps for name, steps in _traces(references.probe, swap).items()}
+    every = {best.swap.goal.other: best for best in found.values()}
+    ends = [best.stopped_because for best in every.values() if best.stopped_because != "complete"]
+    return Attribution(
+        values,
+        {},
+        "intensity",
+        settings,
+        ends[0] if ends else "complete",
+        findings=findings,
+        traces=traces,
+        outlines=outlines,
+        generated=_companions(every),
+    )
+
+
+def _traces(probe: Probe, swap: Swap) -> dict[str, tuple[float, ...]]:
+    """List area and queries of each successful region, and the other class's probability where available."""
+    areas, probabilities, queries = zip(*swap.steps, strict=True)
+    given = {"probability": probabilities} if probe.classifier.access > Access.LABEL else {}
+    return {"area": areas, **given, "queries": tuple(map(float, queries))}
+
+
+def _companions(found: Mapping[int, Found]) -> dict[str, GeneratedPixels]:
+    """Name the images, with the class number if there is more than one other class."""
+    generated = {}
+    for other, best in found.items():
+        suffix = f"_{other}" if len(found) > 1 else ""
+        generated["counterfactual" + suffix] = best.swap.image.cpu().numpy()
+        generated["reference" + suffix] = best.swap.donor.cpu().numpy()
+    return generated
+
+
+def _findings(
+    references: References,
+    targets: Sequence[Target],
+    others: Mapping[str, int | None],
+    found: Mapping[int | None, Found],
+    confidence: float,
+) -> tuple[str, ...]:
+    """State what was found, and why nothing was found for the other targets."""
+    missing = [other for other in dict.fromkeys(others.values()) if other not in found]
+    return (
+        *(_not_predicted(references.probe, target) for target in targets if target.key not in others),
+        *(_sentence(references, best) for best in found.values()),
+        *(f"Expected {_no_reference(references, other, confidence)}." for other in missing),
+    )
+
+
+def _sentence(references: References, best: Found) -> str:
+    """State what was found."""
+    probe, swap = references.probe, best.swap
+    change = float((swap.image - probe.image).abs().mean())
+    confident = (
+        f", with p = {swap.steps[-1].probability:.2f} ({swap.steps[0].probability:.2f} for the reference image itself)"
+    )
+    return (
+        f"With {swap.area:.1%} of the image taken from reference image {best.index}{_class_of(references, best.index)}, the "
+        f"classifier predicts {name(probe, swap.goal.other)}{confident if probe.classifier.access > Access.LABEL else ''}. The "
+        f"change is {change:.3f} of full brightness on average. {_choice(references, best)}"
+    )
+
+
+def _choice(references: References, best: Found) -> str:
+    """State how the reference image was chosen."""
+    away = f"distance {references.distances[best.index]:.2f}"
+    if len(best.ends) == 1:
+        return f"It is the only reference image found with that class, at {away}."
+    return (
+        f"Of the {len(best.ends)} nearest reference images with that class, it needs the smallest area: "
+        f"number {best.rank} by distance, at {away}."
+    )
+
+
+def _class_of(references: References, index: int) -> str:
+    """Return the class name of a reference image in brackets, if its collection has class names."""
+    collection = references.collection
+    return "" if collection.labels is None else f" ({collection.classes[collection.labels[index]]})"
+
+
+def _not_predicted(probe: Probe, target: Target) -> str:
+    """State why no counterfactual was searched for a target."""
+    predicted, requested = int(probe.prediction.argmax()), int(target.weights(probe.prediction).argmax())
+    if isinstance(target, Contrast):
+        return f"The classifier does not rank {name(probe, requested)} above {name(probe, target.other)}: there is nothing to change."
+    return (
+        f"The classifier predicts {name(probe, predicted)}, not {name(probe, requested)}: there is nothing to change."
+    )
+
+
+def _no_reference(references: References, other: int | None, confidence: float) -> str:
+    """State which prediction no reference image got, and which predictions they got."""
+    probe = references.probe
+    wanted = "any class other than that of the image" if other is None else name(probe, other)
+    confident = f" with p >= {confidence:g}" if confidence > 0 else ""
+    predictions = ", ".join(f"{name(probe, index)} for {count}" for index, count in references.predictions()[:3])
+    source = int(probe.prediction.argmax())
+    request = [
+        f"request contrast:{source}/{index}, " for index, _ in references.predictions() if index not in {source, other}
+    ][:1]
+    return (
+        f"reference images classified as {wanted}{confident}, got none among {len(references.answers)} queried "
+        f"(predictions: {predictions}); {''.join(request)}use other images, or raise pool and budget"
+    )

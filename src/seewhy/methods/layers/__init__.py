@@ -1,0 +1,1 @@
+"""Methods that read or disturb the feature maps of a layer."""

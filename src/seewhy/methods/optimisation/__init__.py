@@ -1,0 +1,1 @@
+"""Optimised masks: learn what to keep or remove."""

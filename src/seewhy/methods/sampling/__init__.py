@@ -1,0 +1,1 @@
+"""Random sampling: average, regress or test the answers to many random occlusions."""

@@ -1,0 +1,94 @@
+"""Split an image into segments that are kept or removed as a whole: superpixels, or the cells of a grid."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from seewhy.core.arrays import Image
+from seewhy.core.attribution import Map
+from seewhy.core.errors import RequestError
+
+Shape = Literal["slic", "grid"]
+
+Labels = Int[Tensor, "h w"]
+"""The segment number of each pixel, consecutive from 0."""
+
+
+def split(image: Image, count: int, shape: Shape) -> Labels:
+    """Split an image into about ``count`` segments.
+
+    ``slic`` groups neighbouring pixels of similar colour (Achanta et al., TPAMI 2012; scikit-image, compactness 10).
+    ``grid`` cuts as many rows as columns, and has no optional dependency.
+
+    Args:
+        image: the image, ``(3, h, w)``.
+        count: approximate number of segments.
+        shape: ``slic`` or ``grid``.
+
+    Raises:
+        RequestError: ``count`` is not positive or exceeds the number of pixels, or scikit-image is required and not
+            installed.
+
+    Example:
+        >>> split(torch.zeros(3, 2, 4), 4, "grid").tolist()
+        [[0, 0, 1, 1], [2, 2, 3, 3]]
+    """
+    _, height, width = image.shape
+    if not 1 <= count <= height * width:
+        raise RequestError(f"expected segments from 1 to {height * width}, the pixels of the image, got {count}")
+    if shape == "slic":
+        return _slic(image, count)
+    side = min(round(count**0.5), height, width)
+    down, across = (torch.arange(length, device=image.device) * side // length for length in (height, width))
+    labels: Labels = down[:, None] * side + across
+    return labels
+
+
+def _slic(image: Image, count: int) -> Labels:
+    """Return superpixels, numbered consecutively."""
+    try:
+        from skimage.segmentation import slic  # noqa: PLC0415 - optional dependency
+    except ImportError:
+        raise RequestError(
+            "expected the package scikit-image for shape=slic, got none installed; "
+            "run: pip install 'seewhy[segments]', or choose shape=grid"
+        ) from None
+    pixels = image.permute(1, 2, 0).cpu().double().numpy()
+    found = np.unique(slic(pixels, n_segments=count, compactness=10, start_label=0), return_inverse=True)[1]
+    return torch.from_numpy(found.reshape(pixels.shape[:2])).to(image.device)
+
+
+def paint(keys: Sequence[str], values: Float[Tensor, "k t"], labels: Labels) -> dict[str, Map]:
+    """Give each pixel the value of its segment; return a map for each key, from the matching column of values.
+
+    Example:
+        >>> paint(["class:0"], torch.tensor([[1.0], [2.0]]), torch.tensor([[0, 1, 1]]))["class:0"].tolist()
+        [[1.0, 2.0, 2.0]]
+    """
+    return {key: column[labels].float().cpu().numpy() for key, column in zip(keys, values.T, strict=True)}
+
+
+def fade(values: Float[Tensor, "n h w"], sigma: float) -> Float[Tensor, "n h w"]:
+    """Blur with a Gaussian of ``sigma`` pixels, with the border replicated, so that constant values stay constant.
+
+    Example:
+        >>> fade(torch.tensor([[[0.0, 0.0, 1.0, 1.0]]]), 0.5).mul(10).round().tolist()
+        [[[0.0, 1.0, 9.0, 10.0]]]
+    """
+    down, across = (_blur(side, sigma, values) for side in values.shape[1:])
+    return down @ values @ across.T
+
+
+def _blur(side: int, sigma: float, like: Float[Tensor, "n h w"]) -> Float[Tensor, "s s"]:
+    """Return the blur along one axis as a matrix: each pixel is a weighted mean, with the border replicated."""
+    if sigma == 0:
+        return torch.eye(side).to(like)
+    reach = round(4 * sigma)
+    steps = torch.arange(-reach, reach + 1)
+    weights = torch.exp(-((steps / sigma) ** 2) / 2)
+    places = (torch.arange(side)[:, None] + steps).clamp(0, side - 1)
+    return torch.zeros(side, side).scatter_add_(1, places, (weights / weights.sum()).expand(side, -1)).to(like)

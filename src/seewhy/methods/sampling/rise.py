@@ -1,0 +1,214 @@
+"""RISE: randomized input sampling for explanation (Petsiuk, Das, Saenko, BMVC 2018), with anytime standard errors."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
+from torch.nn import functional
+
+from seewhy.core.arrays import Seeds
+from seewhy.core.attribution import Attribution, worst_error
+from seewhy.core.errors import RequestError
+from seewhy.core.features import Grids, RandomGrids, Sampling
+from seewhy.core.probe import Answers, Probe, pieces
+from seewhy.core.seeds import derive
+from seewhy.core.target import Target, weight_matrix
+from seewhy.methods.sampling._surrogate import Surrogate
+
+Normalisation = Literal["regression", "coverage", "paper"]
+
+LATTICE = 512
+"""Most points along each side at which sums are kept; the map is interpolated between them. It is smooth: by default
+there are 73 points per cell.
+"""
+
+_STEP = 16
+"""Grids between two updates of the surrogate, whatever the batch size."""
+
+
+def rise(
+    probe: Probe,
+    targets: Sequence[Target],
+    *,
+    masks: int = 4000,
+    p: float = 0.5,
+    cells: int = 7,
+    normalisation: Normalisation = "regression",
+    sampling: Sampling = "antithetic",
+) -> Attribution:
+    """Average random masks of the image, each weighted by the class probability of the masked image.
+
+    Each query keeps a random coarse grid, enlarged smoothly and shifted. The map is ``S(l) = E[f(x M) M(l)] / p``.
+    All estimators are a ratio of two sums over the queries. ``paper``: ``Σ f M(l) / Σ p``. ``coverage``: ``Σ f M(l) /
+    Σ M(l)``, which corrects for how often a pixel was kept. ``regression`` (the default): ``Σ w ((f - h) M(l) + E[h
+    M(l)]) / Σ w p`` with a linear surrogate h learned from the earlier queries; it is unbiased and has the smallest
+    error.
+
+    Args:
+        probe: the classifier, in-fill, image, seed and budget, bound together.
+        targets: classes and contrasts.
+        masks: number of random masks; the budget may reduce it.
+        p: probability that a cell is kept.
+        cells: number of cells along each side of the grid.
+        normalisation: ``regression``, ``coverage`` or ``paper``.
+        sampling: ``antithetic`` (pairs of complements), ``balanced`` (blocks of 64 that keep each cell equally often)
+            or ``independent``, as in the paper.
+
+    Returns:
+        Maps of the expected probability given that the pixel is kept, 0 to 1 (contrasts: -1 to 1) up to noise.
+        Standard errors are estimated from the variation between pairs, blocks or single masks. ``coverage`` gives NaN
+        where a pixel was never kept.
+
+    Raises:
+        RequestError: a setting is out of range, or the budget is smaller than the number of cells in a grid.
+
+    Cost: ``1 + masks`` queries.
+    """
+    grids = RandomGrids(cells, p, sampling)
+    smallest = _fewest(grids)
+    if masks < smallest:
+        raise RequestError(f"expected masks >= {smallest} for {cells} x {cells} cells and {sampling}, got {masks}")
+    reach = probe.affordable(1 + masks, smallest=1 + smallest, hint="fewer cells") - 1
+    probe.plan(1 + reach)
+    estimator = _Estimator.start(probe, grids, len(targets), normalisation)
+    weights = weight_matrix(targets, probe.prediction)
+    stopped = _query_all(probe, grids, reach, estimator, weights) or ("queries" if reach < masks else "complete")
+    keys = [target.key for target in targets]
+    return Attribution(
+        dict(zip(keys, _enlarge(estimator.ratio.value(), probe.size), strict=True)),
+        dict(zip(keys, _enlarge(estimator.ratio.error(), probe.size), strict=True)),
+        "probability",
+        {"masks": estimator.asked, "p": p, "cells": cells, "normalisation": normalisation, "sampling": sampling},
+        stopped,
+    )
+
+
+def _fewest(grids: RandomGrids) -> int:
+    """Return the minimum number of masks: one per cell, to separate the cells, and two draws, for a standard error."""
+    return max(2 * grids.together, grids.cells**2)
+
+
+def _query_all(
+    probe: Probe, grids: RandomGrids, reach: int, estimator: "_Estimator", weights: Float[Tensor, "k t"]
+) -> str | None:
+    """Draw, query and accumulate, piece by piece; return why it stopped if it stopped early."""
+    step = max(_STEP, grids.together)
+    for start, stop in pieces(reach, max(step, probe.rows // step * step)):
+        numbers = torch.arange(start, stop, device=probe.image.device)
+        drawn = grids.draw(probe.seed, numbers)
+        answers = _query(probe, drawn, derive(probe.seed, numbers)) @ weights
+        for rows in torch.split(torch.arange(stop - start, device=numbers.device), step):
+            estimator.add(drawn[rows], answers[rows])
+        if _fewest(grids) <= stop < reach and (why := probe.why_stop(estimator.ratio.worst_error, done=stop)):
+            return why
+    return None
+
+
+def _query(probe: Probe, drawn: Grids, seeds: Seeds) -> Answers:
+    """Query each grid, with at most as many masks at full size at once as the probe allows."""
+    rows = torch.split(torch.arange(len(seeds), device=seeds.device), probe.rows)
+    return torch.cat([probe(drawn[some].keep(*probe.size), seeds[some]) for some in rows])
+
+
+Stack = Float[Tensor, "t h w"]
+Level = Float[Tensor, "#t #h #w"]
+
+
+@dataclass
+class _Estimator:
+    """Accumulates the two sums whose ratio is the map; individual queries are not stored."""
+
+    grids: RandomGrids
+    size: tuple[int, int]
+    rows: Float[Tensor, " h"]
+    columns: Float[Tensor, " w"]
+    normalisation: Normalisation
+    surrogate: Surrogate | None
+    ratio: "_Ratio"
+    asked: int = 0
+
+    @classmethod
+    def start(cls, probe: Probe, grids: RandomGrids, targets: int, normalisation: Normalisation) -> "_Estimator":
+        """Start without queries."""
+        points = partial(torch.linspace, 0, dtype=torch.float64, device=probe.image.device)
+        rows, columns = (points(side - 1, steps=min(side, LATTICE)) for side in probe.size)
+        surrogate = (
+            Surrogate.start(grids, probe.size, rows, columns, targets) if normalisation == "regression" else None
+        )
+        level = rows.new_zeros(1, len(rows), len(columns))
+        ratio = _Ratio.zeros(level.expand(targets, -1, -1), level if normalisation == "coverage" else level[:, :1, :1])
+        return cls(grids, probe.size, rows, columns, normalisation, surrogate, ratio)
+
+    def add(self, drawn: Grids, answers: Float[Tensor, "n t"]) -> None:
+        """Add a few grids and the outputs for them; a pair or block counts as one term."""
+        keep = drawn.at(self.rows, self.columns, *self.size)
+        factors, constant, weight = answers, answers.new_zeros(()), 1.0
+        if self.surrogate is not None:
+            seen = self.surrogate.features(drawn)
+            factors, weight = answers - self.surrogate.predict(seen), self.surrogate.weight
+            constant = self.surrogate.expected()
+            self.surrogate.learn(seen, answers)
+        for some in torch.split(torch.arange(len(keep), device=keep.device), self.grids.together):
+            numerator = torch.tensordot(factors[some].T, keep[some], 1) + len(some) * constant
+            kept = (
+                keep[some].sum(0, keepdim=True)
+                if self.normalisation == "coverage"
+                else keep.new_full((1, 1, 1), self.grids.p * len(some))
+            )
+            self.ratio.add(weight * numerator, weight * kept)
+        self.asked += len(answers)
+
+
+@dataclass
+class _Ratio:
+    """A ratio of two sums over independent terms, with its standard error by the delta method."""
+
+    y: Stack
+    yy: Stack
+    yd: Stack
+    d: Level
+    dd: Level
+    terms: int = 0
+
+    @classmethod
+    def zeros(cls, like: Stack, shared: Level) -> "_Ratio":
+        """Start without terms; the denominator has the shape of ``shared``."""
+        y, yy, yd = (torch.zeros_like(like, memory_format=torch.contiguous_format) for _ in range(3))
+        return cls(y, yy, yd, torch.zeros_like(shared), torch.zeros_like(shared))
+
+    def add(self, y: Stack, d: Level) -> None:
+        """Add one term to both sums."""
+        self.y += y
+        self.yy += y.square()
+        self.yd += y * d
+        self.d += d
+        self.dd += d.square()
+        self.terms += 1
+
+    def value(self) -> Stack:
+        """The ratio."""
+        return self.y / self.d
+
+    def error(self) -> Stack:
+        """The standard error of the ratio, from the variation of ``y - ratio d`` between terms."""
+        ratio = self.value()
+        scatter = (self.yy - 2 * ratio * self.yd + ratio.square() * self.dd).clamp(min=0)
+        return (scatter * (self.terms / (self.terms - 1))).sqrt() / self.d
+
+    def worst_error(self) -> float:
+        """See `seewhy.core.attribution.worst_error`."""
+        return worst_error(self.value().cpu().numpy(), self.error().cpu().numpy())
+
+
+def _enlarge(stack: Stack, size: tuple[int, int]) -> Iterator[Float32[np.ndarray, "h w"]]:
+    """Upsample maps from the lattice to the image's size, one at a time; maps of that size are unchanged."""
+    for level in stack:
+        whole = level.float()[None, None]
+        if level.shape != size:
+            whole = functional.interpolate(whole, size=size, mode="bilinear", align_corners=True)
+        yield whole[0, 0].cpu().numpy()

@@ -1,0 +1,1 @@
+"""Search for the smallest regions that matter."""

@@ -1,0 +1,1 @@
+"""Evidence of windows: compare the answer with and without each patch."""

@@ -1,0 +1,244 @@
+"""Adaptive window queries: start coarse, and refine only where the map is uncertain.
+
+In each round the map is predicted from the observed windows (`seewhy.methods.windows._kriging`), and the cells of the lattice
+(`seewhy.methods.windows._lattice`) that lower the error most per query are refined. Regions without effect stay coarse. A run
+that stops early has queried the same windows, with the same seeds, as a longer run up to that point.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from seewhy.core.attribution import Attribution, Scale, worst_error
+from seewhy.core.budget import Budget
+from seewhy.core.features import Positions, Windows
+from seewhy.core.probe import Probe
+from seewhy.core.target import Target
+from seewhy.methods.windows._kriging import Fit, Seen, krige, lattice_error
+from seewhy.methods.windows._lattice import Lattice, Level
+from seewhy.methods.windows._windows import Answers, Log, Score, ask, watched
+
+_SAMPLES = 2  # in-fills drawn per window: the fewest that give a variance; more windows help more than more samples
+
+PER_WINDOW = 4
+"""Queries for each window of the coarsest lattice, if nothing else limits the run."""
+
+_GROWTH = 0.25  # windows in a round, as a fraction of those before it: few rounds, each with nearly all information
+_FEWEST = 16  # fewest windows in a round
+
+
+@dataclass
+class _Search:
+    """The state of the search with windows of one size.
+
+    Args:
+        windows: the windows.
+        lattice: their positions.
+        level: refinement level of each cell.
+        waiting: windows to query next.
+        positions: positions of the queried windows, batch by batch.
+        values: their values, batch by batch.
+        noise: the variances of the values; empty if single samples of a random in-fill cannot estimate them.
+    """
+
+    windows: Windows
+    lattice: Lattice
+    level: Level
+    waiting: Positions
+    positions: list[Positions] = field(default_factory=list)
+    values: list[Float[Tensor, "m t"]] = field(default_factory=list)
+    noise: list[Float[Tensor, "m t"]] = field(default_factory=list)
+
+    @classmethod
+    def start(cls, size: int, image_size: tuple[int, int]) -> "_Search":
+        """Start with the windows that cover the image."""
+        lattice = Lattice(size, image_size)
+        return cls(Windows(size, size), lattice, lattice.level(), lattice.start())
+
+    @property
+    def asked(self) -> int:
+        """Number of windows queried so far."""
+        return sum(len(part) for part in self.positions)
+
+    def add(self, positions: Positions, answers: Answers, score: Score, *, stochastic: bool) -> None:
+        """Add the outputs for some windows."""
+        values, variances = score(answers)
+        self.positions.append(positions)
+        self.values.append(torch.from_numpy(values))
+        if variances is not None:
+            self.noise.append(torch.from_numpy(variances))
+        elif not stochastic:
+            self.noise.append(torch.zeros(values.shape, dtype=torch.float64))
+
+    def fit(self) -> Fit:
+        """Predict the map."""
+        noise = torch.cat(self.noise) if self.noise else None
+        seen = Seen(torch.cat(self.positions), torch.cat(self.values), noise)
+        return krige(seen, self.windows.size, self.lattice.image_size)
+
+    def choose(self, fit: Fit) -> None:
+        """Choose the next windows: those that lower the error most, with all targets weighted equally."""
+        # one digit is enough, and makes the cached result reusable in later rounds
+        ratio = float(f"{fit.noise_ratio:.0e}")
+        errors = [lattice_error(level, ratio) for level in range(len(self.lattice.strides))]
+        gain = -torch.tensor(errors, dtype=torch.float64).diff(append=torch.tensor(errors[-1:]))
+        # no window begins in a border narrower than a cell
+        scale = fit.scale[:, : self.level.shape[0], : self.level.shape[1]]
+        share = (scale / scale.sum((1, 2), keepdim=True)).nan_to_num(0.0).mean(0)
+        count = max(_FEWEST, int(_GROWTH * self.asked))
+        self.waiting, self.level = self.lattice.refine(self.level, share * gain[self.level], count)
+
+
+def draws(probe: Probe, sizes: Sequence[int], samples: int | None) -> int:
+    """Return the number of in-fills drawn per window: as requested, or two; one if the budget is too small for two.
+
+    A deterministic in-fill is drawn once.
+    """
+    if not probe.infill.stochastic:
+        return 1
+    if samples is not None or probe.budget.queries is None:
+        return samples or _SAMPLES
+    start = sum(Windows(size, size).covering(*probe.size) for size in sizes)
+    return _SAMPLES if probe.budget.queries >= 1 + _SAMPLES * start else 1
+
+
+def refine(
+    probe: Probe,
+    targets: Sequence[Target],
+    score: Score,
+    *,
+    sizes: Sequence[int],
+    samples: int,
+    unit: str,
+    settings: dict[str, object],
+) -> Attribution:
+    """Query windows adaptively, and predict every pixel.
+
+    The value of a pixel is a prediction of the mean over all windows that cover it, from the windows that were
+    queried. With several sizes it is the mean over the sizes, weighted equally. Standard errors include the variation
+    of the in-fills and the windows that were not queried.
+
+    Args:
+        probe: the classifier, in-fill, image, seed and budget, bound together.
+        targets: targets to explain, one map for each.
+        score: converts classifier outputs to window values and variances.
+        sizes: sides of the windows, pixels.
+        samples: in-fills drawn for each window.
+        unit: unit of the maps.
+        settings: settings to store with the maps.
+
+    Raises:
+        RequestError: the image is smaller than a window, or the budget does not cover it once.
+    """
+    searches = [_Search.start(size, probe.size) for size in sizes]
+    capacity, stopped = _capacity(probe, searches, samples)
+    log = Log(sizes[0], watched(targets, probe.prediction), len(searches[0].waiting))
+    run = _Run(probe, score, samples, capacity, searches, log)
+    why = run.ask(interruptible=False)  # every pixel has to be covered
+    fits = run.fits()
+    while not (why := why or run.why_stop(fits)) and run.remaining:
+        for search, fit in zip(searches, fits, strict=True):
+            search.choose(fit)
+        why = run.ask(interruptible=True)
+        fits = run.fits()
+    joined, keys = _joined(fits), [target.key for target in targets]
+    return Attribution(
+        dict(zip(keys, joined.values.float().numpy(), strict=True)),
+        dict(zip(keys, joined.variance.sqrt().float().numpy(), strict=True)),
+        unit,
+        {**settings, "samples": samples},
+        why or stopped,
+        log.sampled(),
+        predicted=True,
+        scales=tuple(_scale(search, fit, keys) for search, fit in zip(searches, fits, strict=True)),
+    )
+
+
+def _capacity(probe: Probe, searches: Sequence[_Search], samples: int) -> tuple[int, str]:
+    """Return the number of windows that can be queried, and the stop reason once all of them are."""
+    start = sum(len(search.waiting) for search in searches)
+    every = samples * sum(search.lattice.places for search in searches)
+    wanted = 1 + (min(start * max(samples, PER_WINDOW), every) if probe.budget == Budget() else every)
+    hint = "larger windows (and an in-fill that fills them)"
+    hint += f" or fewer samples than {samples}" if samples > 1 else ""
+    queries = probe.affordable(wanted, smallest=1 + samples * start, hint=hint)
+    probe.plan(queries)
+    return (queries - 1) // samples, "queries" if queries < wanted else "complete"
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run in progress.
+
+    Args:
+        probe: the classifier, in-fill, image, seed and budget, bound together.
+        score: converts classifier outputs to window values and variances.
+        samples: in-fills drawn for each window.
+        capacity: number of windows that can be queried.
+        searches: one search for each window size.
+        log: sampled queries of the first size.
+    """
+
+    probe: Probe
+    score: Score
+    samples: int
+    capacity: int
+    searches: Sequence[_Search]
+    log: Log
+
+    @property
+    def remaining(self) -> int:
+        """Number of windows that can still be queried."""
+        return self.capacity - sum(search.asked for search in self.searches)
+
+    def ask(self, *, interruptible: bool) -> str | None:
+        """Query the waiting windows, size after size; return why it stopped if the time budget ran out first."""
+        for search in self.searches:
+            waiting, step = search.waiting[: self.remaining], max(1, self.probe.rows // self.samples)
+            for start in range(0, len(waiting), step):
+                part = waiting[start : start + step]
+                seeds, answers = ask(self.probe, search.windows, self.samples, part)
+                search.add(part, answers, self.score, stochastic=self.probe.infill.stochastic)
+                if search is self.searches[0]:
+                    self.log.add(part, seeds, answers)
+                if interruptible and (why := self.probe.why_stop()):
+                    return why
+        return None
+
+    def fits(self) -> list[Fit]:
+        """Predict the map of each size."""
+        return [search.fit() for search in self.searches]
+
+    def why_stop(self, fits: Sequence[Fit]) -> str | None:
+        """Return why the run should stop: the map is accurate enough, or the time budget ran out."""
+        return self.probe.why_stop(lambda: _joined(fits).worst_error())
+
+
+@dataclass(frozen=True)
+class _Joined:
+    """The mean of the maps of all sizes, weighted equally."""
+
+    values: Float[Tensor, "t h w"]
+    variance: Float[Tensor, "t h w"]
+
+    def worst_error(self) -> float:
+        """See `seewhy.core.attribution.worst_error`."""
+        return worst_error(self.values.numpy(), self.variance.sqrt().numpy())
+
+
+def _joined(fits: Sequence[Fit]) -> _Joined:
+    """Average over the sizes; their in-fills are independent, so variances of the sum add up."""
+    values, variances = (torch.stack([getattr(fit, name) for fit in fits]) for name in ("values", "variance"))
+    return _Joined(values.mean(0), variances.mean(0) / len(fits))
+
+
+def _scale(search: _Search, fit: Fit, keys: Sequence[str]) -> Scale:
+    """Return the strongest effect of windows of one size, for each target."""
+    strongest = {}
+    for key, values, variance in zip(keys, fit.values, fit.variance, strict=True):
+        spot = values.abs().argmax()
+        strongest[key] = (float(values.flatten()[spot]), float(variance.flatten()[spot].sqrt()))
+    return Scale(search.windows.size, search.asked, strongest)

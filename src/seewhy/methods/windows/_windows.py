@@ -1,0 +1,105 @@
+"""Query windows of the image, and keep some of the queries as samples for the report.
+
+Shared by every method that removes windows.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from seewhy.core.attribution import SampledQueries
+from seewhy.core.errors import RequestError
+from seewhy.core.features import Positions, Windows
+from seewhy.core.probe import Probe
+from seewhy.core.seeds import derive
+from seewhy.core.target import ClassEvidence, Target, WeightOfEvidence
+
+Answers = Float[Tensor, "m s k"]
+"""Probabilities of ``k`` classes for ``s`` samples of each of ``m`` windows."""
+
+Scores = Float[np.ndarray, "m t"]
+"""One number per window and target."""
+
+Score = Callable[[Answers], tuple[Scores, Scores | None]]
+"""Converts classifier outputs to the value of each window for each target, and its variance if it has one."""
+
+_WINDOWS = 1024  # most windows kept for the report
+_SAMPLES = 4  # samples kept of each
+
+
+def check_windows(size: int | tuple[int, ...], stride: int | None, samples: int | None) -> tuple[int, ...]:
+    """Return the sizes as a tuple, and reject invalid settings.
+
+    Raises:
+        RequestError: a size is repeated, several sizes have a stride, or the number of samples is not positive.
+
+    Example:
+        >>> check_windows(8, None, None)
+        (8,)
+    """
+    sizes = (size,) if isinstance(size, int) else size
+    if len(set(sizes)) < len(sizes):
+        raise RequestError(f"expected different sizes, got {sizes}; give each size once")
+    if stride is not None and len(sizes) > 1:
+        raise RequestError(f"expected one size with a stride, got {sizes}; omit stride")
+    if samples is not None and samples < 1:
+        raise RequestError(f"expected samples >= 1, got {samples}")
+    return sizes
+
+
+def ask(probe: Probe, windows: Windows, samples: int, positions: Positions) -> tuple[Int[Tensor, "m s"], Answers]:
+    """Query all samples of a few windows.
+
+    The seeds depend only on a window's position, so they are the same in every plan.
+    """
+    where = positions.to(probe.image.device)
+    place = where[:, :1] * (1 << 24) + where[:, 1:]
+    seeds = derive(probe.seed, place, torch.arange(samples, device=place.device)[None])
+    keep = windows.keep(where, *probe.size).repeat_interleave(samples, dim=0)
+    answers = probe(keep, seeds.flatten())
+    return seeds, answers.reshape(len(positions), samples, -1)
+
+
+def watched(targets: Sequence[Target], prediction: Float[Tensor, " k"]) -> tuple[int, ...]:
+    """Return the classes whose probabilities are stored: those of the targets, or the predicted class."""
+    named = [target.index for target in targets if isinstance(target, ClassEvidence | WeightOfEvidence)]
+    return tuple(dict.fromkeys(named)) or (int(prediction.argmax()),)
+
+
+@dataclass
+class Log:
+    """The queries of the first few windows, kept as sampled queries for the report.
+
+    Args:
+        size: side of the windows that are kept.
+        watched: classes whose probabilities are kept.
+        room: number of windows that can still be kept.
+    """
+
+    size: int
+    watched: tuple[int, ...]
+    room: int
+    positions: list[Positions] = field(default_factory=list)
+    seeds: list[Tensor] = field(default_factory=list)
+    answers: list[Tensor] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.room = min(self.room, _WINDOWS)
+
+    def add(self, positions: Positions, seeds: Int[Tensor, "m s"], answers: Answers) -> None:
+        """Keep some samples of these windows while there is room."""
+        take = min(self.room, len(seeds))
+        if take > 0:
+            self.positions.append(positions[:take].cpu())
+            self.seeds.append(seeds[:take, :_SAMPLES].cpu())
+            self.answers.append(answers[:take, :_SAMPLES][..., list(self.watched)].float().cpu())
+        self.room -= take
+
+    def sampled(self) -> SampledQueries:
+        """Return the sampled queries that were kept."""
+        positions, seeds, answers = (torch.cat(part).numpy() for part in (self.positions, self.seeds, self.answers))
+        return SampledQueries(self.size, positions, seeds, answers, self.watched)

@@ -1,0 +1,272 @@
+"""Counterfactual generators of a stable and an adversarial image from an input image (Charachon et al., FGCS 132, 2022).
+
+They are trained once per classifier by ``seewhy train counterfactual``, and stored in ``counterfactual.safetensors`` and
+``card.json``.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, final
+
+import torch
+from torch import Tensor, nn
+
+from seewhy.core.arrays import Images
+from seewhy.core.errors import RequestError
+from seewhy.nets.checkpoints import CARD, load_weights, read_checkpoint, write_checkpoint
+from seewhy.nets.translator import Norm, Planes, UNet
+
+Arm = Literal["syce", "cyce", "sagen"]
+"""``syce``: symmetric and cyclic; ``cyce``: cyclic; ``sagen``: two heads, no discriminator, a control after an earlier paper."""
+
+TENSORS = "counterfactual.safetensors"
+
+REMEDY = (
+    "train one with: seewhy train counterfactual IMAGES --classifier SPEC --out FOLDER, and use "
+    "counterfactual:weights=FOLDER"
+)
+"""How to train generators, for error messages."""
+
+USUAL_WIDTHS = (16, 32, 64)
+"""Number of channels of each level in the authors' generators."""
+
+LOWEST_VARIETY = 0.5
+"""Generated images are reported as a mode collapse below this variety, a fraction of the variety of real images."""
+
+_DEEPEST = 8  # maximum side of the deepest level of a default network, in pixels
+
+
+class GeneratedBatch(NamedTuple):
+    """Generated images; each ``(n, 3, h, w)`` in [0, 1].
+
+    Args:
+        adversarial: the image translated to the target class.
+        stable: an image that keeps the source class. ``syce`` passes the adversarial image through the same generator
+            again, ``sagen`` has a separate head, and ``cyce`` returns the input image.
+        cycle: the adversarial image translated back by the generator of the opposite direction; None for ``sagen``.
+    """
+
+    adversarial: Images
+    stable: Images
+    cycle: Images | None
+
+
+@final
+class CounterfactualGenerators(nn.Module):
+    """Counterfactual generators of stable and adversarial images, with one interface; built by `build_generators`.
+
+    With two classes there is one generator per source class, as in the paper. With more classes, all share one generator
+    that is conditioned on the target class; its stable image and its cycle image are then identical.
+
+    Args:
+        arm: variant: ``syce``, ``cyce`` or ``sagen``.
+        classes: indices of the classes that the generators were trained for.
+        channels: 1 for gray images, 3 for colour images.
+        size: height and width of the images, in pixels.
+        widths: number of channels of each level of a generator.
+        last: kernel size of the last convolution.
+        residual: whether a generator outputs a change that is added to the image, instead of the image.
+        norm: normalisation, ``none`` or ``instance``; see `seewhy.nets.translator.Affine`.
+    """
+
+    def __init__(
+        self,
+        arm: Arm,
+        classes: Sequence[int],
+        channels: int,
+        size: tuple[int, int],
+        *,
+        widths: Sequence[int],
+        last: int,
+        residual: bool,
+        norm: Norm,
+    ) -> None:
+        super().__init__()
+        self.arm, self.classes, self.channels, self.size = arm, tuple(classes), channels, size
+        self.widths, self.last, self.residual, self.norm = tuple(widths), last, residual, norm
+        shared = len(self.classes) > 2
+        nets, conditions = (1, len(self.classes)) if shared else (2, 1)
+        if arm == "sagen":
+            nets, conditions = 1, conditions if shared else 1
+        heads = 2 if arm == "sagen" else 1
+        self.nets = nn.ModuleList(
+            UNet(channels, widths, last=last, conditions=conditions, heads=heads, norm=norm) for _ in range(nets)
+        )
+        if residual:
+            for net in self.nets:
+                net.begin_small()  # type: ignore[operator]
+
+    @property
+    def shared(self) -> bool:
+        """Whether all classes share one generator."""
+        return len(self.classes) > 2
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The constructor arguments that rebuild the same networks."""
+        names = ("arm", "classes", "channels", "size", "widths", "last", "residual", "norm")
+        return {name: getattr(self, name) for name in names}
+
+    def forward(self, images: Images, source: int, target: int) -> GeneratedBatch:
+        """Generate the adversarial, stable and cycle images.
+
+        Args:
+            images: ``(n, 3, h, w)`` in [0, 1], all predicted as class ``source`` by the classifier.
+            source: index of the predicted class.
+            target: index of the class that the adversarial images should be predicted as.
+
+        Cost: three passes of a generator, two for ``cyce``, one for ``sagen``.
+        """
+        planes = self.planes(images)
+        first = self.edit(planes, source, target)
+        if self.arm == "sagen":
+            return GeneratedBatch(colour(first[1]), colour(first[0]), None)
+        adversarial = first[0]
+        cycle = self.back(adversarial, source, target)
+        stable = planes if self.arm == "cyce" else self.undo(adversarial, source, target)
+        return GeneratedBatch(colour(adversarial), colour(stable), colour(cycle))
+
+    def planes(self, images: Images) -> Planes:
+        """Reduce images to the channels of the generators."""
+        return images if self.channels == 3 else images.mean(1, keepdim=True)
+
+    def edit(self, planes: Planes, source: int, target: int) -> list[Planes]:
+        """Translate images from the source to the target class: one image per head, in [0, 1]."""
+        net, condition = self._net(source, target)
+        drawn = net(planes, condition)
+        return [_clip(planes + head) if self.residual else head.clamp(0, 1) for head in drawn]
+
+    def undo(self, adversarial: Planes, source: int, target: int) -> Planes:
+        """Apply the same generator again, which gives the stable image of ``syce`` (symmetry)."""
+        return self.edit(adversarial, target, source)[0] if self.shared else self.edit(adversarial, source, target)[0]
+
+    def back(self, adversarial: Planes, source: int, target: int) -> Planes:
+        """Apply the generator of the opposite direction (cycle)."""
+        return self.edit(adversarial, target, source)[0]
+
+    def _net(self, source: int, target: int) -> tuple[UNet, int]:
+        """Return the generator and its condition."""
+        if self.shared:
+            return self.nets[0], self.classes.index(target)  # type: ignore[return-value]
+        return self.nets[self.classes.index(source) if len(self.nets) > 1 else 0], 0  # type: ignore[return-value]
+
+
+def colour(planes: Planes) -> Images:
+    """Expand gray images to three equal channels."""
+    return planes.expand(-1, 3, -1, -1)
+
+
+def _clip(planes: Planes) -> Planes:
+    """Clip to [0, 1]; see `_Clip`."""
+    clipped: Tensor = _Clip.apply(planes)  # type: ignore[no-untyped-call]
+    return clipped
+
+
+@final
+class _Clip(torch.autograd.Function):
+    """Clip to [0, 1]; for values out of range, only gradients that move them back into range are passed.
+
+    If none were passed, as in the authors' code, a generator that starts out of range could not learn. If all were passed,
+    a discriminator that prefers dark corners could push them down without limit.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, planes: Tensor) -> Tensor:  # noqa: ANN401 - torch's own
+        """Clip to [0, 1]."""
+        ctx.save_for_backward(planes)
+        return planes.clamp(0, 1)
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> Tensor:  # noqa: ANN401 - torch's own
+        """Zero the gradients that would move a value further out of range."""
+        (planes,), (slope,) = ctx.saved_tensors, slopes
+        outwards = ((planes < 0) & (slope > 0)) | ((planes > 1) & (slope < 0))
+        return slope.masked_fill(outwards, 0)
+
+
+def usual_widths(size: tuple[int, int], first: Sequence[int] = USUAL_WIDTHS) -> tuple[int, ...]:
+    """Return the number of channels of each level; larger images get more levels, as wide as the last one.
+
+    Args:
+        size: height and width of the images, in pixels.
+        first: number of channels of the first levels, which are always present.
+
+    Example:
+        >>> usual_widths((28, 28)), usual_widths((128, 128))
+        ((16, 32, 64), (16, 32, 64, 64, 64))
+    """
+    levels = 1 + math.ceil(math.log2(max(1, min(size) / _DEEPEST)))
+    return (*first, *[first[-1]] * (levels - len(first)))
+
+
+def build_generators(
+    *,
+    arm: Arm,
+    classes: Sequence[int],
+    channels: int,
+    size: tuple[int, int],
+    widths: Sequence[int] | None = None,
+    last: int = 3,
+    residual: bool = True,
+    norm: Norm = "instance",
+    seed: int = 0,
+) -> CounterfactualGenerators:
+    """Build untrained generators; for the arguments see `CounterfactualGenerators`.
+
+    Args:
+        arm: variant: ``syce``, ``cyce`` or ``sagen``.
+        classes: two or more class indices.
+        channels: 1 for gray images, 3 for colour images.
+        size: height and width of the images, in pixels.
+        widths: number of channels of each level; None for `usual_widths`.
+        last: kernel size of the last convolution, 1 or 3.
+        residual: whether a generator outputs a change that is added to the image.
+        norm: normalisation, ``none`` or ``instance``.
+        seed: seed of the initial weights; torch's global random state does not change.
+
+    Example:
+        >>> generators = build_generators(arm="syce", classes=(3, 8), channels=1, size=(8, 8), widths=(4, 4))
+        >>> [tuple(images.shape) for images in generators(torch.zeros(5, 3, 8, 8), 3, 8)]
+        [(5, 3, 8, 8), (5, 3, 8, 8), (5, 3, 8, 8)]
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return CounterfactualGenerators(
+            arm, classes, channels, size, widths=widths or usual_widths(size), last=last, residual=residual, norm=norm
+        )
+
+
+def save_generators(
+    folder: Path, generators: CounterfactualGenerators, facts: dict[str, Any], weights: dict[str, Tensor] | None = None
+) -> None:
+    """Write weights and card.
+
+    Args:
+        folder: output folder, created if missing.
+        generators: the trained generators.
+        facts: entries of the card: at least ``fingerprint`` and ``classifier``.
+        weights: weights to write instead of the generators' own, such as their moving average; None for their own.
+    """
+    write_checkpoint(folder, TENSORS, weights or generators.state_dict(), {**facts, "networks": generators.settings})
+
+
+def load_generators(folder: Path, *, fingerprint: str) -> tuple[CounterfactualGenerators, dict[str, Any]]:
+    """Read generators written by `save_generators`.
+
+    Args:
+        folder: folder with the weights and their card.
+        fingerprint: fingerprint of the classifier to explain.
+
+    Returns:
+        The generators in evaluation mode, and their card.
+
+    Raises:
+        RequestError: a file is missing or damaged, or belongs to another classifier.
+    """
+    raw, card = read_checkpoint(folder, TENSORS, what="generators", fingerprint=fingerprint, remedy=REMEDY)
+    if "networks" not in card:
+        raise RequestError(f"expected networks in {folder / CARD}, got a card of another seewhy version; {REMEDY}")
+    settings = dict(card["networks"])
+    settings["size"] = tuple(settings["size"])
+    return load_weights(build_generators(**settings), raw, what="generators", folder=folder, remedy=REMEDY), card

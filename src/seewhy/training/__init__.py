@@ -1,0 +1,1 @@
+"""Train what explanations need: samplers, bottlenecks, counterfactual generators and small classifiers."""

@@ -1,0 +1,368 @@
+"""Train a small classifier on labelled images: a convenience for users who have none, not a competitive model."""
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+from torch.nn import functional
+
+from seewhy.classifiers.module import TorchClassifier
+from seewhy.classifiers.settings import read_device
+from seewhy.classifiers.trained import as_classifier
+from seewhy.core.classifier import Color
+from seewhy.core.errors import RequestError
+from seewhy.core.view import View
+from seewhy.images.collection import Collection, split
+from seewhy.nets.checkpoints import CARD
+from seewhy.nets.small_classifier import TENSORS, Arch, SmallClassifier, build_small, save_small, usual_widths
+from seewhy.training.accuracy import AT_ONCE, Judged, judge, labels_of
+from seewhy.training.augment import Augment
+
+FEWEST = 10
+"""Smallest number of images per class, before some are held out."""
+
+_SHORTEST = 20  # fewest batches per epoch, so that batch norm's running averages keep up when images are few
+_DECAY = 0.01  # weight decay of AdamW
+_FLATTEST = 0.01  # smallest standard deviation used as a divisor
+
+Progress = Callable[[int, int, str], None]
+"""Called after each batch with the batches done, the batches planned, and a status text."""
+
+
+def silent(*facts: object) -> None:
+    """Report nothing."""
+    del facts
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Settings for training a classifier.
+
+    Args:
+        arch: network architecture, ``plain`` or ``residual``.
+        width: number of channels of the deepest level.
+        epochs: largest number of epochs. One epoch shows as many images as there are, every class equally often, in at
+            least 20 batches.
+        batch: images per step.
+        rate: peak learning rate of AdamW; it follows a cosine schedule.
+        patience: number of epochs without a lower held-out loss after which training stops.
+        held_out: fraction of the images that are never used for training.
+        augment: augmentation applied to training images.
+        seed: seed of the weights, the split, the batches and every random draw.
+
+    Raises:
+        RequestError: a number is out of range.
+    """
+
+    arch: Arch = "plain"
+    width: int = 64
+    epochs: int = 10
+    batch: int = 64
+    rate: float = 2e-3
+    patience: int = 4
+    held_out: float = 0.2
+    augment: Augment = field(default_factory=Augment)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.arch not in get_args(Arch):
+            raise RequestError(f"expected arch {' or '.join(get_args(Arch))}, got {self.arch!r}; choose one of them")
+        for name, least in (("width", 2), ("epochs", 1), ("batch", 2), ("patience", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise RequestError(f"expected {name} >= {least}, got {getattr(self, name)}; omit it to use the default")
+        for name in ("rate", "held_out"):
+            if not 0 < getattr(self, name) < 1:
+                raise RequestError(
+                    f"expected {name} between 0 and 1, got {getattr(self, name)}; omit it to use the default"
+                )
+
+
+@dataclass(frozen=True)
+class Look:
+    """The evaluation after one epoch.
+
+    Args:
+        epoch: number of the epoch, counted from 1.
+        trained: mean training loss over the epoch.
+        held_out: the network's performance on the held-out images after the epoch.
+    """
+
+    epoch: int
+    trained: float
+    held_out: Judged
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The result of a training run.
+
+    Args:
+        classifier: the classifier that was written.
+        kept: evaluation of the epoch whose weights were kept.
+        stopped: why training stopped, ``epochs`` or ``patience``.
+        curve: evaluations of all epochs.
+        test: performance on the test images; None without a test set.
+        notes: warnings about the training or the data, one sentence each.
+    """
+
+    classifier: TorchClassifier
+    kept: Look
+    stopped: str
+    curve: tuple[Look, ...]
+    test: Judged | None
+    notes: tuple[str, ...]
+
+
+def train_classifier(
+    collection: Collection,
+    out: Path,
+    *,
+    plan: Plan | None = None,
+    test: Collection | None = None,
+    view: View | None = None,
+    device: str | torch.device | None = None,
+    progress: Progress = silent,
+) -> Trained:
+    """Train a small convolutional classifier and write ``classifier.safetensors`` and ``card.json``.
+
+    AdamW minimises the cross-entropy. The weights of the epoch with the lowest held-out loss are kept. Load the
+    classifier with the Spec ``trained:folder=OUT``. Nothing is written before training ends.
+
+    Args:
+        collection: labelled images of two or more classes; each group is held out as a whole.
+        out: folder for the classifier; it is created.
+        plan: architecture, epochs, learning rate, seed and so on; None for the defaults.
+        test: labelled images of the same classes, evaluated once, at the end.
+        view: how the images were framed and how new ones will be; None scales and crops images of another size.
+        device: torch device; None for the CPU.
+        progress: called after each batch.
+
+    Raises:
+        RequestError: there are no labels or fewer than two classes; a class has fewer than ten images or none on one
+            side of the split; the test images do not match the classes or the size; the folder holds something else; or
+            the loss is no longer finite.
+
+    Example:
+        ``train_classifier(read_collection("pictures"), Path("mine")).kept.held_out.accuracy``
+    """
+    plan, view = plan or Plan(), view or View(collection.size)
+    _check(collection, collection.classes, collection.size, FEWEST)
+    if test is not None:
+        _check(test, collection.classes, collection.size, 1)
+    if view.size != collection.size:
+        raise RequestError(
+            f"expected a view of the images' size {collection.size}, got {view.size}; omit view to use that size"
+        )
+    place = read_device(device) or torch.device("cpu")
+    rest, held_out = split(collection, share=plan.held_out, seed=plan.seed)
+    for side, name in ((rest, "training"), (held_out, "the held-out images")):
+        _check(side, collection.classes, collection.size, 1, where=f" in {name}")
+    _claim(out)
+    run = _Run(rest, held_out, plan, place)
+    stopped = run.train(progress)
+    judged = None if test is None else judge(run.net, test, place)
+    notes = _notes(run.kept.held_out, collection, test)
+    card = _facts(run, collection, judged, view) | {"stopped": stopped, "notes": list(notes)}
+    classifier = as_classifier(run.net, card, device=place)
+    save_small(out, run.net, card | {"fingerprint": classifier.fingerprint})
+    return Trained(classifier, run.kept, stopped, tuple(run.curve), judged, notes)
+
+
+def _check(
+    collection: Collection, classes: Sequence[str], size: tuple[int, int], fewest: int, *, where: str = ""
+) -> None:
+    """Raise unless these images can train or test a classifier of these classes."""
+    source, labels = collection.source, labels_of(collection)
+    if len(classes) < 2 or collection.classes != tuple(classes):
+        wanted = f"the classes {', '.join(classes)}" if len(classes) > 1 else "at least two classes"
+        raise RequestError(
+            f"expected {wanted} in {source}, got {', '.join(collection.classes)}; select the classes by name"
+        )
+    if collection.size != size:
+        raise RequestError(
+            f"expected images of size {size} in {source}, got {collection.size}; read them with a view of that size"
+        )
+    for name, count in zip(classes, np.bincount(labels, minlength=len(classes)), strict=True):
+        if count < fewest:
+            raise RequestError(
+                f"expected at least {fewest} of class {name!r}{where} of {source}, got {count}; provide more images"
+            )
+
+
+def _claim(out: Path) -> None:
+    """Create the output folder, unless it holds something else."""
+    if (out / CARD).exists() and not (out / TENSORS).exists():
+        raise RequestError(
+            f"expected a new folder or one with {TENSORS}, got {out} with another {CARD}; choose another folder"
+        )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise RequestError(
+            f"expected a folder that can be created, got {out}: {problem}; choose another folder"
+        ) from problem
+
+
+@dataclass(eq=False)
+class _Run:
+    """The state of a training run between two epochs."""
+
+    rest: Collection
+    held_out: Collection
+    plan: Plan
+    device: torch.device
+    curve: list[Look] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.labels, (self.color, spread) = labels_of(self.rest), _colors(self.rest)
+        self.net: SmallClassifier = build_small(
+            arch=self.plan.arch,
+            classes=len(self.rest.classes),
+            channels=self.rest.channels,
+            widths=usual_widths(self.rest.size, self.plan.width),
+            color=self.color,
+            spread=spread,
+            seed=self.plan.seed,
+        ).to(self.device)
+        self.length = max(_SHORTEST, math.ceil(len(self.rest) / self.plan.batch))
+        self.adam = torch.optim.AdamW(self.net.parameters(), lr=self.plan.rate, weight_decay=_DECAY)
+
+    @property
+    def kept(self) -> Look:
+        """The epoch with the lowest held-out loss."""
+        return min(self.curve, key=lambda look: look.held_out.loss)
+
+    def train(self, progress: Progress) -> str:
+        """Train, restore the weights of the best epoch, and return why training stopped."""
+        best: dict[str, Tensor] = {}
+        for epoch in range(self.plan.epochs):
+            self._epoch(epoch, progress)
+            if self.kept is self.curve[-1]:
+                best = {name: value.clone() for name, value in self.net.state_dict().items()}
+            elif len(self.curve) - self.kept.epoch >= self.plan.patience:
+                break
+        self.net.load_state_dict(best)
+        self.net.requires_grad_(requires_grad=False)
+        return "epochs" if len(self.curve) == self.plan.epochs else "patience"
+
+    def _epoch(self, epoch: int, progress: Progress) -> None:
+        """Train for one epoch and evaluate the network on the held-out images."""
+        rng = np.random.default_rng([self.plan.seed, epoch])
+        generator = torch.Generator().manual_seed(int(rng.integers(1 << 63)))
+        order = shuffled(self.labels, self.length * self.plan.batch, rng)
+        words = f"held out: {self.curve[-1].held_out}" if self.curve else ""
+        done, losses = epoch * self.length, []
+        self.net.train()
+        for step, chosen in enumerate(order.reshape(self.length, -1), done):
+            planned = self.plan.epochs * self.length
+            self.adam.param_groups[0]["lr"] = self.plan.rate * (1 + math.cos(math.pi * step / planned)) / 2
+            losses.append(self._step(chosen, generator))
+            progress(step + 1, planned, f"loss {losses[-1]:.3f} {words}")
+        self.net.eval()
+        self.curve.append(Look(epoch + 1, float(np.mean(losses)), judge(self.net, self.held_out, self.device)))
+
+    def _step(self, chosen: Int[np.ndarray, "m"], generator: torch.Generator) -> float:
+        """Take one optimiser step and return the loss before it."""
+        images = self.plan.augment(self.rest.images(chosen).to(self.device), generator)
+        loss = functional.cross_entropy(self.net(images), torch.from_numpy(self.labels[chosen]).to(self.device))
+        if not loss.isfinite():
+            raise RequestError(f"expected a finite training loss, got {loss.item()}; try a lower --rate")
+        self.adam.zero_grad()
+        torch.autograd.backward(loss)
+        self.adam.step()
+        return loss.item()
+
+
+def shuffled(labels: Int[np.ndarray, "n"], count: int, rng: np.random.Generator) -> Int[np.ndarray, "m"]:
+    """Return the indices of ``count`` images in random order, balanced over classes.
+
+    Class counts differ by at most one, and so do the counts of the images within a class.
+
+    Example:
+        >>> labels = np.array([0, 0, 0, 1])
+        >>> np.bincount(labels[shuffled(labels, 12, np.random.default_rng(0))]).tolist()
+        [6, 6]
+    """
+    classes = np.unique(labels)
+    drawn = []
+    for number, share in enumerate(np.array_split(np.arange(count), len(classes))):
+        members = np.flatnonzero(labels == classes[number])
+        rounds = math.ceil(len(share) / len(members))
+        drawn.append(np.concatenate([rng.permutation(members) for _ in range(rounds)])[: len(share)])
+    return rng.permutation(np.concatenate(drawn))
+
+
+def _colors(collection: Collection) -> tuple[Color, Color]:
+    """Return the mean and standard deviation of each channel over all images."""
+    sums = torch.zeros(2, 3, dtype=torch.float64)
+    for at in range(0, len(collection), AT_ONCE):
+        batch = collection.images(slice(at, at + AT_ONCE)).double()
+        sums += torch.stack([batch.sum((0, 2, 3)), batch.square().sum((0, 2, 3))])
+    mean, square = sums / (len(collection) * math.prod(collection.size))
+    spread = (square - mean**2).clamp(min=_FLATTEST**2).sqrt()
+    return tuple(mean.tolist()), tuple(spread.tolist())
+
+
+def _notes(held_out: Judged, collection: Collection, test: Collection | None) -> tuple[str, ...]:
+    """Return warnings about the training and the test set."""
+    notes = []
+    if max(held_out.called) == sum(held_out.called):
+        only = collection.classes[held_out.called.index(max(held_out.called))]
+        notes.append(
+            f"every held-out image is predicted as {only}: nothing was learned; try more images or a lower rate"
+        )
+    if test is not None:
+        known = {_digest(picture) for picture in collection.pixels}
+        again = sum(_digest(picture) in known for picture in test.pixels)
+        if again:
+            notes.append(f"{again} test images are also in the training data: the test accuracy is optimistic")
+        if collection.groups is not None and test.groups is not None:
+            shared = np.intersect1d(collection.groups, test.groups)
+            if len(shared):
+                notes.append(
+                    f"{len(shared)} test groups are also in the training data: the test accuracy is optimistic"
+                )
+    return tuple(notes)
+
+
+def _digest(picture: np.ndarray) -> bytes:
+    """Return a hash of an image's pixels."""
+    return hashlib.sha256(picture.tobytes()).digest()
+
+
+def _facts(run: _Run, collection: Collection, test: Judged | None, view: View) -> dict[str, Any]:
+    """Return the card: what the classifier is, how to use it, and how well it was trained."""
+    kept = run.kept
+    return {
+        "what": "a small convolutional classifier, trained by seewhy train classifier",
+        "classifier": f"{run.plan.arch} on {collection.source}",
+        "labels": list(collection.classes),
+        "size": list(collection.size),
+        "fit": view.fit,
+        "short_side": view.short_side,
+        "mean_color": list(run.color),
+        "pictures": dict(zip(collection.classes, np.bincount(run.labels).tolist(), strict=True)),
+        "plan": asdict(run.plan),
+        "epoch": kept.epoch,
+        "held_out": _report(kept.held_out, collection.classes),
+        "test": None if test is None else _report(test, collection.classes),
+        "curve": [[look.epoch, round(look.trained, 4), round(look.held_out.loss, 4)] for look in run.curve],
+        "seewhy": version("seewhy"),
+    }
+
+
+def _report(judged: Judged, classes: Sequence[str]) -> dict[str, Any]:
+    """Return the performance for the card, with the numbers of correct and of all images per class."""
+    rounded = {
+        name: None if value is None else round(value, 5)
+        for name, value in (("loss", judged.loss), ("accuracy", judged.accuracy), ("auc", judged.auc))
+    }
+    return rounded | {"right": dict(zip(classes, zip(judged.right, judged.pictures, strict=True), strict=True))}

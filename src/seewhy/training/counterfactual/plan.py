@@ -1,0 +1,213 @@
+"""Settings for training counterfactual generators: the authors' published settings, and the defaults here."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal, get_args
+
+from seewhy.core.errors import RequestError, did_you_mean
+from seewhy.core.settings import bind
+from seewhy.nets.counterfactual_generators import Arm
+from seewhy.nets.translator import Norm
+from seewhy.training.augment import Augment
+from seewhy.training.counterfactual.loss import Weights
+
+Preset = Literal["usual", "paper"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Settings for training counterfactual generators.
+
+    Args:
+        arm: ``syce``, ``cyce`` or ``sagen``.
+        epochs: largest number of epochs.
+        length: iterations per epoch; None for the number of full batches of the rarer class, as in the paper.
+        batch: images of each of the two classes per iteration.
+        rate: learning rate of the generators.
+        critic_rate: learning rate of the critics.
+        beta: Adam's first decay.
+        average: decay of the moving average of the generators' weights; 0 for none, as in the paper.
+        schedule: ``cosine`` for a cosine decay to zero, or ``plateau`` for × 0.3 after 4 epochs without progress, down
+            to 1e-5, then stop.
+        patience: number of epochs without progress after which training stops; None for no such limit.
+        warm_up: fraction of the training in which the flip weight is multiplied by five, so that generators do not
+            settle on making no edit.
+        weights: weights of the loss terms.
+        augment: augmentation applied to training images.
+        widths: channels of each level of a generator; None for `seewhy.nets.counterfactual_generators.usual_widths`.
+        critic_widths: channels of each level of a critic; None for the default.
+        last: side of the generator's last convolution kernel.
+        residual: whether a generator outputs a change instead of an image.
+        norm: normalisation of a generator's features: ``instance``, or ``none`` as in the authors' code.
+        select: which epoch is kept. ``error`` keeps the one with the lowest error of the stable and cycle images, among
+            those of the second half in which at least 95 % of the held-out images flip; ``loss`` keeps the one with the
+            lowest loss, as in the paper.
+        held_out: fraction of the images that are never used for training.
+        half: compute in bfloat16.
+        seed: seed of the weights, the batches and every random draw.
+
+    Raises:
+        RequestError: a number is out of range.
+    """
+
+    arm: Arm = "syce"
+    epochs: int = 12
+    length: int | None = 60
+    batch: int = 32
+    rate: float = 5e-4
+    critic_rate: float = 1e-3
+    beta: float = 0.5
+    average: float = 0.99
+    schedule: Literal["cosine", "plateau"] = "cosine"
+    patience: int | None = None
+    warm_up: float = 0.1
+    weights: Weights = field(default_factory=Weights)
+    augment: Augment = field(default_factory=Augment)
+    widths: tuple[int, ...] | None = None
+    critic_widths: tuple[int, ...] | None = None
+    last: int = 3
+    residual: bool = True
+    norm: Norm = "instance"
+    select: Literal["error", "loss"] = "error"
+    held_out: float = 0.2
+    half: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _choice("arm", self.arm, get_args(Arm))
+        for name in ("epochs", "batch", "length", "patience"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise RequestError(f"expected {name} >= 1, got {getattr(self, name)}; omit it to use the default")
+        for name in ("rate", "critic_rate"):
+            if not 0 < getattr(self, name) <= 1:
+                raise RequestError(
+                    f"expected {name} above 0 and at most 1, got {getattr(self, name)}; omit it to use the default"
+                )
+        for name in ("beta", "average", "warm_up", "held_out"):
+            if not 0 <= getattr(self, name) < 1:
+                raise RequestError(
+                    f"expected {name} from 0 to below 1, got {getattr(self, name)}; omit it to use the default"
+                )
+
+    def facts(self) -> dict[str, Any]:
+        """Return the settings as a dictionary."""
+        return asdict(self)
+
+
+_OF_ARM: Mapping[str, Weights] = {
+    "syce": Weights(),
+    "cyce": Weights(symmetry=0.0, cycle=10.0, stable=0.0),
+    "sagen": Weights(cycle=0.0, near=2.0, realism=0.0, penalty=0.0, back=0.0, stable=0.0),
+}
+
+
+def make_plan(arm: str = "syce", preset: str = "usual", **changes: object) -> Plan:
+    """Make a plan from a preset and changes to it.
+
+    Args:
+        arm: ``syce``, ``cyce`` or ``sagen``.
+        preset: ``usual`` for the defaults here, or ``paper`` for the settings of the authors' released code, except for
+            those with no effect there (batch norm that is never trained, dropout that is never active).
+        changes: new values for fields of `Plan`, `Weights` and `Augment`, by name.
+
+    Raises:
+        RequestError: there is no such arm, preset or field, or a value is out of range.
+
+    Example:
+        >>> make_plan("cyce", "paper", realism=1.0).weights.cycle
+        10.0
+    """
+    _choice("arm", arm, get_args(Arm))
+    _choice("preset", preset, get_args(Preset))
+    weights = _OF_ARM[arm]
+    return change(_usual(arm, weights) if preset == "usual" else _paper(arm, weights), changes)
+
+
+def _usual(arm: str, weights: Weights) -> Plan:
+    """Return the default plan.
+
+    It raises the authors' weights of symmetry, cycle, stable, back and realism, so that generated images look more like
+    real ones and stay closer to the input.
+    """
+    louder = replace(
+        weights,
+        symmetry=1.5 * weights.symmetry,
+        cycle=(1.5 if arm == "cyce" else 2.5) * weights.cycle,
+        stable=10 * weights.stable,
+        back=10 * weights.back,
+        realism=6 * weights.realism,
+        noise=0.01,
+    )
+    return Plan(arm=arm, weights=louder)  # type: ignore[arg-type]
+
+
+def _paper(arm: str, weights: Weights) -> Plan:
+    """Return the authors' released configuration for digits."""
+    return Plan(
+        arm=arm,  # type: ignore[arg-type]
+        epochs=60,
+        length=None,
+        batch=64,
+        rate=1e-4,
+        critic_rate=1e-4,
+        beta=0.9,
+        average=0.0,
+        schedule="plateau",
+        warm_up=0.0,
+        weights=replace(weights, scores="probabilities"),
+        augment=Augment(turn=5.0, zoom=0.2, shift=0.0, mirror="vertical"),
+        widths=(16, 32, 64),
+        critic_widths=(32, 64, 96),
+        last=1,
+        residual=False,
+        norm="none",
+        select="loss",
+    )
+
+
+def change(plan: Plan, changes: Mapping[str, object]) -> Plan:
+    """Change fields of a plan, its weights and its augmentation by name.
+
+    Raises:
+        RequestError: there is no such field, or a value is out of range.
+    """
+    own, weights, augment = _sort(changes)
+    return replace(
+        plan,
+        weights=replace(plan.weights, **weights),  # type: ignore[arg-type]
+        augment=replace(plan.augment, **augment),  # type: ignore[arg-type]
+        **own,  # type: ignore[arg-type]
+    )
+
+
+def read_changes(texts: Iterable[str]) -> dict[str, object]:
+    """Parse ``NAME=VALUE`` settings from the command line, for `change`.
+
+    Raises:
+        RequestError: there is no such field, or a value has the wrong type.
+
+    Example:
+        >>> read_changes(["noise=0", "widths=8+16", "epochs=5"])
+        {'epochs': 5, 'widths': (8, 16), 'noise': 0.0}
+    """
+    pairs = dict(text.partition("=")[::2] for text in texts)
+    found: dict[str, object] = {}
+    for part, texts_of_part in zip((Plan, Weights, Augment), _sort(pairs), strict=True):
+        found |= bind(part, texts_of_part, "--set")  # type: ignore[arg-type]
+    return found
+
+
+def _sort(changes: Mapping[str, object]) -> list[dict[str, object]]:
+    """Split changes into those of the plan, the weights and the augmentation."""
+    known = [{each.name for each in fields(part)} - {"weights", "augment"} for part in (Plan, Weights, Augment)]
+    every = set[str]().union(*known)
+    for name in changes:
+        if name not in every:
+            raise RequestError(f"a training plan has no {name!r}; {did_you_mean(name, every)}")
+    return [{name: changes[name] for name in sorted(changes) if name in names} for names in known]
+
+
+def _choice(name: str, value: object, known: tuple[str, ...]) -> None:
+    """Raise unless a value is one of the known words."""
+    if value not in known:
+        raise RequestError(f"expected {name} to be one of {', '.join(known)}, got {value!r}; choose one of them")

@@ -1,0 +1,162 @@
+"""Train the generators of `seewhy.methods.counterfactual` for a classifier, on the user's own images."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from seewhy.core.classifier import Classifier, Differentiable
+from seewhy.core.errors import RequestError
+from seewhy.images.collection import Collection, read_collection, split
+from seewhy.nets.checkpoints import CARD
+from seewhy.training.counterfactual.evaluation import predicted
+from seewhy.training.counterfactual.job import UNFINISHED, Job, Progress, Trained
+from seewhy.training.counterfactual.plan import Plan
+
+FEWEST = 20
+"""Smallest number of images predicted as each class, before some are held out."""
+
+_EVALUATED = 256  # largest number of held-out images per class for the evaluation after each epoch
+
+
+def no_progress(*facts: object) -> None:
+    """Ignore progress updates."""
+    del facts
+
+
+def train_counterfactual(
+    classifier: Classifier,
+    source: Collection | str | Path,
+    out: Path,
+    *,
+    classes: Sequence[int | str] | None = None,
+    plan: Plan | None = None,
+    progress: Progress = no_progress,
+    stop_at: int | None = None,
+) -> Trained:
+    """Train counterfactual generators, and write ``counterfactual.safetensors`` and ``card.json``.
+
+    The generators make a stable image, which keeps the predicted class, and an adversarial image, which changes it:
+    Charachon, Cournède, Hudelot, Ardon, FGCS 132, 2022. The classifier is not changed. Images are grouped by the class
+    that the classifier predicts, whatever their labels. After each epoch the folder holds the best generators so far,
+    ``curves.png``, a sheet of samples in ``epochs/`` and a checkpoint. The same call resumes after an interruption and
+    gives the same result as an uninterrupted run.
+
+    Args:
+        classifier: classifier with gradients and a fixed input size.
+        source: images; see `seewhy.images.collection.read_collection`. Labels are not needed.
+        out: folder for all output; it is created.
+        classes: two or more classes, by index or name; None if the classifier has exactly two. More than two share one
+            generator.
+        plan: training settings; None for the defaults of `seewhy.training.counterfactual.plan.make_plan`.
+        progress: called after each iteration.
+        stop_at: iteration after which training stops as if interrupted; None to train to the end.
+
+    Returns:
+        The result of the training run.
+
+    Raises:
+        RequestError: the classifier gives no gradients or has no such class, it predicts too few images as one of the
+            classes, the folder holds finished generators or a checkpoint of another training run, or the disk is full.
+
+    Cost: one query per image; in each iteration, five passes through the classifier per image of a batch (three
+    forward, two or three backward).
+    """
+    plan = plan or Plan()
+    check_trainable(classifier, out)
+    pictures = source if isinstance(source, Collection) else read_collection(source, view=classifier.view)
+    chosen = read_classes(classifier, classes)
+    train, held_out = split(pictures, share=plan.held_out, seed=plan.seed)
+    facts = {"source": pictures.source}
+    job = Job(
+        classifier,
+        plan,
+        out,
+        pictures=_sorted(classifier, train, chosen),
+        held_out=_held_out(classifier, held_out, chosen),
+        facts=facts,
+    )
+    return job.train(progress, stop_at)
+
+
+def check_trainable(classifier: Classifier, out: Path) -> None:
+    """Raise if the classifier or the output folder does not allow training, before any image is read."""
+    if not isinstance(classifier, Differentiable):
+        raise RequestError(
+            f"expected a classifier with gradients, got {classifier.name} with {classifier.access.name} access; "
+            "for this classifier use --method nearest-counterfactual:reference=FOLDER, which needs no training"
+        )
+    card = out / CARD
+    if card.exists() and json.loads(card.read_text(encoding="utf-8")).get("stopped") != UNFINISHED:
+        raise RequestError(
+            f"expected a folder without finished generators, got {out}, which holds finished generators; "
+            "choose another --out, or remove the folder"
+        )
+
+
+def read_classes(classifier: Classifier, asked: Sequence[int | str] | None) -> tuple[int, ...]:
+    """Convert classes to their indices.
+
+    Raises:
+        RequestError: a class does not exist, there are fewer than two, or one is given twice.
+    """
+    labels = classifier.labels or ()
+    if asked is None:
+        if len(labels) != 2:
+            raise RequestError(
+                f"expected two or more classes, got none, and the classifier has {len(labels) or 'no'} class names; "
+                "give --classes A,B"
+            )
+        return (0, 1)
+    found = [_class(text, labels) for text in asked]
+    if len(set(found)) != len(found) or len(found) < 2:
+        raise RequestError(
+            f"expected two or more different classes, got {', '.join(map(str, asked))}; name each class once"
+        )
+    return tuple(found)
+
+
+def _class(text: int | str, labels: Sequence[str]) -> int:
+    """Return the index of a class given by name or index."""
+    if isinstance(text, str) and text in labels:
+        return labels.index(text)
+    known = ", ".join(labels[:10]) + (", …" if len(labels) > 10 else "") if labels else "no class names; give an index"
+    try:
+        index = int(text)
+    except ValueError:
+        index = -1
+    if index < 0 or (labels and index >= len(labels)):
+        raise RequestError(f"the classifier has no class {text!r}; it has {known}")
+    return index
+
+
+def _sorted(classifier: Classifier, pictures: Collection, classes: Sequence[int]) -> dict[int, Collection]:
+    """Group images by predicted class."""
+    predictions = predicted(classifier, pictures)
+    counts = {kind: int((predictions == kind).sum()) for kind in classes}
+    rarest = min(counts, key=counts.__getitem__)
+    if counts[rarest] < FEWEST:
+        names = ", ".join(f"{_name(classifier, kind)}: {count}" for kind, count in counts.items())
+        raise RequestError(
+            f"expected at least {FEWEST} images predicted as each class, got {names} (of {len(pictures)}); "
+            "provide more images, or choose other --classes"
+        )
+    return {kind: pictures.take(np.flatnonzero(predictions == kind)) for kind in classes}
+
+
+def _held_out(classifier: Classifier, pictures: Collection, classes: Sequence[int]) -> dict[int, Collection]:
+    """Group held-out images by predicted class, and keep at most the number used for evaluation."""
+    predictions = predicted(classifier, pictures)
+    found = {kind: np.flatnonzero(predictions == kind)[:_EVALUATED] for kind in classes}
+    missing = [_name(classifier, kind) for kind, where in found.items() if len(where) < 2]
+    if missing:
+        raise RequestError(
+            f"expected at least two held-out images predicted as {missing[0]}, got fewer; provide more images"
+        )
+    return {kind: pictures.take(where) for kind, where in found.items()}
+
+
+def _name(classifier: Classifier, kind: int) -> str:
+    """Return the name of a class."""
+    return classifier.labels[kind] if classifier.labels else f"class {kind}"

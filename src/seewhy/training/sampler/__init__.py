@@ -1,0 +1,1 @@
+"""Train a patch sampler on photos."""
