@@ -90,7 +90,8 @@ def runtime_table(choice: RuntimeChoice | RuntimeInfo) -> Table:
     table = _table(f"{choice.name}: {choice.why}", "", ("precision", "batch", "queries/s", "difference"))
     table.add_column("rejected because")
     for each in choice.tried:
-        numbers = (_digits(each.batch_size, 3), _digits(each.queries_per_second, 3), _digits(each.agreement, 1))
+        batch = "" if each.batch_size is None else f"{each.batch_size:,}"
+        numbers = (batch, _digits(each.queries_per_second, 3), _digits(each.agreement, 1))
         table.add_row(each.name, each.precision, *numbers, each.reason or "")
     return table
 

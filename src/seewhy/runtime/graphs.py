@@ -62,7 +62,7 @@ class Runnable(Protocol):
     """A graph that can be run."""
 
     def run(
-        self, outputs: Sequence[str], inputs: Mapping[str, Shaped[np.ndarray, "..."]], /
+        self, outputs: Sequence[str] | None, inputs: Mapping[str, Shaped[np.ndarray, "..."]], /
     ) -> Sequence[Shaped[np.ndarray, "..."]]:
         """Run the graph and return the named outputs."""
 
