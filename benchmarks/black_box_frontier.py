@@ -40,9 +40,9 @@ from seewhy.runs.request import prepare
 import seewhy
 from seewhy import registry
 from seewhy.core.arrays import Image
+from seewhy.core.attribution import Map
 from seewhy.core.budget import Budget
 from seewhy.core.classifier import Classifier
-from seewhy.core.maps import Map
 from seewhy.core.probe import Probe
 from seewhy.core.score import Case
 from seewhy.core.target import ClassEvidence

@@ -45,7 +45,7 @@ from common import (
 from truths import TRUTH_SEED, Plan, Subject, cache_option, long_run, pearson, samples_option
 
 import seewhy
-from seewhy.core.maps import Map, Maps, relative_error, reliability
+from seewhy.core.attribution import Attribution, Map, relative_error, reliability
 
 GOAL = (0.93, 0.97)
 """Target range for the fraction of pixels that 95 % intervals cover."""
@@ -85,9 +85,9 @@ class Reference:
     facts: Mapping[str, Row]
 
 
-def run(subject: Subject, settings: Mapping[str, object], seed: int, budget: int | None = None) -> Maps:
+def run(subject: Subject, settings: Mapping[str, object], seed: int, budget: int | None = None) -> Attribution:
     """Run the subject's method with these settings."""
-    maps: Maps = subject.request.function(subject.probe(seed, budget), subject.targets, **settings)
+    maps: Attribution = subject.request.function(subject.probe(seed, budget), subject.targets, **settings)
     return maps
 
 
@@ -124,7 +124,7 @@ def _of_pmi(subject: Subject, plan: Plan, cache: Path | None) -> Reference:
     return Reference(values, errors, {key: {"halves": halves[key], "length": truth.length(key)} for key in truth.keys})
 
 
-def judge(maps: Maps, long: Reference) -> list[Row]:
+def judge(maps: Attribution, long: Reference) -> list[Row]:
     """Compare a run with the long run, for each target."""
     rows: list[Row] = []
     for key, values in maps.values.items():

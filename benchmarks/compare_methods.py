@@ -33,7 +33,7 @@ from seewhy.runs.contest_table import difference, flat, not_inferior
 import seewhy
 from seewhy import registry
 from seewhy.core.access import Access
-from seewhy.core.maps import Maps
+from seewhy.core.attribution import Attribution
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target
 
@@ -71,14 +71,14 @@ RIVAL_METHODS = {"package-" + re.sub(r"\W+", "-", rival.name.lower()): rival for
 def as_method(rival: Rival) -> registry.Method:
     """Register a rival's map as a method, so that it is run, counted and scored like all others."""
 
-    def run(probe: Probe, targets: Sequence[Target], *, queries: int = QUERIES) -> Maps:
+    def run(probe: Probe, targets: Sequence[Target], *, queries: int = QUERIES) -> Attribution:
         (target,) = targets
         wanted = int(target.weights(probe.prediction).argmax())
         likeliest = torch.topk(probe.prediction, min(CLASSES, len(probe.prediction))).indices.tolist()
         classes = tuple(dict.fromkeys((wanted, *likeliest)))[:CLASSES]
         job = Job(_model(probe), probe.image, classes, queries, probe.batch_size)
         values = np.ascontiguousarray(rival.run(job), dtype=np.float32)
-        return Maps({target.key: values}, {}, "of its own", {"queries": queries}, "complete")
+        return Attribution({target.key: values}, {}, "of its own", {"queries": queries}, "complete")
 
     return registry.Method(
         run,

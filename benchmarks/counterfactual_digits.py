@@ -32,17 +32,18 @@ from common import Row, environment, json_option, publish, settle
 from safetensors.torch import load_file, save_file
 from seewhy.runs.twins_test import evaluate
 
+from seewhy.audit.counterfactual import evaluate
 from seewhy.classifiers.trained import trained
 from seewhy.images.collection import Collection, read_collection
 from seewhy.nets.carded import CARD
+from seewhy.nets.counterfactual_generators import load_generators
 from seewhy.nets.embedding import Embedding, build_embedding
-from seewhy.nets.twins import load_twins
-from seewhy.train.counterfactual import train_counterfactual
-from seewhy.train.twins_plan import Plan, make_plan, read_changes
-from seewhy.train.twins_run import CHECKPOINT
 from seewhy.training.accuracy import keep_classes
 from seewhy.training.classifier import Plan as ClassifierPlan
 from seewhy.training.classifier import train_classifier
+from seewhy.training.counterfactual.plan import Plan, make_plan, read_changes
+from seewhy.training.counterfactual.run import CHECKPOINT
+from seewhy.training.counterfactual.train import train_counterfactual
 from seewhy.training.embedding import train_embedding
 
 ARMS: dict[str, tuple[str, str, dict[str, float]]] = {
@@ -113,7 +114,7 @@ def carry_out(job: tuple[str, int, tuple[str, ...], Path, Path, str, Path]) -> N
     minutes, memory = (time.monotonic() - begun) / 60, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     report = evaluate(asked, folder, others, oracle=oracle, codes=read_embedding(pictures, out).codes)
     report.save(folder / "test")
-    _, card = load_twins(folder, fingerprint=asked.fingerprint)
+    _, card = load_generators(folder, fingerprint=asked.fingerprint)
     kept = {name: card[name] for name in ("collapsed", "stopped", "validation", "plan", "pictures")}
     facts = {"minutes": minutes, "megabytes": memory, "card": kept, "report": dict(report.manifest)}
     (folder / "result.json").write_text(json.dumps(facts, indent=1, default=str), encoding="utf-8")

@@ -31,7 +31,7 @@ import numpy as np
 import torch
 from brain_slices import Sides, about, read
 from common import Row, environment, json_option, publish, settle, threads_option
-from generators import about_twins, arm_option, set_option, trained_twins
+from generators import arm_option, direction_rows, set_option, trained_generators
 from jaxtyping import Float, Int
 from located import (
     CONTROLS,
@@ -50,9 +50,9 @@ from located import (
 
 from seewhy.classifiers.module import TorchClassifier
 from seewhy.classifiers.trained import trained
-from seewhy.draw.twins import samples_png
 from seewhy.images.collection import Collection
 from seewhy.nets.carded import CARD
+from seewhy.plots.generated import samples_png
 from seewhy.training.accuracy import area
 from seewhy.training.augment import Augment
 from seewhy.training.classifier import Plan, train_classifier
@@ -178,14 +178,16 @@ def train_all(study: Study, arms: Sequence[str], seeds: int, changes: Sequence[s
     for arm, seed in ((arm, seed) for seed in range(seeds) for arm in arms):
         folder = study.out / f"{arm}-{seed}"
         pictures, settings = study.sides.train, (*CHANGES, *changes)
-        found[folder.name] = trained_twins(study.classifier, pictures, folder, arm=arm, seed=seed, changes=settings)
+        found[folder.name] = trained_generators(
+            study.classifier, pictures, folder, arm=arm, seed=seed, changes=settings
+        )
     return found
 
 
 def about_all(study: Study, folders: dict[str, Path]) -> list[Row]:
     """Test all generators on all slices of the evaluated patients."""
     asked = (study.classifier, study.oracle, study.judged)
-    return [row for folder in folders.values() for row in about_twins(*asked, folder)]
+    return [row for folder in folders.values() for row in direction_rows(*asked, folder)]
 
 
 def entries(folders: dict[str, Path], reference: Path) -> dict[str, Entry]:

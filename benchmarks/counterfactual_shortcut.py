@@ -30,13 +30,13 @@ import lesions
 import numpy as np
 import torch
 from common import Row, environment, interval, json_option, publish, settle, threads_option
-from generators import about_twins, arm_option, set_option, trained_twins
+from generators import arm_option, direction_rows, set_option, trained_generators
 from jaxtyping import Bool
 from located import CONTROLS, GRADIENT, Entry, answers, by_chance, explain, judge, kept, same_as_before, summarise, sure
 
 from seewhy.classifiers.module import TorchClassifier
 from seewhy.classifiers.trained import as_classifier, trained
-from seewhy.core.maps import Map
+from seewhy.core.attribution import Map
 from seewhy.images.collection import Collection
 from seewhy.nets.carded import CARD
 from seewhy.nets.small_classifier import build_small, load_small
@@ -146,8 +146,8 @@ def localise(study: Study, entry: Entry, limit: int) -> list[Row]:
 
 def in_tag(study: Study, entry: Entry, limit: int) -> list[Row]:
     """Measure the fraction of the map in the tag, on images that are tagged and predicted as ill."""
-    predictions = answers(study.classifier, study.test).argmax(1)
-    chosen = study.test.take(np.flatnonzero(study.tagged & (predictions == ILL))[:limit])
+    said = answers(study.classifier, study.test).argmax(1)
+    chosen = study.test.take(np.flatnonzero(study.tagged & (said == ILL))[:limit])
 
     def work() -> list[Row]:
         maps = (np.abs(explain(study.classifier, entry, image, ILL)[0]) for image in chosen.images(slice(None)))
@@ -166,14 +166,14 @@ def correlation(one: Map, other: Map) -> float:
 def against_random(study: Study, seed: int, arm: str, changes: Sequence[str], limit: int) -> Row:
     """Train generators against random weights, and correlate their maps with those for the trained classifier."""
     other = randomised(study, seed)
-    folder = trained_twins(other, study.train, study.out / f"{arm}-random", arm=arm, seed=seed, changes=changes)
+    folder = trained_generators(other, study.train, study.out / f"{arm}-random", arm=arm, seed=seed, changes=changes)
     pair = ((study.classifier, study.out / arm), (other, folder))
     asked = [(classifier, Entry(arm, f"counterfactual:weights={where}")) for classifier, where in pair]
     ill = np.flatnonzero(sure(study.test.labels, "labels") == ILL)[:limit]
     images = study.test.take(ill).images(slice(None))
     maps = [[explain(classifier, entry, image, ILL)[0] for image in images] for classifier, entry in asked]
     found = interval([correlation(one, two) for one, two in zip(*maps, strict=True)])
-    flips = {row["from"]: row["flip"] for row in about_twins(other, study.oracle, study.test, folder)}
+    flips = {row["from"]: row["flip"] for row in direction_rows(other, study.oracle, study.test, folder)}
     return {"run": study.out.name, "arm": arm, **found, "flip_of_random": min(flips.values())}
 
 
@@ -220,11 +220,13 @@ def work(
             study = set_up(out, task, seed, pictures)
             found["networks"].append(about_networks(study))
             folders = {
-                arm: trained_twins(study.classifier, study.train, study.out / arm, arm=arm, seed=seed, changes=changes)
+                arm: trained_generators(
+                    study.classifier, study.train, study.out / arm, arm=arm, seed=seed, changes=changes
+                )
                 for arm in arms
             }
             for folder in folders.values():
-                rows = about_twins(study.classifier, study.oracle, study.test, folder)
+                rows = direction_rows(study.classifier, study.oracle, study.test, folder)
                 found["generators"] += [{**row, "run": f"{study.out.name} {row['run']}"} for row in rows]
             if task == "tag":
                 for entry in entries(folders):

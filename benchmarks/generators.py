@@ -7,12 +7,13 @@ import click
 from common import Row
 from seewhy.runs.twins_test import evaluate
 
+from seewhy.audit.counterfactual import evaluate
 from seewhy.core.classifier import Classifier
 from seewhy.images.collection import Collection
 from seewhy.nets.carded import CARD
-from seewhy.train.counterfactual import train_counterfactual
-from seewhy.train.twins_plan import make_plan, read_changes
-from seewhy.train.twins_run import CHECKPOINT
+from seewhy.training.counterfactual.plan import make_plan, read_changes
+from seewhy.training.counterfactual.run import CHECKPOINT
+from seewhy.training.counterfactual.train import train_counterfactual
 
 set_option = click.option(
     "--set", "changes", multiple=True, help="Training setting of the generators, as NAME=VALUE; repeatable."
@@ -28,10 +29,10 @@ arm_option = click.option(
 )
 
 FIGURES = ("flip", "oracle_flip", "oracle_agrees", "stable", "cycle", "error_stable", "error_cycle", "l1", "sparsity")
-"""Figures of each direction in a test; see `seewhy.runs.twins_test.evaluate`."""
+"""Figures of each direction in a test; see `seewhy.audit.counterfactual.evaluate`."""
 
 
-def trained_twins(
+def trained_generators(
     classifier: Classifier, pictures: Collection, folder: Path, *, arm: str, seed: int, changes: Sequence[str]
 ) -> Path:
     """Train generators for the first two classes, resume their training, or find them trained; return their folder.
@@ -52,7 +53,7 @@ def trained_twins(
     return folder
 
 
-def about_twins(classifier: Classifier, oracle: Classifier, pictures: Collection, folder: Path) -> list[Row]:
+def direction_rows(classifier: Classifier, oracle: Classifier, pictures: Collection, folder: Path) -> list[Row]:
     """Test generators on unseen images and return one row per direction; ``examples.png`` shows some images."""
     report = evaluate(classifier, folder, pictures, oracle=oracle)
     (folder / "examples.png").write_bytes(report.sheet())

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 import seewhy
 from seewhy import registry
+from seewhy.core.attribution import Map
 from seewhy.core.layers import layer as find_layer
-from seewhy.core.maps import Map
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence
 from seewhy.images.open import open_picture

@@ -15,7 +15,7 @@ from common import Row, classifier_option, environment, interval, json_option, p
 
 import seewhy
 from seewhy import registry
-from seewhy.core.maps import Map
+from seewhy.core.attribution import Map
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence
 from seewhy.images.open import open_picture

@@ -42,7 +42,7 @@ from seewhy import registry
 from seewhy.classifiers.fast import RUNTIMES
 from seewhy.classifiers.tuning import RuntimeRequest, tune
 from seewhy.core.arrays import Image, Images
-from seewhy.core.maps import Map
+from seewhy.core.attribution import Map
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence
 from seewhy.images.open import open_picture

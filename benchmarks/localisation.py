@@ -36,7 +36,7 @@ from PIL import Image
 from scenes import Scene, read_scenes
 
 import seewhy
-from seewhy.core.maps import Map
+from seewhy.core.attribution import Map
 from seewhy.images.open import open_picture
 from seewhy.images.view import apply_view
 

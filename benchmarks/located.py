@@ -20,7 +20,7 @@ from seewhy.runs.request import bind, prepare
 import seewhy
 from seewhy import registry
 from seewhy.core.arrays import Image
-from seewhy.core.maps import Map, as_map
+from seewhy.core.attribution import Map, as_map
 from seewhy.core.probe import Probe, no_progress
 from seewhy.core.score import Case, plain
 from seewhy.core.target import ClassEvidence

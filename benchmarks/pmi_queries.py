@@ -44,8 +44,8 @@ from truths import TRUTH_SEED, Plan, Subject, Truth, cache_option, long_run, pea
 
 import seewhy
 from seewhy import registry
+from seewhy.core.attribution import Attribution, Map
 from seewhy.core.features import Windows
-from seewhy.core.maps import Map, Maps
 from seewhy.core.probe import Probe
 from seewhy.core.ranks import spearman
 
@@ -156,7 +156,7 @@ class Judge:
     def judge(self, asked: Asked, seed: int, ceilings: Sequence[Row]) -> list[Row]:
         """Run the method and compare its maps with the reference."""
         probe, (_, found, settings) = self.subject.probe(seed, asked.budget), registry.method(asked.method)
-        maps: Maps = found.run(probe, self.subject.targets, **settings)
+        maps: Attribution = found.run(probe, self.subject.targets, **settings)
         true = self.truth.maps("full")
         rows: list[Row] = []
         for (name, key), ceiling in zip(self.keys.items(), ceilings, strict=True):

@@ -34,8 +34,8 @@ from jaxtyping import Bool, Float
 import seewhy
 from seewhy import registry
 from seewhy.core.arrays import Keep, Seeds
+from seewhy.core.attribution import Attribution
 from seewhy.core.features import Sampling
-from seewhy.core.maps import Maps
 from seewhy.core.probe import Answers, Probe
 from seewhy.core.ranks import spearman
 from seewhy.core.target import ClassEvidence
@@ -68,14 +68,14 @@ class Replay(Probe):
         return answers
 
 
-def ask(probe: Replay, classes: Sequence[int], queries: int, how: How) -> Maps:
+def ask(probe: Replay, classes: Sequence[int], queries: int, how: How) -> Attribution:
     """Run RISE from the first answer on."""
     probe.place = 0
     targets = [ClassEvidence(index) for index in classes]
     return rise(probe, targets, masks=queries, normalisation=how[0], sampling=how[1])
 
 
-def stacked(maps: Maps) -> tuple[Stack, Stack]:
+def stacked(maps: Attribution) -> tuple[Stack, Stack]:
     """Return the maps and standard errors of all targets."""
     return tuple(np.stack(list(kind.values())).astype(np.float64) for kind in (maps.values, maps.stderr))  # type: ignore[return-value]
 

@@ -25,7 +25,7 @@ from common import Row, classifier_option, environment, interval, json_option, l
 from jaxtyping import Float
 
 import seewhy
-from seewhy.core.maps import Map
+from seewhy.core.attribution import Map
 from seewhy.core.probe import as_distributions
 
 Ask = Callable[..., seewhy.Explanation]

@@ -17,9 +17,9 @@ from torch import Tensor
 import seewhy
 from seewhy.classifiers.settings import digest
 from seewhy.core.arrays import Image
+from seewhy.core.attribution import Map
 from seewhy.core.budget import Budget
 from seewhy.core.features import Windows
-from seewhy.core.maps import Map
 from seewhy.core.probe import Probe, no_progress
 from seewhy.core.target import Target
 from seewhy.images.open import open_picture

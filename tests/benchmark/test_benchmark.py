@@ -18,9 +18,9 @@ import seewhy
 from games import Game, OpenGame, pixel_logits, small_cnn
 from seewhy import registry
 from seewhy.core.access import Access
+from seewhy.core.attribution import Attribution, Map
 from seewhy.core.errors import RequestError
 from seewhy.core.intervals import Interval, bootstrap
-from seewhy.core.maps import Map, Maps
 from seewhy.core.probe import Probe
 from seewhy.core.score import Case, Measured
 from seewhy.core.target import Target
@@ -111,13 +111,13 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     done: list[str] = []
 
     def method(name: str, wrong: str = "") -> Callable[..., Maps]:
-        def run(probe: Probe, targets: Sequence[Target], *, scale: float = 1.0) -> Maps:
+        def run(probe: Probe, targets: Sequence[Target], *, scale: float = 1.0) -> Attribution:
             done.append(name)
             if wrong:
                 raise RequestError(wrong)
             probe.show(probe.image[None])
             values = (probe.image.mean(0).cpu().numpy() * scale).astype(np.float32)
-            return Maps({target.key: values for target in targets}, {}, "test", {"scale": scale}, "complete")
+            return Attribution({target.key: values for target in targets}, {}, "test", {"scale": scale}, "complete")
 
         return run
 
@@ -207,7 +207,7 @@ def test_an_interrupted_contest_goes_on(
     calls.clear()
     plain: Callable[..., Maps] = registry.METHODS["bright"].run
 
-    def interrupted(probe: Probe, targets: Sequence[Target], *, scale: float = 1.0) -> Maps:
+    def interrupted(probe: Probe, targets: Sequence[Target], *, scale: float = 1.0) -> Attribution:
         if calls.count("bright") == 1:
             raise KeyboardInterrupt
         return plain(probe, targets, scale=scale)

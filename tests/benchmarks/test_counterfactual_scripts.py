@@ -69,7 +69,7 @@ def quick(script: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(script, name, plans)
 
 
-def test_lesions_differ_only_in_the_blob(load: Load) -> None:
+def test_lesions_differ_in_the_blob_alone(load: Load) -> None:
     """With strength 0, ill images differ only by the missing blob, and healthy images are identical."""
     lesions = load("lesions")
     pictures, without = (lesions.draw(40, 3, strength=strength) for strength in (1.0, 0.0))
@@ -83,7 +83,7 @@ def test_lesions_differ_only_in_the_blob(load: Load) -> None:
     assert not np.array_equal(pictures.pixels, lesions.draw(40, 4).pixels)
 
 
-def test_the_tag_is_in_the_corner_of_the_chosen_images(load: Load) -> None:
+def test_tag_is_in_the_corner_of_those_that_are_to_have_it(load: Load) -> None:
     """The tag is white, at the position of `corner`, and nothing else changes."""
     lesions = load("lesions")
     pictures = lesions.draw(4, 0)
@@ -98,7 +98,7 @@ def test_the_tag_is_in_the_corner_of_the_chosen_images(load: Load) -> None:
     assert which[labels == 0].mean() == pytest.approx(0.05, abs=0.02)
 
 
-def test_slices_satisfy_the_rules(load: Load, slices: Path) -> None:
+def test_slices_keep_to_the_rules(load: Load, slices: Path) -> None:
     """No patient is in two parts; the lowest and highest slices and too small tumours are excluded."""
     script = load("brain_slices")
     sides = script.read(slices, 16)
@@ -136,7 +136,7 @@ def test_intervals_are_over_groups(load: Load) -> None:
     assert alone["low"] == alone["high"] == alone["mean"]
 
 
-def test_seeds_are_averaged_per_image(load: Load) -> None:
+def test_seeds_are_averaged_picture_by_picture(load: Load) -> None:
     """The mean over seeds comes first; a method without a seed is unchanged."""
     script = load("located")
     figures = dict.fromkeys((*script.METRICS, "queries", "seconds"), 0.0)
@@ -146,7 +146,7 @@ def test_seeds_are_averaged_per_image(load: Load) -> None:
     assert pooled["a, 2 seeds"][0]["iou"] == pytest.approx(0.3)
 
 
-def test_maps_are_scored_against_the_region(load: Load) -> None:
+def test_maps_are_score_map_the_region(load: Load) -> None:
     """The true region scores 1; a constant map has no correlation."""
     script = load("located")
     door = script.seewhy.classifier(lambda pictures: np.full((len(pictures), 2), 0.5), size=SIDE)
@@ -205,7 +205,7 @@ def test_counterfactual_shortcut(run: Run, load: Load, tmp_path: Path, monkeypat
     assert {"syce", "gradient", "intensity"} <= {row["method"] for row in figures["in_tag"]}
 
 
-def test_a_constant_map_has_no_correlation(load: Load) -> None:
+def test_nothing_in_common_with_a_flat_map(load: Load) -> None:
     """The correlation is Pearson's, and 0 with a constant map."""
     script = load("counterfactual_shortcut")
     one = np.array([[0.0, 1.0], [2.0, 3.0]])

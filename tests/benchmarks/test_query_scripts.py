@@ -10,7 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from seewhy.core.maps import Maps
+from seewhy.core.attribution import Attribution
 from seewhy.core.target import ClassEvidence, Information
 from seewhy.methods.windows.pmi import pmi
 
@@ -149,7 +149,7 @@ def test_calibration_figures(load: Load) -> None:
     values = true + errors * rng.standard_normal(true.shape)
     noisy = true + 0.25 * rng.standard_normal(true.shape)
     long = script.Reference({"a": noisy}, {"a": errors / 2}, {})
-    (row,) = script.judge(Maps({"a": values}, {"a": errors}, "nats", {}, "complete"), long)
+    (row,) = script.judge(Attribution({"a": values}, {"a": errors}, "nats", {}, "complete"), long)
     assert row["inside"] == pytest.approx(0.95, abs=0.01)
     assert row["error_ratio"] == pytest.approx(1, abs=0.03)
     assert row["expected"] == pytest.approx(np.sqrt(0.8), abs=0.01)

@@ -12,12 +12,12 @@ from torch import nn
 
 from games import OpenGame, picture
 from seewhy import registry
-from seewhy.core.maps import Maps
+from seewhy.core.attribution import Attribution
 from seewhy.core.probe import Probe
 from seewhy.core.settings import schema
 from seewhy.core.target import ClassEvidence
 from seewhy.infills.plain import constant
-from seewhy.nets.twins import build_twins, save_twins
+from seewhy.nets.counterfactual_generators import build_generators, save_generators
 
 SIZE = (20, 17)
 
@@ -32,9 +32,9 @@ class Light(nn.Module):
 
 
 def generators(folder: Path) -> str:
-    """Save untrained generators."""
-    twins = build_twins(arm="syce", classes=(0, 1), channels=1, size=SIZE, seed=0, widths=(2, 2), last=1)
-    save_twins(folder, twins, {"fingerprint": "open game", "classifier": "x"})
+    """Untrained ones."""
+    twins = build_generators(arm="syce", classes=(0, 1), channels=1, size=SIZE, seed=0, widths=(2, 2), last=1)
+    save_generators(folder, twins, {"fingerprint": "open game", "classifier": "x"})
     return f"weights={folder}"
 
 
@@ -56,7 +56,7 @@ def test_companions_are_pictures_in_the_view(name: str, tmp_path: Path) -> None:
     prepare = next((PREPARE[setting] for setting in schema(row.run) if setting in PREPARE), lambda _: "")
     _, method, settings = registry.method(f"{name}:{prepare(tmp_path)}".removesuffix(":"))
     probe = Probe(OpenGame(Light().eval()), constant(value=0.5), picture(*SIZE) * 0.8)
-    maps: Maps = method.run(probe, [ClassEvidence(0)], **settings)
+    maps: Attribution = method.run(probe, [ClassEvidence(0)], **settings)
     companions = checked(maps.companions, SIZE)
     assert set(companions) == set(row.companions)
     for companion in companions.values():

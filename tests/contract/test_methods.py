@@ -8,10 +8,10 @@ from torch import nn
 from games import Game, OpenGame, PixelNet, picture, small_cnn
 from seewhy import registry
 from seewhy.core.access import Access
+from seewhy.core.attribution import Attribution, worst_error
 from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
 from seewhy.core.infill import Infill
-from seewhy.core.maps import Maps, worst_error
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Information, Target
 from seewhy.infills.donor import donor
@@ -45,11 +45,11 @@ def small(name: str) -> str:
     return f"{name}:{METHODS[name].small}" if METHODS[name].small else name
 
 
-def run(name: str, probe: Probe) -> Maps:
+def run(name: str, probe: Probe) -> Attribution:
     """The method with small settings, after the question that every explanation begins with."""
     _, method, settings = registry.method(small(name))
     probe.prediction  # noqa: B018 - asks, once
-    maps: Maps = method.run(probe, targets_of(name), **settings)
+    maps: Attribution = method.run(probe, targets_of(name), **settings)
     return maps
 
 
@@ -156,12 +156,12 @@ def test_inputs_and_the_global_generator_are_unchanged(name: str) -> None:
 def test_where_it_stops_does_not_depend_on_the_batch(name: str) -> None:
     """A tolerance that the whole run meets with room to spare ends it after the same query, in batches of 3 or of 50."""
     _, method, settings = registry.method(small(name))
-    every: Maps = method.run(probe_of(name), [ClassEvidence(0)], **settings)
+    every: Attribution = method.run(probe_of(name), [ClassEvidence(0)], **settings)
     tolerance = 1.5 * worst_error(every.values.values(), every.stderr.values())
 
     def asked(batch: int) -> tuple[int, str]:
         probe = probe_of(name, batch=batch, budget=Budget(tolerance=tolerance))
-        maps: Maps = method.run(probe, [ClassEvidence(0)], **settings)
+        maps: Attribution = method.run(probe, [ClassEvidence(0)], **settings)
         return probe.queries.forward_images, maps.stopped_because
 
     assert asked(3) == asked(50)

@@ -11,10 +11,10 @@ import torch
 
 from games import Game, picture, small_cnn
 from seewhy import registry
+from seewhy.core.attribution import Map
 from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
 from seewhy.core.infill import Infill
-from seewhy.core.maps import Map
 from seewhy.core.probe import Probe
 from seewhy.core.score import Case, Measured
 from seewhy.core.settings import schema

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from games import Game, picture, pixel_logits
-from seewhy.core import arrays, budget, errors, features, maps, probe, seeds, settings, spec, target, view
+from seewhy.core import arrays, budget, errors, features, probe, seeds, settings, spec, target, view
+from seewhy.core import attribution as maps
 from seewhy.core.errors import ClassifierError, RequestError
 from seewhy.infills.plain import constant
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 from pathlib import Path
 
 import click
@@ -11,15 +12,13 @@ import pytest
 import seewhy
 from seewhy import registry
 from seewhy.cli import cli
-from seewhy.core.settings import REQUIRED, schema
+from seewhy.core.settings import schema
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 CLI = (DOCS / "reference/cli.md").read_text(encoding="utf-8")
 FILES = (DOCS / "reference/files.md").read_text(encoding="utf-8")
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 METHODS = "\n".join(path.read_text(encoding="utf-8") for path in sorted((DOCS / "explanation").glob("*.md")))
-INFILLS = (DOCS / "explanation/infills.md").read_text(encoding="utf-8")
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
 
 
@@ -44,23 +43,28 @@ def section(page: str, heading: str) -> str:
     return found[1]
 
 
-@pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_every_option_of_a_command_is_described(name: str) -> None:
-    """One row an option in the command's section, and no row for an option that is not there."""
-    described = set(re.findall(r"^\| `(--[a-z-]+)", section(CLI, f"seewhy {name}"), re.MULTILINE))
-    there = {option for item in COMMANDS[name].params if isinstance(item, click.Option) for option in item.opts}
-    assert described == there
+def test_tables_are_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
+    """Writing the tables of the registry and of the options anew changes no page; else run scripts/tables."""
+    status = runpy.run_path(str(ROOT / "scripts/tables"))["main"](["--check"])
+    assert (status, capsys.readouterr().out) == (0, "")
 
 
-@pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_defaults_of_options_are_stated(name: str) -> None:
-    """What the table gives as default of a number or a name is the default."""
-    rows = dict(re.findall(r"^\| `(--[a-z-]+)[^|]*\| `?([^|`]*)`? \|", section(CLI, f"seewhy {name}"), re.MULTILINE))
-    for item in COMMANDS[name].params:
-        if isinstance(item, click.Option) and isinstance(item.default, int | float | str | Path) and not item.is_flag:
-            assert rows[item.opts[0]].strip() == (
-                f"{item.default:g}" if isinstance(item.default, float) else str(item.default)
-            )
+def test_the_table_test_can_fail(tmp_path: Path) -> None:
+    """A changed figure is written right again; the page's own last column stays."""
+    page = tmp_path / "page.md"
+    table = "| method | needs |\n|---|---|\n| [`rise`](x.md) | 5 | kept advice |"
+    page.write_text(f"before\n\n<!-- table: choice -->\n\n{table}\n\n<!-- end -->\n\nafter\n", encoding="utf-8")
+    written = runpy.run_path(str(ROOT / "scripts/tables"))["regenerated"](page)
+    assert "| [`rise`](methods.md#rise) | labels | 4,001 | kept advice |\n" in written
+    assert (written.startswith("before\n\n<!-- table"), written.endswith("<!-- end -->\n\nafter\n")) == (True, True)
+
+
+def test_every_table_is_on_a_page() -> None:
+    """One table of options for every command, and one of every other kind."""
+    text = "\n".join(page.read_text(encoding="utf-8") for page in [*PAGES, ROOT / "README.md"])
+    marked = re.findall(r"<!-- table: (.+?) -->\n\n\|", text)
+    kinds = runpy.run_path(str(ROOT / "scripts/tables"))["TABLES"]
+    assert sorted(set(marked)) == sorted([*kinds, *(f"options {name}" for name in COMMANDS)])
 
 
 def test_no_command_is_described_that_is_not_there() -> None:
@@ -70,34 +74,9 @@ def test_no_command_is_described_that_is_not_there() -> None:
 
 @pytest.mark.parametrize("name", sorted(registry.METHODS))
 def test_every_method_is_described_with_its_settings(name: str) -> None:
-    """A section with one row a setting; a row in the README that says what the registry says."""
-    found = registry.METHODS[name]
+    """A section with one row for each setting."""
     described = re.findall(r"^\| `([a-z_0-9]+)` \|", section(METHODS, name), re.MULTILINE)
-    assert described == list(schema(found.run))
-    row = f"| `{name}` | {found.summary} | {found.paper} | `{found.infill}` | {found.cost} |"
-    assert row in section(README, "Methods")
-
-
-@pytest.mark.parametrize("name", sorted(registry.INFILLS))
-def test_every_infill_is_described_with_its_settings(name: str) -> None:
-    """A row with its settings and whether it is random; a row in the README that says what the registry says."""
-    found = registry.INFILLS[name]
-    (row,) = re.findall(rf"^\| `{name}` \|.*$", INFILLS, re.MULTILINE)
-    random, settings = (cell.strip() for cell in row.split("|")[3:5])
-    assert re.findall(r"`([a-z_]+)", settings) == list(schema(found.build))
-    if all(default is not REQUIRED for _, default in schema(found.build).values()):
-        built = registry.infill(name, seewhy.classifier(lambda pictures: [[0.5, 0.5]] * len(pictures)))[1]
-        assert random == ("yes" if built.stochastic else "no")
-    paper = f" {found.paper}" if found.paper else ""
-    assert f"| `{name}` | {found.summary} |{paper} |" in section(README, "In-fills")
-
-
-@pytest.mark.parametrize("name", sorted(registry.CLASSIFIERS))
-def test_every_classifier_is_described(name: str) -> None:
-    """A row with the extra that it needs."""
-    (row,) = re.findall(rf"^\| `{name}` \|.*$", CLI, re.MULTILINE)
-    extra = registry.CLASSIFIERS[name].extra
-    assert extra is None or f"extra `{extra}`" in row
+    assert described == list(schema(registry.METHODS[name].run))
 
 
 def test_every_public_name_is_in_the_reference() -> None:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from jaxtyping import Float32
+from seewhy.draw.scene import Exhibits, Panel, Scene
 
 from seewhy.core.view import View
-from seewhy.draw.scene import Exhibits, Panel, Scene
 
 SIZE = 24
 

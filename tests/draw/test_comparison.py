@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from jaxtyping import UInt8
 from PIL import Image
-
 from seewhy.draw.comparison import Section, comparison_png
 from seewhy.draw.scene import Scene
 

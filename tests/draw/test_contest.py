@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from rich.console import Console
-
 from seewhy.draw.contest import quality_png, standings_table
 
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 from PIL import Image
-
-from seewhy.core.view import View
 from seewhy.draw.outline import COLOURS, borders, draw_outlines
 from seewhy.draw.overview import overview_png
 from seewhy.draw.scene import Scene
+
+from seewhy.core.view import View
 
 
 def test_borders_enclose_the_region() -> None:

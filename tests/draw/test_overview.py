@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
-
-from seewhy.core.errors import RequestError
 from seewhy.draw.overview import overview_image, overview_png
 from seewhy.draw.page import resize, shorten, typeface
 from seewhy.draw.scene import Panel, Scene
+
+from seewhy.core.errors import RequestError
 
 SceneMaker = Callable[..., Scene]
 

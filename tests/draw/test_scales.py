@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-
 from seewhy.draw.scene import Panel
+
 from seewhy.plots.scales import Scale, distinct, round_up, scales_of, signed
 
 EVIDENCE = Scale("evidence", "nats", -2.0, 2.0, diverging=True)

@@ -14,7 +14,7 @@ from seewhy.runs.agreement import (
     sign_conflict,
 )
 
-from seewhy.core.maps import reliability
+from seewhy.core.attribution import reliability
 from seewhy.core.ranks import ranks, spearman
 
 Map = Float[np.ndarray, "h w"]

@@ -31,7 +31,7 @@ def explanation(**settings: object) -> seewhy.Explanation:
 
 
 def test_everything_promised_is_there() -> None:
-    """Maps, errors, queries, seconds, the prediction and why it stopped."""
+    """Attribution, errors, queries, seconds, the prediction and why it stopped."""
     answer = explanation()
     top = answer.predicted[0]["index"]
     assert list(answer.maps)[:2] == ["information", f"class:{top}"]
@@ -53,7 +53,7 @@ def test_targets_of_every_kind() -> None:
 
 
 def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
-    """Maps, errors, manifest, picture and pages survive the disk."""
+    """Attribution, errors, manifest, picture and pages survive the disk."""
     before = explanation()
     before.save(tmp_path / "out")
     after = seewhy.load(tmp_path / "out")

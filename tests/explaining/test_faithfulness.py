@@ -11,7 +11,7 @@ from torch import Tensor
 
 import seewhy
 from games import Game
-from seewhy.core.maps import Maps
+from seewhy.core.attribution import Attribution
 
 SIDE = 40
 TARGETS = [{"key": "class:1", "label": "bright corner", "index": 1, "probability": 0.9}]
@@ -32,7 +32,7 @@ def picture() -> Tensor:
 
 def on_trial(values: np.ndarray, *, batch: int = 4) -> dict[str, object]:
     """Put one map of class 1 on trial."""
-    maps = Maps({"class:1": values.astype(np.float32)}, {}, "nats", {}, "complete")
+    maps = Attribution({"class:1": values.astype(np.float32)}, {}, "nats", {}, "complete")
     return trial(Game(corner_logits), picture(), maps, TARGETS, 1, seed=0, batch_size=batch)
 
 
@@ -111,6 +111,6 @@ def test_an_unsure_classifier_is_told() -> None:
 def test_findings_name_what_is_explained() -> None:
     """A method knows a target by its key, the reader by its label; 96 is not the beginning of 967."""
     findings = ("class:96: enough", "class:967: not found; contrast:1/2 neither")
-    maps = Maps({}, {}, "nats", {}, "complete", findings=findings)
+    maps = Attribution({}, {}, "nats", {}, "complete", findings=findings)
     said = verdict(maps, [{"key": "class:96", "label": "boa"}, {"key": "contrast:1/2", "label": "1 or 2"}], None, 1000)
     assert said["findings"][:2] == ["boa: enough", "class:967: not found; 1 or 2 neither"]

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from seewhy.draw.terminal import summary
 from seewhy.runs.companions import checked
 
 import seewhy
 from games import Game, picture
 from seewhy import registry
 from seewhy.core.access import Access
+from seewhy.core.attribution import Attribution, Map
 from seewhy.core.budget import Budget
-from seewhy.core.maps import Map, Maps
 from seewhy.core.probe import Probe
 from seewhy.core.score import Case, Measured
 from seewhy.core.target import Target
-from seewhy.draw.terminal import summary
 from seewhy.registry.rows import Method, Metric
 
 LABELS = ["dark", "red", "bright"]
@@ -41,14 +41,16 @@ def network() -> seewhy.Classifier:
     return seewhy.classifier(Tones().eval(), labels=LABELS)
 
 
-def lightened(probe: Probe, targets: Sequence[Target], *, by: float = 0.5) -> Maps:
+def lightened(probe: Probe, targets: Sequence[Target], *, by: float = 0.5) -> Attribution:
     """A brighter picture as the counterfactual, a red one beside it."""
     other = torch.lerp(probe.image, torch.ones_like(probe.image), by).cpu().numpy()
     red = np.zeros_like(other)
     red[0] = 1
     change = np.abs(other - probe.image.cpu().numpy()).mean(0)
     maps = {target.key: change for target in targets}
-    return Maps(maps, {}, "intensity", {"by": by}, "complete", companions={"counterfactual": other, "a_red": red})
+    return Attribution(
+        maps, {}, "intensity", {"by": by}, "complete", companions={"counterfactual": other, "a_red": red}
+    )
 
 
 @pytest.fixture(autouse=True)

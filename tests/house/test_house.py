@@ -11,21 +11,13 @@ from pathlib import Path
 import pytest
 
 import seewhy
+from seewhy import registry
+from seewhy.runtime.extras import extras, optional_modules
 
 SOURCE = Path(seewhy.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
-HEAVY = (
-    "onnxruntime",
-    "onnx",
-    "openvino",
-    "efficientnet_lite_pytorch",
-    "skimage",
-    "beartype",
-    "matplotlib.pyplot",
-    "scipy",
-    "captum",
-    "cma",
-)
+HEAVY = (*optional_modules(), "matplotlib.pyplot")
+"""What `import seewhy` must not load: every module that an extra brings, and the plotting interface."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -124,6 +116,14 @@ def test_the_light_import_test_can_fail() -> None:
     script = f"import sys, onnxruntime, seewhy; print([name for name in {HEAVY!r} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert "onnxruntime" in found
+
+
+def test_extras_come_from_the_metadata() -> None:
+    """Every extra that a row of the registry names is known, with its packages; nothing of it is always required."""
+    rows = [row for kind in ("methods", "metrics", "infills", "classifiers") for row in registry.table(kind).values()]
+    assert {row.extra for row in rows if row.extra} <= set(extras())
+    assert not {"dev", "docs", "rivals", "all"} & set(extras())
+    assert {"onnxruntime", "captum", "skimage", "scipy"} <= set(optional_modules())
 
 
 def test_all_is_what_is_there() -> None:

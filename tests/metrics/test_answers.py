@@ -10,8 +10,8 @@ import torch
 from games import Game, picture, small_cnn
 from seewhy.classifiers.module import from_module
 from seewhy.classifiers.randomised import randomised
+from seewhy.core.attribution import Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map
 from seewhy.core.probe import Probe
 from seewhy.core.ranks import spearman
 from seewhy.core.score import Case

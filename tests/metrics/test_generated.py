@@ -1,4 +1,4 @@
-"""Metrics of generated images, against scipy, plain loops and hand-computed values."""
+"""Metrics for generated images and true regions, against formulas and hand-computed values."""
 
 import math
 
@@ -11,7 +11,6 @@ from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.score import Case
 from seewhy.infills.plain import constant
-from seewhy.metrics import generated
 from seewhy.metrics.correlation import ncc
 from seewhy.metrics.cout import cout
 from seewhy.metrics.percentiles import iou_percentiles
@@ -19,59 +18,6 @@ from seewhy.metrics.percentiles import iou_percentiles
 SIDE = 10
 REGION = np.zeros((SIDE, SIDE), bool)
 REGION[2:4, 2:7] = True  # ten pixels
-
-
-def gaussian(rows: int, seed: int) -> np.ndarray:
-    """Return codes with correlated columns."""
-    draw = np.random.default_rng(seed)
-    return draw.normal(size=(rows, 5)) @ draw.normal(size=(5, 5)) + draw.normal(size=5)
-
-
-@pytest.mark.parametrize("rows", [4, 60])
-def test_frechet_is_the_formula_with_a_matrix_root(rows: int) -> None:
-    """The formula also holds for fewer rows than columns, where the covariances are singular."""
-    linalg = pytest.importorskip("scipy.linalg")
-    one, other = gaussian(rows, 0), gaussian(rows + 3, 1)
-    c1, c2 = np.cov(one.T), np.cov(other.T)
-    shift = np.square(one.mean(0) - other.mean(0)).sum()
-    expected = shift + np.trace(c1 + c2 - 2 * linalg.sqrtm(c1 @ c2).real)
-    assert generated.frechet(one, other) == pytest.approx(expected, rel=1e-6, abs=1e-6)
-    assert generated.frechet(one, one) == pytest.approx(0, abs=1e-9)
-    with pytest.raises(RequestError, match="at least 2"):
-        generated.frechet(one[:1], other)
-
-
-def test_likeness_distinguishes_a_swap_from_no_edit() -> None:
-    """Images like the target have ratio near 0; unedited images are as far as the classes are apart."""
-    source, target = gaussian(400, 0), gaussian(400, 0) + 8
-    swapped = generated.likeness(source + 8, source, target)
-    stayed = generated.likeness(source, source, target)
-    assert swapped.ratio == pytest.approx(0, abs=1e-6)
-    assert stayed.ratio == pytest.approx(1)
-    assert swapped.real == pytest.approx(5 * 64)
-    assert 0 < swapped.floor < 0.1 * swapped.real
-
-
-def test_image_distances_match_a_loop() -> None:
-    """The distances equal a loop over pixels and channels."""
-    draw = torch.Generator().manual_seed(0)
-    one, other = torch.rand(3, 3, 4, 5, generator=draw), torch.rand(3, 3, 4, 5, generator=draw)
-    l1, l2 = generated.proximity(one, other)
-    changed = generated.sparsity(one, other, tau=0.3)
-    even, every = generated.shift(one, other)
-    for row, (first, second) in enumerate(zip(one.numpy(), other.numpy(), strict=True)):
-        difference = [float(b) - float(a) for a, b in zip(first.ravel(), second.ravel(), strict=True)]
-        assert l1[row] == pytest.approx(sum(map(abs, difference)) / 60, abs=1e-6)
-        assert l2[row] == pytest.approx(math.sqrt(sum(d * d for d in difference) / 60), abs=1e-6)
-        places = [np.mean([abs(difference[20 * c + place]) for c in range(3)]) for place in range(20)]
-        assert changed[row] == pytest.approx(np.mean([place > 0.3 for place in places]))
-        assert even[row] == pytest.approx(
-            np.mean([np.mean(difference[20 * c : 20 * c + 20]) ** 2 for c in range(3)]), abs=1e-6
-        )
-        assert every[row] == pytest.approx(l2[row] ** 2)
-    pairs = [float((one[a] - one[b]).abs().mean()) for a, b in ((0, 1), (0, 2), (1, 2))]
-    assert generated.spread(one) == pytest.approx(np.mean(pairs), abs=1e-6)
-    assert math.isnan(generated.spread(one[:1]))
 
 
 def probe() -> Probe:

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from games import Game, pixel_logits
+from seewhy.core.attribution import Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map
 from seewhy.core.probe import Probe
 from seewhy.core.score import Case, Measured
 from seewhy.infills.plain import constant

@@ -7,8 +7,13 @@ import torch
 from torch import Tensor
 
 from seewhy.core.errors import RequestError
+from seewhy.nets.counterfactual_generators import (
+    CounterfactualGenerators,
+    build_generators,
+    load_generators,
+    save_generators,
+)
 from seewhy.nets.translator import Affine, Critic, UNet
-from seewhy.nets.twins import Twins, build_twins, load_twins, save_twins
 
 
 def count(net: torch.nn.Module) -> int:
@@ -22,9 +27,9 @@ def pictures(*shape: int) -> Tensor:
 
 
 @torch.no_grad()
-def difference(twins: Twins, images: Tensor) -> float:
+def difference(generators: CounterfactualGenerators, images: Tensor) -> float:
     """Return the largest absolute edit."""
-    return float((twins(images, 0, 1).adversarial - images).abs().max())
+    return float((generators(images, 0, 1).adversarial - images).abs().max())
 
 
 def test_networks_are_as_large_as_the_authors() -> None:
@@ -44,16 +49,16 @@ def test_any_size(size: tuple[int, int]) -> None:
 def test_a_residual_generator_starts_with_a_small_edit() -> None:
     """A residual generator learns the edit, not the image."""
     images = pictures(3, 3, 12, 12)
-    begun = build_twins(arm="cyce", classes=(0, 1), channels=1, size=(12, 12), widths=(4, 4))
-    plain = build_twins(arm="cyce", classes=(0, 1), channels=1, size=(12, 12), widths=(4, 4), residual=False)
+    begun = build_generators(arm="cyce", classes=(0, 1), channels=1, size=(12, 12), widths=(4, 4))
+    plain = build_generators(arm="cyce", classes=(0, 1), channels=1, size=(12, 12), widths=(4, 4), residual=False)
     assert difference(begun, images) < 0.01
     assert difference(plain, images) > 0.1
 
 
-def by_hand(twins: Twins, images: Tensor, *nets: int) -> Tensor:
+def by_hand(generators: CounterfactualGenerators, images: Tensor, *nets: int) -> Tensor:
     """Apply generators in sequence."""
     for place in nets:
-        images = twins.nets[place](images[:, :1], 0)[0].clamp(0, 1)
+        images = generators.nets[place](images[:, :1], 0)[0].clamp(0, 1)
     return images.expand(-1, 3, -1, -1)
 
 
@@ -61,15 +66,15 @@ def test_the_generated_images_of_each_variant() -> None:
     """SyCE gives g0(x), g0(g0(x)) and g1(g0(x)); the stable image of CyCE is the input; the control has two heads."""
     images = pictures(2, 3, 8, 8)
     shape = {"classes": (3, 8), "channels": 1, "size": (8, 8), "widths": (4, 4), "residual": False}
-    syce = build_twins(arm="syce", **shape)  # type: ignore[arg-type]
+    syce = build_generators(arm="syce", **shape)  # type: ignore[arg-type]
     made = syce(images, 3, 8)
     for got, nets in ((made.adversarial, (0,)), (made.stable, (0, 0)), (made.cycle, (0, 1))):
         torch.testing.assert_close(got, by_hand(syce, images, *nets))
     back = syce(images, 8, 3)
     for got, nets in ((back.adversarial, (1,)), (back.stable, (1, 1)), (back.cycle, (1, 0))):
         torch.testing.assert_close(got, by_hand(syce, images, *nets))
-    torch.testing.assert_close(build_twins(arm="cyce", **shape)(images, 3, 8).stable, images)  # type: ignore[arg-type]
-    control = build_twins(arm="sagen", **shape)  # type: ignore[arg-type]
+    torch.testing.assert_close(build_generators(arm="cyce", **shape)(images, 3, 8).stable, images)  # type: ignore[arg-type]
+    control = build_generators(arm="sagen", **shape)  # type: ignore[arg-type]
     assert len(control.nets) == 1
     assert control(images, 3, 8).cycle is None
     torch.testing.assert_close(control(images, 3, 8), control(images, 8, 3))
@@ -87,28 +92,30 @@ def test_instance_norm_removes_brightness_and_contrast() -> None:
 def test_more_than_two_classes_share_a_generator() -> None:
     """The generator is conditioned on the target class; the stable image and the cycle image are identical."""
     images = pictures(2, 3, 8, 8)
-    twins = build_twins(arm="syce", classes=(5, 6, 7), channels=1, size=(8, 8), widths=(4, 4), residual=False)
+    generators = build_generators(arm="syce", classes=(5, 6, 7), channels=1, size=(8, 8), widths=(4, 4), residual=False)
     with torch.no_grad():
-        for affine in twins.modules():
+        for affine in generators.modules():
             if isinstance(affine, Affine):
                 affine.offset.copy_(torch.arange(3.0)[:, None].expand_as(affine.offset) / 5)
-    made, other = twins(images, 5, 6), twins(images, 5, 7)
-    assert len(twins.nets) == 1
+    made, other = generators(images, 5, 6), generators(images, 5, 7)
+    assert len(generators.nets) == 1
     assert not torch.allclose(made.adversarial, other.adversarial)
     assert made.cycle is not None
     torch.testing.assert_close(made.stable, made.cycle)
-    torch.testing.assert_close(made.stable, twins(made.adversarial, 6, 5).adversarial)
+    torch.testing.assert_close(made.stable, generators(made.adversarial, 6, 5).adversarial)
 
 
 def test_gradients_can_bring_values_back_into_range() -> None:
     """Clipping passes gradients that lead back into range, unlike the authors' code, and blocks those that lead out."""
     images, slopes = torch.full((1, 3, 4, 4), 0.5), {}
     for residual in (True, False):
-        twins = build_twins(arm="cyce", classes=(0, 1), channels=1, size=(4, 4), widths=(2,), last=1, residual=residual)
-        bias = twins.nets[0].heads[0][0].bias  # type: ignore[index, union-attr]
+        generators = build_generators(
+            arm="cyce", classes=(0, 1), channels=1, size=(4, 4), widths=(2,), last=1, residual=residual
+        )
+        bias = generators.nets[0].heads[0][0].bias  # type: ignore[index, union-attr]
         with torch.no_grad():
             bias.fill_(-9)
-        adversarial = twins.edit(images[:, :1], 0, 1)[0]
+        adversarial = generators.edit(images[:, :1], 0, 1)[0]
         assert float(adversarial.detach().max()) == 0
         for sign in (-1, 1):  # minimising this loss makes the images brighter or darker
             (slope,) = torch.autograd.grad(sign * adversarial.sum(), [bias], retain_graph=True)
@@ -118,11 +125,15 @@ def test_gradients_can_bring_values_back_into_range() -> None:
 
 def test_saved_and_loaded(tmp_path: Path) -> None:
     """Loaded generators give the same images; those of another classifier are refused."""
-    twins = build_twins(arm="syce", classes=(3, 8), channels=1, size=(8, 8), widths=(4, 4), seed=5)
-    save_twins(tmp_path, twins, {"fingerprint": "mine", "classifier": "net"})
-    again, card = load_twins(tmp_path, fingerprint="mine")
+    generators = build_generators(arm="syce", classes=(3, 8), channels=1, size=(8, 8), widths=(4, 4), seed=5)
+    save_generators(tmp_path, generators, {"fingerprint": "mine", "classifier": "net"})
+    again, card = load_generators(tmp_path, fingerprint="mine")
     images = pictures(2, 3, 8, 8)
-    torch.testing.assert_close(again(images, 3, 8), twins(images, 3, 8))
-    assert card["twins"]["classes"] == [3, 8]
+    torch.testing.assert_close(again(images, 3, 8), generators(images, 3, 8))
+    assert card["networks"]["classes"] == [3, 8]
     with pytest.raises(RequestError, match="generators of this classifier, got those of net"):
-        load_twins(tmp_path, fingerprint="another")
+        load_generators(tmp_path, fingerprint="another")
+    file = tmp_path / "card.json"
+    file.write_text(file.read_text().replace('"networks"', '"nets"'))
+    with pytest.raises(RequestError, match="got a card of another seewhy version"):
+        load_generators(tmp_path, fingerprint="mine")

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 import seewhy
 from games import OpenGame, picture
+from seewhy.core.attribution import Attribution
 from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target
 from seewhy.infills.plain import constant
-from seewhy.methods.counterfactual.generated import counterfactual
-from seewhy.nets.twins import Arm, Twins, build_twins, save_twins
+from seewhy.methods.counterfactual import counterfactual
+from seewhy.nets.counterfactual_generators import Arm, CounterfactualGenerators, build_generators, save_generators
 
 FACTS = {"fingerprint": "open game", "classifier": "x"}
 ARTEFACT = 0.125
@@ -42,9 +42,11 @@ class Bright(nn.Module):
         return torch.cat([torch.stack([-score / 2, score / 2], 1), rest], 1)
 
 
-def dimming(arm: Arm = "cyce", *, classes: tuple[int, int] = (0, 1), size: tuple[int, int] = (12, 10)) -> Twins:
-    """Return generators that reduce brightness above 0.5 to 0.5, and leave images of the first class unchanged."""
-    twins = build_twins(arm=arm, classes=classes, channels=1, size=size, widths=(2, 2), last=1, norm="none")
+def dimming(
+    arm: Arm = "cyce", *, classes: tuple[int, int] = (0, 1), size: tuple[int, int] = (12, 10)
+) -> CounterfactualGenerators:
+    """Generators that bring what is brighter than 0.5 down to it, and leave pictures of the first class alone."""
+    twins = build_generators(arm=arm, classes=classes, channels=1, size=size, widths=(2, 2), last=1, norm="none")
     with torch.no_grad():
         for name, weights in twins.named_parameters():
             weights.fill_(1.0 if name.endswith("factor") else 0.0)
@@ -72,10 +74,15 @@ def make_probe(image: Tensor, network: nn.Module | None = None, **settings: Any)
 
 
 def run(
-    twins: Twins, folder: Path, probe: Probe, *targets: Target, facts: dict[str, Any] | None = None, **settings: Any
-) -> Maps:
-    """Run the method with generators saved to a folder; by default for class 1 and its contrast."""
-    save_twins(folder, twins, {**FACTS, **(facts or {})})
+    twins: CounterfactualGenerators,
+    folder: Path,
+    probe: Probe,
+    *targets: Target,
+    facts: dict[str, Any] | None = None,
+    **settings: Any,
+) -> Attribution:
+    """The method with generators that were written to a folder; the class 1 and its contrast unless other targets are named."""
+    save_generators(folder, twins, {**FACTS, **(facts or {})})
     return counterfactual(probe, targets or (ClassEvidence(1), Contrast(1, 0)), weights=str(folder), **settings)
 
 
@@ -115,8 +122,8 @@ def test_common_artefacts_cancel(tmp_path: Path) -> None:
 def test_the_maps_match_the_papers_formulas(tmp_path: Path, arm: Arm, classes: tuple[int, ...]) -> None:
     """SyCE: x_a = g(x), x_s = g(g(x)) with the generator of the image's class, or one conditional generator."""
     image = picture(12, 10)
-    probe = make_probe(image, Bright(3))
-    twins = build_twins(arm=arm, classes=classes, channels=3, size=(12, 10), widths=(4, 4), residual=False, seed=3)
+    probe = asked(image, Bright(3))
+    twins = build_generators(arm=arm, classes=classes, channels=3, size=(12, 10), widths=(4, 4), residual=False, seed=3)
     maps = run(twins, tmp_path, probe)
     nets: Any = twins.nets
     with torch.no_grad():
@@ -148,7 +155,7 @@ def test_findings_report_failures(tmp_path: Path) -> None:
     """Findings report a missing flip, a stable image of another class, lost colours and warnings from training."""
     coloured = spot()
     coloured[1, 3, 4] = 0.9
-    untrained = build_twins(arm="cyce", classes=(0, 1), channels=1, size=(12, 10), widths=(2, 2))
+    untrained = build_generators(arm="cyce", classes=(0, 1), channels=1, size=(12, 10), widths=(2, 2))
     facts = {"validation": {"flip": 0.31, "stable": 0.984}, "collapsed": "the generators hardly edit"}
     findings = run(untrained, tmp_path, make_probe(coloured), facts=facts).findings
     assert findings[0].startswith(
@@ -182,8 +189,8 @@ def test_findings_report_failures(tmp_path: Path) -> None:
         (dimming(size=(12, 12)), (ClassEvidence(1),), "image of 12 x 12 pixels.* got 12 x 10"),
     ],
 )
-def test_unsupported_requests_are_rejected(
-    tmp_path: Path, twins: Twins, targets: tuple[Target, ...], message: str
+def test_what_the_generators_cannot_do_is_refused(
+    tmp_path: Path, twins: CounterfactualGenerators, targets: tuple[Target, ...], message: str
 ) -> None:
     """The error comes before any query beyond the prediction."""
     probe = make_probe(spot(), Bright(4))
@@ -207,7 +214,7 @@ def test_foreign_weights_and_small_budgets_are_rejected(tmp_path: Path) -> None:
 def test_the_contrast_class_is_a_trained_class(tmp_path: Path) -> None:
     """With four classes and generators for the most and the least probable, the default contrast is with the latter."""
     classifier = seewhy.classifier(Bright(4), size=None, labels=["dim", "bright", "third", "fourth"])
-    save_twins(tmp_path, dimming(classes=(3, 1)), {"fingerprint": classifier.fingerprint, "classifier": "x"})
+    save_generators(tmp_path, dimming(classes=(3, 1)), {"fingerprint": classifier.fingerprint, "classifier": "x"})
     found = seewhy.explain(classifier, spot(), method=f"counterfactual:weights={tmp_path}", verdict=False)
     assert list(found.maps) == ["class:1", "contrast:1/3"]
     assert found.manifest["findings"][0].startswith(
@@ -221,6 +228,6 @@ def test_labels_are_sufficient(tmp_path: Path) -> None:
     """One-hot outputs give the same map."""
     hard = OpenGame(Bright())
     hard.scores = lambda images: 1e4 * Bright()(images)  # type: ignore[method-assign]
-    save_twins(tmp_path, dimming(), FACTS)
+    save_generators(tmp_path, dimming(), FACTS)
     maps = counterfactual(Probe(hard, constant(value=0.0), spot()), [ClassEvidence(1)], weights=str(tmp_path))
     np.testing.assert_allclose(maps.values["class:1"], (spot()[0] - 0.5).clamp(min=0), atol=1e-6)

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from seewhy.methods.counterfactual_path import counterfactual_path
 from torch import Tensor, nn
 
 import seewhy
 from games import OpenGame, picture, small_cnn
+from seewhy.core.attribution import Attribution
 from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target, weight_matrix
 from seewhy.infills.plain import constant
-from seewhy.methods.counterfactual.path import counterfactual_path
-from seewhy.nets.twins import build_twins, save_twins
+from seewhy.nets.counterfactual_generators import build_generators, save_generators
 
 TARGETS: tuple[Target, ...] = (ClassEvidence(0), Contrast(0, 1))
 
@@ -76,7 +76,7 @@ def slow(target: Target, steps: int, *, even: bool, signed: bool, probability: b
     return found
 
 
-def run(probe: Probe, **settings: Any) -> Maps:
+def run(probe: Probe, **settings: Any) -> Attribution:
     """Run the method for a class and a contrast."""
     return counterfactual_path(probe, TARGETS, **settings)
 
@@ -149,8 +149,10 @@ def test_weights_generate_the_end_of_the_path(tmp_path: Path) -> None:
     probe = make_probe()
     source = int(probe.prediction.argmax())
     other = (source + 1) % 5
-    twins = build_twins(arm="syce", classes=(source, other), channels=3, size=(12, 11), widths=(4, 4), residual=False)
-    save_twins(tmp_path / "twins", twins, {"fingerprint": "open game", "classifier": "x"})
+    twins = build_generators(
+        arm="syce", classes=(source, other), channels=3, size=(12, 11), widths=(4, 4), residual=False
+    )
+    save_generators(tmp_path / "twins", twins, {"fingerprint": "open game", "classifier": "x"})
     made = twins(probe.image[None], source, other).adversarial[0].detach()
     targets: list[Target] = [ClassEvidence(source), Contrast(source, other)]
     probes = make_probe(), make_probe(seed=1, batch_size=100)

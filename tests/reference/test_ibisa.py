@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from games import OpenGame, picture, small_cnn
+from seewhy.core.attribution import Attribution
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, uniforms
 from seewhy.core.target import ClassEvidence, Contrast, Target
@@ -33,7 +33,7 @@ class Corner(nn.Module):
         return torch.stack([8 * zero, 4 * one, torch.zeros_like(zero)], dim=1)
 
 
-def corner_maps(target: Target, **settings: Any) -> Maps:
+def corner_maps(target: Target, **settings: Any) -> Attribution:
     """Explain `Corner` on a white image of 24 x 24 with a black in-fill."""
     probe = Probe(OpenGame(Corner()), constant(value=0.0), torch.ones(3, 24, 24))
     return ibisa(probe, [target], **{"cells": CELLS, **settings})

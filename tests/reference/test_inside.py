@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from games import OpenGame, PixelNet, picture, small_cnn
+from seewhy.core.attribution import Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, normals
 from seewhy.core.target import ClassEvidence, Contrast, Target

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from games import Game
 from seewhy.core.access import Access
+from seewhy.core.attribution import Map
 from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
 from seewhy.core.infill import Infill
-from seewhy.core.maps import Map
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target
 from seewhy.infills.plain import constant, noise

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from games import Game
 from seewhy.core.access import Access
+from seewhy.core.attribution import Attribution
 from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target
 from seewhy.core.view import View
@@ -66,7 +66,7 @@ def probe_of(*, exact: bool = False, budget: Budget | None = None, batch: int = 
     return Probe(game, constant(value=0.0), image_of(picture(box, 0)), batch_size=batch, budget=budget or Budget())
 
 
-def run(probe: Probe, targets: list[Target], reference: str, **settings: object) -> Maps:
+def run(probe: Probe, targets: list[Target], reference: str, **settings: object) -> Attribution:
     """Run the method with hard edges."""
     return nearest_counterfactual(probe, targets, **{"reference": reference, "tile": TILE, "edge": 0.0, **settings})  # type: ignore[arg-type]
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from games import Game, picture, pixel_logits, small_cnn
+from seewhy.core.attribution import Attribution
 from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
 from seewhy.core.infill import Infill
-from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive
 from seewhy.core.target import ClassEvidence, Contrast, Information, Target
@@ -80,7 +80,7 @@ def replica(
     return np.array([[np.mean(covered[y, x], axis=0) for x in range(width)] for y in range(height)]).transpose(2, 0, 1)
 
 
-def run(game: Game, infill: Infill, image: Tensor, *, batch: int = 4, seed: int = 0, **settings: object) -> Maps:
+def run(game: Game, infill: Infill, image: Tensor, *, batch: int = 4, seed: int = 0, **settings: object) -> Attribution:
     """Run the library's implementation on the same input."""
     return pmi(Probe(game, infill, image, seed=seed, batch_size=batch), CLASSES, **settings)  # type: ignore[arg-type]
 

@@ -15,7 +15,6 @@ from games import OpenGame, picture, small_cnn
 from seewhy.cli import main
 from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target
 from seewhy.images.sources import list_images

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from games import Game, picture, small_cnn
+from seewhy.core.attribution import Attribution
 from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast
 from seewhy.infills.plain import constant
@@ -43,7 +43,7 @@ def shapley(worth: Callable[[tuple[int, ...]], float], players: int) -> list[flo
     return values
 
 
-def of_segments(maps: Maps, labels: torch.Tensor, key: str = "class:0") -> np.ndarray:
+def of_segments(maps: Attribution, labels: torch.Tensor, key: str = "class:0") -> np.ndarray:
     """Return the value of each segment."""
     values = torch.from_numpy(maps.values[key])
     return np.array([float(values[labels == number][0]) for number in range(int(labels.max()) + 1)])
@@ -97,7 +97,7 @@ def test_the_errors_of_kernel_shap_cover_the_truth() -> None:
     for seed in range(10):
         probe = Probe(product([2, 7, 9], 4), BLACK, image, seed=seed)
         maps = kernel_shap(probe, [ClassEvidence(0)], segments=16, shape="grid", samples=200)
-        error = of_segments(Maps(maps.stderr, {}, "", {}, ""), labels)
+        error = of_segments(Attribution(maps.stderr, {}, "", {}, ""), labels)
         inside += (np.abs(of_segments(maps, labels) - worth) <= 2 * error + 1e-9).tolist()
     assert np.mean(inside) >= 0.9
 
@@ -178,7 +178,7 @@ def test_the_errors_of_faded_rise_cover_the_truth() -> None:
         probe = Probe(product([2, 7, 9], 4), BLACK, image, seed=seed)
         maps = faded_rise(probe, [ClassEvidence(0)], segments=16, shape="grid", samples=400, softness=0.0)
         labels = split(image, 16, "grid")
-        error = of_segments(Maps(maps.stderr, {}, "", {}, ""), labels)
+        error = of_segments(Attribution(maps.stderr, {}, "", {}, ""), labels)
         inside += (np.abs(of_segments(maps, labels) - truth * 400 / 408) <= 2 * error + 1e-9).tolist()
     assert np.mean(inside) >= 0.85
 

@@ -3,8 +3,8 @@
 from dataclasses import fields, replace
 
 import records
+from seewhy.core.attribution import Scale
 from seewhy.core.budget import Budget
-from seewhy.core.maps import Scale
 from seewhy.results.recipe import recipe
 from seewhy.results.record import AlternativeInfill, InfillCheck, Record, SkippedInfill
 

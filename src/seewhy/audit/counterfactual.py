@@ -1,52 +1,80 @@
-"""Test generators of counterfactuals on many pictures: do they flip, does anyone else see it, and is it like real pictures?"""
+"""Audit counterfactual generators on many images: do they flip the prediction, does another classifier agree, are they realistic?"""
 
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from seewhy import registry
+from seewhy.audit._image_statistics import frechet_distances
+from seewhy.audit.counterfactual_report import CounterfactualReport, findings, summarise, summarise_direction, worst
+from seewhy.audit.counterfactual_work import (
+    BatchedClassifier,
+    Codes,
+    Direction,
+    Generators,
+    GeneratorsUnderTest,
+    group_by_direction,
+)
 from seewhy.classifiers.selftest import self_test
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Progress, no_progress
 from seewhy.core.score import plain
+from seewhy.explaining.facts import classifier_info, label
+from seewhy.explaining.request import ClassifierLike
 from seewhy.images.collection import Collection, read_collection
-from seewhy.metrics.generated import TAU, Likeness, likeness
-from seewhy.nets.twins import load_twins
-from seewhy.runs.explanation import SCHEMA_VERSION
-from seewhy.runs.manifest import label
-from seewhy.runs.twins_report import TwinsReport, about_direction, findings, summarise, worst
-from seewhy.runs.twins_work import Bench, Codes, Columns, Direction, Generators, Judge, pairs
+from seewhy.nets.counterfactual_generators import load_generators
+from seewhy.results.audit_counterfactual import (
+    ClassName,
+    CounterfactualRecord,
+    FrechetDistances,
+    GeneratorsInfo,
+    OracleInfo,
+    OverallResult,
+)
 
-_FEWEST = 4  # real pictures of a class behind a Fréchet distance, at least
+TAU = 0.05
+"""Default threshold: a pixel is changed if its intensity in [0, 1] differs by more than this."""
+
+_FEWEST = 4
+"""Fréchet distances need at least this many real images of each class."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Inputs:
-    """The pictures, and what was said of them before anything was made."""
+    """The predictions for the unmodified images.
 
-    said: Float[np.ndarray, "n k"]
-    truth: Int[np.ndarray, " n"] | None
+    Args:
+        probabilities: of the classifier.
+        labels: true class of each image, -1 for a class that the classifier does not have; None without labels.
+        oracle: class that the oracle predicts; None without an oracle.
+    """
+
+    probabilities: Float[np.ndarray, "n k"]
+    labels: Int[np.ndarray, " n"] | None
     oracle: Int[np.ndarray, " n"] | None
 
     @property
-    def top(self) -> Int[np.ndarray, " n"]:
-        """The class of each picture in the classifier's eyes."""
-        top: Int[np.ndarray, " n"] = self.said.argmax(1)
-        return top
+    def predicted(self) -> Int[np.ndarray, " n"]:
+        """The class that the classifier predicts for each image."""
+        predicted: Int[np.ndarray, " n"] = self.probabilities.argmax(1)
+        return predicted
+
+    def correct(self, found: Direction) -> Bool[np.ndarray, " m"] | None:
+        """Return for each image of a direction whether the classifier predicts its label; None without labels."""
+        return None if self.labels is None else self.labels[found.places] == found.source
 
 
-def evaluate(
-    classifier: object,
-    twins: Generators | str | Path,
+def audit_counterfactual(
+    classifier: ClassifierLike,
+    generators: Generators | str | Path,
     source: Collection | str | Path,
     *,
-    oracle: object | None = None,
+    oracle: ClassifierLike | None = None,
     codes: Codes | None = None,
     limit: int | None = None,
     tau: float = TAU,
@@ -55,124 +83,134 @@ def evaluate(
     device: str | None = None,
     trust: bool = True,
     progress: Progress = no_progress,
-) -> TwinsReport:
-    """Run generators over many pictures and measure what becomes of them, flipped or not.
+) -> CounterfactualReport:
+    """Run counterfactual generators on many images and measure the result, flipped or not.
 
-    Pictures go by what the classifier says of them, whatever their labels. Localisation is of the pictures whose region is known,
-    that is, those that have something to be found.
+    Images are grouped by the class that the classifier predicts, whatever their labels. Localisation is measured only on
+    images whose true region is known and not empty.
 
     Args:
-        classifier: the one that the generators were trained for, as for `seewhy.explain`.
-        twins: the generators, or the folder that ``seewhy train counterfactual`` wrote.
-        source: pictures that were not trained on; see `seewhy.images.collection.read_collection`.
-        oracle: another classifier of the same classes, trained apart, to say whether the change is one that it sees too.
-        codes: an embedding that has not seen the classifier, such as `seewhy.training.embedding.train_embedding(…).codes`, for
-            Fréchet distances; None: none are measured.
-        limit: only so many pictures, drawn with ``seed``.
-        tau: change of a pixel beyond which it counts as changed.
-        seed: of the choice and of the noise.
-        batch_size: pictures shown at once.
+        classifier: the classifier that the generators were trained for, as for `seewhy.explain`.
+        generators: the generators, or the folder that ``seewhy train counterfactual`` wrote.
+        source: images that were not used for training; see `seewhy.images.collection.read_collection`.
+        oracle: another classifier of the same classes, trained separately, to check whether it sees the change too.
+        codes: an embedding that was trained without the classifier, for Fréchet distances; None to skip them.
+        limit: use at most this many images, drawn with ``seed``.
+        tau: change of intensity above which a pixel counts as changed.
+        seed: of the choice of images and of the noise.
+        batch_size: images per call.
         device: where torch computes; None: where the classifier is.
         trust: allow Specs that run code from a file.
-        progress: called with (pictures done, pictures in all).
+        progress: called with (images done, images in all).
 
     Returns:
-        Figures for each direction and overall, with 95 % intervals, and what they mean in words.
+        Figures of each direction and overall, with 95 % intervals, and findings in words.
 
     Raises:
-        RequestError: ``tau`` is out of range, the generators are of another classifier or of another size of picture, the oracle
-            does not know the classes, or no picture is predicted to be of a class that the generators know.
+        RequestError: ``tau`` is out of range, the generators belong to another classifier or another image size, the oracle
+            lacks one of the classes, or no image is predicted as a class that the generators know.
 
-    Cost in queries: four a picture (two of the oracle), and up to fourteen for each of the first 200 of a direction.
+    Cost in queries: four per image (two of them of the oracle), and up to fourteen for each of the first 200 images of a
+    direction.
     """
     started = time.monotonic()
     if not 0 <= tau < 1:
-        raise RequestError(f"expected tau from 0 to less than 1, a change of intensity, got {tau}")
-    asked = registry.classifier(classifier, trust=trust, device=device)
-    made = _generators(twins, asked)
-    pictures = source if isinstance(source, Collection) else read_collection(source, view=asked.view)
-    if pictures.size != made.size:
         raise RequestError(
-            f"expected pictures of {made.size[0]} × {made.size[1]} pixels, as the generators were trained on, got "
-            f"{pictures.size[0]} × {pictures.size[1]}; give others"
+            f"expected tau from 0 to less than 1, a change of intensity, got {tau}; {TAU} is the default"
         )
-    pictures = _choose(pictures, limit, seed)
-    judge, second = Judge(asked, batch_size), _oracle(oracle, asked, made, batch_size, trust=trust, device=device)
-    tested = self_test(asked, pictures.images(slice(0, 1))[0])
-    inputs = _look(pictures, judge, second)
-    ways = pairs(made.classes, inputs.said)
-    total = sum(map(len, ways.values()))
+    opened = registry.classifier(classifier, trust=trust, device=device)
+    loaded = _load(generators, opened)
+    collection = source if isinstance(source, Collection) else read_collection(source, view=opened.view)
+    _check_size(collection, loaded)
+    collection = _choose(collection, limit, seed)
+    asked = BatchedClassifier(opened, batch_size)
+    second = None if oracle is None else _open_oracle(oracle, opened, loaded, batch_size, trust=trust, device=device)
+    tested = self_test(opened, collection.images(slice(0, 1))[0])
+    inputs = _predict(collection, asked, second)
+    groups = group_by_direction(loaded.classes, inputs.probabilities)
+    total = sum(map(len, groups.values()))
     if not total:
-        raise RequestError(
-            f"expected pictures that the classifier puts in {', '.join(label(each, asked) for each in made.classes)}, got none; "
-            "give pictures of those classes"
-        )
-    bench = Bench(made, judge, second, codes, pictures, inputs.top, tau, seed, _counting(progress, total))
-    found = [bench.test(*way, places) for way, places in ways.items()]
-    first = next(iter(ways))
-    facts = {
-        **_about(asked, made, pictures, twins),
-        "left_out": len(pictures) - total,
-        "tau": tau,
-        "seed": seed,
-        "oracle": _about_oracle(second, inputs, ways),
-        "seconds_per_explanation": plain(bench.seconds(first, ways[first])),
-        "warnings": list(tested.warnings),
-    }
-    facts["queries"] = judge.queries + (second.queries if second else 0)
-    facts["seconds"] = round(time.monotonic() - started, 3)
-    return _report(facts, found, inputs, bench, asked)
+        names = ", ".join(label(each, opened) for each in loaded.classes)
+        raise RequestError(f"expected images predicted as {names}, got none; use images of those classes")
+    counting = _counting(progress, total)
+    work = GeneratorsUnderTest(loaded, asked, second, codes, collection, inputs.predicted, tau, seed, counting)
+    found = [work.measure(*way, places) for way, places in groups.items()]
+    first = next(iter(groups))
+    audit = _Audit(
+        started=started,
+        folder=str(generators) if isinstance(generators, str | Path) else None,
+        work=work,
+        inputs=inputs,
+        directions=found,
+        seconds_per_explanation=work.seconds(first, groups[first]),
+        warnings=tested.warnings,
+    )
+    return audit.report()
 
 
-def _generators(twins: Generators | str | Path, classifier: Classifier) -> Generators:
-    """Load them if they are in a folder."""
-    if not isinstance(twins, str | Path):
-        return twins
-    loaded, _ = load_twins(Path(twins), fingerprint=classifier.fingerprint)
+def _load(generators: Generators | str | Path, classifier: Classifier) -> Generators:
+    """Load the generators if they are in a folder."""
+    if not isinstance(generators, str | Path):
+        return generators
+    loaded, _ = load_generators(Path(generators), fingerprint=classifier.fingerprint)
     return loaded.to(classifier.device)
 
 
-def _choose(pictures: Collection, limit: int | None, seed: int) -> Collection:
-    """Draw some pictures; a folder that is sorted by class is not cut off after the first."""
-    if limit is None or limit >= len(pictures):
-        return pictures
-    return pictures.take(np.sort(np.random.default_rng(seed).permutation(len(pictures))[:limit]))
+def _check_size(collection: Collection, generators: Generators) -> None:
+    """Raise if the images are not of the size that the generators were trained on."""
+    if collection.size != generators.size:
+        raise RequestError(
+            f"expected images of {generators.size[0]} × {generators.size[1]} pixels, as the generators were trained on, got "
+            f"{collection.size[0]} × {collection.size[1]}; use images of that size"
+        )
 
 
-def _oracle(
-    source: object | None, classifier: Classifier, twins: Generators, batch: int, *, trust: bool, device: str | None
-) -> Judge | None:
-    """Open the second classifier, and find the classes in it: by name where both have names, else by number."""
-    if source is None:
-        return None
+def _choose(collection: Collection, limit: int | None, seed: int) -> Collection:
+    """Draw some images at random, so that a folder sorted by class is not cut off after its first class."""
+    if limit is None or limit >= len(collection):
+        return collection
+    return collection.take(np.sort(np.random.default_rng(seed).permutation(len(collection))[:limit]))
+
+
+def _open_oracle(
+    source: ClassifierLike,
+    classifier: Classifier,
+    generators: Generators,
+    batch: int,
+    *,
+    trust: bool,
+    device: str | None,
+) -> BatchedClassifier:
+    """Open the oracle and match its classes: by name where both classifiers have names, else by index."""
     oracle = registry.classifier(source, trust=trust, device=device)
     if oracle.labels is None or classifier.labels is None:
-        return Judge(oracle, batch)
-    named = [classifier.labels[index] for index in twins.classes]
+        return BatchedClassifier(oracle, batch)
+    named = [classifier.labels[index] for index in generators.classes]
     missing = [name for name in named if name not in oracle.labels]
     if missing:
         raise RequestError(
-            f"expected an oracle that knows {', '.join(named)}, got {oracle.name} without {', '.join(missing)}; give another"
+            f"expected an oracle with the classes {', '.join(named)}, got {oracle.name} without {', '.join(missing)}; "
+            "use another oracle"
         )
-    return Judge(oracle, batch, dict(zip(map(oracle.labels.index, named), twins.classes, strict=True)))
+    return BatchedClassifier(oracle, batch, dict(zip(map(oracle.labels.index, named), generators.classes, strict=True)))
 
 
-def _look(pictures: Collection, judge: Judge, oracle: Judge | None) -> _Inputs:
-    """Ask about the pictures as they are."""
-    starts = range(0, len(pictures), judge.batch)
-    batches = [slice(start, start + judge.batch) for start in starts]
-    said = np.concatenate([judge.probabilities(pictures.images(some)) for some in batches])
-    other = None if oracle is None else np.concatenate([oracle.classes(pictures.images(some)) for some in batches])
-    truth = None
-    if pictures.labels is not None:
-        names = judge.classifier.labels
-        numbers = [names.index(name) if name in names else -1 for name in pictures.classes] if names else None
-        truth = pictures.labels if numbers is None else np.array(numbers)[pictures.labels]
-    return _Inputs(said, truth, other)
+def _predict(collection: Collection, classifier: BatchedClassifier, oracle: BatchedClassifier | None) -> _Inputs:
+    """Query both classifiers about the unmodified images."""
+    starts = range(0, len(collection), classifier.batch)
+    batches = [slice(start, start + classifier.batch) for start in starts]
+    found = np.concatenate([classifier.probabilities(collection.images(some)) for some in batches])
+    other = None if oracle is None else np.concatenate([oracle.classes(collection.images(some)) for some in batches])
+    labels = None
+    if collection.labels is not None:
+        names = classifier.classifier.labels
+        numbers = [names.index(name) if name in names else -1 for name in collection.classes] if names else None
+        labels = collection.labels if numbers is None else np.array(numbers)[collection.labels]
+    return _Inputs(found, labels, other)
 
 
 def _counting(progress: Progress, total: int) -> Callable[[int], None]:
-    """Tell of pictures in all rather than of those of a batch."""
+    """Report the images done in all directions instead of those of a batch."""
     done = 0
 
     def more(count: int) -> None:
@@ -183,78 +221,89 @@ def _counting(progress: Progress, total: int) -> Callable[[int], None]:
     return more
 
 
-def _about(classifier: Classifier, twins: Generators, pictures: Collection, given: object) -> dict[str, Any]:
-    """Write down what was tested on what."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "source": pictures.source,
-        "pictures": len(pictures),
-        "classifier": {
-            "spec": classifier.name,
-            "fingerprint": classifier.fingerprint,
-            "view": classifier.view.describe(),
-        },
-        "generators": {
-            "folder": str(given) if isinstance(given, str | Path) else None,
-            "arm": twins.arm,
-            "classes": [{"index": each, "label": label(each, classifier)} for each in twins.classes],
-            "size": list(twins.size),
-        },
-    }
+@dataclass(frozen=True, eq=False)
+class _Audit:
+    """A finished audit, to be summarised.
 
+    Args:
+        started: when it began, by the monotonic clock.
+        folder: of the generators; None for generators that only their caller has.
+        work: what was run.
+        inputs: the predictions for the unmodified images.
+        directions: the measurements.
+        seconds_per_explanation: median; NaN where it was not measured.
+        warnings: of the classifier's self-test.
+    """
 
-def _about_oracle(
-    oracle: Judge | None, inputs: _Inputs, ways: Mapping[tuple[int, int], Int[np.ndarray, " m"]]
-) -> dict[str, Any] | None:
-    """Say how good the oracle is on the pictures themselves, without which its answers cannot be read."""
-    if oracle is None or inputs.oracle is None:
-        return None
-    places = np.concatenate(list(ways.values()))
-    said = inputs.oracle[places]
-    right = None if inputs.truth is None else float((said == inputs.truth[places]).mean())
-    return {
-        "spec": oracle.classifier.name,
-        "fingerprint": oracle.classifier.fingerprint,
-        "accuracy": right,
-        "agreement": float((said == inputs.top[places]).mean()),
-    }
+    started: float
+    folder: str | None
+    work: GeneratorsUnderTest
+    inputs: _Inputs
+    directions: list[Direction]
+    seconds_per_explanation: float
+    warnings: tuple[str, ...]
 
+    @property
+    def names(self) -> Mapping[int, str]:
+        """Index → name of each class that the generators know."""
+        return {each: label(each, self.work.classifier.classifier) for each in self.work.generators.classes}
 
-def _report(
-    facts: dict[str, Any], found: list[Direction], inputs: _Inputs, bench: Bench, classifier: Classifier
-) -> TwinsReport:
-    """Sum up."""
-    names = {each: label(each, classifier) for each in bench.twins.classes}
-    directions = [
-        {**about_direction(each, names, _like(each, inputs, bench)), **_by_truth(each.columns, each, inputs)}
-        for each in found
-    ]
-    every = {name: np.concatenate([each.columns[name] for each in found]) for name in found[0].columns}
-    overall = {**summarise(every), "worst": worst(directions)}
-    said = {"directions": directions, "overall": overall, "findings": findings(directions)}
-    return TwinsReport({**facts, **said}, found, names)
+    def report(self) -> CounterfactualReport:
+        """Summarise all directions."""
+        names, work, asked = self.names, self.work, self.work.classifier
+        results = tuple(
+            summarise_direction(each, names, self._frechet(each), self.inputs.correct(each)) for each in self.directions
+        )
+        columns = self.directions[0].columns
+        every = {name: np.concatenate([each.columns[name] for each in self.directions]) for name in columns}
+        record = CounterfactualRecord(
+            source=work.collection.source,
+            images=len(work.collection),
+            left_out=len(work.collection) - sum(len(each.places) for each in self.directions),
+            tau=work.tau,
+            seed=work.seed,
+            classifier=classifier_info(asked.classifier, asked.count),
+            view=asked.classifier.view.describe(),
+            generators=self._generators(),
+            oracle=self._oracle(),
+            directions=results,
+            overall=OverallResult(summarise(every), worst(results)),
+            findings=findings(results),
+            warnings=self.warnings,
+            seconds_per_explanation=plain(self.seconds_per_explanation),
+            queries=asked.queries + (work.oracle.queries if work.oracle else 0),
+            seconds=round(time.monotonic() - self.started, 3),
+        )
+        return CounterfactualReport(record, self.directions, names)
 
+    def _generators(self) -> GeneratorsInfo:
+        """Describe the generators."""
+        classes = tuple(ClassName(index, name) for index, name in self.names.items())
+        height, width = self.work.generators.size
+        return GeneratorsInfo(self.folder, self.work.generators.arm, classes, (height, width))
 
-def _by_truth(columns: Columns, found: Direction, inputs: _Inputs) -> dict[str, Any]:
-    """The same figures for pictures that the classifier is right about, and for those that it is wrong about."""
-    if inputs.truth is None:
-        return {"correct": None, "incorrect": None}
-    right = inputs.truth[found.places] == found.source
-    return {
-        name: summarise({key: column[which] for key, column in columns.items()})
-        for name, which in (("correct", right), ("incorrect", ~right))
-    }
+    def _oracle(self) -> OracleInfo | None:
+        """Describe the oracle and its accuracy on the input images, without which its predictions mean little."""
+        oracle, predicted, labels = self.work.oracle, self.inputs.oracle, self.inputs.labels
+        if oracle is None or predicted is None:
+            return None
+        places = np.concatenate([each.places for each in self.directions])
+        return OracleInfo(
+            classifier=classifier_info(oracle.classifier, oracle.count),
+            accuracy=None if labels is None else float((predicted[places] == labels[places]).mean()),
+            agreement=float((predicted[places] == self.inputs.predicted[places]).mean()),
+        )
 
-
-def _like(found: Direction, inputs: _Inputs, bench: Bench) -> Likeness | None:
-    """Hold the codes of made pictures against those of real ones, by what the classifier says of those."""
-    if bench.codes is None or found.codes is None:
-        return None
-    real = [np.flatnonzero(inputs.top == each) for each in (found.source, found.target)]
-    if min(len(found.codes), *map(len, real)) < _FEWEST:
-        return None
-    source, target = (
-        np.concatenate([bench.codes(bench.images(some)) for some in np.array_split(places, -(-len(places) // 256))])
-        for places in real
-    )
-    return likeness(found.codes, source, target)
+    def _frechet(self, found: Direction) -> FrechetDistances | None:
+        """Compare the adversarial images with real images, grouped by predicted class; None where they are too few."""
+        codes = self.work.codes
+        if codes is None or found.codes is None:
+            return None
+        real = [np.flatnonzero(self.inputs.predicted == each) for each in (found.source, found.target)]
+        if min(len(found.codes), *map(len, real)) < _FEWEST:
+            return None
+        source, target = (
+            np.concatenate([codes(self.work.images(some)) for some in np.array_split(places, -(-len(places) // 256))])
+            for places in real
+        )
+        return frechet_distances(found.codes, source, target)

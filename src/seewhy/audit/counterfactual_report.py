@@ -1,47 +1,49 @@
-"""What a test of generators found: figures with intervals, what they mean in words, and their folder."""
+"""What an audit of counterfactual generators found: figures with intervals, findings in words, and their folder."""
 
-import csv
-import io
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from seewhy.audit.counterfactual_work import UNDISTURBED, Columns, Direction, Examples
 from seewhy.core.intervals import NOTHING, Interval, bootstrap, mean, wilson
 from seewhy.core.score import plain
-from seewhy.draw.twins import samples_png
-from seewhy.metrics.generated import Likeness
-from seewhy.runs.explanation import as_record, check_free, write_files
-from seewhy.runs.twins_work import UNDISTURBED, Columns, Direction
-
-RECORD = "counterfactuals.json"
+from seewhy.nets.counterfactual_generators import LOWEST_VARIETY
+from seewhy.results.audit_counterfactual import (
+    FILE,
+    ClassName,
+    CounterfactualRecord,
+    DirectionResult,
+    Diversity,
+    Figures,
+    FrechetDistances,
+    Restored,
+)
+from seewhy.results.codec import Json, json_bytes
+from seewhy.results.folder import check_free, table_csv, write_files
 
 HALF = 0.5
-"""A flip rate below which there is hardly an edit; and how much more of its own pictures a generator must undo than of real ones."""
+"""A direction with a lower flip rate counts as unedited. Also the excess of a generator's undone images over real ones."""
 
 UNMOVED = 0.05
-"""Pictures that change by less than this share of what classes are apart, and mostly do not flip, are said not to be edited."""
-
-VARIETY = 0.5
-"""Made pictures that differ from each other by less than this share of what real ones do are said to be a prototype."""
+"""Identity collapse is reported if the change is below this fraction of the difference between the classes."""
 
 NOISE = 0.3
-"""A flip rate that is so much above the oracle's is said to be the classifier's own."""
+"""A flip rate that exceeds the oracle's by more than this is reported as specific to the classifier."""
 
 FRAGILE = 0.7
-"""Where so small a share of what came back without noise comes back with it, the way back is said to rest on a hidden signal."""
+"""A hidden signal is reported if a disturbance leaves less than this fraction of the restored images."""
 
 SHIFTED = 0.5
-"""A share of the change beyond which it is said to be one of brightness."""
+"""A brightness shift is reported if it explains more than this fraction of the change."""
 
 RELIABLE = 0.9
-"""Shares of flipped or of stable pictures below which that is said."""
+"""Fractions of flipped or of stable images below this are reported."""
 
 FEW = 30
-"""Pictures of a direction below which nothing is said but that they are few."""
+"""A direction with fewer images is reported as too small."""
 
 _RATES = {
     "flip": "flipped",
@@ -63,26 +65,23 @@ _MEANS = {
 
 
 @dataclass(frozen=True, eq=False)
-class TwinsReport:
-    """What a test of generators found.
+class CounterfactualReport:
+    """What an audit of counterfactual generators found.
 
     Args:
-        manifest: all that is written to ``counterfactuals.json``.
-        directions: what became of the pictures, direction by direction.
+        record: all that is written to ``counterfactuals.json``.
+        directions: the measurements of each direction, image by image.
         names: class index → name.
     """
 
-    manifest: Mapping[str, Any]
+    record: CounterfactualRecord
     directions: Sequence[Direction]
     names: Mapping[int, str]
 
-    @property
-    def findings(self) -> list[str]:
-        """What the figures mean, sentence by sentence."""
-        return list(self.manifest["findings"])
-
     def sheet(self) -> bytes:
-        """Draw some pictures of each direction, those that flipped and those that did not; PNG."""
+        """Draw example images of each direction, some that flipped and some that did not; PNG."""
+        from seewhy.plots.generated import samples_png  # noqa: PLC0415 - matplotlib is loaded when something is drawn
+
         return samples_png(
             {title: rows for each in self.directions for title, rows in _blocks(each, self.names).items()},
             "Counterfactuals: white is no difference",
@@ -92,264 +91,267 @@ class TwinsReport:
         """Write ``counterfactuals.json``, ``rows.csv``, ``examples.png`` and ``report.md``, each whole or not at all.
 
         Raises:
-            RequestError: the folder cannot be written, or holds something that is no earlier test.
+            RequestError: the folder cannot be written, or holds something other than an earlier audit.
         """
-        check_free(Path(folder), RECORD)
+        check_free(Path(folder), FILE)
         files = {
             "rows.csv": as_csv(self.directions),
             "examples.png": self.sheet(),
-            "report.md": as_page(self.manifest).encode(),
-            RECORD: as_record(self.manifest),
+            "report.md": as_page(self.record).encode(),
+            FILE: json_bytes(self.record),
         }
         return write_files(Path(folder), files)
 
 
-def summarise(columns: Columns) -> dict[str, Any]:
-    """Say what became of some pictures, all of them: nothing here is of flipped pictures alone.
+def summarise(columns: Columns) -> Figures:
+    """Summarise a set of images, flipped or not.
 
     Args:
-        columns: as `seewhy.runs.twins_work.Direction` has them.
+        columns: as in `seewhy.audit.counterfactual_work.Direction`.
 
     Returns:
-        ``n``; shares with Wilson's intervals; means with bootstrap intervals; ``shift``, the share of all change that is the same
-        everywhere in a picture; None where nothing was measured.
+        Fractions with Wilson intervals, means with bootstrap intervals, and ``shift``, the fraction of the squared change
+        that is the same at every pixel of an image; None where nothing was measured.
 
     Example:
-        >>> summarise({"flipped": np.array([1.0, 0.0]), "even": np.ones(2), "every": np.ones(2)})["flip"]["value"]
+        >>> summarise({"flipped": np.array([1.0, 0.0]), "even": np.ones(2), "every": np.ones(2)}).flip.value
         0.5
     """
-    found: dict[str, Any] = {"n": len(columns["flipped"])}
-    for name, column in _RATES.items():
-        found[name] = _facts(_share(columns.get(column, np.zeros(0))))
+    nothing = np.zeros(0)
+    found = {name: _fraction(columns.get(column, nothing)) for name, column in _RATES.items()}
     for name, column in _MEANS.items():
-        values = columns.get(column, np.zeros(0))
-        found[name] = _facts(mean(values[np.isfinite(values)]))
+        values = columns.get(column, nothing)
+        found[name] = mean(values[np.isfinite(values)])
     pair = np.stack([columns["even"], columns["every"]], 1)
-    found["shift"] = _facts(bootstrap(pair, lambda means: means[..., 0] / means[..., 1]))
-    return found
+    found["shift"] = bootstrap(pair, lambda means: means[..., 0] / means[..., 1])
+    measured = {name: None if math.isnan(each.value) else each for name, each in found.items()}
+    return Figures(n=len(columns["flipped"]), **measured)
 
 
-def _share(values: np.ndarray) -> Interval:
-    """A share of those for which it is known."""
+def _fraction(values: np.ndarray) -> Interval:
+    """Return the fraction of ones among the values that are known."""
     known = values[np.isfinite(values)]
     return wilson(int(known.sum()), len(known)) if len(known) else NOTHING
 
 
-def _facts(interval: Interval) -> dict[str, float | None] | None:
-    """An interval as plain data; None where nothing was measured."""
-    if math.isnan(interval.value):
-        return None
-    return {name: plain(value) for name, value in asdict(interval).items()}
-
-
-def about_direction(found: Direction, names: Mapping[int, str], like: Likeness | None) -> dict[str, Any]:
-    """Write down one direction.
+def summarise_direction(
+    found: Direction,
+    names: Mapping[int, str],
+    frechet: FrechetDistances | None,
+    correct: np.ndarray | None,
+) -> DirectionResult:
+    """Summarise one direction.
 
     Args:
-        found: what became of its pictures.
+        found: the measurements of its images.
         names: class index → name.
-        like: Fréchet distances; None where they were not measured.
+        frechet: Fréchet distances; None where they were not measured.
+        correct: for each image, whether the classifier predicts its label; None without labels.
     """
-    made, real = found.spread
-    return {
-        "source": {"index": found.source, "label": names[found.source]},
-        "target": {"index": found.target, "label": names[found.target]},
-        **summarise(found.columns),
-        "frechet": None if like is None else {**asdict(like), "ratio": plain(like.ratio)},
-        "diversity": {"made": plain(made), "real": plain(real), "ratio": plain(made / real) if real > 0 else None},
-        "classes_apart": plain(found.apart),
-        "restored": {name: dict(shares) for name, shares in found.restored.items()},
-        "undone_real": plain(found.undone_real),
-    }
+    generated, real = found.spread
+    return DirectionResult(
+        source=ClassName(found.source, names[found.source]),
+        target=ClassName(found.target, names[found.target]),
+        figures=summarise(found.columns),
+        frechet=frechet,
+        diversity=Diversity(plain(generated), plain(real), plain(generated / real) if real > 0 else None),
+        classes_apart=plain(found.apart),
+        restored=dict(found.restored),
+        undone_real=plain(found.undone_real),
+        correct=None if correct is None else _part(found.columns, correct),
+        incorrect=None if correct is None else _part(found.columns, ~correct),
+    )
 
 
-def findings(directions: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Say what the figures of each direction mean, where they mean something; ours are the thresholds.
+def _part(columns: Columns, which: np.ndarray) -> Figures:
+    """Summarise some of the images."""
+    return summarise({name: column[which] for name, column in columns.items()})
+
+
+def findings(directions: Sequence[DirectionResult]) -> tuple[str, ...]:
+    """Describe in words what is wrong with the generators, direction by direction; the thresholds are our own.
 
     Args:
-        directions: as `about_direction` gives them.
+        directions: the summary of each direction.
     """
-    said = []
+    found = []
     for each in directions:
-        way = f"{each['source']['label']} → {each['target']['label']}"
-        if each["n"] < FEW:
-            said.append(f"{way}: {each['n']} pictures are too few to say much.")
-        said += [f"{way}: {sentence}" for sentence in (*_collapse(each), *_noise(each), *_controls(each))]
-    return said
+        if each.figures.n < FEW:
+            found.append(f"{each.title}: {each.figures.n} images are too few for reliable figures.")
+        sentences = (*_collapse(each), *_noise(each), *_controls(each))
+        found += [f"{each.title}: {sentence}" for sentence in sentences]
+    return tuple(found)
 
 
-def _collapse(each: Mapping[str, Any]) -> list[str]:
-    """Is there an edit, and is it of each picture?"""
-    said, flip, change = [], each["flip"]["value"], each["l1"]["value"]
-    apart, variety = each["classes_apart"], each["diversity"]["ratio"]
+def _collapse(each: DirectionResult) -> Iterator[str]:
+    """Report generators that make no edit, the same edit for every image, or a uniform change."""
+    figures, apart, variety = each.figures, each.classes_apart, each.diversity.ratio
+    flip, change = _value(figures.flip), _value(figures.l1)
     if flip < HALF and apart and change < UNMOVED * apart:
-        said.append(
-            f"identity collapse: the generator hardly edits (mean change {change:.3f}, {change / apart:.0%} of what the classes "
-            f"are apart) and {flip:.0%} flip."
+        yield (
+            f"identity collapse: the generator hardly edits (mean change {change:.3f}, {change / apart:.0%} of the difference "
+            f"between the classes) and {flip:.0%} of the images flip."
         )
     elif flip < RELIABLE:
-        said.append(f"{flip:.0%} flip: of the others the map shows a change that changes nothing for the classifier.")
-    if each["stable"] and each["stable"]["value"] < RELIABLE:
-        said.append(
-            f"{each['stable']['value']:.0%} of the stable pictures keep their class: take the input in their place "
+        yield f"{flip:.0%} of the images flip; for the others the map shows a change that does not change the prediction."
+    if figures.stable and figures.stable.value < RELIABLE:
+        yield (
+            f"{figures.stable.value:.0%} of the stable images keep their class; use the input instead "
             "(counterfactual:definition=input)."
         )
-    if variety is not None and variety < VARIETY:
-        said.append(
-            f"prototype collapse: the made pictures differ from each other {variety:.0%} as much as real ones do, so the change "
-            "shows more than this picture needs."
+    if variety is not None and variety < LOWEST_VARIETY:
+        yield (
+            f"mode collapse: the adversarial images differ from each other {variety:.0%} as much as real images do, so the map "
+            "shows more than this image needs."
         )
-    shift = each["shift"]
-    if shift and shift["value"] > SHIFTED:
-        said.append(f"{shift['value']:.0%} of the change is one of overall brightness, not of any place.")
-    return said
+    if figures.shift and figures.shift.value > SHIFTED:
+        yield f"{figures.shift.value:.0%} of the change is a change of overall brightness, not of any place."
 
 
-def _noise(each: Mapping[str, Any]) -> list[str]:
-    """Does anyone but the classifier see it?"""
-    flip, oracle, agrees = (each[name] for name in ("flip", "oracle_flip", "oracle_agrees"))
-    if oracle is None:
-        return []
-    if flip["value"] - oracle["value"] > NOISE:
-        said = f"the classifier takes {flip['value']:.0%} for the other class, the oracle {oracle['value']:.0%}"
-        return [
-            f"{said} (it agrees on {agrees['value']:.0%} of the inputs): much of the change only this classifier sees."
-        ]
-    return []
-
-
-def _controls(each: Mapping[str, Any]) -> list[str]:
-    """What do undoing and bringing back rest on?"""
-    if each["flip"]["value"] < HALF:  # what was never turned needs no way back
-        return []
-    said, restored = [], each["restored"]
-    clean = restored.get(UNDISTURBED, {})
-    own, real = clean.get("undo"), each["undone_real"]
-    if own is not None and real is not None and own - real > HALF:
-        said.append(
-            f"the generator undoes {own:.0%} of its own pictures and {real:.0%} of real ones of that class: the stable picture "
-            "says that the edit can be taken back, and is no second opinion."
+def _noise(each: DirectionResult) -> Iterator[str]:
+    """Report a change that the oracle does not see."""
+    flip, oracle = _value(each.figures.flip), each.figures.oracle_flip
+    if oracle is not None and flip - oracle.value > NOISE:
+        yield (
+            f"the classifier predicts the other class for {flip:.0%} of the adversarial images, the oracle for "
+            f"{oracle.value:.0%} (it agrees on {_value(each.figures.oracle_agrees):.0%} of the inputs): much of the change is "
+            "visible only to this classifier."
         )
-    for route, words in (("back", "brought back"), ("undo", "undone")):
-        lost = [name for name, shares in restored.items() if shares.get(route, 1) < FRAGILE * clean.get(route, 0)]
+
+
+def _controls(each: DirectionResult) -> Iterator[str]:
+    """Report generators that undo or restore images by recognising their own output."""
+    if _value(each.figures.flip) < HALF:  # images that did not flip need no way back
+        return
+    clean = each.restored.get(UNDISTURBED, Restored(None, None))
+    if clean.undo is not None and each.undone_real is not None and clean.undo - each.undone_real > HALF:
+        yield (
+            f"the generator undoes {clean.undo:.0%} of its own images and {each.undone_real:.0%} of real images of that class: "
+            "the stable image shows that the edit can be reversed, and is not independent evidence."
+        )
+    for words, route in (
+        ("translated back", {name: shares.back for name, shares in each.restored.items()}),
+        ("undone", {name: shares.undo for name, shares in each.restored.items()}),
+    ):
+        known = {name: share for name, share in route.items() if share is not None}
+        lost = {name: share for name, share in known.items() if share < FRAGILE * known.get(UNDISTURBED, 0.0)}
         if lost:
-            worst = min(lost, key=lambda name: restored[name][route])
-            said.append(
-                f"{clean[route]:.0%} of the pictures are {words}, but {restored[worst][route]:.0%} after {worst}: the way back "
-                f"rests on a signal that is hardly visible (lost with {', '.join(lost)})."
+            worst = min(lost, key=lost.__getitem__)
+            yield (
+                f"{known[UNDISTURBED]:.0%} of the images are {words}, but only {lost[worst]:.0%} after {worst}: the way back "
+                f"relies on a signal that is hardly visible (lost with {', '.join(lost)})."
             )
-    return said
 
 
-def worst(directions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return of each figure that has a good side the worst direction's.
+def _value(figure: Interval | None) -> float:
+    """Return the value of a figure; NaN, for which no threshold is met, where nothing was measured."""
+    return math.nan if figure is None else figure.value
+
+
+def worst(directions: Sequence[DirectionResult]) -> dict[str, float]:
+    """Return each figure that has a better and a worse side, in its worst direction.
 
     Example:
         >>> worst([])
         {}
     """
     found = {}
-    for name, better in {**dict.fromkeys(_RATES, max), "ratio": min}.items():
-        values = [
-            (each["frechet"] or {}).get("ratio") if name == "ratio" else (each[name] or {}).get("value")
-            for each in directions
-        ]
-        known = [value for value in values if value is not None]
+    for name in _RATES:
+        figures: list[Interval | None] = [getattr(each.figures, name) for each in directions]
+        known = [figure.value for figure in figures if figure is not None]
         if known:
-            found[name] = min(known) if better is max else max(known)
-    return found
+            found[name] = min(known)
+    ratios = [each.frechet.ratio for each in directions if each.frechet and each.frechet.ratio is not None]
+    return {**found, "ratio": max(ratios)} if ratios else found
 
 
 def as_csv(directions: Sequence[Direction]) -> bytes:
-    """Write a line a picture; what is not known is empty."""
-    text = io.StringIO(newline="")
-    table = csv.writer(text)
+    """Write one line per image; unknown values are empty."""
     names = list(directions[0].columns)
-    table.writerow(["picture", "source", "target", *names])
+    rows: list[dict[str, Json]] = []
     for each in directions:
         for row, place in enumerate(each.places.tolist()):
-            values = (float(each.columns[name][row]) for name in names)
-            cells = ("" if math.isnan(value) else f"{value:.6g}" for value in values)
-            table.writerow([place, each.source, each.target, *cells])
-    return text.getvalue().encode()
+            values = {name: float(each.columns[name][row]) for name in names}
+            cells = {name: None if math.isnan(value) else f"{value:.6g}" for name, value in values.items()}
+            rows.append({"image": place, "source": each.source, "target": each.target, **cells})
+    return table_csv(["image", "source", "target", *names], rows)
 
 
-def _blocks(found: Direction, names: Mapping[int, str]) -> dict[str, dict[str, Any]]:
-    """The first pictures that flipped and the first that did not."""
+def _blocks(found: Direction, names: Mapping[int, str]) -> dict[str, Examples]:
+    """Return the first images that flipped and the first that did not, each set with a title."""
     way, total = f"{names[found.source]} → {names[found.target]}", len(found.places)
-    blocks = {}
+    blocks: dict[str, Examples] = {}
     for outcome, words in ((True, "flipped"), (False, "not flipped")):
         count = int((found.columns["flipped"] == outcome).sum())
         if count:
-            blocks[f"{way}: {words} ({count:,} of {total:,})"] = dict(found.shown[outcome])
+            blocks[f"{way}: {words} ({count:,} of {total:,})"] = found.shown[outcome]
     return blocks
 
 
 LINES = {
-    "pictures": "n",
+    "images": "n",
     "flip": "flip",
     "oracle flip": "oracle_flip",
     "oracle agrees on inputs": "oracle_agrees",
-    "stable stays": "stable",
+    "stable keeps class": "stable",
     "cycle returns": "cycle",
     "input to stable, L1": "error_stable",
     "input to cycle, L1": "error_cycle",
     "input to adversarial, L1": "l1",
-    "the same, L2": "l2",
+    "input to adversarial, L2": "l2",
     "pixels changed": "sparsity",
     "change of brightness": "shift",
-    "IoU with the truth": "iou",
+    "IoU with the true region": "iou",
     "IoU by chance": "iou_by_chance",
-    "NCC with the truth": "ncc",
+    "NCC with the true region": "ncc",
 }
-"""What the tables show: words → key."""
+"""Rows of the tables: title → field of `seewhy.results.audit_counterfactual.Figures`."""
 
 
-def lines(manifest: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Write the figures as a table: the head, then a row a figure and a column a direction.
+def table_rows(record: CounterfactualRecord) -> list[tuple[str, ...]]:
+    """Return the figures as a table: the head, then one row per figure with one column per direction.
 
     Args:
-        manifest: of a test.
+        record: of an audit.
     """
-    parts = [*manifest["directions"], manifest["overall"]]
-    head = [f"{each['source']['label']} → {each['target']['label']}" for each in manifest["directions"]]
-    table = [("", *head, "all")]
-    for words, key in LINES.items():
-        if any(each[key] is not None for each in parts):
-            table.append((words, *(_cell(each[key]) for each in parts)))
-    for words, key in (("Fréchet to target / real-real", "ratio"), ("the same for two halves", "floor")):
-        if any(each["frechet"] for each in manifest["directions"]):
-            table.append((words, *(_ratio(each["frechet"], key) for each in manifest["directions"]), ""))
-    ratios = (each["diversity"]["ratio"] for each in manifest["directions"])
-    table.append(("diversity, made / real", *("–" if each is None else f"{each:.2f}" for each in ratios), ""))
+    directions = record.directions
+    parts = [*(each.figures for each in directions), record.overall.figures]
+    table = [("", *(each.title for each in directions), "all")]
+    for title, name in LINES.items():
+        if any(getattr(each, name) is not None for each in parts):
+            table.append((title, *(_cell(getattr(each, name)) for each in parts)))
+    if any(each.frechet for each in directions):
+        found = [each.frechet for each in directions]
+        table.append(("Fréchet to target / real-real", *(_ratio(each, each and each.to_target) for each in found), ""))
+        table.append(("the same for two halves", *(_ratio(each, each and each.floor) for each in found), ""))
+    ratios = (each.diversity.ratio for each in directions)
+    table.append(("diversity, generated / real", *("–" if each is None else f"{each:.2f}" for each in ratios), ""))
     return table
 
 
-def _cell(figure: Any) -> str:  # noqa: ANN401 - a count, an interval or nothing
-    """One figure with its interval."""
+def _cell(figure: int | Interval | None) -> str:
+    """Return one figure with its interval as text."""
     if figure is None:
         return "–"
     if isinstance(figure, int):
         return f"{figure:,}"
-    return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+    return f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"
 
 
-def _ratio(frechet: Mapping[str, float] | None, key: str) -> str:
-    """A Fréchet distance in units of that between real pictures of the two classes."""
-    if not frechet or not frechet["real"]:
-        return "–"
-    return f"{frechet['to_target' if key == 'ratio' else key] / frechet['real']:.3f}"
+def _ratio(frechet: FrechetDistances | None, distance: float | None) -> str:
+    """Return a Fréchet distance as text, in units of that between real images of the two classes."""
+    return f"{distance / frechet.real:.3f}" if frechet and frechet.real and distance is not None else "–"
 
 
-def as_page(manifest: Mapping[str, Any]) -> str:
-    """Write the figures and what they mean as Markdown."""
-    head, *rows = lines(manifest)
+def as_page(record: CounterfactualRecord) -> str:
+    """Write the figures and the findings as Markdown."""
+    head, *rows = table_rows(record)
     about = (
-        f"{manifest['pictures']} pictures of {manifest['source']}; {manifest['left_out']} of them are left out, as the classifier "
-        "puts them in a class that the generators do not know. Every figure is of all pictures of its column, flipped or not; in "
-        "brackets 95 % intervals."
+        f"{record.images} images of {record.source}; {record.left_out} of them are left out, as the classifier predicts a class "
+        "that the generators do not know. Every figure is over all images of its column, flipped or not, with 95 % intervals in "
+        "brackets."
     )
     table = ["| " + " | ".join(row) + " |" for row in (head, tuple("---" for _ in head), *rows)]
-    said = [f"- {sentence}" for sentence in manifest["findings"]] or ["Nothing that is looked for was found wrong."]
-    title = f"# Counterfactuals of {manifest['classifier']['spec']}"
-    return "\n".join([title, "", about, "", *table, "", *said, ""])
+    found = [f"- {sentence}" for sentence in record.findings] or ["No problem was found."]
+    title = f"# Counterfactuals of {record.classifier.name}"
+    return "\n".join([title, "", about, "", *table, "", *found, ""])

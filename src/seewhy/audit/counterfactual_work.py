@@ -1,4 +1,4 @@
-"""Run generators over pictures and write down, picture by picture, what became of them."""
+"""Run counterfactual generators on many images and measure each result."""
 
 import math
 import time
@@ -12,49 +12,50 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from seewhy import registry
+from seewhy.audit import _image_statistics as statistics
 from seewhy.core.arrays import Images
+from seewhy.core.attribution import as_map
 from seewhy.core.classifier import Classifier
-from seewhy.core.maps import as_map
 from seewhy.core.probe import Probe, as_distributions
 from seewhy.core.score import Case
 from seewhy.core.seeds import derive, normals
 from seewhy.images.collection import Collection
 from seewhy.infills.plain import gaussian_blur
-from seewhy.metrics import generated
 from seewhy.metrics.correlation import ncc
 from seewhy.metrics.overlap import iou
-from seewhy.nets.twins import Made
+from seewhy.nets.counterfactual_generators import GeneratedBatch
+from seewhy.results.audit_counterfactual import Restored
 
 CONTROLS = 200
-"""Pictures of a direction that the controls, the noise test and the diversity look at, at most."""
+"""Use at most this many images of a direction for the controls, the disturbances and the diversity."""
 
 SHOWN = 10
-"""Pictures of a direction that flipped, and that did not, that are kept to be looked at, at most."""
+"""Keep at most this many example images of a direction that flipped, and as many that did not."""
 
 TIMED = 20
-"""Explanations that are timed."""
+"""The number of explanations that are timed."""
 
 NOISES = (0.02, 0.05, 0.1)
-"""Standard deviations of what is added to a made picture before it is brought back, in intensity."""
+"""Standard deviations, in intensity, of the noise added to an adversarial image before it is translated back."""
 
 UNDISTURBED, EIGHT_BITS, BLURRED = "none", "8 bits", "blur 0.5 px"
 DISTURBANCES = (UNDISTURBED, EIGHT_BITS, *(f"noise {sigma:g}" for sigma in NOISES), BLURRED)
-"""What is done to a made picture before it is brought back."""
+"""The disturbances of an adversarial image before it is translated back."""
 
 Column = Float[np.ndarray, " n"]
 Columns = Mapping[str, Column]
-"""Name → a number a picture; NaN where there is none."""
+"""Name → one number per image; NaN where nothing was measured."""
 
-Strip = Mapping[str, Float[np.ndarray, "_ 3 h w"]]
-"""Input, stable, adversarial, cycle, difference → as many pictures each."""
+Examples = Mapping[str, Float[np.ndarray, "_ 3 h w"]]
+"""Input, stable, adversarial, cycle, difference → the same number of images each."""
 
 Codes = Callable[[Images], Float[np.ndarray, "n d"]]
-"""An embedding that has never seen the classifier."""
+"""An embedding that was trained without the classifier."""
 
 
 @runtime_checkable
 class Generators(Protocol):
-    """What is tested: `seewhy.nets.twins.Twins`, or anything with its call."""
+    """What is audited: `seewhy.nets.counterfactual_generators.CounterfactualGenerators`, or anything with its interface."""
 
     @property
     def arm(self) -> str:
@@ -63,62 +64,67 @@ class Generators(Protocol):
 
     @property
     def classes(self) -> tuple[int, ...]:
-        """The classifier's classes that they know."""
+        """Indices of the classes that they were trained for."""
         ...
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of their pictures."""
+        """Height and width of their images, in pixels."""
         ...
 
-    def __call__(self, images: Images, source: int, target: int) -> Made:
-        """Make the twins of pictures that are predicted ``source``."""
+    def __call__(self, images: Images, source: int, target: int) -> GeneratedBatch:
+        """Generate stable, adversarial and cycle images from images predicted as ``source``."""
         ...
 
 
 @dataclass(eq=False)
-class Judge:
-    """A classifier that is shown pictures in batches, and what its classes are called by another one.
+class BatchedClassifier:
+    """A classifier that is queried in batches.
 
     Args:
-        classifier: what is asked.
-        batch: pictures shown at once.
-        names: its class → the number of that class in the classifier that is explained; None where they are the same.
+        classifier: the classifier to query.
+        batch: images per call.
+        renumbered: its class index → the index of that class in the audited classifier; None where the indices are equal.
+        queries: the number of images queried so far.
+        count: the number of its classes; 0 before the first query.
     """
 
     classifier: Classifier
     batch: int
-    names: Mapping[int, int] | None = None
+    renumbered: Mapping[int, int] | None = None
     queries: int = 0
+    count: int = 0
 
     @torch.no_grad()
     def probabilities(self, images: Images) -> Float[np.ndarray, "n k"]:
-        """Return what it says."""
+        """Return the class probabilities of each image."""
         self.queries += len(images)
         batches = torch.split(images.to(self.classifier.device), self.batch)
-        return torch.cat([as_distributions(self.classifier(some), len(some)) for some in batches]).cpu().numpy()
+        found = torch.cat([as_distributions(self.classifier(some), len(some)) for some in batches]).cpu().numpy()
+        self.count = found.shape[1]
+        return found
 
     def classes(self, images: Images) -> Int[np.ndarray, " n"]:
-        """Return the likeliest class of each picture, in the other's numbers; -1 for one that the other does not know."""
+        """Return the predicted class of each image as an index of the audited classifier; -1 for a class that it lacks."""
         found = self.probabilities(images).argmax(1)
-        return found if self.names is None else np.array([self.names.get(int(each), -1) for each in found])
+        return found if self.renumbered is None else np.array([self.renumbered.get(int(each), -1) for each in found])
 
 
 @dataclass(frozen=True, eq=False)
 class Direction:
-    """What became of the pictures of one class that were to be turned into another.
+    """Measurements of the images of one class, translated to another class.
 
     Args:
-        source: the class that they are predicted.
-        target: the class that they are to have.
-        places: of the pictures in the collection.
-        columns: numbers a picture.
-        codes: of the made pictures, by the embedding; None without one.
-        spread: mean difference of two made pictures, and of two real ones of the target class.
-        apart: mean difference of a real picture of the one class and one of the other.
-        restored: disturbance → for ``back`` and ``undo`` the share of pictures that are given the source class again.
-        undone_real: of real pictures of the target class, the share that the undoing generator turns into the source class.
-        shown: whether they flipped → the first such pictures, name → in [0, 1], to be looked at.
+        source: the class that the images are predicted as.
+        target: the class that they are translated to.
+        places: indices of the images in the collection.
+        columns: one number per image for each measurement.
+        codes: of the adversarial images; None without an embedding.
+        spread: mean difference of two adversarial images, and of two real images of the target class.
+        apart: mean difference of a real image of the source class and one of the target class.
+        restored: disturbance → the fractions of images that are predicted as the source class again.
+        undone_real: fraction of real images of the target class that the undoing generator translates to the source class.
+        shown: whether they flipped → the first such images with their generated images, in [0, 1].
     """
 
     source: int
@@ -128,63 +134,63 @@ class Direction:
     codes: Float[np.ndarray, "n d"] | None
     spread: tuple[float, float]
     apart: float
-    restored: Mapping[str, Mapping[str, float]]
+    restored: Mapping[str, Restored]
     undone_real: float
-    shown: Mapping[bool, Strip]
+    shown: Mapping[bool, Examples]
 
 
 @dataclass(eq=False)
-class Bench:
-    """Where generators are tested.
+class GeneratorsUnderTest:
+    """The generators, together with all that their audit needs.
 
     Args:
-        twins: the generators.
-        judge: the classifier that they were trained for.
-        oracle: another classifier; None where there is none.
+        generators: to be audited.
+        classifier: that they were trained for.
+        oracle: a second classifier; None where there is none.
         codes: an embedding; None where there is none.
-        pictures: what they are tested on.
-        said: class that the classifier gives each picture.
-        tau: see `seewhy.metrics.generated.sparsity`.
+        collection: the images.
+        predicted: the predicted class of each image.
+        tau: see `seewhy.audit._image_statistics.sparsity`.
         seed: of the noise.
-        progress: told of pictures done.
+        progress: called with the number of images just done.
     """
 
-    twins: Generators
-    judge: Judge
-    oracle: Judge | None
+    generators: Generators
+    classifier: BatchedClassifier
+    oracle: BatchedClassifier | None
     codes: Codes | None
-    pictures: Collection
-    said: Int[np.ndarray, " n"]
+    collection: Collection
+    predicted: Int[np.ndarray, " n"]
     tau: float
     seed: int
     progress: Callable[[int], None]
 
     @property
     def undoes(self) -> bool:
-        """Whether a picture is undone by the very generator that made it, so that this can be held against real pictures."""
-        return self.twins.arm == "syce" and len(self.twins.classes) == 2
+        """Whether the generator that made an image also undoes it, so that real images can be undone for comparison."""
+        return self.generators.arm == "syce" and len(self.generators.classes) == 2
 
     def images(self, places: Int[np.ndarray, " m"]) -> Images:
-        """Return pictures where the classifier wants them."""
-        return self.pictures.images(places).to(self.judge.classifier.device)
+        """Return images of the collection, on the classifier's device."""
+        return self.collection.images(places).to(self.classifier.classifier.device)
 
     @torch.no_grad()
-    def test(self, source: int, target: int, places: Int[np.ndarray, " n"]) -> Direction:
-        """Turn pictures of one class into another one and measure."""
-        some, real = places[:CONTROLS], np.flatnonzero(self.said == target)[:CONTROLS]
+    def measure(self, source: int, target: int, places: Int[np.ndarray, " n"]) -> Direction:
+        """Translate images from the source to the target class and measure the result."""
+        some, real = places[:CONTROLS], np.flatnonzero(self.predicted == target)[:CONTROLS]
         rows: list[Columns] = []
         codes, first = [], []
-        shown: dict[bool, Strip] = {}
-        for start in range(0, len(places), self.judge.batch):
-            batch = places[start : start + self.judge.batch]
+        shown: dict[bool, Examples] = {}
+        for start in range(0, len(places), self.classifier.batch):
+            batch = places[start : start + self.classifier.batch]
             images = self.images(batch)
-            made = self.twins(images, source, target)
-            rows.append(self._measure(images, made, batch, (source, target)))
+            generated = self.generators(images, source, target)
+            rows.append(self._columns(images, generated, batch, (source, target)))
             if self.codes is not None:
-                codes.append(self.codes(made.adversarial))
+                codes.append(self.codes(generated.adversarial))
             if start < CONTROLS:
-                first.append(made.adversarial)
-            _keep(shown, _strip(images, made), rows[-1]["flipped"])
+                first.append(generated.adversarial)
+            _keep(shown, _examples(images, generated), rows[-1]["flipped"])
             self.progress(len(batch))
         adversarial = torch.cat(first)[:CONTROLS]
         originals, others = self.images(some), self.images(real)
@@ -194,52 +200,55 @@ class Bench:
             places,
             {name: np.concatenate([row[name] for row in rows]) for name in rows[0]},
             np.concatenate(codes) if codes else None,
-            (generated.spread(adversarial), generated.spread(others)),
+            (statistics.spread(adversarial), statistics.spread(others)),
             _apart(originals, others),
             self._restored(adversarial, some, (source, target)),
             self._undone(others, (source, target)),
             shown,
         )
 
-    def _measure(
-        self, images: Images, made: Made, places: Int[np.ndarray, " m"], way: tuple[int, int]
+    def _columns(
+        self, images: Images, generated: GeneratedBatch, places: Int[np.ndarray, " m"], way: tuple[int, int]
     ) -> dict[str, Column]:
-        """Everything that is known of each picture of a batch."""
+        """Measure everything about each image of a batch."""
         source, target = way
         nothing = np.full(len(images), np.nan)
-        own = self.twins.arm != "cyce"  # else the stable picture is the picture itself, and says nothing
-        l1, l2 = generated.proximity(images, made.adversarial)
-        even, every = generated.shift(made.stable, made.adversarial)
-        said = self.judge.probabilities(made.adversarial)
+        own = self.generators.arm != "cyce"  # the stable image of cyce is the input itself: there is nothing to measure
+        l1, l2 = statistics.proximity(images, generated.adversarial)
+        even, every = statistics.shift(generated.stable, generated.adversarial)
+        probabilities, cycle = self.classifier.probabilities(generated.adversarial), generated.cycle
         columns = {
-            "p_target": said[:, target],
-            "flipped": _is(said.argmax(1), target),
-            "stays": _is(self.judge.classes(made.stable), source) if own else nothing,
-            "returns": nothing if made.cycle is None else _is(self.judge.classes(made.cycle), source),
+            "p_target": probabilities[:, target],
+            "flipped": _is(probabilities.argmax(1), target),
+            "stays": _is(self.classifier.classes(generated.stable), source) if own else nothing,
+            "returns": nothing if cycle is None else _is(self.classifier.classes(cycle), source),
             "l1": l1,
             "l2": l2,
-            "changed": generated.sparsity(made.stable, made.adversarial, tau=self.tau),
-            "error_stable": generated.proximity(images, made.stable)[0] if own else nothing,
-            "error_cycle": nothing if made.cycle is None else generated.proximity(images, made.cycle)[0],
+            "changed": statistics.sparsity(generated.stable, generated.adversarial, tau=self.tau),
+            "error_stable": statistics.proximity(images, generated.stable)[0] if own else nothing,
+            "error_cycle": nothing if cycle is None else statistics.proximity(images, cycle)[0],
             "even": even,
             "every": every,
         }
         if self.oracle is not None:
             columns["oracle_agrees"] = _is(self.oracle.classes(images), source)
-            columns["oracle_flipped"] = _is(self.oracle.classes(made.adversarial), target)
-        return columns | self._located(images, made, places, source)
+            columns["oracle_flipped"] = _is(self.oracle.classes(generated.adversarial), target)
+        return columns | self._located(images, generated, places, source)
 
-    def _located(self, images: Images, made: Made, places: Int[np.ndarray, " m"], source: int) -> dict[str, Column]:
-        """Hold the explanation against the truth about where, for pictures that have one."""
-        if self.pictures.regions is None:
+    def _located(
+        self, images: Images, generated: GeneratedBatch, places: Int[np.ndarray, " m"], source: int
+    ) -> dict[str, Column]:
+        """Compare the map of each image with its true region, where there is one."""
+        if self.collection.regions is None:
             return {}
         found = {name: np.full(len(images), np.nan) for name in ("iou", "ncc", "chance")}
-        maps = generated.change(made.stable, made.adversarial)
-        infill = registry.infill("gray", self.judge.classifier)[1]
+        maps = statistics.change(generated.stable, generated.adversarial)
+        classifier = self.classifier.classifier
+        infill = registry.infill("gray", classifier)[1]
         for row, place in enumerate(places.tolist()):
-            region = self.pictures.regions[place]
+            region = self.collection.regions[place]
             if region.any() and not region.all():
-                probe, case = Probe(self.judge.classifier, infill, images[row]), Case(source, region)
+                probe, case = Probe(classifier, infill, images[row]), Case(source, region)
                 found["iou"][row] = iou(probe, as_map(maps[row]), case).value
                 found["ncc"][row] = ncc(probe, as_map(maps[row]), case).value
                 share = float(region.mean())
@@ -248,72 +257,71 @@ class Bench:
 
     def _restored(
         self, adversarial: Images, places: Int[np.ndarray, " m"], way: tuple[int, int]
-    ) -> dict[str, dict[str, float]]:
-        """Bring made pictures back after something happened to them that nobody would see, or hardly."""
+    ) -> dict[str, Restored]:
+        """Translate adversarial images back after disturbances that are hardly visible."""
         source, target = way
-        routes = {"back": (target, source)} if self.twins.arm in {"syce", "cyce"} else {}
-        if self.undoes:
-            routes["undo"] = (source, target)
+        back = self.generators.arm in {"syce", "cyce"}
         seeds = derive(self.seed, torch.from_numpy(places))
-        found: dict[str, dict[str, float]] = {}
-        for disturbance in DISTURBANCES if routes else ():
+        found: dict[str, Restored] = {}
+        for disturbance in DISTURBANCES if back or self.undoes else ():
             disturbed = _disturb(adversarial, disturbance, seeds)
-            found[disturbance] = {name: self._share(disturbed, route, source) for name, route in routes.items()}
+            found[disturbance] = Restored(
+                back=self._fraction(disturbed, (target, source), source) if back else None,
+                undo=self._fraction(disturbed, (source, target), source) if self.undoes else None,
+            )
         return found
 
     def _undone(self, real: Images, way: tuple[int, int]) -> float:
-        """Ask the undoing generator about real pictures of the class that it is to undo."""
-        return self._share(real, way, way[0]) if self.undoes and len(real) else math.nan
+        """Apply the undoing generator to real images of the class that it undoes."""
+        return self._fraction(real, way, way[0]) if self.undoes and len(real) else math.nan
 
-    def _share(self, images: Images, route: tuple[int, int], wanted: int) -> float:
-        """Send pictures through a generator and return the share that then has a class."""
-        made = [self.twins(some, *route).adversarial for some in torch.split(images, self.judge.batch)]
-        return float((self.judge.classes(torch.cat(made)) == wanted).mean())
+    def _fraction(self, images: Images, route: tuple[int, int], wanted: int) -> float:
+        """Translate images and return the fraction that is then predicted as the wanted class."""
+        translated = [self.generators(some, *route).adversarial for some in torch.split(images, self.classifier.batch)]
+        return float((self.classifier.classes(torch.cat(translated)) == wanted).mean())
 
     def seconds(self, way: tuple[int, int], places: Int[np.ndarray, " m"]) -> float:
-        """Return the median time of one explanation, a picture at a time, after one that is not counted."""
+        """Return the median time of one explanation, one image at a time, after one warm-up."""
         times = []
         for place in places[: TIMED + 1]:
             image = self.images(np.array([place]))
             started = time.perf_counter()
             with torch.no_grad():
-                made = self.twins(image, *way)
-                generated.change(made.stable, made.adversarial).cpu()
+                generated = self.generators(image, *way)
+                statistics.change(generated.stable, generated.adversarial).cpu()
             times.append(time.perf_counter() - started)
         return float(np.median(times[1:])) if len(times) > 1 else math.nan
 
 
 def _is(found: Int[np.ndarray, " n"], wanted: int) -> Column:
-    """1.0 where a class is the wanted one, else 0.0."""
+    """Return 1.0 where a class is the wanted one, and 0.0 elsewhere."""
     hits: Column = (found == wanted).astype(np.float64)
     return hits
 
 
 def _apart(first: Images, second: Float[Tensor, "m c h w"]) -> float:
-    """Return the mean absolute difference of a picture of one set and one of the other; NaN where one is empty."""
+    """Return the mean absolute difference between images of two sets; NaN where one is empty."""
     pairs = [float((second - image).abs().mean()) for image in first] if len(second) else []
     return float(np.mean(pairs)) if pairs else math.nan
 
 
-def _keep(shown: dict[bool, Strip], strip: Strip, flipped: Column) -> None:
-    """Add pictures to those that are kept, until there are enough."""
+def _keep(shown: dict[bool, Examples], examples: Examples, flipped: Column) -> None:
+    """Add examples to those that are kept, up to `SHOWN` of each outcome."""
     for outcome in (True, False):
-        new = {name: pictures[flipped == outcome][:SHOWN] for name, pictures in strip.items()}
-        kept = shown.get(outcome, {name: pictures[:0] for name, pictures in new.items()})
+        new = {name: images[flipped == outcome][:SHOWN] for name, images in examples.items()}
+        kept = shown.get(outcome, {name: images[:0] for name, images in new.items()})
         shown[outcome] = {name: np.concatenate([kept[name], new[name]])[:SHOWN] for name in new}
 
 
-def _strip(images: Images, made: Made) -> Strip:
-    """The pictures to look at; in the difference white is no change and black all there can be."""
-    difference = (1 - (made.stable - made.adversarial).abs()).clamp(0, 1)
-    pictures = {"input": images, "stable": made.stable, "adversarial": made.adversarial, "cycle": made.cycle}
-    return {
-        name: each.cpu().numpy() for name, each in {**pictures, "difference": difference}.items() if each is not None
-    }
+def _examples(images: Images, generated: GeneratedBatch) -> Examples:
+    """Collect the images to show; in the difference white is no change and black is the largest possible change."""
+    difference = (1 - (generated.stable - generated.adversarial).abs()).clamp(0, 1)
+    rows = {"input": images, "stable": generated.stable, "adversarial": generated.adversarial, "cycle": generated.cycle}
+    return {name: each.cpu().numpy() for name, each in {**rows, "difference": difference}.items() if each is not None}
 
 
 def _disturb(images: Images, how: str, seeds: Int[Tensor, " n"]) -> Images:
-    """Do something to pictures that nobody would see, or hardly."""
+    """Disturb images in a way that is hardly visible."""
     if how == EIGHT_BITS:
         return (images * 255).round() / 255
     if how == BLURRED:
@@ -325,24 +333,27 @@ def _disturb(images: Images, how: str, seeds: Int[Tensor, " n"]) -> Images:
     return (images + sigma * drawn).clamp(0, 1)
 
 
-def pairs(classes: Sequence[int], said: Float[np.ndarray, "n k"]) -> dict[tuple[int, int], Int[np.ndarray, " m"]]:
-    """Sort pictures by where they go: from the class that is predicted to the likeliest other one that the generators know.
+def group_by_direction(
+    classes: Sequence[int], probabilities: Float[np.ndarray, "n k"]
+) -> dict[tuple[int, int], Int[np.ndarray, " m"]]:
+    """Group images by direction: from the predicted class to the most probable other class that the generators know.
 
     Args:
         classes: that the generators were trained for.
-        said: probabilities of each picture.
+        probabilities: class probabilities of each image.
 
     Returns:
-        (source, target) → places of the pictures; those that are predicted to be of another class are left out.
+        (source, target) → indices of the images. Images that are predicted as a class unknown to the generators are left
+        out.
 
     Example:
-        >>> pairs((0, 2), np.array([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7], [0.1, 0.8, 0.1]]))
+        >>> group_by_direction((0, 2), np.array([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7], [0.1, 0.8, 0.1]]))
         {(0, 2): array([0]), (2, 0): array([1])}
     """
-    top, found = said.argmax(1), {}
+    top, found = probabilities.argmax(1), {}
     for source in classes:
         others = np.array([each for each in classes if each != source])
-        targets = others[said[:, others].argmax(1)]
+        targets = others[probabilities[:, others].argmax(1)]
         for target in others.tolist():
             places = np.flatnonzero((top == source) & (targets == target))
             if len(places):

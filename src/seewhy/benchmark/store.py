@@ -14,9 +14,9 @@ from safetensors.numpy import load as read_tensors
 from safetensors.numpy import save as write_tensors
 
 from seewhy.benchmark.plan import PlanRecord
+from seewhy.core.attribution import Companion, Map
 from seewhy.core.budget import Queries
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Companion, Map
 from seewhy.core.score import Curve
 from seewhy.results.codec import Json, from_json, json_bytes
 from seewhy.results.folder import check_free, write_files

@@ -13,8 +13,8 @@ from seewhy.benchmark.store import CachedMap, CachedScore, PredictedClass, key, 
 from seewhy.classifiers.selftest import self_test
 from seewhy.classifiers.tuning import Log, no_log, tune
 from seewhy.core.access import Access
+from seewhy.core.attribution import Attribution, Companion, Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Companion, Map, Maps
 from seewhy.core.probe import Probe, Progress, as_distributions, no_progress
 from seewhy.core.score import Case, Measured
 from seewhy.core.target import ClassEvidence
@@ -209,7 +209,7 @@ def _explain(
     batched = replace(request, batch_size=prepared.choice.batch_size)
     probe = bind(prepared.for_image(request, image) if probabilities else batched, image, no_progress)
     probe.prediction  # noqa: B018 - every explanation begins with this query, as `seewhy explain` does
-    maps: Maps = method.row.run(probe, [ClassEvidence(target)], **method.settings)
+    maps: Attribution = method.row.run(probe, [ClassEvidence(target)], **method.settings)
     work = CachedMap(
         method=in_full(request),
         target=target,

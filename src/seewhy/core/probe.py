@@ -226,7 +226,7 @@ class Probe:
         """Return the reason to stop if time is up or the map is precise enough, or None to continue.
 
         Args:
-            error: returns the largest relative error over the targets, see `seewhy.core.maps.worst_error`; None if the
+            error: returns the largest relative error over the targets, see `seewhy.core.attribution.worst_error`; None if the
                 method has no errors, or to check the time only.
             done: number of windows or grids so far. Errors are evaluated where `pieces` ends at a multiple of
                 `LOOK_EVERY`.

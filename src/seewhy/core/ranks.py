@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from seewhy.core.maps import Map
+from seewhy.core.attribution import Map
 
 
 def ranks(values: Shaped[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
+from seewhy.core.attribution import Companion, Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Companion, Map
 
 Again = Callable[..., Map]
 """Re-explains the same image: ``again(seed=1)`` with another seed, ``again(randomise=True)`` with randomised weights."""

@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
-from seewhy.core.maps import Map
+from seewhy.core.attribution import Map
 from seewhy.core.ranks import correlation as pearson
 from seewhy.core.ranks import ranks
 from seewhy.results.record import Verdict
@@ -56,7 +56,7 @@ def agreement(maps: Sequence[Map], sure: Sequence[float | None], *, main: int | 
 
     Args:
         maps: at least two, of one size.
-        sure: the reliability of each; None where it is not known. See `seewhy.core.maps.reliability`.
+        sure: the reliability of each; None where it is not known. See `seewhy.core.attribution.reliability`.
         main: the place of a map whose pairs alone go into the means; None: all pairs.
 
     Example:

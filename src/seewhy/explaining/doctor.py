@@ -1,6 +1,5 @@
 """What is installed here, how fast it is, and which extras are missing."""
 
-import importlib.util
 import platform
 import time
 from importlib.metadata import version
@@ -12,17 +11,8 @@ from torch.nn.functional import interpolate
 from seewhy import registry
 from seewhy.classifiers.tuning import RuntimeChoice, RuntimeRequest, tune
 from seewhy.core.errors import RequestError
+from seewhy.runtime.extras import extras
 from seewhy.runtime.machine import installed
-
-EXTRAS = {
-    "demo": "efficientnet_lite_pytorch",
-    "onnx": "onnxruntime",
-    "openvino": "openvino",
-    "patchmatch": "patchmatch",
-    "search": "scipy",
-    "segments": "skimage",
-}
-"""Extra → a module that is there when the extra is installed."""
 
 
 def examine() -> dict[str, dict[str, Any]]:
@@ -79,10 +69,10 @@ def _machine() -> dict[str, Any]:
 
 
 def _extras() -> dict[str, str]:
-    """Which optional groups are there."""
+    """Return the state of each optional dependency group."""
     return {
-        extra: "installed" if importlib.util.find_spec(module) else f"missing: pip install 'seewhy[{extra}]'"
-        for extra, module in EXTRAS.items()
+        extra: "installed" if all(map(installed, packages)) else f"missing: pip install 'seewhy[{extra}]'"
+        for extra, packages in extras().items()
     }
 
 

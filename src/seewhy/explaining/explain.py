@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from seewhy import registry
 from seewhy.classifiers.tuning import PLAIN_BATCH
+from seewhy.core.attribution import Attribution
 from seewhy.core.budget import Budget
 from seewhy.core.infill import Infill
-from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe, Progress, no_progress
 from seewhy.core.target import Target
 from seewhy.explaining.explanation import Explanation
@@ -80,7 +80,7 @@ def explain(
         progress: called with (queries done, queries planned) after each batch.
 
     Returns:
-        Maps, their standard errors and the record of the run.
+        Attribution, their standard errors and the record of the run.
 
     Raises:
         RequestError: anything is wrong with the request; the message says what, which value, what to do.
@@ -135,7 +135,7 @@ def explain_viewed(
     request = prepared.for_image(request, viewed.image)
     probe = bind(request, viewed.image, progress)
     targets = request.targets_for(probe)
-    maps: Maps = request.method.row.run(probe, targets, **request.method.settings)
+    maps: Attribution = request.method.row.run(probe, targets, **request.method.settings)
     run = _Run(
         request, viewed, prepared, probe, targets, maps, probe.seconds
     )  # what follows asks more, and is not the run
@@ -166,7 +166,7 @@ class _Run:
     prepared: PreparedClassifier
     probe: Probe
     targets: Sequence[Target]
-    maps: Maps
+    maps: Attribution
     seconds: float
 
     def diagnostics(self, infos: Sequence[TargetInfo], progress: Progress) -> Diagnostics:

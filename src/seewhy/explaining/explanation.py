@@ -11,9 +11,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as read_tensors
 from safetensors.numpy import save as write_tensors
 
+from seewhy.core.attribution import BoolMap, Companion, Map
 from seewhy.core.budget import Queries
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import BoolMap, Companion, Map
 from seewhy.core.view import Frame
 from seewhy.explaining.report_data import report_data
 from seewhy.results.codec import JsonObject, from_json, json_bytes, to_json

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from seewhy.core.attribution import Attribution
 from seewhy.core.classifier import Classifier
-from seewhy.core.maps import Maps
 from seewhy.core.target import Target
 from seewhy.core.view import Frame
 from seewhy.images.open import Picture
@@ -67,7 +67,7 @@ def label(index: int, classifier: Classifier) -> str:
     return classifier.labels[index] if classifier.labels else f"class {index}"
 
 
-def target_info(target: Target, classifier: Classifier, prediction: Prediction, maps: Maps) -> TargetInfo:
+def target_info(target: Target, classifier: Classifier, prediction: Prediction, maps: Attribution) -> TargetInfo:
     """Describe a target and the ends of its map."""
     index, other = (*target.classes, None, None)[:2]
     likely = target.kind in {"class", "woe"} and index is not None
@@ -94,7 +94,7 @@ def _target_label(target: Target, classifier: Classifier) -> str:
     }[target.kind].format(*names)
 
 
-def _extreme(maps: Maps, key: str, flat: np.intp) -> Extreme:
+def _extreme(maps: Attribution, key: str, flat: np.intp) -> Extreme:
     """Describe one point of a map."""
     values, errors = maps.values[key], maps.stderr.get(key)
     row, column = divmod(int(flat), values.shape[1])
@@ -102,7 +102,7 @@ def _extreme(maps: Maps, key: str, flat: np.intp) -> Extreme:
     return Extreme(float(values[row, column]), error, row, column)
 
 
-def method_info(method: Bound[Method], maps: Maps) -> MethodInfo:
+def method_info(method: Bound[Method], maps: Attribution) -> MethodInfo:
     """Describe a method, with every setting as it was run."""
     spec = str(method.full(maps.settings))
     return MethodInfo(method.name, spec, as_settings(maps.settings), method.row.paper, method.row.signed)

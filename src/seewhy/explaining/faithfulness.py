@@ -10,9 +10,9 @@ from torch.nn import functional
 
 from seewhy import registry
 from seewhy.core.arrays import Image, Keep
+from seewhy.core.attribution import Attribution, Map
 from seewhy.core.classifier import Classifier
 from seewhy.core.features import Grids
-from seewhy.core.maps import Map, Maps
 from seewhy.core.probe import Answers, Probe, no_progress
 from seewhy.core.seeds import derive, mix, uniforms
 from seewhy.results.record import Chance, ClassProbability, FaithfulnessCheck, RegionEffect, TargetInfo
@@ -36,7 +36,7 @@ REMOVED, KEPT = "gray", "blur"
 def check_faithfulness(
     classifier: Classifier,
     image: Image,
-    maps: Maps,
+    maps: Attribution,
     targets: Sequence[TargetInfo],
     predicted: ClassProbability,
     *,

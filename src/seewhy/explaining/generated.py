@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from seewhy.core.maps import Companion
+from seewhy.core.attribution import Companion
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target
 from seewhy.explaining.facts import class_probabilities

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from seewhy import registry
 from seewhy.core.arrays import Image
+from seewhy.core.attribution import Attribution
 from seewhy.core.errors import ClassifierError, RequestError
-from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe, Progress
 from seewhy.core.target import Target
 from seewhy.explaining.agreement import PARTLY, agreement
@@ -40,11 +40,11 @@ class _Answer:
 
     info: AlternativeInfill | SkippedInfill
     queries: int
-    maps: Maps | None
+    maps: Attribution | None
 
 
 def ask_other_infills(
-    request: Request, probe: Probe, targets: Sequence[Target], maps: Maps, progress: Progress
+    request: Request, probe: Probe, targets: Sequence[Target], maps: Attribution, progress: Progress
 ) -> InfillCheck:
     """Compare the maps of a request with those of `ASKED` in-fills of another kind.
 
@@ -88,7 +88,7 @@ def _ask(request: Request, image: Image, targets: Sequence[Target], progress: Pr
     """Run one alternative in-fill; it may not support this hole shape."""
     probe, spec = bind(request, image, progress), str(request.infill_info)
     try:
-        maps: Maps = request.method.row.run(probe, targets, **request.method.settings)
+        maps: Attribution = request.method.row.run(probe, targets, **request.method.settings)
     except ClassifierError:
         raise
     except RequestError as problem:
@@ -100,7 +100,7 @@ def _ask(request: Request, image: Image, targets: Sequence[Target], progress: Pr
     return _Answer(info, queries, maps)
 
 
-def _compare(key: str, answers: Sequence[Maps]) -> InfillAgreement:
+def _compare(key: str, answers: Sequence[Attribution]) -> InfillAgreement:
     """Compare the first map with each of the others."""
     found = agreement([maps.values[key] for maps in answers], [maps.reliability(key) for maps in answers], main=0)
     return InfillAgreement(key, found.correlation, found.expected, found.verdict, found.correlations[0][1:])

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool
 from safetensors.numpy import save as write_tensors
 
-from seewhy.core.maps import Map
+from seewhy.core.attribution import Map
 from seewhy.explaining.explanation import Explanation
 from seewhy.results.codec import JsonObject, json_bytes, to_json
 from seewhy.results.command import compare_infills_command

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from seewhy.classifiers.randomised import randomised
 from seewhy.core.access import Access
 from seewhy.core.arrays import Image
+from seewhy.core.attribution import Attribution, Map
 from seewhy.core.budget import Queries
 from seewhy.core.classifier import Classifier
-from seewhy.core.maps import Map, Maps
 from seewhy.core.probe import no_progress
 from seewhy.core.target import Target
 from seewhy.explaining.request import Request, bind
@@ -51,6 +51,6 @@ class Reexplainer:
             asked = randomised(original, chosen)
         probe = bind(replace(self.request, classifier=asked, seed=chosen), self.image, no_progress)
         probe.prediction  # noqa: B018 - every explanation begins with this query, as `seewhy explain` does
-        maps: Maps = method.row.run(probe, [self.target], **method.settings)
+        maps: Attribution = method.row.run(probe, [self.target], **method.settings)
         self.asked.append(probe.queries)
         return maps.values[self.target.key]

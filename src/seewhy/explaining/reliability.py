@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
-from seewhy.core.maps import Maps
+from seewhy.core.attribution import Attribution
 from seewhy.explaining.faithfulness import meaning
 from seewhy.results.record import Diagnostics, FaithfulnessCheck, InfillCheck, TargetInfo
 from seewhy.results.wording import correlation
@@ -20,7 +20,7 @@ SMALL = 0.05
 
 
 def diagnose(
-    maps: Maps,
+    maps: Attribution,
     targets: Sequence[TargetInfo],
     classes: int,
     *,
@@ -82,7 +82,7 @@ def _trust(expected: Mapping[str, float | None], labels: Mapping[str, str]) -> l
     return found
 
 
-def _sizes(maps: Maps, targets: Sequence[TargetInfo]) -> list[str]:
+def _sizes(maps: Attribution, targets: Sequence[TargetInfo]) -> list[str]:
     """Say whether any window matters to the most probable class that was explained, and of which size."""
     classes = {target.probability: target for target in targets if target.kind == "class"}
     likely = [probability for probability in classes if probability is not None]

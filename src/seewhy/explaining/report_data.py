@@ -7,7 +7,7 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from seewhy.core.maps import BoolMap, Companion, Map
+from seewhy.core.attribution import BoolMap, Companion, Map
 from seewhy.results.record import ClassProbability, Record, TargetInfo
 from seewhy.results.report_data import INTENSITY, ImagePanel, MapPanel, ReportData, SampleTable
 from seewhy.results.samples import QuerySamples

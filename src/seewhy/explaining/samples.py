@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from seewhy.core.attribution import Witnesses
 from seewhy.core.features import Windows
-from seewhy.core.maps import Witnesses
 from seewhy.core.probe import Probe
 from seewhy.results.samples import QuerySamples, display_copy
 

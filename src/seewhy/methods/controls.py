@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from seewhy.core.maps import Maps
+from seewhy.core.attribution import Attribution
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, normals
 from seewhy.core.target import Target
@@ -27,7 +27,7 @@ _BLUR = 1 / 32
 _SOBEL = ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0))
 
 
-def random(probe: Probe, targets: Sequence[Target]) -> Maps:
+def random(probe: Probe, targets: Sequence[Target]) -> Attribution:
     """Draw a smooth random map, the same for every target.
 
     Normal random numbers on a 7 x 7 grid are interpolated bicubically.
@@ -44,7 +44,7 @@ def random(probe: Probe, targets: Sequence[Target]) -> Maps:
     return _same_for_all(targets, smooth_map(drawn, _GRID, probe.size)[0])
 
 
-def center(probe: Probe, targets: Sequence[Target]) -> Maps:
+def center(probe: Probe, targets: Sequence[Target]) -> Attribution:
     """Draw a Gaussian at the centre of the image, where photographers tend to place the subject.
 
     Its standard deviation is a quarter of each side.
@@ -60,7 +60,7 @@ def center(probe: Probe, targets: Sequence[Target]) -> Maps:
     return _same_for_all(targets, window((0.5, 0.5), _WIDTH, probe.size))
 
 
-def edges(probe: Probe, targets: Sequence[Target]) -> Maps:
+def edges(probe: Probe, targets: Sequence[Target]) -> Attribution:
     """Compute a blurred edge map: the magnitude of the Sobel gradient of the brightness.
 
     Returns:
@@ -81,7 +81,7 @@ def _slope(brightness: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:
     return functional.conv2d(padded, torch.stack([across, across.T])[:, None])[0].square().sum(0).sqrt()
 
 
-def _same_for_all(targets: Sequence[Target], values: Float[Tensor, "h w"]) -> Maps:
+def _same_for_all(targets: Sequence[Target], values: Float[Tensor, "h w"]) -> Attribution:
     """Return the same map for every target."""
     array = values.float().cpu().numpy()
-    return Maps({target.key: array.copy() for target in targets}, {}, "no unit", {}, "complete")
+    return Attribution({target.key: array.copy() for target in targets}, {}, "no unit", {}, "complete")

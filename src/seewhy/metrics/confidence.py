@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 
-from seewhy.core.maps import Map
+from seewhy.core.attribution import Map
 from seewhy.core.probe import Probe
 from seewhy.core.score import Case, Measured
 from seewhy.core.seeds import derive

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from seewhy.core.maps import Map
+from seewhy.core.attribution import Map
 from seewhy.core.probe import Probe
 from seewhy.core.score import Case, Measured
 from seewhy.metrics.curves import check_map

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float, Int
 
 from seewhy.core.arrays import Image
+from seewhy.core.attribution import Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map
 from seewhy.core.probe import Probe
 from seewhy.core.score import Case, Curve, Measured
 from seewhy.metrics import curves

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
+from seewhy.core.attribution import Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map
 from seewhy.core.probe import Probe
 from seewhy.core.score import Case, Measured
 from seewhy.metrics import curves

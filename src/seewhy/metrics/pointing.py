@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
+from seewhy.core.attribution import Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map
 from seewhy.core.probe import Probe
 from seewhy.core.score import Case, Measured
 from seewhy.metrics.curves import check_map

@@ -4,8 +4,8 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from seewhy.core.attribution import Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map
 from seewhy.core.probe import Probe
 from seewhy.core.score import Case, Curve, Measured
 from seewhy.infills.plain import Painted

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from seewhy.core.attribution import Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map
 from seewhy.core.probe import Probe
 from seewhy.core.score import Case, Curve, Measured
 from seewhy.core.seeds import derive, uniforms

@@ -3,8 +3,8 @@
 import math
 from itertools import combinations
 
+from seewhy.core.attribution import Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map
 from seewhy.core.probe import Probe
 from seewhy.core.ranks import spearman
 from seewhy.core.score import Case, Measured

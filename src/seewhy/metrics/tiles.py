@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Float, Int
 
+from seewhy.core.attribution import Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map
 
 
 def number_tiles(height: int, width: int, tile: int) -> Int[np.ndarray, "h w"]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from seewhy.core.maps import BoolMap
+from seewhy.core.attribution import BoolMap
 
 Segment = tuple[int, int, int, int]
 """Row and column where a straight piece of a border begins, then where it ends; borders run between pixels."""

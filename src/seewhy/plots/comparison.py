@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from seewhy.core.maps import BoolMap
+from seewhy.core.attribution import BoolMap
 from seewhy.core.view import Frame
 from seewhy.plots.figures import (
     INK,

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from seewhy.core.maps import BoolMap
+from seewhy.core.attribution import BoolMap
 from seewhy.core.view import Frame
 from seewhy.plots.typesetting import typeface
 

@@ -1,4 +1,4 @@
-"""The table of rules: one row a rule, in the order in which they are listed."""
+"""The table of rules, in the order of listing."""
 
 from seewhy.registry.rows import Rule
 from seewhy.rules.geometry import centre_crop, flip, rotation, still_crop, translation
@@ -6,10 +6,10 @@ from seewhy.rules.light import blur, brightness, hue, jpeg, noise
 from seewhy.rules.regions import needs_background, needs_region
 
 RULES: dict[str, Rule] = {
-    "flip": Rule(flip, "the answer stays when the picture is mirrored", "stays", (1.0,), (1.0, 1.0)),
+    "flip": Rule(flip, "the prediction stays the same when the image is mirrored", "stays", (1.0,), (1.0, 1.0)),
     "rotation": Rule(
         rotation,
-        "the answer stays when the picture is rotated, corners cropped away",
+        "the prediction stays the same when the image is rotated, corners cropped",
         "stays",
         (5.0, 15.0, 45.0, 90.0, 180.0),
         (0.0, 180.0),
@@ -18,7 +18,7 @@ RULES: dict[str, Rule] = {
     ),
     "translation": Rule(
         translation,
-        "the answer stays when the crop of the picture moves",
+        "the prediction stays the same when the crop of the image moves",
         "stays",
         (0.02, 0.05, 0.1),
         (0.0, 0.4),
@@ -27,7 +27,7 @@ RULES: dict[str, Rule] = {
     ),
     "blur": Rule(
         blur,
-        "the answer stays when the picture is blurred",
+        "the prediction stays the same when the image is blurred",
         "stays",
         (1.0, 2.0, 5.0, 10.0, 20.0),
         (0.01, 1000.0),
@@ -35,7 +35,7 @@ RULES: dict[str, Rule] = {
     ),
     "noise": Rule(
         noise,
-        "the answer stays with Gaussian noise",
+        "the prediction stays the same under Gaussian noise",
         "stays",
         (0.02, 0.05, 0.1, 0.2),
         (0.0, 10.0),
@@ -43,19 +43,31 @@ RULES: dict[str, Rule] = {
     ),
     "brightness": Rule(
         brightness,
-        "the answer stays in brighter or darker light",
+        "the prediction stays the same when the image is brighter or darker",
         "stays",
         (0.1, 0.3, 0.5),
         (0.0, 1.0),
         "share of each value",
     ),
     "hue": Rule(
-        hue, "the answer stays when the hues turn", "stays", (15.0, 45.0, 90.0, 180.0), (0.0, 180.0), "degrees"
+        hue,
+        "the prediction stays the same when the hues are rotated",
+        "stays",
+        (15.0, 45.0, 90.0, 180.0),
+        (0.0, 180.0),
+        "degrees",
     ),
-    "jpeg": Rule(jpeg, "the answer stays after JPEG compression", "stays", (75.0, 30.0, 10.0), (1.0, 95.0), "quality"),
+    "jpeg": Rule(
+        jpeg,
+        "the prediction stays the same after JPEG compression",
+        "stays",
+        (75.0, 30.0, 10.0),
+        (1.0, 95.0),
+        "quality",
+    ),
     "needs-region": Rule(
         needs_region,
-        "the answer changes when the object's boxes are filled in",
+        "the prediction changes when the object's boxes are filled in",
         "changes",
         (0.0,),
         (0.0, 1.0),
@@ -64,7 +76,7 @@ RULES: dict[str, Rule] = {
     ),
     "needs-background": Rule(
         needs_background,
-        "the answer changes when all but the object's boxes is filled in",
+        "the prediction changes when everything but the object's boxes is filled in",
         "changes",
         (0.0,),
         (0.0, 1.0),

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from seewhy.core.attribution import Scale
 from seewhy.core.budget import Budget, Queries
-from seewhy.core.maps import Scale
 from seewhy.core.view import Frame
 from seewhy.results.codec import Setting
 from seewhy.runtime.tune import Timing

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
 
+from seewhy.core.attribution import BoolMap
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import BoolMap
 from seewhy.core.view import Frame
 from seewhy.results.record import ClassProbability, Record
 

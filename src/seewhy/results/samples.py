@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Shaped, UInt8
 from PIL import Image as PillowImage
 
-from seewhy.core.maps import Witnesses
+from seewhy.core.attribution import Witnesses
 
 Array = Shaped[np.ndarray, "..."]
 

@@ -14,7 +14,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from seewhy.core.arrays import Image, compose
-from seewhy.core.maps import BoolMap
+from seewhy.core.attribution import BoolMap
 from seewhy.core.probe import Answers, Probe
 from seewhy.methods.sampling._segments import fade
 

@@ -11,12 +11,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seewhy.core.arrays import Image
+from seewhy.core.attribution import Attribution, Companion, as_map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Companion, Maps, as_map
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target
 from seewhy.nets.carded import CARD
-from seewhy.nets.twins import REMEDY, load_twins
+from seewhy.nets.counterfactual_generators import REMEDY, load_generators
 
 _VISIBLE = 0.1
 """A pixel counts as changed if it changes by more than this fraction of full brightness."""
@@ -28,7 +28,7 @@ def counterfactual(
     *,
     weights: str | None = None,
     definition: Literal["stable", "input"] = "stable",
-) -> Maps:
+) -> Attribution:
     """Show the difference between an image that keeps the prediction and a generated one that changes it.
 
     Generators trained for the classifier turn the image x into an adversarial image ``x_a``, which should be
@@ -57,23 +57,23 @@ def counterfactual(
 
     Cost: 3 queries (2 with CyCE), none of them backward, and up to three passes of a generator.
     """
-    twins = translate(probe, targets, weights)
-    own = [twins.adversarial] if twins.plain else [twins.adversarial, twins.stable]
+    made = translate(probe, targets, weights)
+    own = [made.adversarial] if made.plain else [made.adversarial, made.stable]
     probe.affordable(1 + len(own), smallest=1 + len(own), hint="another method")
     probe.plan(1 + len(own))
-    change = (probe.image if definition == "input" else twins.stable) - twins.adversarial
+    change = (probe.image if definition == "input" else made.stable) - made.adversarial
     extent, signed = change.abs().mean(0), change.mean(0)
     maps = {target.key: as_map(signed if isinstance(target, Contrast) else extent) for target in targets}
     answers = probe.show(torch.stack(own))
-    findings = [flip_finding(probe, twins.other, answers[0]), *_unstable(probe, answers[1:]), _extent(extent)]
-    return Maps(
+    findings = [flip_finding(probe, made.other, answers[0]), *_unstable(probe, answers[1:]), _extent(extent)]
+    return Attribution(
         maps,
         {},
         "intensity",
         {"weights": weights, "definition": definition},
         "complete",
-        findings=(*findings, *twins.notes),
-        companions=twins.companions,
+        findings=(*findings, *made.notes),
+        companions=made.companions,
     )
 
 
@@ -88,7 +88,7 @@ def trained_classes(settings: Mapping[str, object]) -> tuple[int, ...] | None:
     card = Path(str(settings.get("weights"))) / CARD
     if not card.is_file():
         return None
-    return tuple(json.loads(card.read_text(encoding="utf-8")).get("twins", {}).get("classes", ())) or None
+    return tuple(json.loads(card.read_text(encoding="utf-8")).get("networks", {}).get("classes", ())) or None
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,24 +131,24 @@ def translate(probe: Probe, targets: Sequence[Target], weights: str | None) -> T
     """
     if weights is None:
         raise RequestError(f"expected weights=FOLDER of trained generators, got none; {REMEDY}")
-    twins, card = load_twins(Path(weights), fingerprint=probe.classifier.fingerprint)
-    if twins.size != probe.size:
-        trained, got = ("{} x {} pixels".format(*size) for size in (twins.size, probe.size))
+    generators, card = load_generators(Path(weights), fingerprint=probe.classifier.fingerprint)
+    if generators.size != probe.size:
+        trained, got = ("{} x {} pixels".format(*size) for size in (generators.size, probe.size))
         raise RequestError(
             f"expected an image of {trained}, the size that {weights} was trained on, got {got}; {REMEDY}"
         )
     source = int(probe.prediction.argmax())
-    if source not in twins.classes:
+    if source not in generators.classes:
         raise RequestError(
-            f"expected an image classified as {_list_classes(probe, twins.classes)}, the classes that {weights} was trained for, "
+            f"expected an image classified as {_list_classes(probe, generators.classes)}, the classes that {weights} was trained for, "
             f"got {name(probe, source)}; choose another image, or train with --classes for this class"
         )
-    other = _other(probe, targets, source, twins.classes)
+    other = _other(probe, targets, source, generators.classes)
     with torch.no_grad():
-        made = twins.to(probe.image.device)(probe.image[None], source, other)
-    notes = (*_measured(card), *_lost_colour(probe, twins.channels))
+        made = generators.to(probe.image.device)(probe.image[None], source, other)
+    notes = (*_measured(card), *_lost_colour(probe, generators.channels))
     cycle = None if made.cycle is None else made.cycle[0]
-    return Translated(other, made.adversarial[0], made.stable[0], cycle, twins.arm == "cyce", notes)
+    return Translated(other, made.adversarial[0], made.stable[0], cycle, generators.arm == "cyce", notes)
 
 
 def flip_finding(probe: Probe, other: int | None, answer: Float[Tensor, " k"]) -> str:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from seewhy.core.access import Access
+from seewhy.core.attribution import Attribution, BoolMap, Companion, as_map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import BoolMap, Companion, Maps, as_map
 from seewhy.core.probe import Probe
 from seewhy.core.target import Contrast, Target
 from seewhy.core.view import View
@@ -32,7 +32,7 @@ def nearest_counterfactual(
     tile: int | None = None,
     edge: float | None = None,
     confidence: float = 0.0,
-) -> Maps:
+) -> Attribution:
     """Find the smallest part of a real image of another class that, pasted into the image, changes its class to that.
 
     Reference images are queried, nearest first, until ``candidates`` of them are classified as the other class;
@@ -174,7 +174,7 @@ def _maps(
     found: Mapping[str, Found],
     findings: tuple[str, ...],
     settings: dict[str, object],
-) -> Maps:
+) -> Attribution:
     """Convert the results to maps, outlines, companions and traces; a target without a result gets a map of zeros."""
     image = references.probe.image
     values = {target.key: np.zeros(image.shape[1:], dtype=np.float32) for target in targets}
@@ -189,7 +189,7 @@ def _maps(
             traces |= {f"{target.key}/{name}": steps for name, steps in _traces(references.probe, swap).items()}
     every = {best.swap.goal.other: best for best in found.values()}
     ends = [best.stopped_because for best in every.values() if best.stopped_because != "complete"]
-    return Maps(
+    return Attribution(
         values,
         {},
         "intensity",

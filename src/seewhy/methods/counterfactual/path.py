@@ -9,8 +9,8 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from seewhy.core.arrays import Image, blend
+from seewhy.core.attribution import Attribution, Companion, as_map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Companion, Maps, as_map
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target, weight_matrix
 from seewhy.core.view import View
@@ -36,7 +36,7 @@ def counterfactual_path(
     weighting: Weighting = "output",
     signed: bool = False,
     output: Literal["probability", "score"] = "probability",
-) -> Maps:
+) -> Attribution:
     """Weight the difference between an image and its counterfactual by the output's gradients on the path between them.
 
     With the image x, its counterfactual ``x_a`` and the points ``g(l) = x + l (x_a - x)`` between them, the map is
@@ -90,7 +90,7 @@ def counterfactual_path(
             findings += _incompleteness(target, float(shares.sum()), before - after)
     settings = {"weights": weights, "baseline": baseline, "steps": steps, "weighting": weighting}
     settings |= {"signed": signed, "output": output}
-    return Maps(values, {}, output, settings, "complete", findings=tuple(findings), companions=end.companions)
+    return Attribution(values, {}, output, settings, "complete", findings=tuple(findings), companions=end.companions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +112,8 @@ class _End:
     @classmethod
     def made(cls, probe: Probe, targets: Sequence[Target], weights: str | None) -> "_End":
         """Generate the counterfactual with trained generators."""
-        twins = translate(probe, targets, weights)
-        return cls(twins.adversarial, twins.other, {"adversarial": twins.companions["adversarial"]}, twins.notes)
+        made = translate(probe, targets, weights)
+        return cls(made.adversarial, made.other, {"adversarial": made.companions["adversarial"]}, made.notes)
 
     @classmethod
     def opened(cls, probe: Probe, path: str) -> "_End":

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seewhy.core.arrays import Images
+from seewhy.core.attribution import Attribution
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, normals
 from seewhy.core.target import Target, weight_matrix
@@ -20,7 +20,7 @@ _GAP = 0.05
 """A finding reports an Integrated Gradients map whose sum misses the score change by more than this fraction of it."""
 
 
-def integrated_gradients(probe: Probe, targets: Sequence[Target], *, steps: int = 50) -> Maps:
+def integrated_gradients(probe: Probe, targets: Sequence[Target], *, steps: int = 50) -> Attribution:
     """Attribute the score difference between the image and a baseline to the pixels.
 
     The baseline b is the fully removed image, as the in-fill draws it; y is the score before the soft-max. The map is
@@ -57,7 +57,7 @@ def integrated_gradients(probe: Probe, targets: Sequence[Target], *, steps: int 
             findings.append(
                 f"The map of {target.key} sums to {float(shares.sum()):.3g}, but the score changes by {change:.3g}: use more steps."
             )
-    return Maps(values, {}, "score", {"steps": steps}, "complete", findings=tuple(findings))
+    return Attribution(values, {}, "score", {"steps": steps}, "complete", findings=tuple(findings))
 
 
 def _integrate(probe: Probe, baseline: Images, column: Float[Tensor, " k"], steps: int) -> Float[Tensor, "c h w"]:
@@ -82,7 +82,7 @@ def _integrate(probe: Probe, baseline: Images, column: Float[Tensor, " k"], step
     return shares
 
 
-def smoothgrad(probe: Probe, targets: Sequence[Target], *, samples: int = 50, sigma: float = 0.15) -> Maps:
+def smoothgrad(probe: Probe, targets: Sequence[Target], *, samples: int = 50, sigma: float = 0.15) -> Attribution:
     """Average the gradient of the score over noisy copies of the image.
 
     The map is ``Σ_colours |mean over samples of ∂y/∂x (x + e)|`` with the score y before the soft-max and Gaussian
@@ -115,7 +115,7 @@ def smoothgrad(probe: Probe, targets: Sequence[Target], *, samples: int = 50, si
         target.key: _smooth(probe, column, samples, sigma).abs().sum(0).cpu().numpy().astype(np.float32)
         for target, column in zip(targets, weights.T, strict=True)
     }
-    return Maps(values, {}, "score per brightness", {"samples": samples, "sigma": sigma}, "complete")
+    return Attribution(values, {}, "score per brightness", {"samples": samples, "sigma": sigma}, "complete")
 
 
 def _smooth(probe: Probe, column: Float[Tensor, " k"], samples: int, sigma: float) -> Float[Tensor, "c h w"]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from jaxtyping import Float
 from torch import Tensor
 
-from seewhy.core.maps import Maps
+from seewhy.core.attribution import Attribution
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target, weight_matrix
 from seewhy.methods.layers._feature_maps import Feature, Layout, enlarge, find
@@ -14,7 +14,7 @@ Weigh = Callable[[Feature, Feature], Float[Tensor, "n c"]]
 """Computes a weight for each channel from the activations and the gradient of the score with respect to them."""
 
 
-def grad_cam(probe: Probe, targets: Sequence[Target], *, layer: str | None = None) -> Maps:
+def grad_cam(probe: Probe, targets: Sequence[Target], *, layer: str | None = None) -> Attribution:
     """Sum the channels of a layer, each weighted by the mean gradient of the score with respect to it.
 
     With the activations A of the layer and the score y before the soft-max, the map is ``relu(Σ_c A_c · mean over
@@ -36,7 +36,7 @@ def grad_cam(probe: Probe, targets: Sequence[Target], *, layer: str | None = Non
     return _cam(probe, targets, layer, _mean_gradient)
 
 
-def grad_cam_plus_plus(probe: Probe, targets: Sequence[Target], *, layer: str | None = None) -> Maps:
+def grad_cam_plus_plus(probe: Probe, targets: Sequence[Target], *, layer: str | None = None) -> Attribution:
     """Sum the channels of a layer, weighted by positive gradients, so that several objects of a class all count.
 
     With ``g = ∂y/∂A``, a position has the weight ``a = g² / (2 g² + g³ Σ_positions A)``, or 0 where g is 0. The
@@ -61,7 +61,7 @@ def grad_cam_plus_plus(probe: Probe, targets: Sequence[Target], *, layer: str | 
     return _cam(probe, targets, layer, _higher_order)
 
 
-def _cam(probe: Probe, targets: Sequence[Target], layer: str | None, weigh: Weigh) -> Maps:
+def _cam(probe: Probe, targets: Sequence[Target], layer: str | None, weigh: Weigh) -> Attribution:
     """Compute the map of each target from its own forward and backward pass."""
     total = 2 + len(targets)
     probe.affordable(total, smallest=total, hint="fewer targets")
@@ -78,7 +78,7 @@ def _cam(probe: Probe, targets: Sequence[Target], layer: str | None, weigh: Weig
         for key, map_ in values.items()
         if not map_.any()
     ]
-    return Maps(values, {}, "score", {"layer": where.layer}, "complete", findings=tuple(findings))
+    return Attribution(values, {}, "score", {"layer": where.layer}, "complete", findings=tuple(findings))
 
 
 def _activations(probe: Probe, where: Layout, column: Float[Tensor, " k"]) -> tuple[Feature, Feature]:

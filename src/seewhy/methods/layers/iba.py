@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from seewhy.core.attribution import Attribution
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, normals
 from seewhy.core.target import Target, weight_matrix
@@ -38,7 +38,7 @@ def iba(
     sigma: float = 1.0,
     relu: bool = False,
     statistics: str | None = None,
-) -> Maps:
+) -> Attribution:
     """Measure how much information the decision needs from each feature of a layer, by replacing features with noise.
 
     With the features R, noise e of the same mean and standard deviation, and ``Z = lam R + (1 - lam) e``: the
@@ -87,7 +87,7 @@ def iba(
         traces[f"{target.key} loss"] = [neck.step(probe, column, number) for number in range(steps)]
         values[target.key] = enlarge(bits_per_pixel(neck.nats().detach(), probe.size), probe.size)
     settings = {"layer": where.layer, **asdict(plan), "statistics": statistics}
-    return Maps(values, {}, "bits per pixel", settings, "complete", findings=_findings(known), traces=traces)
+    return Attribution(values, {}, "bits per pixel", settings, "complete", findings=_findings(known), traces=traces)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any
 from torch import Tensor
 
 from seewhy.core.arrays import Images
+from seewhy.core.attribution import Attribution
 from seewhy.core.errors import RequestError
 from seewhy.core.layers import Change
-from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target, weight_matrix
 from seewhy.methods.layers._feature_maps import enlarge, layout
@@ -22,7 +22,7 @@ ADVISED = 1000
 """A finding reports a readout trained on fewer photos than this: the authors train on all of ImageNet."""
 
 
-def iba_readout(probe: Probe, targets: Sequence[Target], *, weights: str | None = None) -> Maps:
+def iba_readout(probe: Probe, targets: Sequence[Target], *, weights: str | None = None) -> Attribution:
     """Predict with a trained network how much of each feature of a layer the decision needs, and map the information.
 
     The network receives the features of several layers and outputs the logits alpha of the fractions ``lam =
@@ -58,7 +58,7 @@ def iba_readout(probe: Probe, targets: Sequence[Target], *, weights: str | None 
     nats = net.nats(sources[0], net.removed(sources))[0]
     values = enlarge(bits_per_pixel(nats, probe.size), probe.size)
     maps = {target.key: values for target in targets}
-    return Maps(
+    return Attribution(
         maps, {}, "bits per pixel", {"weights": weights}, "complete", findings=_findings(card, len(probe.prediction))
     )
 

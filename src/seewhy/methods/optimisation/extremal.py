@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from seewhy.core.arrays import Image, Images, Keep, blend
+from seewhy.core.attribution import Attribution, as_map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Maps, as_map
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive
 from seewhy.core.target import Target, weight_matrix
@@ -53,7 +53,7 @@ def extremal_perturbation(
     rate: float = 0.01,
     weight: float = 300.0,
     growth: float = 1.0035,
-) -> Maps:
+) -> Attribution:
     """Learn for each area the smooth region of that area with the highest score (Fong, Patrick, Vedaldi, ICCV 2019).
 
     Maximises over regions M in [0, 1] the class's score (logit) before the soft-max, minus ``weight · growth^t · mean
@@ -114,7 +114,7 @@ def extremal_perturbation(
     if perturbation == "pyramid":
         findings.append("the in-fill was not used: removed parts were blurred instead")
     settings = {"game": game, "areas": areas, "perturbation": perturbation, "iterations": steps, "step": step}
-    return Maps(
+    return Attribution(
         values,
         {},
         "regions",

@@ -17,9 +17,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from seewhy.core.arrays import Image, Seeds, blend
+from seewhy.core.attribution import Attribution, Map
 from seewhy.core.errors import RequestError
 from seewhy.core.features import Grids
-from seewhy.core.maps import Map, Maps
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, uniforms
 from seewhy.core.target import Target, weight_matrix
@@ -62,7 +62,7 @@ def ibisa(
     gamma: float = 1.0,
     p0: float | None = None,
     a0: float | None = None,
-) -> Maps:
+) -> Attribution:
     """Learn the smallest part of the image that is sufficient for the target, and map how much of each pixel is kept.
 
     IBISA-style (Coelho, Cardoso, Neurocomputing 638, 2025; the full text is not public, so this is not an exact
@@ -124,7 +124,7 @@ def ibisa(
     probe.plan(wanted)
     columns = weight_matrix(targets, probe.prediction).float()
     learned = {target.key: _learn(probe, weights, recipe) for target, weights in zip(targets, columns.T, strict=True)}
-    return Maps(
+    return Attribution(
         {key: one.map() for key, one in learned.items()},
         {},
         "probability" if variant == "b" else "share kept",

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from seewhy.core.arrays import Image, Images, Keep, Seeds, blend
+from seewhy.core.attribution import Attribution, as_map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Maps, as_map
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, uniforms
 from seewhy.core.target import Target, weight_matrix
@@ -41,7 +41,7 @@ def meaningful_perturbation(
     rate: float = 0.1,
     jitter: int = 4,
     top: int = 0,
-) -> Maps:
+) -> Attribution:
     """Learn a small, smooth region whose removal lowers the probability (Fong, Vedaldi, ICCV 2017).
 
     Deletion minimises ``λ1 Σ(1 - m) + λ2 Σ |∇m|^β + p(y | m x + (1 - m) in-fill)`` over a coarse grid m in [0, 1], 1
@@ -101,7 +101,7 @@ def meaningful_perturbation(
         "lambda1": lambda1,
         "lambda2": lambda2,
     }
-    return Maps(
+    return Attribution(
         values,
         {},
         f"share {'removed' if game == 'deletion' else 'kept'}",

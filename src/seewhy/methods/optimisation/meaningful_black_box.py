@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from seewhy.core.arrays import Keep, Seeds
+from seewhy.core.attribution import Attribution
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, uniforms
 from seewhy.core.target import Target, weight_matrix
@@ -29,7 +29,7 @@ def meaningful_black_box(
     price: float = 0.784,
     reach: float = 0.2,
     rate: float = 0.05,
-) -> Maps:
+) -> Attribution:
     """Learn a small region whose removal lowers the probability, without gradients.
 
     Minimises ``p(y | m x + (1 - m) in-fill) + price · mean(1 - m)`` over a grid m in [0, 1], 1 = kept. This is the
@@ -73,7 +73,7 @@ def meaningful_black_box(
     now = search.query(grids, 0).tolist()
     shares, whole = areas.mean((1, 2)).tolist(), (probe.prediction @ weights).tolist()
     sentences = [finding(game, *row) for row in zip(whole, now, shares, strict=True)]
-    return Maps(
+    return Attribution(
         dict(zip(keys, areas.cpu().numpy(), strict=True)),
         {},
         f"share {'removed' if game == 'deletion' else 'kept'}",

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from seewhy.core.attribution import Attribution, Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map, Maps
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive
 from seewhy.core.target import Target, weight_matrix
@@ -28,7 +28,7 @@ _FEWEST = 5
 """Minimum windows per search: DIRECT first evaluates the centre and its four neighbours."""
 
 
-def aise(probe: Probe, targets: Sequence[Target], *, preset: Preset = "balance") -> Maps:
+def aise(probe: Probe, targets: Sequence[Target], *, preset: Preset = "balance") -> Attribution:
     """Search for Gaussian windows that score high when shown alone and low when removed.
 
     The score of a window G centred at c is ``f(x G) - f(x (1 - G))``, with the in-fill in place of what is removed.
@@ -72,7 +72,7 @@ def aise(probe: Probe, targets: Sequence[Target], *, preset: Preset = "balance")
                 f"No tested window scores higher shown alone than removed for {target.key}: do not interpret its map."
             )
         values[target.key] = (found / len(widths)).float().cpu().numpy()
-    return Maps(values, {}, "window score, relative", {"preset": preset}, stopped, findings=tuple(findings))
+    return Attribution(values, {}, "window score, relative", {"preset": preset}, stopped, findings=tuple(findings))
 
 
 def window(centre: tuple[float, float], width: float, size: tuple[int, int]) -> Float[Tensor, "h w"]:

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from seewhy.core.attribution import Attribution
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target, weight_matrix
 from seewhy.methods.sampling._linear import Fit, least_squares
@@ -27,7 +27,7 @@ def faded_rise(
     shape: Shape = "slic",
     samples: int = 1000,
     softness: float = 0.6,
-) -> Maps:
+) -> Attribution:
     """Keep random superpixels with soft edges and estimate how much each adds to the score.
 
     Each segment is kept with probability 1/2, and each query is followed by its complement. The mask is blurred with
@@ -73,7 +73,7 @@ def faded_rise(
     )
     fit = effects(sets[: len(answers)], answers)
     keys, values = [target.key for target in targets], _soft(fit.slopes.T, labels, sigma)
-    return Maps(
+    return Attribution(
         dict(zip(keys, values.cpu().numpy(), strict=True)),
         {key: _soft_error(fit.covariance(i), labels, sigma).cpu().numpy() for i, key in enumerate(keys)},
         "probability",

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from seewhy.core.attribution import Attribution
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target, weight_matrix
 from seewhy.methods.sampling._sampling_designs import (
@@ -26,7 +26,7 @@ _ROWS = 256
 """Rows of the kernel matrix held in memory at once."""
 
 
-def hsic(probe: Probe, targets: Sequence[Target], *, grid: int = 7, samples: int = 500) -> Maps:
+def hsic(probe: Probe, targets: Sequence[Target], *, grid: int = 7, samples: int = 500) -> Attribution:
     """Measure how strongly the score depends on whether a cell is kept, including non-linear dependence.
 
     Each query keeps about half of the cells, chosen by a scrambled Sobol sequence rounded to 0 and 1. A cell's value
@@ -64,7 +64,7 @@ def hsic(probe: Probe, targets: Sequence[Target], *, grid: int = 7, samples: int
     value, error = (torch.stack(part) for part in zip(*found, strict=True))
     keys = [target.key for target in targets]
     values, errors = smooth_map(value, grid, probe.size), smooth_error(error, grid, probe.size)
-    return Maps(
+    return Attribution(
         dict(zip(keys, values.cpu().numpy(), strict=True)),
         dict(zip(keys, errors.cpu().numpy(), strict=True)),
         "HSIC",

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from seewhy.core.attribution import Attribution
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, mix, uniforms
 from seewhy.core.target import Target, weight_matrix
@@ -22,7 +22,7 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 
 def kernel_shap(
     probe: Probe, targets: Sequence[Target], *, segments: int = 50, shape: Shape = "slic", samples: int = 1000
-) -> Maps:
+) -> Attribution:
     """Attribute the difference between the full image and the fully removed one to the segments, as Shapley values.
 
     The score of the image with only a set of segments kept, and the rest filled in, defines a game whose players are
@@ -66,7 +66,7 @@ def kernel_shap(
     answered = (len(answers) - 1) // 2 * 2
     fit = shapley_values(sets[:answered], answers[: 1 + answered], probe.prediction @ weights, exact=exact)
     keys = [target.key for target in targets]
-    return Maps(
+    return Attribution(
         paint(keys, fit.slopes, labels),
         paint(keys, fit.errors(), labels),
         "probability",

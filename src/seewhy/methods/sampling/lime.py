@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from seewhy.core.attribution import Attribution
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, uniforms
 from seewhy.core.target import Target, weight_matrix
@@ -25,7 +25,7 @@ def lime(
     samples: int = 1000,
     width: float = 0.25,
     ridge: float = 1.0,
-) -> Maps:
+) -> Attribution:
     """Fit a linear model of which segments are kept, giving more weight to queries that keep more.
 
     Each segment is kept with probability 1/2, and each query is followed by its complement. The weights are those of
@@ -69,7 +69,7 @@ def lime(
     known = torch.cat([probe.prediction[None] @ weights, answers[:answered]])
     fit = local_model(torch.cat([sets.new_ones(1, count), sets[:answered]]), known, width=width, ridge=ridge)
     keys = [target.key for target in targets]
-    return Maps(
+    return Attribution(
         paint(keys, fit.slopes[1:], labels),
         paint(keys, fit.errors()[1:], labels),
         "probability",

@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seewhy.core.arrays import Keep
+from seewhy.core.attribution import Attribution, Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Map, Maps
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive
 from seewhy.core.target import Target, weight_matrix
@@ -25,7 +25,7 @@ _TOGETHER = 8
 """Boxes that are split together before the next are chosen, whatever the batch size."""
 
 
-def partition_shap(probe: Probe, targets: Sequence[Target], *, samples: int = 500) -> Maps:
+def partition_shap(probe: Probe, targets: Sequence[Target], *, samples: int = 500) -> Attribution:
     """Attribute the probability to recursively halved rectangles of the image by Owen values.
 
     Owen values (Owen, 1977) of the game whose players are pixels, with coalitions given by a binary tree: each
@@ -63,7 +63,7 @@ def partition_shap(probe: Probe, targets: Sequence[Target], *, samples: int = 50
         for item in [*game.split(parts), *(item for item in chosen if item.stake == 0)]:
             heapq.heappush(heap, item)
         splits += len(parts)
-    return Maps(
+    return Attribution(
         {target.key: _spread(heap, number, probe.size) for number, target in enumerate(targets)},
         {},
         "probability per pixel",

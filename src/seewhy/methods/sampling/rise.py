@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from seewhy.core.arrays import Seeds
+from seewhy.core.attribution import Attribution, worst_error
 from seewhy.core.errors import RequestError
 from seewhy.core.features import Grids, RandomGrids, Sampling
-from seewhy.core.maps import Maps, worst_error
 from seewhy.core.probe import Answers, Probe, pieces
 from seewhy.core.seeds import derive
 from seewhy.core.target import Target, weight_matrix
@@ -40,7 +40,7 @@ def rise(
     cells: int = 7,
     normalisation: Normalisation = "regression",
     sampling: Sampling = "antithetic",
-) -> Maps:
+) -> Attribution:
     """Average random masks of the image, each weighted by the class probability of the masked image.
 
     Each query keeps a random coarse grid, enlarged smoothly and shifted. The map is ``S(l) = E[f(x M) M(l)] / p``.
@@ -79,7 +79,7 @@ def rise(
     weights = weight_matrix(targets, probe.prediction)
     stopped = _query_all(probe, grids, reach, estimator, weights) or ("queries" if reach < masks else "complete")
     keys = [target.key for target in targets]
-    return Maps(
+    return Attribution(
         dict(zip(keys, _enlarge(estimator.ratio.value(), probe.size), strict=True)),
         dict(zip(keys, _enlarge(estimator.ratio.error(), probe.size), strict=True)),
         "probability",
@@ -201,7 +201,7 @@ class _Ratio:
         return (scatter * (self.terms / (self.terms - 1))).sqrt() / self.d
 
     def worst_error(self) -> float:
-        """See `seewhy.core.maps.worst_error`."""
+        """See `seewhy.core.attribution.worst_error`."""
         return worst_error(self.value().cpu().numpy(), self.error().cpu().numpy())
 
 

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from seewhy.core.attribution import Attribution
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, uniforms
 from seewhy.core.target import Target, weight_matrix
@@ -26,7 +26,7 @@ _FEWEST = 4
 """Minimum number of rows to estimate a variance and its error."""
 
 
-def sobol(probe: Probe, targets: Sequence[Target], *, grid: int = 8, samples: int = 32) -> Maps:
+def sobol(probe: Probe, targets: Sequence[Target], *, grid: int = 8, samples: int = 32) -> Attribution:
     """Measure the fraction of the score's variance that involves each cell, when all cells are faded at random.
 
     Each cell is kept to a random degree from 0 to 1, and the in-fill takes the rest. With these degrees in two
@@ -64,7 +64,7 @@ def sobol(probe: Probe, targets: Sequence[Target], *, grid: int = 8, samples: in
     value, error = total_indices(answers, row)
     keys = [target.key for target in targets]
     values, errors = smooth_map(value, grid, probe.size), smooth_error(error, grid, probe.size)
-    return Maps(
+    return Attribution(
         dict(zip(keys, values.cpu().numpy(), strict=True)),
         dict(zip(keys, errors.cpu().numpy(), strict=True)),
         "share of variance",

@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from seewhy.core.attribution import BoolMap, Map
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import BoolMap, Map
 from seewhy.core.probe import Answers, Probe
 from seewhy.core.seeds import derive
 from seewhy.core.target import Contrast, Target
@@ -60,7 +60,7 @@ class Regions:
         return f"{kept}; removing {removed} changes the prediction to {name(self.instead)}."
 
     def outlines(self, key: str) -> dict[str, BoolMap]:
-        """Return the regions under their names in `seewhy.core.maps.Maps`."""
+        """Return the regions under their names in `seewhy.core.attribution.Attribution`."""
         found = {"sufficient": self.sufficient, "necessary": self.necessary}
         return {f"{key}/{name}": where for name, where in found.items() if where.any()}
 

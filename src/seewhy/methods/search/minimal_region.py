@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 
+from seewhy.core.attribution import Attribution, Map
 from seewhy.core.errors import RequestError
 from seewhy.core.features import Windows
-from seewhy.core.maps import Map, Maps
 from seewhy.core.probe import Probe
 from seewhy.core.target import Contrast, Target
 from seewhy.methods.controls import center
@@ -31,7 +31,7 @@ def minimal_region(
     guide_queries: int = 600,
     tile: int = 16,
     samples: int | None = None,
-) -> Maps:
+) -> Attribution:
     """Find the smallest sufficient and the smallest necessary region, guided by a map computed first.
 
     Sufficient: with everything else filled in, the target is still the predicted class (preservation). Necessary:
@@ -69,7 +69,7 @@ def minimal_region(
 
 def minimal_region_of(
     probe: Probe, targets: Sequence[Target], guides: Mapping[str, Map], *, tile: int, samples: int | None
-) -> Maps:
+) -> Attribution:
     """Find the same regions as `minimal_region`, guided by existing maps.
 
     Args:
@@ -124,14 +124,16 @@ def _guide(probe: Probe, targets: Sequence[Target], guide: Guide, queries: int) 
     return occlusion(probe, targets, size=size, stride=next(strides, size), samples=1).values
 
 
-def _maps(probe: Probe, targets: Sequence[Target], found: Mapping[str, Regions], settings: dict[str, object]) -> Maps:
+def _maps(
+    probe: Probe, targets: Sequence[Target], found: Mapping[str, Regions], settings: dict[str, object]
+) -> Attribution:
     """Convert regions to maps, outlines, findings and traces."""
     values: dict[str, Map] = {
         key: np.maximum(regions.sufficient, 0.5 * regions.necessary).astype(np.float32)
         for key, regions in found.items()
     }
     ends = [regions.stopped_because for regions in found.values() if regions.stopped_because != "complete"]
-    return Maps(
+    return Attribution(
         values,
         {},
         "region",

@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from seewhy.core.attribution import Attribution, Scale, worst_error
 from seewhy.core.budget import Budget
 from seewhy.core.features import Positions, Windows
-from seewhy.core.maps import Maps, Scale, worst_error
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target
 from seewhy.methods.windows._kriging import Fit, Seen, krige, lattice_error
@@ -114,7 +114,7 @@ def refine(
     samples: int,
     unit: str,
     settings: dict[str, object],
-) -> Maps:
+) -> Attribution:
     """Query windows adaptively, and predict every pixel.
 
     The value of a pixel is a prediction of the mean over all windows that cover it, from the windows that were
@@ -145,7 +145,7 @@ def refine(
         why = run.ask(interruptible=True)
         fits = run.fits()
     joined, keys = _joined(fits), [target.key for target in targets]
-    return Maps(
+    return Attribution(
         dict(zip(keys, joined.values.float().numpy(), strict=True)),
         dict(zip(keys, joined.variance.sqrt().float().numpy(), strict=True)),
         unit,
@@ -225,7 +225,7 @@ class _Joined:
     variance: Float[Tensor, "t h w"]
 
     def worst_error(self) -> float:
-        """See `seewhy.core.maps.worst_error`."""
+        """See `seewhy.core.attribution.worst_error`."""
         return worst_error(self.values.numpy(), self.variance.sqrt().numpy())
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from seewhy.core.attribution import Attribution, Map, worst_error
 from seewhy.core.features import Positions, Windows
-from seewhy.core.maps import Map, Maps, worst_error
 from seewhy.core.probe import Probe, pieces
 from seewhy.core.target import Target
 from seewhy.methods.windows._windows import Log, Score, ask, watched
@@ -111,7 +111,7 @@ class _Canvas:
         return error
 
     def worst_error(self) -> float:
-        """See `seewhy.core.maps.worst_error`."""
+        """See `seewhy.core.attribution.worst_error`."""
         return worst_error(self.values(), self.errors())
 
 
@@ -132,7 +132,7 @@ def root_bias(freedom: Int[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
 
 def sweep(
     probe: Probe, chosen: Plan, targets: Sequence[Target], score: Score, *, unit: str, settings: dict[str, object]
-) -> Maps:
+) -> Attribution:
     """Query the windows of a plan and average their scores over the pixels they cover.
 
     Args:
@@ -154,7 +154,7 @@ def sweep(
     keys = [target.key for target in targets]
     errors = dict(zip(keys, canvas.errors().astype(np.float32), strict=True)) if canvas.has_error else {}
     values: dict[str, Map] = dict(zip(keys, canvas.values().astype(np.float32), strict=True))
-    return Maps(values, errors, unit, settings, stopped, log.witnesses())
+    return Attribution(values, errors, unit, settings, stopped, log.witnesses())
 
 
 def _query_all(probe: Probe, chosen: Plan, score: Score, canvas: _Canvas, log: Log) -> str:

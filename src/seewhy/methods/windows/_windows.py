@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from seewhy.core.attribution import Witnesses
 from seewhy.core.errors import RequestError
 from seewhy.core.features import Positions, Windows
-from seewhy.core.maps import Witnesses
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive
 from seewhy.core.target import ClassEvidence, Target, WeightOfEvidence

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor
 
-from seewhy.core.maps import Maps
+from seewhy.core.attribution import Attribution
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target, weight_matrix
 from seewhy.methods.windows import _refine as refine
@@ -20,7 +20,7 @@ def occlusion(
     size: int | tuple[int, ...] = 32,
     stride: int | None = None,
     samples: int | None = None,
-) -> Maps:
+) -> Attribution:
     """Measure how much the probability of a class drops when a window is covered.
 
     The value of a window is ``p(y|x) - mean over the samples of p(y | x with the window filled in)``. The value of a

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from seewhy.core.attribution import Attribution
 from seewhy.core.errors import RequestError
-from seewhy.core.maps import Maps
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target, complement_matrix, weight_matrix
 from seewhy.methods.windows import _refine as refine
@@ -33,7 +33,7 @@ def pmi(
     stride: int | None = None,
     samples: int | None = None,
     correction: Correction | None = None,
-) -> Maps:
+) -> Attribution:
     """Measure how much each patch supports each class, and how informative it is, by predicting with and without it.
 
     For a window i, p̄ᵢ(y) is the mean of p(y | x with the window filled in) over the samples. Then ``PMIᵢ(y) = log

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from seewhy.nets.twins import Twins, build_twins
-from seewhy.train.twins_loss import Batch, Losses, Weights
-from seewhy.train.twins_plan import make_plan
-from seewhy.train.twins_run import build_critics
+from seewhy.nets.counterfactual_generators import CounterfactualGenerators, build_generators
+from seewhy.training.counterfactual.loss import Batch, Losses, Weights
+from seewhy.training.counterfactual.plan import make_plan
+from seewhy.training.counterfactual.run import build_critics
 
 SHAPE = {
     "classes": (0, 1),
@@ -27,7 +27,7 @@ def f(images: Tensor) -> Tensor:
     return torch.sigmoid(4 * (images[..., 4:].mean((1, 2, 3)) - images[..., :4].mean((1, 2, 3))))
 
 
-def ask(images: Tensor) -> Tensor:
+def classify(images: Tensor) -> Tensor:
     """Return the same as two logits."""
     logit = 4 * (images[..., 4:].mean((1, 2, 3)) - images[..., :4].mean((1, 2, 3)))
     return torch.stack([torch.zeros_like(logit), logit], 1)
@@ -48,9 +48,9 @@ def softplus(t: Tensor) -> Tensor:
     return torch.log(1 + torch.exp(t))
 
 
-def g(twins: Twins, place: int, x: Tensor) -> Tensor:
+def g(generators: CounterfactualGenerators, place: int, x: Tensor) -> Tensor:
     """Return a generator's output, clipped."""
-    drawn: Tensor = twins.nets[place](x, 0)[0]
+    drawn: Tensor = generators.nets[place](x, 0)[0]
     return drawn.clip(0, 1)
 
 
@@ -61,19 +61,19 @@ def colour(x: Tensor) -> Tensor:
 
 def test_syce() -> None:
     """Test six terms, in both directions; an image with a different prediction has its own target."""
-    twins = build_twins(arm="syce", seed=1, **SHAPE)  # type: ignore[arg-type]
-    critics = build_critics(twins, (3, 5), seed=2)
+    generators = build_generators(arm="syce", seed=1, **SHAPE)  # type: ignore[arg-type]
+    critics = build_critics(generators, (3, 5), seed=2)
     x = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(3))
-    said = (f(x) >= 0.5).long()
-    assert 0 < int(said.sum()) < 6
-    y = said.double()
+    predicted = (f(x) >= 0.5).long()
+    assert 0 < int(predicted.sum()) < 6
+    y = predicted.double()
     plan = make_plan("syce", "paper")
     for source in (0, 1):
-        got, _ = Losses(twins, critics, ask, plan.weights).generators(
-            Batch(colour(x), said, source, 1 - source), torch.Generator()
+        got, _ = Losses(generators, critics, classify, plan.weights).generator_loss(
+            Batch(colour(x), predicted, source, 1 - source), torch.Generator()
         )
-        xa = g(twins, source, x)
-        xsy, xcy = g(twins, source, xa), g(twins, 1 - source, xa)
+        xa = g(generators, source, x)
+        xsy, xcy = g(generators, source, xa), g(generators, 1 - source, xa)
         wanted = (
             10 * r(x, xsy)
             + 2 * r(x, xcy)
@@ -87,15 +87,15 @@ def test_syce() -> None:
 
 def test_cyce() -> None:
     """Test four terms."""
-    twins = build_twins(arm="cyce", seed=1, **SHAPE)  # type: ignore[arg-type]
-    critics = build_critics(twins, (3, 5), seed=2)
+    generators = build_generators(arm="cyce", seed=1, **SHAPE)  # type: ignore[arg-type]
+    critics = build_critics(generators, (3, 5), seed=2)
     x = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(3))
-    said = (f(x) >= 0.5).long()
-    got, _ = Losses(twins, critics, ask, make_plan("cyce", "paper").weights).generators(
-        Batch(colour(x), said, 0, 1), torch.Generator()
+    predicted = (f(x) >= 0.5).long()
+    got, _ = Losses(generators, critics, classify, make_plan("cyce", "paper").weights).generator_loss(
+        Batch(colour(x), predicted, 0, 1), torch.Generator()
     )
-    xa, y = g(twins, 0, x), said.double()
-    back = g(twins, 1, xa)
+    xa, y = g(generators, 0, x), predicted.double()
+    back = g(generators, 1, xa)
     wanted = 10 * r(x, back) + 0.2 * bce(1 - y, f(xa)) + 0.005 * bce(y, f(back))
     wanted = wanted + 0.25 * softplus(-critics[1](xa, 0)).mean()
     torch.testing.assert_close(got.double(), wanted.double(), rtol=1e-5, atol=1e-6)
@@ -103,26 +103,26 @@ def test_cyce() -> None:
 
 def test_control_without_critic() -> None:
     """Both heads are penalised for their classes, their distance from the input and from each other."""
-    twins = build_twins(arm="sagen", seed=1, **SHAPE)  # type: ignore[arg-type]
+    generators = build_generators(arm="sagen", seed=1, **SHAPE)  # type: ignore[arg-type]
     x = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(3))
-    said = torch.tensor([0, 0, 1, 0])
+    predicted = torch.tensor([0, 0, 1, 0])
     weights = Weights(symmetry=3.0, near=2.0, flip=0.5)
-    got, _ = Losses(twins, build_critics(twins, (3,), seed=0), ask, weights).generators(
-        Batch(colour(x), said, 0, 1), torch.Generator()
+    got, _ = Losses(generators, build_critics(generators, (3,), seed=0), classify, weights).generator_loss(
+        Batch(colour(x), predicted, 0, 1), torch.Generator()
     )
-    xs, xa = (head.clip(0, 1) for head in twins.nets[0](x, 0))
-    y = said.double()
+    xs, xa = (head.clip(0, 1) for head in generators.nets[0](x, 0))
+    y = predicted.double()
     wanted = 0.5 * (bce(1 - y, f(xa)) + bce(y, f(xs))) + 3 * r(x, xs) + 2 * (r(x, xa) + r(xs, xa))
     torch.testing.assert_close(got.double(), wanted.double(), rtol=1e-5, atol=1e-6)
 
 
 def test_critic() -> None:
     """Test the logistic loss and the gradient penalty: squared distance from norm 1, between real and generated images."""
-    twins = build_twins(arm="syce", seed=1, **SHAPE)  # type: ignore[arg-type]
-    critics = build_critics(twins, (3, 5), seed=2)
+    generators = build_generators(arm="syce", seed=1, **SHAPE)  # type: ignore[arg-type]
+    critics = build_critics(generators, (3, 5), seed=2)
     draw = torch.Generator().manual_seed(3)
     real, made = (torch.rand(4, 1, 8, 8, generator=draw) for _ in range(2))
-    got = Losses(twins, critics, ask, Weights()).critic(real, made, 1, torch.Generator().manual_seed(4))
+    got = Losses(generators, critics, classify, Weights()).critic_loss(real, made, 1, torch.Generator().manual_seed(4))
     share = torch.rand(4, 1, 1, 1, generator=torch.Generator().manual_seed(4))
     wanted = softplus(-critics[1](real, 0)).mean() + softplus(critics[1](made, 0)).mean()
     for number in range(4):
@@ -136,19 +136,21 @@ def test_logits_do_not_saturate() -> None:
     """Where the classifier is certain, probabilities give no gradient, but logits do."""
     for scores, moves in (("logits", True), ("probabilities", False)):
         logits = torch.tensor([[60.0, 0.0]], requires_grad=True)
-        losses = Losses(build_twins(arm="cyce", **SHAPE), torch.nn.ModuleList(), ask, Weights(scores=scores))  # type: ignore[arg-type]
+        losses = Losses(build_generators(arm="cyce", **SHAPE), torch.nn.ModuleList(), classify, Weights(scores=scores))  # type: ignore[arg-type]
         (slope,) = torch.autograd.grad(losses.entropy(logits, torch.tensor([1])), [logits])
         assert bool(slope.abs().max() > 0.1) == moves
 
 
 def test_noise_is_added_before_the_cycle() -> None:
     """With an identity generator, the cycle's error is that of the noise."""
-    twins = build_twins(arm="cyce", seed=1, **{**SHAPE, "residual": True})  # type: ignore[arg-type]
+    generators = build_generators(arm="cyce", seed=1, **{**SHAPE, "residual": True})  # type: ignore[arg-type]
     with torch.no_grad():
-        for weight in twins.parameters():
+        for weight in generators.parameters():
             weight.zero_()
     x = torch.full((64, 3, 8, 8), 0.5)
-    losses = Losses(twins, torch.nn.ModuleList(), ask, Weights(flip=0.0, back=0.0, realism=0.0, cycle=1.0, noise=0.1))
-    got, _ = losses.generators(Batch(x, torch.zeros(64).long(), 0, 1), torch.Generator().manual_seed(0))
+    losses = Losses(
+        generators, torch.nn.ModuleList(), classify, Weights(flip=0.0, back=0.0, realism=0.0, cycle=1.0, noise=0.1)
+    )
+    got, _ = losses.generator_loss(Batch(x, torch.zeros(64).long(), 0, 1), torch.Generator().manual_seed(0))
     torch.testing.assert_close(got.item(), 0.1**2 + 0.1 * math.sqrt(2 / math.pi), rtol=0.05, atol=0)
-    assert functional.l1_loss(twins(x, 0, 1).adversarial, x) == 0
+    assert functional.l1_loss(generators(x, 0, 1).adversarial, x) == 0

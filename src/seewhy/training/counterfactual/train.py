@@ -1,4 +1,4 @@
-"""Train the generators of `seewhy.methods.counterfactual.generated` for a classifier, on the user's own images."""
+"""Train the generators of `seewhy.methods.counterfactual` for a classifier, on the user's own images."""
 
 import json
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ from seewhy.core.classifier import Classifier, Differentiable
 from seewhy.core.errors import RequestError
 from seewhy.images.collection import Collection, read_collection, split
 from seewhy.nets.carded import CARD
-from seewhy.train.twins_job import UNFINISHED, Job, Progress, Trained
-from seewhy.train.twins_look import predicted
-from seewhy.train.twins_plan import Plan
+from seewhy.training.counterfactual.evaluation import predicted
+from seewhy.training.counterfactual.job import UNFINISHED, Job, Progress, Trained
+from seewhy.training.counterfactual.plan import Plan
 
 FEWEST = 20
 """Smallest number of images predicted as each class, before some are held out."""
@@ -20,8 +20,8 @@ FEWEST = 20
 _EVALUATED = 256  # largest number of held-out images per class for the evaluation after each epoch
 
 
-def silent(*facts: object) -> None:
-    """Report nothing."""
+def no_progress(*facts: object) -> None:
+    """Ignore progress updates."""
     del facts
 
 
@@ -32,7 +32,7 @@ def train_counterfactual(
     *,
     classes: Sequence[int | str] | None = None,
     plan: Plan | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     stop_at: int | None = None,
 ) -> Trained:
     """Train counterfactual generators, and write ``counterfactual.safetensors`` and ``card.json``.
@@ -49,7 +49,7 @@ def train_counterfactual(
         out: folder for all output; it is created.
         classes: two or more classes, by index or name; None if the classifier has exactly two. More than two share one
             generator.
-        plan: training settings; None for the defaults of `seewhy.train.twins_plan.make_plan`.
+        plan: training settings; None for the defaults of `seewhy.training.counterfactual.plan.make_plan`.
         progress: called after each iteration.
         stop_at: iteration after which training stops as if interrupted; None to train to the end.
 

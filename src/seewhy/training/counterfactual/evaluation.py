@@ -10,16 +10,15 @@ from jaxtyping import Int
 from seewhy.core.arrays import Images
 from seewhy.core.classifier import Classifier
 from seewhy.images.collection import Collection
+from seewhy.nets.counterfactual_generators import LOWEST_VARIETY, CounterfactualGenerators
 from seewhy.nets.translator import Planes
-from seewhy.nets.twins import Twins
-from seewhy.runs.twins_report import VARIETY
-from seewhy.train.twins_loss import Batch, Losses
-from seewhy.train.twins_run import Look, Run
+from seewhy.training.counterfactual.loss import Batch, Losses
+from seewhy.training.counterfactual.run import Evaluation, Run
 
 FLIPS = 0.95
 """Fraction of held-out images that must flip before epochs are compared by error."""
 
-UNMOVED = 0.5
+FEWEST_FLIPS = 0.5
 """Generators that flip a smaller fraction are reported as making no edit."""
 
 _AT_ONCE = 256
@@ -27,28 +26,28 @@ _PIXELS_AT_ONCE = 2**20  # 1,337 images of 28 x 28, 20 of 224 x 224
 _PAIRS = 64  # neighbours in a batch whose mean difference measures variety
 
 
-def predicted(classifier: Classifier, pictures: Collection) -> Int[np.ndarray, " n"]:
+def predicted(classifier: Classifier, collection: Collection) -> Int[np.ndarray, " n"]:
     """Return the predicted class of each image, at a cost of n queries."""
     found = []
     with torch.no_grad():
-        for start in range(0, len(pictures), _AT_ONCE):
-            images = pictures.images(slice(start, start + _AT_ONCE)).to(classifier.device)
+        for start in range(0, len(collection), _AT_ONCE):
+            images = collection.images(slice(start, start + _AT_ONCE)).to(classifier.device)
             found.append(classifier(images).argmax(1).cpu().numpy())
     return np.concatenate(found)
 
 
-def pairs(classes: Sequence[int]) -> list[tuple[int, int]]:
+def directions(classes: Sequence[int]) -> list[tuple[int, int]]:
     """Return the source and target of each evaluated direction: both for two classes, each class to the next for more.
 
     Example:
-        >>> pairs([3, 8]), pairs([0, 1, 2])
+        >>> directions([3, 8]), directions([0, 1, 2])
         ([(3, 8), (8, 3)], [(0, 1), (1, 2), (2, 0)])
     """
     return [(source, classes[(place + 1) % len(classes)]) for place, source in enumerate(classes)]
 
 
 @torch.no_grad()
-def look(run: Run, held_out: Mapping[int, Images], since: int) -> Look:
+def evaluate(run: Run, held_out: Mapping[int, Images], since: int) -> Evaluation:
     """Evaluate the generators that would be kept.
 
     Args:
@@ -56,54 +55,54 @@ def look(run: Run, held_out: Mapping[int, Images], since: int) -> Look:
         held_out: held-out images, grouped by predicted class.
         since: iterations since the previous evaluation.
     """
-    twins, facts = run.shown, []
-    for source, target in pairs(twins.classes):
-        facts.append(_evaluate_direction(run.losses, twins, held_out, (source, target)))
+    generators, facts = run.evaluated, []
+    for source, target in directions(generators.classes):
+        facts.append(_direction(run.losses, generators, held_out, (source, target)))
     worst = {name: (min if name in _RATES else max)(fact[name] for fact in facts) for name in facts[0]}
     worst["held_out"] = sum(fact["held_out"] for fact in facts)
     means = [total / max(1, since) for total in run.sums]
     run.sums = [0.0, 0.0]
-    return Look(step=run.step, loss=means[0], critic=means[1], **worst)
+    return Evaluation(step=run.step, loss=means[0], critic=means[1], **worst)
 
 
 _RATES = {"flip", "stable", "cycle", "variety", "change"}
 """Quantities of which the smaller value, over the directions, is the worse."""
 
 
-def _evaluate_direction(
-    losses: Losses, twins: Twins, held_out: Mapping[int, Images], way: tuple[int, int]
+def _direction(
+    losses: Losses, generators: CounterfactualGenerators, held_out: Mapping[int, Images], way: tuple[int, int]
 ) -> dict[str, float]:
     """Evaluate one direction."""
     (source, target), images = way, held_out[way[0]]
-    judged = Losses(twins, losses.critics, losses.ask, losses.weights)
-    parts = [_evaluate_batch(judged, some, source, target) for some in _split(images)]
-    shares = [len(some) / len(images) for some in _split(images)]
+    evaluated = Losses(generators, losses.critics, losses.classify, losses.weights)
+    parts = [_batch(evaluated, some, source, target) for some in _pieces(images)]
+    shares = [len(some) / len(images) for some in _pieces(images)]
     found = {name: sum(share * part[name] for share, part in zip(shares, parts, strict=True)) for name in parts[0]}
-    made = twins(images[:_PAIRS], source, target)
-    return {**found, "variety": variety(made.adversarial) / max(variety(held_out[target]), 1e-9)}
+    generated = generators(images[:_PAIRS], source, target)
+    return {**found, "variety": variety(generated.adversarial) / max(variety(held_out[target]), 1e-9)}
 
 
-def _evaluate_batch(losses: Losses, images: Images, source: int, target: int) -> dict[str, float]:
+def _batch(losses: Losses, images: Images, source: int, target: int) -> dict[str, float]:
     """Evaluate one batch of images of a direction."""
-    made = losses.twins(images, source, target)
-    current = torch.full((len(images),), source, device=images.device)
-    loss, _ = losses.generators(Batch(images, current, source, target), torch.Generator().manual_seed(0))
+    generated = losses.generators(images, source, target)
+    classes = torch.full((len(images),), source, device=images.device)
+    loss, _ = losses.generator_loss(Batch(images, classes, source, target), torch.Generator().manual_seed(0))
 
-    def share(pictures: Images, kind: int) -> float:
-        return float((losses.ask(pictures).argmax(1) == kind).double().mean())
+    def share(some: Images, kind: int) -> float:
+        return float((losses.classify(some).argmax(1) == kind).double().mean())
 
     return {
-        "flip": share(made.adversarial, target),
-        "stable": share(made.stable, source),
-        "cycle": math.nan if made.cycle is None else share(made.cycle, source),
-        "kept": float((made.stable - images).abs().mean()),
-        "cycled": math.nan if made.cycle is None else float((made.cycle - images).abs().mean()),
-        "change": float((made.adversarial - images).abs().mean()),
+        "flip": share(generated.adversarial, target),
+        "stable": share(generated.stable, source),
+        "cycle": math.nan if generated.cycle is None else share(generated.cycle, source),
+        "kept": float((generated.stable - images).abs().mean()),
+        "cycled": math.nan if generated.cycle is None else float((generated.cycle - images).abs().mean()),
+        "change": float((generated.adversarial - images).abs().mean()),
         "held_out": float(loss),
     }
 
 
-def _split(images: Images) -> Sequence[Images]:
+def _pieces(images: Images) -> Sequence[Images]:
     """Split images into batches that fit in memory at any size."""
     return torch.split(images, max(1, _PIXELS_AT_ONCE // (images.shape[2] * images.shape[3])))
 
@@ -119,13 +118,13 @@ def variety(images: Planes) -> float:
     return float((some - some.roll(1, 0)).abs().mean())
 
 
-def error(seen: Look, arm: str) -> float:
+def error(evaluation: Evaluation, arm: str) -> float:
     """Return the largest mean absolute error of the images meant to equal the input: the stable and the cycle image."""
-    return max(seen.kept if arm != "cyce" else 0.0, 0.0 if math.isnan(seen.cycled) else seen.cycled)
+    return max(evaluation.kept if arm != "cyce" else 0.0, 0.0 if math.isnan(evaluation.cycled) else evaluation.cycled)
 
 
-def better(new: Look, old: Look | None, *, arm: str, select: str) -> bool:
-    """Return whether an epoch should replace an earlier one; see `seewhy.train.twins_plan.Plan`."""
+def better(new: Evaluation, old: Evaluation | None, *, arm: str, select: str) -> bool:
+    """Return whether an epoch should replace an earlier one; see `seewhy.training.counterfactual.plan.Plan`."""
     if old is None:
         return True
     if select == "loss":
@@ -135,17 +134,17 @@ def better(new: Look, old: Look | None, *, arm: str, select: str) -> bool:
     return error(new, arm) < error(old, arm)
 
 
-def collapse(seen: Look) -> str:
+def collapse(evaluation: Evaluation) -> str:
     """Describe what is wrong with the generators; empty if nothing is detected."""
-    if seen.flip < UNMOVED:
+    if evaluation.flip < FEWEST_FLIPS:
         return (
-            f"the generators hardly edit: {seen.flip:.0%} of held-out images flip, "
-            f"with a mean change of {seen.change:.3f}; train longer, or increase the flip weight (--set flip=1)"
+            f"the generators hardly edit: {evaluation.flip:.0%} of held-out images flip, "
+            f"with a mean change of {evaluation.change:.3f}; train longer, or increase the flip weight (--set flip=1)"
         )
-    if seen.variety < VARIETY:
+    if evaluation.variety < LOWEST_VARIETY:
         return (
             "the generators output nearly the same image for every input: their variety is "
-            f"{seen.variety:.0%} of that of real images; increase the weights cycle and symmetry, or decrease "
+            f"{evaluation.variety:.0%} of that of real images; increase the weights cycle and symmetry, or decrease "
             "the critic's (--set realism=0.25)"
         )
     return ""

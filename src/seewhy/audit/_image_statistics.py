@@ -1,7 +1,6 @@
-"""Metrics of generated images: their proximity to the input images, and their similarity to real images of a class."""
+"""Statistics of generated images: their proximity to the input images, and their similarity to real images of a class."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -9,14 +8,12 @@ from torch import Tensor
 
 from seewhy.core.arrays import Images
 from seewhy.core.errors import RequestError
-
-TAU = 0.05
-"""Default threshold: a pixel is changed if its intensity in [0, 1] differs by more than this."""
+from seewhy.results.audit_counterfactual import FrechetDistances
 
 Codes = Float[np.ndarray, "n d"]
 """Codes of images from an embedding, one row per image."""
 
-PerPicture = Float[np.ndarray, " n"]
+PerImage = Float[np.ndarray, " n"]
 
 
 def change(first: Images, second: Images) -> Float[Tensor, "n h w"]:
@@ -30,7 +27,7 @@ def change(first: Images, second: Images) -> Float[Tensor, "n h w"]:
     return (first - second).abs().mean(1)
 
 
-def proximity(first: Images, second: Images) -> tuple[PerPicture, PerPicture]:
+def proximity(first: Images, second: Images) -> tuple[PerImage, PerImage]:
     """Measure the distance between pairs of images.
 
     Args:
@@ -51,18 +48,18 @@ def proximity(first: Images, second: Images) -> tuple[PerPicture, PerPicture]:
     return difference.abs().mean(1).cpu().numpy(), difference.square().mean(1).sqrt().cpu().numpy()
 
 
-def sparsity(first: Images, second: Images, *, tau: float = TAU) -> PerPicture:
+def sparsity(first: Images, second: Images, *, tau: float) -> PerImage:
     """Return the fraction of pixels of each pair whose mean difference over channels exceeds ``tau``, 0 to 1.
 
     Example:
         >>> import torch
-        >>> sparsity(torch.zeros(1, 1, 1, 4), torch.tensor([[[[0.0, 0.04, 0.06, 1.0]]]])).tolist()
+        >>> sparsity(torch.zeros(1, 1, 1, 4), torch.tensor([[[[0.0, 0.04, 0.06, 1.0]]]]), tau=0.05).tolist()
         [0.5]
     """
     return (change(first, second) > tau).double().flatten(1).mean(1).cpu().numpy()
 
 
-def shift(first: Images, second: Images) -> tuple[PerPicture, PerPicture]:
+def shift(first: Images, second: Images) -> tuple[PerImage, PerImage]:
     """Separate the part of the difference of images that is a uniform shift of each channel.
 
     Returns:
@@ -120,7 +117,9 @@ def frechet(first: Codes, second: Float[np.ndarray, "m d"]) -> float:
         9.0
     """
     if min(len(first), len(second)) < 2:
-        raise RequestError(f"expected two sets of at least 2 images, got {len(first)} and {len(second)}")
+        raise RequestError(
+            f"expected two sets of at least 2 images, got {len(first)} and {len(second)}; use more images"
+        )
     apart = np.square(first.mean(0, dtype=np.float64) - second.mean(0, dtype=np.float64)).sum()
     one, other = (np.atleast_2d(np.cov(codes.T.astype(np.float64))) for codes in (first, second))
     values, vectors = np.linalg.eigh(one)
@@ -129,42 +128,24 @@ def frechet(first: Codes, second: Float[np.ndarray, "m d"]) -> float:
     return max(0.0, float(apart + np.trace(one) + np.trace(other) - 2 * common))
 
 
-@dataclass(frozen=True)
-class Likeness:
-    """Similarity of generated images to real images of two classes, by Fréchet distances.
+def frechet_distances(
+    generated: Codes, source: Float[np.ndarray, "m d"], target: Float[np.ndarray, "k d"]
+) -> FrechetDistances:
+    """Compare generated images with real images of two classes.
 
     Args:
-        to_target: distance from the generated images to real images of the target class.
-        to_source: distance from the generated images to real images of the source class.
-        real: distance between real images of the source class and of the target class.
-        floor: distance between two halves of the real images of the target class: the bias for sets of this size.
-    """
-
-    to_target: float
-    to_source: float
-    real: float
-    floor: float
-
-    @property
-    def ratio(self) -> float:
-        """Distance to the target class over the distance of the classes: 0 = like real images, 1 = like unedited images."""
-        return self.to_target / self.real if self.real > 0 else math.nan
-
-
-def likeness(made: Codes, source: Float[np.ndarray, "m d"], target: Float[np.ndarray, "k d"]) -> Likeness:
-    """Measure the `Likeness` of generated images to real images of two classes.
-
-    Args:
-        made: codes of at least two generated images.
+        generated: codes of at least two generated images.
         source: codes of at least two real images of the source class.
         target: codes of at least four real images of the target class.
 
     Raises:
         RequestError: there are fewer images.
     """
-    return Likeness(
-        to_target=frechet(made, target),
-        to_source=frechet(made, source),
-        real=frechet(source, target),
+    to_target, real = frechet(generated, target), frechet(source, target)
+    return FrechetDistances(
+        to_target=to_target,
+        to_source=frechet(generated, source),
+        real=real,
         floor=frechet(target[::2], target[1::2]),
+        ratio=to_target / real if real > 0 else None,
     )

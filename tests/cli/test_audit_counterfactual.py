@@ -9,7 +9,7 @@ import pytest
 
 from seewhy import registry
 from seewhy.cli import main
-from seewhy.nets.twins import build_twins, save_twins
+from seewhy.nets.counterfactual_generators import build_generators, save_generators
 
 OWN = """
 import numpy as np
@@ -35,8 +35,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pixels[1::2, :, SIDE // 2 :] += 100
     np.savez(tmp_path / "pictures.npz", images=pixels, labels=np.arange(COUNT) % 2)
     facts = {"fingerprint": registry.classifier(SPEC).fingerprint, "classifier": SPEC}
-    twins = build_twins(arm="syce", classes=(0, 1), channels=3, size=(SIDE, SIDE), widths=(4, 4))
-    save_twins(tmp_path / "twins", twins, facts)
+    twins = build_generators(arm="syce", classes=(0, 1), channels=3, size=(SIDE, SIDE), widths=(4, 4))
+    save_generators(tmp_path / "twins", twins, facts)
     return tmp_path
 
 

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.core.arrays import Images
-from seewhy.nets.carded import fill, read_carded, write_carded
+from seewhy.core.errors import RequestError
+from seewhy.nets.carded import CARD, fill, read_carded, write_carded
 from seewhy.nets.translator import Norm, Planes, UNet
 
 Arm = Literal["syce", "cyce", "sagen"]
@@ -30,10 +31,13 @@ REMEDY = (
 USUAL_WIDTHS = (16, 32, 64)
 """Number of channels of each level in the authors' generators."""
 
+LOWEST_VARIETY = 0.5
+"""Generated images are reported as a mode collapse below this variety, a fraction of the variety of real images."""
+
 _DEEPEST = 8  # maximum side of the deepest level of a default network, in pixels
 
 
-class Made(NamedTuple):
+class GeneratedBatch(NamedTuple):
     """Generated images; each ``(n, 3, h, w)`` in [0, 1].
 
     Args:
@@ -49,8 +53,8 @@ class Made(NamedTuple):
 
 
 @final
-class Twins(nn.Module):
-    """Counterfactual generators of stable and adversarial images, with one interface; built by `build_twins`.
+class CounterfactualGenerators(nn.Module):
+    """Counterfactual generators of stable and adversarial images, with one interface; built by `build_generators`.
 
     With two classes there is one generator per source class, as in the paper. With more classes, all share one generator
     that is conditioned on the target class; its stable image and its cycle image are then identical.
@@ -104,7 +108,7 @@ class Twins(nn.Module):
         names = ("arm", "classes", "channels", "size", "widths", "last", "residual", "norm")
         return {name: getattr(self, name) for name in names}
 
-    def forward(self, images: Images, source: int, target: int) -> Made:
+    def forward(self, images: Images, source: int, target: int) -> GeneratedBatch:
         """Generate the adversarial, stable and cycle images.
 
         Args:
@@ -117,11 +121,11 @@ class Twins(nn.Module):
         planes = self.planes(images)
         first = self.edit(planes, source, target)
         if self.arm == "sagen":
-            return Made(colour(first[1]), colour(first[0]), None)
+            return GeneratedBatch(colour(first[1]), colour(first[0]), None)
         adversarial = first[0]
         cycle = self.back(adversarial, source, target)
         stable = planes if self.arm == "cyce" else self.undo(adversarial, source, target)
-        return Made(colour(adversarial), colour(stable), colour(cycle))
+        return GeneratedBatch(colour(adversarial), colour(stable), colour(cycle))
 
     def planes(self, images: Images) -> Planes:
         """Reduce images to the channels of the generators."""
@@ -196,7 +200,7 @@ def usual_widths(size: tuple[int, int], first: Sequence[int] = USUAL_WIDTHS) -> 
     return (*first, *[first[-1]] * (levels - len(first)))
 
 
-def build_twins(
+def build_generators(
     *,
     arm: Arm,
     classes: Sequence[int],
@@ -207,8 +211,8 @@ def build_twins(
     residual: bool = True,
     norm: Norm = "instance",
     seed: int = 0,
-) -> Twins:
-    """Build untrained generators; for the arguments see `Twins`.
+) -> CounterfactualGenerators:
+    """Build untrained generators; for the arguments see `CounterfactualGenerators`.
 
     Args:
         arm: variant: ``syce``, ``cyce`` or ``sagen``.
@@ -222,31 +226,33 @@ def build_twins(
         seed: seed of the initial weights; torch's global random state does not change.
 
     Example:
-        >>> twins = build_twins(arm="syce", classes=(3, 8), channels=1, size=(8, 8), widths=(4, 4))
-        >>> [tuple(made.shape) for made in twins(torch.zeros(5, 3, 8, 8), 3, 8)]
+        >>> generators = build_generators(arm="syce", classes=(3, 8), channels=1, size=(8, 8), widths=(4, 4))
+        >>> [tuple(images.shape) for images in generators(torch.zeros(5, 3, 8, 8), 3, 8)]
         [(5, 3, 8, 8), (5, 3, 8, 8), (5, 3, 8, 8)]
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Twins(
+        return CounterfactualGenerators(
             arm, classes, channels, size, widths=widths or usual_widths(size), last=last, residual=residual, norm=norm
         )
 
 
-def save_twins(folder: Path, twins: Twins, facts: dict[str, Any], weights: dict[str, Tensor] | None = None) -> None:
+def save_generators(
+    folder: Path, generators: CounterfactualGenerators, facts: dict[str, Any], weights: dict[str, Tensor] | None = None
+) -> None:
     """Write weights and card.
 
     Args:
         folder: output folder, created if missing.
-        twins: the trained generators.
+        generators: the trained generators.
         facts: entries of the card: at least ``fingerprint`` and ``classifier``.
         weights: weights to write instead of the generators' own, such as their moving average; None for their own.
     """
-    write_carded(folder, TENSORS, weights or twins.state_dict(), {**facts, "twins": twins.settings})
+    write_carded(folder, TENSORS, weights or generators.state_dict(), {**facts, "networks": generators.settings})
 
 
-def load_twins(folder: Path, *, fingerprint: str) -> tuple[Twins, dict[str, Any]]:
-    """Read generators written by `save_twins`.
+def load_generators(folder: Path, *, fingerprint: str) -> tuple[CounterfactualGenerators, dict[str, Any]]:
+    """Read generators written by `save_generators`.
 
     Args:
         folder: folder with the weights and their card.
@@ -259,6 +265,8 @@ def load_twins(folder: Path, *, fingerprint: str) -> tuple[Twins, dict[str, Any]
         RequestError: a file is missing or damaged, or belongs to another classifier.
     """
     raw, card = read_carded(folder, TENSORS, what="generators", fingerprint=fingerprint, remedy=REMEDY)
-    settings = dict(card["twins"])
+    if "networks" not in card:
+        raise RequestError(f"expected networks in {folder / CARD}, got a card of another seewhy version; {REMEDY}")
+    settings = dict(card["networks"])
     settings["size"] = tuple(settings["size"])
-    return fill(build_twins(**settings), raw, what="generators", folder=folder, remedy=REMEDY), card
+    return fill(build_generators(**settings), raw, what="generators", folder=folder, remedy=REMEDY), card

@@ -6,10 +6,10 @@ from typing import Any, Literal, get_args
 
 from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.core.settings import bind
+from seewhy.nets.counterfactual_generators import Arm
 from seewhy.nets.translator import Norm
-from seewhy.nets.twins import Arm
-from seewhy.train.twins_loss import Weights
 from seewhy.training.augment import Augment
+from seewhy.training.counterfactual.loss import Weights
 
 Preset = Literal["usual", "paper"]
 
@@ -34,7 +34,7 @@ class Plan:
             settle on making no edit.
         weights: weights of the loss terms.
         augment: augmentation applied to training images.
-        widths: channels of each level of a generator; None for `seewhy.nets.twins.usual_widths`.
+        widths: channels of each level of a generator; None for `seewhy.nets.counterfactual_generators.usual_widths`.
         critic_widths: channels of each level of a critic; None for the default.
         last: side of the generator's last convolution kernel.
         residual: whether a generator outputs a change instead of an image.

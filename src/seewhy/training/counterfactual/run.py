@@ -10,9 +10,9 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from seewhy.core.errors import RequestError
+from seewhy.nets.counterfactual_generators import CounterfactualGenerators, usual_widths
 from seewhy.nets.translator import Critic
-from seewhy.nets.twins import Twins, usual_widths
-from seewhy.train.twins_loss import Batch, Losses
+from seewhy.training.counterfactual.loss import Batch, Losses
 
 CHECKPOINT = "checkpoint.safetensors"
 LONGEST = 1.0
@@ -23,7 +23,7 @@ CRITIC_WIDTHS = (16, 32, 48)
 
 
 @dataclass(frozen=True)
-class Look:
+class Evaluation:
     """One evaluation on held-out images, after an epoch. Rates and errors are those of the worse direction.
 
     Args:
@@ -75,24 +75,24 @@ class Run:
     average: float
     step: int = 0
     spoilt: int = 0
-    curve: list[Look] = field(default_factory=list)
+    curve: list[Evaluation] = field(default_factory=list)
     sums: list[float] = field(default_factory=lambda: [0.0, 0.0])
 
     def __post_init__(self) -> None:
-        twins = self.losses.twins
-        self.slow: Twins = copy.deepcopy(twins).requires_grad_(requires_grad=False)
-        self.generators = list(twins.parameters())
-        self.critics = list(self.losses.critics.parameters())
+        generators = self.losses.generators
+        self.slow: CounterfactualGenerators = copy.deepcopy(generators).requires_grad_(requires_grad=False)
+        self.generator_weights = list(generators.parameters())
+        self.critic_weights = list(self.losses.critics.parameters())
         self.adam = [
             torch.optim.Adam(weights, lr=rate, betas=self.betas)
-            for weights, rate in zip((self.generators, self.critics), self.rates, strict=True)
+            for weights, rate in zip((self.generator_weights, self.critic_weights), self.rates, strict=True)
             if weights
         ]
 
     @property
-    def shown(self) -> Twins:
+    def evaluated(self) -> CounterfactualGenerators:
         """The generators that are evaluated and kept: the moving average, if there is one."""
-        return self.slow if self.average else self.losses.twins
+        return self.slow if self.average else self.losses.generators
 
     def iterate(self, batches: Sequence[Batch], generator: torch.Generator, *, push: float, rate: float) -> None:
         """Take one step of the generators for each direction, then one of the critics.
@@ -106,47 +106,49 @@ class Run:
         for adam, peak in zip(self.adam, self.rates, strict=False):
             adam.param_groups[0]["lr"] = peak * rate
         # as in the authors' code: SyCE takes a step after each direction, CyCE after both
-        apart = self.losses.twins.arm == "syce"
+        apart = self.losses.generators.arm == "syce"
         groups = [[batch] for batch in batches] if apart else [list(batches)]
         for group in groups:
-            loss = torch.stack([self.losses.generators(batch, generator, push=push)[0] for batch in group]).sum()
-            _descend(self.adam[0], self.generators, loss)
+            loss = torch.stack([self.losses.generator_loss(batch, generator, push=push)[0] for batch in group]).sum()
+            _descend(self.adam[0], self.generator_weights, loss)
             self.sums[0] += loss.item()
-        if self.critics:
+        if self.critic_weights:
             self._train_critics(batches, generator)
         self._update_average()
         self.step += 1
 
     def _train_critics(self, batches: Sequence[Batch], generator: torch.Generator) -> None:
         """Take one step of the critics; each is given real images of its class and images generated for that class."""
-        twins, (one, other) = self.losses.twins, batches
+        generators, (one, other) = self.losses.generators, batches
         loss = torch.zeros((), device=one.images.device)
         for batch, real in ((one, other), (other, one)):
             with torch.no_grad():
-                made = twins.edit(twins.planes(batch.images), batch.source, batch.target)[0]
-            loss = loss + self.losses.critic(twins.planes(real.images), made, batch.target, generator)
-        _descend(self.adam[1], self.critics, loss)
+                generated = generators.edit(generators.planes(batch.images), batch.source, batch.target)[0]
+            loss = loss + self.losses.critic_loss(generators.planes(real.images), generated, batch.target, generator)
+        _descend(self.adam[1], self.critic_weights, loss)
         self.sums[1] += loss.item()
 
     @torch.no_grad()
     def _update_average(self) -> None:
         """Update the moving average of the generators' weights."""
         keep = min(self.average, (1 + self.step) / (10 + self.step))
-        for slow, fast in zip(self.slow.parameters(), self.losses.twins.parameters(), strict=True):
+        for slow, fast in zip(self.slow.parameters(), self.losses.generators.parameters(), strict=True):
             slow.lerp_(fast, 1 - keep)
 
     def save(self, folder: Path) -> None:
         """Write the run to one file, atomically."""
-        tensors = {f"twins.{name}": value for name, value in self.losses.twins.state_dict().items()}
+        tensors = {f"generators.{name}": value for name, value in self.losses.generators.state_dict().items()}
         tensors |= {f"slow.{name}": value for name, value in self.slow.state_dict().items()}
         tensors |= {f"critics.{name}": value for name, value in self.losses.critics.state_dict().items()}
         for number, adam in enumerate(self.adam):
             for index, moments in adam.state_dict()["state"].items():
                 tensors |= {f"adam{number}.{index}.{name}": value for name, value in moments.items()}
-        looks = [list(look.facts().values()) for look in self.curve]
-        tensors["curve"] = torch.tensor(looks, dtype=torch.float64).reshape(-1, len(fields(Look)))
+        rows = [list(each.facts().values()) for each in self.curve]
+        tensors["curve"] = torch.tensor(rows, dtype=torch.float64).reshape(-1, len(fields(Evaluation)))
         tensors["state"] = torch.tensor([self.step, self.spoilt])
-        put(folder / CHECKPOINT, save({name: value.detach().cpu().contiguous() for name, value in tensors.items()}))
+        write_whole(
+            folder / CHECKPOINT, save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
+        )
 
     def restore(self, folder: Path) -> None:
         """Resume from a file written by `save`.
@@ -154,9 +156,9 @@ class Run:
         Raises:
             RequestError: the file belongs to other networks.
         """
-        tensors = load_file(folder / CHECKPOINT, device=str(self.generators[0].device))
+        tensors = load_file(folder / CHECKPOINT, device=str(self.generator_weights[0].device))
         parts: tuple[tuple[str, nn.Module], ...] = (
-            ("twins.", self.losses.twins),
+            ("generators.", self.losses.generators),
             ("slow.", self.slow),
             ("critics.", self.losses.critics),
         )
@@ -172,10 +174,10 @@ class Run:
                 moments.setdefault(int(index), {})[name] = value.cpu() if name == "step" else value
             adam.load_state_dict({**adam.state_dict(), "state": moments})
         self.step, self.spoilt = (int(number) for number in tensors["state"].tolist())
-        self.curve = [Look(int(step), *rest) for step, *rest in tensors["curve"].tolist()]
+        self.curve = [Evaluation(int(step), *rest) for step, *rest in tensors["curve"].tolist()]
 
 
-def put(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """Write a file atomically."""
     fresh = path.with_name(f".{path.name}.partial")
     try:
@@ -186,13 +188,15 @@ def put(path: Path, content: bytes) -> None:
         raise
 
 
-def build_critics(twins: Twins, widths: Sequence[int] | None = None, *, seed: int) -> nn.ModuleList:
+def build_critics(
+    generators: CounterfactualGenerators, widths: Sequence[int] | None = None, *, seed: int
+) -> nn.ModuleList:
     """Build the critics: one per class, or one conditional critic if the generators are shared."""
-    count, kinds = (1, len(twins.classes)) if twins.shared else (2, 1)
-    widths = widths or usual_widths(twins.size, CRITIC_WIDTHS)
+    count, kinds = (1, len(generators.classes)) if generators.shared else (2, 1)
+    widths = widths or usual_widths(generators.size, CRITIC_WIDTHS)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return nn.ModuleList(Critic(twins.channels, twins.size, widths, kinds=kinds) for _ in range(count))
+        return nn.ModuleList(Critic(generators.channels, generators.size, widths, kinds=kinds) for _ in range(count))
 
 
 def _descend(adam: torch.optim.Optimizer, weights: Sequence[Tensor], loss: Tensor) -> None:

@@ -16,14 +16,13 @@ from seewhy.core.arrays import Images
 from seewhy.core.classifier import Classifier, Differentiable, Scores
 from seewhy.core.errors import RequestError
 from seewhy.core.score import plain
-from seewhy.draw.twins import curves_png, samples_png
 from seewhy.images.collection import Collection
 from seewhy.nets.carded import CARD
-from seewhy.nets.twins import build_twins, save_twins
-from seewhy.train.twins_look import better, collapse, error, look, pairs
-from seewhy.train.twins_loss import Batch, Losses
-from seewhy.train.twins_plan import Plan
-from seewhy.train.twins_run import CHECKPOINT, Look, Run, build_critics, put
+from seewhy.nets.counterfactual_generators import build_generators, save_generators
+from seewhy.training.counterfactual.evaluation import better, collapse, directions, error, evaluate
+from seewhy.training.counterfactual.loss import Batch, Losses
+from seewhy.training.counterfactual.plan import Plan
+from seewhy.training.counterfactual.run import CHECKPOINT, Evaluation, Run, build_critics, write_whole
 
 UNFINISHED = "not finished"
 """Value of the card's ``stopped`` field while training is unfinished."""
@@ -50,9 +49,9 @@ class Trained:
         collapsed: what is wrong with the generators; empty if nothing is.
     """
 
-    kept: Look
+    kept: Evaluation
     stopped: str
-    curve: tuple[Look, ...]
+    curve: tuple[Evaluation, ...]
     collapsed: str
 
 
@@ -85,7 +84,7 @@ class Job:
         rarest = min(len(each) for each in pictures.values())
         self.length = plan.length or max(1, rarest // plan.batch)
         self.steps = plan.epochs * self.length
-        self.kept: Look | None = None
+        self.kept: Evaluation | None = None
         self.facts = {**_about(classifier, plan, pictures, held_out), **facts}
 
     def train(self, progress: Progress, stop_at: int | None) -> Trained:
@@ -125,8 +124,8 @@ class Job:
                 "repeat the original command to resume it, or choose another --out"
             )
         self.run.restore(self.out)
-        for seen in self.run.curve:
-            self._keep_if_better(seen)
+        for evaluation in self.run.curve:
+            self._keep_if_better(evaluation)
 
     def _iterate(self) -> None:
         """Run one iteration; all random draws are functions of the seed and the iteration."""
@@ -145,7 +144,7 @@ class Job:
         images: Images = self.pictures[source].images(chosen).to(self.classifier.device)
         images = self.plan.augment(images, generator)
         with torch.no_grad():
-            predicted = self.run.losses.ask(images).argmax(1)
+            predicted = self.run.losses.classify(images).argmax(1)
         return Batch(images, predicted, source, target)
 
     def _rate(self) -> float:
@@ -157,9 +156,9 @@ class Job:
     def _falls(self) -> tuple[int, bool]:
         """Return how often the rate has fallen, and whether it plateaued again at its lowest value."""
         best, stale, falls = float("inf"), 0, 0
-        for seen in self.run.curve:
-            stale = 0 if seen.held_out < best else stale + 1
-            best = min(best, seen.held_out)
+        for evaluation in self.run.curve:
+            stale = 0 if evaluation.held_out < best else stale + 1
+            best = min(best, evaluation.held_out)
             if stale >= _PLATEAU:
                 if self.plan.rate * _FALL**falls <= _FLOOR:
                     return falls, True
@@ -179,28 +178,32 @@ class Job:
 
     def _evaluate(self) -> None:
         """Evaluate the generators, keep them if they are the best so far, and write all files."""
-        seen = look(self.run, self.held_out, self.length)
-        self.run.curve.append(seen)
-        if self._keep_if_better(seen):
-            save_twins(self.out, self.run.shown, self._card(""))
+        from seewhy.plots.generated import curves_png, samples_png  # noqa: PLC0415 - loads matplotlib
+
+        evaluation = evaluate(self.run, self.held_out, self.length)
+        self.run.curve.append(evaluation)
+        if self._keep_if_better(evaluation):
+            save_generators(self.out, self.run.evaluated, self._card(""))
         epoch = self.run.step // self.length
         sheets = self.out / "epochs"
         sheets.mkdir(exist_ok=True)
-        put(sheets / f"epoch_{epoch:04d}.png", samples_png(self._samples(), f"epoch {epoch}"))
-        put(self.out / "curves.png", curves_png([seen.facts() for seen in self.run.curve], self.length))
+        write_whole(sheets / f"epoch_{epoch:04d}.png", samples_png(self._samples(), f"epoch {epoch}"))
+        write_whole(
+            self.out / "curves.png", curves_png([evaluation.facts() for evaluation in self.run.curve], self.length)
+        )
         self.run.save(self.out)
 
-    def _keep_if_better(self, seen: Look) -> bool:
+    def _keep_if_better(self, evaluation: Evaluation) -> bool:
         """Keep an epoch if it is better than the one kept so far.
 
         When selecting by ``error``, any epoch of the second half replaces one of the first half.
         """
         half = self.steps // 2
-        rival = self.kept
-        if self.plan.select == "error" and rival is not None and rival.step <= half < seen.step:
-            rival = None
-        if better(seen, rival, arm=self.plan.arm, select=self.plan.select):
-            self.kept = seen
+        kept = self.kept
+        if self.plan.select == "error" and kept is not None and kept.step <= half < evaluation.step:
+            kept = None
+        if better(evaluation, kept, arm=self.plan.arm, select=self.plan.select):
+            self.kept = evaluation
             return True
         return False
 
@@ -212,14 +215,14 @@ class Job:
             "stopped": stopped or UNFINISHED,
             "validation": {} if kept is None else {name: _number(value) for name, value in kept.facts().items()},
             "collapsed": "" if kept is None else collapse(kept),
-            "curve": [[_number(value) for value in seen.facts().values()] for seen in self.run.curve],
+            "curve": [[_number(value) for value in evaluation.facts().values()] for evaluation in self.run.curve],
         }
 
     def _close(self, stopped: str) -> None:
         """Mark training as finished in the card; the weights beside it are those of the kept epoch."""
         card = self.out / CARD
         facts = json.loads(card.read_text(encoding="utf-8")) | self._card(stopped)
-        put(card, (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode())
+        write_whole(card, (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode())
 
     def _result(self, stopped: str) -> Trained:
         """Return the result of the run."""
@@ -233,20 +236,25 @@ class Job:
         """Return the last evaluation as text, for the progress bar."""
         if not self.run.curve:
             return ""
-        seen = self.run.curve[-1]
-        return f"flip {seen.flip:.2f} · stable {seen.stable:.2f} · error {error(seen, self.plan.arm):.3f}"
+        evaluation = self.run.curve[-1]
+        return f"flip {evaluation.flip:.2f} · stable {evaluation.stable:.2f} · error {error(evaluation, self.plan.arm):.3f}"
 
     @torch.no_grad()
     def _samples(self) -> dict[str, dict[str, np.ndarray]]:
         """Generate counterfactuals of a few held-out images per direction."""
-        twins, found = self.run.shown, {}
-        for source, target in pairs(twins.classes):
+        generators, found = self.run.evaluated, {}
+        for source, target in directions(generators.classes):
             images = self.held_out[source][:_SHOWN]
-            made = twins(images, source, target)
-            rows = {"input": images, "stable": made.stable, "adversarial": made.adversarial, "cycle": made.cycle}
-            change = (made.stable - made.adversarial).abs()
+            generated = generators(images, source, target)
+            rows = {
+                "input": images,
+                "stable": generated.stable,
+                "adversarial": generated.adversarial,
+                "cycle": generated.cycle,
+            }
+            change = (generated.stable - generated.adversarial).abs()
             rows["stretched"] = change / change.max().clamp(min=1e-3)
-            title = " to ".join(self.facts["classes"][twins.classes.index(kind)] for kind in (source, target))
+            title = " to ".join(self.facts["classes"][generators.classes.index(kind)] for kind in (source, target))
             found[title] = {name: images.cpu().numpy() for name, images in rows.items() if images is not None}
         return found
 
@@ -254,7 +262,7 @@ class Job:
 def _networks(classifier: Classifier, plan: Plan, classes: tuple[int, ...], some: Collection) -> Losses:
     """Build generators and critics for images with the size and channels of ``some``."""
     shape = {"widths": plan.widths, "last": plan.last, "residual": plan.residual, "norm": plan.norm}
-    twins = build_twins(
+    generators = build_generators(
         arm=plan.arm,
         classes=classes,
         channels=some.channels,
@@ -264,12 +272,12 @@ def _networks(classifier: Classifier, plan: Plan, classes: tuple[int, ...], some
     )
     critics = nn.ModuleList()
     if plan.weights.realism:
-        critics = build_critics(twins, plan.critic_widths, seed=plan.seed + 1)
-    for nets in (twins, critics):
+        critics = build_critics(generators, plan.critic_widths, seed=plan.seed + 1)
+    for nets in (generators, critics):
         nets.to(classifier.device)
         if plan.half:  # bfloat16 is fast in this layout only
             nets.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Losses(twins, critics, _ask(classifier), plan.weights)
+    return Losses(generators, critics, _scores(classifier), plan.weights)
 
 
 def _about(
@@ -290,7 +298,7 @@ def _about(
     }
 
 
-def _ask(classifier: Classifier) -> Callable[[Images], Scores]:
+def _scores(classifier: Classifier) -> Callable[[Images], Scores]:
     """Return the classifier's scoring function; gradients were checked before."""
     if not isinstance(classifier, Differentiable):
         raise TypeError(f"expected a Differentiable classifier, got {type(classifier).__name__}; use check_trainable")

@@ -15,13 +15,14 @@ import seewhy
 from seewhy.cli import cli
 from seewhy.core.errors import RequestError
 from seewhy.images.collection import Collection, read_collection
-from seewhy.nets.twins import load_twins
-from seewhy.train import twins_job, twins_run
-from seewhy.train.counterfactual import read_classes, train_counterfactual
-from seewhy.train.twins_look import better, collapse, pairs
-from seewhy.train.twins_plan import Plan, make_plan, read_changes
-from seewhy.train.twins_run import Look
+from seewhy.nets.counterfactual_generators import load_generators
 from seewhy.training.augment import Augment
+from seewhy.training.counterfactual import job as training_job
+from seewhy.training.counterfactual import run as training_run
+from seewhy.training.counterfactual.evaluation import better, collapse, directions
+from seewhy.training.counterfactual.plan import Plan, make_plan, read_changes
+from seewhy.training.counterfactual.run import Evaluation
+from seewhy.training.counterfactual.train import read_classes, train_counterfactual
 
 SIDE = 8
 QUICK: dict[str, Any] = {"widths": (4, 8), "critic_widths": (4, 8), "batch": 8, "epochs": 2, "length": 3}
@@ -60,8 +61,8 @@ def pictures(count: int = 80, classes: int = 2) -> Collection:
 
 def weights(folder: Path) -> dict[str, Tensor]:
     """Return the weights that were written."""
-    twins, _ = load_twins(folder, fingerprint=network().fingerprint)
-    return dict(twins.state_dict())
+    generators, _ = load_generators(folder, fingerprint=network().fingerprint)
+    return dict(generators.state_dict())
 
 
 @pytest.mark.parametrize("arm", ["syce", "cyce", "sagen"])
@@ -71,8 +72,8 @@ def test_it_learns_to_flip(arm: str, tmp_path: Path) -> None:
     found = train_counterfactual(network(), pictures(), tmp_path, plan=plan)
     assert found.kept.flip >= 0.9
     assert found.curve[-1].loss < found.curve[0].loss
-    twins, card = load_twins(tmp_path, fingerprint=network().fingerprint)
-    assert (twins.arm, twins.classes, twins.channels) == (arm, (0, 1), 1)
+    generators, card = load_generators(tmp_path, fingerprint=network().fingerprint)
+    assert (generators.arm, generators.classes, generators.channels) == (arm, (0, 1), 1)
     assert card["validation"]["flip"] == round(found.kept.flip, 5)
     assert {path.name for path in tmp_path.iterdir()} == {
         "card.json",
@@ -83,7 +84,7 @@ def test_it_learns_to_flip(arm: str, tmp_path: Path) -> None:
     assert len(list((tmp_path / "epochs").iterdir())) == 10
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+def test_cut_off_and_gone_on_is_as_if_nothing_had_happened(tmp_path: Path) -> None:
     """A resumed run equals an uninterrupted one bit for bit."""
     plan = make_plan("syce", **{**QUICK, "epochs": 3})
     whole = train_counterfactual(network(), pictures(), tmp_path / "whole", plan=plan)
@@ -107,7 +108,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
         train_counterfactual(network(), pictures(), tmp_path, plan=plan)
 
 
-def test_a_full_disk_keeps_the_last_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_the_last_epoch_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says what to do, and the same call resumes."""
     plan = make_plan("cyce", **QUICK)
     train_counterfactual(network(), pictures(), tmp_path, plan=plan, stop_at=4)
@@ -117,12 +118,12 @@ def test_a_full_disk_keeps_the_last_epoch(tmp_path: Path, monkeypatch: pytest.Mo
         raise OSError(errno.ENOSPC, "No space left on device", str(path), None, str(len(content)))
 
     with monkeypatch.context() as patched:
-        patched.setattr(twins_run, "put", full)
+        patched.setattr(training_run, "write_whole", full)
         with pytest.raises(RequestError, match=r"No space left on device; free some space"):
             train_counterfactual(network(), pictures(), tmp_path, plan=plan)
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
     with pytest.raises(OSError, match="No such file"):
-        twins_run.put(tmp_path / "missing" / "file", b"")
+        training_run.write_whole(tmp_path / "missing" / "file", b"")
     # as if the disk had been full in the first epoch: nothing counts as finished
     (tmp_path / "checkpoint.safetensors").unlink()
     assert train_counterfactual(network(), pictures(), tmp_path, plan=plan).stopped == "epochs"
@@ -133,10 +134,10 @@ def test_more_than_two_classes(tmp_path: Path) -> None:
     asked = network(3)
     plan = make_plan("syce", **QUICK)
     train_counterfactual(asked, pictures(120, 3), tmp_path, classes=["left", "right", "top"], plan=plan)
-    twins, card = load_twins(tmp_path, fingerprint=asked.fingerprint)
-    assert twins.shared
+    generators, card = load_generators(tmp_path, fingerprint=asked.fingerprint)
+    assert generators.shared
     assert card["classes"] == ["left", "right", "top"]
-    assert pairs(twins.classes) == [(0, 1), (1, 2), (2, 0)]
+    assert directions(generators.classes) == [(0, 1), (1, 2), (2, 0)]
 
 
 def test_paper_preset(tmp_path: Path) -> None:
@@ -151,7 +152,7 @@ def test_paper_preset(tmp_path: Path) -> None:
 
 def test_plateau_lowers_the_rate_and_ends_the_training() -> None:
     """Four epochs without progress multiply the rate by 0.3; after two falls, from 1e-4 to 1e-5, training ends."""
-    job = twins_job.Job(
+    job = training_job.Job(
         network(),
         make_plan("syce", "paper", batch=8),
         Path("nowhere"),
@@ -161,36 +162,37 @@ def test_plateau_lowers_the_rate_and_ends_the_training() -> None:
     )
     ends = []
     for epoch in range(20):
-        job.run.curve.append(look(held_out=1.0 if epoch else 2.0))
+        job.run.curve.append(evaluation(held_out=1.0 if epoch else 2.0))
         ends.append((round(job._rate(), 3), job._stopped()))
     assert [ends[number] for number in (4, 5, 9, 13)] == [(1.0, ""), (0.3, ""), (0.1, ""), (0.1, "plateau")]
 
 
-def look(**facts: float) -> Look:
+def evaluation(**facts: float) -> Evaluation:
     """Return an evaluation with default values."""
-    usual = dict.fromkeys(Look.__dataclass_fields__, 0.5) | {"step": 1}
-    return Look(**(usual | facts))  # type: ignore[arg-type]
+    usual = dict.fromkeys(Evaluation.__dataclass_fields__, 0.5) | {"step": 1}
+    return Evaluation(**(usual | facts))  # type: ignore[arg-type]
 
 
 def test_which_epoch_is_kept() -> None:
     """The epoch with the lowest error among those that flip is kept; until one flips, the one that flips most."""
     rules = {"arm": "syce", "select": "error"}
     dull, poor, good, fine = (
-        look(flip=flip, kept=kept, cycled=0.0) for flip, kept in ((0.1, 0.0), (0.6, 0.1), (0.96, 0.03), (0.97, 0.02))
+        evaluation(flip=flip, kept=kept, cycled=0.0)
+        for flip, kept in ((0.1, 0.0), (0.6, 0.1), (0.96, 0.03), (0.97, 0.02))
     )
     assert better(poor, dull, **rules)
     assert better(good, poor, **rules)
     assert not better(dull, good, **rules)
     assert better(fine, good, **rules)
     assert not better(good, fine, **rules)
-    assert better(look(held_out=0.1), look(held_out=0.2), arm="syce", select="loss")
+    assert better(evaluation(held_out=0.1), evaluation(held_out=0.2), arm="syce", select="loss")
 
 
-def test_collapse_is_reported() -> None:
+def test_collapse_is_said() -> None:
     """Generators that make no edit, or one image for all inputs, are reported."""
-    assert "hardly edit" in collapse(look(flip=0.2))
-    assert "same image" in collapse(look(flip=1.0, variety=0.1))
-    assert not collapse(look(flip=1.0, variety=0.9))
+    assert "hardly edit" in collapse(evaluation(flip=0.2))
+    assert "same image" in collapse(evaluation(flip=1.0, variety=0.1))
+    assert not collapse(evaluation(flip=1.0, variety=0.9))
 
 
 def test_augmentation() -> None:
@@ -205,7 +207,7 @@ def test_augmentation() -> None:
         assert 10 < int(same.sum()) < 54
 
 
-def test_rotating_a_wide_image_does_not_shear_it() -> None:
+def test_turning_a_wide_picture_does_not_shear_it() -> None:
     """A quarter turn of a horizontal bar gives a vertical bar of the same length and width."""
     lying = torch.zeros(1, 3, 20, 40)
     lying[:, :, 8:12, 12:28] = 1
@@ -240,7 +242,7 @@ def test_classes_by_name_and_index() -> None:
         read_classes(network(3), None)
 
 
-def test_too_few_images(tmp_path: Path) -> None:
+def test_wrong_pictures(tmp_path: Path) -> None:
     """Too few images predicted as a class are refused."""
     only = pictures(60)
     left = Collection(only.pixels[::2], None, (), source="left")
@@ -249,7 +251,7 @@ def test_too_few_images(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_classifier_without_gradients_is_refused(tmp_path: Path) -> None:
+def test_a_classifier_without_gradients_is_told_what_works(tmp_path: Path) -> None:
     """The message names the method that needs no gradients."""
     asked = seewhy.classifier(lambda images: np.full((len(images), 2), 0.5), size=SIDE)
     with pytest.raises(RequestError, match="nearest-counterfactual"):
@@ -288,12 +290,12 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     words = ["train", "counterfactual", "bars.npz", "--classifier", "python:object=sides_of_bars:net,size=8", "--trust"]
-    words += ["--classes", "0,1", "--out", "twins", "--epochs", "2", "--batch", "8"]
+    words += ["--classes", "0,1", "--out", "generators", "--epochs", "2", "--batch", "8"]
     for name, value in (("widths", "4+8"), ("critic_widths", "4+8"), ("length", "3")):
         words += ["--set", f"{name}={value}"]
     done = CliRunner().invoke(cli, words)
     assert done.exit_code == 0, done.output
-    assert "--method counterfactual:weights=twins" in done.output
-    card = json.loads((tmp_path / "twins" / "card.json").read_text())
+    assert "--method counterfactual:weights=generators" in done.output
+    card = json.loads((tmp_path / "generators" / "card.json").read_text())
     assert card["plan"]["epochs"] == 2
     assert sum(card["pictures"]["trained_on"].values()) == 64

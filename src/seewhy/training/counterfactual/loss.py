@@ -15,10 +15,10 @@ from torch.nn import functional
 
 from seewhy.core.arrays import Images
 from seewhy.core.classifier import Scores
+from seewhy.nets.counterfactual_generators import CounterfactualGenerators, colour
 from seewhy.nets.translator import Critic, Planes
-from seewhy.nets.twins import Twins, colour
 
-Ask = Callable[[Images], Scores]
+Classify = Callable[[Images], Scores]
 """Function that returns the classifier's class scores, with a graph for gradients."""
 
 
@@ -82,25 +82,25 @@ class Losses:
     """The generators' loss for one direction.
 
     Args:
-        twins: the generators.
+        generators: the generators.
         critics: one critic per class, or one for all classes.
-        ask: the classifier's scoring function.
+        classify: the classifier's scoring function.
         weights: weights of the terms.
     """
 
-    twins: Twins
+    generators: CounterfactualGenerators
     critics: nn.ModuleList
-    ask: Ask
+    classify: Classify
     weights: Weights = field(default_factory=Weights)
 
     def realism(self, planes: Planes, kind: int) -> Float[Tensor, " n"]:
         """Return the critic's logits that images are real images of a class."""
-        place = self.twins.classes.index(kind)
+        place = self.generators.classes.index(kind)
         critic: Critic = self.critics[place if len(self.critics) > 1 else 0]  # type: ignore[assignment]
         answers: Tensor = critic(planes, place if len(self.critics) == 1 else 0)
         return answers
 
-    def generators(self, batch: Batch, generator: torch.Generator, *, push: float = 1.0) -> tuple[Tensor, Tensor]:
+    def generator_loss(self, batch: Batch, generator: torch.Generator, *, push: float = 1.0) -> tuple[Tensor, Tensor]:
         """Return the loss, and the adversarial images detached from the graph.
 
         Args:
@@ -108,9 +108,9 @@ class Losses:
             generator: random generator of the noise.
             push: factor on the flip weight.
         """
-        planes = self.twins.planes(batch.images)
-        first = self.twins.edit(planes, batch.source, batch.target)
-        if self.twins.arm == "sagen":
+        planes = self.generators.planes(batch.images)
+        first = self.generators.edit(planes, batch.source, batch.target)
+        if self.generators.arm == "sagen":
             return self._without_critic(batch, planes, first[1], first[0], push), first[1].detach()
         adversarial = first[0]
         weights, noisy = self.weights, _noisy(adversarial, self.weights.noise, generator)
@@ -119,14 +119,14 @@ class Losses:
             weights.realism * self._logistic(adversarial, batch.target, -1) if weights.realism else planes.new_zeros(())
         )
         kept = [0.0]
-        if self.twins.arm == "syce" and (weights.symmetry or weights.stable):
-            parts.append(self.twins.undo(noisy, batch.source, batch.target))
+        if self.generators.arm == "syce" and (weights.symmetry or weights.stable):
+            parts.append(self.generators.undo(noisy, batch.source, batch.target))
             kept.append(weights.stable)
             loss = loss + weights.symmetry * distance(planes, parts[-1])
-        parts.append(self.twins.back(noisy, batch.source, batch.target))
+        parts.append(self.generators.back(noisy, batch.source, batch.target))
         kept.append(weights.back)
         loss = loss + weights.cycle * distance(planes, parts[-1])
-        answers = self.ask(colour(torch.cat(parts))).chunk(len(parts))
+        answers = self.classify(colour(torch.cat(parts))).chunk(len(parts))
         loss = loss + push * weights.flip * self.entropy(answers[0], batch.wanted)
         for answer, weight in zip(answers[1:], kept[1:], strict=True):
             loss = loss + weight * self.entropy(answer, batch.predicted)
@@ -138,7 +138,7 @@ class Losses:
         The stable head keeps the class and the image; the adversarial head flips the class and stays close to both.
         """
         weights = self.weights
-        flipped, kept = self.ask(colour(torch.cat([adversarial, stable]))).chunk(2)
+        flipped, kept = self.classify(colour(torch.cat([adversarial, stable]))).chunk(2)
         return (
             push * weights.flip * self.entropy(flipped, batch.wanted)
             + weights.flip * self.entropy(kept, batch.predicted)
@@ -153,20 +153,20 @@ class Losses:
         chosen = scores.softmax(1).gather(1, classes[:, None])
         return -chosen.clamp(1e-7, 1 - 1e-7).log().mean()
 
-    def critic(self, real: Planes, made: Planes, kind: int, generator: torch.Generator) -> Tensor:
+    def critic_loss(self, real: Planes, generated: Planes, kind: int, generator: torch.Generator) -> Tensor:
         """Return the loss of a class's critic: logistic, with a penalty on gradient norms other than 1.
 
         Args:
             real: images predicted as the class.
-            made: the same number of adversarial images, without a graph.
+            generated: the same number of adversarial images, without a graph.
             kind: the class.
-            generator: random generator of the interpolation between real and made images.
+            generator: random generator of the interpolation between real and generated images.
         """
-        loss = self._logistic(real, kind, -1) + self._logistic(made, kind, 1)
+        loss = self._logistic(real, kind, -1) + self._logistic(generated, kind, 1)
         if not self.weights.penalty:
             return loss
         share = torch.rand(len(real), 1, 1, 1, generator=generator).to(real)
-        between = (real + share * (made - real)).requires_grad_()
+        between = (real + share * (generated - real)).requires_grad_()
         (slope,) = torch.autograd.grad(self.realism(between, kind).sum(), [between], create_graph=True)
         steepness: Tensor = slope.flatten(1).norm(dim=1)
         return loss + self.weights.penalty * (steepness - 1).square().mean()

@@ -99,7 +99,7 @@ def reliability(values: Map, error: Map, *, predicted: bool) -> float:
     Args:
         values: values of the map.
         error: standard errors of the map.
-        predicted: as in `Maps`. The variance of a best prediction is the true variance minus the error variance; the
+        predicted: as in `Attribution`. The variance of a best prediction is the true variance minus the error variance; the
             variance of an unbiased estimate is their sum.
 
     Returns:
@@ -117,7 +117,7 @@ def reliability(values: Map, error: Map, *, predicted: bool) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Maps:
+class Attribution:
     """The result of one method on one request.
 
     Args:

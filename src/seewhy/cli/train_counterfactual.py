@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from seewhy import registry
-from seewhy.nets.twins import Arm
-from seewhy.train.counterfactual import train_counterfactual
-from seewhy.train.twins_job import Trained
-from seewhy.train.twins_look import error
-from seewhy.train.twins_plan import Preset, make_plan, read_changes
+from seewhy.nets.counterfactual_generators import Arm
+from seewhy.training.counterfactual.evaluation import error
+from seewhy.training.counterfactual.job import Trained
+from seewhy.training.counterfactual.plan import Preset, make_plan, read_changes
+from seewhy.training.counterfactual.train import train_counterfactual
 
 _INTERRUPTED = 130  # exit status
 _DIRECT = ("epochs", "batch", "seed", "patience")
@@ -88,19 +88,19 @@ def _train_with_progress(out: Path, what: Mapping[str, Any]) -> Trained:
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[seen]}"),
+        TextColumn("{task.fields[evaluation]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as bar:
-        task, last = bar.add_task("training", total=None, seen="reading images"), ""
+        task, last = bar.add_task("training", total=None, evaluation="reading images"), ""
 
-        def progress(done: int, planned: int, seen: str) -> None:
+        def progress(done: int, planned: int, evaluation: str) -> None:
             nonlocal last
-            bar.update(task, completed=done, total=planned, seen=seen)
-            if seen != last:
-                bar.console.print(f"iteration {done}: {seen}")
-                last = seen
+            bar.update(task, completed=done, total=planned, evaluation=evaluation)
+            if evaluation != last:
+                bar.console.print(f"iteration {done}: {evaluation}")
+                last = evaluation
 
         try:
             return train_counterfactual(**what, progress=progress)

@@ -1,1 +1,0 @@
-"""Pictures of an explanation: colour scales, the overview image and the self-contained report."""

@@ -1,0 +1,1 @@
+"""Training of counterfactual generators against one classifier (Charachon et al., FGCS 132, 2022)."""
