@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from seewhy.runs.twins_report import summarise
-from seewhy.runs.twins_work import DISTURBANCES
 from torch import Tensor
 from torch.nn import functional
 

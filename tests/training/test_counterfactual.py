@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from torch import Tensor, nn
 
 import seewhy
-from seewhy.cli import cli
+from seewhy.cli.app import cli
 from seewhy.core.errors import RequestError
 from seewhy.images.collection import Collection, read_collection
 from seewhy.nets.counterfactual_generators import load_generators
