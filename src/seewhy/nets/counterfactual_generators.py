@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from seewhy.core.arrays import Images
 from seewhy.core.errors import RequestError
-from seewhy.nets.checkpoints import CARD, read_checkpoint, write_checkpoint
+from seewhy.nets.checkpoints import CARD, load_weights, read_checkpoint, write_checkpoint
 from seewhy.nets.translator import Norm, Planes, UNet
 
 Arm = Literal["syce", "cyce", "sagen"]
