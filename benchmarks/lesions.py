@@ -46,7 +46,7 @@ def draw(count: int, seed: int, *, strength: float = 1.0) -> Collection:
 
 
 def corner() -> Bool[np.ndarray, "h w"]:
-    """Return the mask of the tag.
+    """Return which pixels belong to the tag.
 
     Example:
         >>> int(corner().sum())

@@ -50,7 +50,7 @@ def probes(classifier: seewhy.Classifier, scene: Scene, infills: Mapping[str, In
 def removed(
     positions: Positions, samples: int, size: int, picture: tuple[int, int], seed: int = 0
 ) -> tuple[Keep, Seeds]:
-    """Convert windows to keep masks, one per sample, with the same seeds that `pmi` uses at this position."""
+    """Convert windows to `keep` arrays, one per sample, with the same seeds that `pmi` uses at this position."""
     place = positions[:, :1] * (1 << 24) + positions[:, 1:]
     seeds = derive(seed, place, torch.arange(samples, device=positions.device)[None]).flatten()
     return Windows(size, size).keep(positions, *picture).repeat_interleave(samples, dim=0), seeds

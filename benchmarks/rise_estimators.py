@@ -104,7 +104,7 @@ def _shape_share(gap: Float[np.ndarray, "h w"]) -> float:
 
 
 def highest(values: Float[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """Return a mask of the highest pixels."""
+    """Return which pixels are among the highest."""
     marked: Bool[np.ndarray, "h w"] = values >= np.quantile(values, 1 - TOP)
     return marked
 

@@ -172,7 +172,7 @@ def _located(folder: Path, row: dict[str, str], content: bytes, view: seewhy.Vie
 
 
 def _object(folder: Path, row: dict[str, str], height: int, width: int) -> UInt8[np.ndarray, "h w"]:
-    """Return a mask that is white on the object: the trimap's object and border, or the inside of the boxes."""
+    """Return an array that is white on the object: the trimap's object and border, or the inside of the boxes."""
     if (folder / "trimaps").is_dir():
         with Image.open(folder / "trimaps" / Path(row["file"]).with_suffix(".png").name) as trimap:
             levels = np.asarray(trimap)

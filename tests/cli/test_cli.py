@@ -95,7 +95,7 @@ def test_quiet_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*EXPLAIN, "--quiet", capsys=capsys)[:2] == (0, "")
 
 
-def test_the_command_in_the_manifest_gives_the_same_maps(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_in_the_record_gives_the_same_maps(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Copied from the report and run, it makes the same picture again."""
     run(*EXPLAIN, "--seed", "3", "--target", "contrast:0/1", "--infill", "donor", capsys=capsys)
     first = (home / "out/one/maps.safetensors").read_bytes()
@@ -109,21 +109,21 @@ def test_a_run_cut_short_can_be_made_again(home: Path, capsys: pytest.CaptureFix
     """What stopped at a tolerance is repeated by the number of queries it took."""
     method = ("--method", "occlusion:size=8,samples=2", "--infill", "donor", "--tolerance", "0.5")
     run(*EXPLAIN, *method, capsys=capsys)
-    manifest = json.loads((home / "out/one/explanation.json").read_text())
-    assert manifest["stopped_because"] == "tolerance"
-    assert run(*manifest["command"].split()[1:], "--out", "again", capsys=capsys)[0] == 0
+    record = json.loads((home / "out/one/explanation.json").read_text())
+    assert record["stopped_because"] == "tolerance"
+    assert run(*record["command"].split()[1:], "--out", "again", capsys=capsys)[0] == 0
     assert (home / "again/one/maps.safetensors").read_bytes() == (home / "out/one/maps.safetensors").read_bytes()
 
 
 def test_the_check_is_shown_and_repeated_by_the_command(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A column in the table, the number of further queries, and the option in the command."""
     status, out, _ = run(*EXPLAIN, "--check-infill", capsys=capsys)
-    manifest = json.loads((home / "out/one/explanation.json").read_text())
+    record = json.loads((home / "out/one/explanation.json").read_text())
     assert status == 0
     assert "agree:" in out
     assert "patch-sampler and exemplar, 38 more queries" in " ".join(out.split())
-    assert manifest["infill_check"]["queries"] == 38
-    assert "--check-infill" in manifest["command"].split()
+    assert record["diagnostics"]["infill_check"]["queries"] == 38
+    assert "--check-infill" in record["command"].split()
 
 
 COMPARE = ("compare-infills", *EXPLAIN[1:], "--infill", "gray", "--infill", "donor")
@@ -163,7 +163,7 @@ def test_a_comparison_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert status == 0
     assert [row["image"]["name"] for row in rows] == ["two.png", "one.png"]
     assert [row["skipped"][0]["title"] for row in rows] == ["patch-sampler"] * 2
-    assert "warning: patch-sampler was left out" in err
+    assert "warning: skipped patch-sampler" in err
     assert {"correlation", "expected", "verdict"} <= set(rows[0]["targets"][0])
 
 
@@ -188,7 +188,7 @@ def test_the_classifier_is_tested_once(home: Path, capsys: pytest.CaptureFixture
         "occlusion:size=32,stride=32",
         "--batch-size",
         "2",
-        "--no-verdict",
+        "--no-check",
     )
     run("explain", "one.png", "two.png", *words, capsys=capsys)
     assert sys.modules["counting"].calls == [1, 1, 5, 1, 1, 1, 1]

@@ -17,7 +17,7 @@ def corner(batch):
     light = batch[:, :8, :8].astype(float).mean((1, 2, 3)) / 255
     return np.stack([light, 1 - light], axis=1)
 """
-COMPARE = ("compare", "photos", "--classifier", "corners:corner", "--trust", "--out", "out", "--pictures", "1")
+COMPARE = ("compare", "photos", "--classifier", "corners:corner", "--trust", "--out", "out", "--images", "1")
 METHODS = ("--method", "occlusion:size=8,stride=8", "--method", "rise:masks=60,cells=3")
 
 
@@ -54,18 +54,18 @@ def test_a_method_that_knows_the_classifier_beats_the_controls(home: Path, capsy
     with (home / "out" / "table.csv").open(encoding="utf-8") as lines:
         table = {(line["metric"], line["method"]): float(line["mean"]) for line in csv.DictReader(lines)}
     assert table["deletion", METHODS[1]] < min(table["deletion", name] for name in ("random", "center", "edges"))
-    assert [path.name for path in (home / "out" / "pictures").iterdir()] == ["two.png"]
+    assert [path.name for path in (home / "out" / "images").iterdir()] == ["two.png"]
 
 
 def test_json_is_the_only_thing_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     """One object; a run with another metric takes the maps of the first."""
     assert run(*COMPARE, *METHODS, "--quiet", "--limit", "1", capsys=capsys) == (0, "", "")
     status, out, _ = run(*COMPARE, *METHODS, "--metric", "deletion", "--json", capsys=capsys)
-    said = json.loads(out)
+    found = json.loads(out)
     assert status == 0
-    assert {line["metric"] for line in said["lines"]} == {"deletion"}
-    assert {line["pictures"] for line in said["lines"]} == {2}
-    assert said["failures"] == []
+    assert {row["metric"] for row in found["summary"]} == {"deletion"}
+    assert {row["images"] for row in found["summary"]} == {2}
+    assert found["failures"] == []
 
 
 def test_a_picture_that_cannot_be_read_is_said_at_the_end(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,7 +105,7 @@ def test_interrupted_says_how_to_go_on(capsys: pytest.CaptureFixture[str], monke
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("seewhy.cli.contest.contest", interrupted)
+    monkeypatch.setattr("seewhy.cli.compare.run_benchmark", interrupted)
     status, _, err = run(*COMPARE, *METHODS, capsys=capsys)
     assert status == 130
-    assert "the same command goes on from there" in " ".join(err.split())
+    assert "run the same command to resume" in " ".join(err.split())

@@ -13,6 +13,7 @@ from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
 from seewhy.core.infill import Infill
 from seewhy.core.probe import Probe
+from seewhy.core.settings import schema
 from seewhy.core.target import ClassEvidence, Contrast, Information, Target
 from seewhy.infills.donor import donor
 from seewhy.infills.plain import constant
@@ -47,7 +48,8 @@ def small(name: str) -> str:
 
 def run(name: str, probe: Probe) -> Attribution:
     """The method with small settings, after the question that every explanation begins with."""
-    _, method, settings = registry.method(small(name))
+    bound = registry.lookup("methods", small(name))
+    method, settings = bound.row, dict(bound.settings)
     probe.prediction  # noqa: B018 - asks, once
     maps: Attribution = method.run(probe, targets_of(name), **settings)
     return maps
@@ -152,10 +154,13 @@ def test_inputs_and_the_global_generator_are_unchanged(name: str) -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.parametrize("given", [{}, {"stride": 1}], ids=["small", "fixed-stride"])
 @pytest.mark.parametrize("name", [name for name in ROWS if METHODS[name].anytime])
-def test_where_it_stops_does_not_depend_on_the_batch(name: str) -> None:
+def test_where_it_stops_does_not_depend_on_the_batch(name: str, given: dict[str, object]) -> None:
     """A tolerance that the whole run meets with room to spare ends it after the same query, in batches of 3 or of 50."""
-    _, method, settings = registry.method(small(name))
+    bound = registry.lookup("methods", small(name))
+    method, settings = bound.row, dict(bound.settings)
+    settings = settings | {key: value for key, value in given.items() if key in schema(method.run)}
     every: Attribution = method.run(probe_of(name), [ClassEvidence(0)], **settings)
     tolerance = 1.5 * worst_error(every.values.values(), every.stderr.values())
 
@@ -173,7 +178,8 @@ def test_the_cost_of_the_row_is_what_it_asks(name: str, infill: Infill) -> None:
     """Forward and backward, with small settings; where the row says that it depends on the answers, within a factor of two."""
     probe = probe_of(name, infill=infill)
     run(name, probe)
-    _, method, settings = registry.method(small(name))
+    bound = registry.lookup("methods", small(name))
+    method, settings = bound.row, dict(bound.settings)
     cost = method.cost(settings, probe.size, targets=len(targets_of(name)), stochastic=infill.stochastic)
     asked = (probe.queries.forward_images, probe.queries.backward_images)
     if cost.approximate:

@@ -49,7 +49,8 @@ def infill_of(name: str, game: Game) -> Infill:
 def ask(name: str, probe: Probe, saliency: Map, *, again: Callable[..., Map] | None = None) -> MetricResult:
     """The metric with small settings; explained again, the image gets the map of ``again``, or else a random one."""
     row = registry.METRICS[name]
-    _, found, settings = registry.metric(f"{name}:{row.small}" if row.small else name)
+    bound = registry.lookup("metrics", f"{name}:{row.small}" if row.small else name)
+    found, settings = bound.row, bound.settings
     again = again or (lambda **_: np.random.default_rng(1).random((20, 17)))
     negative = {"counterfactual": (1.1 - probe.image).clamp(0, 1).numpy()}
     measured: MetricResult = found.run(probe, saliency, MetricInput(0, REGION, again, negative), **settings)
@@ -147,7 +148,7 @@ def test_the_cost_of_the_row_is_what_it_asks(name: str) -> None:
 
     ask(name, probe, perfect(), again=again)
     row = registry.METRICS[name]
-    cost = row.cost(registry.metric(f"{name}:{row.small}" if row.small else name)[2], probe.size)
+    cost = row.cost(registry.lookup("metrics", f"{name}:{row.small}" if row.small else name).settings, probe.size)
     assert (probe.queries.forward_images, len(explained)) == (cost.forward, cost.explanations)
 
 

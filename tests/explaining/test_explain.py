@@ -11,6 +11,7 @@ from PIL import Image
 import seewhy
 from games import picture, small_cnn
 from seewhy.core.probe import as_distributions
+from seewhy.images.open import ImageLike
 from seewhy.infills.plain import noise
 
 
@@ -120,7 +121,7 @@ def test_an_image_may_come_in_any_form(tmp_path: Path) -> None:
     path = tmp_path / "p.png"
     Image.fromarray(pixels()).save(path)
     tensor = torch.from_numpy(pixels()).permute(2, 0, 1).float() / 255
-    forms = [path, str(path), path.read_bytes(), Image.open(path), pixels(), tensor]
+    forms: list[ImageLike] = [path, str(path), path.read_bytes(), Image.open(path), pixels(), tensor]
     maps = [seewhy.explain(network(), form, method="occlusion:size=8").maps for form in forms]
     for other in maps[1:]:
         for key, values in maps[0].items():
@@ -183,7 +184,7 @@ def test_a_bad_request_says_what_to_do(settings: dict[str, object], message: str
 def test_a_classifier_must_be_one() -> None:
     """Neither a number nor a function that returns nonsense is explained."""
     with pytest.raises(seewhy.RequestError, match="a function"):
-        seewhy.explain(3, pixels())
+        seewhy.classifier(3)
     with pytest.raises(seewhy.ClassifierError, match="NaN"):
         seewhy.explain(lambda batch: np.full((len(batch), 3), np.nan), pixels())
     with pytest.raises(seewhy.ClassifierError, match="shape"):

@@ -150,4 +150,4 @@ def test_regions_are_filled_and_widened() -> None:
 def test_a_wrong_rule_is_refused(spec: str, message: str) -> None:
     """The message states what is valid."""
     with pytest.raises(RequestError, match=message):
-        registry.rule(spec)
+        registry.lookup("rules", spec)

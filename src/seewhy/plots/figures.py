@@ -157,8 +157,7 @@ def place_axes(figure: Figure, left: float, top: float, width: float, height: fl
     """Put axes without ticks, in a hairline frame, on a page; all measures in points from its top left."""
     full_width, full_height = size_of(figure)
     box = (left / full_width, 1 - (top + height) / full_height, width / full_width, height / full_height)
-    with style():
-        axes = figure.add_axes(box)
+    axes = figure.add_axes(box)
     axes.set(xticks=[], yticks=[])
     axes.grid(visible=False)
     axes.spines[:].set(visible=True, color=RULE, linewidth=0.5)

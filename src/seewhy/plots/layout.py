@@ -71,7 +71,7 @@ class Grid:
 
     def top(self, row: int) -> float:
         """Return where a row begins, from the top of the grid."""
-        return sum(self.head(above) + self.height + self.bar + ROW_GAP for above in range(row))
+        return sum((self.head(above) + self.height + self.bar + ROW_GAP for above in range(row)), 0.0)
 
     def corner(self, place: int) -> tuple[float, float]:
         """Return the left and top of an image, from those of the grid."""

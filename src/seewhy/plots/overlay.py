@@ -80,7 +80,7 @@ def _bilinear(values: Float32[np.ndarray, "h w"], rows: _Axis, columns: _Axis) -
     return full
 
 
-def resize(pixels: Photo, height: int, width: int) -> Photo:
+def resize(pixels: Photo, height: int, width: int) -> UInt8[np.ndarray, "tall wide 3"]:
     """Resize an image smoothly; one that is enlarged four times or more keeps its square pixels.
 
     Args:
@@ -130,7 +130,7 @@ def fade_outside(photo: Photo, frame: Frame) -> Photo:
     return faded
 
 
-def lay_in(photo: Photo, frame: Frame, pixels: Photo) -> Photo:
+def lay_in(photo: Photo, frame: Frame, pixels: UInt8[np.ndarray, "h w 3"]) -> Photo:
     """Put another image where the classifier saw this one, and fade the rest.
 
     Args:

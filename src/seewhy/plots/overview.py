@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+from jaxtyping import UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -171,7 +173,7 @@ def map_on_axes(ax: Axes, photo: Photo, frame: Frame, panel: MapPanel, scale: Sc
     draw_outlines(ax, frame, panel.outlines)
 
 
-def _fit(ax: Axes, photo: Photo, frame: Frame) -> tuple[Photo, Frame]:
+def _fit(ax: Axes, photo: Photo, frame: Frame) -> tuple[UInt8[np.ndarray, "tall wide 3"], Frame]:
     """Resize a photo to the pixels of axes; the frame with it."""
     box, (height, width) = ax.get_window_extent(), photo.shape[:2]
     down, across = box.height / height, box.width / width

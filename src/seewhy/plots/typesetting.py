@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
-from matplotlib.font_manager import FontProperties, findfont
-from matplotlib.ft2font import FT2Font
+from matplotlib.font_manager import FontProperties, findfont, get_font
 
 _MEASURED = 64.0
 """Size at which text is measured, points; widths are proportional to the size."""
@@ -50,21 +49,14 @@ def text_width(line: str, size: float, *, bold: bool = False) -> float:
         bold: or regular.
 
     Example:
-        >>> text_width("iii", 10) < text_width("mmm", 10) < text_width("mmm", 10, bold=True)
+        >>> text_width("iii", 10.0) < text_width("mmm", 10.0) < text_width("mmm", 10.0, bold=True)
         True
     """
-    font = _font(bold=bold)
+    font = get_font(findfont(typeface(_MEASURED, bold=bold)))
+    font.set_size(_MEASURED, 72)  # matplotlib shares this font, and sets its size before it draws, too
     with missing_glyphs_allowed():
         font.set_text(line, 0.0)
     return font.get_width_height()[0] / 64 * size / _MEASURED * _HINTING
-
-
-@cache
-def _font(*, bold: bool) -> FT2Font:
-    """Return the font in which text is measured; not matplotlib's own copy, whose size changes as figures are drawn."""
-    font = FT2Font(findfont(typeface(_MEASURED, bold=bold)))
-    font.set_size(_MEASURED, 72)
-    return font
 
 
 def shorten(line: str, size: float, width: float, *, bold: bool = False) -> str:
@@ -77,7 +69,7 @@ def shorten(line: str, size: float, width: float, *, bold: bool = False) -> str:
         bold: or regular.
 
     Example:
-        >>> shorten("chocolate sauce, chocolate syrup", 10, 100)
+        >>> shorten("chocolate sauce, chocolate syrup", 10.0, 100.0)
         'chocolate sauce…'
     """
     flat = " ".join(line.split())
@@ -100,7 +92,7 @@ def wrap(prose: str, size: float, width: float, *, bold: bool = False, most: int
         most: the largest number of lines, or None for any number; the last one is cut with an ellipsis.
 
     Example:
-        >>> wrap("chocolate sauce, chocolate syrup", 10, 100)
+        >>> wrap("chocolate sauce, chocolate syrup", 10.0, 100.0)
         ['chocolate sauce,', 'chocolate syrup']
     """
     lines: list[str] = []

@@ -21,11 +21,11 @@ from seewhy.core.settings import require, schema
 from seewhy.core.spec import Spec
 from seewhy.registry.components import CLASSIFIERS, INFILLS
 from seewhy.registry.cost import Cost, Run
-from seewhy.registry.lookup import Bound, Row, as_text, function_of, lookup, resolved, table
 from seewhy.registry.methods import METHODS
 from seewhy.registry.metrics import METRICS
 from seewhy.registry.rows import Component, Method, Metric, Rule
 from seewhy.registry.rules import RULES
+from seewhy.registry.tables import Bound, Row, as_text, function_of, lookup, resolved, table
 
 __all__ = [
     "CLASSIFIERS",

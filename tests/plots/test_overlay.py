@@ -3,7 +3,7 @@
 import numpy as np
 
 from seewhy.core.view import Frame
-from seewhy.plots.overlay import draw_map, fade_outside, ghost, lay_over, place, resize_frame
+from seewhy.plots.overlay import draw_map, fade_outside, ghost, lay_in, lay_over, place, resize, resize_frame
 from seewhy.plots.scales import Scale
 
 
@@ -57,3 +57,26 @@ def test_what_was_not_seen_is_faded() -> None:
     assert faded[10, 2].min() > 100
     assert faded[10, 20].max() == 0
     assert (fade_outside(picture, Frame((0.0, 0.0, 40.0, 20.0), (5, 5), (20, 40))) == picture).all()
+
+
+def test_a_dark_photo_is_brightened_below_a_map() -> None:
+    """What is seen of a dark photo is what is seen of the same photo in better light; black stays dark."""
+    bright = np.random.default_rng(0).integers(0, 256, (20, 20, 3)).astype(np.uint8)
+    dark = (bright / 5).astype(np.uint8)
+    assert np.abs(ghost(dark).astype(int) - ghost(bright)).mean() < 5
+    assert (ghost(np.zeros((4, 4, 3), np.uint8)) == 133).all()
+
+
+def test_another_image_takes_the_place_of_what_was_seen() -> None:
+    """A generated image fills the frame; the photo around it is faded."""
+    photo, white = np.zeros((20, 40, 3), np.uint8), np.full((5, 5, 3), 255, np.uint8)
+    combined = lay_in(photo, Frame((10.0, 0.0, 30.0, 20.0), (5, 5), (20, 40)), white)
+    assert (combined[:, 10:30] == 255).all()
+    assert 100 < combined[:, :10].min() == combined[:, 30:].max() < 255
+
+
+def test_small_images_keep_square_pixels() -> None:
+    """An image of a few pixels is enlarged without inventing what lies between them."""
+    image = np.array([[[0] * 3, [255] * 3]], np.uint8)
+    assert set(np.unique(resize(image, 10, 20))) == {0, 255}
+    assert len(np.unique(resize(np.repeat(image, 10, axis=0), 11, 20))) > 2

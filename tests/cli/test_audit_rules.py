@@ -1,4 +1,4 @@
-"""`seewhy test-rule` and `seewhy region` as a user types them."""
+"""`seewhy audit rules` and `seewhy region` as a user types them."""
 
 import csv
 import json
@@ -48,7 +48,7 @@ def run(*words: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]
     return int(ending.value.code or 0), said.out, said.err
 
 
-TEST = ("test-rule", "photos", "--classifier", "shop:top", "--trust", "--out", "out")
+AUDIT = ("audit", "rules", "photos", "--classifier", "shop:top", "--trust", "--out", "out")
 
 
 def test_rules_that_must_hold_do_and_the_one_that_must_fail_fails(
@@ -56,16 +56,16 @@ def test_rules_that_must_hold_do_and_the_one_that_must_fail_fails(
 ) -> None:
     """The upper half is still the upper one in the mirror, and the lower one upside down."""
     words = ("--rule", "flip", "--rule", "rotation:drawn=exact,strengths=5+180", "--rule", "jpeg", "--json")
-    status, out, _ = run(*TEST, *words, capsys=capsys)
+    status, out, _ = run(*AUDIT, *words, capsys=capsys)
     assert status == 0
     found = {rule["spec"]: rule for rule in json.loads(out)["rules"]}
-    error = {spec: [line["error"] for line in rule["strengths"]] for spec, rule in found.items()}
+    error = {spec: [line["rate"]["error"] for line in rule["strengths"]] for spec, rule in found.items()}
     assert error == {"flip": [0.0], "rotation:drawn=exact": [0.0, 1.0], "jpeg": [0.0, 0.0, 0.0]}
     turned, interval = found["rotation:drawn=exact"]["strengths"][1], wilson(FOLDER, FOLDER)
-    assert (turned["low"], turned["high"]) == (interval.low, interval.high)
-    assert turned["classes"][0]["class"] == "class 0"
+    assert (turned["rate"]["low"], turned["rate"]["high"]) == (interval.low, interval.high)
+    assert turned["classes"][0]["label"] == "class 0"
     assert {path.name for path in (home / "out").iterdir()} == {
-        "rule.json",
+        "rules.json",
         "rows.csv",
         "curves.png",
         "counterexamples.png",
@@ -75,37 +75,37 @@ def test_rules_that_must_hold_do_and_the_one_that_must_fail_fails(
 def test_rules_about_regions(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The answer needs the box, for black in it makes the lower half the brighter one; and it does not need the rest."""
     words = ("--rule", "needs-region", "--rule", "needs-background", "--infill", "constant:value=0")
-    assert run(*TEST, *words, capsys=capsys)[0] == 0
-    rules = json.loads((home / "out/rule.json").read_text())["rules"]
-    assert [rule["strengths"][0]["error"] for rule in rules] == [0.0, 1.0]
-    assert rules[0]["strengths"][0]["mean_change"] > 0.5
+    assert run(*AUDIT, *words, capsys=capsys)[0] == 0
+    rules = json.loads((home / "out/rules.json").read_text())["rules"]
+    assert [rule["strengths"][0]["rate"]["error"] for rule in rules] == [0.0, 1.0]
+    assert rules[0]["strengths"][0]["rate"]["mean_change"] > 0.5
 
 
 def test_each_row_says_what_was_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Before and after, with probabilities that can be worked out by hand; the table is on the terminal."""
-    status, out, _ = run(*TEST, "--rule", "rotation:drawn=exact", "--strengths", "180", "--limit", "2", capsys=capsys)
+    status, out, _ = run(*AUDIT, "--rule", "rotation:drawn=exact", "--strengths", "180", "--limit", "2", capsys=capsys)
     assert (status, "100.0%" in out) == (0, True)
     rows = list(csv.DictReader((home / "out/rows.csv").read_text(encoding="utf-8").splitlines()))
     assert [row["file"] for row in rows] == ["0.png", "1.png"]
-    assert (rows[0]["said"], rows[0]["said_after"], rows[0]["holds"]) == ("class 0", "class 1", "False")
+    assert (rows[0]["predicted"], rows[0]["predicted_after"], rows[0]["holds"]) == ("class 0", "class 1", "False")
     assert float(rows[0]["p"]) + float(rows[0]["p_after"]) == pytest.approx(1, abs=1e-3)
 
 
 def test_a_picture_that_cannot_be_read_is_a_row(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Status 3, the others are done."""
     (home / "photos" / "3.png").write_bytes(b"not a picture")
-    status, _, err = run(*TEST, "--rule", "flip", capsys=capsys)
+    status, _, err = run(*AUDIT, "--rule", "flip", capsys=capsys)
     assert (status, "3.png" in err) == (3, True)
-    record = json.loads((home / "out/rule.json").read_text())
+    record = json.loads((home / "out/rules.json").read_text())
     assert [each["file"] for each in record["failed"]] == ["3.png"]
-    assert record["rules"][0]["strengths"][0]["tested"] == FOLDER - 1
+    assert record["rules"][0]["strengths"][0]["rate"]["tested"] == FOLDER - 1
 
 
 def test_a_rule_and_a_batch_size_of_one_change_nothing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A picture is changed the same way alone, in a batch, and beside other rules."""
-    run(*TEST, "--rule", "noise", "--batch-size", "1", "--limit", "3", capsys=capsys)
+    run(*AUDIT, "--rule", "noise", "--batch-size", "1", "--limit", "3", capsys=capsys)
     one = (home / "out/rows.csv").read_text().splitlines()
-    run(*TEST, "--rule", "flip", "--rule", "noise", "--batch-size", "7", capsys=capsys)
+    run(*AUDIT, "--rule", "flip", "--rule", "noise", "--batch-size", "7", capsys=capsys)
     many = (home / "out/rows.csv").read_text().splitlines()
     assert set(one) <= set(many)
 
@@ -123,7 +123,7 @@ def test_a_wrong_request_writes_nothing(
     home: Path, words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Status 2."""
-    status, _, err = run(*TEST, *words, capsys=capsys)
+    status, _, err = run(*AUDIT, *words, capsys=capsys)
     assert (status, message in err) == (2, True)
     assert not (home / "out").exists()
 
@@ -134,10 +134,10 @@ def test_regions_need_boxes_and_a_folder_of_ones_own_is_left_alone(
     """Each with its reason."""
     (home / "out").mkdir()
     (home / "out" / "thesis.txt").write_text("mine")
-    status, _, err = run(*TEST, "--rule", "flip", capsys=capsys)
-    assert (status, "holds no rule.json" in err) == (2, True)
+    status, _, err = run(*AUDIT, "--rule", "flip", capsys=capsys)
+    assert (status, "holds no rules.json" in err) == (2, True)
     (home / "photos" / "labels.csv").unlink()
-    status, _, err = run(*TEST[:-1], "other", "--rule", "needs-region", capsys=capsys)
+    status, _, err = run(*AUDIT[:-1], "other", "--rule", "needs-region", capsys=capsys)
     assert (status, "expected boxes" in err) == (2, True)
 
 

@@ -18,7 +18,7 @@ Kind = Literal["methods", "infills", "classifiers", "metrics", "rules"]
 Row = Method | Metric | Component | Rule
 R = TypeVar("R", Method, Metric, Component, Rule)
 
-_TABLES: dict[str, Mapping[str, Row]] = {
+TABLES: dict[str, Mapping[str, Row]] = {
     "methods": METHODS,
     "infills": INFILLS,
     "classifiers": CLASSIFIERS,
@@ -72,9 +72,9 @@ def table(kind: str) -> dict[str, Any]:
         >>> "pmi" in table("methods")
         True
     """
-    if kind not in _TABLES:
-        raise RequestError(f"unknown kind {kind!r}; {did_you_mean(kind, _TABLES)}")
-    return {**{found.name: found.load() for found in entry_points(group=f"seewhy.{kind}")}, **_TABLES[kind]}
+    if kind not in TABLES:
+        raise RequestError(f"unknown kind {kind!r}; {did_you_mean(kind, TABLES)}")
+    return {**{found.name: found.load() for found in entry_points(group=f"seewhy.{kind}")}, **TABLES[kind]}
 
 
 @overload

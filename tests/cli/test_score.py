@@ -1,4 +1,4 @@
-"""``seewhy judge`` and ``seewhy list metrics`` as a user types them."""
+"""``seewhy score`` and ``seewhy list metrics`` as a user types them."""
 
 import json
 from pathlib import Path
@@ -37,21 +37,21 @@ def run(*words: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
     """A saved explanation of a picture of 32 x 32."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "judged_net.py").write_text(OWN)
+    (tmp_path / "scored_net.py").write_text(OWN)
     pixels = np.asarray((picture(32, 32) * 255).permute(1, 2, 0).to(torch.uint8))
     Image.fromarray(pixels).save(tmp_path / "one.png")
-    method = ("--method", "occlusion:size=16,stride=8", "--classifier", "judged_net:bright", "--trust")
+    method = ("--method", "occlusion:size=16,stride=8", "--classifier", "scored_net:bright", "--trust")
     assert run("explain", "one.png", *method, "--target", "0", "--out", "out", "--quiet", capsys=capsys)[0] == 0
     return tmp_path / "out" / "one"
 
 
-JUDGE = ("judge", "out/one", "--trust")
+SCORE = ("score", "out/one", "--trust")
 
 
 def test_scores_are_shown_and_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A table with direction and protocol, and scores.json beside the explanation."""
     status, out, _ = run(
-        *JUDGE, "--metric", "deletion:steps=4", "--metric", "seed-reproducibility:seeds=1", capsys=capsys
+        *SCORE, "--metric", "deletion:steps=4", "--metric", "seed-reproducibility:seeds=1", capsys=capsys
     )
     assert status == 0
     for text in ("class 0", "lower", "higher", "deletion:steps=4", "gray", "scores.json"):
@@ -67,26 +67,26 @@ def test_scores_are_shown_and_written(folder: Path, capsys: pytest.CaptureFixtur
 @pytest.mark.usefixtures("folder")
 def test_boxes_bring_their_metrics(capsys: pytest.CaptureFixture[str]) -> None:
     """Without a metric: the usual ones; JSON alone on stdout, one object a score."""
-    status, out, _ = run(*JUDGE, "--boxes", "0 0 1 0.5", "--json", capsys=capsys)
+    status, out, _ = run(*SCORE, "--boxes", "0 0 1 0.5", "--json", capsys=capsys)
     rows = [json.loads(line) for line in out.splitlines()]
     assert status == 0
     names = [row["metric"].partition(":")[0] for row in rows]
     assert names == ["deletion", "insertion", "pointing", "energy-in-box"]
     assert rows[2]["value"] == 1
-    assert run(*JUDGE, "--quiet", capsys=capsys)[:2] == (0, "")
+    assert run(*SCORE, "--quiet", capsys=capsys)[:2] == (0, "")
 
 
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("judge", "nowhere"), "expected an explanation"),
-        (JUDGE[:-1], "--trust"),
-        ((*JUDGE, "--classifier", "judged_net:other"), "another fingerprint"),
-        ((*JUDGE, "--metric", "pointing"), "--boxes"),
-        ((*JUDGE, "--boxes", "0 0 2 2"), "box"),
-        ((*JUDGE, "--metric", "nonsense"), "unknown metric"),
-        ((*JUDGE, "--target", "7"), "no map"),
+        (("score", "nowhere"), "expected an explanation"),
+        (SCORE[:-1], "--trust"),
+        ((*SCORE, "--classifier", "scored_net:other"), "another fingerprint"),
+        ((*SCORE, "--metric", "pointing"), "--boxes"),
+        ((*SCORE, "--boxes", "0 0 2 2"), "box"),
+        ((*SCORE, "--metric", "nonsense"), "unknown metric"),
+        ((*SCORE, "--target", "7"), "no map"),
     ],
 )
 def test_wrong_requests_end_with_2(

@@ -2,17 +2,17 @@
 
 import numpy as np
 import pytest
-from seewhy.draw.scene import Panel
 
 from seewhy.plots.scales import Scale, distinct, round_up, scales_of, signed
+from seewhy.results.report_data import MapPanel
 
 EVIDENCE = Scale("evidence", "nats", -2.0, 2.0, diverging=True)
 INFORMATION = Scale("information", "nats", 0.0, 1.5, diverging=False)
 
 
-def _panel(key: str, values: list[float], *, diverging: bool = True, unit: str = "nats") -> Panel:
+def _panel(key: str, values: list[float], *, diverging: bool = True, unit: str = "nats") -> MapPanel:
     """A panel of one row."""
-    return Panel(key, key, "", np.array([values], np.float32), None, diverging=diverging, unit=unit)
+    return MapPanel(key, key, "", np.array([values], np.float32), None, diverging=diverging, unit=unit)
 
 
 @pytest.mark.parametrize("scale", [EVIDENCE, INFORMATION])

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from seewhy.runs.generated import checked
 from torch import nn
 
 from games import OpenGame, picture
@@ -16,6 +15,7 @@ from seewhy.core.attribution import Attribution
 from seewhy.core.probe import Probe
 from seewhy.core.settings import schema
 from seewhy.core.target import ClassEvidence
+from seewhy.explaining.generated import checked_images
 from seewhy.infills.plain import constant
 from seewhy.nets.counterfactual_generators import build_generators, save_generators
 
@@ -50,15 +50,16 @@ PREPARE: dict[str, Callable[[Path], str]] = {"weights": generators, "reference":
 
 
 @pytest.mark.parametrize("name", sorted(name for name, row in registry.METHODS.items() if row.generated))
-def test_generated_are_pictures_in_the_view(name: str, tmp_path: Path) -> None:
+def test_generated_images_have_the_size_of_the_view(name: str, tmp_path: Path) -> None:
     """Those that the row names: of the view's size, finite, in [0, 1], and under names that can be drawn."""
     row = registry.METHODS[name]
     prepare = next((PREPARE[setting] for setting in schema(row.run) if setting in PREPARE), lambda _: "")
-    _, method, settings = registry.method(f"{name}:{prepare(tmp_path)}".removesuffix(":"))
+    bound = registry.lookup("methods", f"{name}:{prepare(tmp_path)}".removesuffix(":"))
+    method, settings = bound.row, dict(bound.settings)
     probe = Probe(OpenGame(Light().eval()), constant(value=0.5), picture(*SIZE) * 0.8)
     maps: Attribution = method.run(probe, [ClassEvidence(0)], **settings)
-    generated = checked(maps.generated, SIZE)
+    generated = checked_images(maps.generated, SIZE)
     assert set(generated) == set(row.generated)
-    for generated image in generated.values():
-        assert np.isfinite(generated image).all()
-        assert generated image.dtype == np.float32
+    for image in generated.values():
+        assert np.isfinite(image).all()
+        assert image.dtype == np.float32

@@ -1,0 +1,68 @@
+"""Samples and curves of generators in training."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from reading_figures import cut_off, image_axes, words
+from seewhy.plots import generated
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """An evaluation whose every figure but the step is the same."""
+
+    step: int
+    flip: float = 0.5
+    stable: float = 0.5
+    cycle: float = math.nan
+    change: float = 0.5
+    kept: float = 0.5
+    cycled: float = math.nan
+    loss: float = 0.5
+    critic: float = 0.5
+    held_out: float = 0.5
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that are drawn, before they become bytes."""
+    found: list[Figure] = []
+    monkeypatch.setattr(generated, "png", lambda figure: found.append(figure) or b"")
+    return found
+
+
+def test_curves_stand_at_their_epochs(figures: list[Figure]) -> None:
+    """Rates, differences and losses over epochs; what is NaN throughout has no curve."""
+    generated.curves_png([Epoch(100, flip=0.25), Epoch(200, flip=0.75)], 100)
+    rates, differences, losses = figures[0].axes
+    assert rates.lines[0].get_xdata().tolist() == [1, 2]  # type: ignore[union-attr]
+    assert rates.lines[0].get_ydata().tolist() == [0.25, 0.75]  # type: ignore[union-attr]
+    assert [len(axes.lines) for axes in (rates, differences, losses)] == [2, 2, 3]
+    assert "generators, held out" in words(figures[0])
+
+
+def test_samples_stand_in_rows(figures: list[Figure]) -> None:
+    """Each image in its own shape and order, beside the name of its row; nothing is cut off."""
+    shades = np.linspace(0, 1, 5)[:, None, None, None] * np.ones((1, 3, 4, 8))
+    generated.samples_png({"3 to 8": {"input": shades, "stable": 1 - shades}}, "epoch 2")
+    axes = image_axes(figures[0])
+    assert len(axes) == 10
+    tones = [int(np.asarray(each.images[0].get_array())[0, 0, 0]) for each in axes]
+    assert tones == [0, 64, 128, 191, 255, 255, 191, 128, 64, 0]
+    boxes = [each.get_window_extent() for each in axes]
+    assert all(box.width == pytest.approx(2 * box.height) for box in boxes)
+    assert len({round(box.y0) for box in boxes}) == 2
+    for part in ("epoch 2", "3 to 8", "input", "stable"):
+        assert part in words(figures[0])
+    assert cut_off(figures[0]) == []
+
+
+def test_the_same_bytes_every_time() -> None:
+    """Neither sheet nor curves depend on anything but what is shown."""
+    block = {"3 to 8": {"input": np.zeros((2, 3, 28, 28))}}
+    assert generated.samples_png(block, "epoch 1") == generated.samples_png(block, "epoch 1")
+    assert generated.curves_png([Epoch(100)], 100) == generated.curves_png([Epoch(100)], 100)
