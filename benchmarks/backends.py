@@ -37,6 +37,7 @@ from torch import nn
 
 import seewhy
 from seewhy.classifiers.imagenet import efficientnet_lite0
+from seewhy.registry import ClassifierLike
 
 DEFAULT: tuple[Asked, ...] = (("pmi:size=32,stride=32", "donor"), ("rise:masks=256", "gray"))
 CLAIM = 1e-4
@@ -129,11 +130,11 @@ def speed(explanation: seewhy.Explanation) -> float:
     return explanation.queries.forward_images / max(explanation.seconds, 1e-3)
 
 
-def ask(classifier: object, photo: Path, asked: Asked, base: seewhy.Explanation | None) -> seewhy.Explanation:
+def ask(classifier: ClassifierLike, photo: Path, asked: Asked, base: seewhy.Explanation | None) -> seewhy.Explanation:
     """Explain a photo with the first back-end's targets and in-fill, since an in-fill's colour may depend on it."""
     if base is None:
         return seewhy.explain(classifier, photo, method=asked[0], infill=asked[1], runtime="eager")
-    infill = base.manifest["infill"]["spec"]
+    infill = base.record.infill.spec
     return seewhy.explain(classifier, photo, method=asked[0], infill=infill, targets=list(base.maps), runtime="eager")
 
 

@@ -34,8 +34,6 @@ from common import (
     threads_option,
 )
 from jaxtyping import Bool
-from seewhy.runs.door import test_door
-from seewhy.runs.request import prepare
 
 import seewhy
 from seewhy import registry
@@ -46,6 +44,8 @@ from seewhy.core.classifier import Classifier
 from seewhy.core.metric import MetricInput
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence
+from seewhy.explaining.prepared import prepare_classifier
+from seewhy.explaining.request import prepare
 from seewhy.images.labelled import Labelled, list_labelled, region
 from seewhy.images.view import apply_view
 
@@ -95,10 +95,10 @@ class Subject:
         inside = region(photo.boxes, frame)
         if inside is None or inside.all() or not inside.any() or photo.label is None:
             return None
-        asked = prepare(model, method="rise", budget=4000, runtime=runtime)
-        ready = test_door(asked, picture).let_in(asked, image).classifier
-        likeliest = int(ready(image[None].to(ready.device))[0].argmax())
-        return cls(ready, image, photo.label, inside, photo.path.name) if likeliest == photo.label else None
+        request = prepare(model, method="rise", budget=4000, runtime=runtime)
+        ready = prepare_classifier(request, image).for_image(request, image).classifier
+        predicted = int(ready(image[None].to(ready.device))[0].argmax())
+        return cls(ready, image, photo.label, inside, photo.path.name) if predicted == photo.label else None
 
     def probe(self, infill: str, budget: int | None = None) -> Probe:
         """Bind an in-fill and a budget to the photo."""
@@ -107,19 +107,24 @@ class Subject:
 
     def run(self, text: str, budget: int | None) -> Row:
         """Run a method and evaluate its map."""
-        spec, method, settings = registry.method(text)
-        probe = self.probe(method.usual_infill(settings), budget)
+        method = registry.lookup("methods", text)
+        probe = self.probe(method.row.usual_infill(method.settings), budget)
         probe.prediction  # noqa: B018 - the property runs the first query
-        maps = method.run(probe, [ClassEvidence(self.label)], **settings)
-        row = {"photo": self.name, "method": spec.name, "budget": budget or 1, "queries": probe.queries.forward_images}
-        return {**row, "seconds": probe.seconds, **self.judge(maps.values[f"class:{self.label}"])}
+        maps = method.row.run(probe, [ClassEvidence(self.label)], **method.settings)
+        row = {
+            "photo": self.name,
+            "method": method.name,
+            "budget": budget or 1,
+            "queries": probe.queries.forward_images,
+        }
+        return {**row, "seconds": probe.seconds, **self.score(maps.values[f"class:{self.label}"])}
 
-    def judge(self, values: Map) -> Row:
+    def score(self, values: Map) -> Row:
         """Evaluate a map."""
-        case, found = MetricInput(self.label, self.inside), {}
+        given, found = MetricInput(self.label, self.inside), {}
         for name in MEASURES:
             metric = registry.METRICS[name]
-            found[name] = metric.run(self.probe(metric.infill), values, case).value
+            found[name] = metric.run(self.probe(metric.infill), values, given).value
         return {**found, "gain": found["insertion"] - found["deletion"]}
 
 

@@ -87,19 +87,19 @@ class Reference:
 
 def run(subject: Subject, settings: Mapping[str, object], seed: int, budget: int | None = None) -> Attribution:
     """Run the subject's method with these settings."""
-    maps: Attribution = subject.request.function(subject.probe(seed, budget), subject.targets, **settings)
+    maps: Attribution = subject.request.method.row.run(subject.probe(seed, budget), subject.targets, **settings)
     return maps
 
 
 def reference(subject: Subject, long: Long) -> Reference:
     """Make the long run of a subject's method."""
-    name, settings = subject.request.method.name, dict(subject.request.settings)
+    name, settings = subject.request.method.name, dict(subject.request.method.settings)
     stride = settings.get("stride") or long.stride
     if name == "pmi":
         size = settings.get("size", 8)
         if not (isinstance(size, int) and isinstance(stride, int)):
             raise click.UsageError(
-                f"expected pmi with one size, got {subject.request.method}; test each size separately"
+                f"expected pmi with one size, got {subject.request.method.spec}; test each size separately"
             )
         return _of_pmi(subject, Plan(size, stride, long.samples), long.cache)
     if name == "occlusion":
@@ -124,7 +124,7 @@ def _of_pmi(subject: Subject, plan: Plan, cache: Path | None) -> Reference:
     return Reference(values, errors, {key: {"halves": halves[key], "length": truth.length(key)} for key in truth.keys})
 
 
-def judge(maps: Attribution, long: Reference) -> list[Row]:
+def score(maps: Attribution, long: Reference) -> list[Row]:
     """Compare a run with the long run, for each target."""
     rows: list[Row] = []
     for key, values in maps.values.items():
@@ -158,12 +158,12 @@ def of_photo(subject: Subject, about: Row, long: Long, seeds: int, budget: int |
     true = reference(subject, long)
     rows: list[Row] = []
     for seed in range(1, seeds + 1):
-        maps = run(subject, subject.request.settings, seed, budget)
+        maps = run(subject, subject.request.method.settings, seed, budget)
         if not maps.stderr:
             raise click.UsageError(
                 f"expected standard errors from {about['method']}, got none; use at least two samples"
             )
-        rows += judge(maps, true)
+        rows += score(maps, true)
         click.echo(f"{subject.name}: {about['method']}, seed {seed}", err=True)
     keys = list(true.values)
     found = [{**about, "target": key, **average([row for row in rows if row["target"] == key])} for key in keys]
@@ -238,7 +238,7 @@ def main(
     truths: list[Row] = []
     for (method, infill), photo in product(pairs(methods, infills, (("pmi", None),)), photos):
         subject = Subject.open(photo, model, method=method, infill=infill, runtime=runtime, queries=truth_budget)
-        about: Row = {"photo": photo.name, "method": method, "infill": infill or subject.request.infill_spec.name}
+        about: Row = {"photo": photo.name, "method": method, "infill": infill or subject.request.infill_info.name}
         found, references = of_photo(subject, about, long, seeds, budget)
         rows, truths = rows + found, truths + references
     by_photo, by_method = summarise(rows)

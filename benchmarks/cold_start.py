@@ -5,10 +5,10 @@ Claim: at most 15 s on two idle CPU cores, for the first run as well as later on
 Protocol: ``seewhy explain PHOTO --quiet`` runs as a fresh process, first with an empty cache (``cold``), then with the
 cache which that run left (``warm``), repeatedly. ``total`` is the wall time from before the process starts until it has
 ended. It is the sum of the other columns: ``start`` until the imports are done; ``opening`` for the classifier and the
-in-fill; ``door`` for the classifier checks and the choice of the runtime; ``explaining``, the seconds in the manifest;
-``evidence`` for the in-fills drawn again for the report; ``drawing`` for the overview, the report and the files;
-``rest`` for everything between and after. The figures are medians over repeats, with the lowest and highest total. The
-operating system's file cache is warm from the second run on.
+in-fill; ``preparing`` for the classifier checks and the choice of the runtime; ``explaining``, the seconds in the record;
+``checks`` for the in-fills drawn again for the report and the comparison with random regions; ``drawing`` for the
+overview, the report and the files; ``rest`` for everything between and after. The figures are medians over repeats,
+with the lowest and highest total. The operating system's file cache is warm from the second run on.
 
 ``python benchmarks/cold_start.py PHOTO [--repeats 5] [--option=--method=occlusion]... [--json]``; each ``--option`` is
 passed to the command.
@@ -41,14 +41,14 @@ def once(photo: Path, out: Path, cache: Path, options: Sequence[str]) -> Row:
     )
     total = time.time() - began
     timings = json.loads(process.stdout.splitlines()[-1])
-    manifest = json.loads((out / photo.stem / "explanation.json").read_text(encoding="utf-8"))
-    parts = {"start": timings["imported"] - began, "opening": timings["opening"], "door": timings["door"]}
+    record = json.loads((out / photo.stem / "explanation.json").read_text(encoding="utf-8"))
+    parts = {"start": timings["imported"] - began, "opening": timings["opening"], "preparing": timings["preparing"]}
     parts |= {
-        "explaining": manifest["seconds"],
-        "evidence": timings["answer"] - manifest["seconds"],
+        "explaining": record["seconds"],
+        "checks": timings["answer"] - record["seconds"],
         "drawing": timings["drawing"],
     }
-    facts = {"queries": manifest["queries"]["forward_images"], "runtime": manifest["runtime"]["name"]}
+    facts = {"queries": record["queries"]["forward_images"], "runtime": record["runtime"]["name"]}
     return {"total": total, **parts, "rest": total - sum(parts.values()), **facts}
 
 

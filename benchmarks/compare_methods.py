@@ -28,7 +28,6 @@ import torch
 from common import Row, environment, json_option, publish, settle, threads_option
 from networks import mobilenet_v2
 from rivals import CLASSES, RIVALS, Job, Rival
-from seewhy.runs.contest_table import difference, flat, not_inferior
 
 import seewhy
 from seewhy import registry
@@ -36,6 +35,7 @@ from seewhy.core.access import Access
 from seewhy.core.attribution import Attribution
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target
+from seewhy.results.benchmark import difference, flat, not_inferior
 
 OURS = "ibisa"
 AS_CHEAP = tuple(
@@ -105,9 +105,9 @@ def enter_rivals(names: Sequence[str]) -> None:
         registry.METHODS[name] = as_method(rival)
 
 
-def claims(found: seewhy.Standings) -> list[Row]:
+def claims(found: seewhy.BenchmarkResult) -> list[Row]:
     """Compare `OURS` with each of `REFERENCES` by the margin, where both were run."""
-    lines = {(line.metric, line.method): line for line in found.lines}
+    lines = {(line.metric, line.method): line for line in found.summary}
     rows = []
     for metric in ("insertion", "deletion"):
         for other in REFERENCES:
@@ -204,7 +204,7 @@ def main(
             seed=seed,
             progress=lambda done, of: click.echo(f"\r{classifier.name}: {done} of {of}", nl=done == of, err=True),  # noqa: B023
         )
-        table += [line_of(classifier.name, flat(line)) for line in found.lines]
+        table += [line_of(classifier.name, flat(line)) for line in found.summary]
         shown += [{"classifier": classifier.name, **row} for row in claims(found)]
         failures += [
             {
@@ -219,13 +219,13 @@ def main(
         figures |= {f"photos of {classifier.name}": len({row.image for row in found.rows})}
         figures |= {f"warnings of {classifier.name}": "; ".join(found.warnings) or None}
     figures |= {
-        "standings": table,
+        "summary": table,
         "non_inferiority": shown,
         "failures": failures,
         "protocol": (
             f"photos of {only.name if only else 'the folder'}; each network's predicted class, right or not; metrics: "
-            f"{', '.join(dict.fromkeys(line.protocol for line in found.lines))}; difference: paired, to {methods[0]}; "
-            "price: forward images + 2 × images with a gradient, the first query included; low and high: 95 % "
+            f"{', '.join(dict.fromkeys(line.protocol for line in found.summary))}; difference: paired, to {methods[0]}; "
+            "cost: forward images + 2 × images with a gradient, the first query included; low and high: 95 % "
             f"bootstrap over photos, 2,000 resamples; non-inferior: the difference of {OURS} is on the better side of "
             f"{MARGIN}, one-sided 97.5 %"
         ),

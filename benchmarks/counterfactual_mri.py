@@ -6,8 +6,8 @@ more than the image's brightness, by which tumours are visible on FLAIR.
 
 Protocol: slices are selected by the rules of ``brain_slices.py`` and split by patient. The classifier, the oracle (of
 another architecture and seed) and the generators (anew for each seed) are trained on the training patients. Settings
-are chosen on the validation patients (``--judge validation``). Localisation is measured on tumour slices of the test
-patients, whatever the classifier predicts, with at most ``--each`` evenly spaced slices per patient; ``right`` and
+are chosen on the validation patients (``--evaluate-on validation``). Localisation is measured on tumour slices of the
+test patients, whatever the classifier predicts, with at most ``--each`` evenly spaced slices per patient; ``right`` and
 ``wrong`` are the slices classified correctly and the others. The explained class is ``tumour``; counterfactuals explain
 the predicted class, by construction. ``iou`` uses as many of the highest pixels as the tumour has, ``ncc`` is Pearson's
 correlation with the region, and ``iou-percentiles`` is the mean overlap over the map's percentiles 70 to 99. No map is
@@ -17,7 +17,7 @@ with 2,000 resamples; for several seeds, they are of the mean over seeds. ``inte
 does not beat it shows nothing beyond what is visible in the image.
 
 ``python benchmarks/counterfactual_mri.py FILE.npz --out DIR [--size 64] [--seeds 3] [--arm syce --arm cyce] [--set
-NAME=VALUE]... [--judge test] [--each 8] [--method NAME]... [--threads N] [--json]``; FILE is described in
+NAME=VALUE]... [--evaluate-on test] [--each 8] [--method NAME]... [--threads N] [--json]``; FILE is described in
 ``brain_slices.py``. ``--seeds 0`` trains no generators. All output is written to DIR in parts, and an interrupted run
 resumes.
 """
@@ -40,10 +40,10 @@ from located import (
     answers,
     by_chance,
     explain,
-    judge,
     kept,
     pooled,
     same_as_before,
+    score_maps,
     summarise,
     sure,
 )
@@ -122,7 +122,7 @@ class Study:
     slices: Collection
 
     @property
-    def judged(self) -> Collection:
+    def evaluated(self) -> Collection:
         """All slices of the patients used for evaluation."""
         side: Collection = getattr(self.sides, self.side)
         return side
@@ -156,7 +156,7 @@ def spaced(side: Collection, each: int) -> Int[np.ndarray, "m"]:
 
 def about_classifier(study: Study, name: str) -> Row:
     """Return the accuracy and AUC of a network on the evaluated patients, with intervals over patients."""
-    pictures = study.judged
+    pictures = study.evaluated
     probabilities = torch.from_numpy(answers(getattr(study, name), pictures)[:, TUMOUR])
     truth = torch.from_numpy(sure(pictures.labels, "labels") == TUMOUR)
     groups = sure(pictures.groups, "patients")
@@ -186,7 +186,7 @@ def train_all(study: Study, arms: Sequence[str], seeds: int, changes: Sequence[s
 
 def about_all(study: Study, folders: dict[str, Path]) -> list[Row]:
     """Test all generators on all slices of the evaluated patients."""
-    asked = (study.classifier, study.oracle, study.judged)
+    asked = (study.classifier, study.oracle, study.evaluated)
     return [row for folder in folders.values() for row in direction_rows(*asked, folder)]
 
 
@@ -206,7 +206,7 @@ def measure(study: Study, entry: Entry) -> list[Row]:
     """Evaluate a method on the tumour slices, or load earlier results."""
     click.echo(f"{entry.name}: {len(study.slices)} slices", err=True)
     path = study.parts / f"{entry.name.replace(' ', '-')}.json"
-    return kept(path, lambda: judge(study.classifier, entry, study.slices, TUMOUR))
+    return kept(path, lambda: score_maps(study.classifier, entry, study.slices, TUMOUR))
 
 
 def save_reference(study: Study) -> Path:
@@ -248,7 +248,7 @@ def stretched(values: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
 @arm_option
 @set_option
 @click.option(
-    "--judge",
+    "--evaluate-on",
     "side",
     default="test",
     show_default=True,

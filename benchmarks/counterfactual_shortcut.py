@@ -32,7 +32,19 @@ import torch
 from common import Row, environment, interval, json_option, publish, settle, threads_option
 from generators import arm_option, direction_rows, set_option, trained_generators
 from jaxtyping import Bool
-from located import CONTROLS, GRADIENT, Entry, answers, by_chance, explain, judge, kept, same_as_before, summarise, sure
+from located import (
+    CONTROLS,
+    GRADIENT,
+    Entry,
+    answers,
+    by_chance,
+    explain,
+    kept,
+    same_as_before,
+    score_maps,
+    summarise,
+    sure,
+)
 
 from seewhy.classifiers.module import TorchClassifier
 from seewhy.classifiers.trained import as_classifier, trained
@@ -141,7 +153,7 @@ def localise(study: Study, entry: Entry, limit: int) -> list[Row]:
     """Compare the maps of ill test images with the truth, or load earlier results."""
     ill = np.flatnonzero(sure(study.test.labels, "labels") == ILL)[:limit]
     path = study.out / "iou" / f"{entry.name.replace(' ', '-')}.json"
-    return kept(path, lambda: judge(study.classifier, entry, study.test.take(ill), ILL))
+    return kept(path, lambda: score_maps(study.classifier, entry, study.test.take(ill), ILL))
 
 
 def in_tag(study: Study, entry: Entry, limit: int) -> list[Row]:

@@ -141,9 +141,9 @@ def main(
             if positions is None:
                 skipped += 1
                 continue
-            row, judged = examine(scene, probes(model, scene, built), positions, samples, size)
+            row, scored = examine(scene, probes(model, scene, built), positions, samples, size)
             photos.append({"folder": folder.name, **row})
-            found.append(judged)
+            found.append(scored)
             click.echo(f"{len(photos)} {scene.file}", err=True)
     if not found:
         raise click.UsageError(
@@ -151,7 +151,7 @@ def main(
         )
     figures: Row = {
         "benchmark": "false_evidence",
-        "photos_judged": len(photos),
+        "photos_scored": len(photos),
         "photos_skipped": skipped,
         **{estimate: summarise(found, estimate) for estimate in ESTIMATES},
         "infills": about_infills(infills, model),

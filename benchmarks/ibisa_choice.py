@@ -82,7 +82,7 @@ def course(image: Image, base: Image, order: Int[np.ndarray, "h w"], steps: int)
     return torch.where(ranks < cuts[:, None, None, None], image, base)
 
 
-def judge(answer: Probe, index: int, values: Map, alpha: Float[np.ndarray, "h w"], steps: int) -> Row:
+def score(answer: Probe, index: int, values: Map, alpha: Float[np.ndarray, "h w"], steps: int) -> Row:
     """Compute the figures of one map."""
     image = answer.image
     gray = torch.tensor(answer.classifier.mean_color)[:, None, None].expand_as(image)
@@ -112,16 +112,16 @@ def examine(model: seewhy.Classifier, scene: Scene, asked: Sequence[Asked], step
     answer = Probe(fast, registry.infill("gray", model)[1], image, batch_size=BATCH)
     index = int(answer.prediction.argmax())
     for spec, infill in asked:
-        _, method, settings = registry.method(spec)
-        fill = registry.infill(infill or method.infill, model)[1]
+        method = registry.lookup("methods", spec)
+        fill = registry.infill(infill or method.row.infill, model)[1]
         probe = Probe(model, fill, image, seed=scene.seed >> 1, batch_size=BATCH)  # seeds have 63 bits
         probe.prediction  # noqa: B018 - the first query of every run
         started = time.perf_counter()
-        values = method.run(probe, [ClassEvidence(index)], **settings).values[f"class:{index}"]
+        values = method.row.run(probe, [ClassEvidence(index)], **method.settings).values[f"class:{index}"]
         row: Row = {"file": scene.file, "network": model.name, "steps": steps, "method": spec, "infill": infill}
         row |= {"seconds": time.perf_counter() - started, "forward": probe.queries.forward_images - 1}
         row |= {"backward": probe.queries.backward_calls, "empty": not values.any()}
-        yield row | judge(answer, index, values, scene.alpha, steps)
+        yield row | score(answer, index, values, scene.alpha, steps)
 
 
 def cached(cache: Path | None) -> list[Row]:

@@ -70,15 +70,15 @@ def measure(values: Map, alpha: Float[np.ndarray, "h w"]) -> Row:
 def examine(classifier: seewhy.Classifier, scene: Scene, asked: Asked) -> tuple[list[Row], Map]:
     """Explain one image with one method; return rows for the top class and the information, and the class's map."""
     explanation = seewhy.explain(classifier, scene.pixels, method=asked[0], infill=asked[1])
-    top, infill = explanation.predicted[0], explanation.manifest["infill"]["spec"]
-    fixed = {"file": scene.file, "method": asked[0], "infill": infill, "right": top["index"] == scene.label}
-    fixed |= {"top": top["label"], "p": top["probability"], "area": float(scene.alpha.mean())}
+    top, infill = explanation.predicted[0], explanation.record.infill.spec
+    fixed: Row = {"file": scene.file, "method": asked[0], "infill": infill, "right": top.index == scene.label}
+    fixed |= {"top": top.label, "p": top.probability, "area": float(scene.alpha.mean())}
     fixed |= {"queries": explanation.queries.forward_images, "seconds": explanation.seconds}
-    rows, shown = [], explanation.maps[f"class:{top['index']}"]
-    for target, key in (("class", f"class:{top['index']}"), ("information", "information")):
+    rows, shown = [], explanation.maps[f"class:{top.index}"]
+    for target, key in (("class", f"class:{top.index}"), ("information", "information")):
         if key in explanation.maps:
             values = explanation.maps[key]
-            values = values - values.min() if explanation.manifest["method"]["name"] in ALL_POSITIVE else values
+            values = values - values.min() if explanation.record.method.name in ALL_POSITIVE else values
             rows.append(fixed | {"target": target} | measure(values, scene.alpha))
     return rows, shown
 

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from common import Row, bootstrap
 from jaxtyping import Bool, Float, Shaped
-from seewhy.runs.request import bind, prepare
 
 import seewhy
 from seewhy import registry
@@ -24,6 +23,7 @@ from seewhy.core.attribution import Map, as_map
 from seewhy.core.metric import MetricInput, plain
 from seewhy.core.probe import Probe, no_progress
 from seewhy.core.target import ClassEvidence
+from seewhy.explaining.request import bind, prepare
 from seewhy.images.collection import Collection
 
 METRICS = ("iou", "ncc", "iou-percentiles")
@@ -76,7 +76,7 @@ def explain(
     request = prepare(classifier, method=entry.method, infill=entry.infill, seed=seed)
     probe = bind(request, image, no_progress)
     about = int(probe.prediction.argmax()) if request.method.name in COUNTERFACTUAL else wanted
-    maps = request.function(probe, [ClassEvidence(about)], **request.settings)
+    maps = request.method.row.run(probe, [ClassEvidence(about)], **request.method.settings)
     (values,) = maps.values.values()
     return np.abs(values) if entry.absolute else values, probe.queries.forward_images
 
@@ -88,7 +88,7 @@ def sure(part: np.ndarray | None, what: str) -> np.ndarray:
     return part
 
 
-def judge(classifier: seewhy.Classifier, entry: Entry, pictures: Collection, wanted: int) -> list[Row]:
+def score_maps(classifier: seewhy.Classifier, entry: Entry, pictures: Collection, wanted: int) -> list[Row]:
     """Explain images that show the target region, and compare each map with the truth.
 
     Args:
@@ -120,8 +120,8 @@ def score_map(
 ) -> Row:
     """Score one map by every metric; a constant map correlates with nothing, which counts as 0."""
     probe = Probe(classifier, registry.infill("gray", classifier)[1], image)
-    case = MetricInput(wanted, region)
-    return {name: plain(registry.METRICS[name].run(probe, values, case).value) or 0.0 for name in METRICS}
+    given = MetricInput(wanted, region)
+    return {name: plain(registry.METRICS[name].run(probe, values, given).value) or 0.0 for name in METRICS}
 
 
 @torch.no_grad()

@@ -37,14 +37,14 @@ from common import (
     threads_option,
 )
 from infill_cost import Timed
-from seewhy.runs.door import Door, test_door
-from seewhy.runs.explain import answer
-from seewhy.runs.request import Request, prepare
 
 import seewhy
 from seewhy.classifiers.fast import FastClassifier
 from seewhy.core.arrays import Images, Probabilities
-from seewhy.images.open import Picture, open_picture
+from seewhy.explaining.explain import explain_viewed
+from seewhy.explaining.prepared import PreparedClassifier, prepare_classifier
+from seewhy.explaining.request import Request, prepare
+from seewhy.explaining.viewed import Viewed, open_viewed
 
 DEFAULT: tuple[Asked, ...] = (
     ("pmi", "patch-sampler"),
@@ -71,12 +71,12 @@ class Clocked:
         return answers
 
 
-def once(request: Request, door: Door, picture: Picture) -> Row:
+def once(request: Request, prepared: PreparedClassifier, viewed: Viewed) -> Row:
     """Explain the image, and break down the time."""
-    clocked, infill = Clocked(door.classifier), Timed(request.infill)
-    timed = replace(door, classifier=FastClassifier(door.classifier, clocked, door.classifier.runtime))
+    clocked, infill = Clocked(prepared.classifier), Timed(request.infill)
+    timed = replace(prepared, classifier=FastClassifier(prepared.classifier, clocked, prepared.classifier.runtime))
     start = time.perf_counter()
-    explanation = answer(replace(request, infill=infill), picture, door=timed)
+    explanation = explain_viewed(replace(request, infill=infill), viewed, prepared=timed)
     whole = time.perf_counter() - start
     queries = explanation.queries.forward_images
     return {
@@ -120,19 +120,20 @@ def main(
 ) -> None:
     """Print how much of a run is spent in the classifier."""
     settle(threads)
-    opened, picture = seewhy.classifier(classifier), open_picture(photo)
+    opened = seewhy.classifier(classifier)
     asked = pairs(methods, infills, DEFAULT)
     requests = [prepare(opened, method=method, infill=infill, runtime=runtime) for method, infill in asked]
-    door = test_door(requests[0], picture)
-    taken = [[once(request, door, picture) for request in requests] for _ in range(rounds + 1)][1:]
+    viewed = open_viewed(opened, photo)
+    prepared = prepare_classifier(requests[0], viewed.image)
+    taken = [[once(request, prepared, viewed) for request in requests] for _ in range(rounds + 1)][1:]
     figures: Row = {
         "benchmark": "overhead",
         "runs": [
-            {"method": str(request.method), "infill": str(request.infill_spec), **middle(rows)}
+            {"method": str(request.method.spec), "infill": str(request.infill_info), **middle(rows)}
             for request, rows in zip(requests, zip(*taken, strict=True), strict=True)
         ],
-        "runtime": door.classifier.runtime,
-        "batch_size": door.choice.batch_size,
+        "runtime": prepared.classifier.runtime,
+        "batch_size": prepared.choice.batch_size,
         "protocol": (
             f"one photo, {opened.name}, {opened.view.describe()}; classifier checks and choice of the runtime not "
             "counted; wall time of each run from the image's view to the finished explanation, without saving and "

@@ -110,7 +110,7 @@ def deletion_auc(probe: Probe, values: Map, index: int) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Judge:
+class Scorer:
     """A comparison of maps with the reference map.
 
     Args:
@@ -153,10 +153,10 @@ class Judge:
             )
         return rows
 
-    def judge(self, asked: Asked, seed: int, ceilings: Sequence[Row]) -> list[Row]:
+    def score(self, asked: Asked, seed: int, ceilings: Sequence[Row]) -> list[Row]:
         """Run the method and compare its maps with the reference."""
-        probe, (_, found, settings) = self.subject.probe(seed, asked.budget), registry.method(asked.method)
-        maps: Attribution = found.run(probe, self.subject.targets, **settings)
+        probe, method = self.subject.probe(seed, asked.budget), registry.lookup("methods", asked.method)
+        maps: Attribution = method.row.run(probe, self.subject.targets, **method.settings)
         true = self.truth.maps("full")
         rows: list[Row] = []
         for (name, key), ceiling in zip(self.keys.items(), ceilings, strict=True):
@@ -257,10 +257,10 @@ def main(
     for photo in photos:
         method, queries = f"pmi:size={size}", number(100, size, picture)
         subject = Subject.open(photo, model, method=method, infill=infill, runtime=runtime, queries=queries)
-        judge = Judge(subject, long_run(subject, plan, cache))
-        ceilings += (limits := judge.ceilings())
+        scorer = Scorer(subject, long_run(subject, plan, cache))
+        ceilings += (limits := scorer.ceilings())
         for way, seed in product(runs, range(1, seeds + 1)):
-            runs[way] += judge.judge(way, seed, limits)
+            runs[way] += scorer.score(way, seed, limits)
             click.echo(f"{photo.name}: {way.method}, budget {way.budget}, seed {seed}", err=True)
     figures: Row = {
         "benchmark": "pmi_queries",

@@ -109,7 +109,9 @@ def highest(values: Float[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
     return marked
 
 
-def judge(make: "partial[Replay]", classes: Sequence[int], queries: Sequence[int], seeds: int, truth: int) -> list[Row]:
+def evaluate(
+    make: "partial[Replay]", classes: Sequence[int], queries: Sequence[int], seeds: int, truth: int
+) -> list[Row]:
     """Evaluate every estimator and sampling on one photo."""
     long = make(seed=TRUTH_SEED)
     true = stacked(ask(long, classes, truth, ("regression", "independent")))
@@ -206,7 +208,7 @@ def main(
         image, _ = apply_view(open_picture(photo), model.view)
         make = partial(Replay, model, infill, image, batch_size=8)
         top = make().prediction.topk(classes).indices.tolist()
-        rows += [{"photo": photo.name, **row} for row in judge(make, top, queries, seeds, truth)]
+        rows += [{"photo": photo.name, **row} for row in evaluate(make, top, queries, seeds, truth)]
         click.echo(photo.name, err=True)
     lines = summarise(rows)
     figures: Row = {

@@ -2,7 +2,7 @@
 
 Claim: none; the figures describe the classifier, and show that a rule that must fail does fail.
 
-Protocol: `seewhy.rule_error` (an explanation as a rule, and its expected error: Fong, Vedaldi, ICCV 2017). A photo is
+Protocol: `seewhy.audit_rules` (an explanation as a rule, and its expected error: Fong, Vedaldi, ICCV 2017). A photo is
 converted to the classifier's view, then changed as the rule says. The rule fails if the predicted class of the changed
 image differs from the original one (claim *stays*), or is still the same (claim *changes*). Rotation and translation
 are compared with the same crop without rotation or translation, all others with the photo. Rules about regions are
@@ -10,15 +10,16 @@ tested only where the predicted class is the labelled one, and fill in with ``--
 intervals; the photos are the same for all rules.
 
 ``python benchmarks/rules.py FOLDER [--list FILE] [--limit 200] [--rule SPEC]... [--json]``; FOLDER is the same as for
-``seewhy test-rule``.
+``seewhy audit rules``.
 """
 
 from pathlib import Path
 
 import click
 from common import Row, classifier_option, environment, json_option, publish, settle, threads_option
-from seewhy.runs.rule_report import RuleReport
-from seewhy.runs.rule_test import rule_error
+
+import seewhy
+from seewhy.audit.rules_report import RulesReport
 
 RULES = (
     "flip",
@@ -33,21 +34,18 @@ RULES = (
     "needs-region",
     "needs-background",
 )
+RATE = ("tested", "failed", "error", "low", "high")
+"""Columns of an error rate."""
 
 
-def summarise(report: RuleReport) -> list[Row]:
+def summarise(report: RulesReport) -> list[Row]:
     """Return one row per rule and strength."""
-    lines = []
-    for rule in report.manifest["rules"]:
-        for found in rule["strengths"]:
-            line: Row = {
-                "rule": rule["spec"],
-                "claim": rule["claim"],
-                "strength": found["strength"],
-                "unit": rule["unit"],
-            }
-            lines.append(line | {name: found[name] for name in ("tested", "failed", "error", "low", "high")})
-    return lines
+    rows = []
+    for rule in report.record.rules:
+        for found in rule.strengths:
+            row: Row = {"rule": rule.spec, "claim": rule.claim, "strength": found.strength, "unit": rule.unit}
+            rows.append(row | {name: getattr(found.rate, name) for name in RATE})
+    return rows
 
 
 @click.command()
@@ -79,20 +77,20 @@ def main(
 ) -> None:
     """Print the error of each rule at each strength."""
     settle(threads)
-    report = rule_error(classifier, folder, rules, infill=infill, limit=limit, only=only)
+    report = seewhy.audit_rules(classifier, folder, rules, infill=infill, limit=limit, only=only)
     if out is not None:
         report.save(out)
-    manifest = report.manifest
+    record = report.record
     figures: Row = {
         "benchmark": "rules",
-        "photos": manifest["pictures"],
-        "unreadable": len(manifest["failed"]),
+        "photos": record.images,
+        "unreadable": len(record.failed),
         "errors": summarise(report),
-        "queries": manifest["queries"],
-        "seconds": manifest["seconds"],
+        "queries": record.queries,
+        "seconds": record.seconds,
         "protocol": (
-            f"{manifest['classifier']['spec']}, {manifest['classifier']['view']}; seed {manifest['seed']}; regions "
-            f"filled in with {manifest['infill']}; low and high: 95 % Wilson"
+            f"{record.classifier.spec}, {record.view}; seed {record.seed}; regions filled in with {record.infill}; "
+            "low and high: 95 % Wilson"
         ),
         **environment(),
     }

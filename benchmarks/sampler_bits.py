@@ -38,14 +38,14 @@ LOW, HIGH = 0.05, 0.95
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class Evaluated:
     """A model's scores for each true sub-pixel: its bits, and its place in the model's distribution."""
 
     bits: Float[np.ndarray, "photos subpixels"]
     places: Float[np.ndarray, "photos subpixels"]
 
 
-def judge(net: PatchNet, windows: Windows, photos: int) -> Judged:
+def evaluate(net: PatchNet, windows: Windows, photos: int) -> Evaluated:
     """Score a model on every true patch."""
     random = torch.Generator().manual_seed(0)
     bits, places = [], []
@@ -55,10 +55,10 @@ def judge(net: PatchNet, windows: Windows, photos: int) -> Judged:
             bits.append(-net.log_likelihood(*given).double() / math.log(2))
             below, upto = net.ranks(*given).double().unbind(-1)
             places.append(below + torch.rand(below.shape, generator=random, dtype=torch.float64) * (upto - below))
-    return Judged(*(torch.cat(values).reshape(photos, -1).numpy() for values in (bits, places)))
+    return Evaluated(*(torch.cat(values).reshape(photos, -1).numpy() for values in (bits, places)))
 
 
-def from_histogram(fitted_on: Sequence[Image.Image], patches: Float[Tensor, "n 3 k k"], photos: int) -> Judged:
+def from_histogram(fitted_on: Sequence[Image.Image], patches: Float[Tensor, "n 3 k k"], photos: int) -> Evaluated:
     """Score one histogram per channel, with add-one smoothing and without context."""
     counts = np.ones((3, 256))
     for photo in fitted_on:
@@ -70,14 +70,14 @@ def from_histogram(fitted_on: Sequence[Image.Image], patches: Float[Tensor, "n 3
     upto = shares.cumsum(1)[channels, levels]
     drawn = np.random.default_rng(0).random(levels.shape)
     exact = shares[channels, levels]
-    return Judged(-np.log2(exact).reshape(photos, -1), (upto - drawn * exact).reshape(photos, -1))
+    return Evaluated(-np.log2(exact).reshape(photos, -1), (upto - drawn * exact).reshape(photos, -1))
 
 
-def row(model: str, patch: int, judged: Judged, **facts: object) -> Row:
+def row(model: str, patch: int, evaluated: Evaluated, **facts: object) -> Row:
     """Return the bits with their interval over photos, and the calibration."""
-    found = interval(judged.bits.mean(1).tolist())
-    inside = ((judged.places > LOW) & (judged.places < HIGH)).mean(1)
-    shares = np.histogram(judged.places, BINS, (0, 1))[0] / judged.places.size
+    found = interval(evaluated.bits.mean(1).tolist())
+    inside = ((evaluated.places > LOW) & (evaluated.places < HIGH)).mean(1)
+    shares = np.histogram(evaluated.places, BINS, (0, 1))[0] / evaluated.places.size
     return {
         "model": model,
         "patch": patch,
@@ -95,29 +95,29 @@ def trained_row(folder: Path, windows: Windows, photos: int, name: str) -> Row:
     """Score weights on disk."""
     net, checksum = load_sampler(folder)
     parameters = sum(value.numel() for value in net.parameters())
-    return row(name, net.patch, judge(net, windows, photos), parameters=parameters, checksum=checksum)
+    return row(name, net.patch, evaluate(net, windows, photos), parameters=parameters, checksum=checksum)
 
 
 def measure(folders: Sequence[Path], also: Sequence[Path], *, everything: bool, each: int) -> Row:
     """Score every model on the same windows, for each patch size."""
     train, held_out = read_photos(folders)
-    judged = [*train, *held_out] if everything else held_out
-    fitted = judged if everything else train
-    if not judged or not fitted:
+    evaluated = [*train, *held_out] if everything else held_out
+    fitted = evaluated if everything else train
+    if not evaluated or not fitted:
         raise click.UsageError(
             f"expected training and held-out photos, got {len(train)} and {len(held_out)}; provide more photos"
         )
     rows: list[Row] = []
     for patch in SHIPPED["compact"]:
-        windows = held_out_windows(judged, patch, each=each)
-        rows.append(row("histogram", patch, from_histogram(fitted, windows.patches, len(judged))))
+        windows = held_out_windows(evaluated, patch, each=each)
+        rows.append(row("histogram", patch, from_histogram(fitted, windows.patches, len(evaluated))))
         rows += [
-            trained_row(folder, windows, len(judged), folder.name)
+            trained_row(folder, windows, len(evaluated), folder.name)
             for folder in also
             if read_card(folder)["patch"] == patch
         ]
         rows += [
-            trained_row(shipped(patch, arch), windows, len(judged), f"{arch}, shipped")
+            trained_row(shipped(patch, arch), windows, len(evaluated), f"{arch}, shipped")
             for arch, sides in SHIPPED.items()
             if patch in sides
         ]
@@ -127,7 +127,7 @@ def measure(folders: Sequence[Path], also: Sequence[Path], *, everything: bool, 
         "models": [{key: value for key, value in found.items() if key != "histogram"} for found in rows],
         "measurements": rows,
         "protocol": (
-            f"{len(judged)} photos ({'all' if everything else 'held out: SHA-256 of the file divisible by 10'}); "
+            f"{len(evaluated)} photos ({'all' if everything else 'held out: SHA-256 of the file divisible by 10'}); "
             f"short side 256, centre crop 224, {each} patches per photo at random positions, border included; "
             f"histogram fitted on {'the same' if everything else 'the other'} {len(fitted)} photos; low and high: 95 "
             "% bootstrap over photos; covered: fraction of true values inside the model's 90 % interval; unevenness: "

@@ -6,7 +6,7 @@ basis of a discrete cosine transform of luminance and two colour differences, wh
 ``gaussian``: the conditional Gaussian of prediction-difference analysis, which is fitted instead of trained.
 ``compact``: the shipped kind, which draws coarse pixels first and conditions each group on the previous ones.
 
-Protocol: 8 × 8 patches, windows as in training (`seewhy.train`), Adam with the same schedule and seed, evaluated on the
+Protocol: 8 × 8 patches, windows as in training (`seewhy.training.sampler`), Adam with the same schedule and seed, evaluated on the
 held-out photos, as in ``sampler_bits.py``. The dct model is a density: its bits are those of levels with added uniform
 noise of one level, an upper bound on the bits of the levels themselves (Theis, van den Oord, Bethge, ICLR 2016).
 

@@ -55,12 +55,12 @@ def sum_and_information(ask: Ask, prediction: Float[np.ndarray, " k"], step: int
 def identities(ask: Ask, classifier: seewhy.Classifier, method: str, step: int) -> Row:
     """Measure the deviations from the formulas."""
     first = ask(method=method)
-    image = torch.from_numpy(first.evidence.image)[None].to(classifier.device)
+    image = torch.from_numpy(first.samples.image)[None].to(classifier.device)
     with torch.no_grad():
         prediction = as_distributions(classifier(image), 1)[0].cpu().numpy()
     total, information = sum_and_information(partial(ask, method=method), prediction, step)
     plain_total, plain = sum_and_information(partial(ask, method=uncorrected(method)), prediction, step)
-    a, b = (entry["index"] for entry in first.predicted[:2])
+    a, b = (entry.index for entry in first.predicted[:2])
     maps = ask(method=method, targets=[a, b, ("contrast", a, b)]).maps
     difference = maps[f"class:{a}"].astype(np.float64) - maps[f"class:{b}"]
     return {
@@ -146,8 +146,8 @@ def main(
     for photo in photos:
         ask: Ask = partial(seewhy.explain, model, photo, infill=infill)
         exact, chosen = identities(ask, model, method, classes), partial(ask, method=method)
-        judged = partial(ask, method=errors_method or method, infill=errors_infill or infill)
-        rows.append({"photo": photo.name, **exact, **stability(chosen), **coverage(judged)})
+        with_errors = partial(ask, method=errors_method or method, infill=errors_infill or infill)
+        rows.append({"photo": photo.name, **exact, **seed_reproducibility(chosen), **coverage(with_errors)})
         click.echo(f"{len(rows)}/{len(photos)} {photo.name}", err=True)
     figures: Row = {
         "benchmark": "seeds",

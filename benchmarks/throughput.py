@@ -6,7 +6,7 @@ as the classifier; and each complete call makes at least five times as many quer
 Protocol: one photo, one network, one process. *Bare*: each runtime of the search, at its fastest batch size, in a loop
 over prepared batches and nothing else; one that cannot be built or has a different output is listed with the reason and
 not timed. *Ours*: ``explain`` with each method, with the runtime chosen beforehand; ``explaining`` counts the seconds
-in the manifest, ``whole call`` the complete call: opening the image, the classifier checks, the stored choice of
+in the record, ``whole call`` the complete call: opening the image, the classifier checks, the stored choice of
 runtime, and the in-fills drawn again for the report. *Rivals* (`rivals.py`) query the classifier without optimisation,
 which is what their users have; each is run at the fastest of several batch sizes, with the wall time of the complete
 call. Queries are images that the model actually received. Every round runs all of them once, and the first round is not
@@ -54,7 +54,7 @@ USUAL = 3137
 BATCHES = (1, 2, 4, 8, 16, 32)
 """Batch sizes that are tried for each rival."""
 
-TRIAL = 100
+ATTEMPT = 100
 """Approximate number of queries of one such attempt."""
 
 READY = 64
@@ -172,7 +172,7 @@ def rival_runners(job: Job, wanted: Callable[[str], bool]) -> tuple[list[Runner]
         race(rival, replace(job, queries=2))  # warm-up: compilation and loading at the first call
         speeds = {}
         for batch in BATCHES:
-            queries, seconds = race(rival, replace(job, queries=min(TRIAL, job.queries), batch=batch))
+            queries, seconds = race(rival, replace(job, queries=min(ATTEMPT, job.queries), batch=batch))
             speeds[batch] = queries / seconds["whole_call"]
         best = max(BATCHES, key=speeds.__getitem__)
         facts: Row = {"version": installed(rival.package), "batch_size": best}

@@ -9,9 +9,6 @@ import click
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from seewhy.runs.door import test_door
-from seewhy.runs.request import Request, bind, prepare
-from seewhy.runs.targets import read_targets
 from torch import Tensor
 
 import seewhy
@@ -22,8 +19,10 @@ from seewhy.core.budget import Budget
 from seewhy.core.features import Windows
 from seewhy.core.probe import Probe, no_progress
 from seewhy.core.target import Target
-from seewhy.images.open import open_picture
-from seewhy.images.view import apply_view
+from seewhy.explaining.prepared import prepare_classifier
+from seewhy.explaining.request import Request, bind, prepare
+from seewhy.explaining.targets import default_targets
+from seewhy.explaining.viewed import open_viewed
 from seewhy.methods.windows._windows import Answers, ask
 from seewhy.methods.windows.pmi import evidence
 
@@ -71,20 +70,20 @@ class Subject:
         cls, photo: Path, classifier: seewhy.Classifier, *, method: str, infill: str | None, runtime: str, queries: int
     ) -> "Subject":
         """Open a photo; ``queries`` is about the number of queries to come, which limits the search for a runtime."""
-        picture = open_picture(photo)
-        asked = prepare(classifier, method=method, infill=infill, budget=queries, runtime=runtime)
-        image = apply_view(picture, classifier.view)[0]
-        return cls(test_door(asked, picture).let_in(asked, image), image, photo.name, picture.sha256)
+        request = prepare(classifier, method=method, infill=infill, budget=queries, runtime=runtime)
+        viewed = open_viewed(classifier, photo)
+        prepared = prepare_classifier(request, viewed.image)
+        return cls(prepared.for_image(request, viewed.image), viewed.image, photo.name, viewed.picture.sha256)
 
     def probe(self, seed: int, queries: int | None = None) -> Probe:
         """Bind a run to the photo."""
         return bind(replace(self.request, seed=seed, budget=Budget(queries=queries)), self.image, no_progress)
 
     @cached_property
-    def targets(self) -> list[Target]:
+    def targets(self) -> tuple[Target, ...]:
         """The usual targets: the three most probable classes, and the information if the method supports it."""
         prediction = self.probe(TRUTH_SEED).prediction
-        return read_targets(None, prediction, self.request.classifier.labels, information=self.request.information)
+        return default_targets(prediction, information=self.request.method.row.information, classes=3)
 
 
 @dataclass(frozen=True)
@@ -109,9 +108,9 @@ class Plan:
 
     def key(self, subject: Subject) -> str:
         """Return the name of the result, from photo, classifier and in-fill but not the runtime."""
-        asked = subject.request
-        spec, checksum = str(asked.infill_spec), asked.infill.checksum
-        return digest(subject.sha256, asked.classifier.fingerprint, spec, checksum, asdict(self), TRUTH_SEED)
+        request = subject.request
+        spec, checksum = str(request.infill_info), request.infill.checksum
+        return digest(subject.sha256, request.classifier.fingerprint, spec, checksum, asdict(self), TRUTH_SEED)
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,9 +214,9 @@ def measure(subject: Subject, plan: Plan) -> Truth:
 
 def long_run(subject: Subject, plan: Plan, cache: Path | None) -> Truth:
     """Return a full map from the cache, or compute and cache it."""
-    asked = subject.request
-    if not asked.infill.stochastic:
-        raise click.UsageError(f"expected a stochastic in-fill, got {asked.infill_spec}; choose another one")
+    request = subject.request
+    if not request.infill.stochastic:
+        raise click.UsageError(f"expected a stochastic in-fill, got {request.infill_info}; choose another one")
     if cache is None:
         return measure(subject, plan)
     path = cache / f"{Path(subject.name).stem}-{plan.key(subject)}.npz"

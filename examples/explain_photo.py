@@ -17,10 +17,10 @@ def main(folder: str = "seewhy-out/photo") -> None:
     explanation = seewhy.explain(
         "efficientnet-lite0", PHOTO, method="occlusion", targets=["espresso", "cup"], budget=60
     )
-    for target in explanation.manifest["targets"]:
-        best = target["highest"]
-        print(f"{target['label']}: p = {target['probability']:.3f}, at most {best['value']:+.3f} in {explanation.unit}")
-        print(f"  around row {best['row']}, column {best['column']} of {explanation.frame.size}")
+    for target in explanation.record.targets:
+        best = target.highest
+        print(f"{target.label}: p = {target.probability:.3f}, at most {best.value:+.3f} in {explanation.unit}")
+        print(f"  around row {best.row}, column {best.column} of {explanation.frame.size}")
     print(f"{explanation.queries.forward_images} queries; open {explanation.save(folder) / 'report.html'}")
 
 

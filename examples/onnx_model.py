@@ -31,7 +31,7 @@ def main(folder: str = "seewhy-out/onnx") -> None:
         write_model(Path(made) / "colours.onnx")
         classifier = seewhy.classifier(f"{made}/colours.onnx", labels=["red", "green", "blue"])
         explanation = seewhy.explain(classifier, PHOTO, method="rise:masks=400")
-    predicted, queries = explanation.predicted[0]["label"], explanation.queries.forward_images
+    predicted, queries = explanation.predicted[0].label, explanation.queries.forward_images
     print(f"{predicted}; {queries} queries; open {explanation.save(folder) / 'report.html'}")
 
 

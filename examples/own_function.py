@@ -27,7 +27,7 @@ def main(folder: str = "seewhy-out/function") -> None:
     classifier = seewhy.classifier(redness, labels=["red", "not red"], size=64)
     explanation = seewhy.explain(classifier, PHOTO, targets=["red", "information"])
     evidence, error = explanation.maps["class:0"], explanation.stderr["class:0"]
-    print(f"p(red) = {explanation.predicted[0]['probability']:.3f}")
+    print(f"p(red) = {explanation.predicted[0].probability:.3f}")
     print(f"evidence for red: {evidence.min():+.4f} to {evidence.max():+.4f} {explanation.unit}")
     print(f"pixels further than two standard errors from zero: {(abs(evidence) > 2 * error).mean():.0%}")
     print(f"{explanation.queries.forward_images} queries; open {explanation.save(folder) / 'report.html'}")

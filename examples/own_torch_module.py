@@ -29,9 +29,9 @@ def main(folder: str = "seewhy-out/module") -> None:
         make_network(), labels=["red", "green", "blue"], size=64, mean=0.5, std=0.25, outputs="logits"
     )
     explanation = seewhy.explain(classifier, PHOTO, targets=["red", ("contrast", "red", "green")], infill="donor")
-    for target in explanation.manifest["targets"]:
-        best = target["highest"]
-        print(f"{target['label']}: at most {best['value']:+.4f} ± {best['stderr']:.4f} {explanation.unit}")
+    for target in explanation.record.targets:
+        best = target.highest
+        print(f"{target.label}: at most {best.value:+.4f} ± {best.stderr:.4f} {explanation.unit}")
     print(f"{explanation.queries.forward_images} queries; open {explanation.save(folder) / 'report.html'}")
 
 

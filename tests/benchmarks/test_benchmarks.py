@@ -121,9 +121,9 @@ def test_rise_estimators(run: Run, photo: Path, classifier: str) -> None:
 def test_rise_answers_are_reused(load: Load) -> None:
     """A shorter run reuses the answers of the longer one; only the unmodified image costs another query."""
     script = load("rise_estimators")
-    door = script.seewhy.classifier(lambda pictures: pictures.mean((1, 2)) + 1, size=12, outputs="logits")
+    classifier = script.seewhy.classifier(lambda pictures: pictures.mean((1, 2)) + 1, size=12, outputs="logits")
     image = torch.rand(3, 12, 12, generator=torch.Generator().manual_seed(0))
-    probe = script.Replay(door, script.registry.infill("gray", door)[1], image)
+    probe = script.Replay(classifier, script.registry.infill("gray", classifier)[1], image)
     whole = script.ask(probe, [0], 64, ("paper", "independent"))
     again = script.ask(probe, [0], 64, ("paper", "independent"))
     assert probe.queries.forward_images == 65

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from seewhy.runs.contest_table import Line, Row
 
 import seewhy
 from games import Game, picture
@@ -18,6 +17,7 @@ from seewhy.core.intervals import Interval
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence
 from seewhy.infills.plain import gray
+from seewhy.results.benchmark import ScoreRow, SummaryRow
 
 Load = Callable[[str], ModuleType]
 Run = Callable[..., dict[str, Any]]
@@ -27,21 +27,21 @@ def test_all_defaults_exist(load: Load) -> None:
     """Every default method and metric exists with these settings, and so do the references of the claims."""
     script = load("compare_methods")
     controls = {name for name, row in registry.METHODS.items() if row.control}
-    assert all(registry.method(spec)[0].name == spec.partition(":")[0] for spec in script.METHODS)
+    assert all(registry.lookup("methods", spec).name == spec.partition(":")[0] for spec in script.METHODS)
     assert {*script.REFERENCES} <= {*script.METHODS, *controls}
     assert not {*script.RIVAL_METHODS} & {*registry.METHODS}
-    assert [registry.metric(spec)[1].higher_is_better for spec in script.METRICS[:2]] == [True, False]
+    assert [registry.lookup("metrics", spec).row.higher_is_better for spec in script.METRICS[:2]] == [True, False]
 
 
 def test_compare_methods(run: Run, cutouts: Path, classifier: str, tmp_path: Path) -> None:
     """One comparison per network with its table; no claim about a method that was not run; a repeat needs no query."""
     names = ("--method", "occlusion:size=8", "--method", "rise:masks=60,cells=3", "--metric", "deletion")
-    asked = (cutouts, "--classifier", classifier, *names, "--limit", 1, "--out", tmp_path / "contest")
+    asked = (cutouts, "--classifier", classifier, *names, "--limit", 1, "--out", tmp_path / "benchmark")
     figures = run("compare_methods", *asked)
-    assert [line["method"] for line in figures["standings"]] == [names[1], names[3], "random", "center", "edges"]
+    assert [line["method"] for line in figures["summary"]] == [names[1], names[3], "random", "center", "edges"]
     assert figures["non_inferiority"] == figures["failures"] == []
     assert "deletion:steps=28" in figures["protocol"]
-    assert run("compare_methods", *asked)["standings"] == figures["standings"]
+    assert run("compare_methods", *asked)["summary"] == figures["summary"]
 
 
 @pytest.mark.parametrize(
@@ -49,13 +49,13 @@ def test_compare_methods(run: Run, cutouts: Path, classifier: str, tmp_path: Pat
 )
 def test_claims_are_paired_and_respect_the_direction(load: Load, gap: float, insertion: bool, deletion: bool) -> None:
     """The same difference is good in one metric and bad in the other; shared variation does not count."""
-    rows, lines, nothing = [], [], Interval(0.0, 0.0, 0.0)
+    rows, summary, nothing = [], [], Interval(0.0, 0.0, 0.0)
     for metric, direction in (("insertion", "higher"), ("deletion", "lower")):
         for method, shift in (("ibisa", gap), ("center", 0.0)):
             values = np.linspace(0, 1, 20) + shift
-            rows += [Row(f"{n}.png", method, metric, float(v), direction) for n, v in enumerate(values)]
-            lines.append(Line(metric, method, direction, "", False, 20, nothing, None, 0, 1.0, 1.0))
-    found = load("compare_methods").claims(seewhy.Standings(Path(), tuple(rows), tuple(lines), ()))
+            rows += [ScoreRow(f"{n}.png", method, metric, float(v), direction) for n, v in enumerate(values)]
+            summary.append(SummaryRow(metric, method, direction, "", False, 20, nothing, None, 0, 1.0, 1.0))
+    found = load("compare_methods").claims(seewhy.BenchmarkResult(Path(), tuple(rows), tuple(summary), ()))
     assert [(row["metric"], row["against"], row["photos"]) for row in found] == [
         ("insertion", "center", 20),
         ("deletion", "center", 20),

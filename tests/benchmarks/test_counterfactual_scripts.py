@@ -146,16 +146,16 @@ def test_seeds_are_averaged_picture_by_picture(load: Load) -> None:
     assert pooled["a, 2 seeds"][0]["iou"] == pytest.approx(0.3)
 
 
-def test_maps_are_score_map_the_region(load: Load) -> None:
+def test_maps_are_compared_with_the_region(load: Load) -> None:
     """The true region scores 1; a constant map has no correlation."""
     script = load("located")
-    door = script.seewhy.classifier(lambda pictures: np.full((len(pictures), 2), 0.5), size=SIDE)
+    classifier = script.seewhy.classifier(lambda pictures: np.full((len(pictures), 2), 0.5), size=SIDE)
     region = square(4, 8)
     image = torch.from_numpy(region.astype(np.float32)).expand(3, -1, -1).contiguous()
-    exact = script.score_map(door, image, region.astype(np.float32), region, 0)
+    exact = script.score_map(classifier, image, region.astype(np.float32), region, 0)
     assert exact["iou"] == 1
     assert exact["ncc"] == pytest.approx(1)
-    assert script.score_map(door, image, np.ones((SIDE, SIDE), np.float32), region, 0)["ncc"] == 0
+    assert script.score_map(classifier, image, np.ones((SIDE, SIDE), np.float32), region, 0)["ncc"] == 0
     assert np.array_equal(script.intensity(image), region.astype(np.float32))
 
 

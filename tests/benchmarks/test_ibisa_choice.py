@@ -93,13 +93,13 @@ def test_rows_are_cached(run: Run, photos: Path, network: str) -> None:
 def test_the_figures_of_a_good_and_a_bad_map(load: Load, network: str) -> None:
     """The map of the region that the class uses wins in every figure."""
     script = load("ibisa_choice")
-    door = script.seewhy.classifier(network)
+    classifier = script.seewhy.classifier(network)
     image = torch.full((3, 32, 32), 0.2)
     image[:, :16, :16] = 1
     values = np.zeros((32, 32), np.float32)
     values[:16, :16] = 1
-    probe = Probe(door, gray(), image)
-    good, bad = (script.judge(probe, 0, each, values, 8) for each in (values, -values))
+    probe = Probe(classifier, gray(), image)
+    good, bad = (script.score(probe, 0, each, values, 8) for each in (values, -values))
     for figure, more in script.FIGURES.items():
         assert (good[figure] > bad[figure]) is more, figure
     assert (good["box"], bad["box"]) == (1.0, 0.0)

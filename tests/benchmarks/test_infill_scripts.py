@@ -67,7 +67,7 @@ def test_a_classifier_of_the_object_has_no_false_evidence(run: Run, boxed: Path,
     asked = ("--infill", "noise", "--infill", "gray", "--size", 4, "--windows", 5, "--samples", 2)
     figures = run("false_evidence", boxed, "--classifier", named("left"), *asked)
     held_out = [path for path in (boxed / "images").iterdir() if is_held_out(path.read_bytes())]
-    assert figures["photos_judged"] == len(held_out) > 0
+    assert figures["photos_scored"] == len(held_out) > 0
     for estimate in ("plain", "corrected", "one_draw"):
         assert [row["infill"] for row in figures[estimate]] == ["noise", "gray"]
         assert max(abs(row[key]) for row in figures[estimate] for key in ("mean", "median", "more")) < 1e-12
@@ -91,7 +91,7 @@ def test_photos_without_room_are_skipped(run: Run, boxed: Path, named: Callable[
     write_labels(boxed, rows)
     asked = ("--infill", "gray", "--size", 4, "--all")
     figures = run("false_evidence", boxed, "--classifier", named("left"), *asked)
-    assert (figures["photos_judged"], figures["photos_skipped"]) == (1, 1)
+    assert (figures["photos_scored"], figures["photos_skipped"]) == (1, 1)
 
 
 def test_information_is_a_divergence(load: Load) -> None:
@@ -130,16 +130,16 @@ def test_window_scores_equal_those_of_pmi(load: Load) -> None:
     """The same windows with the same seeds give the scores of the map."""
     questions = load("questions")
     weights = torch.randn(3 * 16 * 16, 3, generator=torch.Generator().manual_seed(0)) / 8
-    door = seewhy.classifier(
+    model = seewhy.classifier(
         lambda pictures: (torch.from_numpy(pictures / 255).float().flatten(1) @ weights).softmax(1).numpy(), size=16
     )
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
-    explanation = seewhy.explain(door, pixels, method="pmi:size=4,stride=4,samples=3", infill="noise")
+    explanation = seewhy.explain(model, pixels, method="pmi:size=4,stride=4,samples=3", infill="noise")
     scene = load("scenes").Scene("picture", None, pixels, np.zeros((16, 16), np.float32), 0)
-    (probe,) = questions.probes(door, scene, load("common").build_infills(["noise"], door)).values()
+    (probe,) = questions.probes(model, scene, load("common").build_infills(["noise"], model)).values()
     assert isinstance(probe, Probe)
     pmi, information = questions.scores(probe, 4, torch.tensor([[0, 4], [12, 8]]), 3).T
-    top = explanation.maps[f"class:{explanation.predicted[0]['index']}"]
+    top = explanation.maps[f"class:{explanation.predicted[0].index}"]
     assert pmi == pytest.approx([top[0, 4], top[12, 8]], rel=1e-4)
     assert information == pytest.approx(
         [explanation.maps["information"][place] for place in ((0, 4), (12, 8))], rel=1e-4
@@ -192,8 +192,8 @@ def test_backgrounds_are_classified_with_least_confidence(load: Load, tmp_path: 
     """Of red and black photos, a classifier of red is least confident about black."""
     for name, colour in (("red.png", "red"), ("black.png", "black")):
         Image.new("RGB", (40, 40), colour).save(tmp_path / name)
-    door = seewhy.classifier(lambda pictures: pictures.mean((1, 2)) / 25, size=16, outputs="logits")
-    crop = load("scenes").photo_ground(tmp_path, door, everything=True)(20, np.random.default_rng(0))
+    model = seewhy.classifier(lambda pictures: pictures.mean((1, 2)) / 25, size=16, outputs="logits")
+    crop = load("scenes").photo_ground(tmp_path, model, everything=True)(20, np.random.default_rng(0))
     assert crop.size == (20, 20)
     assert crop.getextrema() == ((0, 0),) * 3
 
@@ -203,9 +203,9 @@ def test_backgrounds_are_held_out(load: Load, boxed: Path) -> None:
     for path in (boxed / "images").iterdir():
         if is_held_out(path.read_bytes()):
             path.unlink()
-    door = seewhy.classifier(lambda pictures: pictures.mean((1, 2)) / 25, size=16, outputs="logits")
+    model = seewhy.classifier(lambda pictures: pictures.mean((1, 2)) / 25, size=16, outputs="logits")
     with pytest.raises(click.UsageError, match="add --all"):
-        load("scenes").photo_ground(boxed, door, everything=False)
+        load("scenes").photo_ground(boxed, model, everything=False)
 
 
 def test_true_evidence(run: Run, cutouts: Path, classifier: str) -> None:
@@ -308,9 +308,9 @@ def test_contact_sheet(run: Run, load: Load, photo: Path, classifier: str, tmp_p
     out = tmp_path / "sheet.png"
     asked = ("--infill", "gray", "--infill", "noise", "--size", 4, "--windows", 3, "--samples", 2)
     figures = run("contact_sheet", photo, "--out", out, "--classifier", classifier, *asked)
-    door, script = seewhy.classifier(classifier), load("contact_sheet")
-    infills = load("common").build_infills(["gray", "noise"], door)
-    shown = script.section(door, photo, infills, size=4, windows=3, samples=2)
+    model, script = seewhy.classifier(classifier), load("contact_sheet")
+    infills = load("common").build_infills(["gray", "noise"], model)
+    shown = script.section(model, photo, infills, size=4, windows=3, samples=2)
     assert figures["windows"] == {"photo": shown.positions.tolist()}
     with Image.open(out) as sheet:
         assert sheet.width > 64

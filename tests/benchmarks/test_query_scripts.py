@@ -24,8 +24,8 @@ TARGETS = (ClassEvidence(1), Information())
 def subject(load: Load, photo: Path, classifier: str) -> Any:
     """Return the photo with the tiny classifier and noise as in-fill."""
     truths = load("truths")
-    door = truths.seewhy.classifier(classifier)
-    return truths.Subject.open(photo, door, method="pmi:size=8", infill="noise", runtime="eager", queries=100)
+    opened = truths.seewhy.classifier(classifier)
+    return truths.Subject.open(photo, opened, method="pmi:size=8", infill="noise", runtime="eager", queries=100)
 
 
 @pytest.mark.parametrize("stride", [3, 4])
@@ -149,7 +149,7 @@ def test_calibration_figures(load: Load) -> None:
     values = true + errors * rng.standard_normal(true.shape)
     noisy = true + 0.25 * rng.standard_normal(true.shape)
     long = script.Reference({"a": noisy}, {"a": errors / 2}, {})
-    (row,) = script.judge(Attribution({"a": values}, {"a": errors}, "nats", {}, "complete"), long)
+    (row,) = script.score(Attribution({"a": values}, {"a": errors}, "nats", {}, "complete"), long)
     assert row["inside"] == pytest.approx(0.95, abs=0.01)
     assert row["error_ratio"] == pytest.approx(1, abs=0.03)
     assert row["expected"] == pytest.approx(np.sqrt(0.8), abs=0.01)

@@ -49,7 +49,7 @@ def test_an_even_model_of_even_noise_is_calibrated(load: Load) -> None:
     script, windows = load("sampler_bits"), load("seewhy.training.sampler.windows")
     noise = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.uint8)
     cut = windows.cut_windows(list(noise), 8, 100, np.random.default_rng(1))
-    found = script.row("even", 8, script.judge(Even(), cut, 2))
+    found = script.row("even", 8, script.evaluate(Even(), cut, 2))
     assert found["bits"] == pytest.approx(8)
     assert found["covered"] == pytest.approx(0.9, abs=0.01)
     assert found["unevenness"] < 0.02

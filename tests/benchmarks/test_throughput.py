@@ -113,14 +113,14 @@ def test_the_plain_network_is_as_large_as_resnet50(load: Load) -> None:
 
 
 def test_cold_start(run: Run, photo: Path, classifier: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fresh process runs twice: the parts add up to the total, and the explaining time is that of the manifest."""
+    """A fresh process runs twice: the parts add up to the total, and the explaining time is that of the record."""
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # the classifier's folder
     options = ("--classifier", classifier, "--trust", "--method", "occlusion:size=16,stride=8")
     figures = run("cold_start", photo, "--repeats", 1, *(f"--option={option}" for option in options))
     assert [row["cache"] for row in figures["runs"]] == ["cold", "warm"]
     for row in figures["runs"]:
-        parts = ("start", "opening", "door", "explaining", "evidence", "drawing", "rest")
+        parts = ("start", "opening", "preparing", "explaining", "checks", "drawing", "rest")
         assert sum(row[name] for name in parts) == pytest.approx(row["total"])
-        assert all(row[name] > 0 for name in ("start", "door", "explaining", "drawing", "rest"))
+        assert all(row[name] > 0 for name in ("start", "preparing", "explaining", "drawing", "rest"))
         assert row["queries"] == 10
     assert figures["longest"] == max(row["total"] for row in figures["runs"])

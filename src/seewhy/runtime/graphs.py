@@ -62,7 +62,7 @@ class Runnable(Protocol):
     """A graph that can be run."""
 
     def run(
-        self, outputs: Sequence[str] | None, inputs: Mapping[str, Shaped[np.ndarray, "..."]], /
+        self, outputs: Sequence[str], inputs: Mapping[str, Shaped[np.ndarray, "..."]], /
     ) -> Sequence[Shaped[np.ndarray, "..."]]:
         """Run the graph and return the named outputs."""
 
@@ -149,9 +149,10 @@ def from_network(network: nn.Module, size: tuple[int, int], cache: Cache, key: s
     _onnxruntime()
     entry = cache.need(key, lambda folder: _export(network, size, folder / _MODEL))
     session = open_graph(entry / _MODEL)
+    outputs = [output.name for output in session.get_outputs()]
 
     def answer(images: Images) -> Probabilities:
-        return torch.from_numpy(session.run(None, {"images": images.contiguous().numpy()})[0])
+        return torch.from_numpy(session.run(outputs, {"images": images.contiguous().numpy()})[0])
 
     return answer
 
