@@ -22,7 +22,8 @@ from seewhy.pages._embed import unpack
 from seewhy.pages.report import report_html
 from seewhy.plots.overview import overview_png
 from seewhy.plots.scales import scales_of
-from seewhy.results.record import ClassProbability, InfillAgreement, Record, SkippedInfill, Verdict
+from seewhy.results.diagnostics import InfillAgreement, SkippedInfill, Verdict
+from seewhy.results.record import ClassProbability, Record
 from seewhy.results.report_data import ReportData, SampleTable
 
 DataMaker = Callable[..., ReportData]

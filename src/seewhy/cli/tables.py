@@ -11,8 +11,9 @@ from seewhy.core.intervals import Interval
 from seewhy.results import wording
 from seewhy.results.audit_rules import RuleResult, StrengthResult
 from seewhy.results.benchmark import SummaryRow
+from seewhy.results.diagnostics import FaithfulnessCheck, RegionEffect
 from seewhy.results.infill_comparison import InfillComparisonRecord
-from seewhy.results.record import Extreme, FaithfulnessCheck, Record, RegionEffect, RuntimeInfo
+from seewhy.results.record import Extreme, Record, RuntimeInfo
 from seewhy.results.report_data import INTENSITY
 from seewhy.results.scores import Score
 

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Float32, Int
 from seewhy.core.attribution import Map
 from seewhy.core.ranks import correlation as pearson
 from seewhy.core.ranks import ranks
-from seewhy.results.record import Verdict
+from seewhy.results.diagnostics import Verdict
 from seewhy.results.wording import correlation
 
 AGREE = 0.7

@@ -33,13 +33,8 @@ from seewhy.explaining.targets import TargetLike
 from seewhy.explaining.viewed import Viewed, open_viewed
 from seewhy.images.open import ImageLike
 from seewhy.registry import ClassifierLike
-from seewhy.results.record import (
-    Diagnostics,
-    FaithfulnessCheck,
-    GeneratedImages,
-    Record,
-    TargetInfo,
-)
+from seewhy.results.diagnostics import Diagnostics, FaithfulnessCheck
+from seewhy.results.record import GeneratedImages, Record, TargetInfo
 
 
 def explain(

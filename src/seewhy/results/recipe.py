@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from seewhy.core.budget import Budget
 from seewhy.results.codec import Setting
-from seewhy.results.record import Extreme, InfillCheck, Record, RuntimeInfo, TargetInfo
+from seewhy.results.diagnostics import InfillCheck
+from seewhy.results.record import Extreme, Record, RuntimeInfo, TargetInfo
 from seewhy.results.wording import correlation, probability, queries, seconds
 
 Row = tuple[str, str]
