@@ -46,7 +46,7 @@ def test_separable_classes_are_learned(run: tuple[Trained, Path]) -> None:
     assert found.test is not None
     assert (found.test.accuracy, found.test.auc, found.test.right) == (1.0, 1.0, (20, 20))
     assert (found.notes, found.stopped, len(found.curve)) == ((), "epochs", 2)
-    assert found.kept.held_out.loss == min(look.held_out.loss for look in found.curve)
+    assert found.kept.held_out.loss == min(evaluation.held_out.loss for evaluation in found.curve)
 
 
 def test_the_written_classifier_gives_the_same_output(run: tuple[Trained, Path]) -> None:
@@ -109,7 +109,7 @@ def test_patience_ends_it(tmp_path: Path) -> None:
     """Random labels are memorised, and the held-out loss rises until patience ends the training."""
     meaningless = replace(sides(), labels=np.random.default_rng(0).permutation(np.arange(60) % 2))
     found = train_classifier(meaningless, tmp_path, plan=replace(PLAN, epochs=20, patience=1))
-    losses = [look.held_out.loss for look in found.curve]
+    losses = [evaluation.held_out.loss for evaluation in found.curve]
     assert found.stopped == "patience"
     assert found.kept == found.curve[-2]
     assert losses[:-1] == sorted(losses[:-1], reverse=True)

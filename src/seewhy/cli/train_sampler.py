@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from seewhy.infills.patch_sampler import shipped
 from seewhy.training.sampler.gaussian import fit_gaussian
-from seewhy.training.sampler.train import Look, Result, train_sampler
+from seewhy.training.sampler.train import Evaluation, Result, train_sampler
 
 _INTERRUPTED = 130  # exit status
 _SMOOTH = 0.02  # weight of the newest batch in the smoothed value beside the progress bar
@@ -125,13 +125,15 @@ def _train_with_progress(
             smooth = bits if smooth == 0 else smooth + _SMOOTH * (bits - smooth)
             bar.update(task, completed=done, total=planned, bits=f"{smooth:.3f} bits")
 
-        def looked(look: Look) -> None:
+        def on_evaluation(evaluation: Evaluation) -> None:
             bar.console.print(
-                f"step {look.step}: {look.trained:.4f} bits in training, {look.held_out:.4f} bits held out"
+                f"step {evaluation.step}: {evaluation.trained:.4f} bits in training, {evaluation.held_out:.4f} bits held out"
             )
 
         try:
-            return train_sampler(folders, out, progress=progress, looked=looked, device=device, begin=begin, **settings)
+            return train_sampler(
+                folders, out, progress=progress, on_evaluation=on_evaluation, device=device, begin=begin, **settings
+            )
         except KeyboardInterrupt:
             bar.console.print(
                 f"interrupted: progress up to the last evaluation is in {out}; run the same command again to resume"

@@ -37,7 +37,7 @@ Progress = Callable[[int, int, str], None]
 """Called after each batch with the batches done, the batches planned, and a status text."""
 
 
-def silent(*facts: object) -> None:
+def no_progress(*facts: object) -> None:
     """Report nothing."""
     del facts
 
@@ -86,7 +86,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Look:
+class Evaluation:
     """The evaluation after one epoch.
 
     Args:
@@ -114,9 +114,9 @@ class Trained:
     """
 
     classifier: TorchClassifier
-    kept: Look
+    kept: Evaluation
     stopped: str
-    curve: tuple[Look, ...]
+    curve: tuple[Evaluation, ...]
     test: Judged | None
     notes: tuple[str, ...]
 
@@ -129,7 +129,7 @@ def train_classifier(
     test: Collection | None = None,
     view: View | None = None,
     device: str | torch.device | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> Trained:
     """Train a small convolutional classifier and write ``classifier.safetensors`` and ``card.json``.
 
@@ -219,7 +219,7 @@ class _Run:
     held_out: Collection
     plan: Plan
     device: torch.device
-    curve: list[Look] = field(default_factory=list)
+    curve: list[Evaluation] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.labels, (self.color, spread) = labels_of(self.rest), _colors(self.rest)
@@ -236,9 +236,9 @@ class _Run:
         self.adam = torch.optim.AdamW(self.net.parameters(), lr=self.plan.rate, weight_decay=_DECAY)
 
     @property
-    def kept(self) -> Look:
+    def kept(self) -> Evaluation:
         """The epoch with the lowest held-out loss."""
-        return min(self.curve, key=lambda look: look.held_out.loss)
+        return min(self.curve, key=lambda look: evaluation.held_out.loss)
 
     def train(self, progress: Progress) -> str:
         """Train, restore the weights of the best epoch, and return why training stopped."""
@@ -267,7 +267,7 @@ class _Run:
             losses.append(self._step(chosen, generator))
             progress(step + 1, planned, f"loss {losses[-1]:.3f} {words}")
         self.net.eval()
-        self.curve.append(Look(epoch + 1, float(np.mean(losses)), judge(self.net, self.held_out, self.device)))
+        self.curve.append(Evaluation(epoch + 1, float(np.mean(losses)), judge(self.net, self.held_out, self.device)))
 
     def _step(self, chosen: Int[np.ndarray, "m"], generator: torch.Generator) -> float:
         """Take one optimiser step and return the loss before it."""
@@ -354,7 +354,10 @@ def _facts(run: _Run, collection: Collection, test: Judged | None, view: View) -
         "epoch": kept.epoch,
         "held_out": _report(kept.held_out, collection.classes),
         "test": None if test is None else _report(test, collection.classes),
-        "curve": [[look.epoch, round(look.trained, 4), round(look.held_out.loss, 4)] for look in run.curve],
+        "curve": [
+            [evaluation.epoch, round(evaluation.trained, 4), round(evaluation.held_out.loss, 4)]
+            for evaluation in run.curve
+        ],
         "seewhy": version("seewhy"),
     }
 
