@@ -307,7 +307,7 @@ def train_sampler(
     """
     train, held_out = read_both(folders)
     train = _some(train, photos, seed)
-    judged = held_out_windows(held_out, patch)
+    performance = held_out_windows(held_out, patch)
     run = _start(arch, patch, seed=seed, rate=rate, device=device, begin=begin)
     out.mkdir(parents=True, exist_ok=True)
     facts = card(run.net, data=data, licence=licence, photos=(len(train), len(held_out)))
@@ -318,7 +318,7 @@ def train_sampler(
         run.restore(checkpoint)
         facts = json.loads((out / CARD).read_text(encoding="utf-8"))
     elif begin is not None:
-        _evaluate(run, judged, out, facts)  # so that the result is never worse than the starting weights
+        _evaluate(run, performance, out, facts)  # so that the result is never worse than the starting weights
         on_evaluation(run.curve[-1])
     last = min(steps, stop_at or steps)
     while run.step < last and run.stale < patience:
@@ -326,7 +326,7 @@ def train_sampler(
         bits = _train_step(run, cut, rate=rate * schedule(run.step, steps), half=half)
         progress(run.step, steps, bits)
         if run.step % check_every == 0 or run.step == last:
-            _evaluate(run, judged, out, facts)
+            _evaluate(run, performance, out, facts)
             on_evaluation(run.curve[-1])
     stopped = "patience" if run.stale >= patience else "steps" if run.step >= steps else "cut off"
     if stopped != "cut off":
