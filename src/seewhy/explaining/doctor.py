@@ -16,7 +16,7 @@ from seewhy.runtime.machine import installed
 
 
 def examine() -> dict[str, dict[str, str]]:
-    """Look around.
+    """Examine the installation and this machine.
 
     Returns:
         ``versions``, ``machine``, ``extras`` (installed, or the command that installs them), ``runtimes`` (the packages

@@ -8,7 +8,7 @@ from seewhy.core.attribution import Scale
 from seewhy.results.codec import Setting
 
 Verdict = Literal["agree", "in part", "depends", "noisy", "flat"]
-"""How far the maps of different in-fills agree; see `seewhy.explaining.agreement.judge`."""
+"""How far the maps of different in-fills agree; see `seewhy.explaining.agreement.verdict_of`."""
 
 
 @dataclass(frozen=True)

@@ -238,7 +238,7 @@ class _Run:
     @property
     def kept(self) -> Evaluation:
         """The epoch with the lowest held-out loss."""
-        return min(self.curve, key=lambda look: evaluation.held_out.loss)
+        return min(self.curve, key=lambda evaluation: evaluation.held_out.loss)
 
     def train(self, progress: Progress) -> str:
         """Train, restore the weights of the best epoch, and return why training stopped."""
