@@ -37,7 +37,7 @@ from torch import nn
 
 import seewhy
 from seewhy.classifiers.imagenet import efficientnet_lite0
-from seewhy.explaining.request import ClassifierLike
+from seewhy.registry import ClassifierLike
 
 DEFAULT: tuple[Asked, ...] = (("pmi:size=32,stride=32", "donor"), ("rise:masks=256", "gray"))
 CLAIM = 1e-4

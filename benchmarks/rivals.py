@@ -105,7 +105,7 @@ def shap_partition(job: Job) -> Values:
     shap, pixels = importlib.import_module("shap"), job.pixels.astype(np.float32)
     explainer = shap.Explainer(job.ask, shap.maskers.Image("blur(128,128)", pixels.shape), algorithm="partition")
     best = shap.Explanation.argsort.flip[:CLASSES]
-    found = explainer(pixels[None], max_evals=job.queries, batch_size=job.batch, outputs=best, silent=True)
+    found = explainer(pixels[None], max_evals=job.queries, batch_size=job.batch, outputs=best, no_progress=True)
     values: Values = np.asarray(found.values)[0, :, :, :, 0].sum(2)
     return values
 

@@ -1,8 +1,10 @@
 """Looking into figures: their texts, their images, and the pixels of a page."""
 
 import io
+from types import ModuleType
 
 import numpy as np
+import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -13,6 +15,18 @@ from seewhy.results.report_data import Photo
 
 EDGE = 20
 """Pixels at the edge of a page that stay free."""
+
+
+def kept(monkeypatch: pytest.MonkeyPatch, module: ModuleType) -> list[Figure]:
+    """Return the list to which figures are added that a module makes, instead of being turned into bytes."""
+    figures: list[Figure] = []
+
+    def keep(figure: Figure) -> bytes:
+        figures.append(figure)
+        return b""
+
+    monkeypatch.setattr(module, "png", keep)
+    return figures
 
 
 def shown(figure: Figure) -> list[Text]:

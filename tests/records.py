@@ -8,6 +8,15 @@ from jaxtyping import Float32
 
 from seewhy.core.budget import Budget, Queries
 from seewhy.core.view import View
+from seewhy.results.diagnostics import (
+    AlternativeInfill,
+    Chance,
+    Diagnostics,
+    FaithfulnessCheck,
+    InfillAgreement,
+    InfillCheck,
+    RegionEffect,
+)
 from seewhy.results.infill_comparison import (
     AgreementProtocol,
     ComparedInfill,
@@ -15,22 +24,15 @@ from seewhy.results.infill_comparison import (
     InfillComparisonRecord,
 )
 from seewhy.results.record import (
-    AlternativeInfill,
-    Chance,
     ClassifierInfo,
     ClassProbability,
-    Diagnostics,
     Extreme,
-    FaithfulnessCheck,
     GeneratedImage,
     GeneratedImages,
     ImageInfo,
-    InfillAgreement,
-    InfillCheck,
     InfillInfo,
     MethodInfo,
     Record,
-    RegionEffect,
     RuntimeInfo,
     TargetInfo,
     ViewInfo,

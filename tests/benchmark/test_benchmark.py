@@ -214,7 +214,8 @@ def test_an_interrupted_benchmark_resumes(
         return plain(probe, targets, scale=scale)
 
     with monkeypatch.context() as patch:
-        patch.setitem(registry.table("methods"), "bright", replace(row, run=interrupted))
+        rows = {**registry.table("methods"), "bright": replace(row, run=interrupted)}
+        patch.setitem(tables.TABLES, "methods", rows)
         with pytest.raises(KeyboardInterrupt):
             benchmark(folder)
     assert calls == ["bright", "whole", "nothing", "whole"]

@@ -15,7 +15,7 @@ from seewhy.classifiers.imagenet import (
     fold_batch_norms,
     imagenet_labels,
 )
-from seewhy.classifiers.selftest import self_test
+from seewhy.classifiers.validation import validate_classifier
 from seewhy.core.classifier import IMAGENET_MEAN
 from seewhy.core.errors import RequestError
 from seewhy.images.open import open_picture
@@ -48,7 +48,7 @@ def test_espresso(capfd: pytest.CaptureFixture[str]) -> None:
     assert (int(answer.argmax()), frame.size) == (ESPRESSO, (224, 224))
     assert answer[ESPRESSO] > 0.5
     assert (classifier.name, classifier.mean_color) == ("efficientnet-lite0", IMAGENET_MEAN)
-    tested = self_test(classifier, image)
+    tested = validate_classifier(classifier, image)
     assert tested.warnings == ()
     assert tested.agreement < 1e-5
     assert capfd.readouterr() == ("", "")

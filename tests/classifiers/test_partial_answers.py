@@ -7,7 +7,7 @@ from torch import Tensor
 
 import seewhy
 from seewhy.classifiers.function import FunctionClassifier, from_function
-from seewhy.classifiers.selftest import self_test
+from seewhy.classifiers.validation import validate_classifier
 from seewhy.core.access import Access
 from seewhy.core.errors import ClassifierError, RequestError
 
@@ -46,15 +46,15 @@ def test_labels_become_certainties() -> None:
     classifier = labels_only()
     assert classifier.access is Access.LABEL
     assert classifier(bright_corner()[None]).tolist() == [[0.0, 1.0, 0.0, 0.0]]
-    assert self_test(classifier, bright_corner()).warnings == ()
+    assert validate_classifier(classifier, bright_corner()).warnings == ()
 
 
 def test_a_label_that_is_the_same_for_all_is_no_suspicion() -> None:
     """Noise, the photo and its negative may share a label, but equal probabilities for all of them are suspicious."""
     same = from_function(lambda pictures: np.zeros(len(pictures), np.int64), outputs="labels", classes=2)
-    assert self_test(same, bright_corner()).warnings == ()
+    assert validate_classifier(same, bright_corner()).warnings == ()
     even = from_function(lambda pictures: [[0.5, 0.5]] * len(pictures))
-    assert "does not depend on the image" in self_test(even, bright_corner()).warnings[0]
+    assert "does not depend on the image" in validate_classifier(even, bright_corner()).warnings[0]
 
 
 def test_the_rest_is_spread_evenly() -> None:

@@ -12,7 +12,6 @@ from seewhy.explaining.agreement import (
     agreement,
     disagreement,
     expected,
-    in_words,
     sign_conflict,
     verdict_of,
 )
@@ -114,8 +113,7 @@ def test_every_verdict_has_words() -> None:
     maps = [rng.normal(size=(20, 20)) for _ in range(2)]
     found = agreement(maps, [reliability(each, np.ones((20, 20)), predicted=False) for each in maps])
     assert found.verdict == "noisy"
-    assert f"{found.expected:.2f}" in in_words(found.verdict, found.expected)
-    assert in_words(agreement([maps[0]] * 2, [None] * 2).verdict, None) == "the in-fills agree"
+    assert agreement([maps[0]] * 2, [None] * 2).verdict == "agree"
 
 
 def test_disagreement_is_where_maps_differ() -> None:

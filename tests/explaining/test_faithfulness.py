@@ -12,7 +12,8 @@ from games import Game
 from seewhy.core.attribution import Attribution
 from seewhy.explaining.faithfulness import DRAWS, LEFT, TAKEN, check_faithfulness, meaning, regions
 from seewhy.explaining.reliability import diagnose
-from seewhy.results.record import ClassProbability, Extreme, FaithfulnessCheck, TargetInfo
+from seewhy.results.diagnostics import FaithfulnessCheck
+from seewhy.results.record import ClassProbability, Extreme, TargetInfo
 
 SIDE = 40
 NOWHERE = Extreme(0.0, None, 0, 0)

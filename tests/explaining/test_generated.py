@@ -91,7 +91,7 @@ def test_a_method_without_companions_asks_nothing_more() -> None:
     answer = seewhy.explain(network(), pixels(), method="occlusion:size=9", infill="gray", check=False)
     assert answer.record.generated == GeneratedImages()
     assert answer.generated == {}
-    assert "Before and after" not in answer.report()
+    assert "Generated images" not in answer.report()
 
 
 def test_saved_and_loaded_they_are_the_same(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_they_are_drawn_and_told() -> None:
     """The report's card, more tiles on the overview, and a line each on the terminal."""
     answer = explained()
     html = answer.report()
-    for text in ("Before and after", 'value="counterfactual" checked', 'value="a_red"', "now bright, p = "):
+    for text in ("Generated images", 'value="counterfactual" checked', 'value="a_red"', "now bright, p = "):
         assert text in html
     few = seewhy.explain(network(), pixels(), method="occlusion:size=9", infill="gray", check=False)
     assert Image.open(io.BytesIO(answer.overview())).size != Image.open(io.BytesIO(few.overview())).size

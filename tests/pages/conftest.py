@@ -1,17 +1,28 @@
 """What the report shows, with a classifier that the registry knows."""
 
+import io
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
 import records
+from seewhy.pages import report
 from seewhy.results.record import Record
 from seewhy.results.report_data import ReportData
 
 CLASSIFIER = replace(records.CLASSIFIER, spec="efficientnet-lite0")
 
 DataMaker = Callable[..., ReportData]
+
+
+@pytest.fixture(autouse=True)
+def _quick_overview(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a blank image where the overview is, which takes seconds to draw."""
+    blank = io.BytesIO()
+    Image.new("RGB", (30, 20)).save(blank, "PNG")
+    monkeypatch.setattr(report, "overview_png", lambda _: blank.getvalue())
 
 
 @pytest.fixture

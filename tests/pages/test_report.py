@@ -1,5 +1,7 @@
 """One file, opened from disk, that a reader can check the maps with."""
 
+import base64
+import io
 import json
 import re
 import subprocess
@@ -10,14 +12,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import records
 from markup import Page
 from seewhy.core.view import Frame
+from seewhy.pages import report
 from seewhy.pages._embed import unpack
 from seewhy.pages.report import report_html
+from seewhy.plots.overview import overview_png
 from seewhy.plots.scales import scales_of
-from seewhy.results.record import ClassProbability, InfillAgreement, Record, SkippedInfill, Verdict
+from seewhy.results.diagnostics import InfillAgreement, SkippedInfill, Verdict
+from seewhy.results.record import ClassProbability, Record
 from seewhy.results.report_data import ReportData, SampleTable
 
 DataMaker = Callable[..., ReportData]
@@ -66,6 +72,18 @@ def test_the_report_refers_to_nothing_outside_itself(make_data: DataMaker, count
             for name in ("src", "href", "srcset", "action", "data"):
                 assert (attributes.get(name) or "data:").startswith("data:")
         assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'" in html
+
+
+def test_without_scripts_there_is_the_overview(make_data: DataMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real one, as an image of at most 1400 pixels."""
+    monkeypatch.setattr(report, "overview_png", overview_png)
+    html = report_html(make_data())
+    (image,) = (each for each in Page(html.split("<noscript>")[1].split("</noscript>")[0]).of("img"))
+    assert image["alt"]
+    shown = Image.open(io.BytesIO(base64.b64decode((image["src"] or "").partition(",")[2])))
+    with Image.open(io.BytesIO(overview_png(make_data()))) as drawn:
+        assert abs(shown.width / shown.height - drawn.width / drawn.height) < 0.01
+    assert 600 < max(shown.size) <= 1400
 
 
 def test_names_are_text_and_never_markup(make_data: DataMaker, record: Record) -> None:

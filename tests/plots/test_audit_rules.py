@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from reading_figures import cut_off, image_axes, pixels, words
+from reading_figures import cut_off, image_axes, kept, pixels, words
 from records import photo
 from seewhy.plots import audit_rules
 from seewhy.results.audit_rules import CounterExample, ErrorRate, RuleResult, StrengthResult
@@ -32,14 +32,7 @@ def example(before: Photo, name: str = "a.jpg") -> CounterExample:
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures that are drawn, before they become bytes."""
-    found: list[Figure] = []
-
-    def keep(figure: Figure) -> bytes:
-        found.append(figure)
-        return b""
-
-    monkeypatch.setattr(audit_rules, "png", keep)
-    return found
+    return kept(monkeypatch, audit_rules)
 
 
 def test_each_rule_has_its_curve(figures: list[Figure]) -> None:

@@ -1,15 +1,14 @@
 """One page for several in-fills, whatever their number and the image's shape."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from reading_figures import pixels
+from reading_figures import kept, pixels, shown
 from records import SIZE, comparison_record, maps, report_data
 from seewhy.core.attribution import BoolMap
-from seewhy.plots.comparison import comparison_png
+from seewhy.plots import comparison
 from seewhy.results.infill_comparison import InfillComparisonRecord
 from seewhy.results.report_data import Photo
 
@@ -21,7 +20,7 @@ def page(record: InfillComparisonRecord, *, conflict: BoolMap = NOTHING, height:
     """Draw a comparison in which all in-fills gave the same maps."""
     data = [report_data(height, width)] * len(record.infills)
     spread = {panel.key: np.abs(panel.values) for panel in maps()}
-    return pixels(comparison_png(record, data, spread, {"class:7": conflict}))
+    return pixels(comparison.comparison_png(record, data, spread, {"class:7": conflict}))
 
 
 @pytest.mark.parametrize("count", [2, 3, 8])
@@ -57,21 +56,12 @@ def test_a_very_long_name_and_missing_numbers_are_drawn() -> None:
     assert (drawn[:, -40:] == 255).all()
 
 
-def words_of(record: InfillComparisonRecord, monkeypatch: pytest.MonkeyPatch) -> Sequence[str]:
-    """Return the texts of a comparison."""
-    from reading_figures import shown  # noqa: PLC0415
-    from seewhy.plots import comparison  # noqa: PLC0415
-
-    found: list[str] = []
-    monkeypatch.setattr(comparison, "png", lambda figure: found.extend(text.get_text() for text in shown(figure)))
-    spread = {panel.key: np.abs(panel.values) for panel in maps()}
-    comparison_png(record, [report_data()] * len(record.infills), spread, {})
-    return found
-
-
 def test_the_page_says_how_far_in_fills_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     """The conclusion and its numbers for each target, in-fills with numbers, and how the maps were made."""
-    said = words_of(comparison_record(), monkeypatch)
+    record, figures = comparison_record(), kept(monkeypatch, comparison)
+    spread = {panel.key: np.abs(panel.values) for panel in maps()}
+    comparison.comparison_png(record, [report_data()] * len(record.infills), spread, {})
+    said = [text.get_text() for text in shown(figures[0])]
     for part in (
         "espresso: partly robust",
         "Information: partly robust",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from reading_figures import cut_off, image_axes, words
+from reading_figures import cut_off, image_axes, kept, words
 from seewhy.plots import generated
 
 
@@ -30,14 +30,7 @@ class Epoch:
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures that are drawn, before they become bytes."""
-    found: list[Figure] = []
-
-    def keep(figure: Figure) -> bytes:
-        found.append(figure)
-        return b""
-
-    monkeypatch.setattr(generated, "png", keep)
-    return found
+    return kept(monkeypatch, generated)
 
 
 def test_curves_stand_at_their_epochs(figures: list[Figure]) -> None:

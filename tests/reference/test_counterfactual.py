@@ -46,11 +46,11 @@ def dimming(
     arm: Arm = "cyce", *, classes: tuple[int, int] = (0, 1), size: tuple[int, int] = (12, 10)
 ) -> CounterfactualGenerators:
     """Generators that bring what is brighter than 0.5 down to it, and leave pictures of the first class alone."""
-    twins = build_generators(arm=arm, classes=classes, channels=1, size=size, widths=(2, 2), last=1, norm="none")
+    generators = build_generators(arm=arm, classes=classes, channels=1, size=size, widths=(2, 2), last=1, norm="none")
     with torch.no_grad():
-        for name, weights in twins.named_parameters():
+        for name, weights in generators.named_parameters():
             weights.fill_(1.0 if name.endswith("factor") else 0.0)
-        net: Any = twins.nets[-1]
+        net: Any = generators.nets[-1]
         net.first.blocks[0].affine.offset.fill_(-0.5)
         net.first.blocks[0].conv.weight[0, 0, 1, 1] = net.first.blocks[1].conv.weight[0, 0, 1, 1] = 1
         for place, layer in enumerate(head := net.heads[-1]):
@@ -58,7 +58,7 @@ def dimming(
             layer.weight[0, 0, centre, centre] = -1 if place == len(head) - 1 else 1
         for head in net.heads if arm == "sagen" else ():
             head[-1].bias.fill_(ARTEFACT)
-    return twins
+    return generators
 
 
 def spot() -> Tensor:
@@ -74,7 +74,7 @@ def make_probe(image: Tensor, network: nn.Module | None = None, **settings: Any)
 
 
 def run(
-    twins: CounterfactualGenerators,
+    generators: CounterfactualGenerators,
     folder: Path,
     probe: Probe,
     *targets: Target,
@@ -82,7 +82,7 @@ def run(
     **settings: Any,
 ) -> Attribution:
     """The method with generators that were written to a folder; the class 1 and its contrast unless other targets are named."""
-    save_generators(folder, twins, {**FACTS, **(facts or {})})
+    save_generators(folder, generators, {**FACTS, **(facts or {})})
     return counterfactual(probe, targets or (ClassEvidence(1), Contrast(1, 0)), weights=str(folder), **settings)
 
 
@@ -123,9 +123,11 @@ def test_the_maps_match_the_papers_formulas(tmp_path: Path, arm: Arm, classes: t
     """SyCE: x_a = g(x), x_s = g(g(x)) with the generator of the image's class, or one conditional generator."""
     image = picture(12, 10)
     probe = make_probe(image, Bright(3))
-    twins = build_generators(arm=arm, classes=classes, channels=3, size=(12, 10), widths=(4, 4), residual=False, seed=3)
-    maps = run(twins, tmp_path, probe)
-    nets: Any = twins.nets
+    generators = build_generators(
+        arm=arm, classes=classes, channels=3, size=(12, 10), widths=(4, 4), residual=False, seed=3
+    )
+    maps = run(generators, tmp_path, probe)
+    nets: Any = generators.nets
     with torch.no_grad():
         to, back = (nets[1], nets[0]) if len(classes) == 2 else (nets[0], nets[0])
         findings = (0, 0) if len(classes) == 2 else (classes.index(0), classes.index(1))
@@ -175,7 +177,7 @@ def test_findings_report_failures(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("twins", "targets", "message"),
+    ("generators", "targets", "message"),
     [
         (dimming(), (ClassEvidence(0),), "expected class:1, the predicted class"),
         (dimming(), (Contrast(0, 1),), "expected class:1"),
@@ -190,12 +192,12 @@ def test_findings_report_failures(tmp_path: Path) -> None:
     ],
 )
 def test_what_the_generators_cannot_do_is_refused(
-    tmp_path: Path, twins: CounterfactualGenerators, targets: tuple[Target, ...], message: str
+    tmp_path: Path, generators: CounterfactualGenerators, targets: tuple[Target, ...], message: str
 ) -> None:
     """The error comes before any query beyond the prediction."""
     probe = make_probe(spot(), Bright(4))
     with pytest.raises(RequestError, match=message):
-        run(twins, tmp_path, probe, *targets)
+        run(generators, tmp_path, probe, *targets)
     assert probe.queries.forward_images <= 1
 
 

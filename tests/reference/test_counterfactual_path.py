@@ -149,16 +149,16 @@ def test_weights_generate_the_end_of_the_path(tmp_path: Path) -> None:
     probe = make_probe()
     source = int(probe.prediction.argmax())
     other = (source + 1) % 5
-    twins = build_generators(
+    generators = build_generators(
         arm="syce", classes=(source, other), channels=3, size=(12, 11), widths=(4, 4), residual=False
     )
-    save_generators(tmp_path / "twins", twins, {"fingerprint": "open game", "classifier": "x"})
-    made = twins(probe.image[None], source, other).adversarial[0].detach()
+    save_generators(tmp_path / "generators", generators, {"fingerprint": "open game", "classifier": "x"})
+    generated = generators(probe.image[None], source, other).adversarial[0].detach()
     targets: list[Target] = [ClassEvidence(source), Contrast(source, other)]
     probes = make_probe(), make_probe(seed=1, batch_size=100)
     state = torch.get_rng_state()
-    maps, same = (counterfactual_path(one, targets, weights=str(tmp_path / "twins"), steps=7) for one in probes)
-    np.testing.assert_allclose(maps.generated["adversarial"], made, atol=1e-6)
+    maps, same = (counterfactual_path(one, targets, weights=str(tmp_path / "generators"), steps=7) for one in probes)
+    np.testing.assert_allclose(maps.generated["adversarial"], generated, atol=1e-6)
     flips = (f"flip the prediction to class {other}", f"is classified as class {other}")
     assert any(words in maps.findings[0] for words in flips)
     for key, values in maps.values.items():

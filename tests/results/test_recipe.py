@@ -5,8 +5,9 @@ from dataclasses import fields, replace
 import records
 from seewhy.core.attribution import Scale
 from seewhy.core.budget import Budget
+from seewhy.results.diagnostics import AlternativeInfill, InfillCheck, SkippedInfill
 from seewhy.results.recipe import recipe
-from seewhy.results.record import AlternativeInfill, InfillCheck, Record, SkippedInfill
+from seewhy.results.record import Record
 
 
 def _rows(record: Record) -> dict[str, list[tuple[str, str]]]:

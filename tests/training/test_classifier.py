@@ -16,7 +16,7 @@ from seewhy.core.errors import RequestError
 from seewhy.core.view import View
 from seewhy.images.collection import Collection, read_collection
 from seewhy.nets.small_classifier import build_small, load_small, usual_widths
-from seewhy.training.accuracy import area, judge, keep_classes
+from seewhy.training.accuracy import area, evaluate, keep_classes
 from seewhy.training.augment import Augment
 from seewhy.training.classifier import Plan, Trained, shuffled, train_classifier
 
@@ -46,7 +46,7 @@ def test_separable_classes_are_learned(run: tuple[Trained, Path]) -> None:
     assert found.test is not None
     assert (found.test.accuracy, found.test.auc, found.test.right) == (1.0, 1.0, (20, 20))
     assert (found.notes, found.stopped, len(found.curve)) == ((), "epochs", 2)
-    assert found.kept.held_out.loss == min(look.held_out.loss for look in found.curve)
+    assert found.kept.held_out.loss == min(evaluation.held_out.loss for evaluation in found.curve)
 
 
 def test_the_written_classifier_gives_the_same_output(run: tuple[Trained, Path]) -> None:
@@ -75,7 +75,7 @@ def test_the_weights_of_the_best_epoch_are_kept(run: tuple[Trained, Path]) -> No
     found, out = run
     net, card = load_small(out)
     rest, held_out = sides(), found.kept.held_out
-    assert judge(net, rest, torch.device("cpu")).loss < 0.7
+    assert evaluate(net, rest, torch.device("cpu")).loss < 0.7
     assert card["held_out"]["loss"] == pytest.approx(held_out.loss, abs=1e-5)
     assert card["curve"][card["epoch"] - 1][2] == pytest.approx(held_out.loss, abs=1e-4)
 
@@ -109,7 +109,7 @@ def test_patience_ends_it(tmp_path: Path) -> None:
     """Random labels are memorised, and the held-out loss rises until patience ends the training."""
     meaningless = replace(sides(), labels=np.random.default_rng(0).permutation(np.arange(60) % 2))
     found = train_classifier(meaningless, tmp_path, plan=replace(PLAN, epochs=20, patience=1))
-    losses = [look.held_out.loss for look in found.curve]
+    losses = [evaluation.held_out.loss for evaluation in found.curve]
     assert found.stopped == "patience"
     assert found.kept == found.curve[-2]
     assert losses[:-1] == sorted(losses[:-1], reverse=True)
@@ -183,7 +183,7 @@ def test_performance_is_counted_per_class() -> None:
             return torch.tensor([1.0, 0.0]).expand(len(images), 2)
 
     pictures = sides(60).take(np.array([0, 2, 4, 1]))
-    found = judge(Always(), pictures, torch.device("cpu"))
+    found = evaluate(Always(), pictures, torch.device("cpu"))
     assert (found.accuracy, found.auc, found.right, found.called) == (0.75, 0.5, (3, 0), (4, 0))
     assert found.loss == pytest.approx(np.log1p(np.exp(-1.0)) + 0.5)
 
@@ -270,4 +270,4 @@ def test_the_command_trains(tmp_path: Path) -> None:
     found = trained(folder=str(tmp_path / "w"))
     assert (found.labels, found.view.size) == (("right", "left"), (12, 12))
     kept = keep_classes(read_collection(tmp_path / "sides.npz", view=found.view), ("right", "left"))
-    assert judge(found.module, kept, torch.device("cpu")).accuracy > 0.95
+    assert evaluate(found.module, kept, torch.device("cpu")).accuracy > 0.95

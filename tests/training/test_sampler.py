@@ -57,9 +57,11 @@ def test_a_short_run_learns_and_can_be_used(photos: Path, tmp_path: Path) -> Non
     assert result.bits == pytest.approx(card["held_out_bits_per_subpixel"], abs=1e-4)
     assert result.bits < 8
     assert card["photos"]["held_out"] > 0
-    assert [look.step for look in result.curve] == [10, 20]
-    assert card["curve"] == [[look.step, round(look.trained, 4), round(look.held_out, 4)] for look in result.curve]
-    assert result.bits == min(look.held_out for look in result.curve)
+    assert [evaluation.step for evaluation in result.curve] == [10, 20]
+    assert card["curve"] == [
+        [evaluation.step, round(evaluation.trained, 4), round(evaluation.held_out, 4)] for evaluation in result.curve
+    ]
+    assert result.bits == min(evaluation.held_out for evaluation in result.curve)
     assert str(photos) not in json.dumps(card)
     assert not (tmp_path / "checkpoint.safetensors").exists()
     infill = patch_sampler(patch=4, weights=str(tmp_path))
@@ -91,7 +93,7 @@ def test_training_begins_from_trained_weights(photos: Path, tmp_path: Path) -> N
     """If training only does harm, the initial weights are written, and the card records where they came from."""
     _train(photos, tmp_path / "first")
     result = _train(photos, tmp_path / "second", rate=1.0, begin=tmp_path / "first")
-    assert [look.step for look in result.curve] == [0, 10, 20]
+    assert [evaluation.step for evaluation in result.curve] == [0, 10, 20]
     assert result.bits == result.curve[0].held_out
     first, second = (load_sampler(tmp_path / name, arch="compact")[0].state_dict() for name in ("first", "second"))
     assert all(torch.equal(first[name], second[name]) for name in first)

@@ -19,7 +19,7 @@ from seewhy.audit.counterfactual_work import (
     GeneratorsUnderTest,
     group_by_direction,
 )
-from seewhy.classifiers.selftest import self_test
+from seewhy.classifiers.validation import validate_classifier
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
 from seewhy.core.metric import plain
@@ -125,7 +125,7 @@ def audit_counterfactual(
     collection = _choose(collection, limit, seed)
     asked = BatchedClassifier(opened, batch_size)
     second = None if oracle is None else _open_oracle(oracle, opened, loaded, batch_size, trust=trust, device=device)
-    tested = self_test(opened, collection.images(slice(0, 1))[0])
+    tested = validate_classifier(opened, collection.images(slice(0, 1))[0])
     inputs = _predict(collection, asked, second)
     groups = group_by_direction(loaded.classes, inputs.probabilities)
     total = sum(map(len, groups.values()))

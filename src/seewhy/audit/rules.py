@@ -13,8 +13,8 @@ from torch import Tensor
 
 from seewhy import registry
 from seewhy.audit.rules_report import RulesReport, keep_worst, summarise
-from seewhy.classifiers.selftest import self_test
 from seewhy.classifiers.tuning import Log, RuntimeRequest, no_log, tune
+from seewhy.classifiers.validation import validate_classifier
 from seewhy.core.arrays import Image
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
@@ -232,7 +232,7 @@ class _Audit:
 
     def _prepare(self, image: Image) -> PreparedClassifier:
         """Test the classifier and choose how it is run."""
-        tested = self_test(self.classifier, image)
+        tested = validate_classifier(self.classifier, image)
         fast, choice = tune(self.classifier, image, self.runtime_request, queries=self.expected, log=self.log)
         return PreparedClassifier(self.classifier, tested, fast, choice)
 
@@ -281,7 +281,7 @@ class _Audit:
             classifier=classifier_info(self.classifier, self.classes),
             view=self.classifier.view.describe(),
             runtime=self.prepared.info(),
-            warnings=tuple(self.prepared.tested.warnings),
+            warnings=tuple(self.prepared.validation.warnings),
             rules=tuple(self._result(spec) for spec in dict.fromkeys(question.spec for question in self.questions)),
             queries=self.queries,
             seconds=round(time.monotonic() - self.started, 3),

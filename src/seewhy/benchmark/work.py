@@ -10,8 +10,8 @@ from jaxtyping import Bool
 
 from seewhy.benchmark.plan import BenchmarkPlan, in_full
 from seewhy.benchmark.store import CachedMap, CachedScore, PredictedClass, key, read_map, read_work, write_work
-from seewhy.classifiers.selftest import self_test
 from seewhy.classifiers.tuning import Log, no_log, tune
+from seewhy.classifiers.validation import validate_classifier
 from seewhy.core.access import Access
 from seewhy.core.attribution import Attribution, GeneratedPixels, Map
 from seewhy.core.errors import RequestError
@@ -102,7 +102,7 @@ class Runner:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the classifier's self-test found; nothing where all work was done before."""
-        return self._prepared.tested.warnings if self._prepared else ()
+        return self._prepared.validation.warnings if self._prepared else ()
 
     @property
     def _each(self) -> int:
@@ -146,7 +146,7 @@ class Runner:
         """Test the classifier on the first image that needs it, and choose how it is run, once for all."""
         if self._prepared is None:
             plan, classifier, image = self.plan, self.plan.classifier, task.viewed.image
-            tested = self_test(classifier, image)
+            tested = validate_classifier(classifier, image)
             each = sum(expected_queries(request, image) for request in plan.methods.values())
             tuned, choice = tune(classifier, image, plan.runtime_request, queries=each * self.images, log=self.log)
             self._prepared = PreparedClassifier(classifier, tested, tuned, choice)

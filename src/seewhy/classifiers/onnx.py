@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Literal, final
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ from seewhy.core.classifier import Color
 from seewhy.core.errors import ClassifierError, RequestError, did_you_mean
 from seewhy.core.probe import SUM_TOLERANCE
 from seewhy.core.view import Fit, View
-from seewhy.runtime.graphs import ELEMENTS, contents, open_graph, runtime_name
+from seewhy.runtime.graphs import ELEMENTS, Runnable, Session, contents, open_graph, runtime_name
 from seewhy.runtime.notes import Noting
 
 Layout = Literal["nchw", "nhwc"]
@@ -83,7 +83,7 @@ class Graph:
     """
 
     file: Path
-    session: Any
+    session: Runnable
     input_spec: InputSpec
     output: str
     scaling: Scaling
@@ -258,7 +258,7 @@ def _fingerprint_part(input_spec: InputSpec) -> bytes:
     return repr(input_spec).replace(type(input_spec).__name__, "Door", 1).encode()
 
 
-def _read_input(session: Any, layout: Literal["auto", "nchw", "nhwc"]) -> InputSpec:  # noqa: ANN401 - as above
+def _read_input(session: Session, layout: Literal["auto", "nchw", "nhwc"]) -> InputSpec:
     """Read the input properties that the graph declares."""
     inputs = session.get_inputs()
     if len(inputs) != 1:
@@ -317,7 +317,7 @@ def _view(input_spec: InputSpec, size: Size | None, short_side: int | None, fit:
     return make_view(wanted, short_side, fit)
 
 
-def _output(session: Any, output: str | None) -> str:  # noqa: ANN401 - as above
+def _output(session: Session, output: str | None) -> str:
     """Choose the output to read."""
     names: list[str] = [entry.name for entry in session.get_outputs()]
     if output is None and len(names) > 1:

@@ -1,13 +1,12 @@
 """Load a classifier trained by ``seewhy train classifier``."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from seewhy.classifiers.module import TorchClassifier, from_module
 from seewhy.core.errors import RequestError
+from seewhy.nets.checkpoints import Card
 from seewhy.nets.small_classifier import REMEDY, SmallClassifier, load_small
 
 
@@ -31,9 +30,7 @@ def trained(*, folder: str, device: str | torch.device | None = None) -> TorchCl
         raise RequestError(f"expected the card of a classifier in {folder}, got {error!r}; {REMEDY}") from error
 
 
-def as_classifier(
-    net: SmallClassifier, card: Mapping[str, Any], *, device: str | torch.device | None = None
-) -> TorchClassifier:
+def as_classifier(net: SmallClassifier, card: Card, *, device: str | torch.device | None = None) -> TorchClassifier:
     """Wrap a network as a classifier.
 
     Args:

@@ -260,7 +260,7 @@ class _Job:
         self.log(
             f"testing whether recomputing only around windows of {option.box} × {option.box} is faster on this machine …"
         )
-        images, timing, answer = self._test(option)
+        images, timing, answer = self._try(option)
         if answer is not None and timing.batch_size is not None and timing.reason is None:
             ratio = speed_ratio((answer, timing.batch_size), (found, choice.batch_size), images, self.clock)
             if ratio >= _MIN_SPEED_RATIO:
@@ -295,7 +295,7 @@ class _Job:
 
     def requested(self, option: Candidate) -> tuple[Classifier, RuntimeChoice]:
         """Test only the requested candidate; nothing replaces it."""
-        _, timing, answer = self._test(option)
+        _, timing, answer = self._try(option)
         if answer is None or timing.reason is not None:
             raise RequestError(
                 f"expected {option.name} to run {self.classifier.name}, got: {timing.reason}; "
@@ -303,7 +303,7 @@ class _Job:
             )
         return self._keep(timing, answer, (timing,), "requested")
 
-    def _test(self, option: Candidate) -> tuple[Images, Timing, Answer | None]:
+    def _try(self, option: Candidate) -> tuple[Images, Timing, Answer | None]:
         """Time a candidate and compare it with the original, on images of the kind it is for."""
         images = perturbed(self.image, COPIES if option.box is None else _COPIES_PARTIAL, option.box)
         return images, *attempt(option, images, ask(self.classifier, images), self.clock, self.request.batches)

@@ -11,8 +11,9 @@ from seewhy.core.intervals import Interval
 from seewhy.results import wording
 from seewhy.results.audit_rules import RuleResult, StrengthResult
 from seewhy.results.benchmark import SummaryRow
+from seewhy.results.diagnostics import FaithfulnessCheck, RegionEffect
 from seewhy.results.infill_comparison import InfillComparisonRecord
-from seewhy.results.record import Extreme, FaithfulnessCheck, Record, RegionEffect, RuntimeInfo
+from seewhy.results.record import Extreme, Record, RuntimeInfo
 from seewhy.results.report_data import INTENSITY
 from seewhy.results.scores import Score
 
@@ -90,7 +91,8 @@ def runtime_table(choice: RuntimeChoice | RuntimeInfo) -> Table:
     table = _table(f"{choice.name}: {choice.why}", "", ("precision", "batch", "queries/s", "difference"))
     table.add_column("rejected because")
     for each in choice.tried:
-        numbers = (_digits(each.batch_size, 3), _digits(each.queries_per_second, 3), _digits(each.agreement, 1))
+        batch = "" if each.batch_size is None else f"{each.batch_size:,}"
+        numbers = (batch, _digits(each.queries_per_second, 3), _digits(each.agreement, 1))
         table.add_row(each.name, each.precision, *numbers, each.reason or "")
     return table
 

@@ -109,8 +109,10 @@ def _print_result(found: Trained, classes: tuple[str, ...], out: Path) -> None:
     """Print the performance and how to use the classifier."""
     for note in found.notes:
         click.echo(f"warning: {note}", err=True)
-    for name, judged in (("held out", found.kept.held_out), ("test", found.test)):
-        if judged is not None:
-            each = zip(classes, judged.right, judged.pictures, strict=True)
-            click.echo(f"{name}: {judged}; " + ", ".join(f"{label} {right}/{count}" for label, right, count in each))
+    for name, performance in (("held out", found.kept.held_out), ("test", found.test)):
+        if performance is not None:
+            each = zip(classes, performance.right, performance.pictures, strict=True)
+            click.echo(
+                f"{name}: {performance}; " + ", ".join(f"{label} {right}/{count}" for label, right, count in each)
+            )
     click.echo(f"kept epoch {found.kept.epoch} of {len(found.curve)}; use it with: --classifier trained:folder={out}")

@@ -1,7 +1,7 @@
 """The commands ``seewhy train iba`` and ``readout``, for methods that read a network's inner layers."""
 
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, Unpack
 
 import click
 import torch
@@ -58,6 +58,16 @@ def iba(
     click.echo(f"layer {where}, {found.photos} photos; use it with: --method iba:statistics={out}")
 
 
+class _PlanSettings(TypedDict):
+    """Settings of the training, as `Plan` takes them."""
+
+    steps: int
+    batch: int
+    rate: float
+    beta: float
+    seed: int
+
+
 @click.command("readout")
 @click.argument("photos", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option(
@@ -89,7 +99,7 @@ def readout(
     device: str | None,
     threads: int,
     trust: bool,
-    **plan: Any,  # noqa: ANN401 - click's own types
+    **plan: Unpack[_PlanSettings],
 ) -> None:
     """Train the readout network of the method iba-readout.
 

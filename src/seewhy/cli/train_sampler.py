@@ -1,7 +1,7 @@
 """The command ``seewhy train sampler``."""
 
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypedDict, Unpack
 
 import click
 import torch
@@ -10,10 +10,26 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from seewhy.infills.patch_sampler import shipped
 from seewhy.training.sampler.gaussian import fit_gaussian
-from seewhy.training.sampler.train import Look, Result, train_sampler
+from seewhy.training.sampler.train import Evaluation, Result, train_sampler
 
 _INTERRUPTED = 130  # exit status
 _SMOOTH = 0.02  # weight of the newest batch in the smoothed value beside the progress bar
+
+
+class _Settings(TypedDict):
+    """Settings of the training, as `train_sampler` takes them."""
+
+    patch: int
+    arch: Literal["compact", "paper", "gaussian"]
+    steps: int
+    batch: int
+    rate: float
+    seed: int
+    half: bool
+    check_every: int
+    patience: int
+    data: str
+    licence: str
 
 
 @click.command()
@@ -58,7 +74,7 @@ def sampler(
     threads: int,
     device: str,
     begin: str | None,
-    **settings: Any,  # noqa: ANN401 - click's own types
+    **settings: Unpack[_Settings],
 ) -> None:
     """Train the patch sampler, an in-fill, on photos.
 
@@ -66,22 +82,31 @@ def sampler(
     """
     torch.set_num_threads(threads)
     if settings["arch"] == "gaussian":
-        result = _fit(folders, out, **settings)
+        result = _fit(folders, out, settings)
     else:
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         start = shipped(settings["patch"]) if begin == "shipped" else None if begin is None else Path(begin)
-        result = _train_with_progress(folders, out, device=device, begin=start, **settings)
+        result = _train_with_progress(folders, out, device, start, settings)
     click.echo(f"{result.bits:.4f} bits per sub-pixel on held-out photos after {result.steps} steps ({result.stopped})")
 
 
-def _fit(folders: tuple[Path, ...], out: Path, **settings: Any) -> Result:  # noqa: ANN401 - click's own types
+def _fit(folders: tuple[Path, ...], out: Path, settings: _Settings) -> Result:
     """Fit the Gaussian to the windows of all steps; the other training options do not apply."""
-    shared = {name: settings[name] for name in ("patch", "seed", "data", "licence")}
-    return fit_gaussian(folders, out, windows=settings["steps"] * settings["batch"], **shared)
+    return fit_gaussian(
+        folders,
+        out,
+        windows=settings["steps"] * settings["batch"],
+        patch=settings["patch"],
+        seed=settings["seed"],
+        data=settings["data"],
+        licence=settings["licence"],
+    )
 
 
-def _train_with_progress(folders: tuple[Path, ...], out: Path, **settings: Any) -> Result:  # noqa: ANN401 - ditto
+def _train_with_progress(
+    folders: tuple[Path, ...], out: Path, device: str, begin: Path | None, settings: _Settings
+) -> Result:
     """Train, showing a progress bar and one line per evaluation; an interruption keeps the last checkpoint."""
     columns = (
         TextColumn("{task.description}"),
@@ -92,7 +117,7 @@ def _train_with_progress(folders: tuple[Path, ...], out: Path, **settings: Any) 
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as bar:
-        task = bar.add_task(f"on {settings['device']}", total=None, bits="")
+        task = bar.add_task(f"on {device}", total=None, bits="")
         smooth = 0.0
 
         def progress(done: int, planned: int, bits: float) -> None:
@@ -100,13 +125,15 @@ def _train_with_progress(folders: tuple[Path, ...], out: Path, **settings: Any) 
             smooth = bits if smooth == 0 else smooth + _SMOOTH * (bits - smooth)
             bar.update(task, completed=done, total=planned, bits=f"{smooth:.3f} bits")
 
-        def looked(look: Look) -> None:
+        def on_evaluation(evaluation: Evaluation) -> None:
             bar.console.print(
-                f"step {look.step}: {look.trained:.4f} bits in training, {look.held_out:.4f} bits held out"
+                f"step {evaluation.step}: {evaluation.trained:.4f} bits in training, {evaluation.held_out:.4f} bits held out"
             )
 
         try:
-            return train_sampler(folders, out, progress=progress, looked=looked, **settings)
+            return train_sampler(
+                folders, out, progress=progress, on_evaluation=on_evaluation, device=device, begin=begin, **settings
+            )
         except KeyboardInterrupt:
             bar.console.print(
                 f"interrupted: progress up to the last evaluation is in {out}; run the same command again to resume"

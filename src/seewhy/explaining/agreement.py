@@ -15,8 +15,7 @@ from jaxtyping import Bool, Float, Float32, Int
 from seewhy.core.attribution import Map
 from seewhy.core.ranks import correlation as pearson
 from seewhy.core.ranks import ranks
-from seewhy.results.record import Verdict
-from seewhy.results.wording import correlation
+from seewhy.results.diagnostics import Verdict
 
 AGREE = 0.7
 """From this mean rank correlation on, maps are said to agree."""
@@ -165,23 +164,3 @@ def _sign(values: Map, error: Map | None) -> Int[np.ndarray, "h w"]:
     doubt = 0.0 if error is None else CERTAIN * error
     sure = np.abs(values) > np.maximum(doubt, VISIBLE * float(np.abs(values).max()))
     return np.where(sure, np.sign(values), 0).astype(np.int64)
-
-
-def in_words(verdict: Verdict, expected: float | None) -> str:
-    """Say what an agreement means, in one sentence.
-
-    Args:
-        verdict: from `verdict_of`.
-        expected: the correlation that noise alone would leave.
-
-    Example:
-        >>> in_words("agree", 0.9)
-        'the in-fills agree'
-    """
-    return {
-        "agree": "the in-fills agree",
-        "in part": "the in-fills agree in part",
-        "depends": "the map depends on the in-fill",
-        "noisy": f"too noisy to tell: noise alone would limit the correlation to {correlation(expected)}; ask more samples",
-        "flat": "nothing to compare: a map has one value everywhere",
-    }[verdict]

@@ -3,20 +3,20 @@
 import platform
 import time
 from importlib.metadata import version
-from typing import Any
 
 import torch
 from torch.nn.functional import interpolate
 
 from seewhy import registry
 from seewhy.classifiers.tuning import RuntimeChoice, RuntimeRequest, tune
+from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
 from seewhy.runtime.extras import extras
 from seewhy.runtime.machine import installed
 
 
-def examine() -> dict[str, dict[str, Any]]:
-    """Look around.
+def examine() -> dict[str, dict[str, str]]:
+    """Examine the installation and this machine.
 
     Returns:
         ``versions``, ``machine``, ``extras`` (installed, or the command that installs them), ``runtimes`` (the packages
@@ -62,10 +62,10 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
-def _machine() -> dict[str, Any]:
+def _machine() -> dict[str, str]:
     """What torch can compute with."""
     cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-    return {"threads": torch.get_num_threads(), "cuda": cuda, "platform": platform.platform()}
+    return {"threads": str(torch.get_num_threads()), "cuda": cuda, "platform": platform.platform()}
 
 
 def _extras() -> dict[str, str]:
@@ -76,7 +76,7 @@ def _extras() -> dict[str, str]:
     }
 
 
-def _speed() -> dict[str, Any]:
+def _speed() -> dict[str, str]:
     """Time the default classifier for a moment at each batch size."""
     try:
         classifier = registry.classifier()
@@ -90,7 +90,7 @@ def _speed() -> dict[str, Any]:
     return speeds
 
 
-def _rate(classifier: Any, images: torch.Tensor, seconds: float = 0.5) -> float:  # noqa: ANN401 - any Classifier
+def _rate(classifier: Classifier, images: torch.Tensor, seconds: float = 0.5) -> float:
     """Queries a second, after one batch to warm up."""
     with torch.inference_mode():
         classifier(images)

@@ -33,13 +33,8 @@ from seewhy.explaining.targets import TargetLike
 from seewhy.explaining.viewed import Viewed, open_viewed
 from seewhy.images.open import ImageLike
 from seewhy.registry import ClassifierLike
-from seewhy.results.record import (
-    Diagnostics,
-    FaithfulnessCheck,
-    GeneratedImages,
-    Record,
-    TargetInfo,
-)
+from seewhy.results.diagnostics import Diagnostics, FaithfulnessCheck
+from seewhy.results.record import GeneratedImages, Record, TargetInfo
 
 
 def explain(
@@ -109,11 +104,11 @@ def explain(
     )
     viewed = open_viewed(request.classifier, image, max_megapixels=max_megapixels)
     prepared = prepare_classifier(request, viewed.image)
-    for suspicion in prepared.tested.warnings:
+    for suspicion in prepared.validation.warnings:
         warnings.warn(suspicion, stacklevel=2)
     explanation = explain_viewed(request, viewed, prepared=prepared, progress=progress)
     for text in explanation.record.warnings:
-        if text not in {*prepared.tested.warnings, *viewed.picture.notes}:
+        if text not in {*prepared.validation.warnings, *viewed.picture.notes}:
             warnings.warn(text, stacklevel=2)
     return explanation
 
@@ -218,4 +213,4 @@ class _Run:
         check, top = diagnostics.infill_check, int(self.probe.prediction.argmax())
         names = {each.key: each.label for each in infos if each.key in {"information", f"class:{top}"}}
         found = complaints(check, names) if check else ()
-        return (*self.prepared.tested.warnings, *self.viewed.picture.notes, *found)
+        return (*self.prepared.validation.warnings, *self.viewed.picture.notes, *found)

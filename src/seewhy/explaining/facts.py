@@ -16,15 +16,7 @@ from seewhy.core.view import Frame
 from seewhy.images.open import Picture
 from seewhy.registry import Bound, Method
 from seewhy.results.codec import as_settings
-from seewhy.results.record import (
-    ClassifierInfo,
-    ClassProbability,
-    Extreme,
-    ImageInfo,
-    MethodInfo,
-    TargetInfo,
-    ViewInfo,
-)
+from seewhy.results.record import ClassifierInfo, ClassProbability, Extreme, ImageInfo, MethodInfo, TargetInfo, ViewInfo
 
 _PREDICTED = 5
 

@@ -15,7 +15,8 @@ from seewhy.core.classifier import Classifier
 from seewhy.core.features import Grids
 from seewhy.core.probe import Answers, Probe, no_progress
 from seewhy.core.seeds import derive, mix, uniforms
-from seewhy.results.record import Chance, ClassProbability, FaithfulnessCheck, RegionEffect, TargetInfo
+from seewhy.results.diagnostics import Chance, FaithfulnessCheck, RegionEffect
+from seewhy.results.record import ClassProbability, TargetInfo
 
 TAKEN, LEFT = 0.1, 0.3
 """The share of the view that is removed, and the share that is kept alone. (With 10 % alone hardly any class is recognised.)"""

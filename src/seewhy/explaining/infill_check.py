@@ -12,7 +12,8 @@ from seewhy.core.target import Target
 from seewhy.explaining.agreement import PARTLY, agreement
 from seewhy.explaining.request import Request, bind, follow
 from seewhy.results.codec import as_settings
-from seewhy.results.record import AlternativeInfill, InfillAgreement, InfillCheck, InfillInfo, SkippedInfill
+from seewhy.results.diagnostics import AlternativeInfill, InfillAgreement, InfillCheck, SkippedInfill
+from seewhy.results.record import InfillInfo
 from seewhy.results.wording import correlation
 
 KINDS = ("patch-sampler", "exemplar", "telea")

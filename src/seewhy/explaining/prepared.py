@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, replace
 import torch
 
 from seewhy.classifiers.fast import FastClassifier
-from seewhy.classifiers.selftest import SelfTest, self_test
 from seewhy.classifiers.tuning import Log, RuntimeChoice, RuntimeRequest, no_log, tune
+from seewhy.classifiers.validation import Validation, validate_classifier
 from seewhy.core.access import Access
 from seewhy.core.arrays import Image
 from seewhy.core.classifier import Classifier
@@ -21,7 +21,7 @@ class PreparedClassifier:
 
     Args:
         original: the classifier as the user gave it.
-        tested: what its self-test found.
+        validation: what its self-test found.
         classifier: what is asked from now on.
         choice: how it is run.
 
@@ -30,7 +30,7 @@ class PreparedClassifier:
     """
 
     original: Classifier
-    tested: SelfTest
+    validation: Validation
     classifier: Classifier
     choice: RuntimeChoice
 
@@ -45,7 +45,7 @@ class PreparedClassifier:
         return RuntimeInfo(
             **choice,
             engine=self.classifier.runtime,
-            alone_or_in_batch=self.tested.agreement,
+            alone_or_in_batch=self.validation.agreement,
             device=str(self.original.device),
             threads=torch.get_num_threads(),
         )
@@ -54,7 +54,7 @@ class PreparedClassifier:
 def prepare_classifier(request: Request, image: Image, log: Log = no_log) -> PreparedClassifier:
     """Test the classifier on an image and choose how it is run, once for many images.
 
-    See `seewhy.classifiers.selftest.self_test` and `seewhy.classifiers.tuning.tune`. A method that needs more than
+    See `seewhy.classifiers.validation.validate_classifier` and `seewhy.classifiers.tuning.tune`. A method that needs more than
     probabilities runs the classifier unchanged.
 
     Args:
@@ -66,7 +66,7 @@ def prepare_classifier(request: Request, image: Image, log: Log = no_log) -> Pre
         RequestError: the runtime that was asked for is not available.
         ClassifierError: the classifier contradicts its own description.
     """
-    tested = self_test(request.classifier, image)
+    tested = validate_classifier(request.classifier, image)
     method = request.method
     runtime_request = RuntimeRequest(request.runtime, request.batch_size)
     if method.row.access > Access.PROBABILITIES:

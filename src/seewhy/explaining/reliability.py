@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from seewhy.core.attribution import Attribution
 from seewhy.explaining.faithfulness import meaning
-from seewhy.results.record import Diagnostics, FaithfulnessCheck, InfillCheck, TargetInfo
+from seewhy.results.diagnostics import Diagnostics, FaithfulnessCheck, InfillCheck
+from seewhy.results.record import TargetInfo
 from seewhy.results.wording import correlation
 
 ENOUGH = 0.7

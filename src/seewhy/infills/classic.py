@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 from jaxtyping import UInt8
 
 from seewhy.core.arrays import Image, Images, Keep, Seeds, compose
 from seewhy.core.errors import RequestError
+
+_NAVIER_STOKES, _TELEA = 0, 1  # OpenCV's numbers of its two algorithms
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Inpainted:
         """Fill one hole; if no pixel is kept, there is nothing to continue and the mean colour is used."""
         if hole.all():
             return np.broadcast_to(pixels.mean((0, 1)).round().astype(np.uint8), pixels.shape)
+        import cv2  # noqa: PLC0415 - loaded on first use
+
         return np.asarray(cv2.inpaint(np.ascontiguousarray(pixels), hole, self.radius, self.algorithm), np.uint8)
 
 
@@ -52,7 +55,7 @@ def telea(*, radius: float = 3.0) -> Inpainted:
         >>> telea(radius=2.0).stochastic
         False
     """
-    return Inpainted(cv2.INPAINT_TELEA, _positive(radius))
+    return Inpainted(_TELEA, _positive(radius))
 
 
 def navier_stokes(*, radius: float = 3.0) -> Inpainted:
@@ -68,7 +71,7 @@ def navier_stokes(*, radius: float = 3.0) -> Inpainted:
         >>> navier_stokes().radius
         3.0
     """
-    return Inpainted(cv2.INPAINT_NS, _positive(radius))
+    return Inpainted(_NAVIER_STOKES, _positive(radius))
 
 
 def _positive(radius: float) -> float:

@@ -3,14 +3,14 @@
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Literal, final
 
 import numpy as np
 from jaxtyping import Bool, Shaped, UInt8
 
 from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.infills.external import Inpainter
-from seewhy.runtime.graphs import ELEMENTS, contents, open_graph
+from seewhy.runtime.graphs import ELEMENTS, GraphValue, Session, contents, open_graph
 from seewhy.runtime.notes import Noting
 
 Scale = Literal["auto", "unit", "signed", "255"]
@@ -47,7 +47,7 @@ class _Graph:
         result: values of black and white in the output.
     """
 
-    session: Any
+    session: Session
     picture: _Input
     hole: _Input | None
     marks: tuple[float, float]
@@ -167,7 +167,7 @@ def onnx_inpainter(
     )
 
 
-def _inputs(session: Any, picture: str | None) -> tuple[_Input, _Input | None]:  # noqa: ANN401 - no types from onnxruntime
+def _inputs(session: Session, picture: str | None) -> tuple[_Input, _Input | None]:
     """Find the input for the image and the input for the hole mask, or one combined input and None."""
     inputs = [_read(entry) for entry in session.get_inputs()]
     described = ", ".join(f"{entry.name} with {entry.channels or 'any'} channels" for entry in inputs)
@@ -190,7 +190,7 @@ def _inputs(session: Any, picture: str | None) -> tuple[_Input, _Input | None]: 
     return named[0], other
 
 
-def _read(entry: Any) -> _Input:  # noqa: ANN401 - as above
+def _read(entry: GraphValue) -> _Input:
     """Read type and shape of an input."""
     if entry.type not in ELEMENTS or len(entry.shape) != 4:
         raise RequestError(
@@ -254,7 +254,7 @@ def _range(scale: str) -> tuple[float, float]:
     return _RANGES[scale]
 
 
-def _output(session: Any, output: str | None) -> str:  # noqa: ANN401 - as above
+def _output(session: Session, output: str | None) -> str:
     """Return the name of the output to read."""
     names: list[str] = [entry.name for entry in session.get_outputs()]
     if (output is None and len(names) > 1) or (output is not None and output not in names):

@@ -1,6 +1,5 @@
 """The pointing game (Zhang et al., "Excitation Backprop", ECCV 2016): whether the map's maximum is on the object."""
 
-import cv2
 import numpy as np
 
 from seewhy.core.attribution import Map
@@ -36,6 +35,8 @@ def pointing(probe: Probe, saliency: Map, case: MetricInput, *, tolerance: float
     if not tolerance >= 0:
         raise RequestError(f"expected tolerance >= 0 pixels, got {tolerance}")
     outside = (~case.where()).astype(np.uint8)
+    import cv2  # noqa: PLC0415 - loaded on first use
+
     distance = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     hits = distance[saliency == saliency.max()] <= tolerance
     return MetricResult(float(hits.mean()), settings={"tolerance": tolerance})

@@ -8,7 +8,6 @@ A fully blocked feature is replaced by noise with the feature's mean and standar
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -18,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from seewhy.core.errors import RequestError
-from seewhy.nets.checkpoints import read_checkpoint, write_checkpoint
+from seewhy.nets.checkpoints import Card, read_checkpoint, write_checkpoint
 
 Feature = Float[Tensor, "c h w"]
 """One number per channel and position of a layer."""
@@ -106,7 +105,7 @@ class Counting:
         return Statistics(self._mean.float(), std.float(), rms.float(), self.photos)
 
 
-def save_statistics(folder: Path, statistics: Statistics, facts: dict[str, Any]) -> None:
+def save_statistics(folder: Path, statistics: Statistics, facts: Card) -> None:
     """Write statistics and card; the card is written last, so that a folder with a card is complete.
 
     Args:

@@ -14,10 +14,13 @@ from seewhy.core.errors import RequestError
 
 CARD = "card.json"
 
+Card = dict[str, Any]
+"""The content of a card: whatever JSON can hold."""
+
 Net = TypeVar("Net", bound=nn.Module)
 
 
-def write_checkpoint(folder: Path, name: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+def write_checkpoint(folder: Path, name: str, tensors: Mapping[str, Tensor], facts: Mapping[str, object]) -> None:
     """Write tensors and card; the card is written last, so that a folder with a card is complete.
 
     Args:
@@ -36,9 +39,7 @@ def write_checkpoint(folder: Path, name: str, tensors: Mapping[str, Tensor], fac
     fresh.replace(folder / CARD)
 
 
-def read_checkpoint(
-    folder: Path, name: str, *, what: str, fingerprint: str | None, remedy: str
-) -> tuple[bytes, dict[str, Any]]:
+def read_checkpoint(folder: Path, name: str, *, what: str, fingerprint: str | None, remedy: str) -> tuple[bytes, Card]:
     """Read a checkpoint written by `write_checkpoint`.
 
     Args:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from seewhy.core.arrays import Images
 from seewhy.core.errors import RequestError
-from seewhy.nets.checkpoints import CARD, load_weights, read_checkpoint, write_checkpoint
+from seewhy.nets.checkpoints import CARD, Card, load_weights, read_checkpoint, write_checkpoint
 from seewhy.nets.translator import Norm, Planes, UNet
 
 Arm = Literal["syce", "cyce", "sagen"]
@@ -103,7 +103,7 @@ class CounterfactualGenerators(nn.Module):
         return len(self.classes) > 2
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Card:
         """The constructor arguments that rebuild the same networks."""
         names = ("arm", "classes", "channels", "size", "widths", "last", "residual", "norm")
         return {name: getattr(self, name) for name in names}
@@ -238,7 +238,7 @@ def build_generators(
 
 
 def save_generators(
-    folder: Path, generators: CounterfactualGenerators, facts: dict[str, Any], weights: dict[str, Tensor] | None = None
+    folder: Path, generators: CounterfactualGenerators, facts: Card, weights: dict[str, Tensor] | None = None
 ) -> None:
     """Write weights and card.
 
@@ -251,7 +251,7 @@ def save_generators(
     write_checkpoint(folder, TENSORS, weights or generators.state_dict(), {**facts, "networks": generators.settings})
 
 
-def load_generators(folder: Path, *, fingerprint: str) -> tuple[CounterfactualGenerators, dict[str, Any]]:
+def load_generators(folder: Path, *, fingerprint: str) -> tuple[CounterfactualGenerators, Card]:
     """Read generators written by `save_generators`.
 
     Args:

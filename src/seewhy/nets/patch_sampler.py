@@ -10,7 +10,6 @@ import hashlib
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seewhy.core.errors import RequestError, did_you_mean
+from seewhy.nets.checkpoints import Card
 from seewhy.nets.compact_sampler import CompactSampler
 from seewhy.nets.gaussian_sampler import GaussianSampler
 
@@ -182,7 +182,7 @@ def build_sampler(arch: str = "compact", patch: int = 8, *, seed: int = 0, **set
         raise RequestError(f"{arch} patch sampler: {error}") from error
 
 
-def read_card(folder: Path, *, arch: str | None = None, patch: int | None = None) -> dict[str, Any]:
+def read_card(folder: Path, *, arch: str | None = None, patch: int | None = None) -> Card:
     """Read the ``card.json`` of a trained patch sampler without its weights.
 
     Args:
@@ -202,7 +202,7 @@ def read_card(folder: Path, *, arch: str | None = None, patch: int | None = None
     for name in (WEIGHTS, CARD):
         if not (folder / name).is_file():
             raise RequestError(f"expected {name} of a patch sampler in {folder}, got no such file; {remedy}")
-    card: dict[str, Any] = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    card: Card = json.loads((folder / CARD).read_text(encoding="utf-8"))
     if {name: card.get(name) for name in wanted} != wanted:
         asked, found = (
             " ".join(f"{name}={facts.get(name)}" for name in ("arch", "patch") if name in wanted)

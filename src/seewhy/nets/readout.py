@@ -6,7 +6,7 @@ It takes the activations of several layers of a classifier on the full image. It
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import torch
 from jaxtyping import Float
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seewhy.nets.bottleneck import information
-from seewhy.nets.checkpoints import load_weights, read_checkpoint, write_checkpoint
+from seewhy.nets.checkpoints import Card, load_weights, read_checkpoint, write_checkpoint
 
 Features = Float[Tensor, "n c h w"]
 """Features of the layer with the bottleneck."""
@@ -112,7 +112,7 @@ def build_readout(shapes: Sequence[Shape], *, seed: int = 0) -> Readout:
         return Readout(shapes)
 
 
-def save_readout(folder: Path, net: Readout, facts: dict[str, Any]) -> None:
+def save_readout(folder: Path, net: Readout, facts: Card) -> None:
     """Write weights and card.
 
     Args:
@@ -123,7 +123,7 @@ def save_readout(folder: Path, net: Readout, facts: dict[str, Any]) -> None:
     write_checkpoint(folder, TENSORS, net.state_dict(), {**facts, "shapes": net.shapes})
 
 
-def load_readout(folder: Path, *, fingerprint: str) -> tuple[Readout, dict[str, Any]]:
+def load_readout(folder: Path, *, fingerprint: str) -> tuple[Readout, Card]:
     """Read a readout network written by `save_readout`.
 
     Args:

@@ -5,7 +5,7 @@ It is trained by ``seewhy train classifier``, and stored in ``classifier.safeten
 
 import math
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Literal, final
 
 import torch
 from safetensors import SafetensorError
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from seewhy.core.arrays import Images
 from seewhy.core.classifier import Color, Scores
 from seewhy.core.errors import RequestError
-from seewhy.nets.checkpoints import read_checkpoint, write_checkpoint
+from seewhy.nets.checkpoints import Card, read_checkpoint, write_checkpoint
 
 Arch = Literal["plain", "residual"]
 """``plain``: two convolutions per level and max pooling; ``residual``: residual blocks with strides."""
@@ -143,7 +143,7 @@ def build_small(
         return SmallClassifier(arch, classes, channels, widths, color=color, spread=spread).eval()
 
 
-def save_small(folder: Path, net: SmallClassifier, facts: dict[str, Any]) -> None:
+def save_small(folder: Path, net: SmallClassifier, facts: Card) -> None:
     """Write weights and card.
 
     Args:
@@ -154,7 +154,7 @@ def save_small(folder: Path, net: SmallClassifier, facts: dict[str, Any]) -> Non
     write_checkpoint(folder, TENSORS, net.state_dict(), {**facts, "net": net.settings})
 
 
-def load_small(folder: Path) -> tuple[SmallClassifier, dict[str, Any]]:
+def load_small(folder: Path) -> tuple[SmallClassifier, Card]:
     """Read a network written by `save_small`.
 
     Returns:

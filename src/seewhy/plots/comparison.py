@@ -223,7 +223,7 @@ def _draw_table(axes: Axes, section: _Section, room: float) -> None:
     cell = min((room - start) / count, _WIDEST_CELL)
     for row, name in enumerate(names):
         middle = _ROW * (row + 1.5)
-        _put(axes, (0, middle), shorten(name, TICK, start - 6), side="left")
+        _put(axes, (0.0, middle), shorten(name, TICK, start - 6), side="left")
         _put(axes, (start + cell * (row + 0.5), _ROW / 2), str(row + 1), colour=QUIET)
         for column in range(count):
             own = row == column

@@ -6,9 +6,10 @@ widths are in points, 1/72 inch.
 
 import re
 import warnings
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
@@ -40,6 +41,7 @@ def missing_glyphs_allowed() -> Iterator[None]:
         yield
 
 
+@lru_cache(maxsize=4096)
 def text_width(line: str, size: float, *, bold: bool = False) -> float:
     """Return the width of a line in points.
 
@@ -75,10 +77,9 @@ def shorten(line: str, size: float, width: float, *, bold: bool = False) -> str:
     flat = " ".join(line.split())
     if text_width(flat, size, bold=bold) <= width:
         return flat
-    kept = len(flat)
-    while kept and text_width(flat[:kept].rstrip(" ,·") + "…", size, bold=bold) > width:
-        kept -= 1
-    return flat[:kept].rstrip(" ,·") + "…"
+    ends = [flat[:kept].rstrip(" ,·") + "…" for kept in range(len(flat))]
+    fitting = bisect_right(ends, width, key=lambda end: text_width(end, size, bold=bold))
+    return ends[max(0, fitting - 1)]
 
 
 def wrap(prose: str, size: float, width: float, *, bold: bool = False, most: int | None = None) -> list[str]:

@@ -91,7 +91,7 @@ def classifier(
     device: str | torch.device | None = None,
     **settings: Any,  # noqa: ANN401
 ) -> Classifier:
-    """Open the door to a classifier.
+    """Open a classifier.
 
     Args:
         source: a Spec (``"efficientnet-lite0"``, ``"onnx:path=model.onnx"``, ``"package.module:attribute"``), the path of

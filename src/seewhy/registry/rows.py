@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from seewhy.core.access import Access
+from seewhy.core.arrays import Image
+from seewhy.core.attribution import Attribution
 from seewhy.core.metric import MetricResult
 from seewhy.core.settings import schema
 from seewhy.registry.cost import Cost, Run, planned
@@ -40,7 +42,7 @@ class Method:
         extra: the optional dependency group that it needs.
     """
 
-    run: Callable[..., Any]
+    run: Callable[..., Attribution]
     summary: str
     paper: str
     access: Access = Access.LABEL
@@ -96,7 +98,7 @@ class Method:
         return self.large[1] if self.large and largest > self.large[0] else self.infill
 
 
-def _with_defaults(function: Callable[..., Any], settings: Mapping[str, object] | None) -> dict[str, object]:
+def _with_defaults(function: Callable[..., object], settings: Mapping[str, object] | None) -> dict[str, object]:
     """Complete the settings of a function with its defaults."""
     return {name: default for name, (_, default) in schema(function).items()} | dict(settings or {})
 
@@ -143,7 +145,7 @@ class Metric:
         pool: aggregates the measurements of many images into one value, where that is not the mean of the values.
     """
 
-    run: Callable[..., Any]
+    run: Callable[..., MetricResult]
     summary: str
     paper: str
     higher_is_better: bool | None
@@ -190,11 +192,11 @@ class Rule:
         region: whether it needs the region of the object.
     """
 
-    run: Callable[..., Any]
+    run: Callable[..., Image]
     summary: str
     claim: Literal["stays", "changes"]
     strengths: tuple[float, ...]
     limits: tuple[float, float]
     unit: str = ""
-    before: Callable[..., Any] | None = None
+    before: Callable[[Image, float], Image] | None = None
     region: bool = False

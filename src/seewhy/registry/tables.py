@@ -126,7 +126,7 @@ def _strengths(*, strengths: tuple[float, ...]) -> None:
     """Declare the setting that every rule has, for its type."""
 
 
-def function_of(found: Row) -> Callable[..., Any]:
+def function_of(found: Row) -> Callable[..., object]:
     """Return the function whose keyword-only arguments are a row's settings."""
     return found.build if isinstance(found, Component) else found.run
 

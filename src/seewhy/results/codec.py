@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import TypeVar, cast
 
 import cattrs
+import numpy as np
 from cattrs.errors import BaseValidationError
 
 from seewhy.core.errors import RequestError
-from seewhy.core.metric import plain
+from seewhy.core.metric import Curve, plain
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 """Anything that a JSON file can hold."""
@@ -100,11 +101,19 @@ def _read_number(value: float | None, _: object) -> float:
     return math.nan if value is None else float(value)
 
 
+def _read_curve(data: dict[str, list[float | None]], _: object) -> Curve:
+    """Read a curve; JSON has lists where it has arrays."""
+    x, y = (np.array([_read_number(value, float) for value in data[name]]) for name in ("x", "y"))
+    return Curve(x, y)
+
+
 def _converter() -> cattrs.Converter:
     """Build the converter: tuples for sequences, None for what is not a number."""
     converter = cattrs.Converter(unstruct_collection_overrides={tuple: list, Mapping: dict})
     converter.register_unstructure_hook(float, plain)
     converter.register_structure_hook(float, _read_number)
+    converter.register_unstructure_hook(Curve, Curve.facts)
+    converter.register_structure_hook(Curve, _read_curve)
     converter.register_structure_hook_func(lambda kind: kind == Setting, _read_setting)
     return converter
 

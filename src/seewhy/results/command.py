@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from seewhy import registry
+from seewhy.core.errors import RequestError
 from seewhy.results.infill_comparison import InfillComparisonRecord
 from seewhy.results.record import Record
 
@@ -44,9 +45,17 @@ def _words(
     words += _each("--infill", named)
     words += ["--seed", str(record.seed), "--runtime", record.runtime.name]
     words += _each("--target", record.requested or ())
-    if registry.runs_code(classifier) or any(map(registry.infill_runs_code, named)):
+    if _needs_trust(classifier, named):
         words.append("--trust")
     return words
+
+
+def _needs_trust(classifier: str, infills: Sequence[str]) -> bool:
+    """Whether the command runs code from a file; no for a Spec of a package that is not installed here."""
+    try:
+        return registry.runs_code(classifier) or any(map(registry.infill_runs_code, infills))
+    except RequestError:
+        return False
 
 
 def _each(option: str, values: Sequence[str]) -> Iterator[str]:

@@ -5,15 +5,8 @@ from dataclasses import dataclass
 
 from seewhy.core.budget import Budget, Queries
 from seewhy.results.codec import Setting
-from seewhy.results.record import (
-    ClassifierInfo,
-    ClassProbability,
-    ImageInfo,
-    InfillInfo,
-    RuntimeInfo,
-    Verdict,
-    ViewInfo,
-)
+from seewhy.results.diagnostics import Verdict
+from seewhy.results.record import ClassifierInfo, ClassProbability, ImageInfo, InfillInfo, RuntimeInfo, ViewInfo
 
 FILE = "comparison.json"
 SCHEMA_VERSION = 2

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from seewhy.core.budget import Budget
 from seewhy.results.codec import Setting
-from seewhy.results.record import Extreme, InfillCheck, Record, RuntimeInfo, TargetInfo
+from seewhy.results.diagnostics import InfillCheck
+from seewhy.results.record import Extreme, Record, RuntimeInfo, TargetInfo
 from seewhy.results.wording import correlation, probability, queries, seconds
 
 Row = tuple[str, str]
@@ -99,7 +100,7 @@ def _target(target: TargetInfo, unit: str) -> str:
 def _extreme(point: Extreme, unit: str) -> str:
     """Write the value and the position of a point of a map."""
     error = "" if point.stderr is None else f" ± {point.stderr:.2g}"
-    return f"{_number(point.value)}{error} {unit}".rstrip() + f" at row {point.row}, column {point.column}"
+    return f"{_short(point.value)}{error} {unit}".rstrip() + f" at row {point.row}, column {point.column}"
 
 
 def _budget(budget: Budget) -> list[Row]:
@@ -139,7 +140,7 @@ def _windows(record: Record) -> list[Row]:
                 [
                     f"{scale.windows:,} windows",
                     *(
-                        f"{labels.get(key, key)} at most {_number(value)} ± {_number(error)}"
+                        f"{labels.get(key, key)} at most {_short(value)} ± {_short(error)}"
                         for key, (value, error) in scale.strongest.items()
                     ),
                 ],
@@ -210,6 +211,11 @@ def _yes(value: bool) -> str:
 def _number(value: float) -> str:
     """Write a number with at most six digits and a true minus sign."""
     return f"{value:.6g}".replace("-", "−")
+
+
+def _short(value: float) -> str:
+    """Write a value of a map with three digits and a true minus sign."""
+    return f"{value:.3g}".replace("-", "−")
 
 
 def _list(values: Iterable[str], separator: str = ", ") -> str:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from seewhy.core.budget import Queries
-from seewhy.results.record import Chance, Record, Verdict
+from seewhy.results.diagnostics import Chance, Verdict
+from seewhy.results.record import Record
 from seewhy.results.report_data import INTENSITY, ImagePanel, MapPanel
 
 _IMAGES = {

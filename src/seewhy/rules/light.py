@@ -2,7 +2,6 @@
 
 import io
 
-import cv2
 import numpy as np
 import torch
 from PIL import Image as Pillow
@@ -64,6 +63,8 @@ def hue(image: Image, strength: float, seed: int) -> Image:
         >>> sorted({tuple(hue(red, 120.0, seed).flatten().round().abs().int().tolist()) for seed in range(9)})
         [(0, 0, 1), (0, 1, 0)]
     """
+    import cv2  # noqa: PLC0415 - loaded on first use
+
     wheel = cv2.cvtColor(image.permute(1, 2, 0).cpu().numpy(), cv2.COLOR_RGB2HSV)
     wheel[:, :, 0] = (wheel[:, :, 0] + _sign(seed) * strength) % 360
     turned = cv2.cvtColor(wheel, cv2.COLOR_HSV2RGB)

@@ -3,12 +3,14 @@
 import hashlib
 import importlib
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from jaxtyping import Shaped
 from torch import nn
 
 from seewhy.core.arrays import Images, Probabilities
@@ -38,6 +40,44 @@ _ERRORS = (
 """Exceptions that ONNX Runtime raises for a file it cannot run; their only common base class is Exception."""
 
 
+@runtime_checkable
+class GraphValue(Protocol):
+    """An input or output that a graph declares; onnxruntime ships no types."""
+
+    @property
+    def name(self) -> str:
+        """Name in the graph."""
+
+    @property
+    def shape(self) -> Sequence[int | str | None]:
+        """Length of each axis; a name or None for a dynamic axis."""
+
+    @property
+    def type(self) -> str:
+        """Type of the elements, such as ``tensor(float)``."""
+
+
+@runtime_checkable
+class Runnable(Protocol):
+    """A graph that can be run."""
+
+    def run(
+        self, outputs: Sequence[str], inputs: Mapping[str, Shaped[np.ndarray, "..."]], /
+    ) -> Sequence[Shaped[np.ndarray, "..."]]:
+        """Run the graph and return the named outputs."""
+
+
+@runtime_checkable
+class Session(Runnable, Protocol):
+    """A graph that can be run and inspected: an ``onnxruntime.InferenceSession``."""
+
+    def get_inputs(self) -> Sequence[GraphValue]:
+        """Return the inputs that the graph declares."""
+
+    def get_outputs(self) -> Sequence[GraphValue]:
+        """Return the outputs that the graph declares."""
+
+
 def _onnxruntime() -> ModuleType:
     """Import ONNX Runtime on first use."""
     try:
@@ -58,7 +98,7 @@ def runtime_name() -> str:
     return f"onnxruntime {_onnxruntime().__version__}, cpu"
 
 
-def open_graph(file: Path) -> Any:  # noqa: ANN401 - onnxruntime ships no types
+def open_graph(file: Path) -> Session:
     """Load a graph for execution on the CPU.
 
     Returns:
@@ -79,13 +119,14 @@ def open_graph(file: Path) -> Any:  # noqa: ANN401 - onnxruntime ships no types
     options.log_severity_level = 3  # errors are raised; everything else is noise on stderr
     errors = tuple(getattr(runtime.capi.onnxruntime_pybind11_state, name) for name in _ERRORS)
     try:
-        return runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        session: Session = runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     except errors as error:
         reason = str(error).splitlines()[0].replace(str(file), file.name)
         raise RequestError(
             f"expected an ONNX graph of standard operators, got {file.name}, which ONNX Runtime rejects: {reason}; "
             "export it again"
         ) from error
+    return session
 
 
 def from_network(network: nn.Module, size: tuple[int, int], cache: Cache, key: str) -> Answer:
@@ -108,9 +149,10 @@ def from_network(network: nn.Module, size: tuple[int, int], cache: Cache, key: s
     _onnxruntime()
     entry = cache.need(key, lambda folder: _export(network, size, folder / _MODEL))
     session = open_graph(entry / _MODEL)
+    outputs = [output.name for output in session.get_outputs()]
 
     def answer(images: Images) -> Probabilities:
-        return torch.from_numpy(session.run(None, {"images": images.contiguous().numpy()})[0])
+        return torch.from_numpy(session.run(outputs, {"images": images.contiguous().numpy()})[0])
 
     return answer
 

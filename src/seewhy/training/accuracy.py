@@ -18,7 +18,7 @@ AT_ONCE = 256
 
 
 @dataclass(frozen=True)
-class Judged:
+class Performance:
     """A classifier's performance on labelled images.
 
     Args:
@@ -82,7 +82,7 @@ def keep_classes(collection: Collection, names: Sequence[str]) -> Collection:
 
 
 @torch.no_grad()
-def judge(net: nn.Module, collection: Collection, device: torch.device) -> Judged:
+def evaluate(net: nn.Module, collection: Collection, device: torch.device) -> Performance:
     """Evaluate a network on labelled images.
 
     Args:
@@ -98,7 +98,7 @@ def judge(net: nn.Module, collection: Collection, device: torch.device) -> Judge
     pictures, called = labels.bincount(minlength=classes), scores.argmax(1).bincount(minlength=classes)
     per_class = losses.new_zeros(classes).index_add_(0, labels, losses) / pictures
     right = labels[scores.argmax(1) == labels].bincount(minlength=classes)
-    return Judged(
+    return Performance(
         loss=per_class.mean().item(),
         accuracy=right.sum().item() / len(labels),
         auc=area(scores[:, 1] - scores[:, 0], labels == 1) if classes == 2 else None,

@@ -23,7 +23,7 @@ from seewhy.core.view import View
 from seewhy.images.collection import Collection, split
 from seewhy.nets.checkpoints import CARD
 from seewhy.nets.small_classifier import TENSORS, Arch, SmallClassifier, build_small, save_small, usual_widths
-from seewhy.training.accuracy import AT_ONCE, Judged, judge, labels_of
+from seewhy.training.accuracy import AT_ONCE, Performance, evaluate, labels_of
 from seewhy.training.augment import Augment
 
 FEWEST = 10
@@ -37,7 +37,7 @@ Progress = Callable[[int, int, str], None]
 """Called after each batch with the batches done, the batches planned, and a status text."""
 
 
-def silent(*facts: object) -> None:
+def no_progress(*facts: object) -> None:
     """Report nothing."""
     del facts
 
@@ -86,7 +86,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Look:
+class Evaluation:
     """The evaluation after one epoch.
 
     Args:
@@ -97,7 +97,7 @@ class Look:
 
     epoch: int
     trained: float
-    held_out: Judged
+    held_out: Performance
 
 
 @dataclass(frozen=True)
@@ -114,10 +114,10 @@ class Trained:
     """
 
     classifier: TorchClassifier
-    kept: Look
+    kept: Evaluation
     stopped: str
-    curve: tuple[Look, ...]
-    test: Judged | None
+    curve: tuple[Evaluation, ...]
+    test: Performance | None
     notes: tuple[str, ...]
 
 
@@ -129,7 +129,7 @@ def train_classifier(
     test: Collection | None = None,
     view: View | None = None,
     device: str | torch.device | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> Trained:
     """Train a small convolutional classifier and write ``classifier.safetensors`` and ``card.json``.
 
@@ -168,12 +168,12 @@ def train_classifier(
     _claim(out)
     run = _Run(rest, held_out, plan, place)
     stopped = run.train(progress)
-    judged = None if test is None else judge(run.net, test, place)
+    performance = None if test is None else evaluate(run.net, test, place)
     notes = _notes(run.kept.held_out, collection, test)
-    card = _facts(run, collection, judged, view) | {"stopped": stopped, "notes": list(notes)}
+    card = _facts(run, collection, performance, view) | {"stopped": stopped, "notes": list(notes)}
     classifier = as_classifier(run.net, card, device=place)
     save_small(out, run.net, card | {"fingerprint": classifier.fingerprint})
-    return Trained(classifier, run.kept, stopped, tuple(run.curve), judged, notes)
+    return Trained(classifier, run.kept, stopped, tuple(run.curve), performance, notes)
 
 
 def _check(
@@ -219,7 +219,7 @@ class _Run:
     held_out: Collection
     plan: Plan
     device: torch.device
-    curve: list[Look] = field(default_factory=list)
+    curve: list[Evaluation] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.labels, (self.color, spread) = labels_of(self.rest), _colors(self.rest)
@@ -236,9 +236,9 @@ class _Run:
         self.adam = torch.optim.AdamW(self.net.parameters(), lr=self.plan.rate, weight_decay=_DECAY)
 
     @property
-    def kept(self) -> Look:
+    def kept(self) -> Evaluation:
         """The epoch with the lowest held-out loss."""
-        return min(self.curve, key=lambda look: look.held_out.loss)
+        return min(self.curve, key=lambda evaluation: evaluation.held_out.loss)
 
     def train(self, progress: Progress) -> str:
         """Train, restore the weights of the best epoch, and return why training stopped."""
@@ -267,7 +267,7 @@ class _Run:
             losses.append(self._step(chosen, generator))
             progress(step + 1, planned, f"loss {losses[-1]:.3f} {words}")
         self.net.eval()
-        self.curve.append(Look(epoch + 1, float(np.mean(losses)), judge(self.net, self.held_out, self.device)))
+        self.curve.append(Evaluation(epoch + 1, float(np.mean(losses)), evaluate(self.net, self.held_out, self.device)))
 
     def _step(self, chosen: Int[np.ndarray, "m"], generator: torch.Generator) -> float:
         """Take one optimiser step and return the loss before it."""
@@ -311,7 +311,7 @@ def _colors(collection: Collection) -> tuple[Color, Color]:
     return tuple(mean.tolist()), tuple(spread.tolist())
 
 
-def _notes(held_out: Judged, collection: Collection, test: Collection | None) -> tuple[str, ...]:
+def _notes(held_out: Performance, collection: Collection, test: Collection | None) -> tuple[str, ...]:
     """Return warnings about the training and the test set."""
     notes = []
     if max(held_out.called) == sum(held_out.called):
@@ -338,7 +338,7 @@ def _digest(picture: np.ndarray) -> bytes:
     return hashlib.sha256(picture.tobytes()).digest()
 
 
-def _facts(run: _Run, collection: Collection, test: Judged | None, view: View) -> dict[str, Any]:
+def _facts(run: _Run, collection: Collection, test: Performance | None, view: View) -> dict[str, Any]:
     """Return the card: what the classifier is, how to use it, and how well it was trained."""
     kept = run.kept
     return {
@@ -354,15 +354,20 @@ def _facts(run: _Run, collection: Collection, test: Judged | None, view: View) -
         "epoch": kept.epoch,
         "held_out": _report(kept.held_out, collection.classes),
         "test": None if test is None else _report(test, collection.classes),
-        "curve": [[look.epoch, round(look.trained, 4), round(look.held_out.loss, 4)] for look in run.curve],
+        "curve": [
+            [evaluation.epoch, round(evaluation.trained, 4), round(evaluation.held_out.loss, 4)]
+            for evaluation in run.curve
+        ],
         "seewhy": version("seewhy"),
     }
 
 
-def _report(judged: Judged, classes: Sequence[str]) -> dict[str, Any]:
+def _report(performance: Performance, classes: Sequence[str]) -> dict[str, Any]:
     """Return the performance for the card, with the numbers of correct and of all images per class."""
     rounded = {
         name: None if value is None else round(value, 5)
-        for name, value in (("loss", judged.loss), ("accuracy", judged.accuracy), ("auc", judged.auc))
+        for name, value in (("loss", performance.loss), ("accuracy", performance.accuracy), ("auc", performance.auc))
     }
-    return rounded | {"right": dict(zip(classes, zip(judged.right, judged.pictures, strict=True), strict=True))}
+    return rounded | {
+        "right": dict(zip(classes, zip(performance.right, performance.pictures, strict=True), strict=True))
+    }

@@ -16,7 +16,7 @@ BATCH = 64
 RATE = 1e-3
 
 
-def silent(done: int, planned: int) -> None:
+def no_progress(done: int, planned: int) -> None:
     """Report nothing."""
     del done, planned
 
@@ -28,7 +28,7 @@ def train_embedding(
     steps: int = 1000,
     seed: int = 0,
     device: str | torch.device = "cpu",
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> Embedding:
     """Train a small auto-encoder to reconstruct the images of a collection, by mean squared error.
 

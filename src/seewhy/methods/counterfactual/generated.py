@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -15,7 +15,7 @@ from seewhy.core.attribution import Attribution, GeneratedPixels, as_map
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target
-from seewhy.nets.checkpoints import CARD
+from seewhy.nets.checkpoints import CARD, Card
 from seewhy.nets.counterfactual_generators import REMEDY, load_generators
 
 _VISIBLE = 0.1
@@ -235,7 +235,7 @@ def _lost_colour(probe: Probe, channels: int) -> list[str]:
     return ["The generators were trained on grayscale images: the images generated from this colour image are gray."]
 
 
-def _measured(card: Mapping[str, Any]) -> list[str]:
+def _measured(card: Card) -> list[str]:
     """Report the flip rates measured on held-out images, and a failed training if there was one."""
     rates = {
         "flip": "of the adversarial images were classified as the other class",

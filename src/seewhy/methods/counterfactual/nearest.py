@@ -198,7 +198,7 @@ def _maps(
         findings=findings,
         traces=traces,
         outlines=outlines,
-        generated=_companions(every),
+        generated=_generated_images(every),
     )
 
 
@@ -209,7 +209,7 @@ def _traces(probe: Probe, swap: Swap) -> dict[str, tuple[float, ...]]:
     return {"area": areas, **given, "queries": tuple(map(float, queries))}
 
 
-def _companions(found: Mapping[int, Found]) -> dict[str, GeneratedPixels]:
+def _generated_images(found: Mapping[int, Found]) -> dict[str, GeneratedPixels]:
     """Name the images, with the class number if there is more than one other class."""
     generated = {}
     for other, best in found.items():

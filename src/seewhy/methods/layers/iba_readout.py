@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
@@ -16,6 +15,7 @@ from seewhy.core.probe import Probe
 from seewhy.core.target import Target, weight_matrix
 from seewhy.methods.layers._feature_maps import enlarge, layout
 from seewhy.nets.bottleneck import bits_per_pixel
+from seewhy.nets.checkpoints import Card
 from seewhy.nets.readout import REMEDY, Source, load_readout
 
 ADVISED = 1000
@@ -126,7 +126,7 @@ def _check_targets(probe: Probe, targets: Sequence[Target]) -> None:
             )
 
 
-def _findings(card: dict[str, Any], classes: int) -> tuple[str, ...]:
+def _findings(card: Card, classes: int) -> tuple[str, ...]:
     """Report the training of the readout, and whether it did better than chance."""
     report = (
         f"The readout at layer {card['layers'][0]} was trained on {card['photos']} photos for {card['steps']} steps; "

@@ -8,7 +8,7 @@ ours.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -26,12 +26,23 @@ from seewhy.core.target import Target, weight_matrix
 
 Variant = Literal["r", "b", "c", "d", "e"]
 
-_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    "r": {"draws": 2, "steps": 10, "beta": 10.0, "p0": 1.0, "a0": 2.0},
-    "b": {"draws": 10, "steps": 1, "beta": 10.0, "p0": 0.5, "a0": 2.0},
-    "c": {"draws": 1, "steps": 10, "beta": 10.0, "p0": 0.5, "a0": 2.0},
-    "d": {"draws": 2, "steps": 10, "beta": 1.0, "p0": 1.0, "a0": 5.0},
-    "e": {"draws": 2, "steps": 10, "beta": 1.0, "p0": 0.5, "a0": 2.0},
+
+class _Usual(NamedTuple):
+    """What ``auto`` stands for; see `ibisa`."""
+
+    draws: int
+    steps: int
+    beta: float
+    p0: float
+    a0: float
+
+
+_DEFAULTS: Mapping[str, _Usual] = {
+    "r": _Usual(draws=2, steps=10, beta=10.0, p0=1.0, a0=2.0),
+    "b": _Usual(draws=10, steps=1, beta=10.0, p0=0.5, a0=2.0),
+    "c": _Usual(draws=1, steps=10, beta=10.0, p0=0.5, a0=2.0),
+    "d": _Usual(draws=2, steps=10, beta=1.0, p0=1.0, a0=5.0),
+    "e": _Usual(draws=2, steps=10, beta=1.0, p0=0.5, a0=2.0),
 }
 """The values that ``auto`` stands for, per variant; the rate differs between variants, and so does beta."""
 
@@ -114,11 +125,19 @@ def ibisa(
     Cost: one query for the prediction; for each target 20 forward and 20 backward images (``b``: 20 and 10) in 10
     backward calls (``b``: 1).
     """
-    given = {"draws": draws, "steps": steps, "beta": beta, "p0": p0, "a0": a0}
-    resolved: dict[str, Any] = {
-        name: _DEFAULTS[variant][name] if value is None else value for name, value in given.items()
-    }
-    recipe = _Recipe(variant, cells, lr=lr, phi=phi, gamma=gamma, **resolved)
+    usual = _DEFAULTS[variant]
+    recipe = _Recipe(
+        variant,
+        cells,
+        draws=usual.draws if draws is None else draws,
+        steps=usual.steps if steps is None else steps,
+        lr=lr,
+        beta=usual.beta if beta is None else beta,
+        phi=phi,
+        gamma=gamma,
+        p0=usual.p0 if p0 is None else p0,
+        a0=usual.a0 if a0 is None else a0,
+    )
     wanted = 1 + recipe.images * len(targets)
     probe.affordable(wanted, smallest=wanted, hint="fewer draws or steps")
     probe.plan(wanted)
@@ -143,7 +162,7 @@ def images_of(settings: Mapping[str, Any]) -> tuple[int, int]:
         (20, 10)
     """
     usual = _DEFAULTS[settings["variant"]]
-    draws, steps = (usual[name] if settings[name] is None else settings[name] for name in ("draws", "steps"))
+    draws, steps = settings["draws"] or usual.draws, settings["steps"] or usual.steps
     recipe = _Recipe(settings["variant"], 1, draws, steps, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0)
     return recipe.images, recipe.shown * steps
 

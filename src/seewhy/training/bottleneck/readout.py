@@ -35,7 +35,7 @@ Progress = Callable[[str, int, int], None]
 """Called with a description of the current task, the number of items done and the total."""
 
 
-def silent(*facts: object) -> None:
+def no_progress(*facts: object) -> None:
     """Report nothing."""
     del facts
 
@@ -96,7 +96,7 @@ def train_readout(
     *,
     layers: Sequence[str] = (),
     plan: Plan | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> Trained:
     """Train a readout of a classifier's layers on photos, and write ``readout.safetensors`` and ``card.json``.
 

@@ -21,13 +21,18 @@ Progress = Callable[[int, int], None]
 """Called after each photo with the photos done and the total number of photos."""
 
 
-def silent(done: int, planned: int) -> None:
+def no_progress(done: int, planned: int) -> None:
     """Report nothing."""
     del done, planned
 
 
 def measure(
-    classifier: Classifier, photos: Sequence[Path], out: Path, *, layer: str | None = None, progress: Progress = silent
+    classifier: Classifier,
+    photos: Sequence[Path],
+    out: Path,
+    *,
+    layer: str | None = None,
+    progress: Progress = no_progress,
 ) -> tuple[str, Statistics]:
     """Measure the mean and standard deviation of each feature of a layer over photos, and write them to a folder.
 

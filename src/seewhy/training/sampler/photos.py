@@ -15,7 +15,7 @@ _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
 
 def is_held_out(content: bytes) -> bool:
-    """Return whether a photo is held out from training, judged by its file content alone; one in ten is.
+    """Return whether a photo is held out from training, performance by its file content alone; one in ten is.
 
     Example:
         >>> is_held_out(b"a photo")

@@ -35,7 +35,7 @@ Progress = Callable[[int, int, float], None]
 
 
 @dataclass(frozen=True)
-class Look:
+class Evaluation:
     """One evaluation on the held-out photos.
 
     Args:
@@ -49,7 +49,7 @@ class Look:
     held_out: float
 
 
-Looked = Callable[[Look], None]
+OnEvaluation = Callable[[Evaluation], None]
 """Called after each evaluation."""
 
 
@@ -67,10 +67,10 @@ class Result:
     steps: int
     bits: float
     stopped: str
-    curve: tuple[Look, ...]
+    curve: tuple[Evaluation, ...]
 
 
-def silent(*facts: object) -> None:
+def no_progress(*facts: object) -> None:
     """Report nothing."""
     del facts
 
@@ -104,17 +104,17 @@ class _Run:
     optimiser: torch.optim.Optimizer
     step: int = 0
     trained: float = 0.0  # sum of the bits since the last evaluation
-    curve: list[Look] = field(default_factory=list)
+    curve: list[Evaluation] = field(default_factory=list)
 
     @property
     def best(self) -> float:
         """The fewest held-out bits so far."""
-        return min((look.held_out for look in self.curve), default=math.inf)
+        return min((evaluation.held_out for evaluation in self.curve), default=math.inf)
 
     @property
     def stale(self) -> int:
         """The number of evaluations since the best one."""
-        held_out = [look.held_out for look in self.curve]
+        held_out = [evaluation.held_out for evaluation in self.curve]
         return len(held_out) - 1 - held_out.index(self.best) if held_out else 0
 
     def save(self, path: Path) -> None:
@@ -123,8 +123,8 @@ class _Run:
         tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
         for index, moments in self.optimiser.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": value for name, value in moments.items()}
-        looks = [(look.step, look.trained, look.held_out) for look in self.curve]
-        tensors["curve"] = torch.tensor(looks, dtype=torch.float64).reshape(-1, 3)
+        evaluations = [(evaluation.step, evaluation.trained, evaluation.held_out) for evaluation in self.curve]
+        tensors["curve"] = torch.tensor(evaluations, dtype=torch.float64).reshape(-1, 3)
         tensors["step"] = torch.tensor([self.step])
         fresh = path.with_suffix(".tmp")
         save_file({name: value.contiguous() for name, value in tensors.items()}, fresh)
@@ -151,7 +151,7 @@ class _Run:
                 moments.setdefault(int(index), {})[name] = value
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
         self.step = int(tensors["step"].item())
-        self.curve = [Look(int(step), trained, held_out) for step, trained, held_out in tensors["curve"].tolist()]
+        self.curve = [Evaluation(int(step), trained, held_out) for step, trained, held_out in tensors["curve"].tolist()]
 
 
 def _start(arch: str, patch: int, *, seed: int, rate: float, device: str, begin: Path | None) -> _Run:
@@ -211,19 +211,21 @@ def _rounded(net: PatchNet) -> dict[str, Tensor]:
     return {name: value.half().cpu().contiguous() for name, value in net.state_dict().items()}
 
 
-def _look(run: _Run, held_out: Windows, out: Path, facts: dict[str, object]) -> None:
+def _evaluate(run: _Run, held_out: Windows, out: Path, facts: dict[str, object]) -> None:
     """Evaluate the averaged weights in half precision, write them if they are the best yet, and save a checkpoint."""
     weights = _rounded(run.average)
     shipped = build_sampler(run.net.arch, run.net.patch, **run.net.settings)
     shipped.load_state_dict({name: value.float() for name, value in weights.items()})
     bits = bits_per_subpixel(shipped.eval(), held_out)
     steps = run.step - (run.curve[-1].step if run.curve else 0)
-    run.curve.append(Look(run.step, run.trained / max(1, steps), bits))
+    run.curve.append(Evaluation(run.step, run.trained / max(1, steps), bits))
     run.trained = 0.0
     if run.stale == 0:
         facts["steps"], facts["held_out_bits_per_subpixel"] = run.step, round(bits, 4)
         facts["sha256"] = write_weights(out, weights)
-    facts["curve"] = [[look.step, round(look.trained, 4), round(look.held_out, 4)] for look in run.curve]
+    facts["curve"] = [
+        [evaluation.step, round(evaluation.trained, 4), round(evaluation.held_out, 4)] for evaluation in run.curve
+    ]
     write_card(out, facts)
     run.save(out / "checkpoint.safetensors")
 
@@ -267,8 +269,8 @@ def train_sampler(
     stop_at: int | None = None,
     data: str = "photos of the user's own",
     licence: str = "that of the photos it was trained on",
-    progress: Progress = silent,
-    looked: Looked = silent,
+    progress: Progress = no_progress,
+    on_evaluation: OnEvaluation = no_progress,
 ) -> Result:
     """Train a patch sampler and write ``weights.safetensors`` and ``card.json``.
 
@@ -294,7 +296,7 @@ def train_sampler(
         data: description of the photos, for the card.
         licence: licence of the weights, for the card.
         progress: called after each step.
-        looked: called after each evaluation.
+        on_evaluation: called after each evaluation.
 
     Returns:
         The steps taken, the best held-out bits per sub-pixel, why training stopped, and all evaluations.
@@ -305,7 +307,7 @@ def train_sampler(
     """
     train, held_out = read_both(folders)
     train = _some(train, photos, seed)
-    judged = held_out_windows(held_out, patch)
+    performance = held_out_windows(held_out, patch)
     run = _start(arch, patch, seed=seed, rate=rate, device=device, begin=begin)
     out.mkdir(parents=True, exist_ok=True)
     facts = card(run.net, data=data, licence=licence, photos=(len(train), len(held_out)))
@@ -316,16 +318,16 @@ def train_sampler(
         run.restore(checkpoint)
         facts = json.loads((out / CARD).read_text(encoding="utf-8"))
     elif begin is not None:
-        _look(run, judged, out, facts)  # so that the result is never worse than the starting weights
-        looked(run.curve[-1])
+        _evaluate(run, performance, out, facts)  # so that the result is never worse than the starting weights
+        on_evaluation(run.curve[-1])
     last = min(steps, stop_at or steps)
     while run.step < last and run.stale < patience:
         cut = _batch_at(train, run, batch=batch, seed=seed, device=device)
         bits = _train_step(run, cut, rate=rate * schedule(run.step, steps), half=half)
         progress(run.step, steps, bits)
         if run.step % check_every == 0 or run.step == last:
-            _look(run, judged, out, facts)
-            looked(run.curve[-1])
+            _evaluate(run, performance, out, facts)
+            on_evaluation(run.curve[-1])
     stopped = "patience" if run.stale >= patience else "steps" if run.step >= steps else "cut off"
     if stopped != "cut off":
         checkpoint.unlink(missing_ok=True)

@@ -25,7 +25,7 @@ _MIN_LOG_SPREAD = 1e-3
 
 
 @dataclass(frozen=True)
-class SelfTest:
+class Validation:
     """Result of a self-test.
 
     Args:
@@ -34,7 +34,7 @@ class SelfTest:
         queries: number of images in the queries.
 
     Example:
-        >>> SelfTest((), 0.0, 7).queries
+        >>> Validation((), 0.0, 7).queries
         7
     """
 
@@ -44,7 +44,7 @@ class SelfTest:
 
 
 @torch.no_grad()
-def self_test(classifier: Classifier, image: Image) -> SelfTest:
+def validate_classifier(classifier: Classifier, image: Image) -> Validation:
     """Query a classifier on one image and simple variants of it.
 
     Contradictions raise an error; suspected problems are returned.
@@ -61,7 +61,7 @@ def self_test(classifier: Classifier, image: Image) -> SelfTest:
             is repeated, or depends on the rest of the batch; or the module is in training mode.
 
     Example:
-        ``self_test(classifier, image).warnings`` is ``()`` for EfficientNet-Lite0 on a photograph.
+        ``validate_classifier(classifier, image).warnings`` is ``()`` for EfficientNet-Lite0 on a photograph.
     """
     _check_module(classifier)
     image = image.to(classifier.device)
@@ -78,10 +78,10 @@ def self_test(classifier: Classifier, image: Image) -> SelfTest:
     agreement = float((batch[1] - alone[0]).abs().max())
     _check_batch(agreement)
     if classifier.access < Access.PROBABILITIES:  # labels may be the same for all variants, and show no softmax
-        return SelfTest((), agreement, 2 + len(batch))
+        return Validation((), agreement, 2 + len(batch))
     outputs, channels = getattr(classifier, "outputs", "logits"), getattr(classifier, "channels", "rgb")
     suspicions = (_constant(batch), _softmax_twice(batch, outputs), _swapped(batch, channels))
-    return SelfTest(tuple(text for text in suspicions if text is not None), agreement, 2 + len(batch))
+    return Validation(tuple(text for text in suspicions if text is not None), agreement, 2 + len(batch))
 
 
 def _query(classifier: Classifier, images: Images) -> Answers:

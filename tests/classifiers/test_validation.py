@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from seewhy.classifiers.function import FunctionClassifier, from_function
 from seewhy.classifiers.module import from_module
-from seewhy.classifiers.selftest import self_test
+from seewhy.classifiers.validation import validate_classifier
 from seewhy.core.errors import ClassifierError
 
 Function = Callable[[np.ndarray], object]
@@ -45,7 +45,7 @@ def make(function: Function, **settings: object) -> FunctionClassifier:
 def test_sound(net: nn.Module, image: Tensor) -> None:
     """A sound classifier gets no warning, in 7 queries."""
     for classifier in (from_module(net), make(wide), make(wide, batch=2, fixed=True)):
-        tested = self_test(classifier, image)
+        tested = validate_classifier(classifier, image)
         assert (tested.warnings, tested.queries) == ((), 7)
         assert tested.agreement <= 1e-6
 
@@ -75,13 +75,13 @@ CONTRADICTIONS: list[tuple[Function, str]] = [
 def test_contradictions(function: Function, message: str, image: Tensor) -> None:
     """A contradiction raises an error that names the likely mistake."""
     with pytest.raises(ClassifierError, match=message):
-        self_test(make(function), image)
+        validate_classifier(make(function), image)
 
 
 def test_labels(image: Tensor) -> None:
     """The number of labels must equal the number of classes."""
     with pytest.raises(ClassifierError, match=r"got 3 labels for 10 classes; provide 10 labels"):
-        self_test(make(wide, labels=["a", "b", "c"]), image)
+        validate_classifier(make(wide, labels=["a", "b", "c"]), image)
 
 
 def test_classes_that_come_and_go(image: Tensor) -> None:
@@ -89,7 +89,7 @@ def test_classes_that_come_and_go(image: Tensor) -> None:
     with pytest.raises(
         ClassifierError, match=r"expected 3 classes in each call, got 3 and 7; return a fixed number of classes"
     ):
-        self_test(make(lambda x: np.full((len(x), 2 + len(x)), 1 / (2 + len(x)))), image)
+        validate_classifier(make(lambda x: np.full((len(x), 2 + len(x)), 1 / (2 + len(x)))), image)
 
 
 def test_module_set_to_training_later(net: nn.Module, image: Tensor) -> None:
@@ -97,7 +97,7 @@ def test_module_set_to_training_later(net: nn.Module, image: Tensor) -> None:
     classifier = from_module(net)
     net.train()
     with pytest.raises(ClassifierError, match=r"training mode; call model.eval\(\)"):
-        self_test(classifier, image)
+        validate_classifier(classifier, image)
 
 
 def test_batch_norm_in_training(image: Tensor) -> None:
@@ -109,39 +109,39 @@ def test_batch_norm_in_training(image: Tensor) -> None:
         return net(torch.from_numpy(pictures).permute(0, 3, 1, 2)).softmax(1)
 
     with pytest.raises(ClassifierError, match=r"batch norm in training mode"):
-        self_test(make(function, dtype="float32"), image)
+        validate_classifier(make(function, dtype="float32"), image)
 
 
 def test_softmax_twice(image: Tensor) -> None:
     """Probabilities that pass through a second softmax are flagged, with the maximum they can reach."""
-    (warning,) = self_test(make(wide, outputs="logits"), image).warnings
+    (warning,) = validate_classifier(make(wide, outputs="logits"), image).warnings
     assert warning.startswith("looks like softmax was applied twice: the largest of 10 probabilities is 0.2")
     assert warning.endswith("no image can give more than 0.23; pass outputs='probabilities'")
     whole = make(lambda x: from_function(wide, outputs="logits")(torch.tensor(x).permute(0, 3, 1, 2) / 255))
-    assert self_test(whole, image).warnings[0].endswith("remove one of them")
+    assert validate_classifier(whole, image).warnings[0].endswith("remove one of them")
 
 
 def test_untrained(image: Tensor) -> None:
     """The nearly equal probabilities of an untrained network are not mistaken for a second softmax."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 10 * 14, 1000)).eval()
-    assert self_test(from_module(net), image).warnings == ()
+    assert validate_classifier(from_module(net), image).warnings == ()
 
 
 def test_channels(image: Tensor) -> None:
     """Confidence that rises when red and blue are swapped indicates a wrong channel order."""
-    (warning,) = self_test(make(redness, channels="bgr"), image).warnings
+    (warning,) = validate_classifier(make(redness, channels="bgr"), image).warnings
     assert warning == (
         "looks like RGB: confidence rises from 0.34 to 0.94 when channels are swapped; pass channels='rgb'"
     )
-    (warning,) = self_test(make(lambda x: redness(x[..., ::-1])), image).warnings
+    (warning,) = validate_classifier(make(lambda x: redness(x[..., ::-1])), image).warnings
     assert warning.startswith("looks like BGR")
-    assert self_test(make(redness), image).warnings == ()
+    assert validate_classifier(make(redness), image).warnings == ()
 
 
 def test_constant(image: Tensor) -> None:
     """An output that is the same for every image is flagged."""
-    (warning,) = self_test(make(lambda x: [[0.7, 0.2, 0.1]] * len(x)), image).warnings
+    (warning,) = validate_classifier(make(lambda x: [[0.7, 0.2, 0.1]] * len(x)), image).warnings
     assert warning.startswith("the output does not depend on the image")
 
 
@@ -166,4 +166,4 @@ def test_wrong_shape(image: Tensor) -> None:
     """A user-defined classifier that returns another shape is rejected."""
     for answer in (torch.zeros(1), torch.ones(1, 1), torch.zeros(3, 2)):
         with pytest.raises(ClassifierError, match=r"shape \(1, classes >= 2\)"):
-            self_test(Bare(lambda _, answer=answer: answer), image)  # type: ignore[arg-type, misc]
+            validate_classifier(Bare(lambda _, answer=answer: answer), image)  # type: ignore[arg-type, misc]
