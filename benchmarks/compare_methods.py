@@ -74,8 +74,8 @@ def as_method(rival: Rival) -> registry.Method:
     def run(probe: Probe, targets: Sequence[Target], *, queries: int = QUERIES) -> Attribution:
         (target,) = targets
         wanted = int(target.weights(probe.prediction).argmax())
-        likeliest = torch.topk(probe.prediction, min(CLASSES, len(probe.prediction))).indices.tolist()
-        classes = tuple(dict.fromkeys((wanted, *likeliest)))[:CLASSES]
+        most_probable = torch.topk(probe.prediction, min(CLASSES, len(probe.prediction))).indices.tolist()
+        classes = tuple(dict.fromkeys((wanted, *most_probable)))[:CLASSES]
         job = Job(_model(probe), probe.image, classes, queries, probe.batch_size)
         values = np.ascontiguousarray(rival.run(job), dtype=np.float32)
         return Attribution({target.key: values}, {}, "of its own", {"queries": queries}, "complete")
@@ -116,7 +116,7 @@ def claims(found: seewhy.BenchmarkResult) -> list[Row]:
                 shown = not_inferior(gap, lines[metric, OURS].direction, MARGIN)
                 line: Row = {"metric": metric, "against": other, "photos": pairs}
                 line |= {"difference": gap.value, "low": gap.low, "high": gap.high}
-                rows.append(line | {"verdict": "non-inferior" if shown else "not shown"})
+                rows.append(line | {"conclusion": "non-inferior" if shown else "not shown"})
     return rows
 
 

@@ -117,14 +117,14 @@ def bare_runners(
     runners = []
     truth = ask(classifier, pictures)
     for way in [way for way in ways if way.name in wanted]:
-        trial, answer = attempt(way, pictures, truth, clock)
-        facts: Row = {"precision": trial.precision, "agreement": trial.agreement, "batch_size": trial.batch_size}
-        if answer is None or trial.batch_size is None or trial.reason is not None:
-            out.append({"runner": f"bare {way.name}", "kind": "bare", **facts, "reason": trial.reason})
+        timing, answer = attempt(way, pictures, truth, clock)
+        facts: Row = {"precision": timing.precision, "agreement": timing.agreement, "batch_size": timing.batch_size}
+        if answer is None or timing.batch_size is None or timing.reason is not None:
+            out.append({"runner": f"bare {way.name}", "kind": "bare", **facts, "reason": timing.reason})
             continue
-        turn = partial(loop, answer, pictures, trial.batch_size, queries, clock)
+        turn = partial(loop, answer, pictures, timing.batch_size, queries, clock)
         runners.append(Runner(f"bare {way.name}", "bare", turn, facts))
-        click.echo(f"{way.name}: batches of {trial.batch_size}", err=True)
+        click.echo(f"{way.name}: batches of {timing.batch_size}", err=True)
     return runners, out
 
 

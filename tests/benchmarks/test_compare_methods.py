@@ -60,7 +60,7 @@ def test_claims_are_paired_and_respect_the_direction(load: Load, gap: float, ins
         ("insertion", "center", 20),
         ("deletion", "center", 20),
     ]
-    assert [row["verdict"] == "non-inferior" for row in found] == [insertion, deletion]
+    assert [row["conclusion"] == "non-inferior" for row in found] == [insertion, deletion]
 
 
 def test_a_rival_gives_the_map_of_the_explained_class(load: Load) -> None:

@@ -105,7 +105,7 @@ def test_ways_to_spend_a_share(load: Load) -> None:
 def test_deletion_of_a_bright_half(load: Load, subject: Any) -> None:
     """The area is that under the curve computed image by image."""
     script = load("pmi_queries")
-    probe = script.Judge(subject, None).gray
+    probe = script.Scorer(subject, None).gray
     values = np.random.default_rng(0).standard_normal((32, 32)).round(1)
     order = np.argsort(-values.ravel(), kind="stable")
     curve = []
