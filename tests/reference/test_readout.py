@@ -305,7 +305,7 @@ def test_unsupported_classifiers_and_layers_are_rejected(photos: list[Path], tmp
 
     for classifier, layers, words in (
         (seewhy.classifier(lambda pictures: [[0.5, 0.5]] * len(pictures)), (), "accessible layers"),
-        (seewhy.classifier(RedOrBlue()), (), "one size of input"),
+        (seewhy.classifier(RedOrBlue()), (), "fixed input size"),
         (seewhy.classifier(small_cnn(), size=20), ("5",), "outputs a map"),
         (seewhy.classifier(Twice().eval(), size=16), ("again",), "runs once per image, got again, which ran 2 times"),
     ):
