@@ -64,7 +64,9 @@ def test_every_table_is_on_a_page() -> None:
     text = "\n".join(page.read_text(encoding="utf-8") for page in [*PAGES, ROOT / "README.md"])
     marked = re.findall(r"<!-- table: (.+?) -->\n\n[|#]", text)
     script = runpy.run_path(str(ROOT / "scripts/tables"))
-    assert sorted(set(marked)) == sorted([*script["TABLES"], *script["BLOCKS"], *(f"options {name}" for name in COMMANDS)])
+    assert sorted(set(marked)) == sorted(
+        [*script["TABLES"], *script["BLOCKS"], *(f"options {name}" for name in COMMANDS)]
+    )
 
 
 def test_no_command_is_described_that_is_not_there() -> None:
