@@ -155,7 +155,7 @@ def test_the_region_behind_a_saved_map(home: Path, capsys: pytest.CaptureFixture
     assert status == 0
     assert (home / "maps/5/region.png").exists()
     assert record["areas"]["class:0/sufficient"] < 0.1  # some pixels of the upper half on black
-    assert "keeps class 0" in record["findings"][0]
+    assert "sufficient for class 0" in record["findings"][0]
     assert record["areas"] == json.loads((home / "maps/5/region.json").read_text())["areas"]
     (home / "shop.py").write_text(OWN.replace("255", "254"))
     other = seewhy.classifier(lambda pictures: [[0.5, 0.5]] * len(pictures))

@@ -86,7 +86,7 @@ def test_a_picture_that_cannot_be_read_is_said_at_the_end(home: Path, capsys: py
         (("--method", "rice"), "did you mean rise"),
         ((*METHODS, "--metric", "delation"), "did you mean deletion"),
         (("--method", "grad-cam"), "grad-cam needs INTERNALS"),
-        ((*METHODS, "--list", "none.txt"), "one file name a line"),
+        ((*METHODS, "--list", "none.txt"), "one file name per line"),
     ],
 )
 def test_a_wrong_request_ends_with_2_and_writes_nothing(

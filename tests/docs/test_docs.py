@@ -62,9 +62,11 @@ def test_the_table_test_can_fail(tmp_path: Path) -> None:
 def test_every_table_is_on_a_page() -> None:
     """One table of options for every command, and one of every other kind."""
     text = "\n".join(page.read_text(encoding="utf-8") for page in [*PAGES, ROOT / "README.md"])
-    marked = re.findall(r"<!-- table: (.+?) -->\n\n\|", text)
-    kinds = runpy.run_path(str(ROOT / "scripts/tables"))["TABLES"]
-    assert sorted(set(marked)) == sorted([*kinds, *(f"options {name}" for name in COMMANDS)])
+    marked = re.findall(r"<!-- table: (.+?) -->\n\n[|#]", text)
+    script = runpy.run_path(str(ROOT / "scripts/tables"))
+    assert sorted(set(marked)) == sorted(
+        [*script["TABLES"], *script["BLOCKS"], *(f"options {name}" for name in COMMANDS)]
+    )
 
 
 def test_no_command_is_described_that_is_not_there() -> None:
@@ -74,9 +76,12 @@ def test_no_command_is_described_that_is_not_there() -> None:
 
 @pytest.mark.parametrize("name", sorted(registry.METHODS))
 def test_every_method_is_described_with_its_settings(name: str) -> None:
-    """A section with one row for each setting."""
-    described = re.findall(r"^\| `([a-z_0-9]+)` \|", section(METHODS, name), re.MULTILINE)
-    assert described == list(schema(registry.METHODS[name].run))
+    """A section of the reference with one row for each setting, in words; a page that explains it agrees."""
+    wanted = list(schema(registry.METHODS[name].run))
+    reference = section((DOCS / "reference/methods.md").read_text(encoding="utf-8"), name)
+    assert re.findall(r"^\| `([a-z_0-9]+)` \| .+ \| .+ \|$", reference, re.MULTILINE) == wanted
+    if re.search(rf"^## {name}$", METHODS, re.MULTILINE):
+        assert re.findall(r"^\| `([a-z_0-9]+)` \|", section(METHODS, name), re.MULTILINE) == wanted
 
 
 def test_every_public_name_is_in_the_reference() -> None:

@@ -278,7 +278,7 @@ def test_the_command_trains(
             main([*words, "--out", out, "--steps", steps, "--batch", "2"])
         assert int(ending.value.code or 0) == status
     said = capsys.readouterr()
-    assert "nats a feature; use it with: --method iba-readout:weights=out" in said.out
+    assert "nats per feature; use it with: --method iba-readout:weights=out" in said.out
     assert "expected steps >= 1, got 0" in said.err
     assert {path.name for path in Path("out").iterdir()} == {"readout.safetensors", "card.json"}
     assert not Path("other").exists()
@@ -287,7 +287,7 @@ def test_the_command_trains(
 @pytest.mark.parametrize("settings", [{"steps": 0}, {"batch": 0}, {"rate": 0.0}, {"beta": -1.0}])
 def test_invalid_training_settings_are_rejected(settings: dict[str, float]) -> None:
     """The error comes before anything is read."""
-    with pytest.raises(RequestError, match="leave it out for the usual"):
+    with pytest.raises(RequestError, match="omit it to use the default"):
         Plan(**settings)  # type: ignore[arg-type]
 
 
@@ -304,8 +304,8 @@ def test_unsupported_classifiers_and_layers_are_rejected(photos: list[Path], tmp
             return answer
 
     for classifier, layers, words in (
-        (seewhy.classifier(lambda pictures: [[0.5, 0.5]] * len(pictures)), (), "shows its layers"),
-        (seewhy.classifier(RedOrBlue()), (), "one size of input"),
+        (seewhy.classifier(lambda pictures: [[0.5, 0.5]] * len(pictures)), (), "accessible layers"),
+        (seewhy.classifier(RedOrBlue()), (), "fixed input size"),
         (seewhy.classifier(small_cnn(), size=20), ("5",), "outputs a map"),
         (seewhy.classifier(Twice().eval(), size=16), ("again",), "runs once per image, got again, which ran 2 times"),
     ):

@@ -70,7 +70,7 @@ def test_an_interruption_writes_nothing(tmp_path: Path) -> None:
 def test_classifiers_that_cannot_be_measured_are_refused(tmp_path: Path) -> None:
     """Classifiers without accessible layers or without a fixed input size are refused."""
     hidden = seewhy.classifier(lambda pictures: [[0.5, 0.5]] * len(pictures))
-    with pytest.raises(RequestError, match="shows its layers"):
+    with pytest.raises(RequestError, match="accessible layers"):
         measure(hidden, [], tmp_path)
     with pytest.raises(RequestError, match="a fixed input size"):
         measure(seewhy.classifier(small_cnn()), [], tmp_path)

@@ -113,7 +113,7 @@ def compare_infills(
         >>> photo = np.arange(768, dtype=np.uint8).reshape(16, 16, 3)
         >>> found = compare_infills(halves, photo, ["gray", "telea"], method="occlusion:size=4", targets=0)
         >>> [infill.queries.forward_images for infill in found.record.infills]
-        [50, 50]
+        [65, 65]
     """
     variants = prepare_variants(
         classifier,

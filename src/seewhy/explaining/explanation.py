@@ -96,11 +96,15 @@ class Explanation:
 
         return overview_png(self.report_data())
 
-    def report(self) -> str:
-        """Write the self-contained page; HTML."""
+    def report(self, overview: bytes | None = None) -> str:
+        """Write the self-contained page; HTML.
+
+        Args:
+            overview: from `overview`; None: it is drawn.
+        """
         from seewhy.pages.report import report_html  # noqa: PLC0415 - Jinja2 is loaded when a page is made
 
-        return report_html(self.report_data())
+        return report_html(self.report_data(), overview)
 
     def report_data(self) -> ReportData:
         """Arrange the explanation for drawing."""
@@ -120,11 +124,12 @@ class Explanation:
         Raises:
             RequestError: the folder cannot be written.
         """
+        overview = self.overview()  # drawn once: the report has it too
         files = {
             _MAPS: write_tensors(self._tensors()),
             _SAMPLES: write_tensors(self.samples.tensors()),
-            "overview.png": self.overview(),
-            "report.html": self.report().encode(),
+            "overview.png": overview,
+            "report.html": self.report(overview).encode(),
             **{f"generated_{name}.png": _png(image) for name, image in self.generated.items()},
             FILE: json_bytes(self.to_json()),
         }

@@ -28,11 +28,12 @@ _SMALL = 160
 """Photos of at most this many pixels per side are shown with square pixels."""
 
 
-def report_html(data: ReportData) -> str:
+def report_html(data: ReportData, overview: bytes | None = None) -> str:
     """Return the report as a complete HTML document without a reference to anything outside it.
 
     Args:
         data: everything that the report shows.
+        overview: the PNG file of `overview_png`, for readers without scripts; None: it is drawn.
     """
     record = data.record
     warnings, notes = wording.notices(record)
@@ -45,7 +46,7 @@ def report_html(data: ReportData) -> str:
         footer=wording.footer(record),
         warnings=warnings,
         notes=notes,
-        overview=_overview(data),
+        overview=_overview(overview_png(data) if overview is None else overview),
         stage=_stage(data),
         legends=[_legend(scale) for scale in _scales(data)],
         has_samples=samples is not None,
@@ -93,9 +94,9 @@ class _Legend:
     ticks: tuple[tuple[float, str], ...]
 
 
-def _overview(data: ReportData) -> str:
+def _overview(overview: bytes) -> str:
     """Return the overview as a data URI, for readers without scripts."""
-    image = Image.open(io.BytesIO(overview_png(data))).convert("RGB")
+    image = Image.open(io.BytesIO(overview)).convert("RGB")
     image.thumbnail((1400, 1400))
     return jpeg_uri(image, quality=80)
 

@@ -17,6 +17,7 @@ from seewhy.methods.sampling.aise import aise
 from seewhy.methods.sampling.faded_rise import faded_rise
 from seewhy.methods.sampling.hsic import hsic
 from seewhy.methods.sampling.kernel_shap import kernel_shap
+from seewhy.methods.sampling.leave_one_out import leave_one_out
 from seewhy.methods.sampling.lime import lime
 from seewhy.methods.sampling.partition_shap import partition_shap
 from seewhy.methods.sampling.rise import rise
@@ -161,6 +162,16 @@ METHODS: dict[str, Method] = {
         signed=True,
         linear=True,
         small="segments=9,shape=grid,samples=60",
+        extra="segments",
+    ),
+    "leave-one-out": Method(
+        run=leave_one_out,
+        summary="drop in the probability when one superpixel is removed",
+        paper="after Robnik-Šikonja, Kononenko, IEEE TKDE 2008",
+        queries=lambda run: Cost(1 + run["segments"], approximate=True),
+        signed=True,
+        linear=True,
+        small="segments=9,shape=grid",
         extra="segments",
     ),
     "hsic": Method(
