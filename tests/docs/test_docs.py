@@ -112,7 +112,10 @@ def test_every_key_of_the_record_is_described(folder: Path) -> None:
     for heading, facts in (("explanation.json", record), ("diagnostics", record["diagnostics"])):
         rows = dict(re.findall(r"^\| `([a-z_]+)` \| (.*) \|$", section(FILES, heading), re.MULTILINE))
         assert set(rows) == set(facts)
-        for key in set(facts) - {"traces", "expected_correlation"}:  # their keys are those of the method and of the maps
+        for key in set(facts) - {
+            "traces",
+            "expected_correlation",
+        }:  # their keys are those of the method and of the maps
             value = facts[key][-1] if isinstance(facts[key], list) and facts[key] else facts[key]
             inner = value if isinstance(value, dict) else {}
             assert [name for name in inner if f"`{name}`" not in rows[key]] == []

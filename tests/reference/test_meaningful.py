@@ -15,7 +15,7 @@ from seewhy.core.seeds import derive, uniforms
 from seewhy.core.target import ClassEvidence, Contrast
 from seewhy.infills.plain import constant, noise
 from seewhy.methods.optimisation import meaningful
-from seewhy.methods.optimisation.meaningful import Game as Play
+from seewhy.methods.optimisation._perturbation import Game as Play
 from seewhy.methods.optimisation.meaningful import meaningful_perturbation, total_variation
 from seewhy.methods.optimisation.meaningful_black_box import meaningful_black_box
 

@@ -11,9 +11,9 @@ from seewhy.core.attribution import Attribution
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, normals
 from seewhy.core.target import Target
+from seewhy.methods.sampling._gaussian_window import window
 from seewhy.methods.sampling._sampling_designs import smooth_map
 from seewhy.methods.sampling._segments import fade
-from seewhy.methods.sampling.aise import window
 
 _GRID = 7
 """Random numbers along each side, as in RISE's default grids."""

@@ -14,7 +14,7 @@ from seewhy.core.view import View
 from seewhy.images.collection import Collection, read_collection
 from seewhy.methods.counterfactual._references import Distance, References
 from seewhy.methods.counterfactual._swap_search import Goal, Swap, most_queries
-from seewhy.methods.counterfactual.generated import name
+from seewhy.methods.counterfactual._translation import name
 from seewhy.methods.search._region_search import wins
 
 _TILES = 14

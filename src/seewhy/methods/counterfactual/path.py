@@ -16,7 +16,7 @@ from seewhy.core.target import Target, weight_matrix
 from seewhy.core.view import View
 from seewhy.images.open import open_picture
 from seewhy.images.view import apply_view
-from seewhy.methods.counterfactual.generated import flip_finding, translate
+from seewhy.methods.counterfactual._translation import flip_finding, translate
 
 Weighting = Literal["output", "even"]
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -17,8 +16,7 @@ from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, uniforms
 from seewhy.core.target import Target, weight_matrix
 from seewhy.infills.plain import gaussian_blur
-
-Game = Literal["deletion", "preservation"]
+from seewhy.methods.optimisation._perturbation import Game, finding, region
 
 Grid = Float[Tensor, "a b"]
 """The coarse ``keep`` mask that is learned."""
@@ -134,43 +132,6 @@ def _steps(probe: Probe, iterations: int, targets: int) -> int:
     steps = (reach - 1) // targets - around
     probe.plan(1 + targets * (around + steps))
     return steps
-
-
-def region(keep: Tensor, game: Game) -> Tensor:
-    """Return the fraction that the game minimises: what is removed, or what is kept.
-
-    Example:
-        >>> region(torch.tensor([1.0, 0.25]), "deletion").tolist()
-        [0.0, 0.75]
-    """
-    return 1 - keep if game == "deletion" else keep
-
-
-def finding(game: Game, whole: float, now: float, share: float) -> str:
-    """State the effect of a learned region in one sentence.
-
-    Args:
-        game: the game that the region was learned for.
-        whole: the target's probability for the full image.
-        now: the target's probability with the region removed (preservation: with only the region kept).
-        share: the region's area as a fraction of the image.
-
-    Example:
-        >>> finding("deletion", 0.9, 0.8, 0.1)
-        'no small region changes the prediction: with 10.0% of the image removed, the probability is 0.8 (0.9 before)'
-    """
-    if game == "deletion":
-        does, statement = (
-            "changes",
-            f"with {share:.1%} of the image removed, the probability is {now:.3g} ({whole:.3g} before)",
-        )
-    else:
-        does, statement = (
-            "keeps",
-            f"{share:.1%} of the image alone has probability {now:.3g} (full image: {whole:.3g})",
-        )
-    found = share < 0.5 and (now < whole / 2) is (game == "deletion")
-    return statement if found else f"no small region {does} the prediction: {statement}"
 
 
 def total_variation(grid: Grid, beta: float) -> Float[Tensor, ""]:

@@ -13,7 +13,7 @@ from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, uniforms
 from seewhy.core.target import Target, weight_matrix
-from seewhy.methods.optimisation.meaningful import Game, finding, region
+from seewhy.methods.optimisation._perturbation import Game, finding, region
 
 Grids = Float[Tensor, "n c c"]
 """A coarse ``keep`` mask for each target."""

@@ -11,7 +11,7 @@ from torch.quasirandom import SobolEngine
 from seewhy.core.arrays import Keep
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
-from seewhy.core.seeds import derive
+from seewhy.core.seeds import derive, uniforms
 
 Design = Float[Tensor, "n k"]
 """One row per query: the fraction of each part of the image that is kept, 0 to 1."""
@@ -108,3 +108,16 @@ def sobol_points(seed: int, rows: int, columns: int) -> Float[Tensor, "n k"]:
     scrambling = int(derive(seed, torch.tensor(0)))
     engine = SobolEngine(columns, scramble=True, seed=scrambling)  # type: ignore[no-untyped-call]
     return engine.draw(rows, dtype=torch.float32)
+
+
+def coin_tosses(seed: int, pairs: int, segments: int) -> Design:
+    """Keep each segment with probability 1/2, each draw followed by its complement.
+
+    The first pairs are the same for any number of pairs.
+
+    Example:
+        >>> coin_tosses(0, 3, 4).sum(0).tolist()
+        [3.0, 3.0, 3.0, 3.0]
+    """
+    half = (uniforms(derive(seed, torch.arange(pairs)), segments) < 0.5).float()
+    return torch.stack([half, 1 - half], dim=1).flatten(0, 1)

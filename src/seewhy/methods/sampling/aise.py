@@ -14,6 +14,7 @@ from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive
 from seewhy.core.target import Target, weight_matrix
+from seewhy.methods.sampling._gaussian_window import window
 
 Preset = Literal["speed", "balance", "quality"]
 
@@ -73,25 +74,6 @@ def aise(probe: Probe, targets: Sequence[Target], *, preset: Preset = "balance")
             )
         values[target.key] = (found / len(widths)).float().cpu().numpy()
     return Attribution(values, {}, "window score, relative", {"preset": preset}, stopped, findings=tuple(findings))
-
-
-def window(centre: tuple[float, float], width: float, size: tuple[int, int]) -> Float[Tensor, "h w"]:
-    """Draw a Gaussian window with a maximum of 1.
-
-    Args:
-        centre: row and column of the centre, as fractions of the image's height and width.
-        width: standard deviation, as a fraction of the image's sides.
-        size: height and width of the image, pixels.
-
-    Example:
-        >>> window((0.5, 0.5), 0.1, (3, 3)).argmax().item()
-        4
-    """
-    down, across = (
-        torch.exp(-(((torch.linspace(0, 1, side) - middle) / width) ** 2) / 2)
-        for side, middle in zip(size, centre, strict=True)
-    )
-    return torch.outer(down / down.max(), across / across.max())
 
 
 class _LimitError(Exception):

@@ -11,9 +11,8 @@ from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target, weight_matrix
 from seewhy.methods.sampling._linear import Fit, least_squares
-from seewhy.methods.sampling._sampling_designs import Design, Outputs, ask_design
+from seewhy.methods.sampling._sampling_designs import Design, Outputs, ask_design, coin_tosses
 from seewhy.methods.sampling._segments import Labels, Shape, fade, split
-from seewhy.methods.sampling.lime import coin_tosses
 
 _FEWEST = 8
 """Minimum number of queries to estimate the variance between pairs."""

@@ -9,10 +9,9 @@ from torch import Tensor
 from seewhy.core.attribution import Attribution
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
-from seewhy.core.seeds import derive, uniforms
 from seewhy.core.target import Target, weight_matrix
 from seewhy.methods.sampling._linear import Fit, least_squares
-from seewhy.methods.sampling._sampling_designs import Design, Outputs, ask_design
+from seewhy.methods.sampling._sampling_designs import Design, Outputs, ask_design, coin_tosses
 from seewhy.methods.sampling._segments import Shape, paint, split
 
 
@@ -76,19 +75,6 @@ def lime(
         {"segments": segments, "shape": shape, "samples": answered, "width": width, "ridge": ridge},
         why or ("queries" if reach < samples else "complete"),
     )
-
-
-def coin_tosses(seed: int, pairs: int, segments: int) -> Design:
-    """Keep each segment with probability 1/2, each draw followed by its complement.
-
-    The first pairs are the same for any number of pairs.
-
-    Example:
-        >>> coin_tosses(0, 3, 4).sum(0).tolist()
-        [3.0, 3.0, 3.0, 3.0]
-    """
-    half = (uniforms(derive(seed, torch.arange(pairs)), segments) < 0.5).float()
-    return torch.stack([half, 1 - half], dim=1).flatten(0, 1)
 
 
 def local_model(sets: Design, answers: Outputs, *, width: float, ridge: float) -> Fit:
