@@ -10,10 +10,10 @@ from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
 from seewhy.core.spec import Spec
 from seewhy.explaining.bound_metric import BoundMetric, bind_metric
-from seewhy.explaining.facts import release
 from seewhy.explaining.request import Request, prepare
 from seewhy.explaining.score import DEFAULT_METRICS, LOCATED
 from seewhy.registry import ClassifierLike
+from seewhy.runtime.machine import installed
 
 SCHEMA_VERSION = 2
 
@@ -90,7 +90,7 @@ class BenchmarkPlan:
             controls=self.controls,
             seed=self.seed,
             runtime=self.runtime_request.runtime,
-            version=release(),
+            version=installed("seewhy"),
         )
 
 

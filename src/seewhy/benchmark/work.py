@@ -19,7 +19,7 @@ from seewhy.core.metric import MetricInput, MetricResult
 from seewhy.core.probe import Probe, Progress, as_distributions, no_progress
 from seewhy.core.target import ClassEvidence
 from seewhy.explaining.bound_metric import BoundMetric
-from seewhy.explaining.facts import label, release
+from seewhy.explaining.facts import label
 from seewhy.explaining.prepared import PreparedClassifier, expected_queries
 from seewhy.explaining.reexplain import Reexplainer
 from seewhy.explaining.request import Request, bind
@@ -27,6 +27,7 @@ from seewhy.explaining.viewed import Viewed
 from seewhy.images.labelled import Labelled, region
 from seewhy.images.view import apply_view
 from seewhy.results.benchmark import DIRECTIONS, ScoreRow
+from seewhy.runtime.machine import installed
 
 SURE = 0.5
 """Images whose predicted class has a lower probability are flagged: the classifier itself gives the others more."""
@@ -123,7 +124,9 @@ class Runner:
         classifier = self.plan.classifier
         image, frame = apply_view(picture, classifier.view)
         size = list(picture.pixels.shape[:2])
-        name = key("image", release(), picture.sha256, [*size], classifier.fingerprint, classifier.view.describe())
+        name = key(
+            "image", installed("seewhy"), picture.sha256, [*size], classifier.fingerprint, classifier.view.describe()
+        )
         viewed = Viewed(picture, image, frame, str(labelled.path))
         return ImageTask(viewed, region(labelled.boxes, frame), name)
 

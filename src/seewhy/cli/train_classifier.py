@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from seewhy.classifiers.settings import make_view
+from seewhy.cli.options import device_option, threads_option
 from seewhy.core.view import Fit, View
 from seewhy.images.collection import Collection, read_collection
 from seewhy.nets.small_classifier import Arch
@@ -60,8 +61,8 @@ from seewhy.training.classifier import Plan, Trained, train_classifier
     help="Mirror half of the training images along this axis.",
 )
 @click.option("--seed", default=Plan.seed, show_default=True, help="Seed of the weights, the split and the batches.")
-@click.option("--device", help="Torch device, such as cpu or cuda.")
-@click.option("--threads", default=1, show_default=True, help="Number of CPU threads.")
+@device_option
+@threads_option
 def classifier(
     source: Path,
     out: Path,

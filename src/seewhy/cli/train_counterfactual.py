@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from seewhy import registry
+from seewhy.cli.options import INTERRUPTED, device_option, threads_option, trust_option
 from seewhy.nets.counterfactual_generators import Arm
 from seewhy.training.counterfactual.evaluation import error
 from seewhy.training.counterfactual.job import Trained
 from seewhy.training.counterfactual.plan import Preset, make_plan, read_changes
 from seewhy.training.counterfactual.train import train_counterfactual
 
-_INTERRUPTED = 130  # exit status
 _DIRECT = ("epochs", "batch", "seed", "patience")
 
 
@@ -52,9 +52,9 @@ _DIRECT = ("epochs", "batch", "seed", "patience")
     "--set", "settings", multiple=True, help="Any other setting as NAME=VALUE, such as realism=0.5; repeatable."
 )
 @click.option("--half", is_flag=True, help="Compute in bfloat16.")
-@click.option("--device", help="Torch device, such as cpu or cuda.")
-@click.option("--threads", default=1, show_default=True, help="Number of CPU threads.")
-@click.option("--trust", is_flag=True, help="Allow a Spec that runs code from a file.")
+@device_option
+@threads_option
+@trust_option
 def counterfactual(
     source: Path,
     classifier: str,
@@ -106,7 +106,7 @@ def _train_with_progress(out: Path, what: Mapping[str, Any]) -> Trained:
             return train_counterfactual(**what, progress=progress)
         except KeyboardInterrupt:
             bar.console.print(f"interrupted: finished epochs are in {out}; run the same command again to resume")
-            raise click.exceptions.Exit(_INTERRUPTED) from None
+            raise click.exceptions.Exit(INTERRUPTED) from None
 
 
 def _print_result(found: Trained, arm: str, out: Path) -> None:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from seewhy import registry
+from seewhy.cli.options import device_option, threads_option, trust_option
 from seewhy.images.sources import list_images
 from seewhy.training.bottleneck.readout import Plan, train_readout
 from seewhy.training.bottleneck.statistics import measure
@@ -26,9 +27,9 @@ from seewhy.training.bottleneck.statistics import measure
 @click.option(
     "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the statistics."
 )
-@click.option("--device", help="Torch device, such as cpu or cuda.")
-@click.option("--threads", default=1, show_default=True, help="Number of CPU threads.")
-@click.option("--trust", is_flag=True, help="Allow a Spec that runs code from a file.")
+@device_option
+@threads_option
+@trust_option
 def iba(
     photos: tuple[Path, ...],
     classifier: str,
@@ -87,9 +88,9 @@ class _PlanSettings(TypedDict):
 @click.option("--rate", default=Plan.rate, show_default=True, help="Learning rate.")
 @click.option("--beta", default=Plan.beta, show_default=True, help="Weight of the information term.")
 @click.option("--seed", default=Plan.seed, show_default=True, help="Seed of the weights, the batches and the noise.")
-@click.option("--device", help="Torch device, such as cpu or cuda.")
-@click.option("--threads", default=1, show_default=True, help="Number of CPU threads.")
-@click.option("--trust", is_flag=True, help="Allow a Spec that runs code from a file.")
+@device_option
+@threads_option
+@trust_option
 def readout(
     photos: tuple[Path, ...],
     classifier: str,

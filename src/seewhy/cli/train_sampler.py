@@ -8,11 +8,11 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from seewhy.cli.options import INTERRUPTED, threads_option
 from seewhy.infills.patch_sampler import shipped
 from seewhy.training.sampler.gaussian import fit_gaussian
 from seewhy.training.sampler.train import Evaluation, Result, train_sampler
 
-_INTERRUPTED = 130  # exit status
 _SMOOTH = 0.02  # weight of the newest batch in the smoothed value beside the progress bar
 
 
@@ -55,7 +55,7 @@ class _Settings(TypedDict):
 @click.option("--seed", default=0, show_default=True, help="Seed of the weights and the batches.")
 @click.option("--device", default="auto", show_default=True, help="Torch device; auto uses CUDA if available.")
 @click.option("--half", is_flag=True, help="Compute in bfloat16.")
-@click.option("--threads", default=1, show_default=True, help="Number of CPU threads.")
+@threads_option
 @click.option("--check-every", default=250, show_default=True, help="Steps between evaluations on the held-out photos.")
 @click.option("--patience", default=8, show_default=True, help="Stop after this many evaluations without progress.")
 @click.option(
@@ -138,4 +138,4 @@ def _train_with_progress(
             bar.console.print(
                 f"interrupted: progress up to the last evaluation is in {out}; run the same command again to resume"
             )
-            raise click.exceptions.Exit(_INTERRUPTED) from None
+            raise click.exceptions.Exit(INTERRUPTED) from None

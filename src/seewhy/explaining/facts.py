@@ -2,7 +2,6 @@
 
 import platform
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from seewhy.images.open import Picture
 from seewhy.registry import Bound, Method
 from seewhy.results.codec import as_settings
 from seewhy.results.record import ClassifierInfo, ClassProbability, Extreme, ImageInfo, MethodInfo, TargetInfo, ViewInfo
+from seewhy.runtime.machine import installed
 
 _PREDICTED = 5
 
@@ -102,12 +102,4 @@ def method_info(method: Bound[Method], maps: Attribution) -> MethodInfo:
 
 def versions() -> dict[str, str | None]:
     """Return the versions that the numbers depend on."""
-    return {"python": platform.python_version(), **{name: release(name) for name in ("seewhy", "torch", "numpy")}}
-
-
-def release(package: str = "seewhy") -> str | None:
-    """Return the installed version of a package; None for one that is run from its source tree."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+    return {"python": platform.python_version(), **{name: installed(name) for name in ("seewhy", "torch", "numpy")}}

@@ -4,7 +4,6 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,6 +22,7 @@ from seewhy.core.view import View
 from seewhy.images.collection import Collection, split
 from seewhy.nets.checkpoints import CARD
 from seewhy.nets.small_classifier import TENSORS, Arch, SmallClassifier, build_small, save_small, usual_widths
+from seewhy.runtime.machine import installed
 from seewhy.training.accuracy import AT_ONCE, Performance, evaluate, labels_of
 from seewhy.training.augment import Augment
 
@@ -358,7 +358,7 @@ def _facts(run: _Run, collection: Collection, test: Performance | None, view: Vi
             [evaluation.epoch, round(evaluation.trained, 4), round(evaluation.held_out.loss, 4)]
             for evaluation in run.curve
         ],
-        "seewhy": version("seewhy"),
+        "seewhy": installed("seewhy"),
     }
 
 

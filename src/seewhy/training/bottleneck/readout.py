@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from seewhy.methods.layers.iba import IBA_STRIDE
 from seewhy.methods.layers.iba_readout import gather
 from seewhy.nets.bottleneck import Counting
 from seewhy.nets.readout import Readout, build_readout, save_readout
+from seewhy.runtime.machine import installed
 from seewhy.training.bottleneck.statistics import bind_photo, check_measurable
 
 STRIDES = (IBA_STRIDE, 16.0, 32.0)
@@ -212,5 +212,5 @@ def _facts(run: _Run, losses: Sequence[Losses], photos: int) -> dict[str, object
         **asdict(run.plan),
         "cross_entropy": round(float(np.mean([step.cross_entropy for step in last])), 4),
         "information": round(float(np.mean([step.information for step in last])), 4),
-        "seewhy": version("seewhy"),
+        "seewhy": installed("seewhy"),
     }

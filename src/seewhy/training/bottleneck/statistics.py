@@ -1,7 +1,6 @@
 """Measure a layer's feature statistics over photos, for the information bottleneck of `seewhy.methods.layers.iba`."""
 
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 from seewhy import registry
@@ -16,6 +15,7 @@ from seewhy.methods.layers._feature_maps import find
 from seewhy.methods.layers.iba import IBA_STRIDE
 from seewhy.methods.layers.iba_readout import gather
 from seewhy.nets.bottleneck import Counting, Statistics, save_statistics
+from seewhy.runtime.machine import installed
 
 Progress = Callable[[int, int], None]
 """Called after each photo with the photos done and the total number of photos."""
@@ -91,5 +91,5 @@ def _facts(classifier: Classifier, layer: str) -> dict[str, object]:
         "layer": layer,
         "classifier": classifier.name,
         "fingerprint": classifier.fingerprint,
-        "seewhy": version("seewhy"),
+        "seewhy": installed("seewhy"),
     }

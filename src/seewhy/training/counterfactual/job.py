@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from seewhy.core.metric import plain
 from seewhy.images.collection import Collection
 from seewhy.nets.checkpoints import CARD
 from seewhy.nets.counterfactual_generators import build_generators, save_generators
+from seewhy.runtime.machine import installed
 from seewhy.training.counterfactual.evaluation import better, collapse, directions, error, evaluate
 from seewhy.training.counterfactual.loss import Batch, Losses
 from seewhy.training.counterfactual.plan import Plan
@@ -292,7 +292,7 @@ def _about(
             "held_out": {str(kind): len(each) for kind, each in held_out.items()},
         },
         "plan": plan.facts(),
-        "seewhy": version("seewhy"),
+        "seewhy": installed("seewhy"),
     }
 
 

@@ -12,7 +12,6 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -25,6 +24,7 @@ from torch import Tensor
 
 from seewhy.core.errors import RequestError
 from seewhy.nets.patch_sampler import CARD, WEIGHTS, PatchNet, build_sampler, load_sampler, read_card
+from seewhy.runtime.machine import installed
 from seewhy.training.sampler.photos import HELD_OUT_ONE_IN, SHORT_SIDE, VIEW, random_view, read_photos
 from seewhy.training.sampler.windows import Windows, batches, cut_windows, held_out_windows, hide_ring
 
@@ -359,5 +359,5 @@ def card(net: PatchNet, *, data: str, licence: str, photos: tuple[int, int]) -> 
         "split": f"held out where SHA-256 of the photo file is divisible by {HELD_OUT_ONE_IN}",
         "scale": f"short side {SHORT_SIDE}, crops of {VIEW} × {VIEW}, 8-bit RGB",
         "licence": licence,
-        "seewhy": version("seewhy"),
+        "seewhy": installed("seewhy"),
     }
