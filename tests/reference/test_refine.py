@@ -258,9 +258,9 @@ def test_several_sizes_are_averaged() -> None:
     together = pmi(probe(), [ClassEvidence(0)], size=sizes)
     alone = [
         pmi(probe(Budget(queries=1 + 2 * scale.windows)), [ClassEvidence(0)], size=scale.size)
-        for scale in together.scales
+        for scale in together.window_effects
     ]
-    assert [scale.size for scale in together.scales] == [4, 8]
+    assert [scale.size for scale in together.window_effects] == [4, 8]
     mean = np.mean([maps.values["class:0"] for maps in alone], axis=0)
     np.testing.assert_allclose(together.values["class:0"], mean, atol=1e-6)
     error = np.sqrt(np.sum([maps.stderr["class:0"] ** 2 for maps in alone], axis=0)) / 2

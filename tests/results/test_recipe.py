@@ -3,7 +3,7 @@
 from dataclasses import fields, replace
 
 import records
-from seewhy.core.attribution import Scale
+from seewhy.core.attribution import WindowEffect
 from seewhy.core.budget import Budget
 from seewhy.results.diagnostics import AlternativeInfill, InfillCheck, SkippedInfill
 from seewhy.results.recipe import recipe
@@ -68,7 +68,7 @@ def test_limits_checks_windows_and_traces_have_rows_where_there_are_any() -> Non
     diagnostics = replace(
         plain.diagnostics,
         expected_correlation={"class:7": 0.934, "class:8": None},
-        windows=(Scale(8, 784, {"class:7": (2.0, 0.05)}),),
+        windows=(WindowEffect(8, 784, {"class:7": (2.0, 0.05)}),),
         infill_check=infills,
     )
     full = replace(plain, budget=Budget(queries=500), diagnostics=diagnostics, traces={"loss": (2.0, 0.5)})

@@ -48,7 +48,7 @@ def as_map(values: Float[Tensor, "h w"]) -> Map:
 
 
 @dataclass(frozen=True)
-class Scale:
+class WindowEffect:
     """Summary of the effect of windows of one size.
 
     Args:
@@ -129,7 +129,7 @@ class Attribution:
         sampled: sampled queries behind the maps, for methods that use windows.
         predicted: whether the values are best predictions, which vary less than the truth, rather than unbiased
             estimates, which vary more.
-        scales: effect of the windows of each size, for methods that use several sizes or refine windows.
+        window_effects: effect of the windows of each size, for methods that use several sizes or refine windows.
         findings: sentences for the reader that the maps do not show, such as that no sufficient region was found.
         traces: name → numbers recorded in order during the run, such as the loss of each step.
         outlines: ``TARGET/NAME`` → a region to draw on the target's map, such as the part that alone preserves the
@@ -146,7 +146,7 @@ class Attribution:
     stopped_because: str
     sampled: SampledQueries | None = None
     predicted: bool = False
-    scales: tuple[Scale, ...] = ()
+    window_effects: tuple[WindowEffect, ...] = ()
     findings: tuple[str, ...] = ()
     traces: Mapping[str, Sequence[float]] = field(default_factory=dict)
     outlines: Mapping[str, BoolMap] = field(default_factory=dict)

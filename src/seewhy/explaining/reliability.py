@@ -47,7 +47,7 @@ def diagnose(
         *_trust(expected, labels),
         *_sizes(maps, targets),
     )
-    return Diagnostics(expected, tuple(maps.scales), faithfulness, infill_check, findings)
+    return Diagnostics(expected, tuple(maps.window_effects), faithfulness, infill_check, findings)
 
 
 def doubts(targets: Sequence[TargetInfo], classes: int) -> list[str]:
@@ -87,10 +87,10 @@ def _sizes(maps: Attribution, targets: Sequence[TargetInfo]) -> list[str]:
     """Say whether any window matters to the most probable class that was explained, and of which size."""
     classes = {target.probability: target for target in targets if target.kind == "class"}
     likely = [probability for probability in classes if probability is not None]
-    if maps.unit != "nats" or not maps.scales or not likely:
+    if maps.unit != "nats" or not maps.window_effects or not likely:
         return []
     top = classes[max(likely)]
-    strongest = {scale.size: abs(scale.strongest[top.key][0]) for scale in maps.scales}
+    strongest = {scale.size: abs(scale.strongest[top.key][0]) for scale in maps.window_effects}
     size = max(strongest, key=lambda each: strongest[each])
     if strongest[size] < SMALL:
         larger = "+".join(str(size * factor) for factor in (1, 2, 4))

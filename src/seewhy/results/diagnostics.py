@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from seewhy.core.attribution import Scale
+from seewhy.core.attribution import WindowEffect
 from seewhy.results.codec import Setting
 
 Verdict = Literal["agree", "in part", "depends", "noisy", "flat"]
@@ -158,7 +158,7 @@ class Diagnostics:
     """
 
     expected_correlation: Mapping[str, float | None]
-    windows: tuple[Scale, ...]
+    windows: tuple[WindowEffect, ...]
     faithfulness: FaithfulnessCheck | None
     infill_check: InfillCheck | None
     findings: tuple[str, ...]

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from seewhy.core.attribution import Attribution, Scale, worst_error
+from seewhy.core.attribution import Attribution, WindowEffect, worst_error
 from seewhy.core.budget import Budget
 from seewhy.core.features import Positions, Windows
 from seewhy.core.probe import Probe
@@ -153,7 +153,7 @@ def refine(
         why or stopped,
         log.sampled(),
         predicted=True,
-        scales=tuple(_scale(search, fit, keys) for search, fit in zip(searches, fits, strict=True)),
+        window_effects=tuple(_effect(search, fit, keys) for search, fit in zip(searches, fits, strict=True)),
     )
 
 
@@ -235,10 +235,10 @@ def _joined(fits: Sequence[Fit]) -> _Joined:
     return _Joined(values.mean(0), variances.mean(0) / len(fits))
 
 
-def _scale(search: _Search, fit: Fit, keys: Sequence[str]) -> Scale:
+def _effect(search: _Search, fit: Fit, keys: Sequence[str]) -> WindowEffect:
     """Return the strongest effect of windows of one size, for each target."""
     strongest = {}
     for key, values, variance in zip(keys, fit.values, fit.variance, strict=True):
         spot = values.abs().argmax()
         strongest[key] = (float(values.flatten()[spot]), float(variance.flatten()[spot].sqrt()))
-    return Scale(search.windows.size, search.asked, strongest)
+    return WindowEffect(search.windows.size, search.asked, strongest)
