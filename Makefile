@@ -28,7 +28,7 @@ demo: .venv/.installed
 	@echo "open $(DEMO)/coffee/report.html in a browser"
 
 test: .venv/.installed
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto # a worker per core, and one thread in each
 
 check:
 	scripts/check

@@ -11,6 +11,7 @@ def region(keep: Tensor, game: Game) -> Tensor:
     """Return the fraction that the game minimises: what is removed, or what is kept.
 
     Example:
+        >>> import torch
         >>> region(torch.tensor([1.0, 0.25]), "deletion").tolist()
         [0.0, 0.75]
     """
