@@ -13,10 +13,13 @@ from seewhy.explaining.compare_infills import compare_infills
 from seewhy.explaining.explain import explain
 from seewhy.explaining.explanation import Explanation, load
 from seewhy.explaining.infill_comparison import InfillComparison
+from seewhy.explaining.many import explain_many
 from seewhy.explaining.region import region
 from seewhy.explaining.score import score
+from seewhy.images.open import ImageLike
 from seewhy.infills.external import inpainter
-from seewhy.registry import classifier
+from seewhy.registry import ClassifierLike, classifier
+from seewhy.registry.listing import infills, methods, metrics
 from seewhy.results.scores import Score
 
 __all__ = [
@@ -25,7 +28,9 @@ __all__ = [
     "Budget",
     "Classifier",
     "ClassifierError",
+    "ClassifierLike",
     "Explanation",
+    "ImageLike",
     "Infill",
     "InfillComparison",
     "Queries",
@@ -38,8 +43,12 @@ __all__ = [
     "compare",
     "compare_infills",
     "explain",
+    "explain_many",
+    "infills",
     "inpainter",
     "load",
+    "methods",
+    "metrics",
     "region",
     "score",
 ]

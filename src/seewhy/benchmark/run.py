@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,12 +14,16 @@ from seewhy.benchmark.work import SURE, ImageTask, Runner
 from seewhy.classifiers.tuning import Log, no_log
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Progress, no_progress
+from seewhy.explaining.tables import as_frame
 from seewhy.images.labelled import Labelled, list_labelled
 from seewhy.registry import ClassifierLike
 from seewhy.results.benchmark import ScoreRow, SummaryRow, flat, summarise
 from seewhy.results.folder import table_csv, write_files
 from seewhy.results.report_data import MapPanel
 from seewhy.results.samples import display_copy
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 IMAGES = "images"
 
@@ -38,6 +43,14 @@ class BenchmarkResult:
     rows: tuple[ScoreRow, ...]
     summary: tuple[SummaryRow, ...]
     warnings: tuple[str, ...]
+
+    def to_frame(self) -> "DataFrame":
+        """Return the summary as a ``pandas.DataFrame``: one row per metric and method. Needs the extra ``notebook``.
+
+        Raises:
+            RequestError: pandas is not installed.
+        """
+        return as_frame([flat(row) for row in self.summary])
 
     @property
     def failures(self) -> tuple[ScoreRow, ...]:

@@ -1,11 +1,13 @@
 """The answer a user holds, and the folder it is kept in."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image
 from safetensors import SafetensorError
 from safetensors.numpy import load as read_tensors
@@ -13,15 +15,22 @@ from safetensors.numpy import save as write_tensors
 
 from seewhy.core.attribution import BoolMap, GeneratedPixels, Map
 from seewhy.core.budget import Queries
-from seewhy.core.errors import RequestError
+from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.core.view import Frame
 from seewhy.explaining.report_data import report_data
+from seewhy.explaining.targets import TargetLike, as_text
+from seewhy.results import wording
 from seewhy.results.codec import JsonObject, from_json, json_bytes, to_json
 from seewhy.results.command import explain_command
 from seewhy.results.folder import read_json, write_files
-from seewhy.results.record import SCHEMA_VERSION, ClassProbability, Record
+from seewhy.results.record import SCHEMA_VERSION, ClassProbability, Record, TargetInfo
 from seewhy.results.report_data import ReportData
 from seewhy.results.samples import Array, QuerySamples
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from xarray import Dataset
 
 FILE = "explanation.json"
 _MAPS, _SAMPLES = "maps.safetensors", "answers.safetensors"
@@ -81,9 +90,101 @@ class Explanation:
         return self.record.predicted
 
     @property
+    def targets(self) -> tuple[TargetInfo, ...]:
+        """What each map explains, in order."""
+        return self.record.targets
+
+    @property
     def findings(self) -> tuple[str, ...]:
         """How far to trust the maps, in sentences."""
         return self.record.diagnostics.findings
+
+    def __getitem__(self, target: TargetLike) -> Map:
+        """Return the map of a class, a contrast or the information, ``(h, w)`` in the classifier's view.
+
+        Args:
+            target: a key (``"class:967"``), the name or index of a class, ``"information"`` or ``("contrast", a, b)``.
+
+        Raises:
+            RequestError: there is no such map; the nearest names are offered.
+
+        Example:
+            ``explanation["espresso"]``, ``explanation[967]`` and ``explanation["class:967"]`` are the same map.
+        """
+        return self.maps[self._key(target)]
+
+    def __repr__(self) -> str:
+        first, record = self.predicted[0], self.record
+        maps = f"{len(self.maps)} map{'' if len(self.maps) == 1 else 's'} in {self.unit}"
+        asked = wording.queries(self.queries)
+        return f"Explanation({record.image.name}: {first.label} {first.probability:.3f}; {record.method.name}, {maps}, {asked})"
+
+    def _repr_html_(self) -> str:
+        """Show the overview and the findings in a notebook."""
+        from seewhy.pages.notebook import notebook_html  # noqa: PLC0415 - Jinja2 is loaded when a page is made
+
+        return notebook_html(self.overview(), self.findings)
+
+    def _key(self, target: TargetLike) -> str:
+        """Find the key of a map."""
+        text = as_text(target)
+        names = {each.label.lower(): each.key for each in self.targets} | {f"{key}": key for key in self.maps}
+        names |= {str(each.index): each.key for each in self.targets if each.kind == "class"}
+        if isinstance(target, tuple):
+            ends = [names.get(str(each).lower(), f"class:{each}").removeprefix("class:") for each in target[1:]]
+            text = f"contrast:{'/'.join(ends)}"
+        if text in names or text.lower() in names:
+            return names.get(text) or names[text.lower()]
+        raise RequestError(f"expected a target with a map, got {text!r}; {did_you_mean(text, names)}")
+
+    def plot(self, targets: Sequence[TargetLike] | None = None, ax: "Axes | None" = None) -> "Figure | Axes":
+        """Draw the image and its maps.
+
+        Args:
+            targets: as in ``explanation[target]``, in order; None for all.
+            ax: matplotlib axes for a single map; None draws the whole overview.
+
+        Returns:
+            The matplotlib figure, or ``ax``.
+
+        Raises:
+            RequestError: there is no such map, or ``ax`` is given for more than one.
+        """
+        from seewhy.plots.overview import overview_figure, plot_on_axes  # noqa: PLC0415 - loads matplotlib
+
+        keys = [self._key(target) for target in targets] if targets is not None else None
+        if ax is None:
+            return overview_figure(self.report_data(), keys)
+        chosen = keys if keys is not None else list(self.maps)[:1]
+        if len(chosen) != 1:
+            raise RequestError(f"expected one target for one pair of axes, got {len(chosen)}; leave ax out for several")
+        return plot_on_axes(ax, self.report_data(), chosen[0])
+
+    def overlay(self, target: TargetLike) -> UInt8[np.ndarray, "height width 3"]:
+        """Return a map in colour over the greyed image, RGB, at the size at which the image is shown.
+
+        Args:
+            target: as in ``explanation[target]``.
+
+        Raises:
+            RequestError: there is no such map.
+        """
+        from seewhy.plots.overview import overlay  # noqa: PLC0415 - loads matplotlib
+
+        return overlay(self.report_data(), self._key(target))
+
+    def to_xarray(self) -> "Dataset":
+        """Return maps and standard errors as an ``xarray.Dataset``, with coordinates in pixels of the user's image.
+
+        The dimensions are ``target``, ``row`` and ``column``; ``stderr`` is NaN where a target has none. Needs the extra
+        ``notebook``.
+
+        Raises:
+            RequestError: xarray is not installed.
+        """
+        from seewhy.explaining.tables import as_dataset  # noqa: PLC0415 - loads xarray
+
+        return as_dataset(self.maps, self.stderr, self.record)
 
     def reliability(self, key: str) -> float | None:
         """Return the share of a map's variance that is not error; None without standard errors."""

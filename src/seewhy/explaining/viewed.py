@@ -27,17 +27,20 @@ class Viewed:
     source: str | None
 
 
-def open_viewed(classifier: Classifier, image: ImageLike, *, max_megapixels: float = 200.0) -> Viewed:
+def open_viewed(
+    classifier: Classifier, image: ImageLike, *, max_megapixels: float = 200.0, name: str | None = None
+) -> Viewed:
     """Open an image and bring it into a classifier's view.
 
     Args:
         classifier: whose view is taken.
         image: as for `seewhy.explain`.
         max_megapixels: larger images are refused before they are decoded.
+        name: of the image in results; None for its file name.
 
     Raises:
         RequestError: the image cannot be read.
     """
-    picture = open_picture(image, max_megapixels=max_megapixels)
+    picture = open_picture(image, max_megapixels=max_megapixels, name=name)
     shown, frame = apply_view(picture, classifier.view)
     return Viewed(picture, shown, frame, str(image) if isinstance(image, str | Path) else None)

@@ -58,6 +58,31 @@ def overview_figure(data: ReportData, targets: Sequence[str] | None = None) -> F
     )
 
 
+def plot_on_axes(axes: Axes, data: ReportData, key: str) -> Axes:
+    """Draw one map over the photo on axes of the caller's, with its title.
+
+    Args:
+        axes: of any figure.
+        data: of the explanation.
+        key: of the map.
+    """
+    (panel,) = _chosen(data.maps, [key])
+    map_on_axes(axes, data.photo, resize_frame(data.frame, *data.photo.shape[:2]), panel, scales_of(data.maps)[key])
+    axes.set_title(panel.title)
+    return axes
+
+
+def overlay(data: ReportData, key: str) -> Photo:
+    """Return a map in colour over the greyed photo.
+
+    Args:
+        data: of the explanation.
+        key: of the map.
+    """
+    (panel,) = _chosen(data.maps, [key])
+    return draw_map(data.photo, data.frame, panel.values, scales_of(data.maps)[key])
+
+
 def _chosen(maps: Sequence[MapPanel], targets: Sequence[str] | None) -> Sequence[MapPanel]:
     """Return the maps of some keys."""
     if targets is None:
