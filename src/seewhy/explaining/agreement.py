@@ -1,7 +1,7 @@
-"""How far maps of one question agree, and how much of a difference noise may explain.
+"""Measure how far maps of the same target agree, and how much of their difference noise may explain.
 
-Everything is computed on the pixels of the classifier's view. Pixels of one window share a value; they count as many times
-as there are of them.
+Everything is computed on the pixels of the classifier's view. Pixels of one window share a value; each of
+them counts.
 """
 
 import math
@@ -18,27 +18,27 @@ from seewhy.core.ranks import ranks
 from seewhy.results.diagnostics import Verdict
 
 AGREE = 0.7
-"""From this mean rank correlation on, maps are said to agree."""
+"""Maps agree if their mean rank correlation is at least this."""
 
 PARTLY = 0.4
-"""Below this one, the map is said to depend on the in-fill; between the two, maps agree in part."""
+"""Below this mean rank correlation, the map depends on the in-fill; between the two limits, maps agree in part."""
 
 CERTAIN = 2.0
-"""Standard errors that a value is away from zero when its sign is taken seriously."""
+"""A sign counts if the value is more than this number of standard errors from zero."""
 
 VISIBLE = 0.1
-"""Share of its map's largest absolute value that a value has when its sign is taken seriously."""
+"""A sign counts if the value exceeds this fraction of the largest absolute value of its map."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far several maps of one target agree.
+    """The agreement of several maps of one target.
 
     Args:
         correlation: the mean of the rank correlations over the pairs of maps; None where no pair has one.
-        expected: the mean over the same pairs of what noise alone would leave, from `expected`.
-        verdict: from `verdict_of`.
-        reliability: of each map; None for a map without standard error.
+        expected: the mean over the same pairs of the correlation given noise alone, from `expected`.
+        verdict: the conclusion, from `verdict_of`.
+        reliability: the reliability of each map, 0 to 1; None for a map without standard error.
         correlations: Spearman's rank correlation of each pair, a symmetric matrix with 1 on its diagonal; None where a map
             has one value everywhere.
     """
@@ -51,12 +51,12 @@ class Agreement:
 
 
 def agreement(maps: Sequence[Map], sure: Sequence[float | None], *, main: int | None = None) -> Agreement:
-    """Compare maps of one target, each with each.
+    """Compare all pairs of maps of one target.
 
     Args:
-        maps: at least two, of one size.
-        sure: the reliability of each; None where it is not known. See `seewhy.core.attribution.reliability`.
-        main: the place of a map whose pairs alone go into the means; None: all pairs.
+        maps: at least two ``(h, w)`` maps of the same size.
+        sure: the reliability of each map, 0 to 1; None where it is unknown. See `seewhy.core.attribution.reliability`.
+        main: index of a map; only its pairs count in the means. None: all pairs.
 
     Example:
         >>> rising = np.arange(4.0).reshape(2, 2)
@@ -76,14 +76,15 @@ def agreement(maps: Sequence[Map], sure: Sequence[float | None], *, main: int | 
 
 
 def _mean(values: Sequence[float]) -> float | None:
-    """The mean, or None of nothing."""
+    """Return the mean; None for an empty sequence."""
     return sum(values) / len(values) if values else None
 
 
 def expected(one: float | None, other: float | None) -> float:
-    """The correlation that two maps of the very same thing would have, given their reliabilities: noise leaves no more.
+    """Return the correlation that two noisy maps of the same quantity would have, given their reliabilities.
 
-    True of Pearson's correlation; a guide for that of ranks. A map without standard error counts as free of noise.
+    It is exact for Pearson's correlation, and a guide for rank correlation. A map without standard error counts as
+    noise-free.
 
     Example:
         >>> expected(0.64, None)
@@ -93,16 +94,16 @@ def expected(one: float | None, other: float | None) -> float:
 
 
 def verdict_of(correlation: float | None, ceiling: float | None) -> Verdict:
-    """Put a mean rank correlation into a word.
+    """Classify a mean rank correlation.
 
     Args:
-        correlation: between maps of different in-fills; None where there is none.
-        ceiling: what noise alone would leave of it.
+        correlation: the mean rank correlation of maps of different in-fills; None where there is none.
+        ceiling: the correlation given noise alone, from `expected`.
 
     Returns:
-        ``agree`` from `AGREE` on. Below it ``noisy`` where noise alone may be the reason: the correlation reaches `AGREE`
-        of what noise would leave, or noise would leave less than `PARTLY`. Else ``in part`` from `PARTLY` on, and
-        ``depends`` (on the in-fill). ``flat`` where there is nothing to compare.
+        ``agree`` from `AGREE` on. Below it ``noisy`` where noise alone may be the reason: the correlation is at least
+        `AGREE` times the ceiling, or the ceiling is below `PARTLY`. Otherwise ``in part`` from `PARTLY` on, and below it
+        ``depends`` (on the in-fill). ``flat`` where a correlation is undefined.
 
     Example:
         >>> verdict_of(0.8, 1.0), verdict_of(0.3, 0.95), verdict_of(0.3, 0.4)
@@ -118,14 +119,14 @@ def verdict_of(correlation: float | None, ceiling: float | None) -> Verdict:
 
 
 def disagreement(maps: Sequence[Map]) -> Float32[np.ndarray, "h w"]:
-    """How far in-fills are apart about a pixel, on a common footing.
+    """Return the standard deviation of each pixel over the maps of several in-fills, after each map is normalised.
 
-    Each map is shifted to a median of 0, its dull level, and divided by its root mean square; then the standard deviation over
-    the maps is taken. Ranks would put as much weight on the order of dull pixels as on that of the strongest.
+    Each map is shifted to a median of 0 and divided by its root mean square. Ranks would put as much weight on the order of
+    uninformative pixels as on that of the strongest.
 
     Returns:
-        ``(h, w)`` from 0, the same everywhere up to height and shift; at 1 the maps are as far apart as they are high on
-        average.
+        ``(h, w)`` map, nonnegative. 0: the maps are equal up to scale and shift. 1: the maps differ as much as their root
+        mean square.
 
     Example:
         >>> rising = np.array([[-1.0, 0.0, 1.0]])
@@ -137,7 +138,7 @@ def disagreement(maps: Sequence[Map]) -> Float32[np.ndarray, "h w"]:
 
 
 def _standard(values: Map) -> Float[np.ndarray, "h w"]:
-    """A map with a median of 0 and a root mean square of 1, or zeros for one value everywhere."""
+    """Return the map with a median of 0 and a root mean square of 1; zeros for a constant map."""
     shifted = values.astype(np.float64) - np.median(values)
     height = math.sqrt(float((shifted**2).mean()))
     scaled: Float[np.ndarray, "h w"] = shifted / (height or 1.0)
@@ -145,7 +146,7 @@ def _standard(values: Map) -> Float[np.ndarray, "h w"]:
 
 
 def sign_conflict(maps: Sequence[Map], errors: Sequence[Map | None]) -> Bool[np.ndarray, "h w"]:
-    """Where one in-fill says that a pixel supports the class and another that it opposes it.
+    """Return the pixels that support the class with one in-fill and oppose it with another.
 
     A sign counts where the value is more than `CERTAIN` standard errors from zero (without errors: not zero) and more than
     `VISIBLE` of its map's largest absolute value.
@@ -160,7 +161,7 @@ def sign_conflict(maps: Sequence[Map], errors: Sequence[Map | None]) -> Bool[np.
 
 
 def _sign(values: Map, error: Map | None) -> Int[np.ndarray, "h w"]:
-    """1 supports, -1 opposes, 0 cannot be told."""
+    """Return the sign of each pixel: 1 supports, -1 opposes, 0 is undecided."""
     doubt = 0.0 if error is None else CERTAIN * error
     sure = np.abs(values) > np.maximum(doubt, VISIBLE * float(np.abs(values).max()))
     return np.where(sure, np.sign(values), 0).astype(np.int64)

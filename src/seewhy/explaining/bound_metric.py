@@ -1,4 +1,4 @@
-"""A metric that is ready to be asked: its row, its settings and its in-fill."""
+"""A metric that is ready to run: its registry row, its settings and its in-fill."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ from seewhy.registry import Bound, Metric
 
 @dataclass(frozen=True, eq=False)
 class BoundMetric:
-    """A metric, ready to be asked.
+    """A metric that is ready to run.
 
     Args:
-        bound: its row with the user's settings.
-        infill: what it puts in.
-        infill_spec: the same, every setting written out.
+        bound: its registry row with the user's settings.
+        infill: the in-fill that it uses.
+        infill_spec: the Spec of that in-fill, with every setting written out.
     """
 
     bound: Bound[Metric]
@@ -38,9 +38,9 @@ def bind_metric(spec: str, classifier: Classifier, infill: str | None = None, *,
     """Look up a metric and build its in-fill.
 
     Args:
-        spec: of the metric.
-        classifier: some in-fills take a default from it.
-        infill: a Spec in place of the metric's own; the protocol is then another one.
+        spec: the Spec of the metric.
+        classifier: the classifier; some in-fills take a default from it.
+        infill: the Spec of an in-fill that replaces the metric's own, which changes the protocol; None: the metric's own.
         trust: allow Specs that run code from a file.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Explain one image with several in-fills: where do the maps agree, and where does the answer depend on the in-fill?"""
+"""Explain one image with several in-fills: where do the maps agree, and where do they depend on the in-fill?"""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -30,14 +30,14 @@ from seewhy.results.infill_comparison import (
 from seewhy.results.record import TargetInfo
 
 INFILLS = ("patch-sampler", "exemplar", "telea", "donor", "gray")
-"""Compared where none are named; those that cannot fill the method's holes are skipped, with a warning."""
+"""The default in-fills of a comparison; those that cannot fill the method's holes are skipped with a warning."""
 
 Watch = Callable[[str], Progress]
-"""In-fill → what is told of its batches."""
+"""Function from the title of an in-fill to its progress callback."""
 
 
 class Question(TypedDict, total=False):
-    """What is the same for all in-fills: arguments of `seewhy.explaining.request.prepare`."""
+    """The arguments that all in-fills share; see `seewhy.explaining.request.prepare`."""
 
     method: str
     targets: TargetLike | Sequence[TargetLike] | None
@@ -54,9 +54,9 @@ class Variant:
     """One in-fill of a comparison.
 
     Args:
-        name: of its folder, and its key in the comparison.
+        name: the name of its folder, and its key in the comparison.
         title: the in-fill as the user wrote it.
-        request: the question with this in-fill.
+        request: the request with this in-fill.
         optional: whether it may be skipped where it cannot fill the holes.
     """
 
@@ -80,32 +80,37 @@ def compare_infills(
     max_megapixels: float = 200.0,
     progress: Progress = no_progress,
 ) -> InfillComparison:
-    """Ask about the same windows with several in-fills and measure how far the maps agree.
+    """Explain an image with several in-fills and measure how far the maps agree.
 
-    Stride and samples are chosen once, so all in-fills are asked about the same windows equally often; a deterministic one is
-    asked once per window.
+    Stride and samples are chosen once, so all in-fills fill the same windows equally often; a deterministic in-fill fills each
+    window once.
 
     Args:
         classifier: as for `seewhy.explain`.
         image: as for `seewhy.explain`.
         infills: two or more Specs or in-fills; None: those of `INFILLS` that can fill the method's holes.
-        method: a Spec.
-        targets: to be compared; None: the predicted class, and the information where the method has it.
-        budget: queries for each in-fill.
+        method: the Spec of a method.
+        targets: the targets to compare, as for `seewhy.explain`; None: the predicted class, and the information where the
+            method has it.
+        budget: maximum number of queries for each in-fill; None: no limit.
         seed: the same seed gives the same maps.
         batch_size: as for `seewhy.explain`.
         runtime: as for `seewhy.explain`.
-        max_megapixels: larger images are refused before they are decoded.
+        max_megapixels: size limit in megapixels; larger images are refused before they are decoded.
         progress: called with (queries done, queries planned) of each in-fill in turn.
+
+    Returns:
+        The explanation with each in-fill, and per target the rank correlations, the ``(h, w)`` disagreement map and the
+        ``(h, w)`` map of sign conflicts.
 
     Raises:
         RequestError: anything is wrong with the request, or an in-fill that was named cannot fill the holes.
         ClassifierError: the classifier contradicts its own description.
 
     Warns:
-        UserWarning: the classifier looks as if it was wired up wrongly, or an in-fill was skipped.
+        UserWarning: the classifier seems to be set up wrongly, or an in-fill was skipped.
 
-    Cost in queries: the method's for each in-fill, and seven for the self-test.
+    Cost in queries: that of the method for each in-fill, and seven for the self-test.
 
     Example:
         >>> import numpy as np
@@ -142,7 +147,7 @@ def prepare_variants(
     Args:
         classifier: as for `seewhy.explain`.
         infills: Specs or in-fills; None: `INFILLS`.
-        question: what is the same for all.
+        question: the arguments that all in-fills share.
 
     Raises:
         RequestError: there are fewer than two in-fills, or anything else is wrong with the request.
@@ -171,7 +176,7 @@ def compare_variants(
         variants: from `prepare_variants`.
         viewed: the image as the classifier sees it.
         prepared: the classifier.
-        watch: is given each in-fill's title, and returns what is told of its batches.
+        watch: function from the title of an in-fill to its progress callback.
 
     Raises:
         RequestError: the image, the targets or the budget do not fit the method, or an in-fill cannot fill its holes.
@@ -199,12 +204,12 @@ def compare_variants(
 
 
 def _turn(variant: Variant) -> tuple[bool, bool]:
-    """Order the in-fills: stochastic ones first, for they fix the samples; of those the learned ones, which may refuse the holes."""
+    """Order the in-fills: stochastic first, as they fix the samples; among those, learned first, as they may refuse the holes."""
     return not variant.request.infill.stochastic, variant.request.infill.checksum is None
 
 
 def _bound(request: Request, leader: Variant, led: Explanation) -> Request:
-    """Bind a request to what the first in-fill was asked."""
+    """Fix the settings and the budget of a request to those of the first in-fill."""
     return follow(request, leader.request.infill, led.record.method.settings, led.queries.forward_images)
 
 
@@ -255,7 +260,7 @@ def _record(
     skipped: Mapping[str, RequestError],
     targets: tuple[ComparedTarget, ...],
 ) -> InfillComparisonRecord:
-    """Write down all facts."""
+    """Collect the record of the comparison."""
     shared = led.record
     return InfillComparisonRecord(
         image=shared.image,
@@ -281,7 +286,7 @@ def _record(
 
 
 def _about(variant: Variant, answer: Explanation) -> ComparedInfill:
-    """Describe one in-fill and what it took."""
+    """Describe one in-fill, its queries and its duration."""
     record = answer.record
     return ComparedInfill(
         variant.name,

@@ -1,4 +1,4 @@
-"""What is installed here, how fast it is, and which extras are missing."""
+"""Report the installed versions, the speed of this machine, and the missing extras."""
 
 import platform
 import time
@@ -20,7 +20,7 @@ def examine() -> dict[str, dict[str, str]]:
 
     Returns:
         ``versions``, ``machine``, ``extras`` (installed, or the command that installs them), ``runtimes`` (the packages
-        that run networks, with their versions) and ``speed`` (queries a second of the default classifier as it comes,
+        that run networks, with their versions) and ``speed`` (queries per second of the unmodified default classifier
         for several batch sizes, where it is installed).
     """
     runtimes = {name: installed(name) or "none" for name in ("torch", "openvino", "onnxruntime")}
@@ -36,14 +36,14 @@ def examine() -> dict[str, dict[str, str]]:
 def tune_here(
     source: str = registry.DEFAULT_CLASSIFIER, *, device: str | None = None, trust: bool = False
 ) -> RuntimeChoice:
-    """Search for the fastest runtime of a classifier at any length, for later runs to find in the cache.
+    """Search for the fastest runtime of a classifier without a time limit, and cache it for later runs.
 
-    Every candidate is tried, those that take long to build included, and that for the windows of the default method. The
-    picture is a made one, smooth as photos are; each run holds the choice to its own picture again.
+    Every candidate is tried, including slow builds and the one for the windows of the default method. The image is synthetic,
+    and smooth like a photo; each run verifies the choice on its own image.
 
     Args:
         source: the classifier's Spec.
-        device: where torch computes; None for its own.
+        device: torch device; None: the classifier's default.
         trust: allow a Spec that runs code from a file.
 
     Raises:
@@ -57,13 +57,13 @@ def tune_here(
 
 
 def _versions() -> dict[str, str]:
-    """The versions that results depend on."""
+    """Return the versions that results depend on."""
     packages = ("seewhy", "torch", "numpy", "pillow", "opencv-python-headless")
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
 def _machine() -> dict[str, str]:
-    """What torch can compute with."""
+    """Describe the hardware that torch can use."""
     cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return {"threads": str(torch.get_num_threads()), "cuda": cuda, "platform": platform.platform()}
 
@@ -91,7 +91,7 @@ def _speed() -> dict[str, str]:
 
 
 def _rate(classifier: Classifier, images: torch.Tensor, seconds: float = 0.5) -> float:
-    """Queries a second, after one batch to warm up."""
+    """Return the number of queries per second, after one warm-up batch."""
     with torch.inference_mode():
         classifier(images)
         start, done = time.perf_counter(), 0

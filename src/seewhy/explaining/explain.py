@@ -63,31 +63,31 @@ def explain(
         targets: class indices or names, ``"information"``, ``"woe:CLASS"``, ``("contrast", a, b)``; None: the three most
             probable classes, and the information where the method has it.
         infill: a Spec or an `Infill`; None: the method's usual one.
-        budget: queries, or a `Budget` with seconds and tolerance.
+        budget: maximum number of queries, or a `Budget` with seconds and tolerance; None: no limit.
         seed: the same seed gives the same maps.
         batch_size: images per call; changes the speed, not the maps. None: the fastest.
         runtime: what runs a torch module or an ONNX file: ``"auto"`` is the fastest runtime here that gives the same answers,
             ``"eager"`` the classifier unchanged; see ``docs/explanation/runtimes.md``.
-        max_megapixels: larger images are refused before they are decoded.
-        check_infill: ask the same windows again with two in-fills of another kind, and warn where the map changes; see
+        max_megapixels: size limit in megapixels; larger images are refused before they are decoded.
+        check_infill: fill the same windows with two in-fills of another kind, and warn where the map changes; see
             ``record.diagnostics.infill_check``.
         check: check the map against random regions: is the highlighted region necessary, and sufficient? See
             `seewhy.explaining.faithfulness` and ``record.diagnostics.faithfulness``.
         progress: called with (queries done, queries planned) after each batch.
 
     Returns:
-        Attribution, their standard errors and the record of the run.
+        The ``(h, w)`` maps in the classifier's view, their standard errors, and the record of the run.
 
     Raises:
         RequestError: anything is wrong with the request; the message says what, which value, what to do.
         ClassifierError: the classifier contradicts its own description.
 
     Warns:
-        UserWarning: the classifier looks as if it was wired up wrongly, and the message names the likely mistake; or
+        UserWarning: the classifier seems to be set up wrongly, and the message names the likely mistake; or
             ``check_infill`` found that the map changes.
 
-    Cost in queries: the method's (see its documentation), seven for the self-test, and those of
-    `seewhy.classifiers.tuning.tune`, which asks a function none. Beyond ``budget``: 45 for ``check``, up to four per window or
+    Cost in queries: that of the method (see its documentation), seven for the self-test, and those of
+    `seewhy.classifiers.tuning.tune`, which makes none for a function. Beyond ``budget``: 45 for ``check``, up to four per window or
     two per grid for ``check_infill``, and one per image that the method generates; the record has the numbers.
     """
     request = prepare(
@@ -153,7 +153,7 @@ class _Run:
         prepared: the classifier.
         probe: the one that was asked.
         targets: that were explained.
-        maps: of the method.
+        maps: the maps of the method.
         seconds: of explaining.
     """
 

@@ -1,1 +1,1 @@
-"""What seewhy finds, as typed values, and the folders they are kept in."""
+"""The results of seewhy as typed values, and the folders that they are saved in."""

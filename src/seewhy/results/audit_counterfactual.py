@@ -1,4 +1,4 @@
-"""What counterfactual generators do to many images."""
+"""Results of an audit of counterfactual generators: the content of ``counterfactuals.json``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class ClassName:
     """A class of the classifier.
 
     Args:
-        index: of the class.
+        index: index of the class, from 0.
         label: its name, or ``class INDEX`` where the classifier has no names.
     """
 
@@ -120,7 +120,7 @@ class DirectionResult:
         target: the class that they are translated to.
         figures: measurements over all of them.
         frechet: distances to real images; None without an embedding, or with too few images.
-        diversity: of the adversarial images, compared with real images.
+        diversity: differences among the adversarial images, compared with those among real images.
         classes_apart: mean absolute difference between a real image of the source and one of the target class.
         restored: disturbance of the adversarial images → the fractions that return to the source class.
         undone_real: fraction of real images of the target class that the undoing generator translates to the source class;
@@ -164,9 +164,9 @@ class GeneratorsInfo:
     """The generators that were audited.
 
     Args:
-        folder: that they were loaded from; None for generators that only their caller has.
+        folder: the folder that they were loaded from; None for generators that were passed as an object.
         arm: ``syce``, ``cyce`` or ``sagen``.
-        classes: that they were trained for.
+        classes: the classes that they were trained for.
         size: height and width of their images, in pixels.
     """
 
@@ -182,7 +182,7 @@ class OracleInfo:
 
     Args:
         classifier: the oracle.
-        accuracy: on the input images; None without labels.
+        accuracy: its accuracy on the input images, 0 to 1; None without labels.
         agreement: fraction of the input images on which its prediction equals the classifier's.
     """
 
@@ -198,21 +198,21 @@ class CounterfactualRecord:
     Args:
         source: where the images come from.
         images: the number of images.
-        left_out: the number of those that the classifier predicts as a class unknown to the generators.
+        left_out: the number of images whose predicted class is unknown to the generators; they are skipped.
         tau: change of intensity above which a pixel counts as changed.
-        seed: of the choice of images and of the noise.
-        classifier: that the generators were trained for.
-        view: how any image becomes its input, in words.
-        generators: that were audited.
-        oracle: None where no oracle was given.
+        seed: the seed of the choice of images and of the noise.
+        classifier: the classifier that the generators were trained for.
+        view: how an image is resized and cropped for the classifier, in words.
+        generators: the generators that were audited.
+        oracle: the second classifier; None without one.
         directions: one result for each pair of source and target class.
-        overall: over all directions.
+        overall: the measurements over all directions.
         findings: sentences for the reader.
-        warnings: that the user should read first.
-        seconds_per_explanation: median, one image at a time; None for fewer than two images.
-        queries: what the audit asked of classifier and oracle, images.
-        seconds: that it took.
-        schema_version: of this record.
+        warnings: sentences that the user should read first.
+        seconds_per_explanation: median time per image, one image at a time; None for fewer than two images.
+        queries: the number of images that classifier and oracle were queried with.
+        seconds: the duration of the audit.
+        schema_version: the version of this record's schema.
     """
 
     source: str

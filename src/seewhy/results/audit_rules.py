@@ -1,4 +1,4 @@
-"""How often rules about a classifier fail."""
+"""Results of an audit with rules: the content of ``rules.json``."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,8 +16,8 @@ class RuleRow:
 
     Args:
         file: name of the image.
-        rule: Spec.
-        strength: of the change.
+        rule: the Spec of the rule.
+        strength: the strength of the change, in the rule's unit.
         holds: whether the rule held; None where it could not be tested.
         predicted: the most probable class before the change.
         p: its probability.
@@ -43,8 +43,8 @@ class CounterExample:
 
     Args:
         file: its name.
-        strength: of the change.
-        before: the image as the classifier was shown it.
+        strength: the strength of the change, in the rule's unit.
+        before: the image as the classifier sees it.
         after: the changed image.
         predicted: the most probable class before, and its probability.
         predicted_after: the most probable class after, and its probability.
@@ -86,8 +86,8 @@ class ClassErrorRate:
     """How often a rule failed on the images of one class.
 
     Args:
-        label: of the class that was predicted before the change.
-        rate: of failure.
+        label: the name of the class that was predicted before the change.
+        rate: the failure rate on images of this class.
     """
 
     label: str
@@ -99,8 +99,8 @@ class StrengthResult:
     """How often a rule failed at one strength.
 
     Args:
-        strength: of the change.
-        rate: of failure over all tested images.
+        strength: the strength of the change, in the rule's unit.
+        rate: the failure rate over all tested images.
         not_tested: the number of images that it could not be tested on.
         classes: the same for each class with enough images, the worst first.
     """
@@ -116,11 +116,11 @@ class RuleResult:
     """How often a rule failed.
 
     Args:
-        spec: of the rule.
-        summary: what the rule says.
+        spec: the Spec of the rule.
+        summary: the rule as a sentence.
         claim: whether the prediction ``stays`` or ``changes``.
-        unit: of the strength; empty where it has none.
-        strengths: one result for each.
+        unit: the unit of the strength; empty where it has none.
+        strengths: one result per strength.
     """
 
     spec: str
@@ -150,17 +150,17 @@ class RulesRecord:
     Args:
         source: the folder of images.
         images: the number of images.
-        infill: Spec of what stood where a rule removed something.
-        seed: of everything that was drawn.
+        infill: the Spec of the in-fill that replaced what a rule removed.
+        seed: the seed of all random numbers.
         failed: the images that could not be read.
-        classifier: that was tested.
-        view: how any image becomes its input, in words.
-        runtime: how it was run.
-        warnings: that the user should read first.
-        rules: one result for each.
-        queries: what the audit asked of the classifier, images.
-        seconds: that it took.
-        schema_version: of this record.
+        classifier: the classifier that was tested.
+        view: how an image is resized and cropped for the classifier, in words.
+        runtime: the runtime of the classifier.
+        warnings: sentences that the user should read first.
+        rules: one result per rule.
+        queries: the number of images that the classifier was queried with.
+        seconds: the duration of the audit.
+        schema_version: the version of this record's schema.
     """
 
     source: str

@@ -1,4 +1,4 @@
-"""What metrics say about the maps of one explanation."""
+"""Scores of the maps of one explanation: the content of ``scores.json``."""
 
 from dataclasses import dataclass
 
@@ -12,17 +12,17 @@ SCHEMA_VERSION = 2
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """What a metric says about a map, and how it was measured.
+    """The score of a map under one metric, and how it was measured.
 
     Args:
         metric: its Spec with every setting.
         target: the key of the map.
         value: the score; NaN where it is not defined, with the reason in ``note``.
-        higher_is_better: the direction; None where neither is.
-        infill: the Spec of the metric's own in-fill; None where the metric asks no queries of its own.
+        higher_is_better: whether a higher value is better; None where neither direction is.
+        infill: the Spec of the metric's own in-fill; None where the metric makes no queries.
         curve: the curve that the value summarises, where there is one.
-        queries: what the metric asked of the classifier.
-        note: why there is no value.
+        queries: the classifier queries that the metric made.
+        note: the reason why there is no value; empty where there is one.
 
     Example:
         ``seewhy.score(classifier, explanation, ["deletion"])[0].value``
@@ -43,12 +43,12 @@ class ScoresRecord:
     """The content of ``scores.json``.
 
     Args:
-        classifier: that was explained.
-        method: that made the maps.
-        infill: of the explanation.
-        seed: of the explanation.
+        classifier: the classifier that was explained.
+        method: the method that computed the maps.
+        infill: the in-fill of the explanation.
+        seed: the seed of the explanation.
         scores: target by target, metric by metric.
-        schema_version: of this record.
+        schema_version: the version of this record's schema.
     """
 
     classifier: ClassifierInfo
