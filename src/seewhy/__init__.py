@@ -12,6 +12,7 @@ from seewhy.core.view import View
 from seewhy.explaining.compare_infills import compare_infills
 from seewhy.explaining.explain import explain
 from seewhy.explaining.explanation import Explanation, load
+from seewhy.explaining.from_map import from_map
 from seewhy.explaining.infill_comparison import InfillComparison
 from seewhy.explaining.many import explain_many
 from seewhy.explaining.region import region
@@ -44,6 +45,7 @@ __all__ = [
     "compare_infills",
     "explain",
     "explain_many",
+    "from_map",
     "infills",
     "inpainter",
     "load",

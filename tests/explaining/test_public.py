@@ -1,6 +1,7 @@
 """What a library user touches: one line, a notebook cell, maps by name, plots, tables, many images."""
 
 import html
+from functools import partial
 from pathlib import Path
 
 import matplotlib as mpl
@@ -13,6 +14,7 @@ from PIL import Image
 import seewhy
 from games import picture, small_cnn
 from seewhy.explaining.targets import TargetLike
+from seewhy.methods.windows.occlusion import occlusion
 
 LABELS = ["ant", "bee <b>", "cow", "dog", "emu"]
 METHOD = "pmi:size=8,stride=8,samples=2"
@@ -131,6 +133,33 @@ def test_many_images_are_the_same_as_one_by_one(tmp_path: Path) -> None:
                 np.testing.assert_allclose(many.maps[key], values, atol=1e-6)
     with pytest.raises(seewhy.RequestError, match="did you mean rise"):
         seewhy.explain_many(function, tmp_path, method="ries")
+
+
+def test_a_map_of_another_library_is_scored_checked_and_drawn(tmp_path: Path, explanation: seewhy.Explanation) -> None:
+    """The same scores as for the method's own map; its size is checked."""
+    made = seewhy.from_map(explanation["cow"], pixels(), network(), "cow", unit="nats", name="captum")
+    ours, theirs = (
+        seewhy.score(network(), each, "deletion:steps=4", targets="class:2")[0] for each in (explanation, made)
+    )
+    assert theirs.value == pytest.approx(ours.value)
+    assert made.record.diagnostics.faithfulness is not None
+    assert made.record.method.name == "captum"
+    assert made.to_json()["command"] is None
+    assert seewhy.load(made.save(tmp_path / "out")).record == made.record
+    with pytest.raises(seewhy.RequestError, match="method captum was a function"):
+        seewhy.score(network(), made, "seed-reproducibility", targets="class:2")
+    with pytest.raises(seewhy.RequestError, match=r"expected a map of \(40, 36\)"):
+        seewhy.from_map(np.zeros((3, 40, 36)), pixels(), network(), "cow")
+
+
+def test_a_method_may_be_a_function() -> None:
+    """With its settings bound, it gives the maps of the registered one."""
+    own = seewhy.explain(
+        network(), pixels(), method=partial(occlusion, size=20, stride=20), targets="cow", infill="gray"
+    )
+    named = seewhy.explain(network(), pixels(), method="occlusion:size=20,stride=20", targets="cow", infill="gray")
+    np.testing.assert_array_equal(own["cow"], named["cow"])
+    assert own.record.method.settings == named.record.method.settings
 
 
 def test_the_lists_name_what_there_is() -> None:

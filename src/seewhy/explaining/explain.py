@@ -27,7 +27,7 @@ from seewhy.explaining.generated import ask_generated, checked_images
 from seewhy.explaining.infill_check import ask_other_infills, complaints
 from seewhy.explaining.prepared import PreparedClassifier, prepare_classifier
 from seewhy.explaining.reliability import diagnose
-from seewhy.explaining.request import Request, bind, prepare
+from seewhy.explaining.request import MethodLike, Request, bind, prepare
 from seewhy.explaining.samples import collect_samples
 from seewhy.explaining.targets import TargetLike
 from seewhy.explaining.viewed import Viewed, open_viewed
@@ -41,7 +41,7 @@ def explain(
     classifier: ClassifierLike,
     image: ImageLike,
     *,
-    method: str = registry.DEFAULT_METHOD,
+    method: MethodLike = registry.DEFAULT_METHOD,
     targets: TargetLike | Sequence[TargetLike] | None = None,
     infill: str | Infill | None = None,
     budget: int | Budget | None = None,
@@ -59,7 +59,8 @@ def explain(
         classifier: a Spec such as ``"efficientnet-lite0"``, a ``torch.nn.Module``, a function on ``(n, h, w, 3)`` uint8
             batches, or what `seewhy.classifier` returned.
         image: a path, bytes, a PIL image, an ``(h, w, 3)`` uint8 array or a ``(3, h, w)`` float tensor in [0, 1].
-        method: a Spec, such as ``"pmi:size=8,stride=1,samples=8"``; see ``seewhy list methods``.
+        method: a Spec, such as ``"pmi:size=8,stride=1,samples=8"``, see ``seewhy list methods``; or a function of your own,
+            ``(probe, targets) → Attribution``.
         targets: class indices or names, ``"information"``, ``"woe:CLASS"``, ``("contrast", a, b)``; None: the three most
             probable classes, and the information where the method has it.
         infill: a Spec or an `Infill`; None: the method's usual one.

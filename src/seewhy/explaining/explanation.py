@@ -115,7 +115,7 @@ class Explanation:
 
     def __repr__(self) -> str:
         first, record = self.predicted[0], self.record
-        maps = f"{len(self.maps)} map{'' if len(self.maps) == 1 else 's'} in {self.unit}"
+        maps = f"{len(self.maps)} map{'' if len(self.maps) == 1 else 's'}" + (f" in {self.unit}" if self.unit else "")
         asked = wording.queries(self.queries)
         return f"Explanation({record.image.name}: {first.label} {first.probability:.3f}; {record.method.name}, {maps}, {asked})"
 

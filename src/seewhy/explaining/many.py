@@ -13,7 +13,7 @@ from seewhy.core.infill import Infill
 from seewhy.explaining.explain import explain_viewed
 from seewhy.explaining.explanation import Explanation
 from seewhy.explaining.prepared import PreparedClassifier, prepare_classifier
-from seewhy.explaining.request import prepare
+from seewhy.explaining.request import MethodLike, prepare
 from seewhy.explaining.targets import TargetLike
 from seewhy.explaining.viewed import open_viewed
 from seewhy.images.open import ImageLike
@@ -28,7 +28,7 @@ def explain_many(
     classifier: ClassifierLike,
     images: str | Path | Batch | Iterable[ImageLike],
     *,
-    method: str = registry.DEFAULT_METHOD,
+    method: MethodLike = registry.DEFAULT_METHOD,
     targets: TargetLike | Sequence[TargetLike] | None = None,
     infill: str | Infill | None = None,
     budget: int | Budget | None = None,

@@ -37,12 +37,16 @@ class Reopened:
             trust: allow Specs that run code from a file.
 
         Raises:
-            RequestError: the in-fill was an object, which only its maker has.
+            RequestError: the in-fill or the method was an object, which only its maker has.
         """
         record = self.explanation.record
         if record.infill.spec is None:
             raise RequestError(
                 f"cannot explain again: the in-fill {record.infill.name} was an object; leave out metrics that re-explain"
+            )
+        if record.method.name not in registry.table("methods"):
+            raise RequestError(
+                f"cannot explain again: the method {record.method.name} was a function; leave out metrics that re-explain"
             )
         whole = record.stopped_because == "complete"
         return prepare(

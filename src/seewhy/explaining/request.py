@@ -1,20 +1,26 @@
 """What a user asks, checked before any work starts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from seewhy import registry
 from seewhy.classifiers.tuning import PLAIN_BATCH, RuntimeRequest
 from seewhy.core.arrays import Image
+from seewhy.core.attribution import Attribution
 from seewhy.core.budget import Budget
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
 from seewhy.core.infill import Infill
 from seewhy.core.probe import Probe, Progress
+from seewhy.core.spec import Spec
 from seewhy.core.target import Target
 from seewhy.explaining.targets import TargetLike, as_list, as_text, check_classes, default_targets, parse_targets
 from seewhy.registry import Bound, ClassifierLike, Method
 from seewhy.results.record import InfillInfo
+
+MethodLike = str | Callable[..., Attribution]
+"""A Spec, or a function ``(probe, targets) → Attribution``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +77,7 @@ class Request:
 def prepare(
     classifier: ClassifierLike,
     *,
-    method: str = registry.DEFAULT_METHOD,
+    method: MethodLike = registry.DEFAULT_METHOD,
     targets: TargetLike | Sequence[TargetLike] | None = None,
     infill: str | Infill | None = None,
     budget: int | Budget | None = None,
@@ -85,7 +91,7 @@ def prepare(
 ) -> Request:
     """Check a question before any work starts; see `seewhy.explain` and `seewhy.classifier` for arguments and errors."""
     opened = registry.classifier(classifier, trust=trust, device=device)
-    bound = registry.lookup("methods", method)
+    bound = bind_method(method)
     _check_access(opened, bound)
     filler, about = _infill(infill or bound.row.usual_infill(bound.settings), opened, trust=trust)
     RuntimeRequest(runtime, batch_size)  # raises on an unknown runtime or a batch size below 1
@@ -106,6 +112,26 @@ def prepare(
         check_infill=check_infill,
         check=check,
     )
+
+
+def bind_method(method: MethodLike) -> Bound[Method]:
+    """Look up a method by its Spec, or take a function as one.
+
+    Args:
+        method: a Spec, or ``(probe, targets) → Attribution``; settings are bound with `functools.partial` or a lambda.
+
+    Raises:
+        RequestError: the method or a setting is unknown.
+    """
+    if isinstance(method, str):
+        return registry.lookup("methods", method)
+    function = method.func if isinstance(method, partial) else method
+    name = getattr(function, "__name__", type(function).__name__).strip("<>")
+
+    def run(probe: Probe, targets: Sequence[Target]) -> Attribution:
+        return method(probe, targets)
+
+    return Bound(Method(run=run, summary="a function of the caller's", paper=""), Spec(name), {})
 
 
 def _check_access(classifier: Classifier, method: Bound[Method]) -> None:

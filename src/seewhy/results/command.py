@@ -10,9 +10,9 @@ from seewhy.results.record import Record
 
 
 def explain_command(record: Record) -> str | None:
-    """Return the command that makes the same maps again; None where the image, the classifier or the in-fill was an object."""
+    """Return the command that makes the same maps again; None where the image, the classifier, the method or the in-fill was an object."""
     words = _words("explain", record, record.method.spec, [record.infill.spec])
-    if words is None:
+    if words is None or record.method.name not in registry.table("methods"):
         return None
     if record.stopped_because != "complete":  # windows come in one order, so the same number gives the same maps
         words += ["--budget", str(record.queries.forward_images)]
