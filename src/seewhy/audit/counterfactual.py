@@ -49,7 +49,7 @@ class _Inputs:
     """The predictions for the unmodified images.
 
     Args:
-        probabilities: of the classifier.
+        probabilities: probabilities of the classifier.
         labels: true class of each image, -1 for a class that the classifier does not have; None without labels.
         oracle: class that the oracle predicts; None without an oracle.
     """
@@ -97,7 +97,7 @@ def audit_counterfactual(
         codes: an embedding that was trained without the classifier, for Fréchet distances; None to skip them.
         limit: use at most this many images, drawn with ``seed``.
         tau: change of intensity above which a pixel counts as changed.
-        seed: of the choice of images and of the noise.
+        seed: seed of the choice of images and of the noise.
         batch_size: images per call.
         device: where torch computes; None: where the classifier is.
         trust: allow Specs that run code from a file.
@@ -227,12 +227,12 @@ class _Audit:
 
     Args:
         started: when it began, by the monotonic clock.
-        folder: of the generators; None for generators that only their caller has.
+        folder: folder of the generators; None for generators that only their caller has.
         work: what was run.
         inputs: the predictions for the unmodified images.
         directions: the measurements.
         seconds_per_explanation: median; NaN where it was not measured.
-        warnings: of the classifier's self-test.
+        warnings: warnings of the classifier's self-test.
     """
 
     started: float

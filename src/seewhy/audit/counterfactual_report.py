@@ -313,7 +313,7 @@ def table_rows(record: CounterfactualRecord) -> list[tuple[str, ...]]:
     """Return the figures as a table: the head, then one row per figure with one column per direction.
 
     Args:
-        record: of an audit.
+        record: record of an audit.
     """
     directions = record.directions
     parts = [*(each.figures for each in directions), record.overall.figures]

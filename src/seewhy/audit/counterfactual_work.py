@@ -119,7 +119,7 @@ class Direction:
         target: the class that they are translated to.
         places: indices of the images in the collection.
         columns: one number per image for each measurement.
-        codes: of the adversarial images; None without an embedding.
+        codes: embedding codes of the adversarial images; None without an embedding.
         spread: mean difference of two adversarial images, and of two real images of the target class.
         apart: mean difference of a real image of the source class and one of the target class.
         restored: disturbance → the fractions of images that are predicted as the source class again.
@@ -145,13 +145,13 @@ class GeneratorsUnderTest:
 
     Args:
         generators: to be audited.
-        classifier: that they were trained for.
+        classifier: the classifier that they were trained for.
         oracle: a second classifier; None where there is none.
         codes: an embedding; None where there is none.
         collection: the images.
         predicted: the predicted class of each image.
         tau: see `seewhy.audit._image_statistics.sparsity`.
-        seed: of the noise.
+        seed: seed of the noise.
         progress: called with the number of images just done.
     """
 
@@ -339,7 +339,7 @@ def group_by_direction(
     """Group images by direction: from the predicted class to the most probable other class that the generators know.
 
     Args:
-        classes: that the generators were trained for.
+        classes: the classes that the generators were trained for.
         probabilities: class probabilities of each image.
 
     Returns:

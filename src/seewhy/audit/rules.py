@@ -63,7 +63,7 @@ def audit_rules(
         limit: use at most this many images.
         only: a text file with the names of the images to use.
         infill: Spec of what stands where a rule removes a region.
-        seed: of angles, directions, noise and in-fills; each image has its own.
+        seed: seed of angles, directions, noise and in-fills; each image has its own.
         batch_size: images per call; None: the fastest.
         runtime: as for `seewhy.explain`.
         device: where torch computes; None: where the classifier is.

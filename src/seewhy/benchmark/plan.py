@@ -37,14 +37,14 @@ class PlanRecord:
     Args:
         classifier: what results call it.
         spec: the text that opens it again, or None.
-        fingerprint: of the classifier.
+        fingerprint: fingerprint of the classifier.
         methods: Spec as the user wrote it → the same with every setting, and the in-fill.
         metrics: Spec as the user wrote it → the same with every setting, and the in-fill.
         controls: the methods that ignore the classifier.
-        seed: of every explanation and every score.
+        seed: seed of every explanation and every score.
         runtime: as it was asked for.
-        version: of seewhy; None where it is run from its source tree.
-        schema_version: of this record.
+        version: version of seewhy; None where it is run from its source tree.
+        schema_version: version of this record.
     """
 
     classifier: str
@@ -64,11 +64,11 @@ class BenchmarkPlan:
     """Which methods are compared by which metrics.
 
     Args:
-        classifier: that is explained.
+        classifier: the classifier that is explained.
         methods: Spec as the user wrote it → the question; the others are compared with the first.
         metrics: Spec as the user wrote it → the metric.
         controls: the methods that ignore the classifier.
-        seed: of every explanation and every score.
+        seed: seed of every explanation and every score.
         runtime_request: how the classifier is to be run.
     """
 
@@ -114,7 +114,7 @@ def plan_benchmark(
         metrics: Specs; None: `seewhy.explaining.score.DEFAULT_METRICS`, and `LOCATED` there where the regions of the objects
             are known.
         located: whether they are.
-        seed: of every explanation and every score.
+        seed: seed of every explanation and every score.
         batch_size: images per call; None for the fastest.
         runtime: as for `seewhy.explain`; methods that need more than probabilities run the classifier unchanged.
         trust: allow Specs that run code from a file.

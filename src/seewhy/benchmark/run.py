@@ -36,7 +36,7 @@ class BenchmarkResult:
         folder: where everything is kept.
         rows: one for each image, method and metric; see ``rows.csv``.
         summary: one row for each metric and method; see ``table.csv``.
-        warnings: of the classifier's self-test, and about what the scores cannot say.
+        warnings: warnings of the classifier's self-test, and about what the scores cannot say.
     """
 
     folder: Path
@@ -91,7 +91,7 @@ def compare(
         limit: use at most this many images.
         only: a text file with the names of the images to use, one per line.
         images: draw the maps of at most this many images.
-        seed: of every explanation and every score.
+        seed: seed of every explanation and every score.
         batch_size: as for `seewhy.explain`.
         runtime: as for `seewhy.explain`; methods that need more than probabilities run the classifier unchanged.
         trust: as for `seewhy.classifier`.

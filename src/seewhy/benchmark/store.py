@@ -48,12 +48,12 @@ class CachedMap:
     Args:
         method: with every setting, and the in-fill.
         target: the class that was explained.
-        unit: of the map.
+        unit: unit of the map.
         queries: what the explanation asked.
-        seconds: that it took.
+        seconds: seconds that it took.
         stopped_because: as in `seewhy.results.record.Record`.
         runtime: what ran the classifier.
-        findings: of the method.
+        findings: findings of the method.
     """
 
     method: str
@@ -73,9 +73,9 @@ class CachedScore:
     Args:
         value: NaN where it is not defined.
         note: why it is not.
-        curve: that the value summarises, where there is one.
+        curve: the curve that the value summarises, where there is one.
         queries: what the metric asked, and then each explanation that it made anew.
-        seconds: that it took.
+        seconds: seconds that it took.
     """
 
     value: float

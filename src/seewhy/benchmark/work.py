@@ -40,7 +40,7 @@ class ImageTask:
     Args:
         viewed: the image as the classifier sees it.
         region: where the object is; None where it is not known.
-        name: of the work on it, see `seewhy.benchmark.store.key`.
+        name: name of the work on it, see `seewhy.benchmark.store.key`.
     """
 
     viewed: Viewed
@@ -54,7 +54,7 @@ class Runner:
 
     Args:
         plan: from `seewhy.benchmark.plan.plan_benchmark`.
-        folder: of the cached work.
+        folder: folder of the cached work.
         images: the number of images.
         progress: called with (explanations and scores done, the number planned).
         log: is told of a search for a runtime.

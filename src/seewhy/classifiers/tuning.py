@@ -64,7 +64,7 @@ def no_log(text: str) -> None:
 
 @dataclass(frozen=True)
 class RuntimeChoice:
-    """The chosen runtime and the reason for it, for the manifest.
+    """The chosen runtime and the reason for it, for the record.
 
     Args:
         name: name of the runtime, as in ``--runtime``.

@@ -25,7 +25,7 @@ def explanation_table(record: Record) -> Table:
     """Tabulate the maps of an explanation: the probability of the class, and the strongest evidence for and against it.
 
     Args:
-        record: of the explanation.
+        record: record of the explanation.
     """
     intensity = record.unit == INTENSITY
     what, most, least = ("change", "highest", "lowest") if intensity else ("evidence", "for", "against")
@@ -49,7 +49,7 @@ def faithfulness_table(check: FaithfulnessCheck) -> Table:
     """Tabulate what the highlighted region does to the probability of the class, beside random regions and the centre.
 
     Args:
-        check: of the map of one class.
+        check: faithfulness check of the map of one class.
     """
     caption = (
         f"low when removed and high when kept is better · {check.draws} random regions of the same size · in-fill: "
@@ -67,7 +67,7 @@ def agreement_table(record: InfillComparisonRecord) -> Table:
     """Tabulate a comparison of in-fills: the mean rank correlation of the maps of each target, and what that means.
 
     Args:
-        record: of the comparison.
+        record: record of the comparison.
     """
     asked = ", ".join(f"{each.title} {each.queries.forward_images:,}" for each in record.infills)
     caption = f"{record.method}\n{record.queries:,} queries ({asked}) · {record.seconds:.1f} s"
@@ -101,8 +101,8 @@ def score_table(name: str, scores: Sequence[Score], labels: Mapping[str, str]) -
     """Tabulate the scores of the maps of one image: the value, which direction is better, and how it was measured.
 
     Args:
-        name: of the image.
-        scores: of its maps.
+        name: name of the image.
+        scores: scores of its maps.
         labels: key of a map → its name for people.
     """
     table = Table(title=f"{name}: scores of the maps", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left")
@@ -122,8 +122,8 @@ def benchmark_table(rows: Sequence[SummaryRow], title: str) -> Table:
     """Tabulate how each method scored on one metric.
 
     Args:
-        rows: of that metric; the first is the method that the others are compared with.
-        title: of the table.
+        rows: rows of that metric; the first is the method that the others are compared with.
+        title: title of the table.
     """
     first = rows[0]
     caption = (
@@ -154,7 +154,7 @@ def rules_table(rules: Sequence[RuleResult]) -> Table:
     """Tabulate how often each rule failed at each strength, and for which class most often.
 
     Args:
-        rules: of an audit.
+        rules: rules of an audit.
     """
     table = Table("rule", "strength", "images", "error", "95 %", "worst class", box=None, header_style="bold")
     for rule in rules:

@@ -5,11 +5,11 @@ from typing import Any, get_args
 
 import click
 import torch
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from seewhy.classifiers.settings import make_view
 from seewhy.cli.options import device_option, threads_option
+from seewhy.cli.progress import messages
 from seewhy.core.view import Fit, View
 from seewhy.images.collection import Collection, read_collection
 from seewhy.nets.small_classifier import Arch
@@ -96,7 +96,7 @@ def classifier(
 def _train_with_progress(pictures: Collection, out: Path, **settings: Any) -> Trained:  # noqa: ANN401 - those of train_classifier
     """Train, showing a progress bar with the latest batch loss and held-out performance."""
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as bar:
+    with Progress(*columns, console=messages, transient=True) as bar:
         task = bar.add_task("training")
         return train_classifier(
             pictures,

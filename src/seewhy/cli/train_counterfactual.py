@@ -6,11 +6,11 @@ from typing import Any, get_args
 
 import click
 import torch
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from seewhy import registry
 from seewhy.cli.options import INTERRUPTED, device_option, threads_option, trust_option
+from seewhy.cli.progress import messages
 from seewhy.nets.counterfactual_generators import Arm
 from seewhy.training.counterfactual.evaluation import error
 from seewhy.training.counterfactual.job import Trained
@@ -92,7 +92,7 @@ def _train_with_progress(out: Path, what: Mapping[str, Any]) -> Trained:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as bar:
+    with Progress(*columns, console=messages, transient=True) as bar:
         task, last = bar.add_task("training", total=None, evaluation="reading images"), ""
 
         def progress(done: int, planned: int, evaluation: str) -> None:

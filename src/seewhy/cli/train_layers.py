@@ -5,11 +5,11 @@ from typing import TypedDict, Unpack
 
 import click
 import torch
-from rich.console import Console
 from rich.progress import Progress
 
 from seewhy import registry
 from seewhy.cli.options import device_option, threads_option, trust_option
+from seewhy.cli.progress import messages
 from seewhy.images.sources import list_images
 from seewhy.training.bottleneck.readout import Plan, train_readout
 from seewhy.training.bottleneck.statistics import measure
@@ -47,7 +47,7 @@ def iba(
     """
     torch.set_num_threads(threads)
     asked = registry.classifier(classifier, trust=trust, device=device)
-    with Progress(console=Console(stderr=True, highlight=False), transient=True) as bar:
+    with Progress(console=messages, transient=True) as bar:
         task = bar.add_task("photos")
         where, found = measure(
             asked,
@@ -108,7 +108,7 @@ def readout(
     """
     torch.set_num_threads(threads)
     asked = registry.classifier(classifier, trust=trust, device=device)
-    with Progress(console=Console(stderr=True, highlight=False), transient=True) as bar:
+    with Progress(console=messages, transient=True) as bar:
         task = bar.add_task("photos")
         found = train_readout(
             asked,

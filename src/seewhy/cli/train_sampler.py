@@ -5,10 +5,10 @@ from typing import Literal, TypedDict, Unpack
 
 import click
 import torch
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from seewhy.cli.options import INTERRUPTED, threads_option
+from seewhy.cli.progress import messages
 from seewhy.infills.patch_sampler import shipped
 from seewhy.training.sampler.gaussian import fit_gaussian
 from seewhy.training.sampler.train import Evaluation, Result, train_sampler
@@ -116,7 +116,7 @@ def _train_with_progress(
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as bar:
+    with Progress(*columns, console=messages, transient=True) as bar:
         task = bar.add_task(f"on {device}", total=None, bits="")
         smooth = 0.0
 

@@ -29,7 +29,7 @@ class Classifier(Protocol):
     * ``fingerprint``: a hash that changes when the weights or the preprocessing change.
     * ``mean_color``: mean colour of its training images, RGB in [0, 1].
     * ``device``: the device on which it expects its input.
-    * ``runtime``: a description of the runtime, for the manifest.
+    * ``runtime``: a description of the runtime, for the record.
     """
 
     @property

@@ -11,7 +11,7 @@ REQUIRED = inspect.Parameter.empty
 """Stands for the default of a required setting."""
 
 AUTO = "auto"
-"""Text form of None: the program chooses the value. Users type it, and the manifest shows it."""
+"""Text form of None: the program chooses the value. Users type it, and the record shows it."""
 
 
 def schema(function: Callable[..., object]) -> dict[str, tuple[Any, object]]:

@@ -86,7 +86,7 @@ class View:
         return Frame((left * per_x, top * per_y, right, bottom), self.size, picture)
 
     def describe(self) -> str:
-        """Describe the rule in words, for the manifest and the report."""
+        """Describe the rule in words, for the record and the report."""
         if self.size is None:
             return "the image at its native size"
         size = f"{self.size[0]} × {self.size[1]}"

@@ -153,9 +153,9 @@ class _Run:
         viewed: the image as the classifier sees it.
         prepared: the classifier.
         probe: the one that was asked.
-        targets: that were explained.
+        targets: the targets that were explained.
         maps: the maps of the method.
-        seconds: of explaining.
+        seconds: wall-clock seconds spent explaining.
     """
 
     request: Request

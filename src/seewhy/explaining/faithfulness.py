@@ -54,9 +54,9 @@ def check_faithfulness(
         classifier: as it is run now.
         image: ``(3, h, w)`` in the classifier's view.
         maps: to be checked.
-        targets: of the maps.
+        targets: targets of the maps.
         predicted: the classifier's most probable class.
-        seed: of the run.
+        seed: seed of the run.
         batch_size: images per call.
 
     Cost: ``1 + 2 x (2 + DRAWS)`` queries, 45, beyond the budget of the run.

@@ -33,8 +33,8 @@ def from_map(
         image: the image that the map explains, as for `seewhy.explain`.
         classifier: as for `seewhy.explain`.
         target: what the map explains: a class or a contrast.
-        unit: of the map, for its scale.
-        name: of the method, in results.
+        unit: unit of the map, for its scale.
+        name: name of the method, in results.
         check: compare the map with random regions; see `seewhy.explaining.faithfulness`.
 
     Returns:

@@ -35,7 +35,7 @@ class _Answer:
 
     Args:
         info: for the record.
-        queries: that it took.
+        queries: the queries that it took.
         maps: None where it cannot fill the holes.
     """
 
@@ -50,10 +50,10 @@ def ask_other_infills(
     """Compare the maps of a request with those of `ASKED` in-fills of another kind.
 
     Args:
-        request: that gave the maps.
-        probe: that asked the queries.
-        targets: of the maps.
-        maps: of the request.
+        request: the request that gave the maps.
+        probe: the probe that asked the queries.
+        targets: targets of the maps.
+        maps: maps of the request.
         progress: called with (queries done, queries planned), counting on from the probe's queries.
 
     Cost: at most ``ASKED x (1 + windows x SAMPLES)`` queries, beyond the request's budget; a deterministic in-fill takes one

@@ -49,8 +49,8 @@ def explain_many(
         method: as for `seewhy.explain`, and so are the other arguments.
         targets: as for `seewhy.explain`.
         infill: as for `seewhy.explain`.
-        budget: of each image.
-        seed: of each image.
+        budget: budget of each image.
+        seed: seed of each image.
         batch_size: as for `seewhy.explain`.
         runtime: as for `seewhy.explain`.
         max_megapixels: as for `seewhy.explain`.

@@ -62,12 +62,12 @@ def region(
     Args:
         classifier: the one that was explained, run unchanged; None: opened as the record says.
         explanation: from `seewhy.explain` or `seewhy.load`, or its folder.
-        targets: of its maps; None: the predicted class.
+        targets: targets of its maps; None: the predicted class.
         infill: Spec of what stands where something is removed; the regions are large, so it must fill holes of any shape.
         budget: queries at most.
         tile: side of the tiles that are left out, pixels.
         samples: in-fills per question; None: 1 where the in-fill is deterministic, else 3.
-        seed: of the in-fills.
+        seed: seed of the in-fills.
         batch_size: images per call.
         trust: allow Specs that run code from a file.
         device: where torch computes; None: where the classifier is.

@@ -31,8 +31,8 @@ def diagnose(
     """Judge the maps of a run by their own standard errors, and put what was measured into words.
 
     Args:
-        maps: of the run.
-        targets: of the maps.
+        maps: maps of the run.
+        targets: targets of the maps.
         classes: the number of classes of the classifier.
         faithfulness: the check against random regions, or None.
         infill_check: the check against other in-fills, or None.
@@ -54,7 +54,7 @@ def doubts(targets: Sequence[TargetInfo], classes: int) -> list[str]:
     """Warn where no explained class has a higher probability than a guess would give it.
 
     Args:
-        targets: of the maps.
+        targets: targets of the maps.
         classes: the number of classes of the classifier.
     """
     asked = [(target.probability, target.label) for target in targets if target.probability is not None]

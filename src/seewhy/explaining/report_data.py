@@ -27,7 +27,7 @@ def report_data(
     Args:
         maps: target → map.
         stderr: target → standard errors, for the targets that have them.
-        record: of the explanation.
+        record: record of the explanation.
         samples: the image and some of the queries.
         outlines: ``TARGET/NAME`` → a region to draw on the target's map.
         generated: name → an image that the method made.

@@ -35,7 +35,7 @@ class Request:
         targets: to be explained; None for the usual ones.
         requested: the targets as the user wrote them; None for the usual ones.
         budget: when to stop.
-        seed: of the run.
+        seed: seed of the run.
         batch_size: images per call; None for the fastest, which is found when the classifier is prepared.
         runtime: how the classifier is to be run; see `seewhy.classifiers.tuning.tune`.
         check_infill: whether other in-fills are asked the same questions; see `seewhy.explaining.infill_check`.

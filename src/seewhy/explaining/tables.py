@@ -23,7 +23,7 @@ def as_dataset(maps: Mapping[str, Map], stderr: Mapping[str, Map], record: Recor
     Args:
         maps: target → map.
         stderr: target → standard errors, for the targets that have them.
-        record: of the explanation.
+        record: record of the explanation.
     """
     xarray = _imported("xarray")
     left, top, right, bottom = record.view.box

@@ -108,7 +108,7 @@ def check_classes(targets: Sequence[Target], classes: int) -> None:
     """Refuse a target whose class the classifier does not have.
 
     Args:
-        targets: that were asked for.
+        targets: the targets that were asked for.
         classes: how many the classifier answers with.
 
     Raises:

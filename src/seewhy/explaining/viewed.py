@@ -17,7 +17,7 @@ class Viewed:
     Args:
         picture: as the user has it.
         image: ``(3, h, w)`` float32 in [0, 1], in the classifier's view.
-        frame: the part of the picture that the view shows.
+        frame: the part of the image that the view shows.
         source: its path as the user wrote it; None for an image that did not come from a file.
     """
 
@@ -36,7 +36,7 @@ def open_viewed(
         classifier: whose view is taken.
         image: as for `seewhy.explain`.
         max_megapixels: larger images are refused before they are decoded.
-        name: of the image in results; None for its file name.
+        name: name of the image in results; None for its file name.
 
     Raises:
         RequestError: the image cannot be read.

@@ -33,7 +33,7 @@ def pack(values: Float32[np.ndarray, "h w"]) -> Packed:
     """Encode a map as text, in half precision where the error stays below a thousandth of the largest value.
 
     Args:
-        values: of the map; NaN and infinities are allowed.
+        values: values of the map; NaN and infinities are allowed.
 
     Example:
         >>> pack(np.array([[1.0, 0.0]], np.float32))
@@ -106,7 +106,7 @@ def image_uri(photo: Photo) -> str:
     """Return an image as a data URI, at most 1200 pixels long, as JPEG or PNG, whichever is smaller.
 
     Args:
-        photo: of any size.
+        photo: photo of any size.
     """
     image = Image.fromarray(photo)
     image.thumbnail((_LONGEST, _LONGEST), Image.Resampling.LANCZOS)

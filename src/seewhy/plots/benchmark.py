@@ -18,7 +18,7 @@ def quality_png(rows: Sequence[SummaryRow]) -> bytes:
     """Draw quality against cost as a PNG file, one panel per metric; up is better in every panel.
 
     Args:
-        rows: of all metrics.
+        rows: rows of all metrics.
 
     Returns:
         The same bytes for the same rows.

@@ -23,7 +23,7 @@ def panels(count: int, *, legend: int = 0) -> tuple[Figure, list[Axes]]:
     """Make a figure with panels in rows of up to three; call it in `seewhy.plots.figures.style`.
 
     Args:
-        count: of the panels; a figure without panels has one that is blank.
+        count: number of the panels; a figure without panels has one that is blank.
         legend: the number of entries of the legend below them.
     """
     columns = 2 if count in {2, 4} else min(_MOST_COLUMNS, max(1, count))

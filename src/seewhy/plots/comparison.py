@@ -60,9 +60,9 @@ class _Section:
         title: line above the section.
         verdict: quieter line.
         tiles: photo, maps, disagreement.
-        headings: of the tiles, then that of the table.
-        grid: of the tiles and the table.
-        names: of the in-fills, with their numbers.
+        headings: headings of the tiles, then that of the table.
+        grid: grid of the tiles and the table.
+        names: names of the in-fills, with their numbers.
         target: with the correlations.
     """
 
@@ -95,7 +95,7 @@ def comparison_png(
     """Draw a comparison of in-fills as a PNG file.
 
     Args:
-        record: of the comparison.
+        record: record of the comparison.
         data: one for each in-fill, in the order of the record; all of the same image.
         disagreement: target → how far the in-fills are apart at each pixel, ``(h, w)`` from 0 on.
         sign_conflict: target → where signs differ; a target whose maps have no sign is left out.

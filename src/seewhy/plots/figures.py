@@ -117,12 +117,12 @@ def write(
 
     Args:
         figure: the page.
-        left: of the line, points from the left of the page.
-        baseline: of the line, points from the top of the page.
+        left: left edge of the line, points from the left of the page.
+        baseline: baseline of the line, points from the top of the page.
         line: the text.
-        size: of the typeface, points.
+        size: size of the typeface, points.
         bold: or regular.
-        colour: of the text.
+        colour: colour of the text.
     """
     width, height = size_of(figure)
     position = (left / width, 1 - baseline / height)
@@ -144,12 +144,12 @@ def write_lines(
 
     Args:
         figure: the page.
-        left: of the lines, points.
-        top: of the first line, points from the top of the page.
+        left: left edge of the lines, points.
+        top: top edge of the first line, points from the top of the page.
         lines: from `seewhy.plots.typesetting.wrap`.
-        size: of the typeface, points.
+        size: size of the typeface, points.
         bold: or regular.
-        colour: of the text.
+        colour: colour of the text.
     """
     for number, line in enumerate(lines):
         write(figure, left, top + size + number * size * LEADING, line, size=size, bold=bold, colour=colour)

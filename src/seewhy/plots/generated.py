@@ -112,7 +112,7 @@ def samples_png(blocks: Mapping[str, Block], heading: str) -> bytes:
 
     Args:
         blocks: title of a block → its rows; those of a block have the same number of images.
-        heading: of the sheet.
+        heading: heading of the sheet.
 
     Returns:
         The same bytes for the same images.

@@ -32,8 +32,8 @@ class Grid:
     Args:
         count: the number of tiles.
         columns: tiles beside each other.
-        height: of an image, points.
-        width: of an image, points.
+        height: height of an image, points.
+        width: width of an image, points.
         bar: height of what stands below an image, points.
         heads: height of the text above the images of each row, points; empty where it is not known yet.
     """
@@ -84,7 +84,7 @@ def tile_size(shape: tuple[int, int], count: int) -> tuple[float, float]:
 
     Args:
         shape: height and width of the image, pixels.
-        count: of the tiles on the page.
+        count: number of the tiles on the page.
 
     Example:
         >>> tile_size((100, 100), 3), tile_size((100, 100), 20)

@@ -20,8 +20,8 @@ def resize_frame(frame: Frame, height: int, width: int) -> Frame:
 
     Args:
         frame: on the image at its own size.
-        height: of the resized image, pixels.
-        width: of the resized image, pixels.
+        height: height of the resized image, pixels.
+        width: width of the resized image, pixels.
 
     Example:
         >>> resize_frame(Frame((10.0, 0.0, 110.0, 100.0), (224, 224), (100, 120)), 50, 60).box
@@ -119,7 +119,7 @@ def fade_outside(photo: Photo, frame: Frame) -> Photo:
     """Fade what the classifier did not see towards white.
 
     Args:
-        photo: of the frame's image size.
+        photo: image of the same size as the map's frame, to draw on.
         frame: the part of it that the classifier saw.
     """
     inside = seen(frame)
@@ -134,7 +134,7 @@ def lay_in(photo: Photo, frame: Frame, pixels: UInt8[np.ndarray, "h w 3"]) -> Ph
     """Put another image where the classifier saw this one, and fade the rest.
 
     Args:
-        photo: of the frame's image size.
+        photo: image of the same size as the map's frame, to draw on.
         frame: the part of it that the classifier saw.
         pixels: the other image, in the classifier's view.
     """

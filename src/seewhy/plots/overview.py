@@ -62,9 +62,9 @@ def plot_on_axes(axes: Axes, data: ReportData, key: str) -> Axes:
     """Draw one map over the photo on axes of the caller's, with its title.
 
     Args:
-        axes: of any figure.
-        data: of the explanation.
-        key: of the map.
+        axes: matplotlib axes to draw on.
+        data: report data of the explanation.
+        key: key of the map.
     """
     (panel,) = _chosen(data.maps, [key])
     map_on_axes(axes, data.photo, resize_frame(data.frame, *data.photo.shape[:2]), panel, scales_of(data.maps)[key])
@@ -76,8 +76,8 @@ def overlay(data: ReportData, key: str) -> Photo:
     """Return a map in colour over the greyed photo.
 
     Args:
-        data: of the explanation.
-        key: of the map.
+        data: report data of the explanation.
+        key: key of the map.
     """
     (panel,) = _chosen(data.maps, [key])
     return draw_map(data.photo, data.frame, panel.values, scales_of(data.maps)[key])
@@ -122,7 +122,7 @@ def contact_sheet(
         photo: the user's own image, or a smaller copy.
         frame: the part of it that the classifier saw, at the size of the image or of the copy.
         maps: at least one; each has its own scale.
-        title: of the page.
+        title: title of the page.
         subtitle: a quieter line below the title.
         footer: how the maps were made, the last line of the page.
         images: the image in the classifier's view, which is not shown, then those that the method made.

@@ -36,7 +36,7 @@ class Scale:
 
     Args:
         name: what the values are called.
-        unit: of the values; may be empty.
+        unit: unit of the values; may be empty.
         low: the value at the lower end.
         high: the value at the upper end, more than ``low``.
         diverging: whether zero is in the middle (and ``low == -high``).

@@ -57,7 +57,7 @@ class Tile:
         title: what stands above it.
         subtitle: a quieter line.
         draw: draws it.
-        scale: of its colours, for a map.
+        scale: scale of its colours, for a map.
     """
 
     title: str
@@ -102,7 +102,7 @@ def colour_bar(axes: Axes, scale: Scale) -> None:
 
     Args:
         axes: low and wide, from `seewhy.plots.figures.place_axes`.
-        scale: of the map.
+        scale: scale of the map.
     """
     colours = np.ascontiguousarray(scale.bar(512)[None])
     axes.imshow(colours, extent=(scale.low, scale.high, 0, 1), aspect="auto", interpolation="nearest")

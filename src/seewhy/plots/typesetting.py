@@ -47,7 +47,7 @@ def text_width(line: str, size: float, *, bold: bool = False) -> float:
 
     Args:
         line: the text, without line breaks.
-        size: of the typeface, points.
+        size: size of the typeface, points.
         bold: or regular.
 
     Example:
@@ -66,8 +66,8 @@ def shorten(line: str, size: float, width: float, *, bold: bool = False) -> str:
 
     Args:
         line: the text; line breaks become spaces.
-        size: of the typeface, points.
-        width: of the place, points.
+        size: size of the typeface, points.
+        width: width of the place, points.
         bold: or regular.
 
     Example:
@@ -87,8 +87,8 @@ def wrap(prose: str, size: float, width: float, *, bold: bool = False, most: int
 
     Args:
         prose: the text; line breaks become spaces, and lines do not break at no-break spaces.
-        size: of the typeface, points.
-        width: of the place, points.
+        size: size of the typeface, points.
+        width: width of the place, points.
         bold: or regular.
         most: the largest number of lines, or None for any number; the last one is cut with an ellipsis.
 

@@ -32,7 +32,7 @@ class Bound(Generic[R]):
     """A row with the settings that a user asked for.
 
     Args:
-        row: of the table.
+        row: row of the table.
         spec: as the user wrote it.
         settings: the user's, read; those left out have their defaults.
 
@@ -89,7 +89,7 @@ def lookup(kind: Kind, spec: str | Spec) -> Bound[Any]:
     """Look up a row and read its settings.
 
     Args:
-        kind: of row.
+        kind: kind of row.
         spec: ``name`` or ``name:key=value,key=value``.
 
     Raises:

@@ -27,7 +27,7 @@ class ScoreRow:
         protocol: the metric with every setting, and its in-fill.
         target: the class that was explained; -1 where there is none.
         label: its name.
-        probability: of that class on the full image; NaN where there is none.
+        probability: probability of that class on the full image; NaN where there is none.
         unsure: whether the probability is below one half.
         right: ``true`` if the prediction matches the image's label, ``false`` if not; empty for an image without a label.
         forward_images: images that the explanation showed to the classifier; the metric's own queries are not counted.
@@ -102,7 +102,7 @@ def summarise(rows: Iterable[ScoreRow], first: str, controls: Iterable[str] = ()
     are left out, so two means may cover different images: compare methods by the paired difference.
 
     Args:
-        rows: of a benchmark.
+        rows: rows of a benchmark.
         first: the method that the others are compared with.
         controls: the methods among them that ignore the classifier.
 

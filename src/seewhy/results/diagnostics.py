@@ -32,7 +32,7 @@ class RegionEffect:
 
     Args:
         infill: what was put in.
-        share: of the view that is changed or kept, 0 to 1.
+        share: share of the view that is changed or kept, 0 to 1.
         map: probability with the highlighted region.
         center: probability with the middle of the image.
         random: probability with random regions.
@@ -52,14 +52,14 @@ class FaithfulnessCheck:
     """Whether the highlighted region matters more than random regions do; see `seewhy.explaining.faithfulness`.
 
     Args:
-        key: of the map that was checked.
+        key: key of the map that was checked.
         index: the class whose probability is watched.
         label: its name.
         draws: the number of random regions.
         before: probability of the class on the full image.
         removed: what happens when the region is removed; lower is better.
         kept: what happens when only the region is kept; higher is better.
-        queries: that the check took, beyond the budget.
+        queries: the queries that the check took, beyond the budget.
     """
 
     key: str
@@ -78,10 +78,10 @@ class AlternativeInfill:
 
     Args:
         spec: with every setting written out.
-        checksum: of its weights; None where it has none.
-        settings: of the method, as they were run with it.
-        queries: that it took.
-        seconds: that it took.
+        checksum: checksum of its weights; None where it has none.
+        settings: settings of the method, as they were run with it.
+        queries: the queries that it took.
+        seconds: seconds that it took.
     """
 
     spec: str
@@ -109,7 +109,7 @@ class InfillAgreement:
     """How far a map agrees with those of other in-fills.
 
     Args:
-        key: of the map.
+        key: key of the map.
         correlation: mean rank correlation with the others; None where a map has one value everywhere.
         expected: the correlation that noise alone would leave.
         verdict: what that means.
@@ -128,9 +128,9 @@ class InfillCheck:
     """Whether the maps stay the same with in-fills of another kind.
 
     Args:
-        infills: that were asked.
-        skipped: that could not be.
-        queries: that it took, beyond the budget.
+        infills: the in-fills that were asked.
+        skipped: the in-fills that could not be used, each with the reason.
+        queries: the queries that it took, beyond the budget.
         targets: one agreement for each map.
     """
 

@@ -50,7 +50,7 @@ def check_free(folder: Path, record: str) -> None:
     """Refuse a folder that holds something other than an earlier result of the same kind.
 
     Args:
-        folder: that results are to be written to.
+        folder: folder to write the results to.
         record: the file by which such results are known.
 
     Raises:
@@ -114,7 +114,7 @@ def read_json(file: Path, what: str, version: int) -> JsonObject:
     Args:
         file: the record.
         what: the folder ought to hold, for messages.
-        version: that this release reads.
+        version: the version that this release reads.
 
     Raises:
         RequestError: the file is missing, is damaged, or has another version.

@@ -17,12 +17,12 @@ class ComparedInfill:
     """One in-fill of a comparison.
 
     Args:
-        name: of its folder, and its key in the comparison.
+        name: name of its folder, and its key in the comparison.
         title: the in-fill as the user wrote it.
         infill: what stood where something was removed.
-        settings: of the method, as they were run with it.
+        settings: settings of the method, as they were run with it.
         queries: what its explanation asked of the classifier.
-        seconds: that its explanation took.
+        seconds: seconds that its explanation took.
         stopped_because: as in `seewhy.results.record.Record`.
     """
 
@@ -53,14 +53,14 @@ class ComparedTarget:
     """How far the maps of one target agree.
 
     Args:
-        key: of the maps.
+        key: key of the maps.
         label: the target's name for people.
-        probability: of the class on the full image; None where the target is not a class.
+        probability: probability of the class on the full image; None where the target is not a class.
         correlation: mean rank correlation over the pairs of in-fills; None where a map has one value everywhere.
         expected: the correlation that noise alone would leave.
         verdict: what that means.
-        reliability: of each in-fill's map; None for a map without standard errors.
-        correlations: of each pair of in-fills.
+        reliability: reliability of each in-fill's map; None for a map without standard errors.
+        correlations: correlations of each pair of in-fills.
         sign_conflict: the share of pixels that one in-fill says support the class and another says oppose it; None for the
             information, which has no sign.
     """
@@ -83,7 +83,7 @@ class AgreementProtocol:
     Args:
         agree: mean rank correlation from which on maps agree.
         in_part: mean rank correlation below which a map depends on the in-fill.
-        standard_errors: that a value is away from zero when its sign counts.
+        standard_errors: the number of standard errors that a value is away from zero when its sign counts.
         visible: share of its map's largest absolute value that a value has when its sign counts.
     """
 
@@ -98,26 +98,26 @@ class InfillComparisonRecord:
     """The content of ``comparison.json``.
 
     Args:
-        image: that was explained.
+        image: the image that was explained.
         view: the part of it that the classifier saw.
-        classifier: that was explained.
+        classifier: the classifier that was explained.
         runtime: how it was run.
         predicted: its most probable classes, best first.
         method: Spec of the method, every setting written out.
-        paper: of the method.
-        infills: that were compared.
-        skipped: that could not be.
+        paper: paper of the method.
+        infills: the in-fills that were compared.
+        skipped: the in-fills that could not be used, each with the reason.
         targets: one for each target that was compared.
         requested: the targets as the user wrote them; None for the usual ones.
         protocol: the limits behind the verdicts.
-        seed: of every run.
-        budget: of every run.
-        unit: of the maps.
-        queries: of all runs together, images.
-        seconds: of all runs together.
-        warnings: that the user should read first.
-        versions: of the packages behind the numbers.
-        schema_version: of this record.
+        seed: seed of every run.
+        budget: budget of every run.
+        unit: unit of the maps.
+        queries: queries of all runs together, images.
+        seconds: time in seconds of all runs together.
+        warnings: the warnings that the user should read first.
+        versions: versions of the packages behind the numbers.
+        schema_version: version of this record.
     """
 
     image: ImageInfo

@@ -24,7 +24,7 @@ def recipe(record: Record) -> list[tuple[str, list[Row]]]:
     """Return everything that the result depends on.
 
     Args:
-        record: of the explanation.
+        record: record of the explanation.
 
     Returns:
         A heading and its rows, in reading order; rows without a value and headings without rows are left out.

@@ -19,7 +19,7 @@ class ImageInfo:
 
     Args:
         name: its file name, or a description.
-        sha256: of its content.
+        sha256: SHA-256 of its content.
         width: in pixels.
         height: in pixels.
         notes: what was done to open it, such as dropping an alpha channel.
@@ -73,8 +73,8 @@ class RuntimeInfo:
     """How the classifier was run.
 
     Args:
-        name: of the runtime, as ``--runtime`` takes it.
-        precision: of its multiplications.
+        name: name of the runtime, as ``--runtime`` takes it.
+        precision: precision of its multiplications.
         batch_size: images per call.
         queries_per_second: as measured when the runtime was chosen; None where it was not.
         agreement: largest difference of a probability to the classifier as the user gave it.
@@ -84,7 +84,7 @@ class RuntimeInfo:
         engine: the library, its version, device and precision.
         alone_or_in_batch: largest difference of a probability between an image alone and in a batch.
         device: where the classifier takes its images.
-        threads: that torch computes with.
+        threads: number of threads that torch uses.
     """
 
     name: str
@@ -106,7 +106,7 @@ class ClassProbability:
     """A class and its probability.
 
     Args:
-        index: of the class.
+        index: index of the class.
         label: its name, or ``class INDEX`` where the classifier has no names.
         probability: 0 to 1.
     """
@@ -138,14 +138,14 @@ class TargetInfo:
     """What one map explains.
 
     Args:
-        key: of the map.
+        key: key of the map.
         label: its name for people.
-        kind: of target.
+        kind: kind of target.
         highest: point of the map.
         lowest: point of the map.
-        index: of the class; None for the information.
+        index: index of the class; None for the information.
         other: the class that a contrast compares with.
-        probability: of the class on the full image; for ``class`` and ``woe``.
+        probability: probability of the class on the full image; for ``class`` and ``woe``.
     """
 
     key: str
@@ -184,7 +184,7 @@ class InfillInfo:
     Args:
         name: in the registry, or the type of an object.
         spec: with every setting written out; None for an object that only its caller has.
-        checksum: of its weights; None where it has none.
+        checksum: checksum of its weights; None where it has none.
         stochastic: whether two seeds give two in-fills.
     """
 
@@ -204,7 +204,7 @@ class GeneratedImage:
     Args:
         name: as the method calls it.
         predicted: its most probable class.
-        probabilities: of the watched classes.
+        probabilities: probabilities of the watched classes.
     """
 
     name: str
@@ -219,7 +219,7 @@ class GeneratedImages:
     Args:
         input: probabilities of the watched classes on the image itself.
         images: one for each image that was made.
-        queries: that it took to ask, beyond the budget.
+        queries: the queries that it took to ask, beyond the budget.
     """
 
     input: tuple[ClassProbability, ...] = ()
@@ -232,18 +232,18 @@ class Record:
     """All facts about an explanation but its maps.
 
     Args:
-        image: that was explained.
+        image: the image that was explained.
         view: the part of it that the classifier saw.
-        classifier: that was explained.
+        classifier: the classifier that was explained.
         runtime: how it was run.
         predicted: its most probable classes, best first.
-        method: that made the maps.
+        method: the method that made the maps.
         infill: what stood where something was removed.
         targets: one for each map, in order.
         requested: the targets as the user wrote them; None for the usual ones.
-        seed: of the run.
-        budget: of the run.
-        unit: of the maps and their standard errors.
+        seed: seed of the run.
+        budget: budget of the run.
+        unit: unit of the maps and their standard errors.
         queries: what the explanation asked of the classifier.
         seconds: wall-clock seconds of explaining; start-up and drawing excluded.
         stopped_because: ``complete``, ``queries``, ``seconds`` or ``tolerance``.
@@ -251,9 +251,9 @@ class Record:
         sampled: the classes that the sampled queries hold probabilities of.
         generated: the classifier's answers to images that the method made.
         traces: name → numbers in the order in which the method found them, such as the loss of each step.
-        warnings: that the user should read first.
-        versions: of the packages behind the numbers; None for one that is run from its source tree.
-        schema_version: of this record.
+        warnings: the warnings that the user should read first.
+        versions: versions of the packages behind the numbers; None for one that is run from its source tree.
+        schema_version: version of this record.
     """
 
     image: ImageInfo

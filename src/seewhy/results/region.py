@@ -19,11 +19,11 @@ class RegionRecord:
         areas: ``TARGET/NAME`` → area of the region, as a share of the view, 0 to 1.
         traces: ``TARGET/NAME`` → the probability after each step of the search.
         infill: Spec of what stood where something was removed.
-        settings: of the search.
-        seed: of the in-fills.
+        settings: settings of the search.
+        seed: seed of the in-fills.
         queries: what the search asked of the classifier.
         stopped_because: ``complete`` or ``queries``.
-        schema_version: of this record.
+        schema_version: version of this record.
     """
 
     findings: tuple[str, ...]

@@ -23,13 +23,13 @@ class MapPanel:
     """One map and what a reader needs to know about it.
 
     Args:
-        key: of the target: ``information``, ``class:967``, ``contrast:967/968``.
+        key: key of the target: ``information``, ``class:967``, ``contrast:967/968``.
         title: what stands above the map, such as the class's name.
         subtitle: a second, quieter line, such as the class's probability.
         values: ``(h, w)`` in the classifier's view; NaN where nothing is known.
         stderr: the standard error of each value; None where the method has none.
         diverging: whether the values have a sign (for and against) or only a strength.
-        unit: of values and errors, such as ``nats``.
+        unit: unit of values and errors, such as ``nats``.
         outlines: name → a region in the classifier's view that is drawn as a line around it.
     """
 
@@ -84,7 +84,7 @@ class ImagePanel:
         pixels: in the classifier's view.
         answer: the class that it is given.
         flipped: whether that is another class than that of the image itself; None for the image itself.
-        probabilities: of the watched classes, the same classes for every panel.
+        probabilities: probabilities of the watched classes, the same classes for every panel.
     """
 
     name: str

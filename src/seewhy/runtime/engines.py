@@ -44,7 +44,7 @@ class Candidate:
     Args:
         name: name of the runtime, as in ``--runtime``.
         build: prepares the network; raises one of `FAILURES` if that is not possible.
-        text: description of the runtime with its version, for the manifest.
+        text: description of the runtime with its version, for the record.
         precision: precision of the multiplications.
         batches: batch sizes to test, in increasing order.
         slow: whether building takes so long that the candidate is tested only on request.
