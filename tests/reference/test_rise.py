@@ -15,6 +15,7 @@ from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, uniforms
 from seewhy.core.target import ClassEvidence
 from seewhy.infills.plain import constant, gray
+from seewhy.methods.sampling import rise as rise_module
 from seewhy.methods.sampling.rise import Normalisation, _Estimator, rise
 
 SAMPLINGS: tuple[Sampling, ...] = ("independent", "antithetic", "balanced")
@@ -278,7 +279,7 @@ def test_a_large_image_is_summed_on_a_lattice(monkeypatch: pytest.MonkeyPatch) -
         return rise(probe, [ClassEvidence(0)], masks=64, cells=2, normalisation="paper").values["class:0"]
 
     whole = run()
-    monkeypatch.setattr("seewhy.methods.sampling.rise.LATTICE", 10)
+    monkeypatch.setattr(rise_module, "LATTICE", 10)
     coarse = run()
     assert coarse.shape == (20, 17)
     np.testing.assert_allclose(coarse[[0, 0, -1, -1], [0, -1, 0, -1]], whole[[0, 0, -1, -1], [0, -1, 0, -1]], atol=1e-6)
