@@ -15,8 +15,8 @@ from seewhy.audit.counterfactual_work import (
     BatchedClassifier,
     Codes,
     Direction,
+    EvaluatedGenerators,
     Generators,
-    GeneratorsUnderTest,
     group_by_direction,
 )
 from seewhy.classifiers.validation import validate_classifier
@@ -133,7 +133,7 @@ def audit_counterfactual(
         names = ", ".join(label(each, opened) for each in loaded.classes)
         raise RequestError(f"expected images predicted as {names}, got none; use images of those classes")
     counting = _counting(progress, total)
-    work = GeneratorsUnderTest(loaded, asked, second, codes, collection, inputs.predicted, tau, seed, counting)
+    work = EvaluatedGenerators(loaded, asked, second, codes, collection, inputs.predicted, tau, seed, counting)
     found = [work.measure(*way, places) for way, places in groups.items()]
     first = next(iter(groups))
     audit = _Audit(
@@ -237,7 +237,7 @@ class _Audit:
 
     started: float
     folder: str | None
-    work: GeneratorsUnderTest
+    work: EvaluatedGenerators
     inputs: _Inputs
     directions: list[Direction]
     seconds_per_explanation: float

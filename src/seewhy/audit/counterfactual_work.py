@@ -140,7 +140,7 @@ class Direction:
 
 
 @dataclass(eq=False)
-class GeneratorsUnderTest:
+class EvaluatedGenerators:
     """The generators, together with all that their audit needs.
 
     Args:

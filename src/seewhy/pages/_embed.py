@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
 from PIL import Image
 
+from seewhy.core.metric import plain
 from seewhy.results.report_data import Photo, SampleTable
 
 _LONGEST = 1200
@@ -167,7 +168,7 @@ def _without_nan(value: object) -> object:
         return {key: _without_nan(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [_without_nan(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return plain(value) if isinstance(value, float) else value
 
 
 def _uri(image: Image.Image, kind: str, **settings: int) -> str:
