@@ -164,7 +164,7 @@ def test_a_comparison_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert [row["image"]["name"] for row in rows] == ["two.png", "one.png"]
     assert [row["skipped"][0]["title"] for row in rows] == ["patch-sampler"] * 2
     assert "warning: skipped patch-sampler" in err
-    assert {"correlation", "expected", "verdict"} <= set(rows[0]["targets"][0])
+    assert {"correlation", "expected", "level"} <= set(rows[0]["targets"][0])
 
 
 def test_some_bad_pictures_do_not_stop_a_comparison(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

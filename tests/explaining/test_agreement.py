@@ -10,10 +10,10 @@ from seewhy.explaining.agreement import (
     AGREE,
     PARTLY,
     agreement,
+    agreement_level,
     disagreement,
     expected,
     sign_conflict,
-    verdict_of,
 )
 
 Map = Float[np.ndarray, "h w"]
@@ -85,11 +85,11 @@ def test_a_flat_map_is_left_out_of_the_mean() -> None:
     flat = np.zeros((12, 9), np.float32)
     assert agreement([rough(0), rough(0), flat], [None] * 3).correlation == 1
     nothing = agreement([rough(0), flat], [None] * 2)
-    assert (nothing.correlation, nothing.expected, nothing.verdict) == (None, None, "flat")
+    assert (nothing.correlation, nothing.expected, nothing.level) == (None, None, "flat")
 
 
 @pytest.mark.parametrize(
-    ("correlation", "ceiling", "verdict"),
+    ("correlation", "ceiling", "level"),
     [
         (AGREE, 1.0, "agree"),
         (AGREE, 0.1, "agree"),
@@ -102,18 +102,18 @@ def test_a_flat_map_is_left_out_of_the_mean() -> None:
         (0.0, PARTLY - 0.01, "noisy"),
     ],
 )
-def test_verdicts_follow_the_thresholds(correlation: float, ceiling: float, verdict: str) -> None:
+def test_levels_follow_the_thresholds(correlation: float, ceiling: float, level: str) -> None:
     """At a threshold the better word; where noise may be the reason, that is what is said."""
-    assert verdict_of(correlation, ceiling) == verdict
+    assert agreement_level(correlation, ceiling) == level
 
 
-def test_every_verdict_has_words() -> None:
+def test_every_level_has_words() -> None:
     """The noisy one says what noise alone would leave."""
     rng = np.random.default_rng(1)
     maps = [rng.normal(size=(20, 20)) for _ in range(2)]
     found = agreement(maps, [reliability(each, np.ones((20, 20)), predicted=False) for each in maps])
-    assert found.verdict == "noisy"
-    assert agreement([maps[0]] * 2, [None] * 2).verdict == "agree"
+    assert found.level == "noisy"
+    assert agreement([maps[0]] * 2, [None] * 2).level == "agree"
 
 
 def test_disagreement_is_where_maps_differ() -> None:

@@ -58,14 +58,14 @@ def compare(
 def test_what_does_not_hang_on_the_infill_agrees() -> None:
     """Three pixels carry the answer; black, blurred or dark, their windows come out on top."""
     _, found = compare(Game(spots, 2), [constant(value=0.0), constant(value=0.2), constant(value=0.1)])
-    assert found.verdict == "agree"
+    assert found.level == "agree"
     assert found.correlation == pytest.approx(1, abs=1e-6)
 
 
 def test_what_the_infill_itself_made_is_an_artefact() -> None:
     """A classifier that minds gray squares puts the windows in the reverse order when they are filled with gray."""
     found, target = compare(Game(flat_squares, 2), ["gray", "donor", "telea"])
-    assert target.verdict == "depends"
+    assert target.level == "depends"
     # A donor patch may bring a mark of its own to the right place, by chance.
     assert np.array(target.correlations) == pytest.approx(np.array([[1, -1, -1], [-1, 1, 1], [-1, 1, 1]]), abs=0.05)
     assert found.correlation["class:0"] == pytest.approx(-1 / 3, abs=0.05)

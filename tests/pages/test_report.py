@@ -22,7 +22,7 @@ from seewhy.pages._embed import unpack
 from seewhy.pages.report import report_html
 from seewhy.plots.overview import overview_png
 from seewhy.plots.scales import scales_of
-from seewhy.results.diagnostics import InfillAgreement, SkippedInfill, Verdict
+from seewhy.results.diagnostics import AgreementLevel, InfillAgreement, SkippedInfill
 from seewhy.results.record import ClassProbability, Record
 from seewhy.results.report_data import ReportData, SampleTable
 
@@ -166,7 +166,7 @@ def test_the_faithfulness_check_is_a_table(make_data: DataMaker, record: Record)
 
 
 @pytest.mark.parametrize(
-    ("verdict", "text"),
+    ("level", "text"),
     [
         ("agree", "robust"),
         ("in part", "partly robust"),
@@ -175,14 +175,16 @@ def test_the_faithfulness_check_is_a_table(make_data: DataMaker, record: Record)
         ("flat", "constant map"),
     ],
 )
-def test_the_infill_check_has_a_row_per_map(make_data: DataMaker, record: Record, verdict: Verdict, text: str) -> None:
+def test_the_infill_check_has_a_row_per_map(
+    make_data: DataMaker, record: Record, level: AgreementLevel, text: str
+) -> None:
     """Correlation, noise ceiling and conclusion; in-fills that were skipped are named with the reason."""
-    targets = (InfillAgreement("class:7", None if verdict == "flat" else -0.25, 0.95, verdict, (None,)),)
+    targets = (InfillAgreement("class:7", None if level == "flat" else -0.25, 0.95, level, (None,)),)
     check = replace(records.INFILL_CHECK, targets=targets, skipped=(SkippedInfill("donor", "too large"),))
     check = replace(check, queries=1400)
     checked = replace(record, diagnostics=replace(record.diagnostics, infill_check=check))
     words = Page(report_html(make_data(record=checked))).words
-    assert f"espresso {'–' if verdict == 'flat' else '−0.25'} 0.95 {text}" in words
+    assert f"espresso {'–' if level == 'flat' else '−0.25'} 0.95 {text}" in words
     assert "Cost: 1,400 more queries." in words
     assert "Skipped donor: too large" in words
     assert "In-fill check" not in report_html(make_data())

@@ -117,7 +117,7 @@ def test_total_variation_is_isotropic(beta: float) -> None:
             meaningful_perturbation,
             {"iterations": 120, "cells": 5, "sigma": 0.0, "jitter": 1, "lambda1": 1e-2, "lambda2": 0.0},
         ),
-        (meaningful_black_box, {"steps": 300, "cells": 5, "price": 1.0}),
+        (meaningful_black_box, {"steps": 300, "cells": 5, "area_weight": 1.0}),
     ],
 )
 def test_deletion_finds_the_relevant_cells(method: object, settings: dict[str, object]) -> None:

@@ -73,7 +73,7 @@ def compare_infills(
         work,
         lambda result: [agreement_table(result.record)],
         lambda _: (),
-        "picture: {}/comparison.png",
+        "image: {}/comparison.png",
     )
     output = Output(as_json=as_json, quiet=quiet)
     return work_through(job, dict(zip(folders, paths, strict=True)), max_megapixels=max_megapixels, output=output)

@@ -68,5 +68,5 @@ def region(
         facts = {**to_json(found.record), "folder": str(folder)}
         click.echo(json.dumps(facts, ensure_ascii=False, allow_nan=False))
     elif not quiet:
-        click.echo("\n".join([*found.record.findings, f"picture: {folder}/region.png"]))
+        click.echo("\n".join([*found.record.findings, f"image: {folder}/region.png"]))
     return DONE

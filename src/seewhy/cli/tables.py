@@ -78,7 +78,7 @@ def agreement_table(record: InfillComparisonRecord) -> Table:
         conflict = "" if target.sign_conflict is None else f"{target.sign_conflict:.1%}"
         numbers = (wording.correlation(target.correlation), wording.correlation(target.expected), conflict)
         chance = wording.probability(target.probability)
-        table.add_row(target.label, chance, *numbers, wording.agreement(target.verdict))
+        table.add_row(target.label, chance, *numbers, wording.agreement(target.level))
     return table
 
 

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Float32, Int
 from seewhy.core.attribution import Map
 from seewhy.core.ranks import correlation as pearson
 from seewhy.core.ranks import ranks
-from seewhy.results.diagnostics import Verdict
+from seewhy.results.diagnostics import AgreementLevel
 
 AGREE = 0.7
 """Maps agree if their mean rank correlation is at least this."""
@@ -37,7 +37,7 @@ class Agreement:
     Args:
         correlation: the mean of the rank correlations over the pairs of maps; None where no pair has one.
         expected: the mean over the same pairs of the correlation given noise alone, from `expected`.
-        verdict: the conclusion, from `verdict_of`.
+        level: the conclusion, from `agreement_level`.
         reliability: the reliability of each map, 0 to 1; None for a map without standard error.
         correlations: Spearman's rank correlation of each pair, a symmetric matrix with 1 on its diagonal; None where a map
             has one value everywhere.
@@ -45,7 +45,7 @@ class Agreement:
 
     correlation: float | None
     expected: float | None
-    verdict: Verdict
+    level: AgreementLevel
     reliability: tuple[float | None, ...]
     correlations: tuple[tuple[float | None, ...], ...]
 
@@ -60,7 +60,7 @@ def agreement(maps: Sequence[Map], sure: Sequence[float | None], *, main: int | 
 
     Example:
         >>> rising = np.arange(4.0).reshape(2, 2)
-        >>> agreement([rising, rising**3], [None, None]).verdict
+        >>> agreement([rising, rising**3], [None, None]).level
         'agree'
     """
     count = len(maps)
@@ -72,7 +72,7 @@ def agreement(maps: Sequence[Map], sure: Sequence[float | None], *, main: int | 
     found = {pair: value for pair in pairs if (value := matrix[pair[0]][pair[1]]) is not None}
     mean = _mean(list(found.values()))
     ceiling = _mean([expected(sure[one], sure[other]) for one, other in found])
-    return Agreement(mean, ceiling, verdict_of(mean, ceiling), tuple(sure), tuple(map(tuple, matrix)))
+    return Agreement(mean, ceiling, agreement_level(mean, ceiling), tuple(sure), tuple(map(tuple, matrix)))
 
 
 def _mean(values: Sequence[float]) -> float | None:
@@ -93,7 +93,7 @@ def expected(one: float | None, other: float | None) -> float:
     return math.sqrt((1.0 if one is None else one) * (1.0 if other is None else other))
 
 
-def verdict_of(correlation: float | None, ceiling: float | None) -> Verdict:
+def agreement_level(correlation: float | None, ceiling: float | None) -> AgreementLevel:
     """Classify a mean rank correlation.
 
     Args:
@@ -106,7 +106,7 @@ def verdict_of(correlation: float | None, ceiling: float | None) -> Verdict:
         ``depends`` (on the in-fill). ``flat`` where a correlation is undefined.
 
     Example:
-        >>> verdict_of(0.8, 1.0), verdict_of(0.3, 0.95), verdict_of(0.3, 0.4)
+        >>> agreement_level(0.8, 1.0), agreement_level(0.3, 0.95), agreement_level(0.3, 0.4)
         ('agree', 'depends', 'noisy')
     """
     if correlation is None or ceiling is None:

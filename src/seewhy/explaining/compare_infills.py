@@ -246,7 +246,7 @@ def _compared(target: TargetInfo, answers: Sequence[Explanation], conflict: floa
         probability=target.probability,
         correlation=found.correlation,
         expected=found.expected,
-        verdict=found.verdict,
+        level=found.level,
         reliability=found.reliability,
         correlations=found.correlations,
         sign_conflict=conflict,

@@ -104,7 +104,7 @@ def _ask(request: Request, image: Image, targets: Sequence[Target], progress: Pr
 def _compare(key: str, answers: Sequence[Attribution]) -> InfillAgreement:
     """Compare the first map with each of the others."""
     found = agreement([maps.values[key] for maps in answers], [maps.reliability(key) for maps in answers], main=0)
-    return InfillAgreement(key, found.correlation, found.expected, found.verdict, found.correlations[0][1:])
+    return InfillAgreement(key, found.correlation, found.expected, found.level, found.correlations[0][1:])
 
 
 def complaints(check: InfillCheck, labels: Mapping[str, str]) -> list[str]:
@@ -128,7 +128,7 @@ def complaints(check: InfillCheck, labels: Mapping[str, str]) -> list[str]:
 def _complaint(label: str, found: InfillAgreement, value: float, others: str) -> str:
     """Write one warning."""
     measured = f"mean rank correlation {correlation(value)} with the maps of {others}"
-    if found.verdict == "noisy":
+    if found.level == "noisy":
         limit = f"noise alone would limit it to {correlation(found.expected)}"
         return (
             f"{label}: too noisy to tell whether the map depends on the in-fill ({measured}; {limit}); ask more samples"

@@ -1,4 +1,4 @@
-"""Open a saved explanation again with its classifier: the one way in for scores, regions and audits."""
+"""Open a saved explanation again with its classifier: the one way in for scores and regions."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -58,7 +58,7 @@ class _Section:
 
     Args:
         title: line above the section.
-        verdict: quieter line.
+        subtitle: quieter line.
         tiles: photo, maps, disagreement.
         headings: headings of the tiles, then that of the table.
         grid: grid of the tiles and the table.
@@ -67,7 +67,7 @@ class _Section:
     """
 
     title: str
-    verdict: str
+    subtitle: str
     tiles: tuple[Tile, ...]
     headings: tuple[Heading, ...]
     grid: Grid
@@ -162,10 +162,10 @@ def _section(target: ComparedTarget, maps: Sequence[Tile], photo: Tile, disagree
     tiles, table = (photo, *maps, disagreement), Tile("Rank correlation", "in bold: reliability", lambda _: None)
     fitted, headings = fit_headings(grid, [*tiles, table])
     noise = "" if target.expected is None else f"; noise alone would leave {wording.correlation(target.expected)}"
-    verdict = f"Mean rank correlation {wording.correlation(target.correlation)}{noise}"
+    subtitle = f"Mean rank correlation {wording.correlation(target.correlation)}{noise}"
     names = tuple(tile.title for tile in maps)
-    title = f"{target.label}: {wording.agreement(target.verdict)}"
-    return _Section(title, verdict, tiles, tuple(headings), fitted, names, target)
+    title = f"{target.label}: {wording.agreement(target.level)}"
+    return _Section(title, subtitle, tiles, tuple(headings), fitted, names, target)
 
 
 def _disagreement_tile(
@@ -202,7 +202,7 @@ def _draw_section(figure: Figure, section: _Section, top: float, width: float) -
     """Draw two lines of text, the tiles in rows, and the table in what is left of the last row."""
     title = shorten(section.title, _SECTION_TITLE, width, bold=True)
     below = write_lines(figure, MARGIN, top, [title], size=_SECTION_TITLE, bold=True)
-    write_lines(figure, MARGIN, below, [shorten(section.verdict, TEXT, width)], colour=QUIET)
+    write_lines(figure, MARGIN, below, [shorten(section.subtitle, TEXT, width)], colour=QUIET)
     grid, count, start = section.grid, len(section.tiles), top + section.top
     draw_tiles(figure, section.tiles, section.headings[:count], grid, (MARGIN, start))
     across, down = grid.corner(count)

@@ -213,7 +213,7 @@ METHODS: dict[str, Method] = {
         access=Access.PROBABILITIES,
         infill="blur",
         queries=lambda run: cost.per_target(1 + 2 * run["steps"], run),
-        small="steps=40,cells=4,price=1e-5",
+        small="steps=40,cells=4,area_weight=1e-5",
     ),
     "extremal-perturbation": Method(
         run=extremal_perturbation,

@@ -7,8 +7,8 @@ from typing import Literal
 from seewhy.core.attribution import WindowEffect
 from seewhy.results.codec import Setting
 
-Verdict = Literal["agree", "in part", "depends", "noisy", "flat"]
-"""How far the maps of different in-fills agree; see `seewhy.explaining.agreement.verdict_of`."""
+AgreementLevel = Literal["agree", "in part", "depends", "noisy", "flat"]
+"""How far the maps of different in-fills agree; see `seewhy.explaining.agreement.agreement_level`."""
 
 
 @dataclass(frozen=True)
@@ -112,14 +112,14 @@ class InfillAgreement:
         key: key of the map.
         correlation: mean rank correlation with the others; None where a map has one value everywhere.
         expected: the correlation that noise alone would leave.
-        verdict: what that means.
+        level: what that means.
         each: the rank correlation with each of the others.
     """
 
     key: str
     correlation: float | None
     expected: float | None
-    verdict: Verdict
+    level: AgreementLevel
     each: tuple[float | None, ...]
 
 

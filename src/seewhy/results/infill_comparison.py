@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from seewhy.core.budget import Budget, Queries
 from seewhy.results.codec import Setting
-from seewhy.results.diagnostics import Verdict
+from seewhy.results.diagnostics import AgreementLevel
 from seewhy.results.record import ClassifierInfo, ClassProbability, ImageInfo, InfillInfo, RuntimeInfo, ViewInfo
 
 FILE = "comparison.json"
@@ -58,7 +58,7 @@ class ComparedTarget:
         probability: probability of the class on the full image; None where the target is not a class.
         correlation: mean rank correlation over the pairs of in-fills; None where a map has one value everywhere.
         expected: the correlation that noise alone would leave.
-        verdict: what that means.
+        level: what that means.
         reliability: reliability of each in-fill's map; None for a map without standard errors.
         correlations: correlations of each pair of in-fills.
         sign_conflict: the share of pixels that one in-fill says support the class and another says oppose it; None for the
@@ -70,7 +70,7 @@ class ComparedTarget:
     probability: float | None
     correlation: float | None
     expected: float | None
-    verdict: Verdict
+    level: AgreementLevel
     reliability: tuple[float | None, ...]
     correlations: tuple[tuple[float | None, ...], ...]
     sign_conflict: float | None
@@ -78,7 +78,7 @@ class ComparedTarget:
 
 @dataclass(frozen=True)
 class AgreementProtocol:
-    """The limits behind a verdict; see `seewhy.explaining.agreement`.
+    """The limits behind a level; see `seewhy.explaining.agreement`.
 
     Args:
         agree: mean rank correlation from which on maps agree.
@@ -109,7 +109,7 @@ class InfillComparisonRecord:
         skipped: the in-fills that could not be used, each with the reason.
         targets: one for each target that was compared.
         requested: the targets as the user wrote them; None for the usual ones.
-        protocol: the limits behind the verdicts.
+        protocol: the limits behind the levels.
         seed: seed of every run.
         budget: budget of every run.
         unit: unit of the maps.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from seewhy.core.budget import Queries
-from seewhy.results.diagnostics import Chance, Verdict
+from seewhy.results.diagnostics import AgreementLevel, Chance
 from seewhy.results.record import Record
 from seewhy.results.report_data import INTENSITY, ImagePanel, MapPanel
 
@@ -24,7 +24,7 @@ _STOPPED = {
     "tolerance": "Stopped early: the requested tolerance was reached.",
 }
 
-_VERDICTS: dict[Verdict, str] = {
+_AGREEMENT: dict[AgreementLevel, str] = {
     "agree": "robust",
     "in part": "partly robust",
     "depends": "depends on the in-fill",
@@ -98,14 +98,14 @@ def interval(chance: Chance) -> str:
     return f"{probability(chance.low)} to {probability(chance.high)}"
 
 
-def agreement(verdict: Verdict) -> str:
+def agreement(level: AgreementLevel) -> str:
     """Return the short conclusion of the in-fill check for one map.
 
     Example:
         >>> agreement("depends")
         'depends on the in-fill'
     """
-    return _VERDICTS[verdict]
+    return _AGREEMENT[level]
 
 
 def image_title(name: str) -> str:

@@ -26,15 +26,15 @@ def meaningful_black_box(
     game: Game = "deletion",
     steps: int = 500,
     cells: int = 7,
-    price: float = 0.784,
+    area_weight: float = 0.784,
     reach: float = 0.2,
     rate: float = 0.05,
 ) -> Attribution:
     """Learn a small region whose removal lowers the probability, without gradients.
 
-    Minimises ``p(y | m x + (1 - m) in-fill) + price · mean(1 - m)`` over a grid m in [0, 1], 1 = kept. This is the
+    Minimises ``p(y | m x + (1 - m) in-fill) + area_weight · mean(1 - m)`` over a grid m in [0, 1], 1 = kept. This is the
     objective of Fong, Vedaldi, ICCV 2017, with fewer cells and bilinear upsampling, which makes the edge penalty
-    unnecessary; preservation minimises ``price · mean m - p``. The gradient of p is estimated from two queries, ``Δ
+    unnecessary; preservation minimises ``area_weight · mean m - p``. The gradient of p is estimated from two queries, ``Δ
     (p(m + cΔ) - p(m - cΔ)) / 2c`` with random signs Δ (simultaneous perturbation: Spall, IEEE Transactions on
     Automatic Control 37, 1992). Adam follows it, with a step size that decays to a tenth and a clip to [0, 1].
 
@@ -44,7 +44,7 @@ def meaningful_black_box(
         game: ``deletion``: the smallest region to remove; ``preservation``: the smallest to keep.
         steps: pairs of queries for each target, 1 or more; the budget may reduce it.
         cells: number of cells along each side of the grid, 1 or more.
-        price: cost of removing (preservation: keeping) the full image, in probability. The default equals 28 x 28
+        area_weight: cost of removing (preservation: keeping) the full image, in probability. The default equals 28 x 28
             cells at 0.001 each, the authors' localisation setting; at their usual 0.0001 the cost would be lost in
             the noise of the gradient.
         reach: the perturbation size c, above 0 and at most 0.5; perturbed values are clipped to [0, 1].
@@ -66,7 +66,7 @@ def meaningful_black_box(
         raise RequestError(f"expected reach above 0 and at most 0.5, got {reach}")
     allowed_steps = _affordable_steps(probe, steps, len(targets))
     keys, weights = [target.key for target in targets], weight_matrix(targets, probe.prediction)
-    search = _Search(probe, weights.T, game, price, reach)
+    search = _Search(probe, weights.T, game, area_weight, reach)
     grids, stopped = search.learn(cells, allowed_steps, rate)
     keeps = enlarge(grids, probe.size)
     areas = region(keeps, game)
@@ -77,7 +77,14 @@ def meaningful_black_box(
         dict(zip(keys, areas.cpu().numpy(), strict=True)),
         {},
         f"share {'removed' if game == 'deletion' else 'kept'}",
-        {"game": game, "steps": allowed_steps, "cells": cells, "price": price, "reach": reach, "rate": rate},
+        {
+            "game": game,
+            "steps": allowed_steps,
+            "cells": cells,
+            "area_weight": area_weight,
+            "reach": reach,
+            "rate": rate,
+        },
         stopped or ("queries" if allowed_steps < steps else "complete"),
         findings=tuple(f"{key}: {sentence}" for key, sentence in zip(keys, sentences, strict=True)),
         traces=search.traces(keys),
@@ -105,8 +112,10 @@ def enlarge(grids: Grids, size: tuple[int, int]) -> Keep:
 class _Search:
     """All targets' grids, optimised in parallel, and their traces."""
 
-    def __init__(self, probe: Probe, weights: Float[Tensor, "n k"], game: Game, price: float, reach: float) -> None:
-        self.probe, self.weights, self.game, self.price, self.reach = probe, weights, game, price, reach
+    def __init__(
+        self, probe: Probe, weights: Float[Tensor, "n k"], game: Game, area_weight: float, reach: float
+    ) -> None:
+        self.probe, self.weights, self.game, self.area_weight, self.reach = probe, weights, game, area_weight, reach
         self.seen: list[tuple[list[float], list[float]]] = []
 
     def learn(self, cells: int, steps: int, rate: float) -> tuple[Grids, str | None]:
@@ -120,7 +129,7 @@ class _Search:
             signs = ((uniforms(self._seed(number), cells**2) < 0.5).float() * 2 - 1).view(1, cells, cells)
             up, down = (self.query((grids + move * self.reach * signs).clamp(0, 1), number) for move in (1, -1))
             slope = (up - down).float()[:, None, None] * signs / (2 * self.reach)
-            grids.grad.copy_(sign * (slope - self.price / cells**2))
+            grids.grad.copy_(sign * (slope - self.area_weight / cells**2))
             optimiser.step()
             grids.clamp_(0, 1)
             if number % 10 == 0:
