@@ -5,7 +5,7 @@ import pytest
 from jaxtyping import Float
 
 from seewhy.core.attribution import reliability
-from seewhy.core.ranks import ranks, spearman
+from seewhy.core.ranks import spearman
 from seewhy.explaining.agreement import (
     AGREE,
     PARTLY,
@@ -30,11 +30,6 @@ def slow_ranks(values: Map) -> list[float]:
     return [sum(b < a for b in flat) + (sum(b == a for b in flat) + 1) / 2 for a in flat]
 
 
-def test_ranks_are_those_of_the_definition() -> None:
-    """Ties share the mean of their numbers."""
-    assert ranks(rough(0)).ravel().tolist() == slow_ranks(rough(0))
-
-
 def test_rank_correlation_is_that_of_the_definition() -> None:
     """Pearson's correlation of the ranks."""
     one, other = rough(0), rough(0) + rough(1)
@@ -44,9 +39,9 @@ def test_rank_correlation_is_that_of_the_definition() -> None:
 
 def test_only_the_order_counts() -> None:
     """1 with itself and with any rising function of itself, -1 with the reverse, None where there is no order."""
-    assert spearman(rough(2), rough(2)) == 1
-    assert spearman(rough(2), np.exp(rough(2))) == 1
-    assert spearman(rough(2), -rough(2)) == -1
+    assert spearman(rough(2), rough(2)) == pytest.approx(1)
+    assert spearman(rough(2), np.exp(rough(2))) == pytest.approx(1)
+    assert spearman(rough(2), -rough(2)) == pytest.approx(-1)
     assert spearman(rough(2), np.ones((12, 9), np.float32)) is None
 
 
@@ -83,7 +78,7 @@ def test_the_mean_is_over_all_pairs_or_those_of_the_main_map() -> None:
 def test_a_flat_map_is_left_out_of_the_mean() -> None:
     """It has no order; where nothing is left there is nothing to compare."""
     flat = np.zeros((12, 9), np.float32)
-    assert agreement([rough(0), rough(0), flat], [None] * 3).correlation == 1
+    assert agreement([rough(0), rough(0), flat], [None] * 3).correlation == pytest.approx(1)
     nothing = agreement([rough(0), flat], [None] * 2)
     assert (nothing.correlation, nothing.expected, nothing.level) == (None, None, "flat")
 

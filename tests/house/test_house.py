@@ -16,7 +16,7 @@ from seewhy.runtime.extras import extras, optional_modules
 
 SOURCE = Path(seewhy.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
-HEAVY = (*optional_modules(), "matplotlib", "jinja2", "rich", "click", "cv2")
+HEAVY = (*optional_modules(), "matplotlib", "jinja2", "rich", "click", "cv2", "scipy")
 """What `import seewhy` must not load: every module that an extra brings, and what only drawing or the command line needs."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -153,7 +153,7 @@ def test_extras_come_from_the_metadata() -> None:
     rows = [row for kind in ("methods", "metrics", "infills", "classifiers") for row in registry.table(kind).values()]
     assert {row.extra for row in rows if row.extra} <= set(extras())
     assert not {"dev", "docs", "rivals", "all"} & set(extras())
-    assert {"onnxruntime", "captum", "skimage", "scipy"} <= set(optional_modules())
+    assert {"onnxruntime", "captum", "skimage"} <= set(optional_modules())
 
 
 def test_all_is_what_is_there() -> None:

@@ -1,4 +1,4 @@
 """Core contracts and data types: classifier, in-fill, probe, target, maps.
 
-Depends on NumPy and PyTorch only; no file or network access.
+Depends on NumPy, PyTorch and, for statistics, SciPy; no file or network access.
 """

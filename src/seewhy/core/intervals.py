@@ -16,13 +16,7 @@ Statistic = Callable[[Float[np.ndarray, "*n c"]], Float[np.ndarray, "*n"]]
 
 @dataclass(frozen=True)
 class Interval:
-    """A statistic with its 95 % confidence interval.
-
-    Args:
-        value: the point estimate; NaN if there is no data.
-        low: lower end of the interval.
-        high: upper end of the interval.
-    """
+    """A statistic with its 95 % confidence interval; all NaN if there is no data."""
 
     value: float
     low: float
@@ -35,15 +29,8 @@ NOTHING = Interval(math.nan, math.nan, math.nan)
 def bootstrap(columns: Float[np.ndarray, "n c"], statistic: Statistic) -> Interval:
     """Compute a statistic of column means with its percentile bootstrap interval (Efron, Annals of Statistics, 1979).
 
-    Rows are resampled. The result is deterministic. The resamples depend only on the number of rows, so two statistics
-    of the same rows use the same resamples.
-
-    Args:
-        columns: ``(n, c)``, one row per independent case.
-        statistic: function of the column means.
-
-    Returns:
-        The estimate and its interval; all NaN if there are no rows.
+    Rows are independent cases. The resamples depend only on their number, so the result is deterministic, and two
+    statistics of the same rows use the same resamples.
 
     Example:
         >>> bootstrap(np.ones((5, 1)), lambda means: means[..., 0])
@@ -58,12 +45,7 @@ def bootstrap(columns: Float[np.ndarray, "n c"], statistic: Statistic) -> Interv
 
 
 def mean(values: Float[np.ndarray, " n"]) -> Interval:
-    """Return the mean with its bootstrap interval.
-
-    Example:
-        >>> mean(np.array([2.0, 2.0])).value
-        2.0
-    """
+    """Return the mean with its bootstrap interval."""
     return bootstrap(values[:, None].astype(np.float64), lambda means: means[..., 0])
 
 
@@ -74,9 +56,9 @@ def wilson(hits: int, trials: int) -> Interval:
         >>> round(wilson(0, 10).high, 3)
         0.278
     """
+    from scipy.stats import binomtest  # noqa: PLC0415 - takes a second to import
+
     if not trials:
         return NOTHING
-    z2 = 1.959964**2
-    share, spread = hits / trials, math.sqrt(z2 * (hits * (trials - hits) / trials + z2 / 4))
-    low, high = ((hits + z2 / 2 + sign * spread) / (trials + z2) for sign in (-1, 1))
-    return Interval(share, max(0.0, low), min(1.0, high))
+    interval = binomtest(hits, trials).proportion_ci(method="wilson")
+    return Interval(hits / trials, float(interval.low), float(interval.high))

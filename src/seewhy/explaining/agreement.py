@@ -13,8 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
 from seewhy.core.attribution import Map
-from seewhy.core.ranks import correlation as pearson
-from seewhy.core.ranks import ranks
+from seewhy.core.ranks import spearman
 from seewhy.results.diagnostics import AgreementLevel
 
 AGREE = 0.7
@@ -64,10 +63,9 @@ def agreement(maps: Sequence[Map], sure: Sequence[float | None], *, main: int | 
         'agree'
     """
     count = len(maps)
-    ranked = [ranks(values) for values in maps]
     matrix: list[list[float | None]] = [[1.0] * count for _ in maps]
     for one, other in combinations(range(count), 2):
-        matrix[one][other] = matrix[other][one] = pearson(ranked[one], ranked[other])
+        matrix[one][other] = matrix[other][one] = spearman(maps[one], maps[other])
     pairs = [pair for pair in combinations(range(count), 2) if main is None or main in pair]
     found = {pair: value for pair in pairs if (value := matrix[pair[0]][pair[1]]) is not None}
     mean = _mean(list(found.values()))

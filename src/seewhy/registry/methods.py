@@ -195,7 +195,6 @@ METHODS: dict[str, Method] = {
         queries=cost.aise,
         signed=True,
         small="preset=speed",
-        extra="search",
     ),
     "meaningful-perturbation": Method(
         run=meaningful_perturbation,

@@ -11,8 +11,8 @@ def extras() -> dict[str, tuple[str, ...]]:
     """Return the extras that users install, with the packages of each; those for developers are left out.
 
     Example:
-        >>> extras()["search"]
-        ('scipy',)
+        >>> extras()["onnx"]
+        ('onnxruntime',)
     """
     groups = _groups()
     every = groups.pop(_EVERY, set())

@@ -1,8 +1,8 @@
 """AISE: optimised Gaussian windows (Adaptive Input Sampling for Explanation, OpenVINO XAI 1.1)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -10,7 +10,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seewhy.core.attribution import Attribution, Map
-from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive
 from seewhy.core.target import Target, weight_matrix
@@ -50,11 +49,11 @@ def aise(probe: Probe, targets: Sequence[Target], *, preset: Preset = "balance")
         highest. There are no standard errors, because each window depends on the earlier answers.
 
     Raises:
-        RequestError: scipy is not installed, or the budget is too small for 5 windows of each width.
+        RequestError: the budget is too small for 5 windows of each width.
 
     Cost: ``1 + 2 x windows x widths`` queries per target: 121, 301 or 501.
     """
-    minimise, (windows, widths) = _direct(), PRESETS[preset]
+    windows, widths = PRESETS[preset]
     searches = 2 * len(targets) * len(widths)
     reach = probe.affordable(1 + searches * windows, smallest=1 + searches * _FEWEST, hint="fewer targets")
     each = (reach - 1) // searches
@@ -66,7 +65,7 @@ def aise(probe: Probe, targets: Sequence[Target], *, preset: Preset = "balance")
         found = torch.zeros(probe.size, dtype=torch.float64, device=column.device)
         for place, width in enumerate(widths):
             search = _Search(probe, column, width, each, number * len(widths) + place)
-            stopped = search.run(minimise) or stopped
+            stopped = search.run() or stopped
             found += search.total / top if (top := search.total.max()) > 0 else search.total
         if found.max() <= 0 > found.min():
             findings.append(
@@ -95,10 +94,12 @@ class _Search:
     def __post_init__(self) -> None:
         self.total = torch.zeros(self.probe.size, dtype=torch.float64, device=self.weights.device)
 
-    def run(self, minimise: Callable[..., object]) -> str | None:
+    def run(self) -> str | None:
         """Search until the limit is reached; return ``"seconds"`` if the time budget ran out first, else None."""
+        from scipy.optimize import direct  # noqa: PLC0415 - takes a second to import
+
         try:
-            minimise(self._negative_score, [(0, 1), (0, 1)], eps=0.1, maxfun=2 * self.limit, locally_biased=False)
+            direct(self._negative_score, [(0, 1), (0, 1)], eps=0.1, maxfun=2 * self.limit, locally_biased=False)
         except _LimitError:
             return "seconds" if self.tried < self.limit else None
         return None
@@ -114,14 +115,3 @@ class _Search:
         self.total += score * inside
         self.tried += 1
         return -score
-
-
-def _direct() -> Any:  # noqa: ANN401 - scipy has no types
-    """Import scipy's DIRECT optimiser."""
-    try:
-        from scipy.optimize import direct  # noqa: PLC0415 - optional dependency
-    except ImportError:
-        raise RequestError(
-            "expected the package scipy for aise, got none installed; run: pip install 'seewhy[search]'"
-        ) from None
-    return direct
