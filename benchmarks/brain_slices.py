@@ -20,7 +20,6 @@ from jaxtyping import Bool, Float
 from located import sure
 
 from seewhy.images.collection import Collection, split
-from seewhy.images.packed import read_npz
 
 CLASSES = ("none", "tumour")
 LEVELS = (0.30, 0.85)
@@ -45,11 +44,9 @@ def read(path: Path, size: int) -> Sides:
         path: the ``.npz`` file.
         size: side of the downscaled images; it must divide the original side.
     """
-    packed = read_npz(path)
     with np.load(path) as file:
-        level = np.zeros(len(packed.pixels)) + file["slice"]
-    pixels, patients = packed.pixels[..., 0] / 255, sure(packed.groups, "patients")
-    regions = sure(packed.regions, "regions of the tumours")
+        pixels, patients, level = file["image"] / 255, file["patient"], file["slice"].astype(np.float64)
+        regions = np.unpackbits(file["mask"], axis=2, count=pixels.shape[2]).astype(bool)
     for patient in np.unique(patients):
         own = patients == patient
         pixels[own] = whitened(pixels[own])

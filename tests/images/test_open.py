@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from seewhy.core.errors import RequestError
-from seewhy.images.open import open_picture, picture_from_tensor
+from seewhy.images.open import open_picture
 
 RAMP = (np.arange(6 * 8 * 3) * 255 // 143).astype(np.uint8).reshape(6, 8, 3)
 
@@ -45,7 +45,7 @@ def test_every_source_type(tmp_path: Path) -> None:
     for picture in pictures:
         np.testing.assert_array_equal(picture.pixels, RAMP)
         assert picture.notes == ()
-    assert [picture.name for picture in pictures] == ["ramp.png", "ramp.png", "picture", "picture", "picture"]
+    assert [picture.name for picture in pictures] == ["ramp.png", "ramp.png", "image", "image", "image"]
     assert pictures[0].sha256 == pictures[2].sha256 == hashlib.sha256(data).hexdigest()
     assert pictures[3].sha256 == pictures[4].sha256 == hashlib.sha256(RAMP.tobytes()).hexdigest()
     assert open_picture(path, name="mine").name == "mine"
@@ -62,7 +62,7 @@ def test_pixels_are_a_copy() -> None:
 def test_tensor() -> None:
     """A float tensor is kept exactly, in addition to its 8-bit pixels."""
     tensor = torch.rand(3, 6, 8, generator=torch.Generator().manual_seed(0))
-    for picture in (open_picture(tensor, name="t"), picture_from_tensor(tensor.double(), name="t")):
+    for picture in (open_picture(tensor, name="t"), open_picture(tensor.double(), name="t")):
         assert picture.name == "t"
         assert picture.tensor is not None
         assert torch.equal(picture.tensor, tensor)
@@ -92,7 +92,6 @@ def test_wrong_tensors(tensor: torch.Tensor, message: str) -> None:
     ("array", "message"),
     [
         (RAMP / 255, "expected a uint8 array, 0 to 255, got float64; convert it"),
-        (np.full((4, 4, 3), np.nan), "got float64; it contains NaN or infinity"),
         (RAMP.astype(np.int64), "got int64"),
         (RAMP[..., 0], r"shape \(h, w, 3\), got \(6, 8\)"),
         (np.zeros((4, 4, 4), np.uint8), r"shape \(h, w, 3\), got \(4, 4, 4\)"),
@@ -128,17 +127,14 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
     ("data", "message"),
     [
         (b"", "which is empty; save it again"),
-        (b"hello world", "which is text: 'hello world'"),
-        (b"%PDF-1.7 ...", "which is a PDF document"),
-        (b"  <!doctype html><html>", "which is an HTML page"),
-        (b"<svg xmlns=''/>", "which is an SVG drawing"),
-        (b"PK\x03\x04rest", "which is a ZIP archive"),
-        (b"\0\0\0\x18ftypmp42", "which is a HEIC, AVIF or video file"),
-        (b"\x00\x01\x02\x03\x04", "5 bytes of an unknown kind that begin with 00 01 02 03"),
-        (encoded(Image.fromarray(RAMP))[:60], "expected a complete image, got picture, which is damaged"),
+        (b"hello world", "which begins with b'hello world' and is in no known format"),
+        (b"%PDF-1.7 ...", "begins with b'%PDF-1.7"),
+        (b"  <!doctype html><html>", "begins with b'<!doctype html"),
+        (b"\0\0\0\x18ftypmp42", "ftypmp42"),
+        (encoded(Image.fromarray(RAMP))[:60], "expected a complete image, got image, which is damaged"),
         (encoded(Image.fromarray(RAMP).resize((200, 200)), "JPEG")[:900], "which is damaged: .*truncated"),
         (encoded(Image.fromarray(RAMP), "BMP")[:70], "which is damaged"),
-        (encoded(Image.fromarray(RAMP), "WEBP")[:30], "(damaged|unknown kind)"),
+        (encoded(Image.fromarray(RAMP), "WEBP")[:30], "(damaged|no known format)"),
     ],
 )
 def test_no_picture(data: bytes, message: str) -> None:
@@ -152,7 +148,7 @@ def test_animation(kind: str) -> None:
     """Several frames are refused, because the choice of one would be ambiguous."""
     frames = [Image.fromarray(RAMP), Image.fromarray(255 - RAMP), Image.fromarray(RAMP)]
     data = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
-    with pytest.raises(RequestError, match=r"got picture with 3 frames; save one frame as PNG"):
+    with pytest.raises(RequestError, match=r"got image with 3 frames; save one frame as PNG"):
         open_picture(data)
 
 

@@ -15,17 +15,8 @@ from seewhy.core.seeds import derive
 from seewhy.core.view import View
 from seewhy.images.labelled import LABELS, Labelled, list_labelled
 from seewhy.images.open import Levels, open_levels
-from seewhy.images.packed import (
-    Packed,
-    Stack,
-    check_bytes,
-    is_idx,
-    name_classes,
-    read_idx,
-    read_npz,
-    without_colour,
-)
-from seewhy.images.sources import list_images, pictures_in
+from seewhy.images.packed import Packed, Stack, check_bytes, is_idx, name_classes, read_idx, read_npz, without_colour
+from seewhy.images.sources import images_in, list_images
 from seewhy.images.view import resized
 
 
@@ -43,13 +34,6 @@ class Collection:
 
     Raises:
         RequestError: there is no image, or the shapes of the arrays do not match.
-
-    Example:
-        >>> collection = Collection(np.full((2, 4, 4, 1), 255, np.uint8), np.array([0, 1]), ("cat", "dog"))
-        >>> len(collection), collection.channels, collection.size
-        (2, 1, (4, 4))
-        >>> collection.take(np.array([1])).images(slice(None)).shape
-        torch.Size([1, 3, 4, 4])
     """
 
     pixels: Stack
@@ -57,7 +41,7 @@ class Collection:
     classes: tuple[str, ...] = ()
     groups: Shaped[np.ndarray, "n"] | None = None
     regions: Bool[np.ndarray, "n h w"] | None = None
-    source: str = "pictures"
+    source: str = "images"
 
     def __post_init__(self) -> None:
         count = len(self)
@@ -96,22 +80,13 @@ class Collection:
         return (int(self.pixels.shape[1]), int(self.pixels.shape[2]))
 
     def images(self, indices: Int[np.ndarray, "m"] | slice) -> Float[Tensor, "m 3 h w"]:
-        """Return images as classifier input: float32 in [0, 1], with gray repeated in three channels.
-
-        Example:
-            >>> Collection(np.full((1, 2, 2, 1), 51, np.uint8)).images(slice(0, 1)).unique().item()
-            0.20000000298023224
-        """
+        """Return images as classifier input: float32 in [0, 1], with gray repeated in three channels."""
         chosen = self.pixels[indices]
         levels = chosen.astype(np.float32) / np.float32(np.iinfo(chosen.dtype).max)
         return torch.from_numpy(levels).permute(0, 3, 1, 2).expand(-1, 3, -1, -1).contiguous()
 
     def take(self, indices: Int[np.ndarray, "m"] | slice) -> "Collection":
-        """Return a subset of the images with their labels, groups and regions.
-
-        Raises:
-            RequestError: the subset is empty.
-        """
+        """Return a subset of the images, at least one, with their labels, groups and regions."""
         return Collection(
             self.pixels[indices],
             None if self.labels is None else self.labels[indices],
@@ -133,9 +108,6 @@ def read_collection(source: str | Path, *, view: View | None = None) -> Collecti
 
     Raises:
         RequestError: the source does not exist or is empty, a file is damaged, or the images do not match in size or depth.
-
-    Example:
-        ``read_collection("digits.npz", view=classifier.view)``
     """
     path = Path(source)
     return Collection(*_read(path, view or View.native()), source=path.name or str(path))
@@ -147,7 +119,7 @@ def _read(path: Path, view: View) -> Packed:
         idx = sorted(entry for entry in path.iterdir() if is_idx(entry))
         if len(idx) > 1:
             raise RequestError(
-                f"expected one idx file of images in {path}, got {', '.join(each.name for each in idx)}; "
+                f"expected one idx file of images in {path}, got {', '.join(entry.name for entry in idx)}; "
                 f"name one of them: {idx[-1]}"
             )
         return _framed(read_idx(idx[0]), view) if idx else _read_folder(path, view)
@@ -168,10 +140,10 @@ def _framed(packed: Packed, view: View) -> Packed:
     if view.size in {None, here}:
         return packed
     frame = view.frame(*here)
-    pixels = np.stack([resized(each, frame) for each in packed.pixels])
+    pixels = np.stack([resized(image, frame) for image in packed.pixels])
     if packed.regions is None:
         return packed._replace(pixels=pixels)
-    inside = [resized(each[..., None].astype(np.uint8), frame, nearest=True)[..., 0] for each in packed.regions]
+    inside = [resized(region[..., None].astype(np.uint8), frame, nearest=True)[..., 0] for region in packed.regions]
     return packed._replace(pixels=pixels, regions=np.stack(inside).astype(bool))
 
 
@@ -179,13 +151,13 @@ def _read_folder(folder: Path, view: View) -> Packed:
     """Read a folder of image files."""
     if (folder / LABELS).is_file():
         return _read_labelled(folder, view)
-    loose = pictures_in(folder)
+    loose = images_in(folder)
     below = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if below and not loose:
         files = [Labelled(path, number) for number, each in enumerate(below) for path in list_images([each])]
         labels = np.array([each.label for each in files], dtype=np.int64)
         return Packed(_open_all(files, view), labels, tuple(each.name for each in below))
-    deeper = next((each.name for each in below if pictures_in(each)), None)
+    deeper = next((each.name for each in below if images_in(each)), None)
     if deeper is not None:
         raise RequestError(
             f"expected either images or folders of images in {folder}, got both, {loose[0].name} and {deeper}/; "
@@ -214,21 +186,15 @@ def _open_all(files: Sequence[Labelled], view: View) -> Stack:
     opened = [first]
     for file in files[1:]:
         pixels = _open(file, view)
-        if pixels.shape[:2] != first.shape[:2]:
-            one, other = (f"{each.shape[1]} × {each.shape[0]}" for each in (first, pixels))
+        if (pixels.shape[:2], pixels.dtype) != (first.shape[:2], first.dtype):
+            one, other = (f"{part.shape[1]} × {part.shape[0]}, {8 * part.itemsize} bits" for part in (first, pixels))
             raise RequestError(
-                f"expected images of one size, got {files[0].path} with {one} and {file.path} with {other}; "
-                "resize them, or use a classifier with a fixed input size (size=)"
-            )
-        if pixels.dtype != first.dtype:
-            one, other = (f"{8 * each.itemsize} bits" for each in (first, pixels))
-            raise RequestError(
-                f"expected images of one bit depth, got {files[0].path} with {one} and {file.path} with {other}; "
-                "save all of them at the same depth"
+                f"expected images of one size and bit depth, got {files[0].path} with {one} and {file.path} with {other}; "
+                "convert them, or for the size use a classifier with a fixed input size (size=)"
             )
         opened.append(pixels)
-    channels = max(each.shape[2] for each in opened)
-    return without_colour(np.stack([np.broadcast_to(each, (*first.shape[:2], channels)) for each in opened]))
+    channels = max(pixels.shape[2] for pixels in opened)
+    return without_colour(np.stack([np.broadcast_to(pixels, (*first.shape[:2], channels)) for pixels in opened]))
 
 
 def _open(file: Labelled, view: View) -> Levels:
@@ -255,17 +221,14 @@ def split(collection: Collection, *, share: float = 0.2, seed: int = 0) -> tuple
 
     Raises:
         RequestError: the share is not in (0, 1), or one part would be empty.
-
-    Example:
-        >>> pixels = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 1), np.uint8)
-        >>> [len(side) for side in split(Collection(pixels))]
-        [8, 2]
     """
     if not 0 < share < 1:
         raise RequestError(f"expected a share between 0 and 1, got {share:g}; 0.2 is usual")
     contents = np.array([_digest(image) for image in collection.pixels])
-    units = _units([contents] if collection.groups is None else [contents, collection.groups])
-    held = _chosen(units, contents, collection.labels, share, seed)
+    units = _units(contents, contents if collection.groups is None else collection.groups)
+    order = derive(seed, torch.tensor([int(contents[unit].min()) for unit in units])).argsort().tolist()
+    classes = np.zeros(len(collection), np.int64) if collection.labels is None else collection.labels
+    held = _held_out([units[place] for place in order], classes, share)
     if held.all() or not held.any():
         raise RequestError(
             f"expected images in both parts, got an empty part with a share of {share:g} of {len(held)} images "
@@ -279,46 +242,34 @@ def _digest(image: np.ndarray) -> int:
     return int.from_bytes(hashlib.blake2b(image.tobytes(), digest_size=8).digest(), "big", signed=True)
 
 
-def _units(keys: Sequence[Shaped[np.ndarray, "n"]]) -> list[Int[np.ndarray, "_"]]:
-    """List the sets of images that must stay together: the transitive closure of sharing any key."""
-    count = len(keys[0])
-    numbered = [np.unique(key, return_inverse=True)[1] for key in keys]
-    unit = np.arange(count)
-    before = np.zeros(0, dtype=np.int64)
-    while not np.array_equal(unit, before):
-        before = unit
-        for key in numbered:
-            lowest = np.full(key.max() + 1, count)
-            np.minimum.at(lowest, key, unit)
-            unit = lowest[key]
+def _units(contents: Int64[np.ndarray, "n"], groups: Shaped[np.ndarray, "n"]) -> list[Int[np.ndarray, "_"]]:
+    """List the sets of images that must stay together: those linked by equal contents or groups, directly or in a chain."""
+    from scipy.sparse import coo_array  # noqa: PLC0415 - takes a second to import
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+
+    content, group = (np.unique(key, return_inverse=True)[1] for key in (contents, groups))
+    size = content.max() + group.max() + 2
+    links = coo_array((np.ones(len(content)), (content, group + content.max() + 1)), shape=(size, size))
+    unit = connected_components(links, directed=False)[1][content]
     order = np.argsort(unit, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(unit[order])) + 1)
 
 
-def _chosen(
-    units: Sequence[Int[np.ndarray, "_"]],
-    contents: Int64[np.ndarray, "n"],
-    labels: Int64[np.ndarray, "n"] | None,
-    share: float,
-    seed: int,
+def _held_out(
+    units: Sequence[Int[np.ndarray, "_"]], classes: Int64[np.ndarray, "n"], share: float
 ) -> Bool[np.ndarray, "n"]:
-    """Hold out sets in random order while this moves their classes closer to the share, then the total as well."""
-    classes = np.zeros_like(contents) if labels is None else labels
+    """Hold out sets in turn while this moves their classes closer to the share, then the total as well."""
     missing = share * np.bincount(classes)
-    names = torch.from_numpy(np.array([contents[unit].min() for unit in units]))
-    waiting = [units[place] for place in np.argsort(derive(seed, names).numpy()).tolist()]
-    held = np.zeros(len(contents), dtype=bool)
+    held = np.zeros(len(classes), dtype=bool)
     for fill in (False, True):
-        for unit in waiting:
-            if held[unit[0]]:
-                continue
+        for unit in units:
             present, counts = np.unique(classes[unit], return_counts=True)
             lacking = missing[present]
             if fill:
-                nearer = (lacking > 0).all() and abs(missing.sum() - len(unit)) < abs(missing.sum())
+                closer = (lacking > 0).all() and abs(missing.sum() - len(unit)) < abs(missing.sum())
             else:
-                nearer = ((lacking - counts) ** 2).sum() < (lacking**2).sum()
-            if nearer:
+                closer = ((lacking - counts) ** 2).sum() < (lacking**2).sum()
+            if closer and not held[unit[0]]:
                 held[unit] = True
                 missing[present] -= counts
     return held

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool
 from PIL import Image
 
-from seewhy.core.errors import RequestError, did_you_mean
+from seewhy.core.errors import RequestError
 from seewhy.core.view import Frame
 from seewhy.images.open import Picture, open_picture
 from seewhy.images.sources import list_images
@@ -28,7 +28,7 @@ class Labelled:
         path: path of the file.
         label: class index; None if unknown.
         boxes: bounding boxes of the object; empty if unknown.
-        size: original height and width, if the file was resized to another aspect ratio; None if it was not.
+        size: height and width before the file was resized to another aspect ratio; None if it was not.
     """
 
     path: Path
@@ -37,21 +37,12 @@ class Labelled:
     size: tuple[int, int] | None = None
 
     def open(self, *, max_megapixels: float = 200.0) -> Picture:
-        """Open the image at its original aspect ratio.
-
-        Raises:
-            RequestError: as for `seewhy.images.open.open_picture`.
-        """
+        """Open the image at its original aspect ratio, see `seewhy.images.open.open_picture`."""
         return restored(open_picture(self.path, max_megapixels=max_megapixels), self.size)
 
 
 def restored(picture: Picture, size: tuple[int, int] | None) -> Picture:
-    """Resize an image to its original height and width; None returns it unchanged.
-
-    Example:
-        >>> restored(open_picture(np.zeros((4, 4, 3), np.uint8)), (2, 6)).pixels.shape
-        (2, 6, 3)
-    """
+    """Resize an image to its original height and width; None returns it unchanged."""
     if size is None or size == picture.pixels.shape[:2]:
         return picture
     height, width = size
@@ -60,14 +51,7 @@ def restored(picture: Picture, size: tuple[int, int] | None) -> Picture:
 
 
 def region(boxes: Sequence[Box], frame: Frame) -> Bool[np.ndarray, "h w"] | None:
-    """Return the mask of the pixels of the classifier's view whose centre lies in a box.
-
-    Args:
-        boxes: bounding boxes as fractions of the full image.
-        frame: the part of the image that the classifier sees.
-
-    Returns:
-        ``(h, w)`` bool mask, or None if there is no box.
+    """Return the pixels of the classifier's view whose centre lies in a box; None if there is no box.
 
     Example:
         >>> region([(0.0, 0.0, 0.5, 1.0)], Frame((0.0, 0.0, 8.0, 8.0), (1, 4), (8, 8))).tolist()
@@ -97,7 +81,11 @@ def list_labelled(source: str | Path, only: str | Path | None = None) -> list[La
         RequestError: there is no image, a line of ``labels.csv`` cannot be read, or a listed name does not exist.
     """
     folder = Path(source)
-    known = _labelled(folder) if (folder / LABELS).is_file() else [Labelled(path) for path in list_images([folder])]
+    if (folder / LABELS).is_file():
+        inside = folder / "images" if (folder / "images").is_dir() else folder
+        known = [_line(inside, number, row) for number, row in enumerate(read_labels(folder), 2)]
+    else:
+        known = [Labelled(path) for path in list_images([folder])]
     return known if only is None else _chosen(known, Path(only))
 
 
@@ -107,22 +95,17 @@ def _chosen(known: Sequence[Labelled], only: Path) -> list[Labelled]:
         names = [line.strip() for line in only.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as problem:
         raise RequestError(f"expected a text file with one file name per line, got {only}: {problem}") from problem
-    by_name = {each.path.name: each for each in known}
-    for name in names:
-        if name not in by_name:
-            hint = did_you_mean(name, by_name) if len(by_name) < 50 else "check the files in the folder"
-            raise RequestError(f"{only} names {name}, which is not in the folder; {hint}")
     if not names:
         raise RequestError(f"expected file names in {only}, got none; write one per line")
+    by_name = {image.path.name: image for image in known}
+    for name in names:
+        if name not in by_name:
+            raise RequestError(f"{only} names {name}, which is not in the folder; check the files in the folder")
     return [by_name[name] for name in dict.fromkeys(names)]
 
 
 def read_labels(folder: Path) -> list[dict[str, str]]:
-    """Read the lines of a folder's ``labels.csv``, each as a mapping from column to text.
-
-    Raises:
-        RequestError: the file is missing, or has no column ``file`` or no lines.
-    """
+    """Read the lines of a folder's ``labels.csv``, each as a mapping from column to text."""
     path = folder / LABELS
     try:
         with path.open(encoding="utf-8", newline="") as lines:
@@ -138,12 +121,6 @@ def read_labels(folder: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _labelled(folder: Path) -> list[Labelled]:
-    """Read the annotations of each image in a folder."""
-    inside = folder / "images" if (folder / "images").is_dir() else folder
-    return [_line(inside, number, row) for number, row in enumerate(read_labels(folder), 2)]
-
-
 def _line(inside: Path, number: int, row: dict[str, str]) -> Labelled:
     """Parse one line; its number is used in error messages."""
     try:
@@ -156,9 +133,6 @@ def _line(inside: Path, number: int, row: dict[str, str]) -> Labelled:
 
 def read_boxes(text: str) -> tuple[Box, ...]:
     """Parse boxes ``x0 y0 x1 y1; …``, as fractions of the full image.
-
-    Raises:
-        RequestError: a box does not have four numbers, or is not a box within the image.
 
     Example:
         >>> read_boxes("0 0 0.5 1; 0.5 0.5 1 1")

@@ -46,18 +46,6 @@ _UPRIGHT = {
 }
 """EXIF orientation → the transposition that undoes it."""
 
-_SIGNS = {
-    b"%PDF": "a PDF document",
-    b"PK\x03\x04": "a ZIP archive",
-    b"\x1f\x8b": "a gzip archive",
-    b"<!DOCTYPE": "an HTML page",
-    b"<html": "an HTML page",
-    b"<svg": "an SVG drawing",
-    b"<?xml": "an XML document",
-    b"version http": "a Git LFS pointer",
-}
-"""First bytes → file type, for files that are often mistaken for images."""
-
 
 @dataclass(frozen=True, eq=False)
 class Picture:
@@ -70,10 +58,6 @@ class Picture:
         notes: descriptions of the conversions beyond decoding.
         tensor: ``(3, h, w)`` float32 in [0, 1] if the caller passed a tensor, else None. The classifier then gets exactly
             this tensor, unless the image must be resized.
-
-    Example:
-        >>> open_picture(np.zeros((4, 6, 3), np.uint8)).pixels.shape
-        (4, 6, 3)
     """
 
     pixels: Pixels
@@ -107,76 +91,28 @@ def open_picture(source: ImageLike, *, max_megapixels: float = 200.0, name: str 
         path = Path(source)
         return _decode(_read(path), name or path.name, max_megapixels)
     if isinstance(source, bytes | bytearray | memoryview):
-        return _decode(bytes(source), name or "picture", max_megapixels)
+        return _decode(bytes(source), name or "image", max_megapixels)
     if isinstance(source, Image.Image):
-        filename = Path(str(getattr(source, "filename", "") or "picture")).name
-        return _from_pil(source, name or filename, max_megapixels)
+        return _from_pil(source, name or Path(getattr(source, "filename", "")).name or "image", max_megapixels)
     if isinstance(source, np.ndarray):
-        return _from_array(source, name or "picture", max_megapixels)
+        return _from_array(source, name or "image", max_megapixels)
     if isinstance(source, Tensor):
-        return picture_from_tensor(source, name=name, max_megapixels=max_megapixels)
+        return _from_tensor(source, name or "image", max_megapixels)
     raise RequestError(
         f"expected an image as path, bytes, PIL image, array or tensor, got {type(source).__name__}; convert it"
     )
 
 
-def picture_from_tensor(tensor: Tensor, *, name: str | None = None, max_megapixels: float = 200.0) -> Picture:
-    """Open an image from a float tensor, without quantising it for the classifier.
-
-    Args:
-        tensor: ``(3, h, w)`` floating-point RGB in [0, 1].
-        name: name of the image in results; None for a default name.
-        max_megapixels: maximum size; a larger image is refused.
-
-    Returns:
-        The image with 8-bit pixels for display, and an exact copy of the tensor for the classifier.
-
-    Raises:
-        RequestError: the shape, type or values are invalid.
-
-    Example:
-        >>> picture_from_tensor(torch.ones(3, 2, 2)).pixels.max().item()
-        255
-    """
-    if tensor.ndim != 3 or tensor.shape[0] != 3:
-        raise RequestError(f"expected a tensor of shape (3, h, w), got {tuple(tensor.shape)}; permute or index it")
-    if not tensor.is_floating_point():
-        raise RequestError(f"expected a float tensor in [0, 1], got {tensor.dtype}; write tensor / 255")
-    exact = tensor.detach().cpu().to(torch.float32).contiguous()
-    _check_size(exact.shape[2], exact.shape[1], max_megapixels)
-    if not bool(exact.isfinite().all()):
-        raise RequestError("expected finite values in [0, 1], got NaN or infinity; check how the tensor was computed")
-    low, high = float(exact.min()), float(exact.max())
-    if low < 0 or high > 1:
-        hint = "divide by 255" if low >= 0 and high > 2 else "undo its normalisation"
-        raise RequestError(f"expected values in [0, 1], got {low:.4g} to {high:.4g}; {hint}")
-    pixels = (exact * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
-    sha256 = hashlib.sha256(exact.numpy().tobytes()).hexdigest()
-    return Picture(pixels, name or "picture", sha256, (), exact.clone())
-
-
-def open_levels(path: str | Path, *, max_megapixels: float = 200.0) -> Levels:
-    """Open an image file and keep the levels of 16-bit gray.
-
-    Args:
-        path: path of the file.
-        max_megapixels: maximum size; a larger image is refused before it is decoded.
+def open_levels(path: Path) -> Levels:
+    """Open an image file as `open_picture` does, but keep the levels of 16-bit gray.
 
     Returns:
         ``(h, w, 1)`` uint16 for a 16-bit gray file, ``(h, w, 1)`` uint8 if every pixel is gray, else ``(h, w, 3)`` uint8.
-        Otherwise as for `open_picture`.
-
-    Raises:
-        RequestError: as for `open_picture`.
-
-    Example:
-        ``open_levels("xray.png").dtype`` is uint16 if the file has 16 bits.
     """
-    path = Path(path)
     data = _read(path)
-    picture = _decode(data, path.name, max_megapixels)  # performs all checks, also for 16-bit files
+    picture = _decode(data, path.name)  # performs all checks, also for 16-bit files
     if _TO_8_BITS in picture.notes:
-        with _pillow(), Image.open(io.BytesIO(data)) as image:
+        with _pillow(path.name), Image.open(io.BytesIO(data)) as image:
             image.load()
             upright, _ = _upright(image, image.getexif().get(_ORIENTATION, 1))
             return np.array(upright).astype(np.uint16)[:, :, None]
@@ -196,50 +132,42 @@ def _read(path: Path) -> bytes:
         raise RequestError(f"expected a readable image file, got {path}: {error}; check the path") from error
 
 
-def _decode(data: bytes, name: str, max_megapixels: float) -> Picture:
+def _decode(data: bytes, name: str, max_megapixels: float = 200.0) -> Picture:
     """Decode the bytes of an image file."""
     if not data:
         raise RequestError(f"expected an image, got {name}, which is empty; save it again")
-    sha256 = hashlib.sha256(data).hexdigest()
-    with _pillow() as notes:
+    with _pillow(name) as notes:
         try:
             image = Image.open(io.BytesIO(data))
         except UnidentifiedImageError as error:
-            raise RequestError(f"expected an image, got {name}, {_what(data)}; save it as PNG or JPEG") from error
-        except _BROKEN as error:
+            start = data[:16].strip()
             raise RequestError(
-                f"expected a complete image, got {name}, which is damaged: {error}; save it again"
+                f"expected an image, got {name}, which begins with {start!r} and is in no known format; "
+                "save it as PNG or JPEG"
             ) from error
         _check_size(*image.size, max_megapixels)
         pixels, done = _convert(image, name)
-    return Picture(pixels, name, sha256, (*done, *dict.fromkeys(notes)))
+    return Picture(pixels, name, hashlib.sha256(data).hexdigest(), (*done, *dict.fromkeys(notes)))
 
 
 @contextmanager
-def _pillow() -> Iterator[list[str]]:
-    """Disable Pillow's size limit and collect its warnings; the yielded list is filled on exit."""
+def _pillow(name: str) -> Iterator[list[str]]:
+    """Disable Pillow's size limit, report damaged files, and collect warnings; the yielded list is filled on exit."""
     notes: list[str] = []
     with _PILLOW, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             yield notes
+        except RequestError:
+            raise
+        except _BROKEN as error:
+            raise RequestError(
+                f"expected a complete image, got {name}, which is damaged: {error}; save it again"
+            ) from error
         finally:
             Image.MAX_IMAGE_PIXELS = limit
             notes += [f"Pillow: {warning.message}" for warning in caught]
-
-
-def _what(data: bytes) -> str:
-    """Describe the apparent type of a file that is not an image."""
-    start = data[:64].lstrip()
-    for sign, kind in _SIGNS.items():
-        if start.lower().startswith(sign.lower()):
-            return f"which is {kind}"
-    if data[4:8] == b"ftyp":
-        return "which is a HEIC, AVIF or video file that this Pillow cannot read"
-    if start.isascii() and start.decode("ascii").isprintable():
-        return f"which is text: {start[:24].decode('ascii')!r}"
-    return f"which is {len(data)} bytes of an unknown kind that begin with {data[:4].hex(' ')}"
 
 
 def _check_size(width: int, height: int, max_megapixels: float) -> None:
@@ -257,41 +185,49 @@ def _check_size(width: int, height: int, max_megapixels: float) -> None:
 def _from_pil(image: Image.Image, name: str, max_megapixels: float) -> Picture:
     """Convert a PIL image; the caller's object is not changed."""
     _check_size(*image.size, max_megapixels)
-    with _pillow() as notes:
+    with _pillow(name) as notes:
         pixels, done = _convert(image, name)
     return Picture(pixels, name, hashlib.sha256(pixels.tobytes()).hexdigest(), (*done, *dict.fromkeys(notes)))
 
 
 def _from_array(array: np.ndarray, name: str, max_megapixels: float) -> Picture:
-    """Convert an array of 8-bit pixels."""
+    """Copy an array of 8-bit pixels."""
     if array.ndim != 3 or array.shape[2] != 3:
         raise RequestError(f"expected an array of shape (h, w, 3), got {array.shape}; stack or drop channels")
     if array.dtype != np.uint8:
-        hint = (
-            "it contains NaN or infinity" if array.dtype.kind == "f" and not np.isfinite(array).all() else "convert it"
-        )
         raise RequestError(
-            f"expected a uint8 array, 0 to 255, got {array.dtype}; {hint}, or pass a (3, h, w) float tensor in [0, 1]"
+            f"expected a uint8 array, 0 to 255, got {array.dtype}; convert it, or pass a (3, h, w) float tensor in [0, 1]"
         )
     _check_size(array.shape[1], array.shape[0], max_megapixels)
     pixels = np.array(array, order="C")
     return Picture(pixels, name, hashlib.sha256(pixels.tobytes()).hexdigest())
 
 
+def _from_tensor(tensor: Tensor, name: str, max_megapixels: float) -> Picture:
+    """Keep a copy of a float tensor for the classifier, and quantise it for display."""
+    if tensor.ndim != 3 or tensor.shape[0] != 3:
+        raise RequestError(f"expected a tensor of shape (3, h, w), got {tuple(tensor.shape)}; permute or index it")
+    if not tensor.is_floating_point():
+        raise RequestError(f"expected a float tensor in [0, 1], got {tensor.dtype}; write tensor / 255")
+    exact = tensor.detach().cpu().to(torch.float32, copy=True).contiguous()
+    _check_size(exact.shape[2], exact.shape[1], max_megapixels)
+    if not bool(exact.isfinite().all()):
+        raise RequestError("expected finite values in [0, 1], got NaN or infinity; check how the tensor was computed")
+    low, high = float(exact.min()), float(exact.max())
+    if low < 0 or high > 1:
+        hint = "divide by 255" if low >= 0 and high > 2 else "undo its normalisation"
+        raise RequestError(f"expected values in [0, 1], got {low:.4g} to {high:.4g}; {hint}")
+    pixels = (exact * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    return Picture(pixels, name, hashlib.sha256(exact.numpy().tobytes()).hexdigest(), (), exact)
+
+
 def _convert(image: Image.Image, name: str) -> tuple[Pixels, tuple[str, ...]]:
-    """Decode one still image to upright 8-bit RGB."""
-    try:
-        first = _only_frame(image, name)
-        image.load()
-        rgb, colour = _to_rgb(image, name)
-        # Read after loading: some decoders rotate the image themselves and then remove the tag.
-        rgb, turned = _upright(rgb, image.getexif().get(_ORIENTATION, 1))
-    except RequestError:
-        raise
-    except _BROKEN as error:
-        raise RequestError(
-            f"expected a complete image, got {name}, which is damaged: {error}; save it again"
-        ) from error
+    """Decode one still image to upright 8-bit RGB, with notes on what was done."""
+    first = _only_frame(image, name)
+    image.load()
+    rgb, colour = _to_rgb(image, name)
+    # Read after loading: some decoders rotate the image themselves and then remove the tag.
+    rgb, turned = _upright(rgb, image.getexif().get(_ORIENTATION, 1))
     return np.array(rgb), (*first, *colour, *turned)
 
 

@@ -6,12 +6,11 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64, Shaped, UInt8, UInt16
+from jaxtyping import Bool, Int64, Shaped, UInt8, UInt16
 
 from seewhy.core.errors import RequestError
 
@@ -25,13 +24,17 @@ _MOST_CLASSES = 100_000  # larger "labels" are probably something else, such as 
 
 _IDX = re.compile(r".*images[-.]idx3-ubyte(\.gz)?")
 
-_PIXELS = ("images", "image", "x", "X", "x_train", "data", "arr_0")
-_LABELS = ("labels", "label", "y", "y_train")
-_GROUPS = ("groups", "group", "patient")
-_REGIONS = ("regions", "masks", "mask")
+_KEYS = {
+    "images": ("images", "x"),
+    "labels": ("labels", "y"),
+    "classes": ("classes",),
+    "groups": ("groups",),
+    "regions": ("regions",),
+}
+"""Content of an npz file → its keys."""
 
-_BROKEN = (OSError, ValueError, EOFError, RuntimeError, MemoryError, zlib.error, zipfile.BadZipFile)
-"""Exceptions raised by reading a damaged archive; MemoryError if the header claims an impossible size."""
+_BROKEN = (OSError, ValueError, EOFError, KeyError, RuntimeError, TypeError, zlib.error, zipfile.BadZipFile)
+"""Exceptions raised by reading a damaged archive."""
 
 
 class Packed(NamedTuple):
@@ -45,11 +48,7 @@ class Packed(NamedTuple):
 
 
 def check_bytes(count: int, what: str) -> None:
-    """Raise if the pixels would not fit in memory.
-
-    Raises:
-        RequestError: there are more than `LARGEST` bytes.
-    """
+    """Raise if the pixels would not fit in memory."""
     if count > LARGEST:
         raise RequestError(
             f"expected at most {LARGEST / 2**30:g} GiB of pixels, got {count / 2**30:.3g} GiB in {what}; "
@@ -58,12 +57,7 @@ def check_bytes(count: int, what: str) -> None:
 
 
 def without_colour(pixels: Stack) -> Stack:
-    """Reduce images to one channel if every pixel is gray.
-
-    Example:
-        >>> without_colour(np.full((2, 4, 4, 3), 9, np.uint8)).shape
-        (2, 4, 4, 1)
-    """
+    """Reduce images to one channel if every pixel is gray."""
     gray = pixels[..., :1]
     return np.ascontiguousarray(gray if (pixels == gray).all() else pixels)
 
@@ -78,9 +72,6 @@ def name_classes(
         classes: class names by number; if empty, the sorted names of the labels, or the numbers up to the largest.
         where: name of the source, used in error messages.
 
-    Returns:
-        ``(n,)`` class numbers, and the class names by number.
-
     Raises:
         RequestError: labels are neither numbers nor names, or not among the classes.
 
@@ -89,29 +80,26 @@ def name_classes(
         (array([1, 0]), ('cat', 'dog'))
     """
     if labels.dtype.kind in "US":
-        names = labels.astype(str)
-        classes = classes or tuple(np.unique(names).tolist())
-        number = {name: index for index, name in enumerate(classes)}
-        strange = next((name for name in names.tolist() if name not in number), None)
-        if strange is not None:
-            raise RequestError(f"expected labels among the classes in {where}, got {strange!r}; add it to the classes")
-        return np.array([number[name] for name in names.tolist()], dtype=np.int64), classes
+        labels = labels.astype(str)
+        classes = classes or tuple(np.unique(labels).tolist())
+        strange = np.setdiff1d(labels, classes)
+        if len(strange):
+            raise RequestError(
+                f"expected labels among the classes in {where}, got {str(strange[0])!r}; add it to the classes"
+            )
+        order = np.argsort(classes)
+        return order[np.searchsorted(classes, labels, sorter=order)], classes
     if labels.dtype.kind not in "biu":
         raise RequestError(f"expected class numbers or names in {where}, got {labels.dtype}; convert the labels")
-    count = len(classes) or min(max(int(labels.max()) + 1, 1), _MOST_CLASSES)
     low, high = int(labels.min()), int(labels.max())
+    count = len(classes) or min(high + 1, _MOST_CLASSES)
     if low < 0 or high >= count:
         raise RequestError(f"expected labels from 0 to {count - 1} in {where}, got {low} to {high}; number the classes")
     return labels.astype(np.int64), classes or tuple(map(str, range(count)))
 
 
 def is_idx(path: Path) -> bool:
-    """Return whether a file name is that of an idx file of images.
-
-    Example:
-        >>> is_idx(Path("train-images-idx3-ubyte.gz")), is_idx(Path("train-labels-idx1-ubyte.gz"))
-        (True, False)
-    """
+    """Return whether a file name is that of an idx file of images, such as ``train-images-idx3-ubyte.gz``."""
     return _IDX.fullmatch(path.name) is not None
 
 
@@ -119,17 +107,19 @@ def read_idx(path: Path) -> Packed:
     """Read ``X-images-idx3-ubyte[.gz]``, and the labels from ``X-labels-idx1-ubyte[.gz]`` if it is in the same folder.
 
     Raises:
-        RequestError: a file is damaged or is not an idx file, or the numbers of images and labels differ.
+        RequestError: a file is damaged or is not an idx file.
     """
     pixels = _idx(path, axes=3)[..., None]
     labels = re.sub(r"images([-.])idx3-", r"labels\1idx1-", path.name.removesuffix(".gz"))
-    found = next((path.with_name(labels + end) for end in ("", ".gz") if path.with_name(labels + end).is_file()), None)
-    if found is None:
+    beside = [path.with_name(name) for name in (labels, f"{labels}.gz") if path.with_name(name).is_file()]
+    if not beside:
         return Packed(pixels)
-    values = _idx(found, axes=1)
+    values = _idx(beside[0], axes=1)
     if len(values) != len(pixels):
-        raise RequestError(f"expected {len(pixels)} labels in {found}, got {len(values)}; use a matching pair of files")
-    return Packed(pixels, *name_classes(values, (), str(found)))
+        raise RequestError(
+            f"expected {len(pixels)} labels in {beside[0]}, got {len(values)}; use a matching pair of files"
+        )
+    return Packed(pixels, *name_classes(values, (), str(beside[0])))
 
 
 def _idx(path: Path, axes: int) -> UInt8[np.ndarray, "..."]:
@@ -155,112 +145,70 @@ def _idx(path: Path, axes: int) -> UInt8[np.ndarray, "..."]:
 
 
 def read_npz(path: Path) -> Packed:
-    """Read images, and labels, groups and regions if present, from an npz file.
+    """Read images, and labels, names of the classes, groups and regions if present, from an npz file.
 
-    The first key found is used, in this order. Images: ``images``, ``image``, ``x``, ``X``, ``x_train``, ``data``,
-    ``arr_0``. Labels: ``labels``, ``label``, ``y``, ``y_train``. Groups: ``groups``, ``group``, ``patient``. Regions:
-    ``regions``, ``masks``, ``mask``. Class names: ``classes``.
+    The keys are ``images`` or ``x``, ``labels`` or ``y``, ``classes``, ``groups`` and ``regions``.
 
     Raises:
         RequestError: the file has no images, is damaged, or has arrays of an unsupported type or shape.
     """
     arrays = _load(path)
-    pixels = _pixels(arrays["pixels"], str(path))
-    count = len(pixels)
+    pixels = _pixels(arrays["images"], str(path))
+    for part, shape in (("labels", pixels.shape[:1]), ("groups", pixels.shape[:1]), ("regions", pixels.shape[:3])):
+        if part in arrays and arrays[part].shape != shape:
+            raise RequestError(
+                f"expected {part} of shape {shape} in {path}, got shape {arrays[part].shape}; match the images"
+            )
     packed = Packed(pixels)
     if "labels" in arrays:
-        named = tuple(arrays["classes"].astype(str).ravel().tolist()) if "classes" in arrays else ()
-        labels, classes = name_classes(_column(arrays["labels"], count, f"labels of {path}"), named, str(path))
+        names = tuple(arrays["classes"].astype(str).tolist()) if "classes" in arrays else ()
+        labels, classes = name_classes(arrays["labels"], names, str(path))
         packed = packed._replace(labels=labels, classes=classes)
-    groups = _column(arrays["groups"], count, f"groups of {path}").astype(str) if "groups" in arrays else None
-    regions = _regions(arrays["regions"], pixels.shape[:3], str(path)) if "regions" in arrays else None
-    return packed._replace(groups=groups, regions=regions)
+    if "groups" in arrays:
+        packed = packed._replace(groups=arrays["groups"].astype(str))
+    return packed._replace(regions=arrays["regions"].astype(bool)) if "regions" in arrays else packed
 
 
-def _load(path: Path) -> Mapping[str, np.ndarray]:
-    """Load the known arrays, by role."""
-    sizes = _sizes(path)
-    wanted = {"pixels": _PIXELS, "labels": _LABELS, "groups": _GROUPS, "regions": _REGIONS, "classes": ("classes",)}
-    keys = {part: key for part, names in wanted.items() for key in [k for k in names if k in sizes][:1]}
-    if "pixels" not in keys:
+def _load(path: Path) -> dict[str, np.ndarray]:
+    """Load the arrays with known keys."""
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            keys = {part: key for part, names in _KEYS.items() for key in names if key in file.files}
+            size = sum(file.zip.getinfo(f"{key}.npy").file_size for key in keys.values())
+            # the sizes are read from the archive's directory, before anything is decompressed
+            arrays = {part: file[key] for part, key in keys.items()} if size <= LARGEST else {}
+            present = ", ".join(file.files) or "nothing"
+    except _BROKEN as problem:
         raise RequestError(
-            f"expected images under one of the keys {', '.join(_PIXELS)} in {path}, got {', '.join(sizes) or 'nothing'}; "
-            "rename the key"
-        )
-    check_bytes(sum(sizes[key] for key in keys.values()), str(path))
-    try:
-        with np.load(path, allow_pickle=False) as loaded:
-            return {part: loaded[key] for part, key in keys.items()}
-    except _BROKEN as problem:
-        raise _damaged(path, problem) from problem
-
-
-def _sizes(path: Path) -> dict[str, int]:
-    """Return the number of bytes of each array as stated in the archive, without decompressing it."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {item.filename.removesuffix(".npy"): item.file_size for item in archive.infolist()}
-    except _BROKEN as problem:
-        raise _damaged(path, problem) from problem
-
-
-def _damaged(path: Path, problem: Exception) -> RequestError:
-    """Return the error for an archive that cannot be read."""
-    return RequestError(f"expected an npz file of plain arrays, got {path}: {problem}; save it again with numpy.savez")
+            f"expected an npz file of plain arrays, got {path}: {problem}; save it again with numpy.savez"
+        ) from problem
+    check_bytes(size, str(path))
+    if "images" not in arrays:
+        raise RequestError(f"expected images under the key images or x in {path}, got {present}; rename the key")
+    return arrays
 
 
 def _pixels(array: np.ndarray, where: str) -> Stack:
-    """Convert images from any common layout and type to ``(n, h, w, c)`` with 8 or 16 bits."""
+    """Convert images from any common layout and type to ``(n, h, w, c)`` with 8 or 16 bits; floats get 16 bits."""
     if array.ndim == 3:
         array = array[..., None]
-    elif array.ndim == 4 and array.shape[3] not in {1, 3} and array.shape[1] in {1, 3}:
+    elif array.ndim == 4 and array.shape[3] not in {1, 3}:
         array = np.moveaxis(array, 1, 3)
-    if array.ndim != 4 or array.shape[3] not in {1, 3}:
+    if array.ndim != 4 or array.shape[3] not in {1, 3} or not len(array):
         raise RequestError(
             f"expected images of shape (n, h, w), (n, h, w, 3) or (n, 3, h, w) in {where}, got {array.shape}; "
             "reshape them"
         )
-    if array.size == 0:
-        raise RequestError(f"expected at least one image in {where}, got an array of shape {array.shape}")
     if array.dtype.kind == "f":
-        array = _levels(array, where)
+        low, high = float(array.min()), float(array.max())
+        if not 0 <= low <= high <= 1:  # NaN fails too
+            hint = "divide by 255" if low >= 0 and high > 2 else "check how they were computed"
+            raise RequestError(f"expected floats in [0, 1] in {where}, got {low:.4g} to {high:.4g}; {hint}")
+        array = np.rint(array.astype(np.float32) * 65535).astype(np.uint16)
     elif array.dtype.kind == "b":
         array = array.astype(np.uint8) * 255
     if array.dtype.kind != "u" or array.dtype.itemsize > 2:
         raise RequestError(
             f"expected uint8, uint16, bool or floats in [0, 1] in {where}, got {array.dtype}; convert the images"
         )
-    return without_colour(array.astype(array.dtype.newbyteorder("="), copy=False))
-
-
-def _levels(array: Float[np.ndarray, "n h w c"], where: str) -> UInt16[np.ndarray, "n h w c"]:
-    """Scale floats in [0, 1] to 16 bits."""
-    low, high = float(array.min()), float(array.max())
-    if not 0 <= low <= high <= 1:  # NaN fails too
-        hint = "divide by 255" if low >= 0 and high > 2 else "check how they were computed"
-        raise RequestError(f"expected floats in [0, 1] in {where}, got {low:.4g} to {high:.4g}; {hint}")
-    return np.rint(array.astype(np.float32, copy=False) * 65535).astype(np.uint16)
-
-
-def _column(array: np.ndarray, count: int, where: str) -> Shaped[np.ndarray, "n"]:
-    """Return the column, or raise unless it has one value per image."""
-    if array.shape not in {(count,), (count, 1)}:
-        raise RequestError(
-            f"expected {count} values, one per image, as {where}, got shape {array.shape}; match the number of images"
-        )
-    return array.reshape(count)
-
-
-def _regions(array: np.ndarray, shape: tuple[int, ...], where: str) -> Bool[np.ndarray, "n h w"]:
-    """Convert regions to bool; bytes with an eighth of the image width are unpacked as bits."""
-    count, height, width = shape
-    if array.shape in {(*shape, 1), (count, 1, height, width)}:
-        array = array.reshape(shape)
-    if array.dtype == np.uint8 and array.shape == (count, height, math.ceil(width / 8)):
-        array = np.unpackbits(array, axis=2, count=width)
-    if array.shape != shape or array.dtype not in {np.dtype(bool), np.dtype(np.uint8)}:
-        raise RequestError(
-            f"expected regions of shape {shape}, bool or uint8, or numpy.packbits of them on the last axis in {where}, "
-            f"got {array.dtype} of shape {array.shape}; match the images"
-        )
-    return array.astype(bool)
+    return without_colour(array.astype(array.dtype.newbyteorder("=")))

@@ -19,10 +19,6 @@ def apply_view(picture: Picture, view: View) -> tuple[Image, Frame]:
     The box on the image is resized to the input size in one bicubic step. The result equals resizing the full image and
     cropping it, but a long thin image never becomes a huge intermediate image.
 
-    Args:
-        picture: image opened by `open_picture`.
-        view: the classifier's resizing and cropping rule.
-
     Returns:
         ``(3, h, w)`` float32 in [0, 1], and the part of the image that it shows. An image that was passed as a tensor and
         already has the right size is returned bit for bit.
@@ -48,20 +44,12 @@ def _is_whole(frame: Frame) -> bool:
 
 
 def resized(pixels: Levels, frame: Frame, *, nearest: bool = False) -> Seen:
-    """Resize the visible part of an image to the size of the view.
+    """Resize the part of an image that a frame shows to the frame's size; the array itself if nothing changes.
 
     Args:
-        pixels: ``(h, w, c)``, one or three channels, 8 or 16 bits.
-        frame: visible part and target size, from `View.frame`.
+        pixels: one or three channels, 8 or 16 bits.
+        frame: the part that is shown and its target size.
         nearest: use nearest-neighbour instead of bicubic interpolation, for values that must not be blended.
-
-    Returns:
-        ``(h, w, c)`` of the frame's size and the same type; the array itself if the frame shows the full image unchanged.
-
-    Example:
-        >>> frame = View((2, 2)).frame(4, 6)
-        >>> resized(np.full((4, 6, 1), 65535, np.uint16), frame).ravel().tolist()
-        [65535, 65535, 65535, 65535]
     """
     if _is_whole(frame):
         return pixels
