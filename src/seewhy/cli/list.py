@@ -5,74 +5,42 @@ import json
 import click
 
 from seewhy import registry
-from seewhy.cli.options import DONE
 from seewhy.core.settings import describe, schema
-from seewhy.results.codec import JsonObject
-
-_KINDS = ("methods", "infills", "classifiers", "metrics", "rules")
-_BETTER = {True: "higher is better", False: "lower is better", None: "neither direction is better"}
+from seewhy.registry.tables import TABLES, function_of
 
 
 @click.command("list")
-@click.argument("kind", type=click.Choice(_KINDS))
+@click.argument("kind", type=click.Choice(tuple(TABLES)))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def list_(kind: str, *, as_json: bool) -> int:
+def list_(kind: str, *, as_json: bool) -> None:
     """List methods, in-fills, classifiers, metrics or rules.
 
-    Each is shown with its settings, their defaults and its cost.
+    Each entry is shown with its settings and their defaults. The number of queries holds for an image of 224 × 224 pixels.
     """
-    rows = {name: _facts(row) for name, row in registry.table(kind).items()}
+    rows: dict[str, registry.Row] = registry.table(kind)
     if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False))
-        return DONE
-    for name, facts in rows.items():
-        _show(name, facts)
-    return DONE
-
-
-def _show(name: str, facts: JsonObject) -> None:
-    """Print one row."""
-    click.echo(f"{name}: {facts['summary']}")
-    settings = facts["settings"]
-    for setting, allowed in settings.items() if isinstance(settings, dict) else ():
-        click.echo(f"    {setting}={allowed['default']}  ({allowed['type']})" if isinstance(allowed, dict) else "")
-    for key in ("paper", "direction", "needs", "extra", "infill", "cost"):
-        if facts.get(key):
-            click.echo(f"    {key}: {facts[key]}")
-
-
-def _facts(row: registry.Row) -> JsonObject:
-    """Return a row as plain data."""
-    facts: JsonObject = {"summary": row.summary, "settings": _settings(row)}
-    if isinstance(row, registry.Method):
-        needs = row.access.name
-        return facts | {"paper": row.paper, "needs": needs, "infill": row.infill, "cost": _queries(str(row.cost()))}
-    if isinstance(row, registry.Metric):
-        return facts | {
-            "paper": row.paper,
-            "direction": _BETTER[row.higher_is_better],
-            "needs": "the region of the object" if row.region else None,
-            "infill": row.infill if row.asks else None,
-            "cost": str(row.cost()) if row.reexplains else _queries(str(row.cost())),
+        facts = {
+            name: {"summary": row.summary, "settings": _settings(row), **row.facts()} for name, row in rows.items()
         }
-    if isinstance(row, registry.Rule):
-        return facts | {"needs": "boxes" if row.region else None}
-    return facts | {"paper": row.paper, "extra": row.extra}
+        click.echo(json.dumps(facts, ensure_ascii=False))
+        return
+    for name, row in rows.items():
+        click.echo(f"{name}: {row.summary}")
+        for setting, about in _settings(row).items():
+            click.echo(f"    {setting}={about['default']}  ({about['type']})")
+        for key, fact in row.facts().items():
+            if fact:
+                click.echo(f"    {key}: {fact}")
 
 
-def _settings(row: registry.Row) -> JsonObject:
+def _settings(row: registry.Row) -> dict[str, dict[str, str]]:
     """Return the settings of a row with their types and defaults."""
-    function = registry.function_of(row)
-    defaults = registry.resolved(function, {})
-    settings: JsonObject = {
-        name: {"type": describe(hint), "default": defaults[name]} for name, (hint, _) in schema(function).items()
+    types = schema(function_of(row))
+    settings = {
+        name: {"type": describe(types[name][0]), "default": default}
+        for name, default in registry.resolved(row, {}).items()
     }
     if isinstance(row, registry.Rule):
         tried = "+".join(f"{strength:g}" for strength in row.strengths)
         settings["strengths"] = {"type": row.unit or "none", "default": tried}
     return settings
-
-
-def _queries(cost: str) -> str:
-    """Return a cost with what it counts."""
-    return f"{cost} queries at 224 × 224"

@@ -137,7 +137,8 @@ def bind_method(method: MethodLike) -> Bound[Method]:
 def _check_access(classifier: Classifier, method: Bound[Method]) -> None:
     """Refuse a method that needs to see more of the classifier than there is to see."""
     if classifier.access < method.row.access:
-        fitting = registry.allowed(classifier.access)
+        rows: dict[str, Method] = registry.table("methods")
+        fitting = sorted(name for name, row in rows.items() if row.access <= classifier.access and not row.control)
         hint = f"these work with it: {', '.join(fitting)}" if fitting else "no method works with it"
         raise RequestError(
             f"{method.name} needs {method.row.access.name}, this classifier gives {classifier.access.name}; {hint}"

@@ -1,31 +1,17 @@
-"""What there is, by name: literal tables, and the one way to build an entry from a Spec.
+"""What there is, by name: literal tables, one way to look up a row, and one to build it from a Spec.
 
-Outside packages add rows through the entry-point groups ``seewhy.methods``, ``seewhy.infills``,
-``seewhy.classifiers``, ``seewhy.metrics`` and ``seewhy.rules``; each entry point loads a `Method`, a `Component`, a `Metric` or a
-`Rule`.
+Outside packages add rows through entry points; see `seewhy.plugin`.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import is_dataclass, replace
-from typing import Any
-
-import torch
-
-from seewhy.classifiers.function import from_function
-from seewhy.classifiers.module import from_module
-from seewhy.core.access import Access
-from seewhy.core.classifier import Classifier
-from seewhy.core.errors import RequestError
-from seewhy.core.infill import Infill
-from seewhy.core.settings import require, schema
-from seewhy.core.spec import Spec
-from seewhy.registry.components import CLASSIFIERS, INFILLS
+from seewhy.registry.build import DEFAULT_CLASSIFIER, DEFAULT_METHOD, ClassifierLike, classifier, infill
+from seewhy.registry.classifiers import CLASSIFIERS
 from seewhy.registry.cost import Cost, Run
+from seewhy.registry.infills import INFILLS
 from seewhy.registry.methods import METHODS
 from seewhy.registry.metrics import METRICS
-from seewhy.registry.rows import Component, Method, Metric, Rule
+from seewhy.registry.rows import ClassifierRow, InfillRow, Method, Metric, Rule
 from seewhy.registry.rules import RULES
-from seewhy.registry.tables import Bound, Row, as_text, function_of, lookup, resolved, table
+from seewhy.registry.tables import Bound, Row, lookup, resolved, table
 
 __all__ = [
     "CLASSIFIERS",
@@ -37,165 +23,17 @@ __all__ = [
     "RULES",
     "Bound",
     "ClassifierLike",
-    "Component",
+    "ClassifierRow",
     "Cost",
+    "InfillRow",
     "Method",
     "Metric",
     "Row",
     "Rule",
     "Run",
-    "allowed",
     "classifier",
-    "function_of",
     "infill",
-    "infill_runs_code",
     "lookup",
     "resolved",
-    "runs_code",
     "table",
 ]
-
-ClassifierLike = str | Classifier | torch.nn.Module | Callable[..., object]
-"""A Spec, what `classifier` returned, a torch module, or a function of image batches."""
-
-DEFAULT_CLASSIFIER = "efficientnet-lite0"
-DEFAULT_METHOD = "pmi"
-
-
-def infill(spec: str | Spec, classifier: Classifier, *, trust: bool = True) -> tuple[Spec, Infill]:
-    """Build an in-fill for a classifier.
-
-    Args:
-        spec: ``name`` or ``name:key=value,key=value``.
-        classifier: some in-fills take a default from it, such as its mean colour.
-        trust: allow Specs that run code from a file, as in `classifier`.
-
-    Returns:
-        The Spec with every setting written out, and the in-fill.
-
-    Raises:
-        RequestError: the in-fill or a setting is unknown, a value is not of its type, or code is not trusted.
-    """
-    bound = lookup("infills", spec)
-    _check_trust(bound.row, str(bound.spec), trust=trust)
-    settings = {name: getattr(classifier, attribute) for name, attribute in bound.row.from_classifier.items()}
-    settings |= bound.settings
-    require(bound.row.build, settings, bound.name)
-    return bound.full(settings), bound.row.build(**settings)
-
-
-def classifier(
-    source: ClassifierLike = DEFAULT_CLASSIFIER,
-    *,
-    trust: bool = True,
-    device: str | torch.device | None = None,
-    **settings: Any,  # noqa: ANN401
-) -> Classifier:
-    """Open a classifier.
-
-    Args:
-        source: a Spec (``"efficientnet-lite0"``, ``"onnx:path=model.onnx"``, ``"package.module:attribute"``), the path of
-            an ``.onnx`` file, a ``torch.nn.Module``, a function on image batches, or a `Classifier`.
-        trust: allow Specs that run code from a file (``module:attribute``). In Python you have run code already, so this
-            is on; the command line turns it off unless told ``--trust``.
-        device: where torch computes; None leaves it to the classifier.
-        settings: for a module or a function: ``labels=, size=, mean=, std=, outputs=, channels=, dtype=``; see
-            `seewhy.classifiers.module.from_module` and `seewhy.classifiers.function.from_function`. With a Spec they are
-            added to its own.
-
-    Returns:
-        A classifier; pass it to `seewhy.explain`.
-
-    Raises:
-        RequestError: the Spec or a setting is unknown, a file is missing, or an extra is not installed.
-
-    Example:
-        >>> classifier(lambda images: [[0.5, 0.5]] * len(images)).access.name
-        'PROBABILITIES'
-    """
-    if device is not None:
-        settings["device"] = device
-    if isinstance(source, str):
-        return _from_spec(source, trust=trust, settings=settings)
-    if isinstance(source, torch.nn.Module):
-        return from_module(source, **settings)
-    if isinstance(source, Classifier):
-        if settings:
-            raise RequestError(f"expected no settings for a finished classifier, got {', '.join(settings)}")
-        return source
-    if callable(source):
-        return from_function(source, **settings)
-    raise RequestError(f"expected a Spec, a torch module or a function, got {type(source).__name__}")
-
-
-def _from_spec(text: str, *, trust: bool, settings: dict[str, Any]) -> Classifier:
-    """Build a classifier from what a user typed."""
-    bound = lookup("classifiers", _shorthand(text))
-    _check_trust(bound.row, text, trust=trust)
-    every = {**bound.settings, **settings}
-    require(bound.row.build, every, bound.name)
-    built: Classifier = bound.row.build(**every)
-    # a classifier of another package may keep its own account of how it is opened
-    return replace(built, spec=_reopening(text, bound, settings)) if is_dataclass(built) else built
-
-
-def _reopening(text: str, bound: Bound[Component], settings: Mapping[str, object]) -> str | None:
-    """Return the Spec that opens a classifier again with settings given in Python; None where one cannot be typed."""
-    if not settings:
-        return text.strip()
-    known = schema(bound.row.build)
-    typed = {name: as_text(value, known[name][0]) for name, value in settings.items()}
-    whole = str(Spec(bound.name, bound.spec.settings | typed))
-    try:
-        read = lookup("classifiers", whole).settings
-    except RequestError:
-        return None
-    return whole if all(read.get(name) == value for name, value in settings.items()) else None
-
-
-def _check_trust(found: Component, text: str, *, trust: bool) -> None:
-    """Refuse what runs code that the user has not said to trust."""
-    if found.runs_code and not trust:
-        raise RequestError(f"{text} runs code from a file; add --trust if you wrote it or have read it")
-
-
-def runs_code(text: str) -> bool:
-    """Whether a classifier Spec runs code that the user names, and needs ``--trust`` on the command line.
-
-    Example:
-        >>> runs_code("my_code:network"), runs_code("net.onnx")
-        (True, False)
-    """
-    return lookup("classifiers", _shorthand(text)).row.runs_code
-
-
-def infill_runs_code(text: str) -> bool:
-    """Whether an in-fill's Spec runs code that the user names, and needs ``--trust`` on the command line.
-
-    Example:
-        >>> infill_runs_code("gray"), infill_runs_code("python-inpainter:object=my_code:fill")
-        (False, True)
-    """
-    return lookup("infills", text).row.runs_code
-
-
-def allowed(access: Access) -> list[str]:
-    """Name the methods that a classifier with this access can be explained by, controls left out.
-
-    Example:
-        >>> "pmi" in allowed(Access.PROBABILITIES)
-        True
-    """
-    rows: dict[str, Method] = table("methods")
-    return sorted(name for name, found in rows.items() if found.access <= access and not found.control)
-
-
-def _shorthand(text: str) -> Spec:
-    """Read ``model.onnx`` and ``package.module:attribute`` as the Specs they stand for."""
-    head, colon, tail = text.partition(":")
-    first = tail.split(",")[0]
-    if head.endswith(".onnx"):
-        return Spec.parse(f"onnx:path={head}" + (f",{tail}" if tail else ""))
-    if colon and "=" not in first and head not in table("classifiers"):
-        return Spec.parse(f"python:object={head}:{tail}")
-    return Spec.parse(text)

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from seewhy.core.errors import RequestError
 from seewhy.core.features import Windows
+from seewhy.core.settings import schema
 from seewhy.methods.optimisation.ibisa import images_of
 from seewhy.methods.sampling.aise import PRESETS
 from seewhy.methods.search._region_search import fewest, most_queries
@@ -49,14 +50,10 @@ class Run:
     """A planned run: everything that its cost follows from.
 
     Args:
-        settings: every setting of the method, defaults included.
+        settings: those of the method, defaults included; ``run["masks"]`` reads one.
         size: height and width of the image in the classifier's view, pixels.
         targets: number of targets.
         stochastic: whether the in-fill gives another image for another seed.
-
-    Example:
-        >>> Run({"masks": 500}, (224, 224))["masks"]
-        500
     """
 
     settings: Mapping[str, Any]
@@ -68,14 +65,17 @@ class Run:
         return self.settings[setting]
 
 
-Rule = Cost | Callable[[Run], Cost]
+CostRule = Cost | Callable[[Run], Cost]
 """A fixed cost, or a function that computes it for a planned run."""
 
 
-def planned(rule: Rule, run: Run) -> Cost:
-    """Apply a rule; settings that the method refuses, with a message of its own, cost the one query that comes first."""
+def planned(rule: CostRule, function: Callable[..., object], run: Run) -> Cost:
+    """Return the cost of a run of a function; settings that the function refuses cost the one query that comes first."""
+    if isinstance(rule, Cost):
+        return rule
+    defaults = {name: default for name, (_, default) in schema(function).items()}
     try:
-        return rule if isinstance(rule, Cost) else rule(run)
+        return rule(replace(run, settings={**defaults, **run.settings}))
     except (RequestError, ArithmeticError, ValueError):
         return Cost(1)
 

@@ -2,17 +2,34 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Literal
 
 from seewhy.core.access import Access
 from seewhy.core.arrays import Image
 from seewhy.core.attribution import Attribution
+from seewhy.core.classifier import Classifier
+from seewhy.core.infill import Infill
 from seewhy.core.metric import MetricResult
 from seewhy.core.settings import schema
-from seewhy.registry.cost import Cost, Run, planned
-from seewhy.registry.cost import Rule as CostRule
+from seewhy.registry.cost import Cost, CostRule, Run, planned
+
+Facts = dict[str, str | None]
+"""What people are told about a row: heading → text."""
 
 _USUAL_SIZE = (224, 224)
+
+_NEEDS = {
+    Access.LABEL: "labels",
+    Access.TOP_K: "the most probable classes",
+    Access.PROBABILITIES: "probabilities",
+    Access.GRADIENTS: "gradients",
+    Access.INTERNALS: "its layers",
+}
+"""Access level → what a method needs from the classifier, in words."""
+
+_BETTER = {True: "higher is better", False: "lower is better", None: "neither direction is better"}
+_RANDOM = {True: "yes", False: "no", None: "up to its settings"}
 
 
 @dataclass(frozen=True)
@@ -20,13 +37,13 @@ class Method:
     """A row of the table of methods. Everything but the first three fields has the usual value as its default.
 
     Args:
-        run: the function ``(probe, targets, *, settings) → Maps``.
+        run: the function ``(probe, targets, *, settings) → Attribution``.
         summary: what its map shows, in one line.
         paper: author, venue, year.
         access: what it needs from the classifier.
         infill: the Spec used when none is given.
         large: the side in pixels of the largest window that this in-fill can fill, and the Spec used for larger ones.
-        queries: its cost: a `Cost`, or a function of the planned run; see `cost`.
+        queries: its cost: a `Cost`, or a function of the planned `Run`.
         information: whether it answers the class-free target.
         signed: whether 0 means neither for nor against; other maps are drawn from their minimum to their maximum.
         linear: whether its map of a contrast is the difference of the maps of two classes.
@@ -65,7 +82,7 @@ class Method:
 
     def cost(
         self,
-        settings: Mapping[str, object] | None = None,
+        settings: Mapping[str, object] = MappingProxyType({}),
         size: tuple[int, int] = _USUAL_SIZE,
         *,
         targets: int = 1,
@@ -79,7 +96,7 @@ class Method:
             targets: number of targets.
             stochastic: whether the in-fill gives another image for another seed.
         """
-        return planned(self.queries, Run(_with_defaults(self.run, settings), size, targets, stochastic))
+        return planned(self.queries, self.run, Run(settings, size, targets, stochastic))
 
     @property
     def classes(self) -> int:
@@ -97,35 +114,16 @@ class Method:
         largest = max(self.windows(settings), default=0)
         return self.large[1] if self.large and largest > self.large[0] else self.infill
 
-
-def _with_defaults(function: Callable[..., object], settings: Mapping[str, object] | None) -> dict[str, object]:
-    """Complete the settings of a function with its defaults."""
-    return {name: default for name, (_, default) in schema(function).items()} | dict(settings or {})
-
-
-@dataclass(frozen=True)
-class Component:
-    """A row of the tables of in-fills and classifiers.
-
-    Args:
-        build: makes it from keyword-only settings.
-        summary: what it is, in one line.
-        paper: author, venue, year, where there is one.
-        extra: the optional dependency group that it needs.
-        runs_code: whether it runs code that the user names; needs ``--trust`` on the command line.
-        from_classifier: setting → the attribute of the classifier that is its default.
-        random: in-fills: whether another seed gives another image; None where the user's settings decide.
-        largest: in-fills: the side in pixels of the largest hole that it can fill; None: any.
-    """
-
-    build: Callable[..., Any]
-    summary: str
-    paper: str | None = None
-    extra: str | None = None
-    runs_code: bool = False
-    from_classifier: Mapping[str, str] = field(default_factory=dict)
-    random: bool | None = False
-    largest: int | None = None
+    def facts(self) -> Facts:
+        """Return what people are told about the method."""
+        return {
+            "family": _family(self.run),
+            "queries": str(self.cost()),
+            "needs": ", and ".join(filter(None, (_NEEDS[self.access], self.needs))),
+            "paper": self.paper,
+            "infill": self.infill,
+            "extra": self.extra,
+        }
 
 
 @dataclass(frozen=True)
@@ -138,7 +136,7 @@ class Metric:
         paper: author, venue, year.
         higher_is_better: the direction; None where neither is.
         infill: the Spec of the in-fill used when none is given; part of the metric's protocol.
-        queries: its cost: a `Cost`, or a function of the planned run; see `cost`.
+        queries: its cost: a `Cost`, or a function of the planned `Run`.
         region: whether it needs the region of the object.
         small: settings for a quick run on a small image, as in a Spec; the contract tests use them.
         extra: the optional dependency group that it needs.
@@ -156,14 +154,9 @@ class Metric:
     extra: str | None = None
     pool: Callable[[Sequence[MetricResult]], float] | None = None
 
-    def cost(self, settings: Mapping[str, object] | None = None, size: tuple[int, int] = _USUAL_SIZE) -> Cost:
-        """Return the cost of one map.
-
-        Args:
-            settings: those that differ from the defaults.
-            size: height and width of the image in the classifier's view, pixels.
-        """
-        return planned(self.queries, Run(_with_defaults(self.run, settings), size))
+    def cost(self, settings: Mapping[str, object] = MappingProxyType({}), size: tuple[int, int] = _USUAL_SIZE) -> Cost:
+        """Return the cost of one map; see `Method.cost`."""
+        return planned(self.queries, self.run, Run(settings, size))
 
     @property
     def reexplains(self) -> bool:
@@ -175,28 +168,111 @@ class Metric:
         """Whether it shows the classifier images of its own, made with its in-fill."""
         return self.cost().forward > 0
 
+    def facts(self) -> Facts:
+        """Return what people are told about the metric."""
+        return {
+            "direction": _BETTER[self.higher_is_better],
+            "queries": str(self.cost()),
+            "needs": "the region of the object" if self.region else None,
+            "paper": self.paper,
+            "infill": self.infill if self.asks else None,
+            "extra": self.extra,
+        }
+
+
+@dataclass(frozen=True)
+class InfillRow:
+    """A row of the table of in-fills.
+
+    Args:
+        build: makes the in-fill from keyword-only settings.
+        summary: what it puts where something was removed, in one line.
+        paper: author, venue, year, where there is one.
+        random: whether another seed gives another image; None where the user's settings decide.
+        largest: the side in pixels of the largest hole that it can fill; None: any.
+        from_classifier: setting → the attribute of the classifier that is its default.
+        extra: the optional dependency group that it needs.
+        runs_code: whether it runs code that the user names; needs ``--trust`` on the command line.
+    """
+
+    build: Callable[..., Infill]
+    summary: str
+    paper: str | None = None
+    random: bool | None = False
+    largest: int | None = None
+    from_classifier: Mapping[str, str] = field(default_factory=dict)
+    extra: str | None = None
+    runs_code: bool = False
+
+    def facts(self) -> Facts:
+        """Return what people are told about the in-fill."""
+        return {
+            "random": _RANDOM[self.random],
+            "largest hole": f"{self.largest} × {self.largest} pixels" if self.largest else None,
+            "paper": self.paper,
+            "extra": self.extra,
+        }
+
+
+@dataclass(frozen=True)
+class ClassifierRow:
+    """A row of the table of classifiers.
+
+    Args:
+        build: makes the classifier from keyword-only settings.
+        summary: what it is, in one line.
+        paper: author, venue, year, where there is one.
+        extra: the optional dependency group that it needs.
+        runs_code: whether it runs code that the user names; needs ``--trust`` on the command line.
+    """
+
+    build: Callable[..., Classifier]
+    summary: str
+    paper: str | None = None
+    extra: str | None = None
+    runs_code: bool = False
+
+    def facts(self) -> Facts:
+        """Return what people are told about the classifier."""
+        return {"paper": self.paper, "extra": self.extra}
+
 
 @dataclass(frozen=True)
 class Rule:
-    """A row of the table of rules about a classifier.
+    """A row of the table of rules about a classifier: the prediction stays, or changes, under a condition.
 
     Args:
         run: ``(image, strength, seed, *, settings) → image``: the change that the rule is about. With ``region`` it takes
             two more arguments, the region and the in-fill.
-        summary: what the rule claims, in one line.
-        claim: whether the predicted class of the changed image ``stays`` or ``changes``.
+        condition: when the prediction stays or changes, such as ``when the image is mirrored``.
         strengths: the strengths tried when none are named.
         limits: the minimum and the maximum strength.
         unit: unit of the strength; empty where there is none.
+        claim: whether the predicted class of the changed image ``stays`` or ``changes``.
         before: ``(image, strength) → image``: the reference for the changed image; None: the image itself.
         region: whether it needs the region of the object.
     """
 
     run: Callable[..., Image]
-    summary: str
-    claim: Literal["stays", "changes"]
+    condition: str
     strengths: tuple[float, ...]
     limits: tuple[float, float]
     unit: str = ""
+    claim: Literal["stays", "changes"] = "stays"
     before: Callable[[Image, float], Image] | None = None
     region: bool = False
+
+    @property
+    def summary(self) -> str:
+        """What the rule claims, in one line."""
+        return f"the prediction {'stays the same' if self.claim == 'stays' else 'changes'} {self.condition}"
+
+    def facts(self) -> Facts:
+        """Return what people are told about the rule."""
+        return {"needs": "boxes" if self.region else None}
+
+
+def _family(function: Callable[..., object]) -> str:
+    """Return the family of a method: its folder in seewhy, or the package that it comes from."""
+    package, *folders = function.__module__.split(".")
+    return folders[1] if package == "seewhy" and len(folders) > 1 else package

@@ -8,15 +8,16 @@ from typing import Any, Generic, Literal, TypeVar, cast, get_args, get_origin, o
 from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.core.settings import AUTO, REQUIRED, bind, schema
 from seewhy.core.spec import Spec
-from seewhy.registry.components import CLASSIFIERS, INFILLS
+from seewhy.registry.classifiers import CLASSIFIERS
+from seewhy.registry.infills import INFILLS
 from seewhy.registry.methods import METHODS
 from seewhy.registry.metrics import METRICS
-from seewhy.registry.rows import Component, Method, Metric, Rule
+from seewhy.registry.rows import ClassifierRow, InfillRow, Method, Metric, Rule
 from seewhy.registry.rules import RULES
 
 Kind = Literal["methods", "infills", "classifiers", "metrics", "rules"]
-Row = Method | Metric | Component | Rule
-R = TypeVar("R", Method, Metric, Component, Rule)
+Row = Method | Metric | InfillRow | ClassifierRow | Rule
+R = TypeVar("R", bound=Row)
 
 TABLES: dict[str, Mapping[str, Row]] = {
     "methods": METHODS,
@@ -35,10 +36,6 @@ class Bound(Generic[R]):
         row: row of the table.
         spec: as the user wrote it.
         settings: the user's, read; those left out have their defaults.
-
-    Example:
-        >>> lookup("methods", "pmi:size=16").settings
-        {'size': 16}
     """
 
     row: R
@@ -51,30 +48,22 @@ class Bound(Generic[R]):
         return self.spec.name
 
     def full(self, settings: Mapping[str, object] | None = None) -> Spec:
-        """Return the Spec with every setting written out.
-
-        Args:
-            settings: as they were run; None for the user's.
-        """
-        return Spec(self.name, resolved(function_of(self.row), self.settings if settings is None else settings))
+        """Return the Spec with every setting written out: as they were run, or the user's."""
+        return Spec(self.name, resolved(self.row, self.settings if settings is None else settings))
 
 
 def table(kind: str) -> dict[str, Any]:
-    """Return all rows of a kind, those of installed packages included.
+    """Return name → row of a kind, those of installed packages included.
 
     Args:
         kind: ``methods``, ``infills``, ``classifiers``, ``metrics`` or ``rules``.
 
     Raises:
         RequestError: there is no such kind.
-
-    Example:
-        >>> "pmi" in table("methods")
-        True
     """
     if kind not in TABLES:
         raise RequestError(f"unknown kind {kind!r}; {did_you_mean(kind, TABLES)}")
-    return {**{found.name: found.load() for found in entry_points(group=f"seewhy.{kind}")}, **TABLES[kind]}
+    return {**{entry.name: entry.load() for entry in entry_points(group=f"seewhy.{kind}")}, **TABLES[kind]}
 
 
 @overload
@@ -82,7 +71,9 @@ def lookup(kind: Literal["methods"], spec: str | Spec) -> Bound[Method]: ...
 @overload
 def lookup(kind: Literal["metrics"], spec: str | Spec) -> Bound[Metric]: ...
 @overload
-def lookup(kind: Literal["infills", "classifiers"], spec: str | Spec) -> Bound[Component]: ...
+def lookup(kind: Literal["infills"], spec: str | Spec) -> Bound[InfillRow]: ...
+@overload
+def lookup(kind: Literal["classifiers"], spec: str | Spec) -> Bound[ClassifierRow]: ...
 @overload
 def lookup(kind: Literal["rules"], spec: str | Spec) -> Bound[Rule]: ...
 def lookup(kind: Kind, spec: str | Spec) -> Bound[Any]:
@@ -90,55 +81,68 @@ def lookup(kind: Kind, spec: str | Spec) -> Bound[Any]:
 
     Args:
         kind: kind of row.
-        spec: ``name`` or ``name:key=value,key=value``.
+        spec: ``name`` or ``name:key=value,key=value``; for a classifier also ``model.onnx`` or ``package.module:attribute``.
 
     Raises:
         RequestError: the name or a setting is unknown, or a value is not of its type; the nearest names are offered.
 
     Example:
+        >>> lookup("methods", "pmi:size=16").settings
+        {'size': 16}
         >>> str(lookup("infills", "blur").full())
         'blur:sigma=10.0'
     """
-    asked = Spec.parse(spec) if isinstance(spec, str) else spec
     rows = table(kind)
-    if asked.name not in rows:
-        raise RequestError(f"unknown {kind[:-1]} {asked.name!r}; {did_you_mean(asked.name, rows)}")
-    found = rows[asked.name]
-    if isinstance(found, Rule):
-        return _rule(found, asked)
-    return Bound(found, asked, bind(function_of(found), asked.settings, asked.name))
+    if isinstance(spec, str):
+        spec = _classifier_spec(spec, rows) if kind == "classifiers" else Spec.parse(spec)
+    if spec.name not in rows:
+        raise RequestError(f"unknown {kind[:-1]} {spec.name!r}; {did_you_mean(spec.name, rows)}")
+    row = rows[spec.name]
+    return _bind_rule(row, spec) if isinstance(row, Rule) else Bound(row, spec, _read(row, spec))
 
 
-def _rule(found: Rule, asked: Spec) -> Bound[Rule]:
-    """Read a rule's settings; ``strengths``, which every rule has, become those of the row."""
-    own = {name: text for name, text in asked.settings.items() if name != "strengths"}
-    given = {name: text for name, text in asked.settings.items() if name not in own}
-    read = bind(_strengths, given, asked.name)
-    tried = cast("tuple[float, ...]", read.get("strengths", found.strengths))
-    low, high = found.limits
-    for strength in tried:
-        if not low <= strength <= high:
-            raise RequestError(f"expected {asked.name} with strengths from {low:g} to {high:g}, got {strength:g}")
-    return Bound(replace(found, strengths=tried), Spec(asked.name, own), bind(found.run, own, asked.name))
+def _classifier_spec(text: str, rows: Mapping[str, ClassifierRow]) -> Spec:
+    """Read ``model.onnx`` and ``package.module:attribute`` as the Specs that they stand for."""
+    head, colon, tail = text.partition(":")
+    if head.endswith(".onnx"):
+        return Spec.parse(f"onnx:path={head}" + (f",{tail}" if tail else ""))
+    if colon and "=" not in tail.split(",")[0] and head not in rows:
+        return Spec.parse(f"python:object={text}")
+    return Spec.parse(text)
+
+
+def _bind_rule(row: Rule, spec: Spec) -> Bound[Rule]:
+    """Read a rule's settings; ``strengths``, which every rule has, replaces that of the row."""
+    own = dict(spec.settings)
+    if (text := own.pop("strengths", None)) is not None:
+        strengths = cast("tuple[float, ...]", bind(_strengths, {"strengths": text}, spec.name)["strengths"])
+        low, high = row.limits
+        for strength in strengths:
+            if not low <= strength <= high:
+                raise RequestError(f"expected {spec.name} with strengths from {low:g} to {high:g}, got {strength:g}")
+        row = replace(row, strengths=strengths)
+    spec = Spec(spec.name, own)
+    return Bound(row, spec, _read(row, spec))
 
 
 def _strengths(*, strengths: tuple[float, ...]) -> None:
     """Declare the setting that every rule has, for its type."""
 
 
-def function_of(found: Row) -> Callable[..., object]:
+def _read(row: Row, spec: Spec) -> dict[str, object]:
+    """Read the settings of a Spec as the types that the row's function declares."""
+    return bind(function_of(row), spec.settings, spec.name)
+
+
+def function_of(row: Row) -> Callable[..., object]:
     """Return the function whose keyword-only arguments are a row's settings."""
-    return found.build if isinstance(found, Component) else found.run
+    return row.build if isinstance(row, InfillRow | ClassifierRow) else row.run
 
 
-def resolved(function: Callable[..., object], settings: Mapping[str, object]) -> dict[str, str]:
-    """Write every setting of a function as text, defaults included, so that a Spec is complete.
-
-    Example:
-        >>> resolved(INFILLS["blur"].build, {})
-        {'sigma': '10.0'}
-    """
-    return {name: as_text(settings.get(name, default), hint) for name, (hint, default) in schema(function).items()}
+def resolved(row: Row, settings: Mapping[str, object]) -> dict[str, str]:
+    """Write every setting of a row as text, defaults included, so that a Spec is complete."""
+    known = schema(function_of(row))
+    return {name: as_text(settings.get(name, default), hint) for name, (hint, default) in known.items()}
 
 
 def as_text(value: object, hint: Any) -> str:  # noqa: ANN401 - a type hint is anything

@@ -53,9 +53,11 @@ def _words(
 def _needs_trust(classifier: str, infills: Sequence[str]) -> bool:
     """Whether the command runs code from a file; no for a Spec of a package that is not installed here."""
     try:
-        return registry.runs_code(classifier) or any(map(registry.infill_runs_code, infills))
+        opened = registry.lookup("classifiers", classifier).row
+        filled = [registry.lookup("infills", infill).row for infill in infills]
     except RequestError:
         return False
+    return opened.runs_code or any(row.runs_code for row in filled)
 
 
 def _each(option: str, values: Sequence[str]) -> Iterator[str]:

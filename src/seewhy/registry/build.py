@@ -1,0 +1,120 @@
+"""Build a classifier or an in-fill from what a user gave."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass, replace
+from typing import Any
+
+import torch
+
+from seewhy.classifiers.function import from_function
+from seewhy.classifiers.module import from_module
+from seewhy.core.classifier import Classifier
+from seewhy.core.errors import RequestError
+from seewhy.core.infill import Infill
+from seewhy.core.settings import require, schema
+from seewhy.core.spec import Spec
+from seewhy.registry.rows import ClassifierRow, InfillRow
+from seewhy.registry.tables import Bound, as_text, lookup
+
+ClassifierLike = str | Classifier | torch.nn.Module | Callable[..., object]
+"""A Spec, what `classifier` returned, a torch module, or a function of image batches."""
+
+DEFAULT_CLASSIFIER = "efficientnet-lite0"
+DEFAULT_METHOD = "pmi"
+
+
+def infill(spec: str | Spec, classifier: Classifier, *, trust: bool = True) -> tuple[Spec, Infill]:
+    """Build an in-fill for a classifier; some take the default of a setting from it, such as its mean colour.
+
+    Args:
+        spec: ``name`` or ``name:key=value,key=value``.
+        classifier: the one that sees the filled images.
+        trust: allow Specs that run code from a file, as in `classifier`.
+
+    Returns:
+        The Spec with every setting written out, and the in-fill.
+
+    Raises:
+        RequestError: the in-fill or a setting is unknown, a value is not of its type, or code is not trusted.
+    """
+    bound = lookup("infills", spec)
+    _check_trust(bound.row, str(spec), trust=trust)
+    settings = {name: getattr(classifier, attribute) for name, attribute in bound.row.from_classifier.items()}
+    settings |= bound.settings
+    require(bound.row.build, settings, bound.name)
+    return bound.full(settings), bound.row.build(**settings)
+
+
+def classifier(
+    source: ClassifierLike = DEFAULT_CLASSIFIER,
+    *,
+    trust: bool = True,
+    device: str | torch.device | None = None,
+    **settings: Any,  # noqa: ANN401
+) -> Classifier:
+    """Open a classifier.
+
+    Args:
+        source: a Spec (``"efficientnet-lite0"``, ``"onnx:path=model.onnx"``, ``"package.module:attribute"``), the path of
+            an ``.onnx`` file, a ``torch.nn.Module``, a function on image batches, or a `Classifier`.
+        trust: allow Specs that run code from a file (``module:attribute``). In Python you have run code already, so this
+            is on; the command line turns it off unless told ``--trust``.
+        device: where torch computes; None leaves it to the classifier.
+        settings: for a module or a function: ``labels=, size=, mean=, std=, outputs=, channels=, dtype=``; see
+            `seewhy.classifiers.module.from_module` and `seewhy.classifiers.function.from_function`. With a Spec they are
+            added to its own.
+
+    Returns:
+        A classifier; pass it to `seewhy.explain`.
+
+    Raises:
+        RequestError: the Spec or a setting is unknown, a file is missing, or an extra is not installed.
+
+    Example:
+        >>> classifier(lambda images: [[0.5, 0.5]] * len(images)).access.name
+        'PROBABILITIES'
+    """
+    if device is not None:
+        settings["device"] = device
+    if isinstance(source, str):
+        return _from_spec(source, trust=trust, settings=settings)
+    if isinstance(source, torch.nn.Module):
+        return from_module(source, **settings)
+    if isinstance(source, Classifier):
+        if settings:
+            raise RequestError(f"expected no settings for a finished classifier, got {', '.join(settings)}")
+        return source
+    if callable(source):
+        return from_function(source, **settings)
+    raise RequestError(f"expected a Spec, a torch module or a function, got {type(source).__name__}")
+
+
+def _from_spec(text: str, *, trust: bool, settings: dict[str, Any]) -> Classifier:
+    """Build a classifier from what a user typed."""
+    bound = lookup("classifiers", text)
+    _check_trust(bound.row, text, trust=trust)
+    every = {**bound.settings, **settings}
+    require(bound.row.build, every, bound.name)
+    built = bound.row.build(**every)
+    # a classifier of another package may keep its own account of how it is opened
+    return replace(built, spec=_reopening(text, bound, settings)) if is_dataclass(built) else built
+
+
+def _reopening(text: str, bound: Bound[ClassifierRow], settings: Mapping[str, object]) -> str | None:
+    """Return the Spec that opens a classifier again with settings given in Python; None where one cannot be typed."""
+    if not settings:
+        return text.strip()
+    known = schema(bound.row.build)
+    typed = {name: as_text(value, known[name][0]) for name, value in settings.items()}
+    spec = Spec(bound.name, bound.spec.settings | typed)
+    try:
+        read = lookup("classifiers", Spec.parse(str(spec))).settings
+    except RequestError:
+        return None
+    return str(spec) if all(read.get(name) == value for name, value in settings.items()) else None
+
+
+def _check_trust(row: ClassifierRow | InfillRow, text: str, *, trust: bool) -> None:
+    """Refuse what runs code that the user has not said to trust."""
+    if row.runs_code and not trust:
+        raise RequestError(f"{text} runs code from a file; add --trust if you wrote it or have read it")
