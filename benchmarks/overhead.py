@@ -42,9 +42,8 @@ import seewhy
 from seewhy.classifiers.fast import FastClassifier
 from seewhy.core.arrays import Images, Probabilities
 from seewhy.explaining.explain import explain_viewed
-from seewhy.explaining.prepared import PreparedClassifier, prepare_classifier
+from seewhy.explaining.prepared import PreparedClassifier, Viewed, open_viewed, prepare_classifier
 from seewhy.explaining.request import Request, prepare
-from seewhy.explaining.viewed import Viewed, open_viewed
 
 DEFAULT: tuple[Asked, ...] = (
     ("pmi", "patch-sampler"),

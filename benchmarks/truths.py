@@ -19,10 +19,9 @@ from seewhy.core.budget import Budget
 from seewhy.core.features import Windows
 from seewhy.core.probe import Probe, no_progress
 from seewhy.core.target import Target
-from seewhy.explaining.prepared import prepare_classifier
+from seewhy.explaining.prepared import open_viewed, prepare_classifier
 from seewhy.explaining.request import Request, bind, prepare
 from seewhy.explaining.targets import default_targets
-from seewhy.explaining.viewed import open_viewed
 from seewhy.methods.windows._windows import Answers, ask
 from seewhy.methods.windows.pmi import evidence
 

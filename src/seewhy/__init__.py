@@ -1,7 +1,7 @@
 """seewhy: which parts of an image drive a classifier's prediction?"""
 
 from seewhy.audit.rules import audit_rules
-from seewhy.benchmark.run import BenchmarkResult, compare
+from seewhy.benchmark.run import compare
 from seewhy.core.access import Access
 from seewhy.core.budget import Budget, Queries
 from seewhy.core.classifier import Classifier
@@ -10,17 +10,18 @@ from seewhy.core.infill import Infill
 from seewhy.core.spec import Spec
 from seewhy.core.view import View
 from seewhy.explaining.compare_infills import compare_infills
-from seewhy.explaining.explain import explain
-from seewhy.explaining.explanation import Explanation, load
+from seewhy.explaining.explain import explain, explain_many
+from seewhy.explaining.explanation import Explanation
 from seewhy.explaining.from_map import from_map
 from seewhy.explaining.infill_comparison import InfillComparison
-from seewhy.explaining.many import explain_many
+from seewhy.explaining.load import load
 from seewhy.explaining.region import region
 from seewhy.explaining.score import score
 from seewhy.images.open import ImageLike
 from seewhy.infills.external import inpainter
 from seewhy.registry import ClassifierLike, classifier
 from seewhy.registry.listing import infills, methods, metrics
+from seewhy.results.benchmark import BenchmarkResult
 from seewhy.results.scores import Score
 
 __all__ = [

@@ -160,4 +160,4 @@ def test_the_region_behind_a_saved_map(home: Path, capsys: pytest.CaptureFixture
     (home / "shop.py").write_text(OWN.replace("255", "254"))
     other = seewhy.classifier(lambda pictures: [[0.5, 0.5]] * len(pictures))
     with pytest.raises(seewhy.RequestError, match="another fingerprint"):
-        seewhy.region(other, seewhy.load(home / "maps/5"))
+        seewhy.region(other, seewhy.load(home / "maps/5", seewhy.Explanation))

@@ -15,7 +15,7 @@ from seewhy.core.attribution import Attribution
 from seewhy.core.probe import Probe
 from seewhy.core.settings import schema
 from seewhy.core.target import ClassEvidence
-from seewhy.explaining.generated import checked_images
+from seewhy.explaining.samples import checked_images
 from seewhy.infills.plain import constant
 from seewhy.nets.counterfactual_generators import build_generators, save_generators
 

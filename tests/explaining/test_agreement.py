@@ -6,7 +6,7 @@ from jaxtyping import Float
 
 from seewhy.core.attribution import reliability
 from seewhy.core.ranks import spearman
-from seewhy.explaining.agreement import (
+from seewhy.explaining.diagnostics.agreement import (
     AGREE,
     PARTLY,
     agreement,

@@ -122,7 +122,7 @@ def test_the_folder_holds_all_of_it(tmp_path: Path) -> None:
     assert inside == {"comparison.json", "comparison.png", "disagreement.safetensors", "blur", "blur-2", "gray"}
     assert json.loads((folder / "comparison.json").read_text()) == json.loads(json.dumps(found.to_json()))
     for name, answer in found.explanations.items():
-        assert np.array_equal(seewhy.load(folder / name).maps["class:0"], answer.maps["class:0"])
+        assert np.array_equal(seewhy.load(folder / name, seewhy.Explanation).maps["class:0"], answer.maps["class:0"])
     assert found.overview() == (folder / "comparison.png").read_bytes()
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 import seewhy
 from games import Game
 from seewhy.core.attribution import Attribution
-from seewhy.explaining.faithfulness import DRAWS, LEFT, TAKEN, check_faithfulness, meaning, regions
-from seewhy.explaining.reliability import diagnose
+from seewhy.explaining.diagnostics.faithfulness import DRAWS, LEFT, TAKEN, check_faithfulness, meaning, regions
+from seewhy.explaining.diagnostics.reliability import diagnose
 from seewhy.results.diagnostics import FaithfulnessCheck
 from seewhy.results.record import ClassProbability, Extreme, TargetInfo
 
@@ -102,7 +102,7 @@ def test_explain_says_it_and_can_leave_it(tmp_path: Path) -> None:
     without = seewhy.explain(classifier, pixels, method="occlusion:size=10,stride=10", check=False)
     assert without.record.diagnostics.faithfulness is None
     assert without.queries == with_it.queries
-    assert seewhy.load(with_it.save(tmp_path)).record.diagnostics == with_it.record.diagnostics
+    assert seewhy.load(with_it.save(tmp_path), seewhy.Explanation).record.diagnostics == with_it.record.diagnostics
 
 
 def test_an_unsure_classifier_is_told() -> None:

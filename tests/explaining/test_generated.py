@@ -19,7 +19,7 @@ from seewhy.core.budget import Budget
 from seewhy.core.metric import MetricInput, MetricResult
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target
-from seewhy.explaining.generated import checked_images
+from seewhy.explaining.samples import checked_images
 from seewhy.registry.rows import Method, Metric
 from seewhy.results.record import GeneratedImages
 
@@ -97,7 +97,7 @@ def test_a_method_without_companions_asks_nothing_more() -> None:
 def test_saved_and_loaded_they_are_the_same(tmp_path: Path) -> None:
     """In the method's order, to the last bit; as pictures beside, to the nearest of 256 levels."""
     before = explained()
-    after = seewhy.load(before.save(tmp_path / "out"))
+    after = seewhy.load(before.save(tmp_path / "out"), seewhy.Explanation)
     assert list(after.generated) == list(before.generated) == ["counterfactual", "a_red"]
     for name, made in before.generated.items():
         assert np.array_equal(made, after.generated[name])

@@ -21,8 +21,8 @@ from seewhy.core.access import Access
 from seewhy.explaining import prepared as preparing
 from seewhy.explaining.doctor import tune_here
 from seewhy.explaining.explain import explain_viewed
+from seewhy.explaining.prepared import open_viewed
 from seewhy.explaining.request import prepare
-from seewhy.explaining.viewed import open_viewed
 from seewhy.registry import ClassifierLike
 from seewhy.runtime.engines import Engine
 from seewhy.runtime.partial import Partial

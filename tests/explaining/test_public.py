@@ -146,7 +146,7 @@ def test_a_map_of_another_library_is_scored_checked_and_drawn(tmp_path: Path, ex
     assert made.record.diagnostics.faithfulness is not None
     assert made.record.method.name == "captum"
     assert made.to_json()["command"] is None
-    assert seewhy.load(made.save(tmp_path / "out")).record == made.record
+    assert seewhy.load(made.save(tmp_path / "out"), seewhy.Explanation).record == made.record
     with pytest.raises(seewhy.RequestError, match="method captum was a function"):
         seewhy.score(network(), made, "seed-reproducibility", targets="class:2")
     with pytest.raises(seewhy.RequestError, match=r"expected a map of \(40, 36\)"):

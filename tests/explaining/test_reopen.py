@@ -102,7 +102,7 @@ def test_explain_score_region_load_on_the_command_line(
     assert run(*explain, "--out", "out", capsys=capsys)[0] == 0
     assert run("score", "out/one", "--metric", "deletion:steps=4", "--trust", "--quiet", capsys=capsys)[0] == 0
     assert run("region", "out/one", "--trust", "--quiet", capsys=capsys)[0] == 0
-    loaded = seewhy.load("out/one")
+    loaded = seewhy.load("out/one", seewhy.Explanation)
     assert loaded.record.classifier.spec == spec
     assert {"scores.json", "region.json", "region.png"} <= {path.name for path in (home / "out/one").iterdir()}
     words = str(loaded.to_json()["command"]).split()
@@ -116,7 +116,7 @@ def test_explain_score_region_load_in_python(home: Path, kind: str) -> None:
     """The same, and with None for the classifier."""
     classifier = seewhy.classifier(KINDS[kind](home))
     folder = seewhy.explain(classifier, "one.png", method=METHOD, infill="gray").save(home / "out")
-    explanation = seewhy.load(folder)
+    explanation = seewhy.load(folder, seewhy.Explanation)
     given, read = (seewhy.score(each, folder, "deletion:steps=4") for each in (classifier, None))
     assert [each.value for each in given] == [each.value for each in read]
     assert seewhy.region(None, explanation).record == seewhy.region(classifier, folder).record
@@ -128,7 +128,7 @@ def test_an_object_is_asked_for_again(home: Path, capsys: pytest.CaptureFixture[
     explanation = seewhy.explain(module, "one.png", method=METHOD, infill="gray")
     assert explanation.record.classifier.spec is None
     explanation.save(home / "out")
-    loaded = seewhy.load(home / "out")
+    loaded = seewhy.load(home / "out", seewhy.Explanation)
     assert len(seewhy.score(module, loaded, "deletion:steps=4")) == len(loaded.record.targets)
     assert seewhy.region(module, loaded).record.queries.forward_images > 0
     with pytest.raises(seewhy.RequestError, match="cannot name its classifier"):

@@ -13,7 +13,7 @@ from games import picture, small_cnn
 from seewhy.core.metric import MetricInput
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence
-from seewhy.explaining.reexplain import Reexplainer
+from seewhy.explaining.bound_metric import Reexplainer
 from seewhy.explaining.request import prepare
 from seewhy.explaining.score import save_scores
 from seewhy.metrics.removal import deletion
@@ -132,7 +132,9 @@ def test_scores_are_written_and_nothing_is_lost(tmp_path: Path) -> None:
     region = np.ones((40, 36), bool)
     region[0] = False
     found = seewhy.score(network(), tmp_path / "out", ["deletion:steps=4", "box-ratio"], region=region)
-    record = json.loads(save_scores(tmp_path / "out", found, seewhy.load(tmp_path / "out")).read_text())
+    record = json.loads(
+        save_scores(tmp_path / "out", found, seewhy.load(tmp_path / "out", seewhy.Explanation)).read_text()
+    )
     assert [row["metric"].partition(":")[0] for row in record["scores"]] == ["deletion", "box-ratio"] * 2
     assert record["scores"][0]["value"] == pytest.approx(found[0].value)
     assert record["scores"][0]["curve"]["x"] == [0, 0.25, 0.5, 0.75, 1]

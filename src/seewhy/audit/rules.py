@@ -13,17 +13,17 @@ from torch import Tensor
 
 from seewhy import registry
 from seewhy.audit.rules_report import RulesReport, keep_worst, summarise
-from seewhy.classifiers.tuning import Log, RuntimeRequest, no_log, tune
-from seewhy.classifiers.validation import validate_classifier
+from seewhy.classifiers.tuning import Log, RuntimeRequest, no_log
 from seewhy.core.arrays import Image
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
 from seewhy.core.infill import Infill
-from seewhy.core.probe import Progress, as_distributions, no_progress
+from seewhy.core.probe import as_distributions
 from seewhy.core.seeds import derive
 from seewhy.core.view import View
 from seewhy.explaining.facts import classifier_info, label
-from seewhy.explaining.prepared import PreparedClassifier
+from seewhy.explaining.prepared import PreparedClassifier, validate_and_tune
+from seewhy.explaining.progress import ProgressLike, showing
 from seewhy.images.labelled import Labelled, list_labelled, region
 from seewhy.images.view import apply_view
 from seewhy.registry import Bound, ClassifierLike, Rule
@@ -48,7 +48,7 @@ def audit_rules(
     trust: bool = True,
     max_megapixels: float = 200.0,
     log: Log = no_log,
-    progress: Progress = no_progress,
+    progress: ProgressLike = False,
 ) -> RulesReport:
     """Measure how often rules about a classifier fail on the images of a folder.
 
@@ -70,7 +70,7 @@ def audit_rules(
         trust: allow Specs that run code from a file.
         max_megapixels: larger images are refused before they are decoded.
         log: told of a search for the fastest runtime.
-        progress: called with (images done, images in all).
+        progress: True shows a bar on stderr; or a function that is called with (images done, images in all).
 
     Returns:
         Error rates with 95 % Wilson intervals, overall and for each class, and the worst counter-examples. An image that cannot be
@@ -94,10 +94,11 @@ def audit_rules(
         questions, asked, filler, seed, RuntimeRequest(runtime, batch_size), 2 * len(questions) * len(photos), log
     )
     together = max(1, _TOGETHER // (2 * len(questions)))
-    for start in range(0, len(photos), together):
-        progress(start, len(photos))
-        audit.take(photos[start : start + together], max_megapixels)
-    progress(len(photos), len(photos))
+    with showing(progress, "audit") as tick:
+        for start in range(0, len(photos), together):
+            tick(start, len(photos))
+            audit.take(photos[start : start + together], max_megapixels)
+        tick(len(photos), len(photos))
     return audit.report(str(source), len(photos), str(infill_spec))
 
 
@@ -232,9 +233,7 @@ class _Audit:
 
     def _prepare(self, image: Image) -> PreparedClassifier:
         """Test the classifier and choose how it is run."""
-        tested = validate_classifier(self.classifier, image)
-        fast, choice = tune(self.classifier, image, self.runtime_request, queries=self.expected, log=self.log)
-        return PreparedClassifier(self.classifier, tested, fast, choice)
+        return validate_and_tune(self.classifier, image, self.runtime_request, queries=self.expected, log=self.log)
 
     def _compare(
         self,

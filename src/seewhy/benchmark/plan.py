@@ -13,9 +13,8 @@ from seewhy.explaining.bound_metric import BoundMetric, bind_metric
 from seewhy.explaining.request import Request, prepare
 from seewhy.explaining.score import DEFAULT_METRICS, LOCATED
 from seewhy.registry import ClassifierLike
+from seewhy.results.benchmark import PlanRecord
 from seewhy.runtime.machine import installed
-
-SCHEMA_VERSION = 2
 
 _WITH = "@"
 """Stands between a method and the in-fill that it is run with."""
@@ -28,35 +27,6 @@ class RunOptions(TypedDict, total=False):
     batch_size: int | None
     runtime: str
     trust: bool
-
-
-@dataclass(frozen=True)
-class PlanRecord:
-    """The content of ``benchmark.json``.
-
-    Args:
-        classifier: what results call it.
-        spec: the text that opens it again, or None.
-        fingerprint: fingerprint of the classifier.
-        methods: Spec as the user wrote it → the same with every setting, and the in-fill.
-        metrics: Spec as the user wrote it → the same with every setting, and the in-fill.
-        controls: the methods that ignore the classifier.
-        seed: seed of every explanation and every score.
-        runtime: as it was asked for.
-        version: version of seewhy; None where it is run from its source tree.
-        schema_version: version of this record.
-    """
-
-    classifier: str
-    spec: str | None
-    fingerprint: str
-    methods: Mapping[str, str]
-    metrics: Mapping[str, str]
-    controls: tuple[str, ...]
-    seed: int
-    runtime: str
-    version: str | None
-    schema_version: int = SCHEMA_VERSION
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,60 +2,25 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from seewhy.benchmark.plan import plan_benchmark
 from seewhy.benchmark.store import open_folder
-from seewhy.benchmark.work import SURE, ImageTask, Runner
+from seewhy.benchmark.work import ImageTask, Runner
 from seewhy.classifiers.tuning import Log, no_log
 from seewhy.core.errors import RequestError
-from seewhy.core.probe import Progress, no_progress
-from seewhy.explaining.tables import as_frame
+from seewhy.explaining.progress import ProgressLike, showing
 from seewhy.images.labelled import Labelled, list_labelled
 from seewhy.registry import ClassifierLike
-from seewhy.results.benchmark import ScoreRow, SummaryRow, flat, summarise
+from seewhy.results.benchmark import ROWS, TABLE, BenchmarkResult, ScoreRow, SummaryRow, caveats, flat, summarise
 from seewhy.results.folder import table_csv, write_files
 from seewhy.results.report_data import MapPanel
 from seewhy.results.samples import display_copy
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
 IMAGES = "images"
-
-
-@dataclass(frozen=True, eq=False)
-class BenchmarkResult:
-    """The result of a benchmark.
-
-    Args:
-        folder: where everything is kept.
-        rows: one for each image, method and metric; see ``rows.csv``.
-        summary: one row for each metric and method; see ``table.csv``.
-        warnings: warnings of the classifier's self-test, and about what the scores cannot say.
-    """
-
-    folder: Path
-    rows: tuple[ScoreRow, ...]
-    summary: tuple[SummaryRow, ...]
-    warnings: tuple[str, ...]
-
-    def to_frame(self) -> "DataFrame":
-        """Return the summary as a ``pandas.DataFrame``: one row per metric and method. Needs the extra ``notebook``.
-
-        Raises:
-            RequestError: pandas is not installed.
-        """
-        return as_frame([flat(row) for row in self.summary])
-
-    @property
-    def failures(self) -> tuple[ScoreRow, ...]:
-        """The rows of what could not be done."""
-        return tuple(row for row in self.rows if row.error)
 
 
 def compare(
@@ -74,7 +39,7 @@ def compare(
     trust: bool = True,
     device: str | None = None,
     max_megapixels: float = 200.0,
-    progress: Progress = no_progress,
+    progress: ProgressLike = False,
     log: Log = no_log,
 ) -> BenchmarkResult:
     """Explain each image by every method, score every map by every metric, and rank the methods and their cost.
@@ -97,7 +62,7 @@ def compare(
         trust: as for `seewhy.classifier`.
         device: where torch computes.
         max_megapixels: larger images are refused before they are decoded.
-        progress: called with (explanations and scores done, the number planned).
+        progress: True shows a bar on stderr; or a function that is called with (explanations and scores done, the number planned).
         log: is told of a search for a runtime.
 
     Returns:
@@ -123,16 +88,18 @@ def compare(
         device=device,
     )
     folder = Path(out)
-    runner = Runner(plan, open_folder(folder, plan.record()), len(entries), progress, log, max_megapixels)
+    cache = open_folder(folder, plan.record())
     rows: list[ScoreRow] = []
-    for number, entry in enumerate(entries):
-        found, task = runner.examine(entry)
-        rows += found
-        if number < images and task is not None and any(row.metric for row in found):
-            write_files(folder / IMAGES, {f"{entry.path.stem}.png": _contact_sheet(runner, task, found[0])})
+    with showing(progress, "compare") as tick:
+        runner = Runner(plan, cache, len(entries), tick, log, max_megapixels)
+        for number, entry in enumerate(entries):
+            found, task = runner.examine(entry)
+            rows += found
+            if number < images and task is not None and any(row.metric for row in found):
+                write_files(folder / IMAGES, {f"{entry.path.stem}.png": _contact_sheet(runner, task, found[0])})
     summary = summarise(rows, next(iter(plan.methods)), plan.controls)
     _write(folder, rows, summary)
-    return BenchmarkResult(folder, tuple(rows), tuple(summary), (*runner.warnings, *_caveats(rows, len(entries))))
+    return BenchmarkResult(folder, tuple(rows), tuple(summary), (*runner.warnings, *caveats(rows)))
 
 
 def _write(folder: Path, rows: Sequence[ScoreRow], summary: Sequence[SummaryRow]) -> None:
@@ -142,8 +109,8 @@ def _write(folder: Path, rows: Sequence[ScoreRow], summary: Sequence[SummaryRow]
     lines = [flat(row) for row in summary]
     columns = list(lines[0]) if lines else [field.name for field in fields(SummaryRow)]
     files = {
-        "rows.csv": table_csv([field.name for field in fields(ScoreRow)], map(asdict, rows)),
-        "table.csv": table_csv(columns, lines),
+        ROWS: table_csv([field.name for field in fields(ScoreRow)], map(asdict, rows)),
+        TABLE: table_csv(columns, lines),
         "quality.png": quality_png(summary),
     }
     write_files(folder, files)
@@ -178,16 +145,3 @@ def _contact_sheet(runner: Runner, task: ImageTask, row: ScoreRow) -> bytes:
         subtitle=f"{row.label} {row.probability:.3f}",
         footer=f"{plan.classifier.name}  ·  seed {plan.seed}",
     )
-
-
-def _caveats(rows: Sequence[ScoreRow], images: int) -> list[str]:
-    """Say what a reader of the table should know: images of which the classifier is unsure, and scores that are missing."""
-    unsure = len({row.image for row in rows if row.unsure})
-    found = (
-        [f"{unsure} of {images} images: the classifier gives its predicted class less than {SURE}"] if unsure else []
-    )
-    for metric in dict.fromkeys(row.metric for row in rows if row.note):
-        without = {row.image for row in rows if row.metric == metric and row.note}
-        why = next(row.note for row in rows if row.metric == metric and row.note)
-        found.append(f"{metric} has no score for {len(without)} of {images} images: {why}")
-    return found

@@ -13,15 +13,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as read_tensors
 from safetensors.numpy import save as write_tensors
 
-from seewhy.benchmark.plan import PlanRecord
 from seewhy.core.attribution import GeneratedPixels, Map
 from seewhy.core.budget import Queries
 from seewhy.core.errors import RequestError
 from seewhy.core.metric import Curve
+from seewhy.results.benchmark import FILE, PlanRecord
 from seewhy.results.codec import Json, from_json, json_bytes
 from seewhy.results.folder import check_free, write_files
 
-FILE = "benchmark.json"
 CACHE = "cache"
 _MAP, _GENERATED = "map", "generated/"
 

@@ -10,27 +10,21 @@ from jaxtyping import Bool
 
 from seewhy.benchmark.plan import BenchmarkPlan, in_full
 from seewhy.benchmark.store import CachedMap, CachedScore, PredictedClass, key, read_map, read_work, write_work
-from seewhy.classifiers.tuning import Log, no_log, tune
-from seewhy.classifiers.validation import validate_classifier
+from seewhy.classifiers.tuning import Log, no_log
 from seewhy.core.access import Access
 from seewhy.core.attribution import Attribution, GeneratedPixels, Map
 from seewhy.core.errors import RequestError
 from seewhy.core.metric import MetricInput, MetricResult
 from seewhy.core.probe import Probe, Progress, as_distributions, no_progress
 from seewhy.core.target import ClassEvidence
-from seewhy.explaining.bound_metric import BoundMetric
+from seewhy.explaining.bound_metric import BoundMetric, Reexplainer
 from seewhy.explaining.facts import label
-from seewhy.explaining.prepared import PreparedClassifier, expected_queries
-from seewhy.explaining.reexplain import Reexplainer
+from seewhy.explaining.prepared import PreparedClassifier, Viewed, expected_queries, validate_and_tune
 from seewhy.explaining.request import Request, bind
-from seewhy.explaining.viewed import Viewed
 from seewhy.images.labelled import Labelled, region
 from seewhy.images.view import apply_view
-from seewhy.results.benchmark import DIRECTIONS, ScoreRow
+from seewhy.results.benchmark import DIRECTIONS, SURE, ScoreRow
 from seewhy.runtime.machine import installed
-
-SURE = 0.5
-"""Images whose predicted class has a lower probability are flagged: the classifier itself gives the others more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,10 +143,10 @@ class Runner:
         """Test the classifier on the first image that needs it, and choose how it is run, once for all."""
         if self._prepared is None:
             plan, classifier, image = self.plan, self.plan.classifier, task.viewed.image
-            tested = validate_classifier(classifier, image)
             each = sum(expected_queries(request, image) for request in plan.methods.values())
-            tuned, choice = tune(classifier, image, plan.runtime_request, queries=each * self.images, log=self.log)
-            self._prepared = PreparedClassifier(classifier, tested, tuned, choice)
+            self._prepared = validate_and_tune(
+                classifier, image, plan.runtime_request, queries=each * self.images, log=self.log
+            )
         return self._prepared
 
     def _name(self, task: ImageTask, request: Request) -> str:

@@ -8,7 +8,6 @@ from typing import Unpack
 import click
 from rich.console import Console
 
-from seewhy.benchmark.run import BenchmarkResult
 from seewhy.benchmark.run import compare as run_benchmark
 from seewhy.classifiers.tuning import no_log
 from seewhy.cli.options import (
@@ -27,7 +26,7 @@ from seewhy.cli.options import (
 )
 from seewhy.cli.progress import bars, messages
 from seewhy.cli.tables import benchmark_table
-from seewhy.results.benchmark import flat
+from seewhy.results.benchmark import BenchmarkResult, flat
 
 
 class _Options(ClassifierOptions, RunOptions):

@@ -23,9 +23,8 @@ from seewhy.cli.tables import explanation_table, faithfulness_table
 from seewhy.core.budget import Budget
 from seewhy.explaining.explain import explain_viewed
 from seewhy.explaining.explanation import FILE, Explanation
-from seewhy.explaining.prepared import PreparedClassifier
+from seewhy.explaining.prepared import PreparedClassifier, Viewed
 from seewhy.explaining.request import prepare
-from seewhy.explaining.viewed import Viewed
 from seewhy.images.sources import list_images
 from seewhy.results.folder import claim
 

@@ -16,9 +16,8 @@ from seewhy.cli.progress import Watch, bars, messages
 from seewhy.core.errors import RequestError
 from seewhy.explaining.explanation import Explanation
 from seewhy.explaining.infill_comparison import InfillComparison
-from seewhy.explaining.prepared import PreparedClassifier, prepare_classifier
+from seewhy.explaining.prepared import PreparedClassifier, Viewed, open_viewed, prepare_classifier
 from seewhy.explaining.request import Request
-from seewhy.explaining.viewed import Viewed, open_viewed
 from seewhy.results.folder import publish
 
 R = TypeVar("R", Explanation, InfillComparison)
@@ -78,7 +77,7 @@ def work_through(job: Job[R], folders: Mapping[Path, Path], *, max_megapixels: f
             prepared = prepared or prepare_classifier(job.request, viewed.image, log)
             with bars(quiet=output.quiet) as watch:
                 result = job.work(viewed, prepared, watch)
-            publish(result, folder)
+            publish(result.save, folder)
         except RequestError as problem:
             failures.append(f"{path}: {problem}")
         except KeyboardInterrupt:

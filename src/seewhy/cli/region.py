@@ -18,7 +18,8 @@ from seewhy.cli.options import (
     trust_option,
 )
 from seewhy.cli.progress import bars
-from seewhy.explaining.explanation import load
+from seewhy.explaining.explanation import Explanation
+from seewhy.explaining.load import load
 from seewhy.explaining.region import region as find_region
 from seewhy.results.codec import to_json
 
@@ -60,7 +61,7 @@ def region(
     The search follows the order of the saved map in DIR: the smallest region that alone keeps the prediction, and the smallest
     whose removal changes it. region.png and region.json are added to DIR.
     """
-    explanation = load(folder)
+    explanation = load(folder, Explanation)
     with bars(quiet=quiet or as_json) as watch:
         found = find_region(classifier, explanation, targets or None, progress=watch("region"), **options)
     found.save(folder)

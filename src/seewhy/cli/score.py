@@ -21,7 +21,8 @@ from seewhy.cli.options import (
 )
 from seewhy.cli.progress import bars
 from seewhy.cli.tables import score_table
-from seewhy.explaining.explanation import Explanation, load
+from seewhy.explaining.explanation import Explanation
+from seewhy.explaining.load import load
 from seewhy.explaining.score import DEFAULT_METRICS, LOCATED, save_scores
 from seewhy.explaining.score import score as score_maps
 from seewhy.images.labelled import read_boxes
@@ -67,7 +68,7 @@ def score(
 
     DIR is a folder that `seewhy explain` wrote; scores.json is added to it.
     """
-    explanation = load(folder)
+    explanation = load(folder, Explanation)
     where = None if boxes is None else read_boxes(boxes)
     chosen = metrics or (*DEFAULT_METRICS, *(LOCATED if boxes is not None else ()))
     with bars(quiet=quiet or as_json) as watch:

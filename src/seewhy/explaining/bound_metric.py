@@ -1,23 +1,25 @@
-"""A metric that is ready to run: its registry row, its settings and its in-fill."""
+"""What a metric runs with: its settings and its in-fill, and a way to explain again."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from seewhy import registry
+from seewhy.classifiers.randomised import randomised
+from seewhy.core.access import Access
+from seewhy.core.arrays import Image
+from seewhy.core.attribution import Attribution, Map
+from seewhy.core.budget import Queries
 from seewhy.core.classifier import Classifier
 from seewhy.core.infill import Infill
+from seewhy.core.probe import no_progress
 from seewhy.core.spec import Spec
+from seewhy.core.target import Target
+from seewhy.explaining.request import Request, bind
 from seewhy.registry import Bound, Metric
 
 
 @dataclass(frozen=True, eq=False)
 class BoundMetric:
-    """A metric that is ready to run.
-
-    Args:
-        bound: its registry row with the user's settings.
-        infill: the in-fill that it uses.
-        infill_spec: the Spec of that in-fill, with every setting written out.
-    """
+    """A metric with the user's settings, and the in-fill that it uses."""
 
     bound: Bound[Metric]
     infill: Infill
@@ -35,13 +37,7 @@ class BoundMetric:
 
 
 def bind_metric(spec: str, classifier: Classifier, infill: str | None = None, *, trust: bool) -> BoundMetric:
-    """Look up a metric and build its in-fill.
-
-    Args:
-        spec: the Spec of the metric.
-        classifier: the classifier; some in-fills take a default from it.
-        infill: the Spec of an in-fill that replaces the metric's own, which changes the protocol; None: the metric's own.
-        trust: allow Specs that run code from a file.
+    """Look up a metric and build its in-fill; the Spec ``infill`` replaces the metric's own, which changes the protocol.
 
     Raises:
         RequestError: the metric, the in-fill or a setting is unknown.
@@ -49,3 +45,39 @@ def bind_metric(spec: str, classifier: Classifier, infill: str | None = None, *,
     bound = registry.lookup("metrics", spec)
     infill_spec, filler = registry.infill(infill or bound.row.infill, classifier, trust=trust)
     return BoundMetric(bound, filler, infill_spec)
+
+
+@dataclass(frozen=True, eq=False)
+class Reexplainer:
+    """Repeats an explanation with the same method, settings, in-fill and budget; see `seewhy.core.metric.MetricInput`.
+
+    Args:
+        request: the question, with the classifier as the user gave it.
+        fast: the classifier as it is run for questions about probabilities.
+        image: ``(3, h, w)`` in the classifier's view.
+        target: whose map is wanted.
+        asked: collects the queries of each explanation.
+    """
+
+    request: Request
+    fast: Classifier
+    image: Image
+    target: Target
+    asked: list[Queries] = field(default_factory=list)
+
+    def __call__(self, *, seed: int | None = None, randomise: bool = False) -> Map:
+        """Explain again, with another seed or with a copy of the classifier whose weights are shuffled.
+
+        Raises:
+            RequestError: the classifier is to be randomised and is not a torch module.
+        """
+        chosen = self.request.seed if seed is None else seed
+        original, method = self.request.classifier, self.request.method
+        asked = self.fast if method.row.access <= Access.PROBABILITIES else original
+        if randomise:
+            asked = randomised(original, chosen)
+        probe = bind(replace(self.request, classifier=asked, seed=chosen), self.image, no_progress)
+        probe.prediction  # noqa: B018 - every explanation begins with this query, as `seewhy explain` does
+        maps: Attribution = method.row.run(probe, [self.target], **method.settings)
+        self.asked.append(probe.queries)
+        return maps.values[self.target.key]

@@ -1,8 +1,13 @@
-"""Explain one image: the main job, from a request to an `Explanation`."""
+"""Explain images: the main job, from a request to an `Explanation`."""
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Unpack
+
+import numpy as np
+from jaxtyping import Float, Shaped
+from torch import Tensor
 
 from seewhy import registry
 from seewhy.classifiers.tuning import PLAIN_BATCH
@@ -11,30 +16,25 @@ from seewhy.core.budget import Budget
 from seewhy.core.infill import Infill
 from seewhy.core.probe import Probe, Progress, no_progress
 from seewhy.core.target import Target
+from seewhy.explaining.diagnostics.faithfulness import check_faithfulness
+from seewhy.explaining.diagnostics.infill_check import ask_other_infills, complaints
+from seewhy.explaining.diagnostics.reliability import diagnose
 from seewhy.explaining.explanation import Explanation
-from seewhy.explaining.facts import (
-    class_probabilities,
-    classifier_info,
-    image_info,
-    method_info,
-    predicted_classes,
-    target_info,
-    versions,
-    view_info,
-)
-from seewhy.explaining.faithfulness import check_faithfulness
-from seewhy.explaining.generated import ask_generated, checked_images
-from seewhy.explaining.infill_check import ask_other_infills, complaints
-from seewhy.explaining.prepared import PreparedClassifier, prepare_classifier
-from seewhy.explaining.reliability import diagnose
-from seewhy.explaining.request import MethodLike, Request, bind, prepare
-from seewhy.explaining.samples import collect_samples
+from seewhy.explaining.facts import class_probabilities, classifier_info, predicted_classes, target_info, versions
+from seewhy.explaining.prepared import PreparedClassifier, Viewed, open_viewed, prepare_classifier
+from seewhy.explaining.progress import ProgressLike, showing
+from seewhy.explaining.request import MethodLike, Options, Request, bind, prepare
+from seewhy.explaining.samples import ask_generated, checked_images, collect_samples
 from seewhy.explaining.targets import TargetLike
-from seewhy.explaining.viewed import Viewed, open_viewed
-from seewhy.images.open import ImageLike
-from seewhy.registry import ClassifierLike
-from seewhy.results.diagnostics import Diagnostics, FaithfulnessCheck
-from seewhy.results.record import GeneratedImages, Record, TargetInfo
+from seewhy.images.open import ImageLike, Picture
+from seewhy.images.sources import list_images
+from seewhy.registry import Bound, ClassifierLike, Method
+from seewhy.results.codec import as_settings
+from seewhy.results.diagnostics import Diagnostics
+from seewhy.results.record import ImageInfo, MethodInfo, Record, TargetInfo, ViewInfo
+
+Batch = Shaped[np.ndarray, "n h w c"] | Float[Tensor, "n c h w"]
+"""Images of one size in one array or tensor."""
 
 
 def explain(
@@ -51,7 +51,9 @@ def explain(
     max_megapixels: float = 200.0,
     check_infill: bool = False,
     check: bool = True,
-    progress: Progress = no_progress,
+    trust: bool = True,
+    device: str | None = None,
+    progress: ProgressLike = False,
 ) -> Explanation:
     """Explain which parts of an image drive a classifier's prediction.
 
@@ -73,8 +75,10 @@ def explain(
         check_infill: fill the same windows with two in-fills of another kind, and warn where the map changes; see
             ``record.diagnostics.infill_check``.
         check: check the map against random regions: is the highlighted region necessary, and sufficient? See
-            `seewhy.explaining.faithfulness` and ``record.diagnostics.faithfulness``.
-        progress: called with (queries done, queries planned) after each batch.
+            `seewhy.explaining.diagnostics.faithfulness` and ``record.diagnostics.faithfulness``.
+        trust: allow Specs that run code from a file.
+        device: where torch computes; None: where the classifier is.
+        progress: True shows a bar on stderr; or a function that is called with (queries done, queries planned) after each batch.
 
     Returns:
         The ``(h, w)`` maps in the classifier's view, their standard errors, and the record of the run.
@@ -100,118 +104,163 @@ def explain(
         seed=seed,
         batch_size=batch_size,
         runtime=runtime,
+        trust=trust,
+        device=device,
         check_infill=check_infill,
         check=check,
     )
     viewed = open_viewed(request.classifier, image, max_megapixels=max_megapixels)
     prepared = prepare_classifier(request, viewed.image)
-    for suspicion in prepared.validation.warnings:
-        warnings.warn(suspicion, stacklevel=2)
-    explanation = explain_viewed(request, viewed, prepared=prepared, progress=progress)
-    for text in explanation.record.warnings:
-        if text not in {*prepared.validation.warnings, *viewed.picture.notes}:
-            warnings.warn(text, stacklevel=2)
+    with showing(progress, viewed.picture.name) as tick:
+        explanation = explain_viewed(request, viewed, prepared=prepared, progress=tick)
+    warn_of(explanation.record.warnings, viewed)
     return explanation
+
+
+def warn_of(texts: Iterable[str], viewed: Viewed) -> None:
+    """Warn the caller of the public function; how the image was opened is no warning."""
+    for text in texts:
+        if text not in viewed.picture.notes:
+            warnings.warn(text, stacklevel=3)
+
+
+def explain_many(
+    classifier: ClassifierLike,
+    images: str | Path | Batch | Iterable[ImageLike],
+    *,
+    max_megapixels: float = 200.0,
+    progress: ProgressLike = False,
+    **options: Unpack[Options],
+) -> Iterator[Explanation]:
+    """Explain image after image; the classifier is tested and its runtime is chosen on the first one.
+
+    Nothing is kept: each explanation is yielded as soon as it is finished, so a hundred thousand images take the memory of one.
+
+    Args:
+        classifier: as for `seewhy.explain`.
+        images: a folder, a file, a batch ``(n, h, w, 3)`` or ``(n, 3, h, w)``, or anything that yields images as `seewhy.explain`
+            takes them.
+        max_megapixels: as for `seewhy.explain`.
+        progress: as for `seewhy.explain`, image by image.
+        options: the other arguments of `seewhy.explain`: ``method``, ``targets``, ``infill``, ``budget`` of each image, ``seed``,
+            ``batch_size``, ``runtime``, ``check_infill``, ``check``, ``trust`` and ``device``.
+
+    Yields:
+        One explanation per image, in order.
+
+    Raises:
+        RequestError: anything is wrong with the request, at once; or an image cannot be read, when its turn comes.
+        ClassifierError: the classifier contradicts its own description.
+
+    Cost in queries: for each image as for `seewhy.explain`; the self-test is asked once.
+
+    Example:
+        >>> halves = lambda images: [[p[:8].mean() / 255, 1 - p[:8].mean() / 255] for p in images]
+        >>> batch = np.arange(1536, dtype=np.int64).reshape(2, 16, 16, 3).astype(np.uint8)
+        >>> [found.record.image.name for found in explain_many(halves, batch, method="occlusion:size=8", check=False)]
+        ['image 0', 'image 1']
+    """
+    request = prepare(classifier, **options)
+
+    def explanations() -> Iterator[Explanation]:
+        prepared: PreparedClassifier | None = None
+        for image, name in _named(images):
+            viewed = open_viewed(request.classifier, image, max_megapixels=max_megapixels, name=name)
+            prepared = prepared or prepare_classifier(request, viewed.image)
+            with showing(progress, viewed.picture.name) as tick:
+                explanation = explain_viewed(request, viewed, prepared=prepared, progress=tick)
+            yield explanation
+
+    return explanations()
+
+
+def _named(images: str | Path | Batch | Iterable[ImageLike]) -> Iterator[tuple[ImageLike, str | None]]:
+    """Yield each image, with a name where it has none of its own."""
+    if isinstance(images, str | Path):
+        yield from ((path, None) for path in list_images([images]))
+        return
+    for number, image in enumerate(images):
+        yield image, None if isinstance(image, str | Path) else f"image {number}"
 
 
 def explain_viewed(
     request: Request, viewed: Viewed, *, prepared: PreparedClassifier, progress: Progress = no_progress
 ) -> Explanation:
-    """Carry out a request on one image.
-
-    Args:
-        request: from `seewhy.explaining.request.prepare`.
-        viewed: the image as the classifier sees it.
-        prepared: the classifier, from `seewhy.explaining.prepared.prepare_classifier`.
-        progress: called with (queries done, queries planned) after each batch.
+    """Carry out a request on one image with a prepared classifier.
 
     Raises:
         RequestError: the image, the targets or the budget do not fit the method.
         ClassifierError: the classifier contradicts its own description.
     """
-    request = prepared.for_image(request, viewed.image)
+    request, original = prepared.for_image(request, viewed.image), prepared.original
     probe = bind(request, viewed.image, progress)
     targets = request.targets_for(probe)
     maps: Attribution = request.method.row.run(probe, targets, **request.method.settings)
-    run = _Run(
-        request, viewed, prepared, probe, targets, maps, probe.seconds
-    )  # what follows asks more, and is not the run
-    samples = collect_samples(viewed.picture.pixels, probe, maps.sampled)
-    infos = tuple(target_info(target, prepared.original, probe.prediction, maps) for target in targets)
-    diagnostics = run.diagnostics(infos, progress)
+    seconds = round(probe.seconds, 3)  # what follows asks more, and is not the run
+    prediction = probe.prediction
+    infos = tuple(target_info(target, original, prediction, maps) for target in targets)
+    diagnostics = _measured(request, probe, targets, maps, infos, progress=progress)
     images = checked_images(maps.generated, probe.size)
-    record = run.record(infos, diagnostics, ask_generated(probe, targets, images))
+    names = {info.key: info.label for info in infos if info.key in {"information", f"class:{int(prediction.argmax())}"}}
+    record = Record(
+        image=_image_info(viewed.picture, viewed.source),
+        view=ViewInfo(original.view.describe(), viewed.frame.size, viewed.frame.box),
+        classifier=classifier_info(original, len(prediction)),
+        runtime=prepared.info(),
+        predicted=predicted_classes(original, prediction),
+        method=_method_info(request.method, maps),
+        infill=request.infill_info,
+        targets=infos,
+        requested=request.requested,
+        seed=request.seed,
+        budget=request.budget,
+        unit=maps.unit,
+        queries=probe.queries,
+        seconds=seconds,
+        stopped_because=maps.stopped_because,
+        diagnostics=diagnostics,
+        sampled=class_probabilities(maps.sampled.classes if maps.sampled else (), original, prediction),
+        generated=ask_generated(probe, targets, images),
+        traces={name: tuple(values) for name, values in maps.traces.items()},
+        warnings=(*prepared.validation.warnings, *viewed.picture.notes, *complaints(diagnostics.infill_check, names)),
+        versions=versions(),
+    )
+    samples = collect_samples(viewed.picture.pixels, probe, maps.sampled)
     return Explanation(dict(maps.values), dict(maps.stderr), record, samples, dict(maps.outlines), images)
 
 
-@dataclass(frozen=True, eq=False)
-class _Run:
-    """A finished run of a method.
-
-    Args:
-        request: with the classifier as it was run.
-        viewed: the image as the classifier sees it.
-        prepared: the classifier.
-        probe: the one that was asked.
-        targets: the targets that were explained.
-        maps: the maps of the method.
-        seconds: wall-clock seconds spent explaining.
-    """
-
-    request: Request
-    viewed: Viewed
-    prepared: PreparedClassifier
-    probe: Probe
-    targets: Sequence[Target]
-    maps: Attribution
-    seconds: float
-
-    def diagnostics(self, infos: Sequence[TargetInfo], progress: Progress) -> Diagnostics:
-        """Measure how far to trust the maps; asks queries of its own where the request says so."""
-        request, probe, maps = self.request, self.probe, self.maps
-        other = ask_other_infills(request, probe, self.targets, maps, progress) if request.check_infill else None
-        faithful = self._faithfulness(infos) if request.check else None
-        return diagnose(maps, infos, len(probe.prediction), faithfulness=faithful, infill_check=other)
-
-    def _faithfulness(self, infos: Sequence[TargetInfo]) -> FaithfulnessCheck:
-        """Check the highlighted region against random regions."""
-        request, first = self.request, predicted_classes(self.prepared.original, self.probe.prediction)[0]
-        batch = request.batch_size or PLAIN_BATCH
-        return check_faithfulness(
-            request.classifier, self.viewed.image, self.maps, infos, first, seed=request.seed, batch_size=batch
-        )
-
-    def record(self, infos: tuple[TargetInfo, ...], diagnostics: Diagnostics, generated: GeneratedImages) -> Record:
-        """Write down all facts."""
-        request, probe, maps, original = self.request, self.probe, self.maps, self.prepared.original
-        sampled = maps.sampled.classes if maps.sampled else ()
-        return Record(
-            image=image_info(self.viewed.picture, self.viewed.source),
-            view=view_info(self.viewed.frame, original),
-            classifier=classifier_info(original, len(probe.prediction)),
-            runtime=self.prepared.info(),
-            predicted=predicted_classes(original, probe.prediction),
-            method=method_info(request.method, maps),
-            infill=request.infill_info,
-            targets=infos,
-            requested=request.requested,
+def _measured(
+    request: Request,
+    probe: Probe,
+    targets: Sequence[Target],
+    maps: Attribution,
+    infos: Sequence[TargetInfo],
+    *,
+    progress: Progress,
+) -> Diagnostics:
+    """Measure how far to trust the maps, with queries beyond the budget where the request says so."""
+    other = ask_other_infills(request, probe, targets, maps, progress) if request.check_infill else None
+    faithful = None
+    if request.check:
+        faithful = check_faithfulness(
+            request.classifier,
+            probe.image,
+            maps,
+            infos,
+            predicted_classes(request.classifier, probe.prediction)[0],
             seed=request.seed,
-            budget=request.budget,
-            unit=maps.unit,
-            queries=probe.queries,
-            seconds=round(self.seconds, 3),
-            stopped_because=maps.stopped_because,
-            diagnostics=diagnostics,
-            sampled=class_probabilities(sampled, original, probe.prediction),
-            generated=generated,
-            traces={name: tuple(values) for name, values in maps.traces.items()},
-            warnings=self._warnings(infos, diagnostics),
-            versions=versions(),
+            batch_size=request.batch_size or PLAIN_BATCH,
         )
+    return diagnose(maps, infos, len(probe.prediction), faithfulness=faithful, infill_check=other)
 
-    def _warnings(self, infos: Sequence[TargetInfo], diagnostics: Diagnostics) -> tuple[str, ...]:
-        """Collect what the user should read first."""
-        check, top = diagnostics.infill_check, int(self.probe.prediction.argmax())
-        names = {each.key: each.label for each in infos if each.key in {"information", f"class:{top}"}}
-        found = complaints(check, names) if check else ()
-        return (*self.prepared.validation.warnings, *self.viewed.picture.notes, *found)
+
+def _image_info(picture: Picture, source: str | None) -> ImageInfo:
+    """Describe an image; ``source`` is its path as the user wrote it, or None."""
+    height, width = picture.pixels.shape[:2]
+    return ImageInfo(picture.name, picture.sha256, width, height, tuple(picture.notes), source)
+
+
+def _method_info(method: Bound[Method], maps: Attribution) -> MethodInfo:
+    """Describe a method, with every setting as it was run."""
+    spec = str(method.full(maps.settings))
+    return MethodInfo(method.name, spec, as_settings(maps.settings), method.row.paper, method.row.signed)

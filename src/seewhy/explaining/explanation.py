@@ -1,4 +1,4 @@
-"""The answer a user holds, and the folder it is kept in."""
+"""The answer that a user holds, and the folder that it is kept in."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -9,22 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.numpy import load as read_tensors
 from safetensors.numpy import save as write_tensors
 
 from seewhy.core.attribution import BoolMap, GeneratedPixels, Map
 from seewhy.core.budget import Queries
 from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.core.view import Frame
-from seewhy.explaining.report_data import report_data
 from seewhy.explaining.targets import TargetLike, as_text
 from seewhy.results import wording
-from seewhy.results.codec import JsonObject, from_json, json_bytes, to_json
+from seewhy.results.codec import JsonObject, json_bytes, to_json
 from seewhy.results.command import explain_command
-from seewhy.results.folder import read_json, write_files
-from seewhy.results.record import SCHEMA_VERSION, ClassProbability, Record, TargetInfo
-from seewhy.results.report_data import ReportData
+from seewhy.results.folder import read_record, read_tensors, write_files
+from seewhy.results.record import ClassProbability, Record, TargetInfo
+from seewhy.results.report_data import ReportData, report_data
 from seewhy.results.samples import Array, QuerySamples
 
 if TYPE_CHECKING:
@@ -86,17 +83,17 @@ class Explanation:
 
     @property
     def predicted(self) -> tuple[ClassProbability, ...]:
-        """The most probable classes, best first: index, label, probability."""
+        """The classifier's most probable classes on the full image, best first: ``index``, ``label`` and ``probability``."""
         return self.record.predicted
 
     @property
     def targets(self) -> tuple[TargetInfo, ...]:
-        """What each map explains, in order."""
+        """What each map explains, in order: ``key``, ``label``, ``kind``, the ``highest`` and ``lowest`` point of the map."""
         return self.record.targets
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """How far to trust the maps, in sentences."""
+        """How far to trust the maps, and what was found on the way: sentences for a reader, the most important first."""
         return self.record.diagnostics.findings
 
     def __getitem__(self, target: TargetLike) -> Map:
@@ -116,8 +113,8 @@ class Explanation:
     def __repr__(self) -> str:
         first, record = self.predicted[0], self.record
         maps = f"{len(self.maps)} map{'' if len(self.maps) == 1 else 's'}" + (f" in {self.unit}" if self.unit else "")
-        asked = wording.queries(self.queries)
-        return f"Explanation({record.image.name}: {first.label} {first.probability:.3f}; {record.method.name}, {maps}, {asked})"
+        cost = wording.queries(self.queries)
+        return f"Explanation({record.image.name}: {first.label} {first.probability:.3f}; {record.method.name}, {maps}, {cost})"
 
     def _repr_html_(self) -> str:
         """Show the overview and the findings in a notebook."""
@@ -128,10 +125,10 @@ class Explanation:
     def _key(self, target: TargetLike) -> str:
         """Find the key of a map."""
         text = as_text(target)
-        names = {each.label.lower(): each.key for each in self.targets} | {f"{key}": key for key in self.maps}
-        names |= {str(each.index): each.key for each in self.targets if each.kind == "class"}
+        names = {info.label.lower(): info.key for info in self.targets} | {key: key for key in self.maps}
+        names |= {str(info.index): info.key for info in self.targets if info.kind == "class"}
         if isinstance(target, tuple):
-            ends = [names.get(str(each).lower(), f"class:{each}").removeprefix("class:") for each in target[1:]]
+            ends = [names.get(str(end).lower(), f"class:{end}").removeprefix("class:") for end in target[1:]]
             text = f"contrast:{'/'.join(ends)}"
         if text in names or text.lower() in names:
             return names.get(text) or names[text.lower()]
@@ -182,7 +179,7 @@ class Explanation:
         Raises:
             RequestError: xarray is not installed.
         """
-        from seewhy.explaining.tables import as_dataset  # noqa: PLC0415 - loads xarray
+        from seewhy.results.tables import as_dataset  # noqa: PLC0415 - loads xarray
 
         return as_dataset(self.maps, self.stderr, self.record)
 
@@ -198,11 +195,7 @@ class Explanation:
         return overview_png(self.report_data())
 
     def report(self, overview: bytes | None = None) -> str:
-        """Write the self-contained page; HTML.
-
-        Args:
-            overview: from `overview`; None: it is drawn.
-        """
+        """Write the self-contained page, HTML; ``overview`` saves drawing it a second time."""
         from seewhy.pages.report import report_html  # noqa: PLC0415 - Jinja2 is loaded when a page is made
 
         return report_html(self.report_data(), overview)
@@ -258,36 +251,21 @@ def _png(image: GeneratedPixels) -> bytes:
     return buffer.getvalue()
 
 
-def load(folder: str | Path) -> Explanation:
+def read_explanation(folder: Path) -> Explanation:
     """Read an explanation's folder back.
-
-    Args:
-        folder: written by `Explanation.save` or the command line.
 
     Raises:
         RequestError: there is no explanation in it, a file is damaged, or it was written by another version.
     """
-    source = Path(folder)
-    data = read_json(source / FILE, "an explanation", SCHEMA_VERSION)
-    record = from_json(Record, data, f"the record of {source}")
-    tensors, samples = (_read(source / name) for name in (_MAPS, _SAMPLES))
+    record = read_record(Record, folder / FILE)
+    tensors, samples = read_tensors(folder / _MAPS), read_tensors(folder / _SAMPLES)
     try:
         # the file sorts its tensors; the record knows their order
         maps = {target.key: tensors[target.key] for target in record.targets}
-        generated = {each.name: tensors[_GENERATED + each.name] for each in record.generated.images}
+        generated = {image.name: tensors[_GENERATED + image.name] for image in record.generated.images}
         shown = QuerySamples.from_tensors(samples)
     except KeyError as problem:
-        raise RequestError(f"the explanation in {source} is damaged: it lacks {problem}; make it again") from problem
+        raise RequestError(f"the explanation in {folder} is damaged: it lacks {problem}; make it again") from problem
     stderr = {key: tensors[_STDERR + key] for key in maps if _STDERR + key in tensors}
     outlines = {key.removeprefix(_OUTLINE): where for key, where in tensors.items() if key.startswith(_OUTLINE)}
     return Explanation(maps, stderr, record, shown, outlines, generated)
-
-
-def _read(file: Path) -> dict[str, Array]:
-    """Read a file of tensors."""
-    try:
-        return read_tensors(file.read_bytes())
-    except OSError as problem:
-        raise RequestError(f"expected an explanation in {file.parent}, got {problem.strerror}: {file}") from problem
-    except SafetensorError as problem:
-        raise RequestError(f"{file} is damaged: {problem}; make it again") from problem

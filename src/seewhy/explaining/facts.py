@@ -1,4 +1,4 @@
-"""The facts that go into a record: the image, the classifier, the targets and their maps."""
+"""The facts that go into a record: the classifier, its classes, the targets and their maps."""
 
 import platform
 from collections.abc import Sequence
@@ -11,11 +11,7 @@ from torch import Tensor
 from seewhy.core.attribution import Attribution
 from seewhy.core.classifier import Classifier
 from seewhy.core.target import Target
-from seewhy.core.view import Frame
-from seewhy.images.open import Picture
-from seewhy.registry import Bound, Method
-from seewhy.results.codec import as_settings
-from seewhy.results.record import ClassifierInfo, ClassProbability, Extreme, ImageInfo, MethodInfo, TargetInfo, ViewInfo
+from seewhy.results.record import ClassifierInfo, ClassProbability, Extreme, TargetInfo
 from seewhy.runtime.machine import installed
 
 _PREDICTED = 5
@@ -23,22 +19,9 @@ _PREDICTED = 5
 Prediction = Float[Tensor, " k"]
 
 
-def image_info(picture: Picture, source: str | None) -> ImageInfo:
-    """Describe an image; ``source`` is its path as the user wrote it, or None."""
-    height, width = picture.pixels.shape[:2]
-    return ImageInfo(picture.name, picture.sha256, width, height, tuple(picture.notes), source)
-
-
-def view_info(frame: Frame, classifier: Classifier) -> ViewInfo:
-    """Describe the part of an image that a classifier sees."""
-    return ViewInfo(classifier.view.describe(), frame.size, frame.box)
-
-
 def classifier_info(classifier: Classifier, classes: int) -> ClassifierInfo:
     """Describe a classifier; ``classes`` is the number of its classes."""
-    return ClassifierInfo(
-        classifier.name, classifier.spec, classifier.fingerprint, classes, access=classifier.access.name
-    )
+    return ClassifierInfo(classifier.name, classifier.spec, classifier.fingerprint, classes, classifier.access.name)
 
 
 def predicted_classes(classifier: Classifier, prediction: Prediction) -> tuple[ClassProbability, ...]:
@@ -51,7 +34,7 @@ def class_probabilities(
     indices: Sequence[int], classifier: Classifier, prediction: Prediction
 ) -> tuple[ClassProbability, ...]:
     """Name classes, each with its probability."""
-    return tuple(ClassProbability(each, label(each, classifier), float(prediction[each])) for each in indices)
+    return tuple(ClassProbability(index, label(index, classifier), float(prediction[index])) for index in indices)
 
 
 def label(index: int, classifier: Classifier) -> str:
@@ -92,12 +75,6 @@ def _extreme(maps: Attribution, key: str, flat: np.intp) -> Extreme:
     row, column = divmod(int(flat), values.shape[1])
     error = None if errors is None else float(errors[row, column])
     return Extreme(float(values[row, column]), error, row, column)
-
-
-def method_info(method: Bound[Method], maps: Attribution) -> MethodInfo:
-    """Describe a method, with every setting as it was run."""
-    spec = str(method.full(maps.settings))
-    return MethodInfo(method.name, spec, as_settings(maps.settings), method.row.paper, method.row.signed)
 
 
 def versions() -> dict[str, str | None]:

@@ -35,7 +35,7 @@ def from_map(
         target: what the map explains: a class or a contrast.
         unit: unit of the map, for its scale.
         name: name of the method, in results.
-        check: compare the map with random regions; see `seewhy.explaining.faithfulness`.
+        check: compare the map with random regions; see `seewhy.explaining.diagnostics.faithfulness`.
 
     Returns:
         An explanation with this map, for `seewhy.score`, `seewhy.region`, ``.plot()`` and ``.save()``.

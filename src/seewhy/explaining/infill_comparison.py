@@ -9,11 +9,14 @@ from jaxtyping import Bool
 from safetensors.numpy import save as write_tensors
 
 from seewhy.core.attribution import Map
-from seewhy.explaining.explanation import Explanation
+from seewhy.explaining.explanation import Explanation, read_explanation
 from seewhy.results.codec import JsonObject, json_bytes, to_json
 from seewhy.results.command import compare_infills_command
-from seewhy.results.folder import write_files
+from seewhy.results.folder import read_record, read_tensors, write_files
 from seewhy.results.infill_comparison import FILE, InfillComparisonRecord
+
+_TENSORS = "disagreement.safetensors"
+_SPREAD, _CONFLICT = "disagreement/", "sign_conflict/"
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,9 +26,9 @@ class InfillComparison:
     Args:
         explanations: in-fill → its explanation; all were asked about the same windows.
         disagreement: target → how far the in-fills are apart at each pixel, ``(h, w)`` from 0; see
-            `seewhy.explaining.agreement.disagreement`.
+            `seewhy.explaining.diagnostics.agreement.disagreement`.
         sign_conflict: target → where one in-fill says *supports* and another *opposes*, ``(h, w)``; not for the information.
-            See `seewhy.explaining.agreement.sign_conflict`.
+            See `seewhy.explaining.diagnostics.agreement.sign_conflict`.
         record: all that is written to ``comparison.json``.
     """
 
@@ -60,10 +63,10 @@ class InfillComparison:
         """
         for name, explanation in self.explanations.items():
             explanation.save(Path(folder) / name)
-        spread = {f"disagreement/{key}": values for key, values in self.disagreement.items()}
-        conflict = {f"sign_conflict/{key}": values for key, values in self.sign_conflict.items()}
+        spread = {_SPREAD + key: values for key, values in self.disagreement.items()}
+        conflict = {_CONFLICT + key: values for key, values in self.sign_conflict.items()}
         files = {
-            "disagreement.safetensors": write_tensors({**spread, **conflict}),
+            _TENSORS: write_tensors({**spread, **conflict}),
             "comparison.png": self.overview(),
             FILE: json_bytes(self.to_json()),
         }
@@ -72,3 +75,19 @@ class InfillComparison:
     def to_json(self) -> JsonObject:
         """Return the record as plain data, with the command that repeats the comparison."""
         return {**to_json(self.record), "command": compare_infills_command(self.record)}
+
+
+def read_comparison(folder: Path) -> InfillComparison:
+    """Read a comparison's folder back, with the explanations in it.
+
+    Raises:
+        RequestError: a file is missing or damaged, or it was written by another version.
+    """
+    record = read_record(InfillComparisonRecord, folder / FILE)
+    tensors = read_tensors(folder / _TENSORS)
+    spread, conflict = (
+        {target.key: tensors[kind + target.key] for target in record.targets if kind + target.key in tensors}
+        for kind in (_SPREAD, _CONFLICT)
+    )
+    explanations = {infill.name: read_explanation(folder / infill.name) for infill in record.infills}
+    return InfillComparison(explanations, spread, conflict, record)

@@ -1,6 +1,7 @@
-"""Validate the classifier on one image and choose the runtime it will use."""
+"""What stands ready before an explanation: the image as the classifier sees it, and the classifier, tested and bound to a runtime."""
 
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import torch
 
@@ -11,22 +12,48 @@ from seewhy.core.access import Access
 from seewhy.core.arrays import Image
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
+from seewhy.core.view import Frame
 from seewhy.explaining.request import Request
+from seewhy.images.open import ImageLike, Picture, open_picture
+from seewhy.images.view import apply_view
 from seewhy.results.record import RuntimeInfo
 
 
 @dataclass(frozen=True, eq=False)
+class Viewed:
+    """An image as a classifier sees it, and where it came from.
+
+    Args:
+        picture: as the user has it.
+        image: ``(3, h, w)`` float32 in [0, 1], in the classifier's view.
+        frame: the part of the image that the view shows.
+        source: its path as the user wrote it; None for an image that did not come from a file.
+    """
+
+    picture: Picture
+    image: Image
+    frame: Frame
+    source: str | None
+
+
+def open_viewed(
+    classifier: Classifier, image: ImageLike, *, max_megapixels: float = 200.0, name: str | None = None
+) -> Viewed:
+    """Open an image and bring it into a classifier's view; ``name`` replaces its file name in results."""
+    picture = open_picture(image, max_megapixels=max_megapixels, name=name)
+    shown, frame = apply_view(picture, classifier.view)
+    return Viewed(picture, shown, frame, str(image) if isinstance(image, str | Path) else None)
+
+
+@dataclass(frozen=True, eq=False)
 class PreparedClassifier:
-    """A classifier that was validated and bound to a runtime; the same for many images.
+    """A classifier that was tested and bound to a runtime; the same for many images.
 
     Args:
         original: the classifier as the user gave it.
         validation: what its self-test found.
         classifier: what is asked from now on.
         choice: how it is run.
-
-    Example:
-        ``prepare_classifier(request, image).choice.name`` is ``"openvino"`` where that is fastest.
     """
 
     original: Classifier
@@ -52,34 +79,41 @@ class PreparedClassifier:
 
 
 def prepare_classifier(request: Request, image: Image, log: Log = no_log) -> PreparedClassifier:
-    """Test the classifier on an image and choose how it is run, once for many images.
+    """Test the classifier of a request on an image and choose how it is run, once for many images.
 
-    See `seewhy.classifiers.validation.validate_classifier` and `seewhy.classifiers.tuning.tune`. A method that needs more than
-    probabilities runs the classifier unchanged.
-
-    Args:
-        request: from `seewhy.explaining.request.prepare`.
-        image: ``(3, h, w)`` in the classifier's view.
-        log: told of a search for a runtime.
+    A method that needs more than probabilities runs the classifier unchanged.
 
     Raises:
         RequestError: the runtime that was asked for is not available.
         ClassifierError: the classifier contradicts its own description.
     """
-    tested = validate_classifier(request.classifier, image)
-    method = request.method
-    runtime_request = RuntimeRequest(request.runtime, request.batch_size)
+    method, runtime = request.method, request.runtime
     if method.row.access > Access.PROBABILITIES:
-        if runtime_request.runtime not in {"auto", "eager"}:
+        if runtime not in {"auto", "eager"}:
             raise RequestError(
-                f"{method.name} needs {method.row.access.name} and runs the classifier unchanged, got runtime={runtime_request.runtime}; "
+                f"{method.name} needs {method.row.access.name} and runs the classifier unchanged, got runtime={runtime}; "
                 "leave the runtime out"
             )
-        runtime_request = replace(runtime_request, runtime="eager")
+        runtime = "eager"
     queries = request.budget.queries or expected_queries(request, image)
     box = min(method.row.windows(method.settings), default=None)  # the whole network sees larger ones
-    tuned, choice = tune(request.classifier, image, runtime_request, queries=queries, box=box, log=log)
-    return PreparedClassifier(request.classifier, tested, tuned, choice)
+    wanted = RuntimeRequest(runtime, request.batch_size)
+    return validate_and_tune(request.classifier, image, wanted, queries=queries, box=box, log=log)
+
+
+def validate_and_tune(
+    classifier: Classifier,
+    image: Image,
+    wanted: RuntimeRequest,
+    *,
+    queries: int,
+    box: int | None = None,
+    log: Log = no_log,
+) -> PreparedClassifier:
+    """Test a classifier on an image, then choose how it is run; see `seewhy.classifiers.tuning.tune`."""
+    validation = validate_classifier(classifier, image)
+    tuned, choice = tune(classifier, image, wanted, queries=queries, box=box, log=log)
+    return PreparedClassifier(classifier, validation, tuned, choice)
 
 
 def expected_queries(request: Request, image: Image) -> int:

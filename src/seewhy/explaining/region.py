@@ -7,9 +7,10 @@ from pathlib import Path
 from seewhy import registry
 from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
-from seewhy.core.probe import Probe, Progress, no_progress
+from seewhy.core.probe import Probe
 from seewhy.core.target import Target
 from seewhy.explaining.explanation import Explanation
+from seewhy.explaining.progress import ProgressLike, showing
 from seewhy.explaining.reopen import reopen
 from seewhy.explaining.targets import TargetLike, check_classes, default_targets, parse_targets
 from seewhy.methods.search.minimal_region import minimal_region_of
@@ -53,7 +54,7 @@ def region(
     batch_size: int = 4,
     trust: bool = True,
     device: str | None = None,
-    progress: Progress = no_progress,
+    progress: ProgressLike = False,
 ) -> RegionReport:
     """Find the smallest sufficient and the smallest necessary region in the order of a saved map.
 
@@ -71,7 +72,7 @@ def region(
         batch_size: images per call.
         trust: allow Specs that run code from a file.
         device: where torch computes; None: where the classifier is.
-        progress: called with (queries done, queries planned).
+        progress: True shows a bar on stderr; or a function that is called with (queries done, queries planned).
 
     Raises:
         RequestError: the classifier is another one, there is no map of a target, or the budget is too small.
@@ -79,12 +80,13 @@ def region(
     Cost: 22 queries per target, and at most two for each tile.
     """
     opened = reopen(explanation, classifier, trust=trust, device=device)
-    found, asked = opened.explanation, opened.classifier
-    spec, filler = registry.infill(infill, asked, trust=trust)
-    probe = Probe(
-        asked, filler, opened.image, seed=seed, budget=Budget(budget), batch_size=batch_size, progress=progress
-    )
-    maps = minimal_region_of(probe, _targets(targets, probe, found), found.maps, tile=tile, samples=samples)
+    saved, original = opened.explanation, opened.classifier
+    spec, filler = registry.infill(infill, original, trust=trust)
+    with showing(progress, "region") as tick:
+        probe = Probe(
+            original, filler, opened.image, seed=seed, budget=Budget(budget), batch_size=batch_size, progress=tick
+        )
+        maps = minimal_region_of(probe, _targets(targets, probe, saved), saved.maps, tile=tile, samples=samples)
     record = RegionRecord(
         findings=tuple(maps.findings),
         areas={name: float(where.mean()) for name, where in maps.outlines.items()},
@@ -95,17 +97,17 @@ def region(
         queries=probe.queries,
         stopped_because=maps.stopped_because,
     )
-    return RegionReport(replace(found, outlines=maps.outlines), record)
+    return RegionReport(replace(saved, outlines=maps.outlines), record)
 
 
 def _targets(
-    asked: TargetLike | Sequence[TargetLike] | None, probe: Probe, explanation: Explanation
+    targets: TargetLike | Sequence[TargetLike] | None, probe: Probe, explanation: Explanation
 ) -> tuple[Target, ...]:
     """Read the targets, and make sure that each has a map."""
-    if asked is None:
+    if targets is None:
         chosen = default_targets(probe.prediction, information=False, classes=1)
     else:
-        chosen = parse_targets(asked, probe.classifier.labels, information=False)
+        chosen = parse_targets(targets, probe.classifier.labels, information=False)
         check_classes(chosen, len(probe.prediction))
     for target in chosen:
         if target.key not in explanation.maps:

@@ -10,7 +10,8 @@ from seewhy.core.arrays import Image
 from seewhy.core.budget import Budget
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
-from seewhy.explaining.explanation import Explanation, load
+from seewhy.explaining.explanation import Explanation
+from seewhy.explaining.load import load
 from seewhy.explaining.request import Request, prepare
 from seewhy.registry import ClassifierLike
 from seewhy.results.record import Record
@@ -32,9 +33,6 @@ class Reopened:
 
     def request(self, *, trust: bool) -> Request:
         """Ask the explanation's question again.
-
-        Args:
-            trust: allow Specs that run code from a file.
 
         Raises:
             RequestError: the in-fill or the method was an object, which only its maker has.
@@ -66,20 +64,14 @@ def reopen(
     trust: bool = True,
     device: str | None = None,
 ) -> Reopened:
-    """Open an explanation and its classifier.
-
-    Args:
-        explanation: from `seewhy.explain` or `seewhy.load`, or its folder.
-        classifier: the one that was explained; None: opened as the record says.
-        trust: allow Specs that run code from a file.
-        device: where torch computes; None: where the classifier is.
+    """Open an explanation, or its folder, and its classifier; None: the classifier is opened as the record says.
 
     Raises:
         RequestError: there is no explanation, the record cannot name its classifier, or the classifier is another one.
     """
-    found = load(explanation) if isinstance(explanation, str | Path) else explanation
-    opened = open_classifier(found.record, classifier, trust=trust, device=device)
-    return Reopened(found, opened, torch.from_numpy(found.samples.image))
+    saved = load(explanation, Explanation) if isinstance(explanation, str | Path) else explanation
+    opened = open_classifier(saved.record, classifier, trust=trust, device=device)
+    return Reopened(saved, opened, torch.from_numpy(saved.samples.image))
 
 
 def open_classifier(

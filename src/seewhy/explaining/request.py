@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypedDict
 
 from seewhy import registry
 from seewhy.classifiers.tuning import PLAIN_BATCH, RuntimeRequest
@@ -23,6 +24,27 @@ MethodLike = str | Callable[..., Attribution]
 """A Spec, or a function ``(probe, targets) → Attribution``."""
 
 
+class Question(TypedDict, total=False):
+    """The arguments of `prepare` that several in-fills of one image share."""
+
+    method: MethodLike
+    targets: TargetLike | Sequence[TargetLike] | None
+    budget: int | Budget | None
+    seed: int
+    batch_size: int | None
+    runtime: str
+    trust: bool
+    device: str | None
+
+
+class Options(Question, total=False):
+    """All arguments of `prepare` but the classifier."""
+
+    infill: str | Infill | None
+    check_infill: bool
+    check: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Request:
     """A checked question: everything that can be checked without the image was checked when it was made.
@@ -38,8 +60,8 @@ class Request:
         seed: seed of the run.
         batch_size: images per call; None for the fastest, which is found when the classifier is prepared.
         runtime: how the classifier is to be run; see `seewhy.classifiers.tuning.tune`.
-        check_infill: whether other in-fills are asked the same questions; see `seewhy.explaining.infill_check`.
-        check: whether the map is checked against random regions; see `seewhy.explaining.faithfulness`.
+        check_infill: whether other in-fills are asked the same questions.
+        check: whether the map is checked against random regions.
     """
 
     classifier: Classifier
@@ -104,7 +126,7 @@ def prepare(
         infill=filler,
         infill_info=about,
         targets=parsed,
-        requested=None if targets is None else tuple(as_text(each) for each in as_list(targets)),
+        requested=None if targets is None else tuple(map(as_text, as_list(targets))),
         budget=Budget(queries=budget) if isinstance(budget, int) else budget or Budget(),
         seed=seed,
         batch_size=batch_size,
@@ -115,14 +137,7 @@ def prepare(
 
 
 def bind_method(method: MethodLike) -> Bound[Method]:
-    """Look up a method by its Spec, or take a function as one.
-
-    Args:
-        method: a Spec, or ``(probe, targets) → Attribution``; settings are bound with `functools.partial` or a lambda.
-
-    Raises:
-        RequestError: the method or a setting is unknown.
-    """
+    """Look up a method by its Spec, or take a function ``(probe, targets) → Attribution`` as one."""
     if isinstance(method, str):
         return registry.lookup("methods", method)
     function = method.func if isinstance(method, partial) else method
@@ -154,13 +169,7 @@ def _infill(infill: str | Infill, classifier: Classifier, *, trust: bool) -> tup
 
 
 def bind(request: Request, image: Image, progress: Progress) -> Probe:
-    """Bind a request to an image.
-
-    Args:
-        request: from `prepare`.
-        image: ``(3, h, w)`` in the classifier's view.
-        progress: called with (queries done, queries planned) after each batch.
-    """
+    """Bind a request to an image ``(3, h, w)`` in the classifier's view."""
     return Probe(
         request.classifier,
         request.infill,
@@ -182,15 +191,14 @@ def follow(
         leader: the other in-fill.
         settled: every setting as the leader's run had it.
         queries: the leader's, in all.
-        samples: in-fills per window, where the in-fill is stochastic; None for the leader's number. A deterministic in-fill is
-            asked once.
+        samples: in-fills per window, where the in-fill is stochastic; None for the leader's number.
     """
     settings = dict(settled)
     if not (request.infill.stochastic and leader.stochastic):
         settings.pop("correction", None)  # the bias to correct depends on the in-fill's scatter
-    before = each = 1
-    if isinstance(asked := settings.get("samples"), int):
-        before, each = asked, (samples or asked) if request.infill.stochastic else 1
-        settings["samples"] = each
-    budget = Budget(queries=1 + (queries - 1) // before * each)
+    before = now = 1
+    if isinstance(led := settings.get("samples"), int):
+        before, now = led, (samples or led) if request.infill.stochastic else 1
+        settings["samples"] = now
+    budget = Budget(queries=1 + (queries - 1) // before * now)
     return replace(request, method=replace(request.method, settings=settings), budget=budget)

@@ -1,6 +1,6 @@
 """Score the maps of an explanation by metrics, each with a stated protocol."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
@@ -8,16 +8,16 @@ import numpy as np
 from jaxtyping import Bool
 
 from seewhy.classifiers.tuning import RuntimeRequest, tune
-from seewhy.core.budget import Budget, Queries
+from seewhy.core.budget import Queries
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.core.metric import MetricInput, MetricResult
-from seewhy.core.probe import Probe, Progress, no_progress
+from seewhy.core.probe import Probe, Progress
 from seewhy.core.target import ClassEvidence, Contrast, Information, Target, WeightOfEvidence
-from seewhy.explaining.bound_metric import BoundMetric, bind_metric
+from seewhy.explaining.bound_metric import BoundMetric, Reexplainer, bind_metric
 from seewhy.explaining.explanation import Explanation
 from seewhy.explaining.prepared import expected_queries
-from seewhy.explaining.reexplain import Reexplainer
+from seewhy.explaining.progress import ProgressLike, showing
 from seewhy.explaining.reopen import Reopened, reopen
 from seewhy.explaining.request import Request
 from seewhy.images.labelled import Box
@@ -48,7 +48,7 @@ def score(
     runtime: str = "auto",
     trust: bool = True,
     device: str | None = None,
-    progress: Progress = no_progress,
+    progress: ProgressLike = False,
 ) -> list[Score]:
     """Score the maps of an explanation by metrics of the literature, each with its protocol.
 
@@ -67,7 +67,7 @@ def score(
         runtime: as for `seewhy.explain`.
         trust: as for `seewhy.classifier`.
         device: where torch computes; None: where the classifier is.
-        progress: called with (queries done, queries planned) of each metric in turn.
+        progress: True shows a bar on stderr; or a function that is called with (queries done, queries planned) of each metric in turn.
 
     Returns:
         One score for each target and metric, target by target.
@@ -90,19 +90,13 @@ def score(
     queries = len(watched) * sum(_cost(metric, opened, request) for metric in bound)
     tuned, choice = tune(opened.classifier, opened.image, RuntimeRequest(runtime, batch_size), queries=queries)
     batched = None if request is None else replace(request, batch_size=choice.batch_size)
-    scorer = _Scorer(opened, tuned, choice.batch_size, batched, where, progress)
-    return [scorer.score(metric, target, index) for target, index in watched for metric in bound]
+    with showing(progress, "score") as tick:
+        scorer = _Scorer(opened, tuned, choice.batch_size, batched, where, tick)
+        return [scorer.score(metric, target, index) for target, index in watched for metric in bound]
 
 
 def save_scores(folder: str | Path, scores: Iterable[Score], explanation: Explanation) -> Path:
-    """Write ``scores.json`` into an explanation's folder, over an earlier one.
-
-    Returns:
-        The file.
-
-    Raises:
-        RequestError: the folder cannot be written.
-    """
+    """Write ``scores.json`` into an explanation's folder, over an earlier one, and return the file."""
     about = explanation.record
     record = ScoresRecord(about.classifier, about.method, about.infill, about.seed, tuple(scores))
     return write_files(Path(folder), {FILE: json_bytes(record)}) / FILE
@@ -138,21 +132,20 @@ class _Scorer:
             metric.infill,
             image,
             seed=explanation.record.seed,
-            budget=Budget(),
             batch_size=self.batch_size,
             progress=self.progress,
         )
         case = MetricInput(index, self.region, again, explanation.generated)
-        found: MetricResult = metric.row.run(probe, explanation.maps[target.key], case, **metric.bound.settings)
+        result: MetricResult = metric.row.run(probe, explanation.maps[target.key], case, **metric.bound.settings)
         return Score(
-            metric=str(metric.bound.full({**metric.bound.settings, **found.settings})),
+            metric=str(metric.bound.full({**metric.bound.settings, **result.settings})),
             target=target.key,
-            value=float(found.value),
+            value=float(result.value),
             higher_is_better=metric.row.higher_is_better,
             infill=str(metric.infill_spec) if metric.row.asks else None,
-            curve=found.curve,
+            curve=result.curve,
             queries=_sum([probe.queries, *(again.asked if again else ())]),
-            note=found.note,
+            note=result.note,
         )
 
 
@@ -193,23 +186,26 @@ def _where(region: Region, explanation: Explanation) -> Bool[np.ndarray, "h w"]:
                 "or give boxes as shares of the full image"
             )
         return region
-    found = region_of(region, explanation.frame)
-    if found is None:
+    inside = region_of(region, explanation.frame)
+    if inside is None:
         raise RequestError("expected boxes (x0, y0, x1, y1), got none; leave region out if it is not known")
-    return found
+    return inside
 
 
 def _watched(explanation: Explanation, names: Sequence[str] | None) -> list[tuple[TargetInfo, int]]:
     """List the maps to score, each with the class that the metrics watch."""
     record = explanation.record
     top = record.predicted[0].index
-    classes = {each.key: (each, top if each.index is None else each.index) for each in record.targets}
-    classes = {key: pair for key, pair in classes.items() if pair[0].kind != "contrast"}
+    classes = {
+        info.key: (info, top if info.index is None else info.index)
+        for info in record.targets
+        if info.kind != "contrast"
+    }
     if not classes:
         raise RequestError("a metric watches one class, got an explanation of contrasts alone; explain a class")
     if names is None:
         return list(classes.values())
-    keys: Mapping[str, str] = {info.label: key for key, (info, _) in classes.items()}
+    keys = {info.label: key for key, (info, _) in classes.items()}
     chosen = [keys.get(name, name) for name in names]
     for name in chosen:
         if name not in classes:

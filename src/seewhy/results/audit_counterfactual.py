@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from seewhy.core.intervals import Interval
+from seewhy.results.codec import SCHEMA_VERSION
 from seewhy.results.record import ClassifierInfo
 
 FILE = "counterfactuals.json"
-SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)

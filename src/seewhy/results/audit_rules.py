@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from seewhy.results.codec import SCHEMA_VERSION
 from seewhy.results.record import ClassifierInfo, RuntimeInfo
 from seewhy.results.report_data import Photo
 
 FILE = "rules.json"
-SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,27 @@
-"""The rows of a benchmark and what they say: means, paired differences and costs, with intervals. Pure functions."""
+"""A benchmark: its rows, and what they say in means, paired differences and costs, with intervals."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from seewhy.core.errors import RequestError
 from seewhy.core.intervals import Interval, mean
 from seewhy.core.metric import plain
-from seewhy.results.codec import JsonObject
+from seewhy.results.codec import SCHEMA_VERSION, JsonObject, from_json
+from seewhy.results.folder import read_csv, read_record
+from seewhy.results.tables import as_frame
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+FILE, ROWS, TABLE = "benchmark.json", "rows.csv", "table.csv"
+
+SURE = 0.5
+"""Images whose predicted class has a lower probability are flagged: the classifier itself gives the others more."""
 
 DIRECTIONS = {True: "higher", False: "lower", None: ""}
 """Whether higher is better → what the tables call better."""
@@ -95,39 +108,117 @@ class SummaryRow:
     seconds: float
 
 
+@dataclass(frozen=True)
+class PlanRecord:
+    """The content of ``benchmark.json``.
+
+    Args:
+        classifier: what results call it.
+        spec: the text that opens it again, or None.
+        fingerprint: fingerprint of the classifier.
+        methods: Spec as the user wrote it → the same with every setting, and the in-fill.
+        metrics: Spec as the user wrote it → the same with every setting, and the in-fill.
+        controls: the methods that ignore the classifier.
+        seed: seed of every explanation and every score.
+        runtime: as it was asked for.
+        version: version of seewhy; None where it is run from its source tree.
+        schema_version: version of this record.
+    """
+
+    classifier: str
+    spec: str | None
+    fingerprint: str
+    methods: Mapping[str, str]
+    metrics: Mapping[str, str]
+    controls: tuple[str, ...]
+    seed: int
+    runtime: str
+    version: str | None
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True, eq=False)
+class BenchmarkResult:
+    """The result of a benchmark.
+
+    Args:
+        folder: where everything is kept.
+        rows: one for each image, method and metric; see ``rows.csv``.
+        summary: one row for each metric and method; see ``table.csv``.
+        warnings: what the scores cannot say; and, of a benchmark that was just run, those of the classifier's self-test.
+    """
+
+    folder: Path
+    rows: tuple[ScoreRow, ...]
+    summary: tuple[SummaryRow, ...]
+    warnings: tuple[str, ...]
+
+    def to_frame(self) -> "DataFrame":
+        """Return the summary as a ``pandas.DataFrame``: one row per metric and method. Needs the extra ``notebook``.
+
+        Raises:
+            RequestError: pandas is not installed.
+        """
+        return as_frame([flat(row) for row in self.summary])
+
+    @property
+    def failures(self) -> tuple[ScoreRow, ...]:
+        """The rows of what could not be done."""
+        return tuple(row for row in self.rows if row.error)
+
+
+def read_benchmark(folder: Path) -> BenchmarkResult:
+    """Read a finished benchmark back from its plan and its rows.
+
+    Raises:
+        RequestError: it is not finished, a file is damaged, or another version wrote it.
+    """
+    plan = read_record(PlanRecord, folder / FILE)
+    if not (folder / ROWS).exists():
+        raise RequestError(f"expected a finished benchmark in {folder}, got no {ROWS}; run it again to resume")
+    rows = tuple(from_json(ScoreRow, row, str(folder / ROWS)) for row in read_csv(folder / ROWS))
+    summary = summarise(rows, next(iter(plan.methods)), plan.controls)
+    return BenchmarkResult(folder, rows, tuple(summary), tuple(caveats(rows)))
+
+
+def caveats(rows: Sequence[ScoreRow]) -> list[str]:
+    """Say what a reader of the table should know: images of which the classifier is unsure, and scores that are missing."""
+    images = len({row.image for row in rows})
+    unsure = len({row.image for row in rows if row.unsure})
+    known = (
+        [f"{unsure} of {images} images: the classifier gives its predicted class less than {SURE}"] if unsure else []
+    )
+    for metric in dict.fromkeys(row.metric for row in rows if row.note):
+        notes = {row.image: row.note for row in rows if row.metric == metric and row.note}
+        known.append(f"{metric} has no score for {len(notes)} of {images} images: {next(iter(notes.values()))}")
+    return known
+
+
 def summarise(rows: Iterable[ScoreRow], first: str, controls: Iterable[str] = ()) -> list[SummaryRow]:
     """Summarise each metric and method, in the order in which they first appear in the rows.
 
     Intervals are 95 % bootstrap intervals over images; see `seewhy.core.intervals.bootstrap`. Rows without a finite value
-    are left out, so two means may cover different images: compare methods by the paired difference.
+    are left out, so two means may cover different images: compare methods by the paired difference to ``first``.
 
     Args:
         rows: rows of a benchmark.
         first: the method that the others are compared with.
         controls: the methods among them that ignore the classifier.
-
-    Example:
-        >>> rows = [ScoreRow("a.jpg", "one", "m", 0.5), ScoreRow("a.jpg", "two", "m", 0.75)]
-        >>> [(line.method, line.mean.value, line.difference and line.difference.value) for line in summarise(rows, "one")]
-        [('one', 0.5, None), ('two', 0.75, 0.25)]
     """
-    scored_rows = [row for row in rows if row.metric]
-    pairs = sorted(dict.fromkeys((row.metric, row.method) for row in scored_rows), key=_place(scored_rows))
-    known = frozenset(controls)
-    return [_summary_row(scored_rows, metric, method, first, control=method in known) for metric, method in pairs]
-
-
-def _place(rows: Sequence[ScoreRow]) -> Callable[[tuple[str, str]], tuple[int, int]]:
-    """Return a sort key: by metric, then by method, each in order of first appearance."""
-    metrics = {name: place for place, name in enumerate(dict.fromkeys(row.metric for row in rows))}
-    methods = {name: place for place, name in enumerate(dict.fromkeys(row.method for row in rows))}
-    return lambda pair: (metrics[pair[0]], methods[pair[1]])
+    scored, ignorant = [row for row in rows if row.metric], set(controls)
+    pairs = {(row.metric, row.method) for row in scored}
+    return [
+        _summary_row(scored, metric, method, first, control=method in ignorant)
+        for metric in dict.fromkeys(row.metric for row in scored)
+        for method in dict.fromkeys(row.method for row in scored)
+        if (metric, method) in pairs
+    ]
 
 
 def _summary_row(rows: Sequence[ScoreRow], metric: str, method: str, first: str, *, control: bool) -> SummaryRow:
     """Summarise one method on one metric."""
     own = [row for row in rows if (row.metric, row.method) == (metric, method)]
-    scored = [row for row in own if math.isfinite(row.value)]
+    values = np.array([row.value for row in own if math.isfinite(row.value)])
     gap, pairs = (None, 0) if method == first else difference(rows, metric, method, first)
     return SummaryRow(
         metric=metric,
@@ -135,8 +226,8 @@ def _summary_row(rows: Sequence[ScoreRow], metric: str, method: str, first: str,
         direction=own[0].direction,
         protocol=own[0].protocol,
         control=control,
-        images=len(scored),
-        mean=mean(np.array([row.value for row in scored])),
+        images=len(values),
+        mean=mean(values),
         difference=gap,
         pairs=pairs,
         cost=_average([row.cost for row in own if not row.error]),
@@ -168,10 +259,6 @@ def not_inferior(gap: Interval, direction: str, margin: float) -> bool:
         gap: the method's score minus the other's.
         direction: ``higher`` or ``lower`` is better.
         margin: positive, and chosen before the scores were seen.
-
-    Example:
-        >>> not_inferior(Interval(0.0, -0.005, 0.02), "higher", 0.01), not_inferior(Interval(0.0, -0.005, 0.02), "lower", 0.01)
-        (True, False)
     """
     return gap.low > -margin if direction == "higher" else gap.high < margin
 
@@ -183,11 +270,11 @@ def _average(values: Sequence[float]) -> float:
 
 def flat(row: SummaryRow) -> JsonObject:
     """Return a row as plain values: intervals as ``NAME``, ``NAME_low``, ``NAME_high``; None where there is no number."""
-    found: JsonObject = {}
+    cells: JsonObject = {}
     for name, value in ((field.name, getattr(row, field.name)) for field in fields(SummaryRow)):
         if isinstance(value, Interval) or name == "difference":
             ends = (value.value, value.low, value.high) if isinstance(value, Interval) else (math.nan,) * 3
-            found |= dict(zip((name, f"{name}_low", f"{name}_high"), map(plain, ends), strict=True))
+            cells |= dict(zip((name, f"{name}_low", f"{name}_high"), map(plain, ends), strict=True))
         else:
-            found[name] = plain(value) if isinstance(value, float) else value
-    return found
+            cells[name] = plain(value) if isinstance(value, float) else value
+    return cells

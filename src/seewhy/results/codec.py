@@ -20,6 +20,9 @@ JsonObject = dict[str, Json]
 Setting = bool | int | float | str | tuple[bool | int | float | str, ...] | None
 """The value of a setting of a method, metric or in-fill."""
 
+SCHEMA_VERSION = 2
+"""Version of every record that is written; a reader refuses another one."""
+
 T = TypeVar("T")
 
 
@@ -96,9 +99,9 @@ def _read_setting(value: object, _: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _read_number(value: float | None, _: object) -> float:
-    """Read a number that JSON may have had no word for."""
-    return math.nan if value is None else float(value)
+def _read_number(value: float | str | None, _: object) -> float:
+    """Read a number for which JSON may have had no word, and a table an empty cell."""
+    return math.nan if value in {None, ""} else float(value)
 
 
 def _read_curve(data: dict[str, list[float | None]], _: object) -> Curve:

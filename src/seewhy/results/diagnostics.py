@@ -8,7 +8,7 @@ from seewhy.core.attribution import WindowEffect
 from seewhy.results.codec import Setting
 
 AgreementLevel = Literal["agree", "in part", "depends", "noisy", "flat"]
-"""How far the maps of different in-fills agree; see `seewhy.explaining.agreement.agreement_level`."""
+"""How far the maps of different in-fills agree; see `seewhy.explaining.diagnostics.agreement.agreement_level`."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class RegionEffect:
 
 @dataclass(frozen=True)
 class FaithfulnessCheck:
-    """Whether the highlighted region matters more than random regions do; see `seewhy.explaining.faithfulness`.
+    """Whether the highlighted region matters more than random regions do; see `seewhy.explaining.diagnostics.faithfulness`.
 
     Args:
         key: key of the map that was checked.

@@ -5,22 +5,19 @@ import io
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TypeVar
+
+from safetensors import SafetensorError
+from safetensors.numpy import load as tensors_of
 
 from seewhy.core.errors import RequestError
 from seewhy.core.metric import plain
-from seewhy.results.codec import Json, JsonObject
+from seewhy.results.codec import SCHEMA_VERSION, Json, from_json
+from seewhy.results.samples import Array
 
-
-@runtime_checkable
-class Saveable(Protocol):
-    """A result that writes itself into a folder."""
-
-    def save(self, folder: str | Path) -> Path:
-        """Write the result's files; return the folder."""
-        ...
+T = TypeVar("T")
 
 
 def claim(out: Path, images: Sequence[Path], record: str) -> list[Path]:
@@ -47,15 +44,7 @@ def claim(out: Path, images: Sequence[Path], record: str) -> list[Path]:
 
 
 def check_free(folder: Path, record: str) -> None:
-    """Refuse a folder that holds something other than an earlier result of the same kind.
-
-    Args:
-        folder: folder to write the results to.
-        record: the file by which such results are known.
-
-    Raises:
-        RequestError: it does.
-    """
+    """Refuse a folder that holds something other than an earlier result, which is known by its file ``record``."""
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / record).exists()):
         raise RequestError(f"{folder} exists and holds no {record}; choose another --out")
 
@@ -69,15 +58,11 @@ def _try_writing(out: Path) -> None:
         raise RequestError(f"cannot write to {out}: {problem.strerror}; choose another --out") from problem
 
 
-def publish(result: Saveable, folder: Path) -> Path:
-    """Write a result beside its place, then move it there in one step, over an earlier one.
-
-    Raises:
-        RequestError: the folder cannot be written.
-    """
+def publish(save: Callable[[Path], Path], folder: Path) -> Path:
+    """Have a result saved beside its place, then move it there in one step, over an earlier one."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".seewhy-") as partial:
-        written = result.save(Path(partial) / folder.name)
+        written = save(Path(partial) / folder.name)
         if folder.exists():
             shutil.rmtree(folder)
         written.rename(folder)
@@ -85,14 +70,10 @@ def publish(result: Saveable, folder: Path) -> Path:
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> Path:
-    """Write files one after the other, each whole or not at all.
-
-    Args:
-        folder: made if it is missing.
-        files: name → content; the record last, so that a folder with a record is complete.
+    """Write files one after the other, each whole or not at all; the record last, so that a folder with a record is complete.
 
     Returns:
-        The folder.
+        The folder, which is made if it is missing.
 
     Raises:
         RequestError: the folder cannot be written.
@@ -108,29 +89,42 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> Path:
     return folder
 
 
-def read_json(file: Path, what: str, version: int) -> JsonObject:
-    """Read a record and check its version.
-
-    Args:
-        file: the record.
-        what: the folder ought to hold, for messages.
-        version: the version that this release reads.
+def read_record(kind: type[T], file: Path) -> T:
+    """Read a record of this version back.
 
     Raises:
-        RequestError: the file is missing, is damaged, or has another version.
+        RequestError: the file cannot be read, is damaged, or has another version.
     """
     try:
-        data: JsonObject = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as problem:
-        raise RequestError(f"expected {what} in {file.parent}, got {problem.strerror}: {file}") from problem
+        data = json.loads(read_bytes(file))
     except ValueError as problem:
         raise RequestError(f"{file} is damaged: {problem}; make it again") from problem
-    found = data.get("schema_version") if isinstance(data, dict) else None
-    if found != version:
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if version != SCHEMA_VERSION:
         raise RequestError(
-            f"expected schema_version {version} in {file}, got {found}; use the seewhy version that wrote it"
+            f"expected schema_version {SCHEMA_VERSION} in {file}, got {version}; use the seewhy version that wrote it"
         )
-    return data
+    return from_json(kind, data, str(file))
+
+
+def read_tensors(file: Path) -> dict[str, Array]:
+    """Read a file of tensors.
+
+    Raises:
+        RequestError: the file cannot be read or is damaged.
+    """
+    try:
+        return tensors_of(read_bytes(file))
+    except SafetensorError as problem:
+        raise RequestError(f"{file} is damaged: {problem}; make it again") from problem
+
+
+def read_bytes(file: Path) -> bytes:
+    """Read a file of a result."""
+    try:
+        return file.read_bytes()
+    except OSError as problem:
+        raise RequestError(f"cannot read {file}: {problem.strerror}; make the result again") from problem
 
 
 def table_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Json]]) -> bytes:
@@ -146,3 +140,10 @@ def table_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Json]]) -> byt
     for row in rows:
         writer.writerow({name: plain(value) if isinstance(value, float) else value for name, value in row.items()})
     return text.getvalue().encode()
+
+
+def read_csv(file: Path) -> list[dict[str, Json]]:
+    """Read a table of `table_csv` back as text; a truth value as it was."""
+    words: dict[str, Json] = {"True": True, "False": False}
+    lines = csv.DictReader(io.StringIO(read_bytes(file).decode()))
+    return [{name: words.get(text, text) for name, text in line.items()} for line in lines]

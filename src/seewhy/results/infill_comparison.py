@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from seewhy.core.budget import Budget, Queries
-from seewhy.results.codec import Setting
+from seewhy.results.codec import SCHEMA_VERSION, Setting
 from seewhy.results.diagnostics import AgreementLevel
 from seewhy.results.record import ClassifierInfo, ClassProbability, ImageInfo, InfillInfo, RuntimeInfo, ViewInfo
 
 FILE = "comparison.json"
-SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class ComparedTarget:
 
 @dataclass(frozen=True)
 class AgreementProtocol:
-    """The limits behind a level; see `seewhy.explaining.agreement`.
+    """The limits behind a level; see `seewhy.explaining.diagnostics.agreement`.
 
     Args:
         agree: mean rank correlation from which on maps agree.

@@ -6,11 +6,9 @@ from typing import Literal
 
 from seewhy.core.budget import Budget, Queries
 from seewhy.core.view import Frame
-from seewhy.results.codec import Setting
+from seewhy.results.codec import SCHEMA_VERSION, Setting
 from seewhy.results.diagnostics import Diagnostics
 from seewhy.runtime.tune import Timing
-
-SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -19,7 +17,7 @@ class ImageInfo:
 
     Args:
         name: its file name, or a description.
-        sha256: SHA-256 of its content.
+        sha256: of its content.
         width: in pixels.
         height: in pixels.
         notes: what was done to open it, such as dropping an alpha channel.
@@ -73,12 +71,12 @@ class RuntimeInfo:
     """How the classifier was run.
 
     Args:
-        name: name of the runtime, as ``--runtime`` takes it.
-        precision: precision of its multiplications.
+        name: as ``--runtime`` takes it.
+        precision: of its multiplications.
         batch_size: images per call.
         queries_per_second: as measured when the runtime was chosen; None where it was not.
         agreement: largest difference of a probability to the classifier as the user gave it.
-        why: the runtime was chosen.
+        why: the reason why the runtime was chosen.
         cached: whether an earlier run had made the choice.
         tried: every candidate of the search.
         engine: the library, its version, device and precision.
@@ -103,13 +101,7 @@ class RuntimeInfo:
 
 @dataclass(frozen=True)
 class ClassProbability:
-    """A class and its probability.
-
-    Args:
-        index: index of the class.
-        label: its name, or ``class INDEX`` where the classifier has no names.
-        probability: 0 to 1.
-    """
+    """A class, by its index and its name (``class INDEX`` where the classifier has none), and its probability, 0 to 1."""
 
     index: int
     label: str
@@ -118,14 +110,7 @@ class ClassProbability:
 
 @dataclass(frozen=True)
 class Extreme:
-    """A point of a map.
-
-    Args:
-        value: in the map's unit.
-        stderr: its standard error; None for a map without.
-        row: in the classifier's view.
-        column: in the classifier's view.
-    """
+    """A point of a map, by its row and column in the classifier's view; value and standard error are in the map's unit."""
 
     value: float
     stderr: float | None
@@ -184,7 +169,7 @@ class InfillInfo:
     Args:
         name: in the registry, or the type of an object.
         spec: with every setting written out; None for an object that only its caller has.
-        checksum: checksum of its weights; None where it has none.
+        checksum: of its weights; None where it has none.
         stochastic: whether two seeds give two in-fills.
     """
 

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from seewhy.core.budget import Queries
-from seewhy.results.codec import Setting
+from seewhy.results.codec import SCHEMA_VERSION, Setting
 
 FILE = "region.json"
-SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,15 @@
 """Everything that the overview and the report show, as plain values: drawing needs neither a classifier nor a method."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
 
-from seewhy.core.attribution import BoolMap
-from seewhy.core.errors import RequestError
+from seewhy.core.attribution import BoolMap, GeneratedPixels, Map
 from seewhy.core.view import Frame
-from seewhy.results.record import ClassProbability, Record
+from seewhy.results.record import ClassProbability, Record, TargetInfo
+from seewhy.results.samples import QuerySamples
 
 Photo = UInt8[np.ndarray, "height width 3"]
 """RGB, 0 to 255."""
@@ -49,15 +49,12 @@ class SampleTable:
 
     Args:
         size: side of a window, pixels of the view.
-        positions: ``(m, 2)`` top and left of each window in the view.
-        patches: ``(m, s, size, size, 3)`` what was put into the window.
-        originals: ``(m, size, size, 3)`` what stood there.
-        probabilities: ``(m, s, c)`` the classifier's answers to each filled image.
+        positions: top and left of each window in the view.
+        patches: what was put into the window.
+        originals: what stood there.
+        probabilities: the classifier's answers to each filled image.
         labels: the names of the ``c`` classes.
-        baseline: ``(c,)`` its answer to the full image.
-
-    Raises:
-        RequestError: the parts do not fit together.
+        baseline: its answer to the full image.
     """
 
     size: int
@@ -67,12 +64,6 @@ class SampleTable:
     probabilities: Float[np.ndarray, "m s c"]
     labels: tuple[str, ...]
     baseline: Float[np.ndarray, " c"]
-
-    def __post_init__(self) -> None:
-        if self.originals.shape[1] != self.size:
-            raise RequestError(f"expected patches of side {self.size}, got {self.originals.shape[1]}")
-        if len(self.labels) != len(self.baseline):
-            raise RequestError(f"expected {len(self.baseline)} labels, one per probability, got {len(self.labels)}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,9 +96,6 @@ class ReportData:
         record: all facts.
         samples: some of the queries behind the maps, where the method has windows.
         images: the image itself, then those that the method made; empty where it makes none.
-
-    Raises:
-        RequestError: there is no map, or photo, frame and maps do not belong together.
     """
 
     photo: Photo
@@ -117,11 +105,92 @@ class ReportData:
     samples: SampleTable | None = None
     images: tuple[ImagePanel, ...] = ()
 
-    def __post_init__(self) -> None:
-        if not self.maps:
-            raise RequestError("expected at least one map, got none")
-        if self.photo.shape[:2] != self.frame.picture:
-            raise RequestError(f"expected a photo of {self.frame.picture}, got {self.photo.shape[:2]}")
-        for panel in self.maps:
-            if panel.values.shape != self.frame.size:
-                raise RequestError(f"expected {panel.key} to be {self.frame.size}, got {panel.values.shape}")
+
+def report_data(
+    maps: Mapping[str, Map],
+    stderr: Mapping[str, Map],
+    record: Record,
+    samples: QuerySamples,
+    *,
+    outlines: Mapping[str, BoolMap],
+    generated: Mapping[str, GeneratedPixels],
+) -> ReportData:
+    """Arrange the parts of a `seewhy.Explanation` for drawing: panels in reading order, with titles."""
+    panels = tuple(
+        MapPanel(
+            key=target.key,
+            title=target.label,
+            subtitle=_subtitle(target, record.unit),
+            values=maps[target.key],
+            stderr=stderr.get(target.key),
+            diverging=target.kind == "contrast" or (record.method.signed and target.kind != "information"),
+            unit=record.unit,
+            outlines=_outlines(target.key, outlines),
+        )
+        for target in record.targets
+    )
+    shown = replace(record.frame, picture=samples.photo.shape[:2], box=_box(record, samples))
+    images = _images(record, samples, generated) if generated else ()
+    return ReportData(samples.photo, shown, panels, record, _sample_table(record, samples), images)
+
+
+def _box(record: Record, samples: QuerySamples) -> tuple[float, float, float, float]:
+    """Bring the box that the classifier saw to the size of the photo that is shown."""
+    height, width = samples.photo.shape[:2]
+    down, across = height / record.image.height, width / record.image.width
+    left, top, right, bottom = record.view.box
+    return left * across, top * down, right * across, bottom * down
+
+
+def _subtitle(target: TargetInfo, unit: str) -> str:
+    """Say what the map is about, under its title."""
+    if target.probability is not None:
+        return f"p = {target.probability:.3f}"
+    if target.kind == "information":
+        return "any class"
+    return "what changes" if unit == INTENSITY else "difference of evidence"
+
+
+def _outlines(key: str, outlines: Mapping[str, BoolMap]) -> dict[str, BoolMap]:
+    """Return the regions of one target, by their own names."""
+    return {name.removeprefix(f"{key}/"): where for name, where in outlines.items() if name.startswith(f"{key}/")}
+
+
+def _images(record: Record, samples: QuerySamples, generated: Mapping[str, GeneratedPixels]) -> tuple[ImagePanel, ...]:
+    """Return the image as the classifier sees it, then those that the method made."""
+    first = record.predicted[0]
+    own = ImagePanel("input", _pixels(samples.image), first, None, record.generated.input)
+    made = (
+        ImagePanel(
+            image.name,
+            _pixels(generated[image.name]),
+            image.predicted,
+            image.predicted.index != first.index,
+            image.probabilities,
+        )
+        for image in record.generated.images
+    )
+    return own, *made
+
+
+def _pixels(image: Float[np.ndarray, "3 h w"]) -> UInt8[np.ndarray, "h w 3"]:
+    """Bring an image in [0, 1] to 8 bits."""
+    return np.ascontiguousarray((image.transpose(1, 2, 0) * 255).round().astype(np.uint8))
+
+
+def _sample_table(record: Record, samples: QuerySamples) -> SampleTable | None:
+    """Put the hidden patch, the in-fills and the answers of each sampled window side by side."""
+    seen = samples.sampled
+    if seen is None or samples.patches is None:
+        return None
+    pixels = _pixels(samples.image)
+    cuts = [pixels[top : top + seen.size, left : left + seen.size] for top, left in seen.positions.tolist()]
+    return SampleTable(
+        size=seen.size,
+        positions=seen.positions,
+        patches=samples.patches,
+        originals=np.stack(cuts),
+        probabilities=seen.probabilities,
+        labels=tuple(sampled.label for sampled in record.sampled),
+        baseline=np.array([sampled.probability for sampled in record.sampled], np.float32),
+    )

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from seewhy.core.budget import Queries
 from seewhy.core.metric import Curve
+from seewhy.results.codec import SCHEMA_VERSION
 from seewhy.results.record import ClassifierInfo, InfillInfo, MethodInfo
 
 FILE = "scores.json"
-SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,4 @@
-"""Measure how far maps of the same target agree, and how much of their difference noise may explain.
-
-Everything is computed on the pixels of the classifier's view. Pixels of one window share a value; each of
-them counts.
-"""
+"""Measure how far maps of the same target agree, and how much of their difference noise may explain."""
 
 import math
 from collections.abc import Sequence
@@ -56,20 +52,15 @@ def agreement(maps: Sequence[Map], sure: Sequence[float | None], *, main: int | 
         maps: at least two ``(h, w)`` maps of the same size.
         sure: the reliability of each map, 0 to 1; None where it is unknown. See `seewhy.core.attribution.reliability`.
         main: index of a map; only its pairs count in the means. None: all pairs.
-
-    Example:
-        >>> rising = np.arange(4.0).reshape(2, 2)
-        >>> agreement([rising, rising**3], [None, None]).level
-        'agree'
     """
     count = len(maps)
     matrix: list[list[float | None]] = [[1.0] * count for _ in maps]
     for one, other in combinations(range(count), 2):
         matrix[one][other] = matrix[other][one] = spearman(maps[one], maps[other])
     pairs = [pair for pair in combinations(range(count), 2) if main is None or main in pair]
-    found = {pair: value for pair in pairs if (value := matrix[pair[0]][pair[1]]) is not None}
-    mean = _mean(list(found.values()))
-    ceiling = _mean([expected(sure[one], sure[other]) for one, other in found])
+    known = {pair: value for pair in pairs if (value := matrix[pair[0]][pair[1]]) is not None}
+    mean = _mean(list(known.values()))
+    ceiling = _mean([expected(sure[one], sure[other]) for one, other in known])
     return Agreement(mean, ceiling, agreement_level(mean, ceiling), tuple(sure), tuple(map(tuple, matrix)))
 
 
@@ -83,10 +74,6 @@ def expected(one: float | None, other: float | None) -> float:
 
     It is exact for Pearson's correlation, and a guide for rank correlation. A map without standard error counts as
     noise-free.
-
-    Example:
-        >>> expected(0.64, None)
-        0.8
     """
     return math.sqrt((1.0 if one is None else one) * (1.0 if other is None else other))
 
@@ -125,11 +112,6 @@ def disagreement(maps: Sequence[Map]) -> Float32[np.ndarray, "h w"]:
     Returns:
         ``(h, w)`` map, nonnegative. 0: the maps are equal up to scale and shift. 1: the maps differ as much as their root
         mean square.
-
-    Example:
-        >>> rising = np.array([[-1.0, 0.0, 1.0]])
-        >>> disagreement([rising, 5 * rising]).tolist()
-        [[0.0, 0.0, 0.0]]
     """
     spread: Float32[np.ndarray, "h w"] = np.std([_standard(values) for values in maps], axis=0).astype(np.float32)
     return spread
@@ -148,10 +130,6 @@ def sign_conflict(maps: Sequence[Map], errors: Sequence[Map | None]) -> Bool[np.
 
     A sign counts where the value is more than `CERTAIN` standard errors from zero (without errors: not zero) and more than
     `VISIBLE` of its map's largest absolute value.
-
-    Example:
-        >>> sign_conflict([np.array([[1.0, 1.0]]), np.array([[-1.0, -0.01]])], [None, None]).tolist()
-        [[True, False]]
     """
     signs = [_sign(values, error) for values, error in zip(maps, errors, strict=True)]
     conflict: Bool[np.ndarray, "h w"] = (np.max(signs, axis=0) > 0) & (np.min(signs, axis=0) < 0)

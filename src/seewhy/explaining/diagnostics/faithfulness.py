@@ -50,15 +50,6 @@ def check_faithfulness(
     highest pixels are the highlighted region: `TAKEN` of all are removed, `LEFT` of all kept alone. Random regions are the
     highest pixels of smooth random maps; the middle is a disc (an ellipse where the image is not square).
 
-    Args:
-        classifier: as it is run now.
-        image: ``(3, h, w)`` in the classifier's view.
-        maps: to be checked.
-        targets: targets of the maps.
-        predicted: the classifier's most probable class.
-        seed: seed of the run.
-        batch_size: images per call.
-
     Cost: ``1 + 2 x (2 + DRAWS)`` queries, 45, beyond the budget of the run.
     """
     target = _checked_target(targets)
@@ -84,10 +75,6 @@ def regions(values: Map, share: float, seed: int) -> Float[Tensor, "n rows colum
     """Return the regions of the check, 1 inside: the highlighted one, the middle, random ones; each covers that share of all pixels.
 
     A map of more than `FINE` pixels per side is reduced to that.
-
-    Example:
-        >>> regions(np.eye(10, dtype=np.float32), 0.1, 0).sum((1, 2)).unique().tolist()
-        [10.0]
     """
     height, width = (min(side, FINE) for side in values.shape)
     coarse = functional.interpolate(torch.from_numpy(values)[None, None], size=(height, width), mode="area")[0]
@@ -132,11 +119,7 @@ def _effect(probabilities: Float[Tensor, " n"], infill: str, share: float, *, lo
 
 
 def meaning(check: FaithfulnessCheck) -> str:
-    """Say whether the highlighted region does better than random regions, and than the middle of the image.
-
-    Args:
-        check: from `check_faithfulness`.
-    """
+    """Say whether the highlighted region does better than random regions, and than the middle of the image."""
     removed, kept, enough = check.removed, check.kept, round(0.95 * check.draws)
     necessary, sufficient = removed.beaten >= enough, kept.beaten >= enough
     than = f"{enough} of {check.draws} random regions"

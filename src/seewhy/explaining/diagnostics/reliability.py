@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from seewhy.core.attribution import Attribution
-from seewhy.explaining.faithfulness import meaning
+from seewhy.explaining.diagnostics.faithfulness import meaning
 from seewhy.results.diagnostics import Diagnostics, FaithfulnessCheck, InfillCheck
 from seewhy.results.record import TargetInfo
 from seewhy.results.wording import correlation
@@ -30,19 +30,14 @@ def diagnose(
 ) -> Diagnostics:
     """Judge the maps of a run by their own standard errors, and put what was measured into words.
 
-    Args:
-        maps: maps of the run.
-        targets: targets of the maps.
-        classes: the number of classes of the classifier.
-        faithfulness: the check against random regions, or None.
-        infill_check: the check against other in-fills, or None.
+    ``classes`` is the number of classes of the classifier.
     """
     labels = {target.key: target.label for target in targets}
-    found = {key: maps.reliability(key) for key in labels}
-    expected = {key: None if share is None else math.sqrt(share) for key, share in found.items()}
+    shares = {key: maps.reliability(key) for key in labels}
+    expected = {key: None if share is None else math.sqrt(share) for key, share in shares.items()}
     findings = (
         *([meaning(faithfulness)] if faithfulness else []),
-        *doubts(targets, classes),
+        *_doubts(targets, classes),
         *(_NAMED.sub(lambda match: labels.get(match[0], match[0]), finding) for finding in maps.findings),
         *_trust(expected, labels),
         *_sizes(maps, targets),
@@ -50,17 +45,12 @@ def diagnose(
     return Diagnostics(expected, tuple(maps.window_effects), faithfulness, infill_check, findings)
 
 
-def doubts(targets: Sequence[TargetInfo], classes: int) -> list[str]:
-    """Warn where no explained class has a higher probability than a guess would give it.
-
-    Args:
-        targets: targets of the maps.
-        classes: the number of classes of the classifier.
-    """
-    asked = [(target.probability, target.label) for target in targets if target.probability is not None]
-    if not asked or max(asked)[0] > 1 / classes:
+def _doubts(targets: Sequence[TargetInfo], classes: int) -> list[str]:
+    """Warn where no explained class has a higher probability than a guess would give it."""
+    explained = [(target.probability, target.label) for target in targets if target.probability is not None]
+    if not explained or max(explained)[0] > 1 / classes:
         return []
-    probability, label = max(asked)
+    probability, label = max(explained)
     guess = f"no more than a guess among {classes:,} classes: its map means little."
     return [f"The classifier gives {label} a probability of {probability:.2g}, {guess}"]
 
@@ -70,17 +60,17 @@ def _trust(expected: Mapping[str, float | None], labels: Mapping[str, str]) -> l
     known = {key: value for key, value in expected.items() if value is not None}
     good = {labels[key]: value for key, value in known.items() if value >= ENOUGH}
     poor = [f"{labels[key]} ({correlation(value)})" for key, value in known.items() if value < ENOUGH]
-    found = []
+    sentences = []
     if good:
         least = min(good, key=lambda label: good[label])
         value = correlation(good[least])
         told = value if len(good) == 1 else f"at least {value} (lowest: {least})"
-        found.append(f"Map reliability: {told}, the expected correlation with the converged map.")
+        sentences.append(f"Map reliability: {told}, the expected correlation with the converged map.")
     if poor:
-        found.append(
+        sentences.append(
             f"Too few queries for {', '.join(poor)}: more than half of what such a map shows may be error. Raise the budget."
         )
-    return found
+    return sentences
 
 
 def _sizes(maps: Attribution, targets: Sequence[TargetInfo]) -> list[str]:
@@ -91,7 +81,7 @@ def _sizes(maps: Attribution, targets: Sequence[TargetInfo]) -> list[str]:
         return []
     top = classes[max(likely)]
     strongest = {scale.size: abs(scale.strongest[top.key][0]) for scale in maps.window_effects}
-    size = max(strongest, key=lambda each: strongest[each])
+    size = max(strongest, key=lambda side: strongest[side])
     if strongest[size] < SMALL:
         larger = "+".join(str(size * factor) for factor in (1, 2, 4))
         tried, change = " or ".join(map(str, strongest)), math.expm1(strongest[size])
@@ -100,5 +90,5 @@ def _sizes(maps: Attribution, targets: Sequence[TargetInfo]) -> list[str]:
         return [f"{small} Its evidence may be spread out: {advice}."]
     if len(strongest) == 1:
         return []
-    each = ", ".join(f"{value:.2g} with {side} pixels" for side, value in strongest.items())
-    return [f"Windows of {size} pixels matter most to {top.label}: at most {each} (nats)."]
+    values = ", ".join(f"{value:.2g} with {side} pixels" for side, value in strongest.items())
+    return [f"Windows of {size} pixels matter most to {top.label}: at most {values} (nats)."]

@@ -18,19 +18,12 @@ if TYPE_CHECKING:
 
 
 def as_dataset(maps: Mapping[str, Map], stderr: Mapping[str, Map], record: Record) -> "Dataset":
-    """Return maps and standard errors as a dataset; see `seewhy.Explanation.to_xarray`.
-
-    Args:
-        maps: target → map.
-        stderr: target → standard errors, for the targets that have them.
-        record: record of the explanation.
-    """
-    xarray = _imported("xarray")
+    """Return maps and standard errors as a dataset; see `seewhy.Explanation.to_xarray`."""
     left, top, right, bottom = record.view.box
     rows, columns = record.view.size
     nothing = np.full(record.view.size, np.nan, np.float32)
     dimensions = ("target", "row", "column")
-    dataset: Dataset = xarray.Dataset(
+    dataset: Dataset = _imported("xarray").Dataset(
         {
             "value": (dimensions, np.stack(list(maps.values()))),
             "stderr": (dimensions, np.stack([stderr.get(key, nothing) for key in maps])),
@@ -47,11 +40,7 @@ def as_dataset(maps: Mapping[str, Map], stderr: Mapping[str, Map], record: Recor
 
 
 def as_frame(rows: Sequence[JsonObject]) -> "DataFrame":
-    """Return rows as a data frame.
-
-    Args:
-        rows: one dictionary each, with the same keys.
-    """
+    """Return rows with the same keys as a data frame."""
     frame: DataFrame = _imported("pandas").DataFrame(list(rows))
     return frame
 

@@ -1,0 +1,1 @@
+"""How far to trust the maps of an explanation, as measured on them."""
