@@ -1,6 +1,6 @@
 """Does keeping freed memory make queries faster without changing the output?
 
-Claim: with `seewhy.runtime.allocator.keep_freed_memory`, as used by the command line, plain torch answers more queries
+Claim: with `seewhy.runtime.machine.keep_freed_memory`, as used by the command line, plain torch answers more queries
 per second on a CPU under Linux, and the probabilities are identical to the last bit.
 
 Protocol: fresh processes alternate between both settings, for three rounds. After one warm-up batch, each process
@@ -22,7 +22,7 @@ import torch
 from common import Row, classifier_option, environment, json_option, publish
 
 import seewhy
-from seewhy.runtime.allocator import keep_freed_memory
+from seewhy.runtime.machine import keep_freed_memory
 
 ROUNDS = 3
 BATCH = 4

@@ -17,7 +17,7 @@ from seewhy import registry
 from seewhy.classifiers.fast import RUNTIMES
 from seewhy.core import intervals
 from seewhy.core.infill import Infill
-from seewhy.runtime.allocator import keep_freed_memory
+from seewhy.runtime.machine import keep_freed_memory
 
 Row = dict[str, Any]
 """One row of a table: values by column name."""

@@ -73,7 +73,7 @@ class Clocked:
 def once(request: Request, prepared: PreparedClassifier, viewed: Viewed) -> Row:
     """Explain the image, and break down the time."""
     clocked, infill = Clocked(prepared.classifier), Timed(request.infill)
-    timed = replace(prepared, classifier=FastClassifier(prepared.classifier, clocked, prepared.classifier.runtime))
+    timed = replace(prepared, classifier=FastClassifier.of(prepared.classifier, clocked, prepared.classifier.runtime))
     start = time.perf_counter()
     explanation = explain_viewed(replace(request, infill=infill), viewed, prepared=timed)
     whole = time.perf_counter() - start

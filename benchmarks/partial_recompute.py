@@ -38,7 +38,7 @@ from seewhy.images.open import open_picture
 from seewhy.images.view import apply_view
 from seewhy.runtime.engines import Engine
 from seewhy.runtime.partial import Partial, split
-from seewhy.runtime.route import Place, extract, places
+from seewhy.runtime.partial.route import Place, extract, places
 
 SIDE = 224
 

@@ -42,10 +42,9 @@ from seewhy.classifiers.tuning import RuntimeRequest, tune
 from seewhy.core.arrays import Images, Probabilities
 from seewhy.images.open import open_picture
 from seewhy.images.view import apply_view
-from seewhy.runtime.allocator import keep_freed_memory
 from seewhy.runtime.cache import default_cache
 from seewhy.runtime.engines import Answer
-from seewhy.runtime.machine import installed
+from seewhy.runtime.machine import installed, keep_freed_memory
 from seewhy.runtime.tune import Clock, ask, attempt, perturbed
 
 USUAL = 3137
@@ -109,7 +108,7 @@ def bare_runners(
 ) -> tuple[list[Runner], list[Row]]:
     """Build the runtimes; those that are not available, or have a different output, give a row with the reason."""
     ways = candidates(classifier, default_cache())
-    wanted = names or [way.name for way in ways if not way.slow]
+    wanted = names or [way.name for way in ways]
     strange = [name for name in wanted if name not in {way.name for way in ways}]
     out: list[Row] = [
         {"runner": f"bare {name}", "kind": "bare", "reason": "not for this classifier"} for name in strange

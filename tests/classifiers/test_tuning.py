@@ -218,7 +218,8 @@ def test_a_choice_is_remembered(net: nn.Module, images: Tensor, cache: Cache, ma
     again, remembered = tune(wired(net), images[1], RuntimeRequest(), queries=LONG, cache=cache, clock=lambda: 1 / 0)
     assert (machine.built, machine.shown) == (["openvino"], {"openvino": 4})
     assert (remembered.name, remembered.batch_size, remembered.cached) == ("openvino", choice.batch_size, True)
-    assert remembered.tried == choice.tried
+    assert [timing.name for timing in remembered.tried] == ["openvino"]
+    assert remembered.why == choice.why
     assert torch.equal(first(images), again(images))
 
 
@@ -234,7 +235,7 @@ def test_a_choice_that_disagrees_on_this_picture_is_made_anew(
     assert isinstance(fast, TorchClassifier)
 
 
-@pytest.mark.parametrize("damage", ["{", "{}", '{"tried": []}', '{"tried": [{"what": 1}]}', '["tried"]'])
+@pytest.mark.parametrize("damage", ["{", "{}", '["openvino"]', '["no such name", 4, 2.0, "the fastest"]'])
 def test_a_choice_that_cannot_be_read_is_made_anew(
     net: nn.Module, images: Tensor, cache: Cache, machine: Machine, damage: str
 ) -> None:
@@ -278,17 +279,6 @@ def test_what_was_asked_for_and_disagrees_is_an_error(
     for _ in range(2):
         with pytest.raises(RequestError, match=r"expected openvino to run .*differs by 0.01, more than 0.001"):
             tune(wired(net), images[0], RuntimeRequest("openvino"), queries=LONG, cache=cache, clock=machine.clock)
-
-
-def test_a_damaged_network_is_converted_anew(net: nn.Module, images: Tensor, cache: Cache) -> None:
-    """A truncated file in the cache is not read."""
-    original = wired(net)
-    for _ in range(2):
-        fast, choice = tune(original, images[0], RuntimeRequest("openvino"), queries=LONG, cache=cache)
-        assert choice.agreement < 1e-5
-        torch.testing.assert_close(fast(images), original(images), atol=1e-5, rtol=0)
-        for weights in cache.folder.glob("*/network.bin"):
-            weights.write_bytes(weights.read_bytes()[:10])
 
 
 def test_a_module_whose_code_has_changed_is_converted_anew(images: Tensor, cache: Cache) -> None:
@@ -338,16 +328,15 @@ def test_windows_have_a_runtime_of_their_own_where_it_pays(
     _, choice = tune(
         wired(net), images[0], RuntimeRequest(), queries=LONG, box=3, cache=cache, clock=machine.clock, log=said.append
     )
-    assert (choice.name, len(said)) == (name, 2)
+    assert (choice.name, len(said)) == (name, 1)
     assert [trial.name for trial in choice.tried] == ["eager", "openvino", PARTIAL]
     assert (choice.tried[2].reason is None) == (name == PARTIAL)
     assert choice.tried[2].queries_per_second == pytest.approx(1 / around)
     machine.built.clear()
     _, again = tune(
-        wired(net), images[1], RuntimeRequest(), queries=1, box=3, cache=cache, clock=lambda: 1 / 0, log=said.append
+        wired(net), images[1], RuntimeRequest(), queries=300, box=3, cache=cache, clock=lambda: 1 / 0, log=said.append
     )
-    assert (again.name, again.cached, again.tried, machine.built) == (name, True, choice.tried, [name])
-    assert len(said) == 2
+    assert (again.name, again.cached, machine.built, len(said)) == (name, True, [name], 1)
 
 
 def test_other_windows_and_no_windows_are_other_choices(
@@ -360,22 +349,17 @@ def test_other_windows_and_no_windows_are_other_choices(
     assert (ask()[1].name, machine.built) == ("openvino", ["openvino"])
     machine.built.clear()
     choice = ask(box=4)[1]
-    assert (choice.name, choice.cached, machine.built) == (PARTIAL, False, ["openvino", PARTIAL])
-    assert choice.why == "2.00 times as fast as openvino, the fastest of 2 that agree"
+    assert (choice.name, choice.cached) == (PARTIAL, False)
+    assert choice.why == "the fastest of 3 that agree"
 
 
 def test_windows_of_a_run_that_is_short_enough_are_asked_as_any_picture(
     net: nn.Module, images: Tensor, cache: Cache, machine: Machine
 ) -> None:
-    """Partial recomputation is tested once a run would take six seconds in the fastest runtime."""
+    """Partial recomputation is tested from 300 queries on, whatever a shorter run chose before."""
     ask = partial(tune, wired(net), images[0], RuntimeRequest(), box=3, cache=cache, clock=machine.clock)
-    choice = ask(queries=11)[1]
-    assert (choice.name, choice.tried[2].reason) == (
-        "openvino",
-        "not tested: it does not pay off for a run of less than 6 s",
-    )
-    assert PARTIAL not in machine.built
-    assert ask(queries=12)[1].name == PARTIAL
+    assert (ask(queries=299)[1].name, PARTIAL in machine.built) == ("openvino", False)
+    assert ask(queries=300)[1].name == PARTIAL
 
 
 def test_pieces_may_differ_by_rounding_only(net: nn.Module, images: Tensor, cache: Cache, machine: Machine) -> None:

@@ -106,10 +106,9 @@ def test_the_doctor_searches_for_later_runs(tmp_path: Path, monkeypatch: pytest.
     """All candidates are tried; the next run of any length finds the choice."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEEWHY_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("seewhy.runtime.eager.compiled_network", lambda network: network)  # tens of seconds
     (tmp_path / "own_network.py").write_text(OWN)
     choice = tune_here("own_network:network,size=16", trust=True)
-    assert {"eager", "openvino", "channels-last", "onnxruntime", "compile"} <= {trial.name for trial in choice.tried}
+    assert {"eager", "openvino", "channels-last", "onnxruntime"} <= {trial.name for trial in choice.tried}
     assert choice.queries_per_second == max(
         trial.queries_per_second for trial in choice.tried if trial.queries_per_second and trial.reason is None
     )

@@ -9,9 +9,10 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from seewhy.core.errors import RequestError
-from seewhy.runtime.locality import cuts
-from seewhy.runtime.partial import Partial, assemble, split
-from seewhy.runtime.route import cheapest, extract, places
+from seewhy.runtime.partial import Partial, split
+from seewhy.runtime.partial.locality import cuts
+from seewhy.runtime.partial.route import cheapest, extract, places
+from seewhy.runtime.partial.stages import assemble
 
 SIDE, BOX = 61, 5
 Build = Callable[[], nn.Module]

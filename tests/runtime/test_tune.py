@@ -11,8 +11,9 @@ import torch
 from games import picture
 from seewhy.core.arrays import Images, Probabilities
 from seewhy.core.errors import ClassifierError, RequestError
-from seewhy.runtime.engines import TOLERANCE, Answer, Candidate, Padded
-from seewhy.runtime.tune import COPIES, Found, ask, difference, fastest, perturbed, search, speed_ratio
+from seewhy.runtime.engines import TOLERANCE, Answer, Candidate
+from seewhy.runtime.torch_engines import CudaGraphs
+from seewhy.runtime.tune import COPIES, Timing, ask, difference, fastest, perturbed, search, speed_ratio
 
 
 @dataclass
@@ -41,7 +42,7 @@ def engine(
     off: float = 0.0,
     build: float = 0.0,
     fails: Exception | None = None,
-    slow: bool = False,
+    box: int | None = None,
     batches: tuple[int, ...] = (1, 2, 4, 8, 16, 32),
 ) -> Candidate:
     """Return an engine that takes ``cost(n)`` seconds for n images and overestimates the first class by ``off``."""
@@ -58,12 +59,21 @@ def engine(
 
         return answer
 
-    return Candidate(name, make, name, "float32", batches, slow)
+    return Candidate(name, make, name, "float32", batches, box)
+
+
+@dataclass
+class Found:
+    """What a search returns."""
+
+    best: Timing
+    answer: Answer
+    tried: tuple[Timing, ...]
 
 
 def run(clock: Clock, *candidates: Candidate, limit: float = math.inf) -> Found:
     """Run a search on a test image."""
-    return search(candidates, perturbed(picture(12, 12)), clock=clock, limit=limit)
+    return Found(*search(candidates, perturbed(picture(12, 12)), clock=clock, limit=limit))
 
 
 def test_the_fastest_that_agrees_wins() -> None:
@@ -135,7 +145,7 @@ def test_one_that_answers_nonsense_is_out() -> None:
 
 
 def test_no_candidate_is_begun_after_the_limit_but_the_second() -> None:
-    """The likely winner is tested however slow the original is; slow candidates only without a limit."""
+    """The likely winner is tested however slow the original is."""
     clock = Clock()
     candidates = [
         engine(clock, "eager", lambda n: 10.0 * n),
@@ -146,11 +156,20 @@ def test_no_candidate_is_begun_after_the_limit_but_the_second() -> None:
     assert (clock.begun, found.best.name) == (["eager", "second"], "second")
     assert found.tried[2].reason is not None
     assert "limit of 1 s was reached" in found.tried[2].reason
-    patient, late = Clock(), Clock()
-    slow = [engine(patient, "eager", lambda n: 1.0 * n), engine(patient, "compile", lambda n: 0.1 * n, slow=True)]
-    assert run(patient, *slow, limit=1e9).best.name == "eager"
-    slow = [engine(late, "eager", lambda n: 1.0 * n), engine(late, "compile", lambda n: 0.1 * n, slow=True)]
-    assert run(late, *slow).best.name == "compile"
+
+
+@pytest.mark.parametrize(("cost", "reason"), [(0.5, None), (0.9, "1.11 times as fast as eager, less than 1.15")])
+def test_a_runtime_for_windows_has_rules_of_its_own(cost: float, reason: str | None) -> None:
+    """It is tested after the limit too, and must gain a seventh."""
+    clock = Clock()
+    candidates = [
+        engine(clock, "eager", lambda n: 1.0 * n),
+        engine(clock, "second", lambda n: 3.0 * n),
+        engine(clock, "windows", lambda n: cost * n, box=3),
+    ]
+    found = run(clock, *candidates, limit=1.0)
+    assert found.tried[2].reason == reason
+    assert found.best.name == ("eager" if reason else "windows")
 
 
 def test_an_original_that_fails_is_an_error() -> None:
@@ -201,21 +220,28 @@ def test_two_engines_are_compared_in_turns() -> None:
     assert [name for name, _ in groupby(turns)] == ["a", "b"] * 3
 
 
-def test_padding_shows_few_sizes_and_drops_what_it_added() -> None:
-    """Rows are the same for every batch size, and smaller batches use sizes seen before."""
-    shown: list[int] = []
+def test_graphs_are_recorded_for_few_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Smaller batches replay a recorded size, and the extra rows are dropped."""
 
-    def answer(images: Images) -> Probabilities:
-        shown.append(len(images))
-        return truth(images)
+    class Graph:
+        def __init__(self, images: Images) -> None:
+            self.shown, self.output = images.clone(), truth(images)
 
-    padded = Padded(answer)
+        def replay(self) -> None:
+            self.output.copy_(truth(self.shown))
+
+    def record(_: CudaGraphs, images: Images) -> tuple[Graph, Images, Probabilities]:
+        graph = Graph(images)
+        return graph, graph.shown, graph.output
+
+    monkeypatch.setattr(CudaGraphs, "_record", record)
+    graphs = CudaGraphs(truth)
     pictures = perturbed(picture(8, 8))[:11]
     for batch in (8, 3, 1):
-        assert torch.equal(ask(padded, pictures, batch), truth(pictures))
-    assert set(shown) == {8}
-    padded(perturbed(picture(8, 8))[:20])
-    assert padded.sizes == {8, 20}
+        assert torch.equal(ask(graphs, pictures, batch), truth(pictures))
+    assert set(graphs.graphs) == {8}
+    graphs(perturbed(picture(8, 8))[:20])
+    assert set(graphs.graphs) == {8, 20}
 
 
 def test_a_difference_is_the_largest() -> None:

@@ -1,6 +1,6 @@
 """Classifiers executed by a faster runtime, and the runtimes available for a classifier."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -16,10 +16,10 @@ from seewhy.core.classifier import Classifier, Color
 from seewhy.core.view import View
 from seewhy.runtime import graphs, openvino
 from seewhy.runtime.cache import Cache
-from seewhy.runtime.eager import torch_candidates
 from seewhy.runtime.engines import Answer, Candidate, Engine
 from seewhy.runtime.machine import installed
 from seewhy.runtime.partial import Partial, split
+from seewhy.runtime.torch_engines import torch_candidates
 
 PARTIAL = "openvino-partial"
 """The runtime that recomputes only around a window, for methods that query windows."""
@@ -31,11 +31,8 @@ RUNTIMES = (
     PARTIAL,
     "channels-last",
     "onnxruntime",
-    "bfloat16",
-    "openvino-bfloat16",
     "float16",
     "cuda-graph",
-    "compile",
 )
 """Valid values of ``--runtime``."""
 
@@ -46,9 +43,12 @@ _TOLERANCE_PARTIAL = 1e-5
 """Stricter than for other runtimes: errors near the edge of a crop are small and must not pass as rounding (decision
 017)."""
 
+_SHARED = ("name", "spec", "labels", "view", "fingerprint", "mean_color", "device")
+"""What a classifier in another runtime has in common with the original."""
+
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class FastClassifier:
     """A classifier executed by another runtime; created by `seewhy.classifiers.tuning.tune`.
 
@@ -56,54 +56,25 @@ class FastClassifier:
         original: the original classifier; use it where gradients are needed.
         answer: maps images to probabilities.
         runtime: description of the runtime and its precision.
-
-    Example:
-        ``FastClassifier(original, answer, "openvino 2026.4.1, cpu, float32")(images)``
     """
 
     original: Classifier
     answer: Answer
     runtime: str
+    name: str
+    spec: str | None
+    labels: tuple[str, ...] | None
+    view: View
+    fingerprint: str
+    mean_color: Color
+    device: torch.device
+    access: Access = Access.PROBABILITIES
 
-    @property
-    def name(self) -> str:
-        """The original's name."""
-        return self.original.name
-
-    @property
-    def spec(self) -> str | None:
-        """The original's."""
-        return self.original.spec
-
-    @property
-    def labels(self) -> tuple[str, ...] | None:
-        """The original's labels."""
-        return self.original.labels
-
-    @property
-    def view(self) -> View:
-        """The original's view."""
-        return self.original.view
-
-    @property
-    def access(self) -> Access:
-        """Probabilities only."""
-        return Access.PROBABILITIES
-
-    @property
-    def fingerprint(self) -> str:
-        """The original's fingerprint, because the function is the same."""
-        return self.original.fingerprint
-
-    @property
-    def mean_color(self) -> Color:
-        """The original's mean colour."""
-        return self.original.mean_color
-
-    @property
-    def device(self) -> torch.device:
-        """The original's device."""
-        return self.original.device
+    @classmethod
+    def of(cls, original: Classifier, answer: Answer, runtime: str) -> "FastClassifier":
+        """Run a classifier by another function; everything else stays the original's."""
+        shared = {name: getattr(original, name) for name in _SHARED}
+        return cls(original=original, answer=answer, runtime=runtime, **shared)
 
     def on(self, image: Image) -> "FastClassifier":
         """Prepare for queries about an image, ``(3, h, w)`` in the view.
@@ -113,16 +84,12 @@ class FastClassifier:
         return replace(self, answer=self.answer.on(image)) if isinstance(self.answer, Partial) else self
 
     def __call__(self, images: Images) -> Probabilities:
-        """Return class probabilities.
-
-        Args:
-            images: ``(n, 3, h, w)`` float32 in [0, 1], RGB.
-        """
+        """Return class probabilities."""
         return self.answer(images)
 
 
 def candidates(classifier: Classifier, cache: Cache) -> list[Candidate]:
-    """List the ways to run a classifier, its native runtime first.
+    """List the ways to run a classifier on any image, its native runtime first.
 
     A function has no alternative, and neither has a classifier for images of any size, because a network is converted
     for one size.
@@ -130,19 +97,12 @@ def candidates(classifier: Classifier, cache: Cache) -> list[Candidate]:
     Args:
         classifier: the classifier to run.
         cache: stores converted networks.
-
-    Example:
-        >>> from seewhy.classifiers.function import from_function
-        >>> from seewhy.runtime.cache import default_cache
-        >>> even = from_function(lambda pictures: [[0.5, 0.5]] * len(pictures), size=8)
-        >>> [each.name for each in candidates(even, default_cache())]
-        ['eager']
     """
     size = classifier.view.size
     if isinstance(classifier, TorchClassifier) and size is not None:
         return _of_module(classifier, size, cache)
     if isinstance(classifier, OnnxClassifier) and size is not None:
-        return [_native(classifier, "onnxruntime"), *openvino.openvino_candidates(_of_graph(classifier))]
+        return [_native(classifier, "onnxruntime"), openvino.candidate(lambda: _of_graph(classifier))]
     return [_native(classifier, "eager")]
 
 
@@ -152,22 +112,19 @@ def _native(classifier: Classifier, name: str) -> Candidate:
 
 
 def _of_module(classifier: TorchClassifier, size: tuple[int, int], cache: Cache) -> list[Candidate]:
-    """List the ways to run a torch module, the likely winner right after the native one.
-
-    Converters need float32 on the CPU.
-    """
+    """List the ways to run a torch module, the likely winner right after the native one."""
     network = classifier.network
     plain, *others = torch_candidates(network, classifier.device, classifier.dtype)
     if not _converts(classifier):
         return [plain, *others]
-    vino, half = openvino.openvino_candidates(lambda precision: _whole(classifier, size, cache, precision))
+    vino = openvino.candidate(lambda: _whole(classifier, size, cache))
     onnx = Candidate(
         "onnxruntime",
         lambda: graphs.from_network(network, size, cache, _key("onnxruntime", classifier)),
         f"onnxruntime {installed('onnxruntime')}, cpu",
         "float32",
     )
-    return [plain, vino, others[0], onnx, half, *others[1:]]
+    return [plain, vino, *others, onnx]
 
 
 def _converts(classifier: TorchClassifier) -> bool:
@@ -175,9 +132,9 @@ def _converts(classifier: TorchClassifier) -> bool:
     return classifier.device.type == "cpu" and classifier.dtype == torch.float32
 
 
-def _whole(classifier: TorchClassifier, size: tuple[int, int], cache: Cache, precision: str) -> Engine:
+def _whole(classifier: TorchClassifier, size: tuple[int, int], cache: Cache) -> Engine:
     """Run a module with OpenVINO."""
-    return openvino.from_network(classifier.network, (3, *size), precision, cache, _key("openvino", classifier))
+    return openvino.from_network(classifier.network, (3, *size), cache, _key("openvino", classifier))
 
 
 def _key(package: str, classifier: TorchClassifier, *piece: object) -> str:
@@ -189,20 +146,14 @@ def _key(package: str, classifier: TorchClassifier, *piece: object) -> str:
 def around_windows(classifier: Classifier, image: Image, box: int | None, cache: Cache) -> list[Candidate]:
     """List the ways to run a classifier on images that differ from a given image in a small window.
 
-    The list contains partial recomputation (`seewhy.runtime.partial`), or is empty.
-
     Args:
         classifier: the classifier to run.
         image: the image, ``(3, h, w)`` in the classifier's view.
         box: side of the window in pixels; None if there are no windows.
         cache: stores converted parts.
 
-    Example:
-        >>> from seewhy.classifiers.module import from_module
-        >>> from seewhy.runtime.cache import default_cache
-        >>> net, image = from_module(nn.Conv2d(3, 2, 8).eval(), size=8), torch.zeros(3, 8, 8)
-        >>> [way.box for side in (None, 4) for way in around_windows(net, image, side, default_cache())]
-        [4]
+    Returns:
+        Partial recomputation (`seewhy.runtime.partial`), or nothing if it cannot run this classifier.
     """
     size = classifier.view.size
     if box is None or size is None or not (isinstance(classifier, TorchClassifier) and _converts(classifier)):
@@ -212,12 +163,12 @@ def around_windows(classifier: Classifier, image: Image, box: int | None, cache:
         def engine(piece: nn.Module, example: Tensor) -> Engine:
             shape = tuple(example.shape[1:])
             key = _key("openvino", classifier, shape, str(piece))  # the text of a traced module is its code
-            return openvino.from_network(piece, shape, "float32", cache, key)
+            return openvino.from_network(piece, shape, cache, key)
 
-        return split(_in_layers(classifier), image, box, engine, _whole(classifier, size, cache, "float32"))
+        return split(_in_layers(classifier), image, box, engine, _whole(classifier, size, cache))
 
     text = f"openvino {installed('openvino')}, cpu, only the cells that a window of {box} × {box} changes"
-    return [Candidate(PARTIAL, build, text, "float32", _BATCHES_PARTIAL, box=box, tolerance=_TOLERANCE_PARTIAL)]
+    return [Candidate(PARTIAL, build, text, "float32", _BATCHES_PARTIAL, box, _TOLERANCE_PARTIAL)]
 
 
 def _in_layers(classifier: TorchClassifier) -> nn.Module:
@@ -235,22 +186,13 @@ def _code(module: nn.Module) -> Sequence[object]:
     codes = {getattr(type(part).forward, "__code__", None) for part in module.modules()}
     plain = (bool, int, float, str, bytes, type(None))
     return sorted(
-        (
-            code.co_qualname,
-            code.co_code,
-            code.co_names,
-            repr([each for each in code.co_consts if isinstance(each, plain)]),
-        )
+        (code.co_qualname, code.co_code, code.co_names, repr([one for one in code.co_consts if isinstance(one, plain)]))
         for code in codes
         if code is not None
     )
 
 
-def _of_graph(classifier: OnnxClassifier) -> Callable[[str], Answer]:
+def _of_graph(classifier: OnnxClassifier) -> Answer:
     """Run an ONNX graph with OpenVINO, with the classifier's own preprocessing and softmax."""
-
-    def build(precision: str) -> Answer:
-        session = openvino.Session.of(classifier.graph.file, precision)
-        return replace(classifier, graph=replace(classifier.graph, session=session))
-
-    return build
+    graph = classifier.graph
+    return replace(classifier, graph=replace(graph, session=openvino.Session.of(graph.file)))

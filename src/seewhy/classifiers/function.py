@@ -12,6 +12,7 @@ from torch import Tensor
 
 from seewhy.classifiers.partial_answers import spread_labels, spread_top
 from seewhy.classifiers.settings import (
+    CPU,
     Channels,
     Labels,
     Scaling,
@@ -30,7 +31,8 @@ from seewhy.core.arrays import Images, Probabilities
 from seewhy.core.classifier import Color
 from seewhy.core.errors import ClassifierError, RequestError
 from seewhy.core.view import Fit, View
-from seewhy.runtime.notes import Noting
+from seewhy.runtime.code import noting
+from seewhy.runtime.engines import fill_batch
 
 Dtype = Literal["uint8", "float32"]
 Returns = Literal["probabilities", "logits", "labels", "top-k"]
@@ -46,28 +48,7 @@ _ACCESS = {"labels": Access.LABEL, "top-k": Access.TOP_K}
 @final
 @dataclass(frozen=True, eq=False)
 class FunctionClassifier:
-    """A classifier that wraps a Python function; created by `from_function`.
-
-    Args:
-        function: takes an ``(n, h, w, 3)`` array, returns ``(n, k)`` numbers.
-        name: name shown in results.
-        labels: one name per class, or None.
-        view: how a user's image is cropped and resized to the input.
-        fingerprint: SHA-256 of the function's source and the settings.
-        mean_color: mean colour of the training images, RGB in [0, 1].
-        dtype: type of the input array.
-        channels: channel order of the input array.
-        outputs: what the function returns.
-        classes: number of classes; None if the output determines it.
-        batch: maximum number of images per call, or None for any number.
-        fixed: whether the function takes exactly ``batch`` images.
-        spec: the text that opens it again, or None.
-
-    Example:
-        >>> brightness = lambda pictures: [[p.mean() / 255, 1 - p.mean() / 255] for p in pictures]
-        >>> from_function(brightness, size=2)(torch.ones(1, 3, 2, 2)).tolist()
-        [[1.0, 0.0]]
-    """
+    """A classifier that wraps a Python function; created by `from_function`, which describes the settings."""
 
     function: Function
     name: str
@@ -81,17 +62,9 @@ class FunctionClassifier:
     classes: int | None
     batch: int | None
     fixed: bool
+    access: Access
+    device: torch.device = CPU
     spec: str | None = None
-
-    @property
-    def access(self) -> Access:
-        """Probabilities at most."""
-        return _ACCESS.get(self.outputs, Access.PROBABILITIES)
-
-    @property
-    def device(self) -> torch.device:
-        """The CPU, because the function takes NumPy arrays."""
-        return torch.device("cpu")
 
     @property
     def runtime(self) -> str:
@@ -99,14 +72,7 @@ class FunctionClassifier:
         return f"python function, {self.dtype} {self.channels}, batch {self.batch or 'any'}"
 
     def __call__(self, images: Images) -> Probabilities:
-        """Return class probabilities. If the function returns labels, the predicted class gets 1 and all others 0.
-
-        Args:
-            images: ``(n, 3, h, w)`` float32 in [0, 1], RGB.
-
-        Raises:
-            ClassifierError: the function's return value does not match ``outputs``.
-        """
+        """Return class probabilities. If the function returns labels, the predicted class gets 1 and all others 0."""
         pieces = torch.split(images.detach().cpu(), self.batch or max(1, len(images)))
         scores = torch.cat([self._call(piece) for piece in pieces])
         return as_probabilities(scores, len(images), "logits" if self.outputs == "logits" else "probabilities")
@@ -115,9 +81,9 @@ class FunctionClassifier:
         """Call the function once, with a copy of the images in its input format."""
         rows = len(images)
         if self.fixed and self.batch is not None:
-            images = torch.cat([images, images[-1:].expand(self.batch - rows, -1, -1, -1)])
+            images = fill_batch(images, self.batch)
         array = _as_array(images, self.dtype, self.channels)
-        with Noting(f"while {self.name} was called with an array of shape {array.shape}, {array.dtype}"):
+        with noting(f"while {self.name} was called with an array of shape {array.shape}, {array.dtype}"):
             answer = self.function(array)
         if self.classes is not None:
             spread = spread_labels if self.outputs == "labels" else spread_top
@@ -221,6 +187,7 @@ def from_function(
         classes=classes,
         batch=batch,
         fixed=fixed,
+        access=_ACCESS.get(outputs, Access.PROBABILITIES),
     )
 
 

@@ -31,12 +31,7 @@ _FOLDED = (
 
 
 def imagenet_labels() -> tuple[str, ...]:
-    """Return the names of the 1,000 ImageNet classes in class order. All names are distinct.
-
-    Example:
-        >>> imagenet_labels()[967]
-        'espresso'
-    """
+    """Return the names of the 1,000 ImageNet classes in class order. All names are distinct."""
     text = files("seewhy.classifiers").joinpath("imagenet_labels.txt").read_text(encoding="utf-8")
     return tuple(text.splitlines())
 
@@ -65,9 +60,6 @@ def efficientnet_lite1(*, device: str | torch.device | None = None) -> TorchClas
 
     Raises:
         RequestError: the extra ``demo`` is not installed, or the device is not available.
-
-    Example:
-        ``efficientnet_lite1().view.size == (240, 240)``
     """
     return _build(1, device)
 
@@ -80,9 +72,6 @@ def efficientnet_lite2(*, device: str | torch.device | None = None) -> TorchClas
 
     Raises:
         RequestError: the extra ``demo`` is not installed, or the device is not available.
-
-    Example:
-        ``efficientnet_lite2().view.size == (260, 260)``
     """
     return _build(2, device)
 
@@ -108,13 +97,7 @@ def _build(variant: int, device: str | torch.device | None) -> TorchClassifier:
 
 
 def fold_batch_norms(network: nn.Module) -> nn.Module:
-    """Fold each batch norm of an EfficientNet into the preceding convolution.
-
-    The function stays the same, with fewer operations.
-
-    Args:
-        network: in evaluation mode; modified in place and returned.
-    """
+    """Fold each batch norm of an EfficientNet in evaluation mode into the preceding convolution, in place."""
     for owner in [*network.modules()]:
         for convolution, norm in _FOLDED:
             if hasattr(owner, convolution) and isinstance(getattr(owner, norm, None), nn.BatchNorm2d):

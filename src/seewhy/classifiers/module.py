@@ -30,33 +30,13 @@ from seewhy.core.arrays import Images, Probabilities
 from seewhy.core.classifier import Color, Scores
 from seewhy.core.errors import ClassifierError
 from seewhy.core.view import Fit, View
-from seewhy.runtime.notes import Noting
+from seewhy.runtime.code import noting
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class TorchClassifier:
-    """A classifier that wraps a torch module; created by `from_module`.
-
-    Args:
-        module: takes ``(n, 3, h, w)``, returns ``(n, k)`` or an object with ``(n, k)`` ``logits``.
-        name: name shown in results.
-        labels: one name per class, or None.
-        view: how a user's image is cropped and resized to the input.
-        fingerprint: SHA-256 of the weights, the settings and the module type.
-        mean_color: mean colour of the training images, RGB in [0, 1].
-        device: device of the weights.
-        dtype: type of the weights; images are converted to it.
-        scaling: normalisation applied to the input.
-        outputs: what the module returns.
-        channels: channel order of the module's input.
-        spec: the text that opens it again, or None.
-
-    Example:
-        >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 3)).eval()
-        >>> from_module(net, size=2)(torch.zeros(5, 3, 2, 2)).shape
-        torch.Size([5, 3])
-    """
+    """A classifier that wraps a torch module; created by `from_module`, which describes the settings."""
 
     module: nn.Module
     name: str
@@ -69,12 +49,8 @@ class TorchClassifier:
     scaling: Scaling
     outputs: Outputs
     channels: Channels
+    access: Access = Access.INTERNALS
     spec: str | None = None
-
-    @property
-    def access(self) -> Access:
-        """All levels, because the layers are accessible."""
-        return Access.INTERNALS
 
     @property
     def network(self) -> nn.Module:
@@ -87,14 +63,7 @@ class TorchClassifier:
         return f"torch {torch.__version__}, {self.device}, {str(self.dtype).removeprefix('torch.')}"
 
     def __call__(self, images: Images) -> Probabilities:
-        """Return class probabilities; differentiable.
-
-        Args:
-            images: ``(n, 3, h, w)`` float32 in [0, 1], RGB.
-
-        Raises:
-            ClassifierError: the module does not return one row per image.
-        """
+        """Return class probabilities; differentiable."""
         return as_probabilities(self._scores(images), len(images), self.outputs)
 
     def scores(self, images: Images) -> Scores:
@@ -109,7 +78,7 @@ class TorchClassifier:
         """Preprocess the images and run the module."""
         pixels = images.to(self.device)
         pixels = pixels.flip(1) if self.channels == "bgr" else pixels
-        with Noting(f"while the module {self.name} was called with images of shape {tuple(images.shape)}"):
+        with noting(f"while the module {self.name} was called with images of shape {tuple(images.shape)}"):
             answer = self.module(self.scaling.apply(pixels).to(self.dtype))
         answer = getattr(answer, "logits", answer)
         if not isinstance(answer, Tensor):
@@ -122,10 +91,7 @@ class TorchClassifier:
 
 @final
 class _Network(nn.Module):
-    """A classifier as a module, with its own module registered inside.
-
-    Copies and conversions thus include the weights.
-    """
+    """A classifier as a module, with its own module registered inside, so that copies include the weights."""
 
     def __init__(self, classifier: TorchClassifier) -> None:
         super().__init__()
@@ -134,7 +100,7 @@ class _Network(nn.Module):
         self.training = False  # without changing the mode of the submodules
 
     def forward(self, images: Images) -> Probabilities:
-        """Preprocess the images, run the module and apply the softmax."""
+        """Run the classifier."""
         return self.classifier(images)
 
 
@@ -208,9 +174,6 @@ def check_eval(module: nn.Module) -> None:
 
     Raises:
         ClassifierError: the module, or a dropout or batch norm layer inside it, is in training mode.
-
-    Example:
-        >>> check_eval(nn.Linear(1, 1).eval())
     """
     inside = [
         name for name, part in module.named_modules() if part.training and isinstance(part, _BatchNorm | _DropoutNd)
@@ -230,7 +193,6 @@ def _state(module: nn.Module) -> list[object]:
     """List the names, types, shapes and bytes of all weights."""
     parts: list[object] = []
     for name, value in module.state_dict().items():
-        parts += (
-            [name, value.dtype, tuple(value.shape), tensor_bytes(value)] if isinstance(value, Tensor) else [name, value]
-        )
+        tensor = isinstance(value, Tensor)
+        parts += [name, value.dtype, tuple(value.shape), tensor_bytes(value)] if tensor else [name, value]
     return parts

@@ -10,6 +10,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from seewhy.classifiers.settings import (
+    CPU,
     Channels,
     Labels,
     Outputs,
@@ -31,8 +32,9 @@ from seewhy.core.classifier import Color
 from seewhy.core.errors import ClassifierError, RequestError, did_you_mean
 from seewhy.core.probe import SUM_TOLERANCE
 from seewhy.core.view import Fit, View
+from seewhy.runtime.code import noting
+from seewhy.runtime.engines import fill_batch
 from seewhy.runtime.graphs import ELEMENTS, Runnable, Session, contents, open_graph, runtime_name
-from seewhy.runtime.notes import Noting
 
 Layout = Literal["nchw", "nhwc"]
 Scale = Literal["auto", "unit", "255"]
@@ -43,19 +45,7 @@ _PROBE_SIZE = (224, 224)
 
 @dataclass(frozen=True)
 class InputSpec:
-    """The input of an ONNX graph.
-
-    Args:
-        name: name of the input.
-        dtype: NumPy type of the input.
-        layout: order of its axes.
-        batch: the fixed batch size, or None for any.
-        size: height and width; None for a dimension that the graph leaves open.
-
-    Example:
-        >>> InputSpec("x", np.uint8, "nhwc", 1, (224, 224)).layout
-        'nhwc'
-    """
+    """The input of an ONNX graph; a batch size, height or width that the graph leaves open is None."""
 
     name: str
     dtype: type[np.generic]
@@ -67,20 +57,7 @@ class InputSpec:
 @final
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """An ONNX graph and the preprocessing it requires.
-
-    Args:
-        file: path of the ONNX file.
-        session: an ``onnxruntime.InferenceSession``, or an object with the same interface.
-        input_spec: name, type, layout and shape of the input that takes the image.
-        output: name of the output that is read.
-        scaling: normalisation, in the range 0 to ``top``.
-        top: value of white before the normalisation: 1 or 255.
-        channels: channel order of the graph's input.
-
-    Example:
-        ``graph.scores(images)`` returns the raw output of the graph, before any softmax.
-    """
+    """An ONNX graph and its preprocessing: channel order, value of white (``top``: 1 or 255), then ``scaling``."""
 
     file: Path
     session: Runnable
@@ -91,14 +68,7 @@ class Graph:
     channels: Channels
 
     def scores(self, images: Images) -> Float[Tensor, "n k"]:
-        """Return the raw output of the graph.
-
-        Args:
-            images: ``(n, 3, h, w)`` float32 in [0, 1], RGB.
-
-        Raises:
-            ClassifierError: the graph does not return one row per image.
-        """
+        """Return the raw output of the graph, before any softmax."""
         pieces = torch.split(images.detach().cpu(), self.input_spec.batch or max(1, len(images)))
         return torch.cat([self._run(piece) for piece in pieces])
 
@@ -106,9 +76,9 @@ class Graph:
         """Run one batch; a fixed batch is padded with repeats, whose outputs are dropped."""
         rows = len(images)
         if self.input_spec.batch is not None:
-            images = torch.cat([images, images[-1:].expand(self.input_spec.batch - rows, -1, -1, -1)])
+            images = fill_batch(images, self.input_spec.batch)
         array = self._input(images)
-        with Noting(f"while the ONNX graph was run on an array of shape {array.shape}, {array.dtype}"):
+        with noting(f"while the ONNX graph was run on an array of shape {array.shape}, {array.dtype}"):
             (answer,) = self.session.run([self.output], {self.input_spec.name: array})
         scores = torch.from_numpy(np.array(answer, dtype=np.float32))
         return as_probabilities(scores, len(images), "probabilities")[:rows]  # only checks the shape
@@ -125,22 +95,7 @@ class Graph:
 @final
 @dataclass(frozen=True, eq=False)
 class OnnxClassifier:
-    """A classifier that wraps an ONNX graph; created by `onnx`.
-
-    Args:
-        graph: the graph that is run.
-        name: name shown in results; includes the interpretation of the outputs.
-        labels: one name per class, or None.
-        view: how a user's image is cropped and resized to the input.
-        fingerprint: SHA-256 of the file and the settings.
-        mean_color: mean colour of the training images, RGB in [0, 1].
-        outputs: what the graph returns.
-        runtime: description of the runtime.
-        spec: the text that opens it again, or None.
-
-    Example:
-        ``onnx(path="model.onnx", size=224)(images)`` returns ``(n, k)`` probabilities.
-    """
+    """A classifier that wraps an ONNX graph; created by `onnx`, which describes the settings."""
 
     graph: Graph
     name: str
@@ -148,34 +103,15 @@ class OnnxClassifier:
     view: View
     fingerprint: str
     mean_color: Color
+    channels: Channels
     outputs: Outputs
     runtime: str
+    access: Access = Access.PROBABILITIES
+    device: torch.device = CPU
     spec: str | None = None
 
-    @property
-    def access(self) -> Access:
-        """Probabilities only."""
-        return Access.PROBABILITIES
-
-    @property
-    def channels(self) -> Channels:
-        """Channel order of the graph's input."""
-        return self.graph.channels
-
-    @property
-    def device(self) -> torch.device:
-        """The CPU."""
-        return torch.device("cpu")
-
     def __call__(self, images: Images) -> Probabilities:
-        """Return class probabilities.
-
-        Args:
-            images: ``(n, 3, h, w)`` float32 in [0, 1], RGB.
-
-        Raises:
-            ClassifierError: the graph does not return one row per image.
-        """
+        """Return class probabilities."""
         return as_probabilities(self.graph.scores(images), len(images), self.outputs)
 
 
@@ -245,16 +181,14 @@ def onnx(
             _fingerprint_part(input_spec), graph.output, view, scaling, top, channels, kind, *contents(file)
         ),
         mean_color=make_mean_color(mean_color, scaling, channels, top=top),
+        channels=channels,
         outputs=kind,
         runtime=f"{runtime_name()}, outputs are {kind}" + (" (found by running it)" if outputs == "auto" else ""),
     )
 
 
 def _fingerprint_part(input_spec: InputSpec) -> bytes:
-    """Return the text that represents the input in the fingerprint.
-
-    It uses the original name of the class, so that fingerprints in saved results stay valid.
-    """
+    """Return the input's part of the fingerprint; the class's first name keeps fingerprints in saved results valid."""
     return repr(input_spec).replace(type(input_spec).__name__, "Door", 1).encode()
 
 

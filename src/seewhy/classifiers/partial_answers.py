@@ -12,15 +12,7 @@ _SLACK = 1e-3
 
 
 def spread_labels(answer: object, rows: int, classes: int) -> Float[Tensor, "n k"]:
-    """Convert predicted class indices to one-hot rows.
-
-    Args:
-        answer: ``(n,)`` integers, as an array, a list or a tensor.
-        rows: number of images in the query.
-        classes: number of classes.
-
-    Raises:
-        ClassifierError: the output is not one class index per image.
+    """Convert one predicted class index per image to one-hot rows.
 
     Example:
         >>> spread_labels([1, 0], 2, 3).tolist()
@@ -36,16 +28,7 @@ def spread_labels(answer: object, rows: int, classes: int) -> Float[Tensor, "n k
 
 
 def spread_top(answer: object, rows: int, classes: int) -> Float[Tensor, "n k"]:
-    """Convert top-k outputs to full rows; the remaining probability is spread evenly over the other classes.
-
-    Args:
-        answer: for each image, a pair of class indices and their probabilities.
-        rows: number of images in the query.
-        classes: number of classes.
-
-    Raises:
-        ClassifierError: the output is not one such pair per image, or the remaining probability is negative or too
-            large for classes outside the top k.
+    """Convert a pair (class indices, probabilities) per image to full rows; the others share the remaining probability.
 
     Example:
         >>> spread_top([([2, 0], [0.6, 0.3])], 1, 4)[0].tolist()

@@ -15,8 +15,7 @@ from seewhy.classifiers.module import TorchClassifier, from_module
 from seewhy.classifiers.settings import Channels, Size, Triple
 from seewhy.core.errors import RequestError
 from seewhy.core.view import Fit
-from seewhy.runtime.code import find
-from seewhy.runtime.notes import Noting
+from seewhy.runtime.code import find, noting
 
 
 def python(
@@ -95,13 +94,10 @@ def _given(own: dict[str, Any], foreign: dict[str, Any], kind: str) -> dict[str,
 
 def _build(found: object, text: str) -> nn.Module:
     """Call the function that builds the module."""
-    if isinstance(found, nn.Module):
-        module: object = found
-    elif callable(found):
-        with Noting(f"while {text} was called without arguments to build the module for weights="):
+    module = found
+    if callable(found) and not isinstance(found, nn.Module):
+        with noting(f"while {text} was called without arguments to build the module for weights="):
             module = found()
-    else:
-        module = found
     if not isinstance(module, nn.Module):
         raise RequestError(
             f"expected {text} to build a torch.nn.Module for weights=, got {type(module).__name__}; "

@@ -17,19 +17,8 @@ def randomised(classifier: Classifier, seed: int) -> TorchClassifier:
     Adebayo et al., NeurIPS 2018, draw new weights from the initialisation distribution, which is unknown for a trained
     network. Buffers, such as the running mean of a batch norm, are left unchanged.
 
-    Args:
-        classifier: a classifier that wraps a torch module; it is not modified.
-        seed: seed of the shuffle.
-
     Raises:
         RequestError: the classifier is not a torch module, so its weights are not accessible.
-
-    Example:
-        >>> from seewhy.classifiers.module import from_module
-        >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 3)).eval()
-        >>> shuffled = randomised(from_module(net, size=2), 0).module.state_dict()["1.weight"]
-        >>> torch.equal(shuffled.flatten().sort().values, net[1].weight.flatten().sort().values)
-        True
     """
     if not isinstance(classifier, TorchClassifier):
         raise RequestError(

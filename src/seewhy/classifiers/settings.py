@@ -26,30 +26,17 @@ Labels = str | Path | Sequence[str]
 Outputs = Literal["logits", "probabilities"]
 Channels = Literal["rgb", "bgr"]
 
+CPU = torch.device("cpu")
+
 
 def check_choice(setting: str, value: str, choices: Sequence[str]) -> None:
-    """Reject a value that is not one of the choices.
-
-    Raises:
-        RequestError: the value is not one of the choices.
-
-    Example:
-        >>> check_choice("channels", "rgb", ("rgb", "bgr"))
-    """
+    """Reject a value that is not one of the choices."""
     if value not in choices:
         raise RequestError(f"expected {setting}={' or '.join(choices)}, got {value!r}; choose one of them")
 
 
 def read_size(size: Size) -> tuple[int, int]:
-    """Return height and width in pixels.
-
-    Raises:
-        RequestError: the text is neither one number nor two numbers separated by ``x``.
-
-    Example:
-        >>> read_size(224), read_size("224x320")
-        ((224, 224), (224, 320))
-    """
+    """Return height and width in pixels."""
     if isinstance(size, tuple):
         return size
     try:
@@ -62,15 +49,7 @@ def read_size(size: Size) -> tuple[int, int]:
 
 
 def make_view(size: Size | None, short_side: int | None, fit: Fit) -> View:
-    """Return the view for the settings; without a size, images are left unchanged.
-
-    Raises:
-        RequestError: the settings are inconsistent.
-
-    Example:
-        >>> make_view(224, 256, "crop").describe()
-        'short side 256, centre crop 224 × 224'
-    """
+    """Return the view for the settings; without a size, images are left unchanged."""
     if size is not None:
         return View(read_size(size), fit, short_side)
     if short_side is not None or fit == "stretch":
@@ -79,15 +58,7 @@ def make_view(size: Size | None, short_side: int | None, fit: Fit) -> View:
 
 
 def read_triple(setting: str, value: Triple) -> Color:
-    """Return three finite numbers, one per channel.
-
-    Raises:
-        RequestError: there are neither one nor three numbers, or one of them is not finite.
-
-    Example:
-        >>> read_triple("std", "0.5")
-        (0.5, 0.5, 0.5)
-    """
+    """Return three finite numbers, one per channel."""
     parts: Iterable[str | float] = (
         value.split("/") if isinstance(value, str) else [value] if isinstance(value, int | float) else value
     )
@@ -132,20 +103,7 @@ class Scaling:
 
 
 def make_scaling(mean: Triple | None, std: Triple | None, *, top: float = 1.0) -> Scaling:
-    """Parse ``mean`` and ``std``.
-
-    Args:
-        mean: in the range of the images, 0 to ``top``; None for 0.
-        std: in the same range; None for 1.
-        top: the value of white: 1 or 255.
-
-    Raises:
-        RequestError: a number is outside the range.
-
-    Example:
-        >>> make_scaling(0.5, None).mean
-        (0.5, 0.5, 0.5)
-    """
+    """Read ``mean`` (None for 0) and ``std`` (None for 1), in the range of the images from 0 to ``top``, white."""
     middle = (0.0, 0.0, 0.0) if mean is None else read_triple("mean", mean)
     spread = (1.0, 1.0, 1.0) if std is None else read_triple("std", std)
     if max(middle) > top:
@@ -159,13 +117,6 @@ def make_mean_color(mean_color: Triple | None, scaling: Scaling, channels: Chann
     """Determine the mean colour of the training images, RGB in [0, 1].
 
     The given colour takes precedence, then the normalisation mean if it is a valid colour, then the ImageNet mean.
-
-    Raises:
-        RequestError: a given colour is not in [0, 1].
-
-    Example:
-        >>> make_mean_color(None, Scaling((0.2, 0.4, 0.6)), "bgr")
-        (0.6, 0.4, 0.2)
     """
     if mean_color is not None:
         color = read_triple("mean_color", mean_color)
@@ -178,18 +129,7 @@ def make_mean_color(mean_color: Triple | None, scaling: Scaling, channels: Chann
 
 
 def read_labels(labels: Labels | None) -> tuple[str, ...] | None:
-    """Return one name per class.
-
-    Args:
-        labels: the names, or the path of a UTF-8 text file with one name per line; trailing blank lines are ignored.
-
-    Raises:
-        RequestError: the file cannot be read.
-
-    Example:
-        >>> read_labels(["cat", "dog"])
-        ('cat', 'dog')
-    """
+    """Return one name per class, as given or from a UTF-8 text file; trailing blank lines are ignored."""
     if labels is None or not isinstance(labels, str | Path):
         return None if labels is None else tuple(str(name) for name in labels)
     try:
@@ -202,15 +142,7 @@ def read_labels(labels: Labels | None) -> tuple[str, ...] | None:
 
 
 def read_device(device: str | torch.device | None) -> torch.device | None:
-    """Return the device, if it is available.
-
-    Raises:
-        RequestError: the device is not available; there is no fallback.
-
-    Example:
-        >>> read_device("cpu")
-        device(type='cpu')
-    """
+    """Return the device; one that is not available is an error, with no fallback."""
     if device is None:
         return None
     try:
@@ -223,22 +155,9 @@ def read_device(device: str | torch.device | None) -> torch.device | None:
 
 
 def as_probabilities(scores: Tensor, rows: int, outputs: Outputs) -> Probabilities:
-    """Convert a network's output to probabilities. An invalid distribution is left for the self-test to report.
+    """Check the shape of the output for ``rows`` images, and apply a softmax to logits.
 
-    Args:
-        scores: the network's output.
-        rows: number of images in the query.
-        outputs: ``logits`` get a softmax; ``probabilities`` are left unchanged.
-
-    Returns:
-        ``(rows, k)`` float32.
-
-    Raises:
-        ClassifierError: the shape is not ``(rows, k)`` with at least two classes.
-
-    Example:
-        >>> as_probabilities(torch.zeros(1, 4), 1, "logits").tolist()
-        [[0.25, 0.25, 0.25, 0.25]]
+    An invalid distribution is left for the self-test to report.
     """
     if scores.ndim == 4 and scores.shape[2:] == (1, 1):
         scores = scores.flatten(1)
@@ -255,12 +174,7 @@ def as_probabilities(scores: Tensor, rows: int, outputs: Outputs) -> Probabiliti
 
 
 def digest(*parts: object) -> str:
-    """Return the hexadecimal SHA-256 of the parts; bytes are hashed directly, everything else by its ``repr``.
-
-    Example:
-        >>> len(digest("a", b"b"))
-        64
-    """
+    """Return the hexadecimal SHA-256 of the parts; bytes are hashed directly, everything else by its ``repr``."""
     total = hashlib.sha256()
     for part in parts:
         data = part if isinstance(part, bytes | bytearray | memoryview) else repr(part).encode()
@@ -270,10 +184,5 @@ def digest(*parts: object) -> str:
 
 
 def tensor_bytes(tensor: Tensor) -> bytes:
-    """Return the bytes of a tensor of any type on any device.
-
-    Example:
-        >>> list(tensor_bytes(torch.tensor([1, 2], dtype=torch.uint8)))
-        [1, 2]
-    """
+    """Return the bytes of a tensor of any type on any device."""
     return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()

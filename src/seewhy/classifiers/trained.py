@@ -31,14 +31,7 @@ def trained(*, folder: str, device: str | torch.device | None = None) -> TorchCl
 
 
 def as_classifier(net: SmallClassifier, card: Card, *, device: str | torch.device | None = None) -> TorchClassifier:
-    """Wrap a network as a classifier.
-
-    Args:
-        net: the network, in evaluation mode.
-        card: ``labels``, ``size``, ``fit``, ``short_side``, ``mean_color`` and ``classifier``, the name of the
-            classifier.
-        device: device to move the network to.
-    """
+    """Wrap a network in evaluation mode as a classifier; the card has its labels, view, mean colour and name."""
     return from_module(
         net,
         labels=card["labels"],

@@ -1,9 +1,10 @@
 """Choose the fastest runtime on this machine whose outputs match those of the original classifier."""
 
 import json
+import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -15,18 +16,7 @@ from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.runtime.cache import Cache, default_cache
 from seewhy.runtime.engines import FAILURES, Answer, Candidate
 from seewhy.runtime.machine import machine
-from seewhy.runtime.tune import (
-    COPIES,
-    Clock,
-    Timing,
-    ask,
-    attempt,
-    difference,
-    perturbed,
-    search,
-    seconds,
-    speed_ratio,
-)
+from seewhy.runtime.tune import COPIES, Clock, Timing, ask, attempt, difference, perturbed, search, seconds
 
 PLAIN_BATCH = 4
 """Batch size for a classifier in its native runtime."""
@@ -37,16 +27,9 @@ _LIMIT, _SHARE = 2.5, 0.05
 _MIN_RUN_SECONDS = 5.0
 """Minimum expected duration, in seconds, of a run in the native runtime for a search to pay off."""
 
-_MIN_RUN_SECONDS_PARTIAL = 6.0
-"""Minimum expected duration, in seconds, of a run in the fastest runtime for any image, before partial recomputation is
-tested. It saves about a third of the run; preparing and timing it takes several seconds, once."""
-
-_MIN_SPEED_RATIO = 1.15
-"""Minimum speed ratio of partial recomputation to that runtime."""
-
-_COPIES_PARTIAL = 15
-"""Number of windows on which partial recomputation must agree, in addition to the image itself; each costs a query of
-the original."""
+_MIN_QUERIES_PARTIAL = 300
+"""Minimum length of a run before partial recomputation is tested. It saves about a third of the run; preparing and timing
+it takes several seconds, once."""
 
 _COPIES_RECHECK = 3
 """Number of perturbed copies on which a cached choice must agree, in addition to the image itself."""
@@ -74,11 +57,7 @@ class RuntimeChoice:
         agreement: largest difference of a probability from the original, on the image and perturbed copies of it.
         why: reason for the choice.
         cached: whether the choice comes from an earlier run.
-        tried: results of all candidates in the search.
-
-    Example:
-        >>> RuntimeChoice("eager", "float32", 4, None, 0.0, "requested").cached
-        False
+        tried: results of all candidates that were tested now.
     """
 
     name: str
@@ -96,15 +75,11 @@ class RuntimeRequest:
     """The runtime and batch size requested by the user.
 
     Args:
-        runtime: one of `RUNTIMES`.
+        runtime: one of `seewhy.classifiers.fast.RUNTIMES`.
         batch_size: images per batch; None for the fastest.
 
     Raises:
         RequestError: the runtime is unknown, or the batch size is less than 1.
-
-    Example:
-        >>> RuntimeRequest().runtime
-        'auto'
     """
 
     runtime: str = "auto"
@@ -115,11 +90,6 @@ class RuntimeRequest:
             raise RequestError(f"unknown runtime {self.runtime!r}; {did_you_mean(self.runtime, RUNTIMES)}")
         if self.batch_size is not None and self.batch_size < 1:
             raise RequestError(f"expected batch_size >= 1, got {self.batch_size}")
-
-    @property
-    def batches(self) -> tuple[int, ...] | None:
-        """The batch sizes to test; None for the candidate's own."""
-        return None if self.batch_size is None else (self.batch_size,)
 
 
 @torch.no_grad()
@@ -137,16 +107,14 @@ def tune(
     """Choose a runtime, or prepare the requested one.
 
     Under ``auto``, an earlier choice for this classifier and machine is reused if it agrees on this image. Otherwise
-    the candidates are tested, provided that the run would take 5 s or more in the native runtime. If the run queries
-    windows and would still take 6 s in the fastest of them, partial recomputation (`seewhy.runtime.partial`) is tested
-    too. It is chosen if it is at least 1.15 times as fast.
+    the candidates are tested, provided that the run would take 5 s or more in the native runtime; see
+    `seewhy.runtime.tune.search`. A run that queries windows may get partial recomputation (`seewhy.runtime.partial`).
 
     Args:
         classifier: the classifier to run.
         image: the image in the classifier's view, ``(3, h, w)`` in [0, 1].
         request: the requested runtime and batch size.
-        queries: approximate number of queries of the run; None to search without a time limit, including slow
-            candidates.
+        queries: approximate number of queries of the run; None to search anew and without a time limit.
         box: side in pixels of the window in which a query differs from the image, or of the smallest window if there
             are several sizes; None if there are no windows.
         cache: stores choices and converted networks; None for the user's cache.
@@ -161,8 +129,7 @@ def tune(
         RequestError: the requested runtime is not available here, or its outputs differ from the original's.
 
     Cost in queries: none if there is only one runtime; four for an earlier choice. A search costs 33 queries of the
-    original for reference, 16 more if there are windows, and for each candidate the same number plus a few dozen to
-    measure its speed.
+    original for reference, and for each candidate the same number plus a few dozen to measure its speed.
 
     Example:
         >>> from seewhy.classifiers.function import from_function
@@ -171,24 +138,17 @@ def tune(
         'no other runtime is available'
     """
     cache, image = cache or default_cache(), image.to(classifier.device)
+    if request.runtime == "auto" and queries is not None and queries < _MIN_QUERIES_PARTIAL:
+        box = None
     options = [*candidates(classifier, cache), *around_windows(classifier, image, box, cache)]
-    plain, names = options[0], [option.name for option in options]
-    if request.runtime in {"eager", plain.name}:
-        return classifier, _native(plain, request, "requested")
-    if request.runtime != "auto" and request.runtime not in names:
-        raise RequestError(
-            f"expected a runtime that can run {classifier.name}: auto, {', '.join(dict.fromkeys(['eager', *names]))}, "
-            f"got {request.runtime}; converters need a float32 torch module or an ONNX file of a fixed size, on its device, "
-            f"and {PARTIAL} needs such a module and a method that queries windows"
-        )
-    if len(options) == 1:
-        return classifier, _native(plain, request, "no other runtime is available")
-    return _Job(classifier, image, request, options, cache, clock or _clock(classifier.device), log).run(queries)
-
-
-def _native(plain: Candidate, request: RuntimeRequest, why: str) -> RuntimeChoice:
-    """Keep a classifier in its native runtime."""
-    return RuntimeChoice(plain.name, plain.precision, request.batch_size or PLAIN_BATCH, None, 0.0, why)
+    job = _Job(classifier, image, box, request, options, cache, clock or _clock(classifier.device))
+    if request.runtime in {"eager", options[0].name}:
+        return job.native("requested")
+    if request.runtime == "auto" and len(options) == 1:
+        return job.native("no other runtime is available")
+    if queries is not None and (known := job.recall()):
+        return known
+    return job.search(queries, log) if request.runtime == "auto" else job.requested()
 
 
 def _clock(device: torch.device) -> Clock:
@@ -203,137 +163,111 @@ def _clock(device: torch.device) -> Clock:
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """One search for a runtime.
-
-    Args:
-        classifier: the classifier to run.
-        image: the image in its view, on its device.
-        request: the requested runtime and batch size.
-        options: candidates, the native one first.
-        cache: stores choices.
-        clock: returns the time.
-        log: receives a message before a search.
-    """
+    """What one choice depends on; ``options`` lists the native runtime first."""
 
     classifier: Classifier
     image: Image
+    box: int | None
     request: RuntimeRequest
     options: list[Candidate]
     cache: Cache
     clock: Clock
-    log: Log
 
-    def run(self, queries: int | None) -> tuple[Classifier, RuntimeChoice]:
-        """Reuse an earlier choice or make one, first for any image, then for windows."""
-        again = queries is not None
-        if self.request.runtime != "auto":
-            option = self._option(self.request.runtime)
-            return (again and self.recall(option.box)) or self.requested(option)
-        around = next((option for option in self.options if option.box is not None), None)
-        if again and around and (known := self.recall(around.box)):
-            return known
-        found, choice = (again and self.recall(None)) or self.choose(queries)
-        return self.try_windows(around, found, choice, queries) if around and choice.tried else (found, choice)
+    def native(self, why: str) -> tuple[Classifier, RuntimeChoice]:
+        """Keep the classifier in its native runtime."""
+        plain, batch = self.options[0], self.request.batch_size or PLAIN_BATCH
+        return self.classifier, RuntimeChoice(plain.name, plain.precision, batch, None, 0.0, why)
 
-    def choose(self, queries: int | None) -> tuple[Classifier, RuntimeChoice]:
-        """Search among the candidates that accept any image, if the run is long enough."""
-        limit = float("inf")
-        if queries is not None:
-            plain = self.options[0]
-            run = queries * seconds(plain.build(), self.image[None], PLAIN_BATCH, self.clock) / PLAIN_BATCH
-            if run < _MIN_RUN_SECONDS:
-                return self.classifier, _native(plain, self.request, "the run is too short for a search")
-            limit = max(_LIMIT, _SHARE * run)
-        self.log("searching for the fastest runtime on this machine, once for this classifier …")
-        options = [option for option in self.options if option.box is None]
-        found = search(options, perturbed(self.image), clock=self.clock, limit=limit, batches=self.request.batches)
-        why = f"the fastest of {sum(timing.reason is None for timing in found.tried)} that agree"
-        return self._keep(found.best, found.answer, found.tried, why)
-
-    def try_windows(
-        self, option: Candidate, found: Classifier, choice: RuntimeChoice, queries: int | None
-    ) -> tuple[Classifier, RuntimeChoice]:
-        """Use partial recomputation around windows, if it is faster than the runtime found for any image."""
-        if queries is not None and queries < _MIN_RUN_SECONDS_PARTIAL * (choice.queries_per_second or 0):
-            reason = f"not tested: it does not pay off for a run of less than {_MIN_RUN_SECONDS_PARTIAL:g} s"
-            return found, replace(choice, tried=(*choice.tried, Timing(option.name, option.precision, reason=reason)))
-        self.log(
-            f"testing whether recomputing only around windows of {option.box} × {option.box} is faster on this machine …"
-        )
-        images, timing, answer = self._try(option)
-        if answer is not None and timing.batch_size is not None and timing.reason is None:
-            ratio = speed_ratio((answer, timing.batch_size), (found, choice.batch_size), images, self.clock)
-            if ratio >= _MIN_SPEED_RATIO:
-                why = f"{ratio:.2f} times as fast as {choice.name}, {choice.why}"
-                return self._keep(timing, answer, (*choice.tried, timing), why)
-            timing = replace(
-                timing, reason=f"{ratio:.2f} times as fast as {choice.name}, less than {_MIN_SPEED_RATIO:g}"
-            )
-        choice = replace(choice, tried=(*choice.tried, timing))
-        self._remember(choice, option.box)
-        return found, choice
-
-    def recall(self, box: int | None) -> tuple[Classifier, RuntimeChoice] | None:
+    def recall(self) -> tuple[Classifier, RuntimeChoice] | None:
         """Reuse an earlier choice, if there is one that can be built and agrees on this image."""
-        entry = self.cache.get(self._key(box))
+        entry = self.cache.get(self._key(self.box))
         if entry is None:
             return None
         try:
-            stored = json.loads((entry / _FILE).read_text(encoding="utf-8"))
-            before = RuntimeChoice(
-                **{**stored, "tried": tuple(Timing(**timing) for timing in stored["tried"]), "cached": True}
-            )
-            option = self._option(before.name)
-            if option is self.options[0]:
-                return self.classifier, before
-            images = perturbed(self.image, _COPIES_RECHECK, option.box)
-            answer = option.build()
-            agreement = difference(ask(answer, images), ask(self.classifier, images))
-        except (*FAILURES, StopIteration):  # an unusable choice is searched for again, which reports why it fails
+            name, batch, speed, why = json.loads((entry / _FILE).read_text(encoding="utf-8"))
+            option, answer, agreement = self._option(name), None, 0.0
+            if option is not self.options[0]:
+                images, answer = perturbed(self.image, _COPIES_RECHECK, option.box), option.build()
+                agreement = difference(ask(answer, images), ask(self.classifier, images))
+        except FAILURES:  # an unusable choice is made anew, which reports why it fails
             return None
-        return self._with(answer, replace(before, agreement=agreement)) if agreement <= option.tolerance else None
+        timing = Timing(name, option.precision, batch, speed, agreement)
+        return self._use(timing, answer, why, (timing,), cached=True) if agreement <= option.tolerance else None
 
-    def requested(self, option: Candidate) -> tuple[Classifier, RuntimeChoice]:
+    def search(self, queries: int | None, log: Log) -> tuple[Classifier, RuntimeChoice]:
+        """Test all candidates, if the run is long enough, and remember the best for this window and for any image."""
+        limit = math.inf
+        if queries is not None:
+            run = queries * seconds(self.options[0].build(), self.image[None], PLAIN_BATCH, self.clock) / PLAIN_BATCH
+            if run < _MIN_RUN_SECONDS:
+                return self.native("the run is too short for a search")
+            limit = max(_LIMIT, _SHARE * run)
+        log("searching for the fastest runtime on this machine, once for this classifier …")
+        best, answer, tried = search(
+            self.options,
+            self._images(),
+            clock=self.clock,
+            limit=limit,
+            batches=self._batches(),
+        )
+        good = [timing for timing in tried if timing.reason is None]
+        why = f"the fastest of {len(good)} that agree"
+        if self.box is not None:
+            general = [timing for timing in good if self._option(timing.name).box is None]
+            self._remember(max(general, key=lambda timing: timing.queries_per_second or 0), None, why)
+        self._remember(best, self.box, why)
+        return self._use(best, answer, why, tried)
+
+    def requested(self) -> tuple[Classifier, RuntimeChoice]:
         """Test only the requested candidate; nothing replaces it."""
-        _, timing, answer = self._try(option)
-        if answer is None or timing.reason is not None:
+        names = [option.name for option in self.options]
+        if self.request.runtime not in names:
+            raise RequestError(
+                f"expected a runtime that can run {self.classifier.name}: "
+                f"auto, {', '.join(dict.fromkeys(['eager', *names]))}, got {self.request.runtime}; "
+                "converters need a float32 torch module or an ONNX file of a fixed size, on its device, "
+                f"and {PARTIAL} needs such a module and a method that queries windows"
+            )
+        option = self._option(self.request.runtime)
+        images = self._images()
+        timing, answer = attempt(option, images, ask(self.classifier, images), self.clock, self._batches())
+        if timing.reason is not None:
             raise RequestError(
                 f"expected {option.name} to run {self.classifier.name}, got: {timing.reason}; "
                 "choose another --runtime, or eager for the native one"
             )
-        return self._keep(timing, answer, (timing,), "requested")
+        self._remember(timing, self.box, "requested")
+        return self._use(timing, answer, "requested", (timing,))
 
-    def _try(self, option: Candidate) -> tuple[Images, Timing, Answer | None]:
-        """Time a candidate and compare it with the original, on images of the kind it is for."""
-        images = perturbed(self.image, COPIES if option.box is None else _COPIES_PARTIAL, option.box)
-        return images, *attempt(option, images, ask(self.classifier, images), self.clock, self.request.batches)
+    def _images(self) -> Images:
+        """Return the image and copies for a check: half of them with noise in a window, first, if there are windows."""
+        if self.box is None:
+            return perturbed(self.image)
+        return torch.cat([perturbed(self.image, COPIES // 2, self.box), perturbed(self.image, COPIES // 2)[1:]])
 
-    def _keep(
-        self, best: Timing, answer: Answer, tried: tuple[Timing, ...], why: str
-    ) -> tuple[Classifier, RuntimeChoice]:
-        """Create a choice from a timing, and store it for later runs."""
-        assert best.batch_size is not None and best.agreement is not None  # noqa: PT018, S101 - the candidate was timed
-        choice = RuntimeChoice(
-            best.name, best.precision, best.batch_size, best.queries_per_second, best.agreement, why, tried=tried
-        )
-        self._remember(choice, self._option(best.name).box)
-        return self._with(answer, choice)
+    def _batches(self) -> tuple[int, ...] | None:
+        """Return the batch sizes to test; None for the candidate's own."""
+        return None if self.request.batch_size is None else (self.request.batch_size,)
 
-    def _remember(self, choice: RuntimeChoice, box: int | None) -> None:
+    def _remember(self, best: Timing, box: int | None, why: str) -> None:
         """Store a choice in the cache, for windows of this size or for any image."""
-        text = json.dumps(asdict(choice))
+        text = json.dumps([best.name, best.batch_size, best.queries_per_second, why])
         self.cache.put(self._key(box), lambda folder: (folder / _FILE).write_text(text, encoding="utf-8"))
 
-    def _with(self, answer: Answer, choice: RuntimeChoice) -> tuple[Classifier, RuntimeChoice]:
-        """Return a classifier that uses the chosen runtime."""
-        option = self._option(choice.name)
-        if option is self.options[0]:
+    def _use(
+        self, timing: Timing, answer: Answer | None, why: str, tried: tuple[Timing, ...], *, cached: bool = False
+    ) -> tuple[Classifier, RuntimeChoice]:
+        """Return a classifier that uses the chosen runtime, and the choice."""
+        assert timing.batch_size is not None and timing.agreement is not None  # noqa: PT018, S101 - it was tested
+        facts = (timing.name, timing.precision, timing.batch_size, timing.queries_per_second, timing.agreement)
+        choice, option = RuntimeChoice(*facts, why, cached, tried), self._option(timing.name)
+        if answer is None or option is self.options[0]:
             return self.classifier, choice
-        return FastClassifier(self.classifier, answer, f"{option.text}, {option.precision}"), choice
+        return FastClassifier.of(self.classifier, answer, f"{option.text}, {option.precision}"), choice
 
     def _option(self, name: str) -> Candidate:
         """Return the candidate with this name."""
-        return next(option for option in self.options if option.name == name)
+        return {option.name: option for option in self.options}[name]
 
     def _key(self, box: int | None) -> str:
         """Return the cache key, which depends on classifier, image size, machine, request and window."""

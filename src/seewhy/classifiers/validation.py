@@ -32,10 +32,6 @@ class Validation:
         warnings: suspected problems, each with the likely mistake; empty if there are none.
         agreement: largest difference of a probability between the image alone and in a batch.
         queries: number of images in the queries.
-
-    Example:
-        >>> Validation((), 0.0, 7).queries
-        7
     """
 
     warnings: tuple[str, ...]

@@ -20,7 +20,7 @@ from seewhy.cli.train_counterfactual import counterfactual
 from seewhy.cli.train_layers import iba, readout
 from seewhy.cli.train_sampler import sampler
 from seewhy.core.errors import RequestError
-from seewhy.runtime.allocator import keep_freed_memory
+from seewhy.runtime.machine import keep_freed_memory
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

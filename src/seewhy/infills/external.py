@@ -12,8 +12,7 @@ from torch.nn import functional
 
 from seewhy.core.arrays import Image, Images, Keep, Seeds, compose
 from seewhy.core.errors import RequestError
-from seewhy.runtime.code import find
-from seewhy.runtime.notes import Noting
+from seewhy.runtime.code import find, noting
 
 Paint = Callable[..., object]
 """``(images, keep)`` or ``(images, keep, seeds)`` → images; see `inpainter`."""
@@ -85,7 +84,7 @@ class Inpainter:
     def _ask(self, images: Pixels, keep: Kept, seeds: Seeds) -> Pixels:
         """Call the function with copies of the arrays, and validate its result."""
         given = (seeds.cpu().numpy().copy(),) if self.stochastic else ()
-        with Noting(f"while the in-painter was called with images of shape {images.shape}"):
+        with noting(f"while the in-painter was called with images of shape {images.shape}"):
             answer = self.paint(images.copy(), keep.copy(), *given)
         found = answer if isinstance(answer, np.ndarray) else np.asarray(None)
         if found.shape != images.shape or found.dtype != np.uint8:

@@ -10,8 +10,8 @@ from jaxtyping import Bool, Shaped, UInt8
 
 from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.infills.external import Inpainter
+from seewhy.runtime.code import noting
 from seewhy.runtime.graphs import ELEMENTS, GraphValue, Session, contents, open_graph
-from seewhy.runtime.notes import Noting
 
 Scale = Literal["auto", "unit", "signed", "255"]
 Order = Literal["auto", "picture-first", "hole-first"]
@@ -77,7 +77,7 @@ class _Graph:
         """
         rows = np.arange(self.picture.batch or len(images)).clip(max=len(images) - 1)
         arrays = self._arrays(images[rows], keep[rows])
-        with Noting(f"while the ONNX graph was run on {', '.join(str(array.shape) for array in arrays.values())}"):
+        with noting(f"while the ONNX graph was run on {', '.join(str(array.shape) for array in arrays.values())}"):
             (answer,) = self.session.run([self.output], arrays)
         found, wanted = np.asarray(answer), (len(rows), 3, *keep.shape[1:])
         if found.shape != wanted or not np.isfinite(found).all():

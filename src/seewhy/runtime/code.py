@@ -1,4 +1,4 @@
-"""Import user code specified as ``module:attribute``."""
+"""Import user code named as ``module:attribute``, and say in an exception what was called."""
 
 import importlib
 import sys
@@ -8,7 +8,16 @@ from pathlib import Path
 from types import ModuleType
 
 from seewhy.core.errors import RequestError, did_you_mean
-from seewhy.runtime.notes import Noting
+
+
+@contextmanager
+def noting(note: str) -> Iterator[None]:
+    """Add a note to any exception from the code inside, which others wrote, and let it propagate."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(note)
+        raise
 
 
 def find(text: str) -> object:
@@ -21,10 +30,6 @@ def find(text: str) -> object:
 
     Raises:
         RequestError: the module or attribute does not exist; the message suggests the closest names.
-
-    Example:
-        >>> find("math:pi")
-        3.141592653589793
     """
     module_name, colon, attribute = text.partition(":")
     if not (module_name and colon and attribute):
@@ -39,7 +44,7 @@ def find(text: str) -> object:
 
 def _import(name: str) -> ModuleType:
     """Import a module, with the working directory first on the search path."""
-    with _working_directory(), Noting(f"while {name} was imported"):
+    with _working_directory(), noting(f"while {name} was imported"):
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:

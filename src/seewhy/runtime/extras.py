@@ -8,29 +8,19 @@ _EVERY = "all"
 
 
 def extras() -> dict[str, tuple[str, ...]]:
-    """Return the extras that users install, with the packages of each; those for developers are left out.
-
-    Example:
-        >>> extras()["onnx"]
-        ('onnxruntime',)
-    """
+    """Return the extras that users install, with the packages of each; those for developers are left out."""
     groups = _groups()
     every = groups.pop(_EVERY, set())
     return {extra: tuple(sorted(packages)) for extra, packages in sorted(groups.items()) if extra and packages <= every}
 
 
 def optional_modules() -> tuple[str, ...]:
-    """Return the top-level modules of all installed packages that only an extra requires, those for developers included.
-
-    Example:
-        >>> "numpy" in optional_modules()
-        False
-    """
+    """Return the top-level modules of all installed packages that only an extra requires, those for developers included."""
     groups = _groups()
     optional = set().union(*groups.values()) - groups.get("", set())
     owners = packages_distributions().items()
-    found = {module for module, packages in owners if optional & set(map(_normal, packages))}
-    return tuple(sorted(module for module in found if "__" not in module))
+    modules = {module for module, packages in owners if optional & set(map(_normal, packages))}
+    return tuple(sorted(module for module in modules if "__" not in module))
 
 
 def _groups() -> dict[str, set[str]]:

@@ -91,9 +91,6 @@ def runtime_name() -> str:
 
     Raises:
         RequestError: the extra ``onnx`` is missing.
-
-    Example:
-        ``runtime_name()`` returns ``"onnxruntime 1.23.2, cpu"``.
     """
     return f"onnxruntime {_onnxruntime().__version__}, cpu"
 
@@ -101,15 +98,9 @@ def runtime_name() -> str:
 def open_graph(file: Path) -> Session:
     """Load a graph for execution on the CPU.
 
-    Returns:
-        An ``onnxruntime.InferenceSession``.
-
     Raises:
         RequestError: the extra ``onnx`` is missing, the file does not exist, or it is not a graph of standard
             operators.
-
-    Example:
-        ``open_graph(Path("model.onnx")).get_inputs()``
     """
     runtime = _onnxruntime()
     if not file.is_file():
@@ -142,9 +133,6 @@ def from_network(network: nn.Module, size: tuple[int, int], cache: Cache, key: s
         RequestError: the extra ``onnx`` is missing, or ONNX Runtime rejects the network.
         RuntimeError: torch cannot export the network.
         OSError: the cache cannot be written.
-
-    Example:
-        ``from_network(network, (224, 224), cache, key)(images)``
     """
     _onnxruntime()
     entry = cache.need(key, lambda folder: _export(network, size, folder / _MODEL))
@@ -173,11 +161,6 @@ def _export(network: nn.Module, size: tuple[int, int], file: Path) -> None:
 
 
 def contents(file: Path) -> list[bytes]:
-    """Return the SHA-256 of the graph, and of external weights beside it under the names that exporters use.
-
-    Example:
-        >>> contents(Path("none.onnx"))
-        []
-    """
+    """Return the SHA-256 of the graph, and of external weights beside it under the names that exporters use."""
     beside = [file, file.with_name(f"{file.name}.data"), file.with_name(f"{file.name}_data")]
     return [hashlib.sha256(path.read_bytes()).digest() for path in beside if path.is_file()]

@@ -1,63 +1,55 @@
-"""Describe what determines the speed of a network on this machine: processor, device, threads and versions."""
+"""What determines the speed of a network on this machine: processor, threads, versions, and how memory is reused."""
 
+import ctypes
 import platform
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
 _FACTS = Path("/proc/cpuinfo")
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # constants from glibc's malloc.h
+_LARGEST_BLOCK = 32 * 2**20  # the maximum that glibc accepts on 64-bit machines
 
 
 def machine(device: torch.device) -> dict[str, str]:
-    """Describe the machine. A runtime choice is reused only for the same description.
-
-    Args:
-        device: device on which torch computes.
-
-    Example:
-        >>> machine(torch.device("cpu"))["device"]
-        'cpu'
-    """
+    """Describe the machine on which torch computes; a runtime choice is reused only for the same description."""
     packages = ("torch", "openvino", "onnxruntime")
     return {
         "processor": _processor(),
-        "instructions": " ".join(sorted(instructions())),
         "threads": str(torch.get_num_threads()),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         **{name: installed(name) or "none" for name in packages},
     }
 
 
-def instructions() -> set[str]:
-    """Return the processor's instruction sets under Linux's names; on other systems, the one that torch uses.
-
-    Example:
-        >>> len(instructions()) > 0
-        True
-    """
-    return set(_fact("flags").split()) or {torch.backends.cpu.get_cpu_capability().lower()}
-
-
 def installed(package: str) -> str | None:
-    """Return the version of a package without importing it, or None if it is not installed.
-
-    Example:
-        >>> installed("no-such-package") is None
-        True
-    """
+    """Return the version of a package without importing it, or None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
         return None
 
 
+def keep_freed_memory() -> bool:
+    """Tell glibc to keep freed memory; return whether it took effect, which it does not with another C library.
+
+    By default glibc returns a freed block of several megabytes to the system at once, and the next layer's output gets
+    it back page by page, zeroed. For a small network this costs a third of the run time (``benchmarks/allocator.py``).
+    The setting affects the whole process, which holds its peak memory until it exits: programs should call this, as the
+    command line does, and libraries should not.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    library = ctypes.CDLL(None)
+    if not hasattr(library, "mallopt"):
+        return False
+    return bool(library.mallopt(_TRIM_THRESHOLD, 2**31 - 1)) and bool(library.mallopt(_MMAP_THRESHOLD, _LARGEST_BLOCK))
+
+
 def _processor() -> str:
-    """Return the name of the processor, or the platform's description."""
-    return _fact("model name") or f"{platform.processor()} {platform.machine()}"
-
-
-def _fact(name: str) -> str:
-    """Return an entry about the first core, or an empty string if there is none."""
+    """Return the name of the processor."""
     lines = _FACTS.read_text(encoding="utf-8").splitlines() if _FACTS.is_file() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == name), "")
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else f"{platform.processor()} {platform.machine()}"

@@ -18,34 +18,20 @@ from seewhy.runtime.cache import Cache
 from seewhy.runtime.engines import Answer, Candidate, Engine, missing
 from seewhy.runtime.machine import installed
 
-_HINTS = {"float32": "f32", "bfloat16": "bf16"}
 _MODEL = "network.xml"
 
 
-def openvino_candidates(build: Callable[[str], Answer]) -> list[Candidate]:
-    """List the precisions in which OpenVINO can run a network.
-
-    Args:
-        build: builds the network for a precision.
-
-    Example:
-        >>> [each.name for each in openvino_candidates(lambda precision: lambda images: images.mean((2, 3)))]
-        ['openvino', 'openvino-bfloat16']
-    """
-    text = f"openvino {installed('openvino')}, cpu"
-    return [
-        Candidate("openvino", lambda: build("float32"), text, "float32"),
-        Candidate("openvino-bfloat16", lambda: build("bfloat16"), text, "bfloat16"),
-    ]
+def candidate(build: Callable[[], Answer]) -> Candidate:
+    """Describe OpenVINO as a way to run a network."""
+    return Candidate("openvino", build, f"openvino {installed('openvino')}, cpu", "float32")
 
 
-def from_network(network: nn.Module, shape: Sequence[int], precision: str, cache: Cache, key: str) -> Engine:
+def from_network(network: nn.Module, shape: Sequence[int], cache: Cache, key: str) -> Engine:
     """Convert a torch network or a part of one, or take it from the cache, and compile it for any batch size.
 
     Args:
         network: the network, on the CPU.
         shape: shape of the input image or feature map: channels, height, width.
-        precision: ``float32`` or ``bfloat16``.
         cache: stores the converted network.
         key: cache key of this network.
 
@@ -53,13 +39,10 @@ def from_network(network: nn.Module, shape: Sequence[int], precision: str, cache
         RequestError: the extra ``openvino`` is missing.
         RuntimeError: OpenVINO cannot run the network.
         OSError: the cache cannot be written.
-
-    Example:
-        ``from_network(network, (3, 224, 224), "float32", cache, key)(images)``
     """
     _openvino()
     entry = cache.need(key, lambda folder: _convert(network, shape, folder / _MODEL))
-    compiled = _compile(entry / _MODEL, precision)
+    compiled = _compile(entry / _MODEL)
 
     def answer(maps: Tensor) -> Tensor:
         return torch.from_numpy(compiled(maps.contiguous().numpy(), share_inputs=True)[0])
@@ -69,33 +52,26 @@ def from_network(network: nn.Module, shape: Sequence[int], precision: str, cache
 
 @dataclass(frozen=True, eq=False)
 class Session:
-    """An ONNX file run by OpenVINO, with the interface of an ``onnxruntime.InferenceSession``.
-
-    Args:
-        compiled: an ``openvino.CompiledModel``.
-
-    Example:
-        ``Session.of(Path("model.onnx"), "float32").run(["logits"], {"images": array})``
-    """
+    """An ONNX file run by OpenVINO, with the interface of an ``onnxruntime.InferenceSession``."""
 
     compiled: Any
 
     @classmethod
-    def of(cls, file: Path, precision: str) -> "Session":
+    def of(cls, file: Path) -> "Session":
         """Read and compile a file.
 
         Raises:
             RequestError: the extra ``openvino`` is missing.
             RuntimeError: OpenVINO cannot run the file.
         """
-        return cls(_compile(file, precision))
+        return cls(_compile(file))
 
     def run(
         self, outputs: Sequence[str], inputs: Mapping[str, Shaped[np.ndarray, "..."]]
     ) -> list[Shaped[np.ndarray, "..."]]:
         """Return the named outputs for the named inputs."""
-        found = self.compiled(dict(inputs))
-        return [found[name] for name in outputs]
+        arrays = self.compiled(dict(inputs))
+        return [arrays[name] for name in outputs]
 
 
 def _openvino() -> ModuleType:
@@ -105,11 +81,11 @@ def _openvino() -> ModuleType:
     return importlib.import_module("openvino")
 
 
-def _compile(file: Path, precision: str) -> Any:  # noqa: ANN401 - a type of OpenVINO
-    """Compile for small batches, with torch's number of threads and exactly the given precision."""
+def _compile(file: Path) -> Any:  # noqa: ANN401 - a type of OpenVINO
+    """Compile for small batches, with torch's number of threads and exactly in float32."""
     hints = {
         "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": _HINTS[precision],
+        "INFERENCE_PRECISION_HINT": "f32",
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
     }
     return _openvino().Core().compile_model(str(file), "CPU", hints)

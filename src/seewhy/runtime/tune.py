@@ -26,6 +26,9 @@ _MAX_SECONDS = 0.1
 _CHECK_BATCH = 8
 """Batch size where only the output matters."""
 
+_MIN_RATIO_PARTIAL = 1.15
+"""Minimum speed ratio of a runtime for windows to the best of the others."""
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -38,10 +41,6 @@ class Timing:
         queries_per_second: throughput at that batch size.
         agreement: largest difference of a probability from the original; None if it is undefined.
         reason: why the candidate was rejected, or None if it was not.
-
-    Example:
-        >>> Timing("eager", "float32", 4, 100.0, 0.0).reason is None
-        True
     """
 
     name: str
@@ -53,16 +52,12 @@ class Timing:
 
 
 def perturbed(image: Image, copies: int = COPIES, box: int | None = None) -> Images:
-    """Return the image and copies of it, each with noise in one region, similar to the images that methods query.
+    """Return the image and copies of it, the same every time, each with noise in one place, like those that methods query.
 
     Args:
         image: ``(3, h, w)`` in [0, 1].
-        copies: number of copies; they are the same every time.
-        box: side of the noise window in pixels; None for a window of a quarter of the image.
-
-    Example:
-        >>> perturbed(torch.zeros(3, 8, 8), 2).shape
-        torch.Size([3, 3, 8, 8])
+        copies: number of copies.
+        box: side of the place in pixels; None for a quarter of the image.
     """
     generator = torch.Generator().manual_seed(0)
     height, width = image.shape[1:]
@@ -77,35 +72,19 @@ def perturbed(image: Image, copies: int = COPIES, box: int | None = None) -> Ima
 
 
 def ask(answer: Answer, images: Images, batch: int = _CHECK_BATCH) -> Probabilities:
-    """Run images in batches.
-
-    Example:
-        >>> ask(lambda images: images.mean((2, 3)), torch.zeros(5, 3, 2, 2), 2).shape
-        torch.Size([5, 3])
-    """
+    """Run images in batches."""
     return torch.cat([answer(piece) for piece in torch.split(images, batch)])
 
 
 def difference(answers: Tensor, truth: Tensor) -> float:
-    """Return the largest difference of a probability; infinity if a value is not finite or the shapes differ.
-
-    Example:
-        >>> difference(torch.tensor([[0.5, 0.5]]), torch.tensor([[0.25, 0.75]]))
-        0.25
-    """
+    """Return the largest difference of a probability; infinity if a value is not finite or the shapes differ."""
     if answers.shape != truth.shape:
         return math.inf
     return float((answers.double() - truth.double()).abs().nan_to_num(math.inf, math.inf).max())
 
 
 def seconds(answer: Answer, images: Images, batch: int, clock: Clock) -> float:
-    """Return the minimum time of one batch over a few runs, including a warm-up run, to reduce the effect of load.
-
-    Example:
-        >>> ticks = iter(range(100))
-        >>> seconds(lambda images: images, torch.zeros(1, 3, 2, 2), 4, lambda: float(next(ticks)))
-        1.0
-    """
+    """Return the minimum time of one batch over a few runs, the warm-up included, to reduce the effect of load."""
     shown = images[torch.arange(batch) % len(images)]
     times: list[float] = []
     while len(times) < 2 or (len(times) < _MAX_REPEATS and sum(times) < _MAX_SECONDS):
@@ -116,35 +95,20 @@ def seconds(answer: Answer, images: Images, batch: int, clock: Clock) -> float:
 
 
 def fastest(answer: Answer, images: Images, batches: Sequence[int], clock: Clock) -> tuple[int, float]:
-    """Test batch sizes in increasing order until two in a row are slower than the best.
-
-    Returns:
-        The best batch size, and its queries per second.
-
-    Example:
-        >>> ticks = iter(range(100))  # every batch takes one second
-        >>> fastest(lambda images: images, torch.zeros(1, 3, 2, 2), (1, 2, 4), lambda: float(next(ticks)))
-        (4, 4.0)
-    """
+    """Return the best batch size and its queries per second; stop when two sizes in a row are slower than the best."""
     best, speed, slower = batches[0], 0.0, 0
     for batch in batches:
-        found = batch / max(seconds(answer, images, batch, clock), 1e-9)
-        best, speed, slower = (batch, found, 0) if found > speed else (best, speed, slower + 1)
+        rate = batch / max(seconds(answer, images, batch, clock), 1e-9)
+        best, speed, slower = (batch, rate, 0) if rate > speed else (best, speed, slower + 1)
         if slower == 2:
             break
     return best, speed
 
 
 def speed_ratio(one: tuple[Answer, int], other: tuple[Answer, int], images: Images, clock: Clock) -> float:
-    """Return the speed ratio of one runtime to another, in queries per second, each at its own batch size.
+    """Return the speed ratio of one runtime to another, each at its own batch size.
 
     Both are timed in every round, and the median over rounds is returned, to reduce the effect of other load.
-
-    Example:
-        >>> ticks = iter(range(100))  # every batch takes one second
-        >>> def same(images): return images
-        >>> speed_ratio((same, 6), (same, 4), torch.zeros(1, 3, 2, 2), lambda: float(next(ticks)))
-        1.5
     """
     rounds = [[seconds(answer, images, size, clock) / size for answer, size in (one, other)] for _ in range(_ROUNDS)]
     return statistics.median(slow / max(fast, 1e-9) for fast, slow in rounds)
@@ -175,29 +139,11 @@ def attempt(
         batch, speed = fastest(answer, images, batches or candidate.batches, clock)
         agreement = 0.0 if truth is None else difference(ask(answer, images, batch), truth)
     except FAILURES as problem:
-        return replace(named, reason=first_line(problem)), None
+        return replace(named, reason=_first_line(problem)), None
     allowed = candidate.tolerance
     reason = None if agreement <= allowed else f"differs by {agreement:.2g}, more than {allowed:g}"
     stated = agreement if math.isfinite(agreement) else None  # JSON has no infinity
     return Timing(candidate.name, candidate.precision, batch, speed, stated, reason), answer
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """The outcome of a search.
-
-    Args:
-        best: the fastest candidate that agrees.
-        answer: runs the best candidate.
-        tried: results of all candidates, in order.
-
-    Example:
-        ``search(candidates, images, clock=time.perf_counter).best.name``
-    """
-
-    best: Timing
-    answer: Answer
-    tried: tuple[Timing, ...]
 
 
 def search(
@@ -207,65 +153,61 @@ def search(
     clock: Clock,
     limit: float = math.inf,
     batches: Sequence[int] | None = None,
-) -> Found:
+) -> tuple[Timing, Answer, tuple[Timing, ...]]:
     """Test candidates and choose the fastest one that agrees with the first, the original.
 
+    A candidate for windows is tested whatever the limit, and must be 1.15 times as fast as the best of the others.
+
     Args:
-        candidates: the original first, the candidate most likely to win second.
+        candidates: the original first, the candidate most likely to win second, those for windows last.
         images: images from `perturbed`.
         clock: returns the time.
-        limit: seconds after which no further candidate is started, except the second. Slow candidates are tested only
-            if there is no limit.
+        limit: seconds after which no further candidate for any image is started, except the second.
         batches: batch sizes to test; None for each candidate's own.
+
+    Returns:
+        The result of the best candidate, the function that runs it, and the results of all candidates in order.
 
     Raises:
         ClassifierError: the original cannot be run.
-
-    Example:
-        >>> plain = lambda images: images.mean((2, 3))
-        >>> ticks = iter(range(1000))
-        >>> eager = Candidate("eager", lambda: plain, "torch", "float32")
-        >>> search([eager], torch.zeros(2, 3, 4, 4), clock=lambda: float(next(ticks))).best.batch_size
-        64
     """
     start = clock()
-    best, original = attempt(candidates[0], images, None, clock, batches)
-    if original is None or best.batch_size is None:
+    best, answer = attempt(candidates[0], images, None, clock, batches)
+    if answer is None or best.batch_size is None:
         raise ClassifierError(f"expected a classifier that answers batches, got: {best.reason}; try --batch-size 1")
-    truth = ask(original, images, best.batch_size)
-    tried, answer = [best], original
+    truth, tried = ask(answer, images, best.batch_size), [best]
     for candidate in candidates[1:]:
-        spent = clock() - start if len(tried) > 1 else 0.0
-        if skipped := _skipped(candidate, spent, limit):
-            tried.append(Timing(candidate.name, candidate.precision, reason=skipped))
+        spent = clock() - start
+        if spent > limit and len(tried) > 1 and candidate.box is None:
+            reason = f"not tested: the limit of {limit:.2g} s was reached; seewhy doctor --tune tests it"
+            tried.append(Timing(candidate.name, candidate.precision, reason=reason))
             continue
         timing, built = attempt(candidate, images, truth, clock, batches)
+        if built is not None and candidate.box is not None:
+            timing = _compared((timing, built), (best, answer), images, clock)
         tried.append(timing)
-        if built is not None and timing.reason is None and _speed(timing) > _speed(best):
+        if built is not None and timing.reason is None and (candidate.box is not None or _faster(timing, best)):
             best, answer = timing, built
-    return Found(best, answer, tuple(tried))
+    return best, answer, tuple(tried)
 
 
-def _skipped(candidate: Candidate, spent: float, limit: float) -> str | None:
-    """Return why a candidate is skipped, or None if it is tested."""
-    if candidate.slow and math.isfinite(limit):
-        return "not tested: it takes long to build; seewhy doctor --tune tests it"
-    return (
-        f"not tested: the limit of {limit:.2g} s was reached; seewhy doctor --tune tests it" if spent > limit else None
-    )
+def _compared(one: tuple[Timing, Answer], best: tuple[Timing, Answer], images: Images, clock: Clock) -> Timing:
+    """Time a candidate for windows and the best of the others in turn, and reject one that gains too little."""
+    (timing, built), (other, answer) = one, best
+    if timing.reason is not None or timing.batch_size is None or other.batch_size is None:
+        return timing
+    ratio = speed_ratio((built, timing.batch_size), (answer, other.batch_size), images, clock)
+    if ratio >= _MIN_RATIO_PARTIAL:
+        return timing
+    return replace(timing, reason=f"{ratio:.2f} times as fast as {other.name}, less than {_MIN_RATIO_PARTIAL:g}")
 
 
-def first_line(problem: BaseException) -> str:
-    """Return the first line of an error message, truncated to 200 characters.
+def _faster(one: Timing, other: Timing) -> bool:
+    """Return whether one candidate was timed faster than another."""
+    return (one.queries_per_second or 0) > (other.queries_per_second or 0)
 
-    Example:
-        >>> first_line(ValueError("one" + chr(10) + "two"))
-        'one'
-    """
+
+def _first_line(problem: BaseException) -> str:
+    """Return the first line of an error message, truncated to 200 characters."""
     lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
     return (lines[0] if lines else type(problem).__name__)[:200]
-
-
-def _speed(timing: Timing) -> float:
-    """Return queries per second; 0 if the candidate was not timed."""
-    return timing.queries_per_second or 0.0

@@ -28,11 +28,6 @@ class Reach:
 
     Pixels beyond the edge are padding. ``first`` is never positive, because layers that crop are not treated as local.
 
-    Args:
-        stride: pixels between neighbouring cells.
-        first: first pixel that cell 0 sees.
-        last: last pixel that cell 0 sees, inclusive.
-
     Example:
         >>> Reach(1, 0, 0).through(kernel=3, stride=2, before=1)
         Reach(stride=2, first=-1, last=1)
@@ -70,12 +65,7 @@ class Field(NamedTuple):
 
 @dataclass(frozen=True)
 class Cut:
-    """A point that splits a network into a local first part and a second part, connected by a single feature map.
-
-    Args:
-        node: the step whose result is the feature map.
-        field: receptive field of its cells in the image.
-    """
+    """A point that splits a network into a local first part and the rest: the feature map that step ``node`` returns."""
 
     node: fx.Node
     field: Field
@@ -86,11 +76,7 @@ def cuts(traced: fx.GraphModule, images: Images) -> list[Cut]:
 
     Args:
         traced: a module in eval mode, traced by ``torch.fx``.
-        images: an example input, ``(n, c, h, w)``; the network is run once on it, and the shapes are stored in
-            ``meta``.
-
-    Returns:
-        The cuts; empty if the first step is not local.
+        images: an example input; the network is run once on it, and the shapes are stored in ``meta``.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten()).eval()
@@ -111,15 +97,7 @@ def cuts(traced: fx.GraphModule, images: Images) -> list[Cut]:
 
 
 def reads_batch_size(node: fx.Node) -> bool:
-    """Return whether a step only reads the batch size, which is the same on both sides of a cut.
-
-    Example:
-        >>> class Net(nn.Module):
-        ...     def forward(self, x):
-        ...         return x.relu().view(x.shape[0], x.size(1), -1)
-        >>> [node.name for node in fx.symbolic_trace(Net()).graph.nodes if reads_batch_size(node)]
-        ['getattr_1']
-    """
+    """Return whether a step only reads the batch size, which is the same on both sides of a cut."""
     first = all(user.target is operator.getitem and user.args[1] == 0 for user in node.users)
     if node.op == "call_method" and node.target == "size":
         return node.args[1:] == (0,) or (len(node.args) == 1 and first)
@@ -264,6 +242,18 @@ def _norm_layer(layer: nn.BatchNorm2d, x: Field) -> Field | None:
 
 Rule = Callable[..., Field | None]
 
+_POINTWISE: tuple[object, ...] = (
+    *(operator.add, operator.sub, operator.mul, operator.truediv, operator.neg),
+    *(operator.iadd, operator.isub, operator.imul, operator.itruediv),
+    *(torch.add, torch.sub, torch.mul, torch.div, torch.clamp, torch.maximum, torch.minimum),
+    *(torch.relu, torch.sigmoid, torch.tanh, functional.relu, functional.relu6, functional.silu),
+    *(functional.hardtanh, functional.hardswish, functional.hardsigmoid, functional.gelu),
+    *(functional.elu, functional.leaky_relu, functional.mish, functional.softplus),
+    *("add", "sub", "mul", "div", "clamp", "relu", "sigmoid", "tanh"),
+    *("add_", "sub_", "mul_", "div_", "clamp_", "relu_", "sigmoid_", "tanh_"),
+    *("contiguous", "clone", "float"),
+)
+
 _STEPS: dict[object, Rule] = {
     functional.conv2d: _convolution,
     functional.max_pool2d: _maximum,
@@ -273,19 +263,7 @@ _STEPS: dict[object, Rule] = {
     torch.cat: _concatenate,
     torch.flip: _flip,
     "flip": _flip,
-    **dict.fromkeys((operator.add, operator.sub, operator.mul, operator.truediv, operator.neg), _pointwise),
-    **dict.fromkeys((operator.iadd, operator.isub, operator.imul, operator.itruediv), _pointwise),
-    **dict.fromkeys(
-        (torch.add, torch.sub, torch.mul, torch.div, torch.clamp, torch.maximum, torch.minimum), _pointwise
-    ),
-    **dict.fromkeys(
-        (torch.relu, torch.sigmoid, torch.tanh, functional.relu, functional.relu6, functional.silu), _pointwise
-    ),
-    **dict.fromkeys((functional.hardtanh, functional.hardswish, functional.hardsigmoid, functional.gelu), _pointwise),
-    **dict.fromkeys((functional.elu, functional.leaky_relu, functional.mish, functional.softplus), _pointwise),
-    **dict.fromkeys(("add", "sub", "mul", "div", "clamp", "relu", "sigmoid", "tanh"), _pointwise),
-    **dict.fromkeys(("add_", "sub_", "mul_", "div_", "clamp_", "relu_", "sigmoid_", "tanh_"), _pointwise),
-    **dict.fromkeys(("contiguous", "clone", "float"), _pointwise),
+    **dict.fromkeys(_POINTWISE, _pointwise),
 }
 """Functions, and methods by name, that are known to be local."""
 

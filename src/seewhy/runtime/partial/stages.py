@@ -1,8 +1,6 @@
-"""Partial recomputation: run a network on images that differ from a base image only in a small box.
+"""Run the stages of a network that was cut, and insert what a small box changes into crops of the base image's maps.
 
-The network is cut where `seewhy.runtime.locality` allows it. Each stage takes a crop of the base image's feature map
-with the changed cells inserted, and computes the changed cells of the next map. The last stage is the rest of the
-network, on a whole map. Values near an edge of a crop that is not an edge of the image are wrong, and are never used.
+Values near an edge of a crop that is not an edge of the image are wrong, and are never used.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +16,7 @@ from torch import Tensor, fx, nn
 from seewhy.core.arrays import Image, Images, Probabilities
 from seewhy.core.errors import RequestError
 from seewhy.runtime.engines import FAILURES, Engine
-from seewhy.runtime.route import Axis, Place, Span, cheapest, extract, places
+from seewhy.runtime.partial.route import Axis, Place, Span, cheapest, extract, places
 
 Compile = Callable[[nn.Module, Tensor], Engine]
 """Compiles a module, given an example of its input."""
@@ -27,15 +25,7 @@ Compile = Callable[[nn.Module, Tensor], Engine]
 @final
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """A part of the network and the source of its input.
-
-    Args:
-        base: the base image's feature map.
-        rows: the plan along the rows.
-        columns: the plan along the columns.
-        part: the steps of the network.
-        engine: runs these steps on crops of such maps.
-    """
+    """A part of the network, its engine, and the base image's feature map that its input is cropped from."""
 
     base: Float[Tensor, "c h w"]
     rows: Axis
@@ -48,18 +38,16 @@ class Stage:
         crops = self.base.new_empty(len(patches), len(self.base), self.rows.size, self.columns.size)
         for crop, patch, (top, left) in zip(crops, patches, corners, strict=True):
             row, column = self.rows.windows[top], self.columns.windows[left]
-            crop.copy_(_part(self.base, _span(row.crop, self.rows.size), _span(column.crop, self.columns.size)))
-            _part(crop, _relative(row.into, row.crop), _relative(column.into, column.crop)).copy_(patch)
+            crop.copy_(self.base.narrow(1, row.crop, self.rows.size).narrow(2, column.crop, self.columns.size))
+            _part(crop, row.before, column.before).copy_(patch)
         return self.engine(crops)
 
     def changed(self, maps: Tensor, corners: Sequence[Sequence[int]]) -> list[Tensor]:
         """Extract the changed cells from the engine's output."""
-        found = []
-        for single, (top, left) in zip(maps, corners, strict=True):
-            row, column = self.rows.windows[top], self.columns.windows[left]
-            rows = _relative(row.out, row.crop // self.rows.stride)
-            found.append(_part(single, rows, _relative(column.out, column.crop // self.columns.stride)))
-        return found
+        return [
+            _part(single, self.rows.windows[top].after, self.columns.windows[left].after)
+            for single, (top, left) in zip(maps, corners, strict=True)
+        ]
 
 
 def _part(single: Float[Tensor, "c h w"], rows: Span, columns: Span) -> Float[Tensor, "c r s"]:
@@ -80,16 +68,6 @@ def _extent(changed: Bool[np.ndarray, " s"]) -> Span:
     return (int(places[0]), int(places[-1] - places[0]) + 1) if len(places) else (0, 0)
 
 
-def _span(start: int, length: int) -> Span:
-    """Return the span that starts at a position and has a given length."""
-    return start, start + length
-
-
-def _relative(span: Span, origin: int) -> Span:
-    """Shift a span to be relative to an origin."""
-    return span[0] - origin, span[1] - origin
-
-
 @final
 @dataclass(frozen=True, eq=False)
 class Partial:
@@ -102,9 +80,6 @@ class Partial:
         whole: the full network, for all other images.
         cuts: names of the steps after which the network is cut.
         share: expected work as a fraction of the work of the full network.
-
-    Example:
-        ``split(network, image, 8, compile_it)(images)``
     """
 
     base: Image
@@ -116,13 +91,7 @@ class Partial:
 
     @torch.no_grad()
     def __call__(self, images: Images) -> Probabilities:
-        """Return class probabilities without recording gradients.
-
-        Images that differ from the base image in a larger region are passed to the full network.
-
-        Args:
-            images: ``(n, 3, h, w)`` in [0, 1].
-        """
+        """Return probabilities; images that differ from the base image in a larger region go to the full network."""
         corners, fits = self.locate(images)
         if bool(fits.all()):
             return self._near(images, corners)
@@ -153,8 +122,8 @@ class Partial:
 
     def _near(self, images: Images, corners: list[list[int]]) -> Probabilities:
         """Run all stages."""
-        patches = [
-            _part(image, _span(top, self.box), _span(left, self.box))
+        patches: list[Tensor] = [
+            image[:, top : top + self.box, left : left + self.box]
             for image, (top, left) in zip(images, corners, strict=True)
         ]
         *before, last = self.stages
@@ -212,21 +181,7 @@ def split(network: nn.Module, base: Image, box: int, compile_part: Compile, whol
 def assemble(
     traced: fx.GraphModule, path: Sequence[Place], base: Image, box: int, compile_part: Compile
 ) -> tuple[Stage, ...]:
-    """Build the stages between given cuts.
-
-    Args:
-        traced: the network.
-        path: the image and the cuts after it, chosen from `places`.
-        base: the base image, ``(3, h, w)``.
-        box: side of the box in pixels.
-        compile_part: compiles each part.
-
-    Example:
-        >>> net = fx.symbolic_trace(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()).eval())
-        >>> image = torch.rand(3, 16, 16)
-        >>> len(assemble(net, places(net, image[None])[:-1], image, 2, lambda part, example: part))
-        2
-    """
+    """Build the stages between given cuts; ``path`` is the image and the cuts after it, chosen from `places`."""
     stages, features = [], base[None]
     for here, there in pairwise(path):
         piece = extract(traced, here.node, there.node)

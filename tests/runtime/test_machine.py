@@ -8,7 +8,7 @@ import pytest
 
 SCRIPT = """
 import ctypes, resource, sys
-from seewhy.runtime.allocator import keep_freed_memory
+from seewhy.runtime.machine import keep_freed_memory
 kept = keep_freed_memory() if sys.argv[1] == "keep" else None
 library = ctypes.CDLL(None)
 library.malloc.restype = ctypes.c_void_p

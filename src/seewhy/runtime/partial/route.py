@@ -10,7 +10,7 @@ from torch import Tensor, fx
 from torch.nn import functional
 
 from seewhy.core.arrays import Images
-from seewhy.runtime.locality import Field, Reach, cuts, reads_batch_size
+from seewhy.runtime.partial.locality import Field, Reach, cuts, reads_batch_size
 
 Span = tuple[int, int]
 """A half-open interval: the first index, and one past the last."""
@@ -27,39 +27,25 @@ class Window(NamedTuple):
 
     Args:
         crop: first cell of the crop of the stage's input.
-        into: changed cells of the input.
-        out: changed cells of the output.
+        before: changed cells of the input, counted from the start of the crop.
+        after: changed cells of the output, counted from the start of the output's crop.
     """
 
     crop: int
-    into: Span
-    out: Span
+    before: Span
+    after: Span
 
 
 class Axis(NamedTuple):
-    """Plan of a stage along one axis.
-
-    Args:
-        size: number of cells in its crop.
-        stride: input cells per output cell.
-        windows: one entry per position of the box.
-    """
+    """Plan of a stage along one axis: the number of cells in its crop, and a window per position of the box."""
 
     size: int
-    stride: int
     windows: tuple[Window, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """A point at which the network can be cut.
-
-    Args:
-        node: the step whose result is the feature map.
-        field: receptive field of its cells in the image.
-        shape: shape of the map: channels, rows, columns.
-        work: total cost of all steps up to it, in multiply-adds per image.
-    """
+    """A cut, with the shape of its map (channels, rows, columns) and the work up to it in multiply-adds per image."""
 
     node: fx.Node
     field: Field
@@ -75,7 +61,7 @@ class Place:
     def whole(self, image: "Place", box: int) -> tuple[Axis, Axis]:
         """Plan the last stage, which takes the whole map."""
         rows, columns = (
-            Axis(cells, 1, tuple(Window(0, span, span) for span in spans(reach, box, pixels, cells)))
+            Axis(cells, tuple(Window(0, span, span) for span in spans(reach, box, pixels, cells)))
             for reach, pixels, cells in zip(self.field, image.shape[1:], self.shape[1:], strict=True)
         )
         return rows, columns
@@ -97,26 +83,30 @@ def plan(near: Reach, far: Reach, box: int, sizes: tuple[int, int, int]) -> Axis
     Example:
         >>> axis = plan(Reach(1, 0, 0), Reach(2, -1, 1), 2, (16, 16, 8))
         >>> axis.size, axis.windows[6]
-        (6, Window(crop=4, into=(6, 8), out=(3, 5)))
+        (6, Window(crop=4, before=(2, 4), after=(1, 3)))
     """
     pixels, here, there = sizes
     stride = far.stride // near.stride
     step = Reach(stride, (far.first - near.first) // near.stride, (far.last - near.last) // near.stride)
     changed = list(zip(spans(near, box, pixels, here), spans(far, box, pixels, there), strict=True))
-    seen = [_union(into, step.pixels(*out, here)) for into, out in changed]
+    seen = [_union(before, step.pixels(*after, here)) for before, after in changed]
     longest = max(stop - start // stride * stride for start, stop in seen)
     size = here - max(0, here - longest) // stride * stride
     crops = [min(start // stride * stride, here - size) for start, _ in seen]
-    return Axis(size, stride, tuple(Window(crop, *pair) for crop, pair in zip(crops, changed, strict=True)))
+    windows = [
+        Window(crop, _shifted(before, crop), _shifted(after, crop // stride))
+        for crop, (before, after) in zip(crops, changed, strict=True)
+    ]
+    return Axis(size, tuple(windows))
+
+
+def _shifted(span: Span, origin: int) -> Span:
+    """Count a span from an origin."""
+    return span[0] - origin, span[1] - origin
 
 
 def spans(reach: Reach, box: int, pixels: int, cells: int) -> list[Span]:
-    """List the cells that a box changes, for each position of the box along an axis of ``pixels`` and ``cells``.
-
-    Example:
-        >>> spans(Reach(2, -1, 1), 1, 4, 2)
-        [(0, 1), (0, 2), (1, 2), (1, 2)]
-    """
+    """List the cells that a box changes, for each position of the box along an axis of ``pixels`` and ``cells``."""
     return [reach.cells(start, start + box, cells) for start in range(pixels - box + 1)]
 
 
@@ -159,16 +149,6 @@ def places(traced: fx.GraphModule, image: Images) -> list[Place]:
     Of points with receptive fields of the same size, only the one with the smallest map is kept, and the last one if
     there is a tie. This avoids cuts inside a wide layer, and between a convolution and the activation or padding that
     an engine fuses with it.
-
-    Args:
-        traced: the network.
-        image: one image.
-
-    Example:
-        >>> from torch import nn, zeros
-        >>> net = fx.symbolic_trace(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2)).eval())
-        >>> [place.node.name for place in places(net, zeros(1, 3, 8, 8))]
-        ['input_1', '_1', 'output']
     """
     work = _Work(traced)
     work.run(image)
@@ -185,23 +165,10 @@ def places(traced: fx.GraphModule, image: Images) -> list[Place]:
 
 
 def cheapest(route: Sequence[Place], box: int) -> tuple[list[Place], float]:
-    """Choose the cuts by dynamic programming.
-
-    The cost of a part is its work times the fraction of the map that its crop covers.
-
-    Args:
-        route: from `places`.
-        box: side of the box in pixels.
+    """Choose the cuts by dynamic programming; a part costs its work times the fraction of the map that its crop covers.
 
     Returns:
         The image and the cuts after it, and the remaining work as a fraction of the total.
-
-    Example:
-        >>> from torch import nn, zeros
-        >>> net = fx.symbolic_trace(nn.Sequential(nn.Conv2d(3, 64, 3), nn.Conv2d(64, 8, 3), nn.Flatten()).eval())
-        >>> path, share = cheapest(places(net, zeros(1, 3, 96, 96)), 8)
-        >>> [place.node.name for place in path], share < 0.5
-        (['input_1', '_1'], True)
     """
     *steps, end = route
     costs, paths = [0.0], [[steps[0]]]
@@ -226,27 +193,15 @@ def _piece(here: Place, there: Place, image: Place, box: int) -> float:
 
 
 def extract(traced: fx.GraphModule, start: fx.Node, stop: fx.Node | None = None) -> fx.GraphModule:
-    """Build a module of the steps after ``start``, up to and including ``stop``, or to the end.
-
-    Args:
-        traced: the network.
-        start: the step, or the input, whose result the module takes as input.
-        stop: the step whose result the module returns; None for the network's output.
-
-    Example:
-        >>> from torch import nn, ones
-        >>> net = fx.symbolic_trace(nn.Sequential(nn.ReLU(), nn.Flatten()))
-        >>> extract(net, next(iter(net.graph.nodes)))(ones(1, 3, 2, 2)).shape
-        torch.Size([1, 12])
-    """
+    """Build a module of the steps after ``start``, up to and including ``stop``, or to the network's output."""
     returned = (
         next(node for node in traced.graph.nodes if node.op == "output").all_input_nodes[0] if stop is None else stop
     )
-    asked = _dependencies(returned, start)
+    needed = _dependencies(returned, start)
     graph = fx.Graph()
     copies = {start: graph.placeholder("maps")}
     for node in traced.graph.nodes:
-        if node in asked and node is not start:
+        if node in needed and node is not start:
             copies[node] = graph.node_copy(node, lambda source: copies.get(source, copies[start]))
     graph.output(copies[returned])
     return fx.GraphModule(traced, graph)
@@ -254,10 +209,10 @@ def extract(traced: fx.GraphModule, start: fx.Node, stop: fx.Node | None = None)
 
 def _dependencies(node: fx.Node, start: fx.Node) -> set[fx.Node]:
     """Collect the steps that a step depends on, back to the start; the batch size is read from the start itself."""
-    asked, waiting = set(), [node]
+    needed, waiting = set(), [node]
     while waiting:
         step = waiting.pop()
-        if step not in asked and step is not start:
-            asked.add(step)
+        if step not in needed and step is not start:
+            needed.add(step)
             waiting += [] if reads_batch_size(step) else step.all_input_nodes
-    return asked
+    return needed
