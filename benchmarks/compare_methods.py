@@ -33,9 +33,10 @@ import seewhy
 from seewhy import registry
 from seewhy.core.access import Access
 from seewhy.core.attribution import Attribution
+from seewhy.core.intervals import Interval
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target
-from seewhy.results.benchmark import difference, flat, not_inferior
+from seewhy.results.benchmark import difference, flat
 
 OURS = "ibisa"
 AS_CHEAP = tuple(
@@ -118,6 +119,14 @@ def claims(found: seewhy.BenchmarkResult) -> list[Row]:
                 line |= {"difference": gap.value, "low": gap.low, "high": gap.high}
                 rows.append(line | {"conclusion": "non-inferior" if shown else "not shown"})
     return rows
+
+
+def not_inferior(gap: Interval, direction: str, margin: float) -> bool:
+    """Test for non-inferiority: is a method worse than another by less than a margin, at one-sided 97.5 % confidence?
+
+    ``gap`` is the method's score minus the other's; the margin is positive, and chosen before the scores were seen.
+    """
+    return gap.low > -margin if direction == "higher" else gap.high < margin
 
 
 def line_of(classifier: str, line: dict[str, Any]) -> Row:

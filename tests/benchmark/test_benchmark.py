@@ -18,14 +18,14 @@ from seewhy import registry
 from seewhy.core.access import Access
 from seewhy.core.attribution import Attribution, Map
 from seewhy.core.errors import RequestError
-from seewhy.core.intervals import Interval, bootstrap
+from seewhy.core.intervals import bootstrap
 from seewhy.core.metric import MetricInput, MetricResult
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target
 from seewhy.registry import tables
 from seewhy.registry.cost import Cost
 from seewhy.registry.rows import Method, Metric
-from seewhy.results.benchmark import ScoreRow, difference, flat, not_inferior, summarise
+from seewhy.results.benchmark import ScoreRow, difference, flat, summarise
 
 
 def scored(method: str, values: Sequence[float], metric: str = "m", **more: Any) -> list[ScoreRow]:
@@ -73,22 +73,6 @@ def test_a_difference_that_is_always_the_same_is_sure() -> None:
     gap, pairs = difference([*scored("one", list(scores)), *scored("two", list(scores + 0.25))], "m", "two", "one")
     assert pairs == 50
     assert [gap.value, gap.low, gap.high] == pytest.approx([0.25] * 3)
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "direction", "shown"),
-    [
-        (-0.009, 0.5, "higher", True),
-        (-0.01, 0.5, "higher", False),
-        (-0.5, 0.009, "lower", True),
-        (-0.5, 0.01, "lower", False),
-        (math.nan, math.nan, "higher", False),
-        (math.nan, math.nan, "lower", False),
-    ],
-)
-def test_non_inferiority_is_a_bound_beyond_the_margin(low: float, high: float, direction: str, shown: bool) -> None:
-    """On the side that is worse; where there is nothing nothing is shown."""
-    assert not_inferior(Interval(0.0, low, high), direction, 0.01) is shown
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The comparison of methods: its defaults, its claims, and other packages' maps."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -105,3 +106,21 @@ def test_a_missing_rival_is_named(load: Load, monkeypatch: pytest.MonkeyPatch, p
     result = CliRunner().invoke(script.main, words)
     assert result.exit_code == 2
     assert "pip install 'seewhy[rivals]'" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "direction", "shown"),
+    [
+        (-0.009, 0.5, "higher", True),
+        (-0.01, 0.5, "higher", False),
+        (-0.5, 0.009, "lower", True),
+        (-0.5, 0.01, "lower", False),
+        (math.nan, math.nan, "higher", False),
+        (math.nan, math.nan, "lower", False),
+    ],
+)
+def test_non_inferiority_is_a_bound_beyond_the_margin(
+    load: Load, low: float, high: float, direction: str, shown: bool
+) -> None:
+    """On the side that is worse; where there is nothing nothing is shown."""
+    assert load("compare_methods").not_inferior(Interval(0.0, low, high), direction, 0.01) is shown

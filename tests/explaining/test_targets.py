@@ -1,5 +1,6 @@
 """What a user asks to have explained."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -32,6 +33,12 @@ def test_the_default_is_the_information_and_the_likeliest_classes() -> None:
 def test_classes_by_index_name_and_key() -> None:
     """Numbers, names in any letter case and keys mean the same; what is asked twice is answered once."""
     assert keys([2, "Tabby Cat", "class:2", "2"]) == ["class:2"]
+
+
+def test_an_index_of_any_integer_type_is_one_target() -> None:
+    """NumPy's integers are numbers too."""
+    assert [target.key for target in parse_targets(np.int64(2), LABELS, information=True)] == ["class:2"]
+    assert keys([np.uint8(1), ("contrast", np.int32(0), 1)]) == ["class:1", "contrast:0/1"]
 
 
 def test_contrasts_by_text_and_tuple() -> None:

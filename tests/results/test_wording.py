@@ -129,3 +129,12 @@ def test_images_have_titles_and_meanings() -> None:
     assert all(
         wording.image_meaning(name) for name in ("input", "adversarial", "stable", "cycle", "reference", "baseline")
     )
+
+
+def test_numbers_in_words() -> None:
+    """Few digits, true minus signs, no zero that is none, and words for one and many."""
+    assert [wording.probability(p) for p in (0.8713, 0.0001, 0.0, None)] == ["0.871", "<0.001", "0.000", ""]
+    assert [wording.correlation(r) for r in (0.616, -0.2, None)] == ["0.62", "−0.20", "–"]
+    assert [wording.seconds(s) for s in (4.25, 1234.5)] == ["4.25 s", "1,234 s"]
+    assert wording.queries(Queries(forward_images=21, backward_images=1)) == "21 queries + 1 gradient"
+    assert wording.percent(0.1) == "10 %"

@@ -37,11 +37,7 @@ class BoundMetric:
 
 
 def bind_metric(spec: str, classifier: Classifier, infill: str | None = None, *, trust: bool) -> BoundMetric:
-    """Look up a metric and build its in-fill; the Spec ``infill`` replaces the metric's own, which changes the protocol.
-
-    Raises:
-        RequestError: the metric, the in-fill or a setting is unknown.
-    """
+    """Look up a metric and build its in-fill; the Spec ``infill`` replaces the metric's own, which changes the protocol."""
     bound = registry.lookup("metrics", spec)
     infill_spec, filler = registry.infill(infill or bound.row.infill, classifier, trust=trust)
     return BoundMetric(bound, filler, infill_spec)
@@ -51,12 +47,7 @@ def bind_metric(spec: str, classifier: Classifier, infill: str | None = None, *,
 class Reexplainer:
     """Repeats an explanation with the same method, settings, in-fill and budget; see `seewhy.core.metric.MetricInput`.
 
-    Args:
-        request: the question, with the classifier as the user gave it.
-        fast: the classifier as it is run for questions about probabilities.
-        image: ``(3, h, w)`` in the classifier's view.
-        target: whose map is wanted.
-        asked: collects the queries of each explanation.
+    The request has the classifier as the user gave it, ``fast`` is how it is run for questions about probabilities.
     """
 
     request: Request
@@ -66,11 +57,7 @@ class Reexplainer:
     asked: list[Queries] = field(default_factory=list)
 
     def __call__(self, *, seed: int | None = None, randomise: bool = False) -> Map:
-        """Explain again, with another seed or with a copy of the classifier whose weights are shuffled.
-
-        Raises:
-            RequestError: the classifier is to be randomised and is not a torch module.
-        """
+        """Explain again, with another seed or with a copy of the classifier, a torch module, whose weights are shuffled."""
         chosen = self.request.seed if seed is None else seed
         original, method = self.request.classifier, self.request.method
         asked = self.fast if method.row.access <= Access.PROBABILITIES else original

@@ -49,9 +49,7 @@ class Variant:
 
     Args:
         name: the name of its folder, and its key in the comparison.
-        title: the in-fill as the user wrote it.
         request: the request with this in-fill.
-        optional: whether it may be skipped where it cannot fill the holes.
     """
 
     name: str

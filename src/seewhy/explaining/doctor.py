@@ -16,19 +16,13 @@ from seewhy.runtime.machine import installed
 
 
 def examine() -> dict[str, dict[str, str]]:
-    """Examine the installation and this machine.
-
-    Returns:
-        ``versions``, ``machine``, ``extras`` (installed, or the command that installs them), ``runtimes`` (the packages
-        that run networks, with their versions) and ``speed`` (queries per second of the unmodified default classifier
-        for several batch sizes, where it is installed).
-    """
-    runtimes = {name: installed(name) or "none" for name in ("torch", "openvino", "onnxruntime")}
+    """Examine the installation and this machine; ``speed`` is that of the unmodified default classifier, where it is installed."""
+    packages = ("seewhy", "torch", "numpy", "pillow", "opencv-python-headless")
     return {
-        "versions": _versions(),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
         "machine": _machine(),
         "extras": _extras(),
-        "runtimes": runtimes,
+        "runtimes": {name: installed(name) or "none" for name in ("torch", "openvino", "onnxruntime")},
         "speed": _speed(),
     }
 
@@ -40,26 +34,12 @@ def tune_here(
 
     Every candidate is tried, including slow builds and the one for the windows of the default method. The image is synthetic,
     and smooth like a photo; each run verifies the choice on its own image.
-
-    Args:
-        source: the classifier's Spec.
-        device: torch device; None: the classifier's default.
-        trust: allow a Spec that runs code from a file.
-
-    Raises:
-        RequestError: the Spec is wrong.
     """
     classifier = registry.classifier(source, trust=trust, device=device)
     colours = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     smooth = interpolate(colours, classifier.view.size or (224, 224), mode="bilinear")[0]
     box = min(registry.METHODS[registry.DEFAULT_METHOD].windows({}))
     return tune(classifier, (smooth * 255).round() / 255, RuntimeRequest(), box=box)[1]
-
-
-def _versions() -> dict[str, str]:
-    """Return the versions that results depend on."""
-    packages = ("seewhy", "torch", "numpy", "pillow", "opencv-python-headless")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
 def _machine() -> dict[str, str]:

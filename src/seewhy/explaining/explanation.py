@@ -158,14 +158,7 @@ class Explanation:
         return plot_on_axes(ax, self.report_data(), chosen[0])
 
     def overlay(self, target: TargetLike) -> UInt8[np.ndarray, "height width 3"]:
-        """Return a map in colour over the greyed image, RGB, at the size at which the image is shown.
-
-        Args:
-            target: as in ``explanation[target]``.
-
-        Raises:
-            RequestError: there is no such map.
-        """
+        """Return the map of ``explanation[target]`` in colour over the greyed image, RGB, at the size at which it is shown."""
         from seewhy.plots.overview import overlay  # noqa: PLC0415 - loads matplotlib
 
         return overlay(self.report_data(), self._key(target))
@@ -207,13 +200,10 @@ class Explanation:
         )
 
     def save(self, folder: str | Path) -> Path:
-        """Write the explanation's folder; each file appears whole or not at all, the record last.
-
-        Args:
-            folder: made if it is missing; the files of an earlier explanation in it are replaced.
+        """Write the explanation's folder, over an earlier one; each file appears whole or not at all, the record last.
 
         Returns:
-            The folder.
+            The folder, made if it was missing.
 
         Raises:
             RequestError: the folder cannot be written.
@@ -252,11 +242,7 @@ def _png(image: GeneratedPixels) -> bytes:
 
 
 def read_explanation(folder: Path) -> Explanation:
-    """Read an explanation's folder back.
-
-    Raises:
-        RequestError: there is no explanation in it, a file is damaged, or it was written by another version.
-    """
+    """Read an explanation's folder back."""
     record = read_record(Record, folder / FILE)
     tensors, samples = read_tensors(folder / _MAPS), read_tensors(folder / _SAMPLES)
     try:

@@ -50,13 +50,7 @@ class InfillComparison:
         return comparison_png(self.record, data, self.disagreement, self.sign_conflict)
 
     def save(self, folder: str | Path) -> Path:
-        """Write the comparison's folder, with a folder for each in-fill's explanation in it; the record last.
-
-        Args:
-            folder: made if it is missing; the files of an earlier comparison in it are replaced.
-
-        Returns:
-            The folder.
+        """Write the comparison's folder, with a folder for each in-fill's explanation in it, over an earlier one.
 
         Raises:
             RequestError: the folder cannot be written.
@@ -78,11 +72,7 @@ class InfillComparison:
 
 
 def read_comparison(folder: Path) -> InfillComparison:
-    """Read a comparison's folder back, with the explanations in it.
-
-    Raises:
-        RequestError: a file is missing or damaged, or it was written by another version.
-    """
+    """Read a comparison's folder back, with the explanations in it."""
     record = read_record(InfillComparisonRecord, folder / FILE)
     tensors = read_tensors(folder / _TENSORS)
     spread, conflict = (

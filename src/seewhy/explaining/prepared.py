@@ -21,14 +21,7 @@ from seewhy.results.record import RuntimeInfo
 
 @dataclass(frozen=True, eq=False)
 class Viewed:
-    """An image as a classifier sees it, and where it came from.
-
-    Args:
-        picture: as the user has it.
-        image: ``(3, h, w)`` float32 in [0, 1], in the classifier's view.
-        frame: the part of the image that the view shows.
-        source: its path as the user wrote it; None for an image that did not come from a file.
-    """
+    """A user's picture, its image ``(3, h, w)`` in [0, 1] and frame in a classifier's view, and its path if it came from a file."""
 
     picture: Picture
     image: Image
@@ -47,14 +40,7 @@ def open_viewed(
 
 @dataclass(frozen=True, eq=False)
 class PreparedClassifier:
-    """A classifier that was tested and bound to a runtime; the same for many images.
-
-    Args:
-        original: the classifier as the user gave it.
-        validation: what its self-test found.
-        classifier: what is asked from now on.
-        choice: how it is run.
-    """
+    """A classifier that was tested and bound to a runtime, and the ``original`` that the user gave; the same for many images."""
 
     original: Classifier
     validation: Validation

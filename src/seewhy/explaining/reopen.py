@@ -7,25 +7,17 @@ import torch
 
 from seewhy import registry
 from seewhy.core.arrays import Image
-from seewhy.core.budget import Budget
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
 from seewhy.explaining.explanation import Explanation
 from seewhy.explaining.load import load
 from seewhy.explaining.request import Request, prepare
 from seewhy.registry import ClassifierLike
-from seewhy.results.record import Record
 
 
 @dataclass(frozen=True, eq=False)
 class Reopened:
-    """A saved explanation and the classifier that it explains.
-
-    Args:
-        explanation: with its maps.
-        classifier: has the fingerprint that the record names.
-        image: ``(3, h, w)`` in the classifier's view.
-    """
+    """A saved explanation, the classifier that it explains, and the image ``(3, h, w)`` in the classifier's view."""
 
     explanation: Explanation
     classifier: Classifier
@@ -51,7 +43,7 @@ class Reopened:
             self.classifier,
             method=record.method.spec,
             infill=record.infill.spec,
-            budget=None if whole else Budget(queries=record.queries.forward_images),
+            budget=None if whole else record.queries.forward_images,
             seed=record.seed,
             trust=trust,
         )
@@ -70,15 +62,7 @@ def reopen(
         RequestError: there is no explanation, the record cannot name its classifier, or the classifier is another one.
     """
     saved = load(explanation, Explanation) if isinstance(explanation, str | Path) else explanation
-    opened = open_classifier(saved.record, classifier, trust=trust, device=device)
-    return Reopened(saved, opened, torch.from_numpy(saved.samples.image))
-
-
-def open_classifier(
-    record: Record, classifier: ClassifierLike | None, *, trust: bool, device: str | None = None
-) -> Classifier:
-    """Open the classifier of a record and make sure that it is the same one; see `reopen`."""
-    known = record.classifier
+    known = saved.record.classifier
     source = known.spec if classifier is None else classifier
     if source is None:
         raise RequestError(
@@ -90,4 +74,4 @@ def open_classifier(
             f"expected the classifier that was explained, {known.spec or known.name}, got {opened.name} with another "
             "fingerprint; give the same weights and settings, or explain again"
         )
-    return opened
+    return Reopened(saved, opened, torch.from_numpy(saved.samples.image))

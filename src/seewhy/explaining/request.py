@@ -50,18 +50,10 @@ class Request:
     """A checked question: everything that can be checked without the image was checked when it was made.
 
     Args:
-        classifier: to be explained.
-        method: with the user's settings.
-        infill: what stands where something is removed.
         infill_info: the same, for the record.
         targets: to be explained; None for the usual ones.
-        requested: the targets as the user wrote them; None for the usual ones.
-        budget: when to stop.
-        seed: seed of the run.
         batch_size: images per call; None for the fastest, which is found when the classifier is prepared.
         runtime: how the classifier is to be run; see `seewhy.classifiers.tuning.tune`.
-        check_infill: whether other in-fills are asked the same questions.
-        check: whether the map is checked against random regions.
     """
 
     classifier: Classifier
@@ -78,11 +70,7 @@ class Request:
     check: bool = True
 
     def targets_for(self, probe: Probe) -> tuple[Target, ...]:
-        """Return the targets for an image; the usual ones depend on the classifier's prediction.
-
-        Raises:
-            RequestError: the classifier does not have a class that was asked for.
-        """
+        """Return the targets for an image; the usual ones depend on the classifier's prediction."""
         if self.targets is not None:
             check_classes(self.targets, len(probe.prediction))
             return self.targets
@@ -115,7 +103,7 @@ def prepare(
     opened = registry.classifier(classifier, trust=trust, device=device)
     bound = bind_method(method)
     _check_access(opened, bound)
-    filler, about = _infill(infill or bound.row.usual_infill(bound.settings), opened, trust=trust)
+    filler, about = build_infill(infill or bound.row.usual_infill(bound.settings), opened, trust=trust)
     RuntimeRequest(runtime, batch_size)  # raises on an unknown runtime or a batch size below 1
     if not -(2**63) <= seed < 2**63:
         raise RequestError(f"expected a seed of 64 bits, from -2**63 to 2**63 - 1, got {seed}")
@@ -160,7 +148,7 @@ def _check_access(classifier: Classifier, method: Bound[Method]) -> None:
         )
 
 
-def _infill(infill: str | Infill, classifier: Classifier, *, trust: bool) -> tuple[Infill, InfillInfo]:
+def build_infill(infill: str | Infill, classifier: Classifier, *, trust: bool = True) -> tuple[Infill, InfillInfo]:
     """Build an in-fill, and describe it for the record."""
     if isinstance(infill, str):
         spec, built = registry.infill(infill, classifier, trust=trust)

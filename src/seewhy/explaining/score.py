@@ -104,16 +104,7 @@ def save_scores(folder: str | Path, scores: Iterable[Score], explanation: Explan
 
 @dataclass(frozen=True, eq=False)
 class _Scorer:
-    """Scores the maps of one explanation.
-
-    Args:
-        opened: the explanation and its classifier.
-        classifier: as it is run, for the metrics.
-        batch_size: images per call.
-        request: the question that the maps answer; None where no metric re-explains.
-        region: where the object is; None where it is not known.
-        progress: told of each batch.
-    """
+    """Scores the maps of one explanation."""
 
     opened: Reopened
     classifier: Classifier

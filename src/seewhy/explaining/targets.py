@@ -1,7 +1,8 @@
 """What a user asks to have explained, turned into targets."""
 
 from collections.abc import Collection, Sequence
-from typing import cast
+from numbers import Integral
+from typing import SupportsIndex, cast
 
 import torch
 from jaxtyping import Float
@@ -10,110 +11,77 @@ from torch import Tensor
 from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.core.target import ClassEvidence, Contrast, Information, Target, WeightOfEvidence
 
-TargetLike = int | str | tuple[str, int | str, int | str]
+ClassLike = SupportsIndex | str
+"""A class by its index, of any integer type, or by its name."""
+
+TargetLike = ClassLike | tuple[str, ClassLike, ClassLike]
 """A class index or name, ``"information"``, ``"woe:a"`` (weight of evidence), ``"contrast:a/b"`` or ``("contrast", a, b)``."""
 
 
 def parse_targets(
-    asked: TargetLike | Sequence[TargetLike], labels: Sequence[str] | None, *, information: bool
+    targets: TargetLike | Sequence[TargetLike], labels: Sequence[str] | None, *, information: bool
 ) -> tuple[Target, ...]:
-    """Read what the user wrote; each target appears once.
-
-    Args:
-        asked: one target or several.
-        labels: class names, or None where the classifier has none.
-        information: whether the method answers the class-free targets.
+    """Read one target or several; each appears once. ``information``: whether the method answers class-free targets.
 
     Raises:
         RequestError: a class does not exist (the nearest names are offered), or the method lacks the kind of target.
 
     Example:
-        >>> [target.key for target in parse_targets(["cat", 1], ["cat", "dog"], information=True)]
-        ['class:0', 'class:1']
+        >>> [target.key for target in parse_targets(["cat", 1, ("contrast", 1, 0)], ["cat", "dog"], information=True)]
+        ['class:0', 'class:1', 'contrast:1/0']
     """
-    several = as_list(asked)
+    several = as_list(targets)
     if not several:
         raise RequestError(
             "expected at least one target, got an empty list; leave targets out for the most probable classes"
         )
-    targets = [parse_target(each, labels) for each in several]
-    for target in targets:
+    parsed = {target.key: target for target in (_parse(target, labels) for target in several)}
+    for target in parsed.values():
         if target.kind in {"information", "woe"} and not information:
             lacking = "information map" if target.kind == "information" else "weight of evidence"
             raise RequestError(f"this method has no {lacking}; ask for classes, or use pmi")
-    return tuple({target.key: target for target in targets}.values())
+    return tuple(parsed.values())
 
 
-def as_list(asked: TargetLike | Sequence[TargetLike]) -> list[TargetLike]:
-    """Make a list of one target or several; a tuple that begins with ``"contrast"`` is one.
-
-    Example:
-        >>> as_list("cat"), as_list(("cat", "dog")), as_list(("contrast", "cat", "dog"))
-        (['cat'], ['cat', 'dog'], [('contrast', 'cat', 'dog')])
-    """
-    if isinstance(asked, int | str) or (isinstance(asked, tuple) and asked[:1] == ("contrast",)):
-        return [cast("TargetLike", asked)]
-    return list(asked)
+def as_list(targets: TargetLike | Sequence[TargetLike]) -> list[TargetLike]:
+    """Make a list of one target or several; a tuple that begins with ``"contrast"`` is one."""
+    if isinstance(targets, str | Integral) or (isinstance(targets, tuple) and targets[:1] == ("contrast",)):
+        return [cast("TargetLike", targets)]
+    return list(cast("Sequence[TargetLike]", targets))
 
 
-def parse_target(asked: TargetLike, labels: Sequence[str] | None) -> Target:
-    """Read one target.
-
-    Args:
-        asked: what the user wrote.
-        labels: class names, or None where the classifier has none.
-
-    Raises:
-        RequestError: a class does not exist, or the text is not a target.
-
-    Example:
-        >>> parse_target(("contrast", "dog", 0), ["cat", "dog"]).key
-        'contrast:1/0'
-    """
-    if asked == "information":
-        return Information()
-    if isinstance(asked, str) and asked.startswith("woe:"):
-        return WeightOfEvidence(class_index(asked.removeprefix("woe:"), labels))
-    if isinstance(asked, str) and asked.startswith("contrast:"):
-        first, slash, second = asked.removeprefix("contrast:").partition("/")
+def _parse(target: TargetLike, labels: Sequence[str] | None) -> Target:
+    """Read one target."""
+    if isinstance(target, tuple):
+        return _contrast(target, labels)
+    kind, _, rest = str(target).partition(":")
+    if kind == "contrast":
+        first, slash, second = rest.partition("/")
         if not slash:
-            raise RequestError(f"expected contrast:a/b, got {asked!r}")
-        asked = ("contrast", first, second)
-    if isinstance(asked, tuple):
-        return _contrast(asked, labels)
-    return ClassEvidence(class_index(asked, labels))
+            raise RequestError(f"expected contrast:a/b, got {target!r}")
+        return _contrast((kind, first, second), labels)
+    if kind == "woe":
+        return WeightOfEvidence(_class_index(rest, labels))
+    return Information() if target == "information" else ClassEvidence(_class_index(target, labels))
 
 
-def _contrast(asked: tuple[str, int | str, int | str], labels: Sequence[str] | None) -> Contrast:
+def _contrast(target: tuple[str, ClassLike, ClassLike], labels: Sequence[str] | None) -> Contrast:
     """Read a contrast of two classes."""
-    if len(asked) != 3 or asked[0] != "contrast":
-        raise RequestError(f'expected ("contrast", a, b), got {asked!r}')
-    index, other = (class_index(which, labels) for which in asked[1:])
+    if len(target) != 3 or target[0] != "contrast":
+        raise RequestError(f'expected ("contrast", a, b), got {target!r}')
+    index, other = (_class_index(which, labels) for which in target[1:])
     if index == other:
-        raise RequestError(f"expected two different classes in {asked!r}, got class {index} twice")
+        raise RequestError(f"expected two different classes in {target!r}, got class {index} twice")
     return Contrast(index, other)
 
 
-def as_text(asked: TargetLike) -> str:
-    """Write a target as a user would type it on the command line.
-
-    Example:
-        >>> as_text(967), as_text(("contrast", "espresso", "cup"))
-        ('967', 'contrast:espresso/cup')
-    """
-    return f"contrast:{asked[1]}/{asked[2]}" if isinstance(asked, tuple) else str(asked)
+def as_text(target: TargetLike) -> str:
+    """Write a target as a user would type it on the command line."""
+    return f"contrast:{target[1]}/{target[2]}" if isinstance(target, tuple) else str(target)
 
 
 def check_classes(targets: Sequence[Target], classes: int) -> None:
-    """Refuse a target whose class the classifier does not have.
-
-    Args:
-        targets: the targets that were asked for.
-        classes: how many the classifier answers with.
-
-    Raises:
-        RequestError: one names a class beyond the last.
-    """
+    """Refuse a target whose class is beyond the last that the classifier has."""
     for target in targets:
         for index in target.classes:
             if index >= classes:
@@ -128,18 +96,9 @@ def default_targets(
     contrast: bool = False,
     rivals: Collection[int] | None = None,
 ) -> tuple[Target, ...]:
-    """Choose what is explained when the user names no target.
+    """Choose what is explained when the user names no target: the information, the most probable classes, a contrast.
 
-    Args:
-        prediction: the classifier's answer to the full image.
-        information: whether the method answers the class-free target.
-        classes: the number of most probable classes to explain.
-        contrast: whether the predicted class is also contrasted with the runner-up.
-        rivals: classes eligible as runner-up; None for all.
-
-    Example:
-        >>> [t.key for t in default_targets(torch.tensor([0.1, 0.9]), information=True, classes=1)]
-        ['information', 'class:1']
+    The contrast is with the runner-up among the ``rivals``; None: among all classes.
     """
     top = torch.topk(prediction, min(classes, len(prediction))).indices.tolist()
     likely = [ClassEvidence(index) for index in top]
@@ -154,20 +113,8 @@ def _runner_up(prediction: Float[Tensor, " k"], predicted: int, rivals: Collecti
     return max(allowed or others, key=lambda index: float(prediction[index]))
 
 
-def class_index(which: int | str, labels: Sequence[str] | None) -> int:
-    """Find a class by index or by name (any letter case; ``class:967`` is an index too).
-
-    Args:
-        which: index or name.
-        labels: class names, or None where the classifier has none.
-
-    Raises:
-        RequestError: the class does not exist, or the classifier has no names.
-
-    Example:
-        >>> class_index("Dog", ["cat", "dog"])
-        1
-    """
+def _class_index(which: ClassLike, labels: Sequence[str] | None) -> int:
+    """Find a class by index or by name, in any letter case; ``class:967`` is an index too."""
     text = str(which).strip().removeprefix("class:")
     if text.lstrip("-").isdigit():
         if int(text) < 0 or (labels and int(text) >= len(labels)):

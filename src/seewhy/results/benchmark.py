@@ -39,14 +39,11 @@ class ScoreRow:
         direction: ``higher`` or ``lower`` is better; empty where neither is.
         protocol: the metric with every setting, and its in-fill.
         target: the class that was explained; -1 where there is none.
-        label: its name.
         probability: probability of that class on the full image; NaN where there is none.
         unsure: whether the probability is below one half.
         right: ``true`` if the prediction matches the image's label, ``false`` if not; empty for an image without a label.
         forward_images: images that the explanation showed to the classifier; the metric's own queries are not counted.
-        forward_calls: batches of those.
         backward_images: images that a gradient was taken for.
-        backward_calls: batches of those.
         seconds: wall-clock seconds of the explanation.
         note: why a score is not defined.
         error: why there is no map or no score; empty if all went well.
@@ -82,11 +79,6 @@ class SummaryRow:
     """How one method scored on one metric; a line of ``table.csv``.
 
     Args:
-        metric: Spec.
-        method: Spec.
-        direction: as in `ScoreRow`.
-        protocol: as in `ScoreRow`.
-        control: whether the method ignores the classifier.
         images: the number of images with a score.
         mean: the mean score over those.
         difference: the mean paired difference to the first method; None for the first itself.
@@ -113,16 +105,9 @@ class PlanRecord:
     """The content of ``benchmark.json``.
 
     Args:
-        classifier: what results call it.
-        spec: the text that opens it again, or None.
-        fingerprint: fingerprint of the classifier.
         methods: Spec as the user wrote it → the same with every setting, and the in-fill.
         metrics: Spec as the user wrote it → the same with every setting, and the in-fill.
-        controls: the methods that ignore the classifier.
-        seed: seed of every explanation and every score.
-        runtime: as it was asked for.
         version: version of seewhy; None where it is run from its source tree.
-        schema_version: version of this record.
     """
 
     classifier: str
@@ -168,11 +153,7 @@ class BenchmarkResult:
 
 
 def read_benchmark(folder: Path) -> BenchmarkResult:
-    """Read a finished benchmark back from its plan and its rows.
-
-    Raises:
-        RequestError: it is not finished, a file is damaged, or another version wrote it.
-    """
+    """Read a finished benchmark back from its plan and its rows."""
     plan = read_record(PlanRecord, folder / FILE)
     if not (folder / ROWS).exists():
         raise RequestError(f"expected a finished benchmark in {folder}, got no {ROWS}; run it again to resume")
@@ -199,11 +180,6 @@ def summarise(rows: Iterable[ScoreRow], first: str, controls: Iterable[str] = ()
 
     Intervals are 95 % bootstrap intervals over images; see `seewhy.core.intervals.bootstrap`. Rows without a finite value
     are left out, so two means may cover different images: compare methods by the paired difference to ``first``.
-
-    Args:
-        rows: rows of a benchmark.
-        first: the method that the others are compared with.
-        controls: the methods among them that ignore the classifier.
     """
     scored, ignorant = [row for row in rows if row.metric], set(controls)
     pairs = {(row.metric, row.method) for row in scored}
@@ -250,17 +226,6 @@ def difference(rows: Iterable[ScoreRow], metric: str, method: str, other: str) -
     both = [image for image in scores[method] if image in scores[other]]
     gaps = np.array([scores[method][image] - scores[other][image] for image in both])
     return mean(gaps), len(both)
-
-
-def not_inferior(gap: Interval, direction: str, margin: float) -> bool:
-    """Test for non-inferiority: is a method worse than another by less than a margin, at one-sided 97.5 % confidence?
-
-    Args:
-        gap: the method's score minus the other's.
-        direction: ``higher`` or ``lower`` is better.
-        margin: positive, and chosen before the scores were seen.
-    """
-    return gap.low > -margin if direction == "higher" else gap.high < margin
 
 
 def _average(values: Sequence[float]) -> float:

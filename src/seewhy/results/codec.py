@@ -39,20 +39,10 @@ def to_json(value: object) -> JsonObject:
 
 
 def from_json(kind: type[T], data: JsonObject, origin: str) -> T:
-    """Read a dataclass back from plain data.
-
-    Args:
-        kind: the dataclass.
-        data: from `to_json`, perhaps by way of a file; keys that the dataclass does not have are ignored.
-        origin: where the data came from, for the message.
+    """Read a dataclass back from plain data; keys that it does not have are ignored.
 
     Raises:
-        RequestError: a field is missing or of the wrong type.
-
-    Example:
-        >>> from seewhy.core.budget import Budget
-        >>> from_json(Budget, {"queries": 100, "seconds": None, "tolerance": None}, "a test").queries
-        100
+        RequestError: a field is missing or of the wrong type; the message names the ``origin`` of the data.
     """
     try:
         return _CONVERTER.structure(data, kind)
@@ -62,12 +52,7 @@ def from_json(kind: type[T], data: JsonObject, origin: str) -> T:
 
 
 def json_bytes(value: object) -> bytes:
-    r"""Write a dataclass, or plain data, as JSON that a person can read.
-
-    Example:
-        >>> json_bytes({"value": 0.5})
-        b'{\n  "value": 0.5\n}\n'
-    """
+    """Write a dataclass, or plain data, as JSON that a person can read."""
     data = value if isinstance(value, dict) else to_json(value)
     return (json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
@@ -75,15 +60,8 @@ def json_bytes(value: object) -> bytes:
 def as_settings(values: Mapping[str, object]) -> dict[str, Setting]:
     """Check that settings can be written to JSON and read back.
 
-    Args:
-        values: setting → value as it was run.
-
     Raises:
         AssertionError: a method reports a setting of another type, which is a fault of the method.
-
-    Example:
-        >>> as_settings({"size": (8, 16)})
-        {'size': (8, 16)}
     """
     settings: dict[str, Setting] = {}
     for name, value in values.items():

@@ -1,4 +1,4 @@
-"""How far to trust the maps of an explanation, as measured."""
+"""How far to trust the maps of an explanation, as measured; ``docs/reference/files.md`` explains the fields."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,13 +13,7 @@ AgreementLevel = Literal["agree", "in part", "depends", "noisy", "flat"]
 
 @dataclass(frozen=True)
 class Chance:
-    """What random regions do to a probability.
-
-    Args:
-        mean: over the regions.
-        low: the 2.5 % quantile.
-        high: the 97.5 % quantile.
-    """
+    """A probability over random regions: its mean, and its 2.5 % and 97.5 % quantiles."""
 
     mean: float
     low: float
@@ -28,16 +22,7 @@ class Chance:
 
 @dataclass(frozen=True)
 class RegionEffect:
-    """The probability of the class after one change, made to the highlighted region and to others of its size.
-
-    Args:
-        infill: what was put in.
-        share: share of the view that is changed or kept, 0 to 1.
-        map: probability with the highlighted region.
-        center: probability with the middle of the image.
-        random: probability with random regions.
-        beaten: the number of random regions that the highlighted region does better than.
-    """
+    """The probability of the class after one change, made to the highlighted region, the middle and random regions of its size."""
 
     infill: str
     share: float
@@ -49,18 +34,7 @@ class RegionEffect:
 
 @dataclass(frozen=True)
 class FaithfulnessCheck:
-    """Whether the highlighted region matters more than random regions do; see `seewhy.explaining.diagnostics.faithfulness`.
-
-    Args:
-        key: key of the map that was checked.
-        index: the class whose probability is watched.
-        label: its name.
-        draws: the number of random regions.
-        before: probability of the class on the full image.
-        removed: what happens when the region is removed; lower is better.
-        kept: what happens when only the region is kept; higher is better.
-        queries: the queries that the check took, beyond the budget.
-    """
+    """Whether the highlighted region matters more than random regions do; see `seewhy.explaining.diagnostics.faithfulness`."""
 
     key: str
     index: int
@@ -74,15 +48,7 @@ class FaithfulnessCheck:
 
 @dataclass(frozen=True)
 class AlternativeInfill:
-    """Another in-fill that was asked the same questions.
-
-    Args:
-        spec: with every setting written out.
-        checksum: checksum of its weights; None where it has none.
-        settings: settings of the method, as they were run with it.
-        queries: the queries that it took.
-        seconds: seconds that it took.
-    """
+    """Another in-fill that was asked the same questions."""
 
     spec: str
     checksum: str | None
@@ -93,12 +59,7 @@ class AlternativeInfill:
 
 @dataclass(frozen=True)
 class SkippedInfill:
-    """An in-fill that could not be asked.
-
-    Args:
-        spec: with every setting written out.
-        because: the reason.
-    """
+    """An in-fill that could not be asked, and the reason."""
 
     spec: str
     because: str
@@ -106,15 +67,7 @@ class SkippedInfill:
 
 @dataclass(frozen=True)
 class InfillAgreement:
-    """How far a map agrees with those of other in-fills.
-
-    Args:
-        key: key of the map.
-        correlation: mean rank correlation with the others; None where a map has one value everywhere.
-        expected: the correlation that noise alone would leave.
-        level: what that means.
-        each: the rank correlation with each of the others.
-    """
+    """How far a map agrees with those of other in-fills."""
 
     key: str
     correlation: float | None
@@ -125,14 +78,7 @@ class InfillAgreement:
 
 @dataclass(frozen=True)
 class InfillCheck:
-    """Whether the maps stay the same with in-fills of another kind.
-
-    Args:
-        infills: the in-fills that were asked.
-        skipped: the in-fills that could not be used, each with the reason.
-        queries: the queries that it took, beyond the budget.
-        targets: one agreement for each map.
-    """
+    """Whether the maps stay the same with in-fills of another kind; its queries are beyond the budget."""
 
     infills: tuple[AlternativeInfill, ...]
     skipped: tuple[SkippedInfill, ...]
@@ -142,20 +88,12 @@ class InfillCheck:
     @property
     def names(self) -> str:
         """The in-fills without their settings."""
-        return " and ".join(each.spec.partition(":")[0] for each in self.infills)
+        return " and ".join(infill.spec.partition(":")[0] for infill in self.infills)
 
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """How far to trust the maps, as measured.
-
-    Args:
-        expected_correlation: map → its expected correlation with the converged map; None without standard errors.
-        windows: what windows of each size do, where the method has windows.
-        faithfulness: the check against random regions; None where it was switched off.
-        infill_check: the check against other in-fills; None where it was not asked for.
-        findings: sentences for the reader.
-    """
+    """How far to trust the maps, as measured."""
 
     expected_correlation: Mapping[str, float | None]
     windows: tuple[WindowEffect, ...]

@@ -23,10 +23,8 @@ T = TypeVar("T")
 def claim(out: Path, images: Sequence[Path], record: str) -> list[Path]:
     """Choose a folder for each image under ``out`` and make sure, before any work starts, that all can be written.
 
-    Args:
-        out: the parent folder; it need not exist.
-        images: each gets a folder named after its file; equal names are numbered.
-        record: the file that marks a folder as an earlier result of this kind, which may be replaced.
+    Folders are named after the images' files, and equal names are numbered. An earlier result may be replaced, which is known by its
+    file ``record``.
 
     Raises:
         RequestError: ``out`` cannot be written, or a folder holds something other than a result of this kind.
@@ -90,11 +88,7 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> Path:
 
 
 def read_record(kind: type[T], file: Path) -> T:
-    """Read a record of this version back.
-
-    Raises:
-        RequestError: the file cannot be read, is damaged, or has another version.
-    """
+    """Read a record back; a file that is missing, is damaged or has another version raises an error that says so."""
     try:
         data = json.loads(read_bytes(file))
     except ValueError as problem:
@@ -108,11 +102,7 @@ def read_record(kind: type[T], file: Path) -> T:
 
 
 def read_tensors(file: Path) -> dict[str, Array]:
-    """Read a file of tensors.
-
-    Raises:
-        RequestError: the file cannot be read or is damaged.
-    """
+    """Read a file of tensors back."""
     try:
         return tensors_of(read_bytes(file))
     except SafetensorError as problem:
@@ -120,7 +110,7 @@ def read_tensors(file: Path) -> dict[str, Array]:
 
 
 def read_bytes(file: Path) -> bytes:
-    """Read a file of a result."""
+    """Read a file of a result, which must be there."""
     try:
         return file.read_bytes()
     except OSError as problem:

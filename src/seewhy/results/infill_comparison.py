@@ -13,17 +13,7 @@ FILE = "comparison.json"
 
 @dataclass(frozen=True)
 class ComparedInfill:
-    """One in-fill of a comparison.
-
-    Args:
-        name: name of its folder, and its key in the comparison.
-        title: the in-fill as the user wrote it.
-        infill: what stood where something was removed.
-        settings: settings of the method, as they were run with it.
-        queries: what its explanation asked of the classifier.
-        seconds: seconds that its explanation took.
-        stopped_because: as in `seewhy.results.record.Record`.
-    """
+    """One in-fill of a comparison: ``name`` is its key there and its folder, ``title`` the in-fill as the user wrote it."""
 
     name: str
     title: str
@@ -36,12 +26,7 @@ class ComparedInfill:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """An in-fill that could not fill the method's holes.
-
-    Args:
-        title: the in-fill as the user wrote it.
-        because: the reason.
-    """
+    """An in-fill, as the user wrote it, that could not fill the method's holes, and the reason."""
 
     title: str
     because: str
@@ -49,20 +34,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class ComparedTarget:
-    """How far the maps of one target agree.
-
-    Args:
-        key: key of the maps.
-        label: the target's name for people.
-        probability: probability of the class on the full image; None where the target is not a class.
-        correlation: mean rank correlation over the pairs of in-fills; None where a map has one value everywhere.
-        expected: the correlation that noise alone would leave.
-        level: what that means.
-        reliability: reliability of each in-fill's map; None for a map without standard errors.
-        correlations: correlations of each pair of in-fills.
-        sign_conflict: the share of pixels that one in-fill says support the class and another says oppose it; None for the
-            information, which has no sign.
-    """
+    """How far the maps of one target agree."""
 
     key: str
     label: str
@@ -77,14 +49,7 @@ class ComparedTarget:
 
 @dataclass(frozen=True)
 class AgreementProtocol:
-    """The limits behind a level; see `seewhy.explaining.diagnostics.agreement`.
-
-    Args:
-        agree: mean rank correlation from which on maps agree.
-        in_part: mean rank correlation below which a map depends on the in-fill.
-        standard_errors: the number of standard errors that a value is away from zero when its sign counts.
-        visible: share of its map's largest absolute value that a value has when its sign counts.
-    """
+    """The limits behind a level; see `seewhy.explaining.diagnostics.agreement`."""
 
     agree: float
     in_part: float
@@ -94,29 +59,9 @@ class AgreementProtocol:
 
 @dataclass(frozen=True)
 class InfillComparisonRecord:
-    """The content of ``comparison.json``.
+    """The content of ``comparison.json``; fields that `seewhy.results.record.Record` has mean the same.
 
-    Args:
-        image: the image that was explained.
-        view: the part of it that the classifier saw.
-        classifier: the classifier that was explained.
-        runtime: how it was run.
-        predicted: its most probable classes, best first.
-        method: Spec of the method, every setting written out.
-        paper: paper of the method.
-        infills: the in-fills that were compared.
-        skipped: the in-fills that could not be used, each with the reason.
-        targets: one for each target that was compared.
-        requested: the targets as the user wrote them; None for the usual ones.
-        protocol: the limits behind the levels.
-        seed: seed of every run.
-        budget: budget of every run.
-        unit: unit of the maps.
-        queries: queries of all runs together, images.
-        seconds: time in seconds of all runs together.
-        warnings: the warnings that the user should read first.
-        versions: versions of the packages behind the numbers.
-        schema_version: version of this record.
+    Queries and seconds are those of all in-fills together.
     """
 
     image: ImageInfo

@@ -1,11 +1,11 @@
 """Everything that a result depends on, as a table of names and values."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from seewhy.core.budget import Budget
 from seewhy.results.codec import Setting
 from seewhy.results.diagnostics import InfillCheck
-from seewhy.results.record import Extreme, Record, RuntimeInfo, TargetInfo
+from seewhy.results.record import Extreme, MethodInfo, Record, RuntimeInfo, TargetInfo
 from seewhy.results.wording import correlation, probability, queries, seconds
 
 Row = tuple[str, str]
@@ -21,19 +21,13 @@ _ACCESS = {
 
 
 def recipe(record: Record) -> list[tuple[str, list[Row]]]:
-    """Return everything that the result depends on.
-
-    Args:
-        record: record of the explanation.
-
-    Returns:
-        A heading and its rows, in reading order; rows without a value and headings without rows are left out.
-    """
+    """Return headings with their rows, in reading order; rows without a value and headings without rows are left out."""
+    check = record.diagnostics.infill_check
     table = [
         ("Image", _image(record)),
         ("View", [("", record.view.rule), ("box in the image", _list(map(_number, record.view.box)))]),
         ("Classifier", _classifier(record)),
-        ("Method", [("", record.method.spec), *_settings(record.method.settings), ("paper", record.method.paper)]),
+        ("Method", _method(record.method)),
         ("In-fill", _infill(record)),
         ("Seed", [("", str(record.seed))]),
         ("Targets", [(target.label, _target(target, record.unit)) for target in record.targets]),
@@ -41,7 +35,7 @@ def recipe(record: Record) -> list[tuple[str, list[Row]]]:
         ("Cost", _cost(record)),
         ("Reliability", _reliability(record)),
         ("Windows", _windows(record)),
-        ("In-fill check", _infill_check(record.diagnostics.infill_check)),
+        ("In-fill check", _infill_check(check) if check else []),
         ("Traces", [(name, _trace(values)) for name, values in record.traces.items()]),
         ("Runtime", _runtime(record.runtime)),
         ("Runtimes tried", _tried(record.runtime)),
@@ -55,12 +49,10 @@ def recipe(record: Record) -> list[tuple[str, list[Row]]]:
 def _image(record: Record) -> list[Row]:
     """Return the rows about the image."""
     image = record.image
-    size = f"{image.width} × {image.height} pixels"
-    notes = ", ".join(image.notes)
     return [
         ("", image.name),
-        ("size", size),
-        ("opened", notes),
+        ("size", f"{image.width} × {image.height} pixels"),
+        ("opened", _list(image.notes)),
         ("path", image.source or ""),
         ("SHA-256", image.sha256),
     ]
@@ -82,12 +74,17 @@ def _classifier(record: Record) -> list[Row]:
 def _infill(record: Record) -> list[Row]:
     """Return the rows about the in-fill."""
     infill = record.infill
-    return [("", str(infill)), ("random", _yes(infill.stochastic)), ("SHA-256 of its weights", infill.checksum or "")]
+    return [
+        ("", str(infill)),
+        ("random", _setting(infill.stochastic)),
+        ("SHA-256 of its weights", infill.checksum or ""),
+    ]
 
 
-def _settings(settings: Mapping[str, Setting]) -> list[Row]:
-    """Return one row per setting."""
-    return [(name.replace("_", " "), _setting(value)) for name, value in settings.items()]
+def _method(method: MethodInfo) -> list[Row]:
+    """Return one row per setting, between the Spec and the paper."""
+    settings = [(name.replace("_", " "), _setting(value)) for name, value in method.settings.items()]
+    return [("", method.spec), *settings, ("paper", method.paper)]
 
 
 def _target(target: TargetInfo, unit: str) -> str:
@@ -100,7 +97,7 @@ def _target(target: TargetInfo, unit: str) -> str:
 def _extreme(point: Extreme, unit: str) -> str:
     """Write the value and the position of a point of a map."""
     error = "" if point.stderr is None else f" ± {point.stderr:.2g}"
-    return f"{_short(point.value)}{error} {unit}".rstrip() + f" at row {point.row}, column {point.column}"
+    return f"{_number(point.value, 3)}{error} {unit}".rstrip() + f" at row {point.row}, column {point.column}"
 
 
 def _budget(budget: Budget) -> list[Row]:
@@ -133,30 +130,20 @@ def _reliability(record: Record) -> list[Row]:
 def _windows(record: Record) -> list[Row]:
     """Return one row per window size: the number of windows, and the strongest value of each map."""
     labels = {target.key: target.label for target in record.targets}
-    return [
-        (
-            f"{scale.size} pixels",
-            _list(
-                [
-                    f"{scale.windows:,} windows",
-                    *(
-                        f"{labels.get(key, key)} at most {_short(value)} ± {_short(error)}"
-                        for key, (value, error) in scale.strongest.items()
-                    ),
-                ],
-                "; ",
-            ),
-        )
-        for scale in record.diagnostics.windows
-    ]
+    rows = []
+    for scale in record.diagnostics.windows:
+        strongest = [
+            f"{labels.get(key, key)} at most {_number(value, 3)} ± {_number(error, 3)}"
+            for key, (value, error) in scale.strongest.items()
+        ]
+        rows.append((f"{scale.size} pixels", _list([f"{scale.windows:,} windows", *strongest], "; ")))
+    return rows
 
 
-def _infill_check(check: InfillCheck | None) -> list[Row]:
+def _infill_check(check: InfillCheck) -> list[Row]:
     """Return one row per alternative in-fill, also for those that could not be used."""
-    if check is None:
-        return []
-    asked = [(each.spec, f"{each.queries:,} queries, {seconds(each.seconds)}") for each in check.infills]
-    return [*asked, *((each.spec, f"skipped: {each.because}") for each in check.skipped)]
+    used = [(infill.spec, f"{infill.queries:,} queries, {seconds(infill.seconds)}") for infill in check.infills]
+    return [*used, *((infill.spec, f"skipped: {infill.because}") for infill in check.skipped)]
 
 
 def _trace(values: tuple[float, ...]) -> str:
@@ -185,12 +172,12 @@ def _runtime(runtime: RuntimeInfo) -> list[Row]:
 def _tried(runtime: RuntimeInfo) -> list[Row]:
     """Return one row per runtime that was tried: its precision, speed and difference to the original, or why it is out."""
     rows = []
-    for each in runtime.tried:
-        batch = "" if each.batch_size is None else f"batch size {each.batch_size}"
-        speed = "" if each.queries_per_second is None else f"{each.queries_per_second:,.3g} queries per second"
-        difference = "" if each.agreement is None else f"difference {each.agreement:.2g}"
-        rejected = f"rejected: {each.reason}" if each.reason else ""
-        rows.append((each.name, _list([each.precision, batch, speed, difference, rejected])))
+    for timing in runtime.tried:
+        batch = "" if timing.batch_size is None else f"batch size {timing.batch_size}"
+        speed = "" if timing.queries_per_second is None else f"{timing.queries_per_second:,.3g} queries per second"
+        difference = "" if timing.agreement is None else f"difference {timing.agreement:.2g}"
+        rejected = f"rejected: {timing.reason}" if timing.reason else ""
+        rows.append((timing.name, _list([timing.precision, batch, speed, difference, rejected])))
     return rows
 
 
@@ -199,23 +186,13 @@ def _setting(value: Setting) -> str:
     if isinstance(value, tuple):
         return _list(map(_setting, value))
     if isinstance(value, bool):
-        return _yes(value)
+        return "yes" if value else "no"
     return "none" if value is None else _number(value) if isinstance(value, float) else str(value)
 
 
-def _yes(value: bool) -> str:
-    """Write a yes or a no."""
-    return "yes" if value else "no"
-
-
-def _number(value: float) -> str:
-    """Write a number with at most six digits and a true minus sign."""
-    return f"{value:.6g}".replace("-", "−")
-
-
-def _short(value: float) -> str:
-    """Write a value of a map with three digits and a true minus sign."""
-    return f"{value:.3g}".replace("-", "−")
+def _number(value: float, digits: int = 6) -> str:
+    """Write a number with at most so many digits and a true minus sign."""
+    return f"{value:.{digits}g}".replace("-", "−")
 
 
 def _list(values: Iterable[str], separator: str = ", ") -> str:

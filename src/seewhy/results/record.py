@@ -1,4 +1,7 @@
-"""The record of an explanation: all that is needed to read it, to check it and to run it again."""
+"""The record of an explanation: all that is needed to read it, to check it and to run it again.
+
+The fields are those of ``explanation.json``, which ``docs/reference/files.md`` explains one by one.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,16 +16,7 @@ from seewhy.runtime.tune import Timing
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """The image that was explained.
-
-    Args:
-        name: its file name, or a description.
-        sha256: of its content.
-        width: in pixels.
-        height: in pixels.
-        notes: what was done to open it, such as dropping an alpha channel.
-        source: its path as the user wrote it; None for an image that did not come from a file.
-    """
+    """The image that was explained: sizes are in pixels, ``notes`` say what was done to open it, ``source`` is its path, if any."""
 
     name: str
     sha256: str
@@ -34,13 +28,7 @@ class ImageInfo:
 
 @dataclass(frozen=True)
 class ViewInfo:
-    """The part of the image that the classifier saw.
-
-    Args:
-        rule: how any image becomes the classifier's input, in words.
-        size: height and width of the input, pixels.
-        box: left, top, right and bottom of the part that was seen, in the image's own pixels.
-    """
+    """The part of the image that the classifier saw: ``box`` is its left, top, right and bottom in the image's own pixels."""
 
     rule: str
     size: tuple[int, int]
@@ -49,15 +37,7 @@ class ViewInfo:
 
 @dataclass(frozen=True)
 class ClassifierInfo:
-    """The classifier that was explained.
-
-    Args:
-        name: what results call it.
-        spec: the text that opens it again with `seewhy.classifier`; None for an object that only its caller has.
-        fingerprint: changes when the weights or the preprocessing do.
-        classes: the number of its classes.
-        access: what it lets us see; a name of `seewhy.core.access.Access`.
-    """
+    """The classifier that was explained."""
 
     name: str
     spec: str | None
@@ -68,22 +48,7 @@ class ClassifierInfo:
 
 @dataclass(frozen=True)
 class RuntimeInfo:
-    """How the classifier was run.
-
-    Args:
-        name: as ``--runtime`` takes it.
-        precision: of its multiplications.
-        batch_size: images per call.
-        queries_per_second: as measured when the runtime was chosen; None where it was not.
-        agreement: largest difference of a probability to the classifier as the user gave it.
-        why: the reason why the runtime was chosen.
-        cached: whether an earlier run had made the choice.
-        tried: every candidate of the search.
-        engine: the library, its version, device and precision.
-        alone_or_in_batch: largest difference of a probability between an image alone and in a batch.
-        device: where the classifier takes its images.
-        threads: number of threads that torch uses.
-    """
+    """How the classifier was run."""
 
     name: str
     precision: str
@@ -120,18 +85,7 @@ class Extreme:
 
 @dataclass(frozen=True)
 class TargetInfo:
-    """What one map explains.
-
-    Args:
-        key: key of the map.
-        label: its name for people.
-        kind: kind of target.
-        highest: point of the map.
-        lowest: point of the map.
-        index: index of the class; None for the information.
-        other: the class that a contrast compares with.
-        probability: probability of the class on the full image; for ``class`` and ``woe``.
-    """
+    """What one map explains; a contrast compares the class ``index`` with the class ``other``."""
 
     key: str
     label: str
@@ -145,15 +99,7 @@ class TargetInfo:
 
 @dataclass(frozen=True)
 class MethodInfo:
-    """The method that made the maps.
-
-    Args:
-        name: in the registry.
-        spec: with every setting written out.
-        settings: as they were run.
-        paper: author, venue, year.
-        signed: whether 0 means neither for nor against.
-    """
+    """The method that made the maps; those of a ``signed`` one are positive for and negative against."""
 
     name: str
     spec: str
@@ -164,14 +110,7 @@ class MethodInfo:
 
 @dataclass(frozen=True)
 class InfillInfo:
-    """What stood where something was removed.
-
-    Args:
-        name: in the registry, or the type of an object.
-        spec: with every setting written out; None for an object that only its caller has.
-        checksum: of its weights; None where it has none.
-        stochastic: whether two seeds give two in-fills.
-    """
+    """What stood where something was removed; one that was an object has no ``spec``, one without weights no ``checksum``."""
 
     name: str
     spec: str | None
@@ -184,13 +123,7 @@ class InfillInfo:
 
 @dataclass(frozen=True)
 class GeneratedImage:
-    """The classifier's answer to an image that the method made, such as a counterfactual.
-
-    Args:
-        name: as the method calls it.
-        predicted: its most probable class.
-        probabilities: probabilities of the watched classes.
-    """
+    """The classifier's answer to an image that the method made, such as a counterfactual."""
 
     name: str
     predicted: ClassProbability
@@ -199,13 +132,7 @@ class GeneratedImage:
 
 @dataclass(frozen=True)
 class GeneratedImages:
-    """The classifier's answers to all images that the method made.
-
-    Args:
-        input: probabilities of the watched classes on the image itself.
-        images: one for each image that was made.
-        queries: the queries that it took to ask, beyond the budget.
-    """
+    """The classifier's answers to the image itself and to all that the method made; its queries are beyond the budget."""
 
     input: tuple[ClassProbability, ...] = ()
     images: tuple[GeneratedImage, ...] = ()
@@ -214,32 +141,7 @@ class GeneratedImages:
 
 @dataclass(frozen=True)
 class Record:
-    """All facts about an explanation but its maps.
-
-    Args:
-        image: the image that was explained.
-        view: the part of it that the classifier saw.
-        classifier: the classifier that was explained.
-        runtime: how it was run.
-        predicted: its most probable classes, best first.
-        method: the method that made the maps.
-        infill: what stood where something was removed.
-        targets: one for each map, in order.
-        requested: the targets as the user wrote them; None for the usual ones.
-        seed: seed of the run.
-        budget: budget of the run.
-        unit: unit of the maps and their standard errors.
-        queries: what the explanation asked of the classifier.
-        seconds: wall-clock seconds of explaining; start-up and drawing excluded.
-        stopped_because: ``complete``, ``queries``, ``seconds`` or ``tolerance``.
-        diagnostics: how far to trust the maps.
-        sampled: the classes that the sampled queries hold probabilities of.
-        generated: the classifier's answers to images that the method made.
-        traces: name → numbers in the order in which the method found them, such as the loss of each step.
-        warnings: the warnings that the user should read first.
-        versions: versions of the packages behind the numbers; None for one that is run from its source tree.
-        schema_version: version of this record.
-    """
+    """All facts about an explanation but its maps."""
 
     image: ImageInfo
     view: ViewInfo

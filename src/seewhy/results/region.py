@@ -14,15 +14,9 @@ class RegionRecord:
     """The content of ``region.json``.
 
     Args:
-        findings: what was found, in sentences.
         areas: ``TARGET/NAME`` → area of the region, as a share of the view, 0 to 1.
         traces: ``TARGET/NAME`` → the probability after each step of the search.
-        infill: Spec of what stood where something was removed.
-        settings: settings of the search.
-        seed: seed of the in-fills.
-        queries: what the search asked of the classifier.
         stopped_because: ``complete`` or ``queries``.
-        schema_version: version of this record.
     """
 
     findings: tuple[str, ...]

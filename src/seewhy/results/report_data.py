@@ -23,13 +23,7 @@ class MapPanel:
     """One map and what a reader needs to know about it.
 
     Args:
-        key: key of the target: ``information``, ``class:967``, ``contrast:967/968``.
-        title: what stands above the map, such as the class's name.
-        subtitle: a second, quieter line, such as the class's probability.
-        values: ``(h, w)`` in the classifier's view; NaN where nothing is known.
-        stderr: the standard error of each value; None where the method has none.
         diverging: whether the values have a sign (for and against) or only a strength.
-        unit: unit of values and errors, such as ``nats``.
         outlines: name → a region in the classifier's view that is drawn as a line around it.
     """
 
@@ -48,11 +42,7 @@ class SampleTable:
     """Some of the queries behind the maps, ready to be shown: window by window, sample by sample.
 
     Args:
-        size: side of a window, pixels of the view.
         positions: top and left of each window in the view.
-        patches: what was put into the window.
-        originals: what stood there.
-        probabilities: the classifier's answers to each filled image.
         labels: the names of the ``c`` classes.
         baseline: its answer to the full image.
     """
@@ -72,10 +62,7 @@ class ImagePanel:
 
     Args:
         name: ``input``, or as the method calls it.
-        pixels: in the classifier's view.
-        answer: the class that it is given.
         flipped: whether that is another class than that of the image itself; None for the image itself.
-        probabilities: probabilities of the watched classes, the same classes for every panel.
     """
 
     name: str
@@ -90,10 +77,7 @@ class ReportData:
     """Everything that the overview and the report show.
 
     Args:
-        photo: the user's own image.
-        frame: the part of it that the classifier saw.
         maps: in the order in which they are shown.
-        record: all facts.
         samples: some of the queries behind the maps, where the method has windows.
         images: the image itself, then those that the method made; empty where it makes none.
     """

@@ -21,7 +21,6 @@ class QuerySamples:
 
     Args:
         photo: the user's image, at most `DISPLAY_SIDE` pixels per side, ``(H, W, 3)``.
-        image: the classifier's input, ``(3, h, w)`` in [0, 1].
         sampled: windows, the seeds of their samples and the probabilities, where the method has windows.
         patches: the in-fill of each sample of each window, ``(m, s, size, size, 3)``.
     """

@@ -40,16 +40,7 @@ class Score:
 
 @dataclass(frozen=True, eq=False)
 class ScoresRecord:
-    """The content of ``scores.json``.
-
-    Args:
-        classifier: the classifier that was explained.
-        method: the method that computed the maps.
-        infill: the in-fill of the explanation.
-        seed: the seed of the explanation.
-        scores: target by target, metric by metric.
-        schema_version: the version of this record's schema.
-    """
+    """The content of ``scores.json``."""
 
     classifier: ClassifierInfo
     method: MethodInfo

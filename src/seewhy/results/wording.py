@@ -34,100 +34,52 @@ _AGREEMENT: dict[AgreementLevel, str] = {
 
 
 def probability(value: float | None) -> str:
-    """Write a probability with three decimals; empty for None.
-
-    Example:
-        >>> probability(0.8713), probability(0.0001), probability(None)
-        ('0.871', '<0.001', '')
-    """
+    """Write a probability with three decimals, such as 0.871 or <0.001; empty for None."""
     if value is None:
         return ""
     return "<0.001" if 0 < value < 0.0005 else f"{value:.3f}"
 
 
 def correlation(value: float | None) -> str:
-    """Write a correlation with two decimals and a true minus sign; a dash for None.
-
-    Example:
-        >>> correlation(0.616), correlation(-0.2), correlation(None)
-        ('0.62', '−0.20', '–')
-    """
+    """Write a correlation with two decimals and a true minus sign; a dash for None."""
     return "–" if value is None else f"{value:.2f}".replace("-", "−")
 
 
 def percent(share: float) -> str:
-    """Write a share of 1 as a percentage, rounded to a whole number.
-
-    Example:
-        >>> percent(0.1)
-        '10 %'
-    """
+    """Write a share of 1 as a percentage, rounded to a whole number."""
     return f"{100 * share:.0f} %"
 
 
-def queries(asked: Queries) -> str:
-    """Write the number of classifier queries, and of gradients if there were any.
-
-    Example:
-        >>> queries(Queries(forward_images=21, backward_images=20))
-        '21 queries + 20 gradients'
-    """
-    parts = [_count(asked.forward_images, "query", "queries")]
-    if asked.backward_images:
-        parts.append(_count(asked.backward_images, "gradient", "gradients"))
+def queries(cost: Queries) -> str:
+    """Write the number of classifier queries, and of gradients if there were any: ``21 queries + 20 gradients``."""
+    parts = [_count(cost.forward_images, "query", "queries")]
+    if cost.backward_images:
+        parts.append(_count(cost.backward_images, "gradient", "gradients"))
     return " + ".join(parts)
 
 
 def seconds(value: float) -> str:
-    """Write a duration with three significant digits.
-
-    Example:
-        >>> seconds(4.25), seconds(1234.5)
-        ('4.25 s', '1,234 s')
-    """
+    """Write a duration with three significant digits, or in whole seconds where it is long."""
     return f"{value:.3g} s" if value < 100 else f"{value:,.0f} s"
 
 
 def interval(chance: Chance) -> str:
-    """Write the range of the probabilities with random regions.
-
-    Example:
-        >>> interval(Chance(0.6, 0.45, 0.69))
-        '0.450 to 0.690'
-    """
+    """Write the range of the probabilities with random regions."""
     return f"{probability(chance.low)} to {probability(chance.high)}"
 
 
 def agreement(level: AgreementLevel) -> str:
-    """Return the short conclusion of the in-fill check for one map.
-
-    Example:
-        >>> agreement("depends")
-        'depends on the in-fill'
-    """
+    """Return the short conclusion of the in-fill check for one map."""
     return _AGREEMENT[level]
 
 
 def image_title(name: str) -> str:
-    """Return the title of a generated image.
-
-    Args:
-        name: as the method calls the image; an unknown name is shown as it is, with spaces.
-
-    Example:
-        >>> image_title("adversarial"), image_title("last_step")
-        ('Counterfactual', 'Last step')
-    """
+    """Return the title of a generated image; a name that is not known is shown as it is, with spaces."""
     return _IMAGES[name][0] if name in _IMAGES else name.replace("_", " ").capitalize()
 
 
 def image_meaning(name: str) -> str:
-    """Return a short description of a generated image; empty for an unknown name.
-
-    Example:
-        >>> image_meaning("stable")
-        'a generated version that should keep the prediction'
-    """
+    """Return a short description of a generated image; empty for an unknown name."""
     return _IMAGES[name][1] if name in _IMAGES else ""
 
 
@@ -144,9 +96,9 @@ def generated(record: Record) -> list[str]:
     first = record.predicted[0].index if record.predicted else None
     lines = []
     for image in record.generated.images:
-        found = image.predicted
-        flipped = None if first is None else found.index != first
-        lines.append(f"{image_title(image.name)}: {_prediction(found.label, found.probability, flipped)}")
+        top = image.predicted
+        flipped = None if first is None else top.index != first
+        lines.append(f"{image_title(image.name)}: {_prediction(top.label, top.probability, flipped)}")
     return lines
 
 
@@ -184,16 +136,13 @@ def caption(maps: Sequence[MapPanel]) -> str:
 
 
 def reading(maps: Sequence[MapPanel]) -> list[str]:
-    """Explain the maps in plain language, one idea per paragraph.
-
-    Args:
-        maps: the maps that are shown; the text depends on their unit, sign and standard errors.
-    """
+    """Explain the maps in plain language, one idea per paragraph."""
     diverging = [panel for panel in maps if panel.diverging]
     strength = [panel for panel in maps if not panel.diverging and panel.key != "information"]
+    contrasts = [panel for panel in maps if panel.key.startswith("contrast:") and panel.unit != INTENSITY]
     return [
         *(_read_diverging(diverging[0]) if diverging else []),
-        *([_READ_CONTRAST] if any(map(_is_evidence_contrast, maps)) else []),
+        *([_READ_CONTRAST] if contrasts else []),
         *([_READ_INFORMATION] if any(panel.key == "information" for panel in maps) else []),
         *([_read_strength(strength[0])] if strength else []),
         _READ_ERRORS if any(panel.stderr is not None for panel in maps) else _READ_NO_ERRORS,
@@ -238,11 +187,6 @@ def _caption_unsigned(maps: Sequence[MapPanel]) -> list[str]:
     if any(panel.unit == INTENSITY and not panel.diverging for panel in maps):
         return ["Unsigned: the darker the colour, the larger the change."]
     return [] if any(panel.diverging for panel in maps) else ["The darker the colour, the more important the region."]
-
-
-def _is_evidence_contrast(panel: MapPanel) -> bool:
-    """Return whether a map is the evidence for one class minus that for another."""
-    return panel.key.startswith("contrast:") and panel.unit != INTENSITY
 
 
 def _read_strength(panel: MapPanel) -> str:

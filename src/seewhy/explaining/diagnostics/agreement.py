@@ -32,8 +32,6 @@ class Agreement:
     Args:
         correlation: the mean of the rank correlations over the pairs of maps; None where no pair has one.
         expected: the mean over the same pairs of the correlation given noise alone, from `expected`.
-        level: the conclusion, from `agreement_level`.
-        reliability: the reliability of each map, 0 to 1; None for a map without standard error.
         correlations: Spearman's rank correlation of each pair, a symmetric matrix with 1 on its diagonal; None where a map
             has one value everywhere.
     """

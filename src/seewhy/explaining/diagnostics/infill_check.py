@@ -3,16 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from seewhy import registry
 from seewhy.core.attribution import Attribution
 from seewhy.core.errors import ClassifierError, RequestError
 from seewhy.core.probe import Probe, Progress
 from seewhy.core.target import Target
 from seewhy.explaining.diagnostics.agreement import PARTLY, agreement
-from seewhy.explaining.request import Request, bind, follow
+from seewhy.explaining.request import Request, bind, build_infill, follow
 from seewhy.results.codec import as_settings
 from seewhy.results.diagnostics import AlternativeInfill, InfillAgreement, InfillCheck, SkippedInfill
-from seewhy.results.record import InfillInfo
 from seewhy.results.wording import correlation
 
 KINDS = ("patch-sampler", "exemplar", "telea")
@@ -62,10 +60,9 @@ def ask_other_infills(
 def _variants(request: Request) -> Iterator[Request]:
     """Yield the request with each in-fill of another kind than its own."""
     for kind in KINDS:
-        spec, infill = registry.infill(kind, request.classifier)
+        infill, info = build_infill(kind, request.classifier)
         if type(infill) is not type(request.infill):
-            info = InfillInfo(spec.name, str(spec), infill.checksum, infill.stochastic)
-            yield replace(request, infill_info=info, infill=infill)
+            yield replace(request, infill=infill, infill_info=info)
 
 
 def _after(queries: int, progress: Progress) -> Progress:
