@@ -1,6 +1,7 @@
 """One page for several in-fills, whatever their number and the image's shape."""
 
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -61,7 +62,8 @@ def test_the_page_says_how_far_in_fills_agree(monkeypatch: pytest.MonkeyPatch) -
     record, figures = comparison_record(), kept(monkeypatch, comparison)
     spread = {panel.key: np.abs(panel.values) for panel in maps()}
     comparison.comparison_png(record, [report_data()] * len(record.infills), spread, {})
-    said = [text.get_text() for text in shown(figures[0])]
+    tables = [table.get_celld().values() for axes in figures[0].axes for table in axes.tables]
+    said = [text.get_text() for text in shown(figures[0])] + [cell.get_text().get_text() for cell in chain(*tables)]
     for part in (
         "espresso: partly robust",
         "Information: partly robust",

@@ -44,16 +44,14 @@ def test_curves_stand_at_their_epochs(figures: list[Figure]) -> None:
 
 
 def test_samples_stand_in_rows(figures: list[Figure]) -> None:
-    """Each image in its own shape and order, beside the name of its row; nothing is cut off."""
+    """Each image in its own shape and order, with a gap of a pixel, beside the name of its row; nothing is cut off."""
     shades = np.linspace(0, 1, 5)[:, None, None, None] * np.ones((1, 3, 4, 8))
     generated.samples_png({"3 to 8": {"input": shades, "stable": 1 - shades}}, "epoch 2")
-    axes = image_axes(figures[0])
-    assert len(axes) == 10
-    tones = [int(np.asarray(each.images[0].get_array())[0, 0, 0]) for each in axes]
-    assert tones == [0, 64, 128, 191, 255, 255, 191, 128, 64, 0]
-    boxes = [each.get_window_extent() for each in axes]
-    assert all(box.width == pytest.approx(2 * box.height) for box in boxes)
-    assert len({round(box.y0) for box in boxes}) == 2
+    (axes,) = image_axes(figures[0])
+    picture = np.asarray(axes.images[0].get_array())
+    assert picture[::5, ::9, 0].tolist() == [[0, 64, 128, 191, 255], [255, 191, 128, 64, 0]]
+    left, right, bottom, top = axes.images[0].get_extent()
+    assert picture.shape[1] / picture.shape[0] == pytest.approx((right - left) / (bottom - top), rel=0.1)
     for part in ("epoch 2", "3 to 8", "input", "stable"):
         assert part in words(figures[0])
     assert cut_off(figures[0]) == []

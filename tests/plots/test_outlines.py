@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 
 from reading_figures import image_pixels, pixels, words
 from records import report_data
 from seewhy.core.attribution import BoolMap
 from seewhy.core.view import View
-from seewhy.plots.figures import page, place_axes
+from seewhy.plots.figures import DPI, place_axes
 from seewhy.plots.outlines import COLOURS, draw_outlines
 from seewhy.plots.overview import overview_figure
 from seewhy.results.report_data import Photo
@@ -20,7 +21,7 @@ FRAME = View((8, 8)).frame(80, 80)
 
 def grey_axes() -> Axes:
     """Axes of 160 × 160 pixels on a page of that size, with a grey photo of 80 × 80."""
-    axes = place_axes(page(80.0, 80.0), 0.0, 0.0, 80.0, 80.0)
+    axes = place_axes(Figure(figsize=(80 / 72, 80 / 72), dpi=DPI), 0.0, 0.0, 80.0, 80.0)
     axes.spines[:].set_visible(False)
     axes.imshow(np.full((80, 80, 3), 128, np.uint8), extent=(0, 80, 80, 0))
     return axes

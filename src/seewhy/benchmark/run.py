@@ -130,14 +130,15 @@ def _unlike(entries: list[Labelled]) -> list[Labelled]:
 
 def _contact_sheet(runner: Runner, task: ImageTask, row: ScoreRow) -> bytes:
     """Draw an image and its maps side by side; PNG."""
-    from seewhy.plots.overview import contact_sheet_png  # noqa: PLC0415 - matplotlib is loaded when something is drawn
+    from seewhy.plots.figures import png  # noqa: PLC0415 - matplotlib is loaded when something is drawn
+    from seewhy.plots.overview import contact_sheet  # noqa: PLC0415 - matplotlib is loaded when something is drawn
 
     plan, viewed = runner.plan, task.viewed
     panels = [
         MapPanel(title, title, "", values.astype(np.float32), None, plan.methods[title].method.row.signed, work.unit)
         for title, (work, values) in runner.maps(task).items()
     ]
-    return contact_sheet_png(
+    sheet = contact_sheet(
         display_copy(viewed.picture.pixels),
         viewed.frame,
         panels,
@@ -145,3 +146,4 @@ def _contact_sheet(runner: Runner, task: ImageTask, row: ScoreRow) -> bytes:
         subtitle=f"{row.label} {row.probability:.3f}",
         footer=f"{plan.classifier.name}  ·  seed {plan.seed}",
     )
+    return png(sheet)

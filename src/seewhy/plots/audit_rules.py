@@ -1,38 +1,23 @@
 """How often rules about a classifier fail: the error over the strength, and the strongest counter-examples."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from seewhy.plots.charts import panels, title
-from seewhy.plots.figures import ACCENT, QUIET, TEXT, page, png, style, write_lines
-from seewhy.plots.layout import GAP, MARGIN, ROW_GAP, Grid
-from seewhy.plots.overlay import resize
-from seewhy.plots.tiles import Heading, Tile, draw_tiles, fit_headings
-from seewhy.plots.typesetting import wrap
+from seewhy.plots.figures import ACCENT, QUIET, png, style
+from seewhy.plots.sheets import Heading, Row, Tile, section, sheet
 from seewhy.results.audit_rules import CounterExample, RuleResult
 from seewhy.results.report_data import Photo
 
 _COLUMNS = 2
-_WIDE, _TALLEST, _BETWEEN = 330.0, 240.0, 4.0
-_RULE_SIZE = 15.0
-_RULE, _BETWEEN_RULES = 30.0, 32.0
-_NONE = "No tested image contradicts this rule."
-_PIXELS = 2
+_PAIR, _TALLEST = 330.0, 240.0
+"""Width and largest height of two images beside each other, points."""
 
 
 def curves_png(rules: Sequence[RuleResult]) -> bytes:
-    """Draw the error of each rule over its strength as a PNG file, with 95 % intervals.
-
-    Args:
-        rules: at least one; a rule that was never tested has an empty panel.
-
-    Returns:
-        The same bytes for the same rules.
-    """
+    """Draw the error of each rule over its strength as a PNG file, with 95 % intervals; a rule that was never tested has none."""
     with style():
         figure, axes = panels(len(rules))
         for panel, rule in zip(axes, rules, strict=True):
@@ -69,99 +54,35 @@ def examples_png(examples: Mapping[str, Sequence[CounterExample]]) -> bytes:
 
     Args:
         examples: rule → its counter-examples, the strongest first.
-
-    Returns:
-        The same bytes for the same examples.
     """
-    blocks = [_Block(rule, tuple(_rows(some))) for rule, some in examples.items()]
-    width = _COLUMNS * (_WIDE + GAP) - GAP
-    with style():
-        body = sum(block.height + _BETWEEN_RULES for block in blocks) - _BETWEEN_RULES
-        figure, top = page(width + 2 * MARGIN, 2 * MARGIN + body), MARGIN
-        for block in blocks:
-            _draw_block(figure, block, top, width)
-            top += block.height + _BETWEEN_RULES
-    return png(figure)
+    blocks: list[Row | Heading] = []
+    for rule, shown in examples.items():
+        blocks.append(section(rule, "" if shown else "No tested image contradicts this rule.", _PAIR))
+        blocks += [_row(shown[start : start + _COLUMNS]) for start in range(0, len(shown), _COLUMNS)]
+    return png(sheet(blocks))
 
 
-@dataclass(frozen=True)
-class _Row:
-    """Two counter-examples beside each other, or one.
-
-    Args:
-        tiles: the counter-examples.
-        headings: above them.
-        grid: as high as the higher of the two.
-    """
-
-    tiles: Sequence[Tile]
-    headings: Sequence[Heading]
-    grid: Grid
+def _row(examples: Sequence[CounterExample]) -> Row:
+    """Return counter-examples beside each other, as high as the highest."""
+    pairs = [_pair(example) for example in examples]
+    height = min(_TALLEST, max(_PAIR * len(pair) / pair.shape[1] for pair in pairs))
+    tiles = [_tile(example, pair) for example, pair in zip(examples, pairs, strict=True)]
+    return Row(tiles, height, _PAIR)
 
 
-@dataclass(frozen=True)
-class _Block:
-    """A rule with its counter-examples in rows.
-
-    Args:
-        rule: Spec.
-        rows: from top to bottom.
-    """
-
-    rule: str
-    rows: tuple[_Row, ...]
-
-    @property
-    def height(self) -> float:
-        """Of the rule and its rows, points."""
-        return _RULE + (sum(row.grid.full_height + ROW_GAP for row in self.rows) - ROW_GAP if self.rows else 2 * TEXT)
+def _pair(example: CounterExample) -> Photo:
+    """Return before and after side by side, with white between them."""
+    between = max(1, round(0.03 * example.before.shape[1]))
+    padded = np.pad(example.before, ((0, 0), (0, between), (0, 0)), constant_values=255)
+    return np.hstack([padded, example.after])
 
 
-def _rows(examples: Sequence[CounterExample]) -> Iterator[_Row]:
-    """Yield the counter-examples of a rule in rows."""
-    for start in range(0, len(examples), _COLUMNS):
-        some = examples[start : start + _COLUMNS]
-        tall = max(_pair_size(example)[0] for example in some)
-        tiles = [_tile(example) for example in some]
-        grid, headings = fit_headings(Grid(len(some), _COLUMNS, tall, _WIDE, bar=0.0), tiles)
-        yield _Row(tiles, headings, grid)
-
-
-def _draw_block(figure: Figure, block: _Block, top: float, width: float) -> None:
-    """Write the rule, and draw its rows below."""
-    name = wrap(block.rule, _RULE_SIZE, width, bold=True, most=1)
-    write_lines(figure, MARGIN, top, name, size=_RULE_SIZE, bold=True)
-    top += _RULE
-    if not block.rows:
-        write_lines(figure, MARGIN, top - 4, [_NONE], colour=QUIET)
-    for row in block.rows:
-        draw_tiles(figure, row.tiles, row.headings, row.grid, (MARGIN, top))
-        top += row.grid.full_height + ROW_GAP
-
-
-def _pair_size(example: CounterExample) -> tuple[float, float]:
-    """Return the height and width of one of the two images, points."""
-    height, width = example.before.shape[:2]
-    scale = min((_WIDE - _BETWEEN) / 2 / width, _TALLEST / height)
-    return max(1.0, height * scale), max(1.0, width * scale)
-
-
-def _tile(example: CounterExample) -> Tile:
-    """Return before and after side by side, below the predictions."""
+def _tile(example: CounterExample, pair: Photo) -> Tile:
+    """Return a pair of images below its predictions."""
     (before, p), (after, q) = example.predicted, example.predicted_after
-    strength = f"strength {example.strength:g}"
-    return Tile(
-        f"{before} {p:.2f} → {after} {q:.2f}", f"{example.file} · {strength}", lambda axes: _show(axes, example)
-    )
 
+    def draw(axes: Axes) -> None:
+        axes.spines[:].set_visible(False)
+        axes.imshow(pair)
 
-def _show(axes: Axes, example: CounterExample) -> None:
-    """Draw both images at the top left of a tile. One unit of the axes is a pixel of the page."""
-    box = axes.get_window_extent()
-    height, width = (round(_PIXELS * side) for side in _pair_size(example))
-    axes.spines[:].set_visible(False)
-    for place, pixels in enumerate((example.before, example.after)):
-        left = place * (width + round(_PIXELS * _BETWEEN))
-        shown: Photo = resize(pixels, height, width)
-        axes.imshow(shown, extent=(left, left + width, height, 0), interpolation="nearest")
-    axes.set(xlim=(0, box.width), ylim=(box.height, 0))
+    return Tile(f"{before} {p:.2f} → {after} {q:.2f}", f"{example.file} · strength {example.strength:g}", draw)

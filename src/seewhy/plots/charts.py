@@ -8,8 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from seewhy.plots.figures import DPI, PAPER, TEXT
-from seewhy.plots.typesetting import wrap
+from seewhy.plots.figures import DPI, PAPER, TEXT, fit
 
 COLOURS = ("#1c5d99", "#d1495b", "#2e8b57", "#e0a030", "#7b4fa3", "#3aa6b9", "#8c564b", "#c45ab3", "#6b7a2f", "#4d5a6b")
 """Of the first, second, … series; told apart by colour-blind readers with the help of the marks."""
@@ -43,7 +42,7 @@ def panels(count: int, *, legend: int = 0) -> tuple[Figure, list[Axes]]:
 
 def title(axes: Axes, text: str) -> None:
     """Write the title of a panel, in at most two lines."""
-    axes.set_title("\n".join(wrap(text, TEXT, _TITLE_WIDTH, bold=True, most=2)), fontsize=TEXT)
+    axes.set_title("\n".join(line.text for line in fit(text, width=_TITLE_WIDTH, bold=True)), fontsize=TEXT)
 
 
 def shared_legend(figure: Figure, axes: Sequence[Axes]) -> None:

@@ -6,13 +6,11 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 
 from seewhy.plots.charts import COLOURS, panels, title
-from seewhy.plots.figures import HEADLINE, LEADING, QUIET, TEXT, TITLE, page, place_axes, png, style, write, write_lines
-from seewhy.plots.layout import MARGIN
-from seewhy.plots.overlay import resize
-from seewhy.plots.typesetting import shorten, wrap
+from seewhy.plots.figures import QUIET, fit, png, style
+from seewhy.plots.sheets import Row, Tile, sheet
 from seewhy.results.report_data import Photo
 
 Images = Float[np.ndarray, "n 3 h w"]
@@ -21,9 +19,8 @@ Images = Float[np.ndarray, "n 3 h w"]
 Block = Mapping[str, Images]
 """Name of a row → its images."""
 
-_TILE, _BETWEEN, _NAME, _NARROWEST = 64.0, 4.0, 100.0, 380.0
-_BLOCK_TITLE, _BLOCK_GAP = 24.0, 16.0
-_PIXELS = 2
+_TILE, _NAME = 68.0, 100.0
+"""Longer side of an image with the gap beside it, and width of the names of the rows, points."""
 
 
 @runtime_checkable
@@ -87,9 +84,6 @@ def curves_png(evaluations: Sequence[Evaluation], length: int) -> bytes:
     Args:
         evaluations: one for each epoch.
         length: iterations per epoch.
-
-    Returns:
-        The same bytes for the same evaluations.
     """
     epochs = [each.step / length for each in evaluations]
     with style():
@@ -111,53 +105,32 @@ def samples_png(blocks: Mapping[str, Block], heading: str) -> bytes:
     """Draw rows of images that belong together column by column, as a PNG file.
 
     Args:
-        blocks: title of a block → its rows; those of a block have the same number of images.
+        blocks: title of a block → its rows; those of a block have the same number of images, all of one size.
         heading: heading of the sheet.
-
-    Returns:
-        The same bytes for the same images.
     """
-    columns = max((len(row) for rows in blocks.values() for row in rows.values()), default=0)
-    width = max(_NARROWEST, _NAME + columns * (_TILE + _BETWEEN))
-    lines = wrap(heading, HEADLINE, width, bold=True, most=2)
-    top = MARGIN + len(lines) * HEADLINE * LEADING + _BLOCK_GAP
-    body = sum(_height(rows) + _BLOCK_GAP for rows in blocks.values())
-    with style():
-        figure = page(width + 2 * MARGIN, top + body + MARGIN - _BLOCK_GAP)
-        write_lines(figure, MARGIN, MARGIN, lines, size=HEADLINE, bold=True)
-        for name, rows in blocks.items():
-            write_lines(figure, MARGIN, top, [shorten(name, TITLE, width, bold=True)], size=TITLE, bold=True)
-            _draw_rows(figure, rows, top + _BLOCK_TITLE)
-            top += _height(rows) + _BLOCK_GAP
-    return png(figure)
+    return png(sheet([_row(title, block) for title, block in blocks.items()], title=heading))
 
 
-def _height(rows: Block) -> float:
-    """Return the height of a block, points."""
-    return _BLOCK_TITLE + sum(_fit(images)[0] + _BETWEEN for images in rows.values())
+def _row(title: str, block: Block) -> Row:
+    """Return a block as one picture, with the names of its rows at the left."""
+    picture = np.concatenate([np.concatenate(_framed(images), axis=1) for images in block.values()])
+    count, _, *sides = next(iter(block.values())).shape
+    height = len(block) * _TILE * sides[0] / max(sides)
+    width = _NAME + count * _TILE * sides[1] / max(sides)
+
+    def draw(axes: Axes) -> None:  # a unit of the axes is a point
+        axes.spines[:].set_visible(False)
+        axes.imshow(picture, extent=(_NAME, width, height, 0), aspect="auto")
+        axes.set_xlim(0, width)
+        for place, name in enumerate(block):
+            (line,) = fit(name, width=_NAME - 8, most=1)
+            axes.text(0, height * (place + 0.46) / len(block), line.text, color=QUIET, va="center")
+
+    return Row([Tile(title, "", draw)], height, width)
 
 
-def _fit(images: Images) -> tuple[float, float]:
-    """Return the height and width of an image, points."""
-    height, width = images.shape[2:]
-    scale = _TILE / max(height, width)
-    return max(1.0, height * scale), max(1.0, width * scale)
-
-
-def _draw_rows(figure: Figure, rows: Block, top: float) -> None:
-    """Draw one block: names at the left, images beside them."""
-    for name, images in rows.items():
-        height, width = _fit(images)
-        label = shorten(name, TEXT, _NAME - 8)
-        write(figure, MARGIN, top + height / 2 + TEXT / 3, label, colour=QUIET)
-        for column, image in enumerate(images):
-            axes = place_axes(figure, MARGIN + _NAME + column * (_TILE + _BETWEEN), top, width, height)
-            shown = resize(_pixels(image), round(_PIXELS * height), round(_PIXELS * width))
-            axes.imshow(shown, aspect="auto", interpolation="nearest")
-        top += height + _BETWEEN
-
-
-def _pixels(image: Float[np.ndarray, "3 h w"]) -> Photo:
-    """Bring an image to 8 bits, colours last."""
-    pixels: Photo = np.ascontiguousarray((image.clip(0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0))
-    return pixels
+def _framed(images: Images) -> list[Photo]:
+    """Bring images to 8 bits, colours last, each with white at its right and below it."""
+    gap = max(1, round(0.06 * max(images.shape[2:])))
+    padded = np.pad(images.clip(0, 1), ((0, 0), (0, 0), (0, gap), (0, gap)), constant_values=1)
+    return list((255 * padded).round().astype(np.uint8).transpose(0, 2, 3, 1))

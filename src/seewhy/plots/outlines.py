@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 
 from seewhy.core.attribution import BoolMap
 from seewhy.core.view import Frame
-from seewhy.plots.typesetting import typeface
+from seewhy.plots.figures import TICK
 
 COLOURS = ("#b00054", "#181a1e", "#005ca0")
 """Of the first, second and third region; each line has a white rim, so that it is seen on any photo."""
@@ -40,7 +40,7 @@ def draw_outlines(axes: Axes, frame: Frame, outlines: Mapping[str, BoolMap]) -> 
         _outline(axes, frame, region, colour)
         lines.append(Line2D([], [], color=colour, linewidth=_LINE, label=label(name, region)))
     if lines:
-        legend = axes.legend(handles=lines, loc="lower left", prop=typeface(8.5), borderaxespad=0.6, handlelength=1.4)
+        legend = axes.legend(handles=lines, loc="lower left", fontsize=TICK, borderaxespad=0.6, handlelength=1.4)
         legend.set_frame_on(True)
         legend.get_frame().set(facecolor="white", edgecolor="none", alpha=0.85)
 

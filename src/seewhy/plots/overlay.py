@@ -1,9 +1,7 @@
 """Maps on the user's own image: from the classifier's view back to the photo, and onto it. Pure array work."""
 
-from dataclasses import dataclass
-
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, UInt8
+from jaxtyping import Bool, Float32, UInt8
 from PIL import Image
 
 from seewhy.core.view import Frame
@@ -13,15 +11,11 @@ from seewhy.results.report_data import Photo
 _GHOST = 0.48
 _DARKEST = 48.0
 _OUTSIDE = 0.35
+_SIDE = 800
 
 
 def resize_frame(frame: Frame, height: int, width: int) -> Frame:
-    """Return the same view of the same image at another size.
-
-    Args:
-        frame: on the image at its own size.
-        height: height of the resized image, pixels.
-        width: width of the resized image, pixels.
+    """Return the same view of the same image after the image is resized to a height and width in pixels.
 
     Example:
         >>> resize_frame(Frame((10.0, 0.0, 110.0, 100.0), (224, 224), (100, 120)), 50, 60).box
@@ -32,62 +26,40 @@ def resize_frame(frame: Frame, height: int, width: int) -> Frame:
     return Frame((left * across, top * down, right * across, bottom * down), frame.size, (height, width))
 
 
+def at_display_size(photo: Photo, frame: Frame) -> tuple[UInt8[np.ndarray, "tall wide 3"], Frame]:
+    """Resize a photo, and its frame with it, so that its longer side has 800 pixels: a map on it is then smooth."""
+    height, width = (max(1, round(_SIDE * side / max(photo.shape[:2]))) for side in photo.shape[:2])
+    return resize(photo, height, width), resize_frame(frame, height, width)
+
+
 def place(values: Float32[np.ndarray, "h w"], frame: Frame) -> Float32[np.ndarray, "height width"]:
     """Bring a map from the classifier's view onto the image, by bilinear interpolation.
 
     Args:
-        values: ``(h, w)``, NaN where nothing is known.
+        values: NaN where nothing is known.
         frame: the part of the image that the classifier saw.
 
     Returns:
         One value per pixel of the image; NaN outside the frame and where most of the weight is on unknown values.
     """
-    left, top, right, bottom = frame.box
-    rows = _axis(top, bottom, values.shape[0], frame.picture[0])
-    columns = _axis(left, right, values.shape[1], frame.picture[1])
     known = ~np.isnan(values)
-    total = _bilinear(np.where(known, values, 0), rows, columns)
-    weight = _bilinear(known.astype(np.float32), rows, columns)
-    shown = (weight >= 0.5) & rows.inside[:, None] & columns.inside[None, :]
-    return np.where(shown, total / np.maximum(weight, 0.5), np.nan).astype(np.float32)
+    total, weight = (_stretch(layer.astype(np.float32), frame) for layer in (np.where(known, values, 0), known))
+    return np.where(weight >= 0.5, total / np.maximum(weight, 0.5), np.nan).astype(np.float32)
 
 
-@dataclass(frozen=True, eq=False)
-class _Axis:
-    """The places of one side's pixel centres among those of the map."""
-
-    low: Int[np.ndarray, " n"]
-    high: Int[np.ndarray, " n"]
-    weight: Float[np.ndarray, " n"]
-    inside: Bool[np.ndarray, " n"]
-
-
-def _axis(start: float, stop: float, size: int, length: int) -> _Axis:
-    """Find the two neighbours of each image pixel in the map, and the weight of the second."""
-    centre = (np.arange(length) + 0.5 - start) * size / (stop - start) - 0.5
-    clipped = np.clip(centre, 0, size - 1)
-    low = np.floor(clipped).astype(np.int64)
-    return _Axis(low, np.minimum(low + 1, size - 1), clipped - low, (centre >= -0.5) & (centre <= size - 0.5))
-
-
-def _bilinear(values: Float32[np.ndarray, "h w"], rows: _Axis, columns: _Axis) -> Float[np.ndarray, "height width"]:
-    """Interpolate down, then across."""
-    weight = rows.weight[:, None]
-    tall = values[rows.low] * (1 - weight) + values[rows.high] * weight
-    full: Float[np.ndarray, "height width"] = (
-        tall[:, columns.low] * (1 - columns.weight) + tall[:, columns.high] * columns.weight
+def _stretch(layer: Float32[np.ndarray, "h w"], frame: Frame) -> Float32[np.ndarray, "height width"]:
+    """Interpolate a layer of the view at the pixels of the image; 0 outside the view."""
+    (left, top, right, bottom), (height, width) = frame.box, frame.picture
+    across, down = layer.shape[1] / (right - left), layer.shape[0] / (bottom - top)  # view pixels per image pixel
+    extent = (-left * across, -top * down, (width - left) * across, (height - top) * down)
+    stretched = Image.fromarray(layer).transform(
+        (width, height), Image.Transform.EXTENT, extent, Image.Resampling.BILINEAR
     )
-    return full
+    return np.asarray(stretched)
 
 
 def resize(pixels: Photo, height: int, width: int) -> UInt8[np.ndarray, "tall wide 3"]:
-    """Resize an image smoothly; one that is enlarged four times or more keeps its square pixels.
-
-    Args:
-        pixels: the image.
-        height: wanted, pixels.
-        width: wanted, pixels.
-    """
+    """Resize an image smoothly; one that is enlarged four times or more keeps its square pixels."""
     if pixels.shape[:2] == (height, width):
         return pixels
     method = Image.Resampling.NEAREST if height >= 4 * pixels.shape[0] else Image.Resampling.LANCZOS
@@ -116,12 +88,7 @@ def seen(frame: Frame) -> Bool[np.ndarray, "height width"]:
 
 
 def fade_outside(photo: Photo, frame: Frame) -> Photo:
-    """Fade what the classifier did not see towards white.
-
-    Args:
-        photo: image of the same size as the map's frame, to draw on.
-        frame: the part of it that the classifier saw.
-    """
+    """Fade what the classifier did not see towards white; the photo has the size of the frame's image."""
     inside = seen(frame)
     if inside.all():
         return photo
@@ -134,7 +101,7 @@ def lay_in(photo: Photo, frame: Frame, pixels: UInt8[np.ndarray, "h w 3"]) -> Ph
     """Put another image where the classifier saw this one, and fade the rest.
 
     Args:
-        photo: image of the same size as the map's frame, to draw on.
+        photo: has the size of the frame's image.
         frame: the part of it that the classifier saw.
         pixels: the other image, in the classifier's view.
     """
@@ -145,12 +112,5 @@ def lay_in(photo: Photo, frame: Frame, pixels: UInt8[np.ndarray, "h w 3"]) -> Ph
 
 
 def draw_map(photo: Photo, frame: Frame, values: Float32[np.ndarray, "h w"], scale: Scale) -> Photo:
-    """Draw a map over the greyed photo.
-
-    Args:
-        photo: at the size at which it is shown.
-        frame: the part of it that the classifier saw, at that size.
-        values: ``(h, w)`` in the classifier's view.
-        scale: the colours.
-    """
+    """Draw a map, given in the classifier's view, over the greyed photo, which has the size of the frame's image."""
     return lay_over(fade_outside(ghost(photo), frame), scale.paint(place(values, frame)))

@@ -2,33 +2,23 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-from jaxtyping import UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from seewhy.core.errors import RequestError
 from seewhy.core.view import Frame
-from seewhy.plots.figures import Foot, Header, page, png, style
-from seewhy.plots.layout import MARGIN, NARROWEST, best_grid
+from seewhy.plots.figures import png
 from seewhy.plots.outlines import draw_outlines
-from seewhy.plots.overlay import draw_map, fade_outside, lay_in, resize, resize_frame, seen
+from seewhy.plots.overlay import at_display_size, draw_map, fade_outside, lay_in, resize_frame, seen
 from seewhy.plots.scales import Scale, scales_of
-from seewhy.plots.tiles import Tile, draw_tiles, fit_headings
+from seewhy.plots.sheets import Tile, rows, sheet
 from seewhy.results import wording
 from seewhy.results.report_data import ImagePanel, MapPanel, Photo, ReportData
 
 
 def overview_png(data: ReportData) -> bytes:
-    """Draw the overview as a PNG file.
-
-    Args:
-        data: what is shown.
-
-    Returns:
-        The same bytes for the same data.
-    """
+    """Draw the overview as a PNG file; the same bytes for the same data."""
     return png(overview_figure(data))
 
 
@@ -59,13 +49,7 @@ def overview_figure(data: ReportData, targets: Sequence[str] | None = None) -> F
 
 
 def plot_on_axes(axes: Axes, data: ReportData, key: str) -> Axes:
-    """Draw one map over the photo on axes of the caller's, with its title.
-
-    Args:
-        axes: matplotlib axes to draw on.
-        data: report data of the explanation.
-        key: key of the map.
-    """
+    """Draw the map of a target over the photo on the caller's axes, with its title."""
     (panel,) = _chosen(data.maps, [key])
     map_on_axes(axes, data.photo, resize_frame(data.frame, *data.photo.shape[:2]), panel, scales_of(data.maps)[key])
     axes.set_title(panel.title)
@@ -73,12 +57,7 @@ def plot_on_axes(axes: Axes, data: ReportData, key: str) -> Axes:
 
 
 def overlay(data: ReportData, key: str) -> Photo:
-    """Return a map in colour over the greyed photo.
-
-    Args:
-        data: report data of the explanation.
-        key: key of the map.
-    """
+    """Return the map of a target in colour over the greyed photo, at the photo's size."""
     (panel,) = _chosen(data.maps, [key])
     return draw_map(data.photo, data.frame, panel.values, scales_of(data.maps)[key])
 
@@ -91,19 +70,6 @@ def _chosen(maps: Sequence[MapPanel], targets: Sequence[str] | None) -> Sequence
     if unknown := [key for key in targets if key not in named]:
         raise RequestError(f"expected targets among {', '.join(named)}, got {unknown[0]!r}")
     return [named[key] for key in targets]
-
-
-def contact_sheet_png(
-    photo: Photo,
-    frame: Frame,
-    maps: Sequence[MapPanel],
-    *,
-    title: str,
-    subtitle: str,
-    footer: str,
-) -> bytes:
-    """Draw a photo and maps of it side by side as a PNG file; see `contact_sheet`."""
-    return png(contact_sheet(photo, frame, maps, title=title, subtitle=subtitle, footer=footer))
 
 
 def contact_sheet(
@@ -134,27 +100,24 @@ def contact_sheet(
         *(_generated_tile(photo, frame, panel) for panel in others),
         *(map_tile(photo, frame, panel, scales[panel.key]) for panel in maps),
     ]
-    grid, headings = fit_headings(best_grid(frame.picture, len(tiles)), tiles)
-    width = max(NARROWEST, grid.full_width)
-    header, foot = Header.fit(title, subtitle, width), Foot.fit(wording.caption(maps), footer, width)
-    with style():
-        figure = page(width + 2 * MARGIN, header.height + grid.full_height + foot.height)
-        header.draw(figure)
-        draw_tiles(figure, tiles, headings, grid, (MARGIN, header.height))
-        foot.draw(figure)
-    return figure
+    blocks = rows(tiles, frame.picture)
+    return sheet(blocks, title=title, subtitle=subtitle, reading=wording.caption(maps), footer=footer)
 
 
 def photo_tile(photo: Photo, frame: Frame) -> Tile:
     """Return the tile of the photo itself."""
     height, width = photo.shape[:2]
     part = "" if seen(frame).all() else ", input framed"
-    return Tile("Image", f"{width} × {height} pixels{part}", lambda axes: photo_on_axes(axes, photo, frame))
+
+    def draw(axes: Axes) -> None:
+        _show(axes, fade_outside(*at_display_size(photo, frame)), frame)
+
+    return Tile("Image", f"{width} × {height} pixels{part}", draw)
 
 
 def map_tile(photo: Photo, frame: Frame, panel: MapPanel, scale: Scale) -> Tile:
     """Return the tile of a map; where its scale ends is the last thing in its subtitle."""
-    subtitle = " · ".join(part.replace(" ", "\N{NO-BREAK SPACE}") for part in (panel.subtitle, scale.statement) if part)
+    subtitle = " · ".join(part for part in (panel.subtitle, scale.statement) if part)
     return Tile(panel.title, subtitle, lambda axes: map_on_axes(axes, photo, frame, panel, scale), scale)
 
 
@@ -162,60 +125,25 @@ def _generated_tile(photo: Photo, frame: Frame, panel: ImagePanel) -> Tile:
     """Return the tile of an image that the method made, in its place on the photo."""
 
     def draw(axes: Axes) -> None:
-        shown, small = _fit(axes, photo, frame)
-        _show(axes, lay_in(shown, small, panel.pixels), frame)
+        _show(axes, lay_in(*at_display_size(photo, frame), panel.pixels), frame)
 
     return Tile(wording.image_title(panel.name), wording.answer(panel), draw)
 
 
-def photo_on_axes(ax: Axes, photo: Photo, frame: Frame) -> None:
-    """Draw a photo on axes; what the classifier did not see is faded.
-
-    Args:
-        ax: matplotlib axes.
-        photo: the image.
-        frame: the part of it that the classifier saw.
-    """
-    shown, small = _fit(ax, photo, frame)
-    _show(ax, fade_outside(shown, small), frame)
+def map_on_axes(axes: Axes, photo: Photo, frame: Frame, panel: MapPanel, scale: Scale) -> None:
+    """Draw a map over the greyed photo, with its outlines; the coordinates of the axes become the pixels of the photo."""
+    _show(axes, draw_map(*at_display_size(photo, frame), panel.values, scale), frame)
+    draw_outlines(axes, frame, panel.outlines)
 
 
-def map_on_axes(ax: Axes, photo: Photo, frame: Frame, panel: MapPanel, scale: Scale) -> None:
-    """Draw a map over the greyed photo on axes, with its outlines.
-
-    The coordinates of the axes become the pixels of the photo. The map is drawn at the resolution that the axes have now:
-    choose the size and the dpi of the figure first.
-
-    Args:
-        ax: matplotlib axes.
-        photo: the image.
-        frame: the part of it that the classifier saw.
-        panel: the map.
-        scale: from `seewhy.plots.scales.scales_of`.
-    """
-    shown, small = _fit(ax, photo, frame)
-    _show(ax, draw_map(shown, small, panel.values, scale), frame)
-    draw_outlines(ax, frame, panel.outlines)
-
-
-def _fit(ax: Axes, photo: Photo, frame: Frame) -> tuple[UInt8[np.ndarray, "tall wide 3"], Frame]:
-    """Resize a photo to the pixels of axes; the frame with it."""
-    box, (height, width) = ax.get_window_extent(), photo.shape[:2]
-    down, across = box.height / height, box.width / width
-    if abs(down / across - 1) > 0.02:  # more than rounding: the axes have another shape than the photo
-        down = across = min(down, across)
-    size = max(1, round(height * down)), max(1, round(width * across))
-    return resize(photo, *size), resize_frame(frame, *size)
-
-
-def _show(ax: Axes, pixels: Photo, frame: Frame) -> None:
+def _show(axes: Axes, pixels: Photo, frame: Frame) -> None:
     """Show pixels on axes whose coordinates are those of the whole photo, with a line around what the classifier saw."""
     height, width = frame.picture
-    ax.imshow(pixels, extent=(0, width, height, 0), interpolation="antialiased")
-    ax.set(xticks=[], yticks=[])
+    axes.imshow(pixels, extent=(0, width, height, 0), interpolation="antialiased")
+    axes.set(xticks=[], yticks=[])
     if seen(frame).all():
         return
     left, top, right, bottom = frame.box
     for line_width, colour in ((2.4, "white"), (0.9, "#282828")):  # dark inside light, so that it is seen on any photo
         edge = Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour, linewidth=line_width)
-        ax.add_patch(edge)
+        axes.add_patch(edge)
