@@ -28,7 +28,8 @@ from seewhy.runtime.machine import keep_freed_memory
 def cli() -> None:
     """Show which parts of an image drive a classifier's prediction.
 
-    Exit status: 0 done; 2 the request is wrong; 3 some images failed; 130 interrupted.
+    Begin with `seewhy explain photo.jpg`. The exit status is 0 when all is done, 2 when the request is wrong, 3 when some images
+    failed, and 130 after an interruption.
     """
     keep_freed_memory()
 
@@ -40,7 +41,7 @@ def train() -> None:
 
 @cli.group()
 def audit() -> None:
-    """Audit a classifier over many images."""
+    """Audit a classifier, or generators, on many images."""
 
 
 for command in (sampler, counterfactual, classifier, iba, readout):

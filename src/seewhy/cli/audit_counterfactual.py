@@ -1,30 +1,16 @@
 """``seewhy audit counterfactual``: what do trained generators do to many images?"""
 
-import json
 from pathlib import Path
 from typing import TypedDict, Unpack
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from seewhy import registry
 from seewhy.audit.counterfactual import TAU, audit_counterfactual
-from seewhy.audit.counterfactual_report import CounterfactualReport, table_rows
 from seewhy.audit.counterfactual_work import Codes
-from seewhy.cli.options import (
-    DONE,
-    device_option,
-    json_option,
-    limit_option,
-    out_option,
-    quiet_option,
-    result_argument,
-    seed_option,
-    source_argument,
-    trust_option,
-)
-from seewhy.cli.progress import bars
+from seewhy.cli import options
+from seewhy.cli.progress import bars, show, warn
+from seewhy.cli.tables import counterfactual_table
 from seewhy.core.classifier import Classifier
 from seewhy.images.collection import Collection, read_collection
 from seewhy.nets.counterfactual_generators import load_generators
@@ -44,32 +30,42 @@ class _Options(TypedDict):
 
 
 @click.command("counterfactual")
-@result_argument
-@source_argument
-@click.option("--classifier", required=True, help="Spec of the classifier that the generators were trained for.")
-@click.option("--oracle", help="Spec of another classifier of the same classes, trained separately.")
-@limit_option
+@options.result_argument
+@options.source_argument
+@click.option(
+    "--classifier", metavar="SPEC", required=True, help="Use the classifier that the generators were trained for."
+)
+@click.option("--oracle", metavar="SPEC", help="Check with another classifier of the same classes, trained separately.")
+@options.limit_option
 @click.option(
     "--tau",
+    metavar="X",
     type=float,
     default=TAU,
     show_default=True,
-    help="Change of intensity above which a pixel counts as changed.",
+    help="Count a pixel as changed if its intensity changes by more than X.",
 )
 @click.option(
     "--embedding-steps",
+    metavar="N",
     type=click.IntRange(min=0),
     default=1000,
     show_default=True,
-    help="Training steps of the embedding for Fréchet distances; 0 skips them.",
+    help="Train the embedding for Fréchet distances for N steps; 0 skips them.",
 )
-@seed_option
-@device_option
-@click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Images per call.")
-@out_option("seewhy-counterfactuals", "Output directory.")
-@trust_option
-@json_option
-@quiet_option
+@options.seed_option
+@options.device_option
+@click.option(
+    "--batch-size",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=64,
+    show_default=True,
+    help="Process this many images per call.",
+)
+@options.out_option("seewhy-counterfactuals", "Write to this folder.")
+@options.trust_option
+@options.output_options
 def counterfactual(
     folder: Path,
     source: Path,
@@ -82,29 +78,28 @@ def counterfactual(
     out: Path,
     as_json: bool,
     quiet: bool,
-    **options: Unpack[_Options],
-) -> int:
+    **settings: Unpack[_Options],
+) -> None:
     """Audit counterfactual generators on many images.
 
-    DIR holds the generators that `seewhy train counterfactual` wrote, SOURCE the images. Every image counts, flipped or not.
+    DIR holds the generators that `seewhy train counterfactual` wrote. SOURCE holds the images. Every image counts, whether its
+    prediction flips or not.
     """
     check_free(out, FILE)
     opened = registry.classifier(classifier, trust=trust, device=device)
     second = None if oracle is None else registry.classifier(oracle, trust=trust, device=device)
     load_generators(folder, fingerprint=opened.fingerprint)  # an error is raised before the embedding is trained
     images = read_collection(source, view=opened.view)
-    codes = _train_codes(images, opened, embedding_steps, options["seed"], quiet=quiet) if embedding_steps else None
+    codes = _train_codes(images, opened, embedding_steps, settings["seed"], quiet=quiet) if embedding_steps else None
     with bars(quiet=quiet, unit="images") as watch:
         report = audit_counterfactual(
-            opened, folder, images, oracle=second, codes=codes, progress=watch("images"), **options
+            opened, folder, images, oracle=second, codes=codes, progress=watch("images"), **settings
         )
     report.save(out)
-    if as_json:
-        facts = {**to_json(report.record), "folder": str(out)}
-        click.echo(json.dumps(facts, ensure_ascii=False, allow_nan=False))
-    elif not quiet:
-        _show(report, out)
-    return DONE
+    warn(report.record.warnings)
+    facts, sentences = {**to_json(report.record), "folder": str(out)}, report.record.findings
+    table, where = counterfactual_table(report.record), f"examples: {out}/examples.png"
+    show(facts, table, *sentences, where, as_json=as_json, quiet=quiet)
 
 
 def _train_codes(images: Collection, classifier: Classifier, steps: int, seed: int, *, quiet: bool) -> Codes:
@@ -112,17 +107,3 @@ def _train_codes(images: Collection, classifier: Classifier, steps: int, seed: i
     with bars(quiet=quiet, unit="steps") as watch:
         net = train_embedding(images, steps=steps, seed=seed, device=classifier.device, progress=watch("embedding"))
     return net.codes
-
-
-def _show(report: CounterfactualReport, out: Path) -> None:
-    """Print the figures and the findings."""
-    head, *rows = table_rows(report.record)
-    table = Table(*head, box=None, header_style="bold")
-    for row in rows:
-        table.add_row(*row)
-    Console(highlight=False).print(table)
-    for sentence in report.record.findings:
-        click.echo(sentence)
-    for warning in report.record.warnings:
-        click.echo(f"warning: {warning}", err=True)
-    click.echo(f"examples: {out}/examples.png")

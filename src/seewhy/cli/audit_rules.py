@@ -1,29 +1,14 @@
 """``seewhy audit rules``: do rules about the classifier hold on a folder of images?"""
 
-import json
 from pathlib import Path
 from typing import Unpack
 
 import click
-from rich.console import Console
 
 from seewhy.audit.rules import audit_rules
-from seewhy.audit.rules_report import RulesReport
 from seewhy.classifiers.tuning import no_log
-from seewhy.cli.options import (
-    DONE,
-    SOME_FAILED,
-    ClassifierOptions,
-    RunOptions,
-    classifier_option,
-    infill_option,
-    limit_option,
-    list_option,
-    out_option,
-    run_options,
-    source_argument,
-)
-from seewhy.cli.progress import bars, messages
+from seewhy.cli import options
+from seewhy.cli.progress import bars, messages, show, warn
 from seewhy.cli.tables import rules_table
 from seewhy.core.errors import RequestError
 from seewhy.results.audit_rules import FILE
@@ -31,58 +16,56 @@ from seewhy.results.codec import to_json
 from seewhy.results.folder import check_free
 
 
-class _Options(ClassifierOptions, RunOptions):
-    """What the audit takes as it is."""
-
-    infill: str
-    limit: int | None
-    only: Path | None
-    max_megapixels: float
-
-
 @click.command("rules")
-@source_argument
-@click.option("--rule", "rules", multiple=True, required=True, help="Spec; repeatable; see `seewhy list rules`.")
-@click.option("--strengths", help="Strengths to test, such as 5+15+45, for a single rule.")
-@classifier_option
-@infill_option("gray", "Spec of the in-fill for rules that remove a region.")
-@limit_option
-@list_option
-@run_options
-@out_option("seewhy-rules", "Output directory.")
+@options.source_argument
+@click.option(
+    "--rule",
+    "rules",
+    metavar="SPEC",
+    multiple=True,
+    required=True,
+    help="Test this rule, from `seewhy list rules`. Can be repeated.",
+)
+@click.option("--strengths", metavar="S", help="Test a single rule at these strengths, such as 5+15+45.")
+@options.classifier_option
+@options.infill_option("gray", "Fill removed regions with this in-fill.")
+@options.subset_options
+@options.run_options
+@options.out_option("seewhy-rules", "Write to this folder.")
 def rules(
     source: Path,
     *,
     rules: tuple[str, ...],
     strengths: str | None,
+    infill: str,
     out: Path,
     as_json: bool,
     quiet: bool,
-    **options: Unpack[_Options],
+    **settings: Unpack[options.FolderOptions],
 ) -> int:
     """Measure how often rules about the classifier fail.
 
-    SOURCE is a folder of images, optionally with labels.csv. A rule says that the prediction stays, or changes, when the image
-    is changed in a certain way.
+    A rule says that the prediction stays, or changes, when the image is changed in a certain way. SOURCE is a folder of images,
+    optionally with labels.csv.
     """
     check_free(out, FILE)
     with bars(quiet=quiet) as watch:
         report = audit_rules(
             source=source,
             rules=_with_strengths(rules, strengths),
+            infill=infill,
             log=no_log if quiet else messages.print,
             progress=watch("images"),
-            **options,
+            **settings,
         )
     report.save(out)
-    if as_json:
-        facts = {**to_json(report.record), "folder": str(out)}
-        click.echo(json.dumps(facts, ensure_ascii=False, allow_nan=False))
-    elif not quiet:
-        _show(report, out)
+    warn(report.record.warnings)
+    facts = {**to_json(report.record), "folder": str(out)}
+    where = f"counter-examples: {out}/counterexamples.png"
+    show(facts, rules_table(report.record.rules), where, as_json=as_json, quiet=quiet)
     for failure in report.record.failed:
         click.echo(f"{failure.file}: {failure.error}", err=True)
-    return SOME_FAILED if report.record.failed else DONE
+    return options.SOME_FAILED if report.record.failed else options.DONE
 
 
 def _with_strengths(rules: tuple[str, ...], strengths: str | None) -> list[str]:
@@ -94,11 +77,3 @@ def _with_strengths(rules: tuple[str, ...], strengths: str | None) -> list[str]:
             f"expected one rule with --strengths, got {len(rules)}; write --rule rotation:strengths=5+15"
         )
     return [rules[0] + ("," if ":" in rules[0] else ":") + f"strengths={strengths}"]
-
-
-def _show(report: RulesReport, out: Path) -> None:
-    """Print how often each rule failed, and for which classes most."""
-    Console(highlight=False).print(rules_table(report.record.rules))
-    for warning in report.record.warnings:
-        click.echo(f"warning: {warning}", err=True)
-    click.echo(f"counter-examples: {out}/counterexamples.png")

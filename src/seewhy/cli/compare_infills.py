@@ -5,17 +5,8 @@ from typing import Unpack
 
 import click
 
-from seewhy.cli.images import Job, Output, work_through
-from seewhy.cli.options import (
-    ClassifierOptions,
-    RunOptions,
-    classifier_option,
-    images_argument,
-    method_option,
-    out_option,
-    run_options,
-    targets_option,
-)
+from seewhy.cli import options
+from seewhy.cli.images import work_through
 from seewhy.cli.progress import Watch
 from seewhy.cli.tables import agreement_table
 from seewhy.core.budget import Budget
@@ -27,24 +18,27 @@ from seewhy.results.folder import claim
 from seewhy.results.infill_comparison import FILE
 
 
-class _Options(ClassifierOptions, RunOptions):
-    """What the comparison takes as it is."""
-
-    method: str
-
-
 @click.command("compare-infills")
-@images_argument
-@classifier_option
-@method_option
-@targets_option
-@click.option("--infill", "infills", multiple=True, help="Spec; give two or more. Default: five common ones.")
-@click.option("--budget", type=int, help="Maximum number of queries per in-fill, the unmodified image included.")
-@run_options
-@out_option("seewhy-compared")
+@options.images_argument
+@options.classifier_option
+@options.method_option
+@options.targets_option
+@click.option(
+    "--infill",
+    "infills",
+    metavar="SPEC",
+    multiple=True,
+    help="Compare this in-fill with others. Repeat it for two or more. Default: five common in-fills.",
+)
+@click.option(
+    "--budget", metavar="N", type=int, help="Use at most N queries per in-fill, the unmodified image included."
+)
+@options.run_options
+@options.out_option("seewhy-compared")
 def compare_infills(
     images: tuple[Path, ...],
     *,
+    method: str,
     targets: tuple[str, ...],
     infills: tuple[str, ...],
     budget: int | None,
@@ -52,27 +46,28 @@ def compare_infills(
     out: Path,
     as_json: bool,
     quiet: bool,
-    **options: Unpack[_Options],
+    **settings: Unpack[options.RunOptions],
 ) -> int:
     """Compare the maps of several in-fills.
 
-    Each IMAGE is explained with every in-fill, and the same windows are asked about. Where the maps agree, the in-fill does not
-    matter.
+    Each IMAGE is explained with every in-fill, with the same windows removed. Where the maps agree, the in-fill does not matter.
     """
     paths = list_images(images)
     folders = claim(out, paths, FILE)
-    variants = prepare_variants(infills=infills or None, budget=Budget(budget), targets=targets or None, **options)
+    variants = prepare_variants(
+        method=method, infills=infills or None, budget=Budget(budget), targets=targets or None, **settings
+    )
 
     def work(viewed: Viewed, prepared: PreparedClassifier, watch: Watch) -> InfillComparison:
         name = viewed.picture.name
         return compare_variants(variants, viewed, prepared=prepared, watch=lambda title: watch(f"{name} · {title}"))
 
-    job = Job(
+    return work_through(
+        dict(zip(folders, paths, strict=True)),
         variants[0].request,
         work,
-        lambda result: [agreement_table(result.record)],
-        lambda _: (),
-        "image: {}/comparison.png",
+        lambda result, folder: [agreement_table(result.record), f"image: {folder}/comparison.png"],
+        max_megapixels=max_megapixels,
+        as_json=as_json,
+        quiet=quiet,
     )
-    output = Output(as_json=as_json, quiet=quiet)
-    return work_through(job, dict(zip(folders, paths, strict=True)), max_megapixels=max_megapixels, output=output)

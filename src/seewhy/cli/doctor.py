@@ -1,11 +1,9 @@
 """``seewhy doctor``: what is installed, what is fast here, which extras are missing."""
 
-import json
-
 import click
-from rich.console import Console
 
-from seewhy.cli.options import DONE, classifier_option, device_option, trust_option
+from seewhy.cli import options
+from seewhy.cli.progress import print_json, show
 from seewhy.cli.tables import runtime_table
 from seewhy.explaining.doctor import examine, tune_here
 from seewhy.results.codec import to_json
@@ -13,30 +11,27 @@ from seewhy.results.codec import to_json
 
 @click.command()
 @click.option(
-    "--tune", is_flag=True, help="Benchmark every runtime (no time limit) and cache the fastest for later runs."
+    "--tune", is_flag=True, help="Try every runtime without a time limit, and keep the fastest for later runs."
 )
-@classifier_option
-@device_option
-@trust_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def doctor(*, tune: bool, classifier: str, device: str | None, trust: bool, as_json: bool) -> int:
+@options.classifier_option
+@options.device_option
+@options.trust_option
+@options.json_option
+def doctor(*, tune: bool, classifier: str, device: str | None, trust: bool, as_json: bool) -> None:
     """Check the installation and its speed.
 
-    Shows what is installed, how fast the default classifier runs here, and which extras are missing.
+    Shows what is installed, how fast the default classifier runs here, and which extras are missing. --classifier and --device
+    matter for --tune only.
     """
     if tune:
         choice = tune_here(classifier, device=device, trust=trust)
-        if as_json:
-            click.echo(json.dumps({"tuned": to_json(choice)}, ensure_ascii=False))
-        else:
-            Console(highlight=False).print(runtime_table(choice))
-        return DONE
-    facts = examine()
+        show({"tuned": to_json(choice)}, runtime_table(choice), as_json=as_json, quiet=False)
+        return
+    sections = examine()
     if as_json:
-        click.echo(json.dumps(facts, ensure_ascii=False))
-        return DONE
-    for name, section in facts.items():
+        print_json(sections)
+        return
+    for name, facts in sections.items():
         click.echo(f"{name}:")
-        for key, detail in section.items():
-            click.echo(f"    {key}: {detail}")
-    return DONE
+        for key, fact in facts.items():
+            click.echo(f"    {key}: {fact}")

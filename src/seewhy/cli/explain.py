@@ -6,18 +6,8 @@ from typing import Unpack
 import click
 from rich.table import Table
 
-from seewhy.cli.images import Job, Output, work_through
-from seewhy.cli.options import (
-    ClassifierOptions,
-    RunOptions,
-    classifier_option,
-    images_argument,
-    infill_option,
-    method_option,
-    out_option,
-    run_options,
-    targets_option,
-)
+from seewhy.cli import options
+from seewhy.cli.images import work_through
 from seewhy.cli.progress import Watch
 from seewhy.cli.tables import explanation_table, faithfulness_table
 from seewhy.core.budget import Budget
@@ -29,31 +19,40 @@ from seewhy.images.sources import list_images
 from seewhy.results.folder import claim
 
 
-class _Options(ClassifierOptions, RunOptions):
+class _Options(options.RunOptions):
     """What the request takes as it is."""
 
     method: str
     infill: str | None
+    check: bool
     check_infill: bool
 
 
 @click.command()
-@images_argument
-@classifier_option
-@method_option
-@targets_option
-@infill_option()
-@click.option("--budget", type=int, help="Maximum number of queries, the unmodified image included.")
-@click.option("--seconds", type=float, help="Time limit; the smallest plan that covers the image is always finished.")
+@options.images_argument
+@options.classifier_option
+@options.method_option
+@options.targets_option
+@options.infill_option()
+@click.option("--budget", metavar="N", type=int, help="Use at most N queries, the unmodified image included.")
+@click.option(
+    "--seconds",
+    metavar="S",
+    type=float,
+    help="Stop after S seconds, once the smallest plan that covers the image is done.",
+)
 @click.option(
     "--tolerance",
+    metavar="X",
     type=float,
-    help="Stop once the standard error is at most this fraction of the map's standard deviation.",
+    help="Stop once the standard error is at most X times the map's standard deviation.",
 )
-@click.option("--check-infill", is_flag=True, help="Ask again with two other in-fills and compare the maps.")
-@click.option("--check/--no-check", default=True, help="Compare the map with random regions; takes 45 queries.")
-@run_options
-@out_option("seewhy-out")
+@click.option("--check-infill", is_flag=True, help="Ask again with two other in-fills, and compare the maps.")
+@click.option(
+    "--check/--no-check", default=True, help="Compare the map with random regions. This takes 45 more queries."
+)
+@options.run_options
+@options.out_option("seewhy-out")
 def explain(
     images: tuple[Path, ...],
     *,
@@ -61,32 +60,37 @@ def explain(
     budget: int | None,
     seconds: float | None,
     tolerance: float | None,
-    check: bool,
     max_megapixels: float,
     out: Path,
     as_json: bool,
     quiet: bool,
-    **options: Unpack[_Options],
+    **settings: Unpack[_Options],
 ) -> int:
-    """Explain images: what drove the prediction?
+    """Explain which parts of images drive the prediction.
 
-    Each IMAGE (a file, or a folder of images) gets a folder of its own under --out with the maps, a record, an overview and a
-    report to open in a browser.
+    An IMAGE is a file, or a folder of images. Each image gets a folder of its own under --out, with the maps, a record, an
+    overview, and a report to open in a browser.
     """
     paths = list_images(images)
     folders = claim(out, paths, FILE)
-    limits = Budget(budget, seconds, tolerance)
-    request = prepare(budget=limits, targets=targets or None, check=check, **options)
+    request = prepare(budget=Budget(budget, seconds, tolerance), targets=targets or None, **settings)
 
     def work(viewed: Viewed, prepared: PreparedClassifier, watch: Watch) -> Explanation:
         return explain_viewed(request, viewed, prepared=prepared, progress=watch(viewed.picture.name))
 
-    job = Job(request, work, _tables, lambda result: result.findings, "report: {}/report.html")
-    output = Output(as_json=as_json, quiet=quiet)
-    return work_through(job, dict(zip(folders, paths, strict=True)), max_megapixels=max_megapixels, output=output)
+    return work_through(
+        dict(zip(folders, paths, strict=True)),
+        request,
+        work,
+        _readable,
+        max_megapixels=max_megapixels,
+        as_json=as_json,
+        quiet=quiet,
+    )
 
 
-def _tables(result: Explanation) -> list[Table]:
-    """Tabulate the targets, and the check against random regions."""
+def _readable(result: Explanation, folder: Path) -> list[Table | str]:
+    """Return the targets, the check against random regions, the findings, and where the report is."""
     check = result.record.diagnostics.faithfulness
-    return [explanation_table(result.record), *([] if check is None else [faithfulness_table(check)])]
+    tables = [explanation_table(result.record), *([] if check is None else [faithfulness_table(check)])]
+    return [*tables, *result.findings, f"report: {folder}/report.html"]

@@ -1,17 +1,17 @@
 """``seewhy list``: the methods, in-fills, classifiers, metrics and rules that there are."""
 
-import json
-
 import click
 
 from seewhy import registry
+from seewhy.cli import options
+from seewhy.cli.progress import print_json
 from seewhy.core.settings import describe, schema
 from seewhy.registry.tables import TABLES, function_of
 
 
 @click.command("list")
 @click.argument("kind", type=click.Choice(tuple(TABLES)))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@options.json_option
 def list_(kind: str, *, as_json: bool) -> None:
     """List methods, in-fills, classifiers, metrics or rules.
 
@@ -19,10 +19,9 @@ def list_(kind: str, *, as_json: bool) -> None:
     """
     rows: dict[str, registry.Row] = registry.table(kind)
     if as_json:
-        facts = {
-            name: {"summary": row.summary, "settings": _settings(row), **row.facts()} for name, row in rows.items()
-        }
-        click.echo(json.dumps(facts, ensure_ascii=False))
+        print_json(
+            {name: {"summary": row.summary, "settings": _settings(row), **row.facts()} for name, row in rows.items()}
+        )
         return
     for name, row in rows.items():
         click.echo(f"{name}: {row.summary}")

@@ -24,20 +24,23 @@ class Decorator(Protocol):
         ...
 
 
-class ClassifierOptions(TypedDict):
-    """Which classifier, and where it runs."""
+class RunOptions(TypedDict):
+    """The classifier, and how it is run."""
 
     classifier: str
     device: str | None
     trust: bool
-
-
-class RunOptions(TypedDict):
-    """How a run is carried out."""
-
     seed: int
     batch_size: int | None
     runtime: str
+
+
+class FolderOptions(RunOptions):
+    """Also which images of a folder are used."""
+
+    limit: int | None
+    only: Path | None
+    max_megapixels: float
 
 
 def in_order(*options: Decorator) -> Decorator:
@@ -55,48 +58,65 @@ result_argument = click.argument("folder", metavar="DIR", type=click.Path(path_t
 
 classifier_option = click.option(
     "--classifier",
+    metavar="SPEC",
     default=registry.DEFAULT_CLASSIFIER,
     show_default=True,
-    help="Spec, path of an .onnx file, or module:attribute.",
+    help="Use this classifier: a name from `seewhy list classifiers`, an .onnx file, or module:attribute.",
 )
 saved_classifier_option = click.option(
-    "--classifier", help="Spec of the classifier that was explained; default: the one in the record."
+    "--classifier", metavar="SPEC", help="Open the classifier from this Spec. Default: the one in the record."
 )
 method_option = click.option(
-    "--method", default=registry.DEFAULT_METHOD, show_default=True, help="Spec of a method; see `seewhy list methods`."
+    "--method",
+    metavar="SPEC",
+    default=registry.DEFAULT_METHOD,
+    show_default=True,
+    help="Explain with this method: a name from `seewhy list methods`, with settings as NAME:KEY=VALUE.",
 )
 targets_option = click.option(
     "--target",
     "targets",
+    metavar="T",
     multiple=True,
-    help="Class name or index, information, woe:CLASS or contrast:A/B; repeatable.",
+    help="Explain this class (name or index), information, woe:CLASS or contrast:A/B. Can be repeated.",
 )
-device_option = click.option("--device", help="Where torch computes, such as cpu or cuda.")
-trust_option = click.option("--trust", is_flag=True, help="Allow a Spec that runs code from a file.")
 seed_option = click.option(
-    "--seed", type=int, default=0, show_default=True, help="The same seed gives the same result."
+    "--seed",
+    metavar="N",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Set the random seed. The same seed gives the same result.",
 )
-batch_size_option = click.option("--batch-size", type=int, help="Images per call; default: the fastest.")
+device_option = click.option("--device", metavar="D", help="Run torch on this device, such as cpu or cuda.")
+batch_size_option = click.option(
+    "--batch-size",
+    metavar="N",
+    type=int,
+    help="Show the classifier this many images per call. Default: the fastest number.",
+)
 runtime_option = click.option(
     "--runtime",
+    metavar="NAME",
     default="auto",
     show_default=True,
-    help="What runs the classifier; eager runs it unchanged, without a search.",
+    help="Run the classifier with this runtime. auto searches for the fastest one that gives the same answers. "
+    "eager runs the classifier unchanged.",
 )
 max_megapixels_option = click.option(
-    "--max-megapixels", type=float, default=200.0, show_default=True, help="Refuse larger images."
+    "--max-megapixels",
+    metavar="X",
+    type=float,
+    default=200.0,
+    show_default=True,
+    help="Refuse images with more megapixels.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per result to stdout.")
-quiet_option = click.option("--quiet", is_flag=True, help="Print no progress and no table.")
-limit_option = click.option("--limit", type=click.IntRange(min=1), help="Use at most this many images.")
-list_option = click.option(
-    "--list",
-    "only",
-    type=click.Path(path_type=Path),
-    help="Text file with the names of the images to use, one per line.",
-)
-threads_option = click.option("--threads", default=1, show_default=True, help="Number of processor threads.")
+trust_option = click.option("--trust", is_flag=True, help="Allow a Spec that runs code from a file.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print results as JSON, one object per line.")
+quiet_option = click.option("--quiet", is_flag=True, help="Print neither progress nor tables.")
+threads_option = click.option("--threads", default=1, show_default=True, help="Use this many processor threads.")
 
+output_options = in_order(json_option, quiet_option)
 run_options = in_order(
     seed_option,
     device_option,
@@ -104,18 +124,31 @@ run_options = in_order(
     runtime_option,
     max_megapixels_option,
     trust_option,
-    json_option,
-    quiet_option,
+    output_options,
+)
+limit_option = click.option("--limit", metavar="N", type=click.IntRange(min=1), help="Use at most this many images.")
+subset_options = in_order(
+    limit_option,
+    click.option(
+        "--list",
+        "only",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Use only the images that this text file names, one per line.",
+    ),
 )
 
 
 def infill_option(
-    default: str | None = None, text: str = "Spec of the in-fill; default: the method's usual one."
+    default: str | None = None,
+    text: str = "Fill removed parts with this in-fill, from `seewhy list infills`. Default: the usual one of the method.",
 ) -> Decorator:
     """Make the option for what stands where something is removed."""
-    return click.option("--infill", default=default, show_default=default is not None, help=text)
+    return click.option("--infill", metavar="SPEC", default=default, show_default=default is not None, help=text)
 
 
-def out_option(folder: str, text: str = "Output directory; one subdirectory per image.") -> Decorator:
+def out_option(folder: str, text: str = "Write to this folder, with one subfolder per image.") -> Decorator:
     """Make the option for the folder that results are written to."""
-    return click.option("--out", type=click.Path(path_type=Path), default=Path(folder), show_default=True, help=text)
+    return click.option(
+        "--out", metavar="DIR", type=click.Path(path_type=Path), default=Path(folder), show_default=True, help=text
+    )

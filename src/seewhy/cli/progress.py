@@ -1,10 +1,15 @@
-"""Messages and progress bars; both go to stderr."""
+"""What commands print: results to stdout; progress, messages and warnings to stderr."""
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from seewhy.results.codec import JsonObject
 
 Watch = Callable[[str], Callable[[int, int], None]]
 """Title of a bar → what moves it."""
@@ -22,17 +27,39 @@ def bars(*, quiet: bool, unit: str = "queries") -> Iterator[Watch]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=messages, disable=quiet, transient=True) as bar:
+    with Progress(*columns, console=messages, disable=quiet, transient=True) as progress:
 
         def watch(title: str) -> Callable[[int, int], None]:
-            task = bar.add_task(title, total=None, rate="")
-            return lambda done, planned: _tick(bar, task, done, planned, unit)
+            task = progress.add_task(title, total=None, rate="")
+
+            def move(done: int, planned: int) -> None:
+                elapsed = progress.tasks[task].elapsed or 0
+                rate = f"{done / elapsed:.0f} {unit}/s" if elapsed > 0 else ""
+                progress.update(task, completed=done, total=planned or None, rate=rate)
+
+            return move
 
         yield watch
 
 
-def _tick(bar: Progress, task: TaskID, done: int, planned: int, unit: str) -> None:
-    """Move the bar and show the rate."""
-    elapsed = bar.tasks[task].elapsed or 0
-    rate = f"{done / elapsed:.0f} {unit}/s" if elapsed > 0 else ""
-    bar.update(task, completed=done, total=planned or None, rate=rate)
+def show(facts: JsonObject, *readable: Table | str, as_json: bool, quiet: bool) -> None:
+    """Print a result as one JSON object, or as tables and sentences."""
+    if as_json:
+        print_json(facts)
+    elif not quiet:
+        for part in readable:
+            if isinstance(part, Table):
+                Console(highlight=False).print(part)
+            else:
+                click.echo(part)
+
+
+def print_json(facts: object) -> None:
+    """Print one line of JSON."""
+    click.echo(json.dumps(facts, ensure_ascii=False, allow_nan=False))
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """Print warnings."""
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)

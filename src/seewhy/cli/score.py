@@ -1,25 +1,12 @@
 """``seewhy score``: how good are the maps of a saved explanation?"""
 
-import json
 from pathlib import Path
 from typing import TypedDict, Unpack
 
 import click
-from rich.console import Console
 
-from seewhy.cli.options import (
-    DONE,
-    batch_size_option,
-    device_option,
-    infill_option,
-    json_option,
-    quiet_option,
-    result_argument,
-    runtime_option,
-    saved_classifier_option,
-    trust_option,
-)
-from seewhy.cli.progress import bars
+from seewhy.cli import options
+from seewhy.cli.progress import bars, print_json, show
 from seewhy.cli.tables import score_table
 from seewhy.explaining.explanation import Explanation
 from seewhy.explaining.load import load
@@ -27,7 +14,6 @@ from seewhy.explaining.score import DEFAULT_METRICS, LOCATED, save_scores
 from seewhy.explaining.score import score as score_maps
 from seewhy.images.labelled import read_boxes
 from seewhy.results.codec import to_json
-from seewhy.results.scores import Score
 
 
 class _Options(TypedDict):
@@ -41,18 +27,31 @@ class _Options(TypedDict):
 
 
 @click.command()
-@result_argument
-@click.option("--metric", "metrics", multiple=True, help="Spec; repeatable; see `seewhy list metrics`.")
-@click.option("--boxes", help="Where the object is: 'x0 y0 x1 y1; …', as shares of the full image, 0 to 1.")
-@click.option("--target", "targets", multiple=True, help="Name or key of a map, such as class:967; repeatable.")
-@infill_option(text="Spec of an in-fill in place of each metric's own.")
-@saved_classifier_option
-@device_option
-@batch_size_option
-@runtime_option
-@trust_option
-@json_option
-@quiet_option
+@options.result_argument
+@click.option(
+    "--metric",
+    "metrics",
+    metavar="SPEC",
+    multiple=True,
+    help="Score with this metric, from `seewhy list metrics`. Can be repeated.",
+)
+@click.option(
+    "--boxes", help="Say where the object is: 'x0 y0 x1 y1; x0 y0 x1 y1', as shares of the full image, 0 to 1."
+)
+@click.option(
+    "--target",
+    "targets",
+    metavar="T",
+    multiple=True,
+    help="Score the map of this name or key, such as class:967. Can be repeated.",
+)
+@options.infill_option(text="Use this in-fill in place of each metric's own.")
+@options.saved_classifier_option
+@options.device_option
+@options.batch_size_option
+@options.runtime_option
+@options.trust_option
+@options.output_options
 def score(
     folder: Path,
     *,
@@ -62,38 +61,25 @@ def score(
     classifier: str | None,
     as_json: bool,
     quiet: bool,
-    **options: Unpack[_Options],
-) -> int:
+    **settings: Unpack[_Options],
+) -> None:
     """Score the maps of a saved explanation.
 
-    DIR is a folder that `seewhy explain` wrote; scores.json is added to it.
+    DIR is a folder that `seewhy explain` wrote. scores.json is added to it.
     """
     explanation = load(folder, Explanation)
     where = None if boxes is None else read_boxes(boxes)
     chosen = metrics or (*DEFAULT_METRICS, *(LOCATED if boxes is not None else ()))
     with bars(quiet=quiet or as_json) as watch:
+        progress = watch(folder.name)
         scores = score_maps(
-            classifier,
-            explanation,
-            chosen,
-            region=where,
-            targets=targets or None,
-            progress=watch(folder.name),
-            **options,
+            classifier, explanation, chosen, region=where, targets=targets or None, progress=progress, **settings
         )
     path = save_scores(folder, scores, explanation)
     if as_json:
         for each in scores:
-            click.echo(json.dumps(to_json(each), ensure_ascii=False, allow_nan=False))
-    elif not quiet:
-        _show(explanation, scores, path)
-    return DONE
-
-
-def _show(explanation: Explanation, scores: list[Score], path: Path) -> None:
-    """Print the scores, and why some are not defined."""
-    labels = {target.key: target.label for target in explanation.record.targets}
-    Console(highlight=False).print(score_table(explanation.record.image.name, scores, labels))
-    for note in dict.fromkeys(f"{each.metric.partition(':')[0]}: {each.note}" for each in scores if each.note):
-        click.echo(note)
-    click.echo(f"scores: {path}")
+            print_json(to_json(each))
+        return
+    table = score_table(explanation.record.image.name, scores, {t.key: t.label for t in explanation.record.targets})
+    notes = dict.fromkeys(f"{each.metric.partition(':')[0]}: {each.note}" for each in scores if each.note)
+    show({}, table, *notes, f"scores: {path}", as_json=False, quiet=quiet)

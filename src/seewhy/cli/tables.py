@@ -4,11 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
-from rich.table import Table
+from rich.table import Column, Table
 
+from seewhy.audit.counterfactual_report import table_rows
 from seewhy.classifiers.tuning import RuntimeChoice
 from seewhy.core.intervals import Interval
 from seewhy.results import wording
+from seewhy.results.audit_counterfactual import CounterfactualRecord
 from seewhy.results.audit_rules import RuleResult, StrengthResult
 from seewhy.results.benchmark import SummaryRow
 from seewhy.results.diagnostics import FaithfulnessCheck, RegionEffect
@@ -22,11 +24,7 @@ _BETTER = {True: "higher", False: "lower", None: "neither"}
 
 
 def explanation_table(record: Record) -> Table:
-    """Tabulate the maps of an explanation: the probability of the class, and the strongest evidence for and against it.
-
-    Args:
-        record: record of the explanation.
-    """
+    """Tabulate the maps of an explanation: the probability of the class, and the strongest evidence for and against it."""
     intensity = record.unit == INTENSITY
     what, most, least = ("change", "highest", "lowest") if intensity else ("evidence", "for", "against")
     check = record.diagnostics.infill_check
@@ -46,11 +44,7 @@ def explanation_table(record: Record) -> Table:
 
 
 def faithfulness_table(check: FaithfulnessCheck) -> Table:
-    """Tabulate what the highlighted region does to the probability of the class, beside random regions and the centre.
-
-    Args:
-        check: faithfulness check of the map of one class.
-    """
+    """Tabulate what the highlighted region does to the probability of the class, beside random regions and the centre."""
     caption = (
         f"low when removed and high when kept is better · {check.draws} random regions of the same size · in-fill: "
         f"{check.removed.infill} where removed, {check.kept.infill} around what is kept · {check.queries:,} more queries"
@@ -64,11 +58,7 @@ def faithfulness_table(check: FaithfulnessCheck) -> Table:
 
 
 def agreement_table(record: InfillComparisonRecord) -> Table:
-    """Tabulate a comparison of in-fills: the mean rank correlation of the maps of each target, and what that means.
-
-    Args:
-        record: record of the comparison.
-    """
+    """Tabulate a comparison of in-fills: the mean rank correlation of the maps of each target, and what that means."""
     asked = ", ".join(f"{each.title} {each.queries.forward_images:,}" for each in record.infills)
     caption = f"{record.method}\n{record.queries:,} queries ({asked}) · {record.seconds:.1f} s"
     title = f"{record.image.name}: mean rank correlation of the maps of {len(record.infills)} in-fills"
@@ -83,11 +73,7 @@ def agreement_table(record: InfillComparisonRecord) -> Table:
 
 
 def runtime_table(choice: RuntimeChoice | RuntimeInfo) -> Table:
-    """Tabulate the runtimes that were tried: speed, difference to the original classifier, and why some are rejected.
-
-    Args:
-        choice: the runtime that was chosen.
-    """
+    """Tabulate the runtimes that were tried: speed, difference to the original classifier, and why some are rejected."""
     table = _table(f"{choice.name}: {choice.why}", "", ("precision", "batch", "queries/s", "difference"))
     table.add_column("rejected because")
     for each in choice.tried:
@@ -98,18 +84,8 @@ def runtime_table(choice: RuntimeChoice | RuntimeInfo) -> Table:
 
 
 def score_table(name: str, scores: Sequence[Score], labels: Mapping[str, str]) -> Table:
-    """Tabulate the scores of the maps of one image: the value, which direction is better, and how it was measured.
-
-    Args:
-        name: name of the image.
-        scores: scores of its maps.
-        labels: key of a map → its name for people.
-    """
-    table = Table(title=f"{name}: scores of the maps", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left")
-    table.add_column("map", overflow="ellipsis", no_wrap=True)
-    table.add_column("value", justify="right", no_wrap=True)
-    table.add_column("better", no_wrap=True)
-    table.add_column("queries", justify="right", no_wrap=True)
+    """Tabulate the scores of the maps of one image: the value, which direction is better, and how it was measured."""
+    table = _table(f"{name}: scores of the maps", "", ("value", "better", "queries"))
     table.add_column("metric", overflow="fold")
     table.add_column("in-fill", overflow="fold")
     for each in scores:
@@ -119,29 +95,16 @@ def score_table(name: str, scores: Sequence[Score], labels: Mapping[str, str]) -
 
 
 def benchmark_table(rows: Sequence[SummaryRow], title: str) -> Table:
-    """Tabulate how each method scored on one metric.
-
-    Args:
-        rows: rows of that metric; the first is the method that the others are compared with.
-        title: title of the table.
-    """
+    """Tabulate how each method scored on one metric."""
     first = rows[0]
     caption = (
         f"{first.protocol}\n- first: paired difference to {first.method}; in brackets: 95 % intervals over images; n: images "
         "with a score; cost: forward-pass equivalents (images + 2 × gradients); *: control, ignores the classifier"
     )
     better = f"{first.direction} is better" if first.direction else "neither direction is better"
-    table = Table(
-        title=f"{title} ({better})",
-        caption=caption,
-        box=SIMPLE_HEAD,
-        padding=(0, 0, 0, 0),
-        title_justify="left",
-        caption_justify="left",
-    )
-    table.add_column("method", overflow="fold", min_width=16)
-    for name in ("mean", "", "- first", "", "n", "cost", "s"):
-        table.add_column(name, justify="right", no_wrap=True)
+    columns = ("mean", "", "- first", "", "n", "cost", "s")
+    table = _table(f"{title} ({better})", caption, columns, Column("method", overflow="fold", min_width=16))
+    table.padding = (0, 0, 0, 0)
     for row in rows:
         name = f"{row.method} *" if row.control else row.method
         gap = ("", "") if row is first else _interval(row.difference, "+.3f")
@@ -151,16 +114,25 @@ def benchmark_table(rows: Sequence[SummaryRow], title: str) -> Table:
 
 
 def rules_table(rules: Sequence[RuleResult]) -> Table:
-    """Tabulate how often each rule failed at each strength, and for which class most often.
+    """Tabulate how often each rule failed at each strength, and for which class most often."""
+    rows = [
+        (rule.spec, f"{result.strength:g}" if rule.unit else "", *_failures(result))
+        for rule in rules
+        for result in rule.strengths
+    ]
+    return _plain_table(("rule", "strength", "images", "error", "95 %", "worst class"), *rows)
 
-    Args:
-        rules: rules of an audit.
-    """
-    table = Table("rule", "strength", "images", "error", "95 %", "worst class", box=None, header_style="bold")
-    for rule in rules:
-        for result in rule.strengths:
-            strength = f"{result.strength:g}" if rule.unit else ""
-            table.add_row(rule.spec, strength, *_failures(result))
+
+def counterfactual_table(record: CounterfactualRecord) -> Table:
+    """Tabulate the figures of each direction of the generators."""
+    return _plain_table(*table_rows(record))
+
+
+def _plain_table(head: Sequence[str], *rows: Sequence[str]) -> Table:
+    """Make a table of text, without lines."""
+    table = Table(*head, box=None, header_style="bold")
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
@@ -173,9 +145,11 @@ def _failures(result: StrengthResult) -> tuple[str, str, str, str]:
     return str(rate.tested), f"{rate.error:.1%}", f"{rate.low:.1%} to {rate.high:.1%}", worst
 
 
-def _table(title: str, caption: str, numbers: Sequence[str]) -> Table:
+def _table(title: str, caption: str, numbers: Sequence[str], names: Column | None = None) -> Table:
     """Make an empty table with a column of names and some of numbers."""
-    table = Table(
+    return Table(
+        names or Column(overflow="ellipsis", no_wrap=True),
+        *(Column(name, justify="right", no_wrap=True) for name in numbers),
         title=title,
         caption=caption,
         box=SIMPLE_HEAD,
@@ -183,10 +157,6 @@ def _table(title: str, caption: str, numbers: Sequence[str]) -> Table:
         title_justify="left",
         caption_justify="left",
     )
-    table.add_column("", overflow="ellipsis", no_wrap=True)
-    for name in numbers:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
 
 
 def _effect(done: str, effect: RegionEffect) -> tuple[str, str, str, str]:
