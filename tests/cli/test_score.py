@@ -80,7 +80,7 @@ def test_boxes_bring_their_metrics(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("score", "nowhere"), "expected an explanation"),
+        (("score", "nowhere"), "expected a result folder"),
         (SCORE[:-1], "--trust"),
         ((*SCORE, "--classifier", "scored_net:other"), "another fingerprint"),
         ((*SCORE, "--metric", "pointing"), "--boxes"),
