@@ -1,6 +1,6 @@
-"""Which variant of `ibisa` is best? Five figures on photos with boxes, one or more networks, averaged ranks.
+"""Which settings of `ibisa` are best? Five figures on photos with boxes, one or more networks, averaged ranks.
 
-Claim: none; this is how the default of `ibisa` was chosen: the simplest variant whose average rank is within one
+Claim: none; this is how the default of `ibisa` was chosen: the simplest whose average rank is within one
 standard error of the best, with one setting for all networks.
 
 Protocol: each photo's predicted class is explained by every Spec, and the map is scored by the probability p of that
@@ -19,7 +19,7 @@ the figures.
 
 ``python benchmarks/ibisa_choice.py FOLDER --photos benchmarks/lists/imagenet_boxes_dev.txt [--limit N] [--classifier
 SPEC]... [--mobilenet FILE] [--cache FILE] [--method SPEC]... [--infill SPEC]... [--json]``; FOLDER holds ``labels.csv``
-and ``images/``, see ``scenes.py``. The defaults use about 2,100 queries per photo and network. The second network is
+and ``images/``, see ``scenes.py``. The defaults use about 1,000 queries per photo and network. The second network is
 given by ``--mobilenet WEIGHTS.npz``, see ``networks.py``.
 """
 
@@ -50,7 +50,7 @@ from seewhy.images.view import apply_view
 from seewhy.infills.plain import gaussian_blur
 
 DEFAULT: tuple[Asked, ...] = (
-    *((f"ibisa:variant={variant}", infill) for variant in "rbcde" for infill in ("noise", "gray", "blur")),
+    *((spec, infill) for spec in ("ibisa", "ibisa:p0=0.5,draws=4,steps=5") for infill in ("noise", "gray", "blur")),
     ("rise:masks=20,cells=4,normalisation=coverage,sampling=independent", "gray"),
     ("rise:masks=40,cells=6,normalisation=coverage,sampling=independent", "gray"),
 )

@@ -1,4 +1,4 @@
-"""The choice of the `ibisa` variant: figures match their definitions, ranks are paired, rows are cached."""
+"""The choice of `ibisa`'s settings: figures match their definitions, ranks are paired, rows are cached."""
 
 import csv
 import json

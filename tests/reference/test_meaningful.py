@@ -79,7 +79,7 @@ def slow_adam(start: np.ndarray, steps: int, game: Play, image: np.ndarray, netw
 
 
 @pytest.mark.parametrize("game", ["deletion", "preservation"])
-def test_the_optimisation_matches_the_reference(game: Play) -> None:
+def test_the_optimisation_matches_the_reference(game: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     """Test loss, gradient, Adam and clip, from a random grid, in float64."""
     network = small_cnn(3).double()
     image = picture(12, 12).double()
@@ -87,8 +87,10 @@ def test_the_optimisation_matches_the_reference(game: Play) -> None:
     probe = Probe(OpenGame(network), constant(value=0.25), image)
     task = meaningful._Task(probe, torch.eye(3)[0].double(), game, 4, 0.0, 2e-3, 1e-2, 3.0, 1)
     probe.fill = lambda seeds: torch.full((len(seeds), 3, 12, 12), 0.25, dtype=torch.float64)  # type: ignore[method-assign]
-    learned, _ = task.learn(start, 4, 0.1)
-    np.testing.assert_allclose(learned.numpy(), slow_adam(start.numpy(), 4, game, image.numpy(), network), atol=1e-5)
+    monkeypatch.setattr(meaningful._Task, "_start", lambda _: start.clone())
+    learned = task.learn(4, 0.1).values[::3, ::3].numpy()
+    slow = slow_adam(start.numpy(), 4, game, image.numpy(), network)
+    np.testing.assert_allclose(learned, 1 - slow if game == "deletion" else slow, atol=1e-5)
 
 
 @pytest.mark.parametrize("beta", [1.0, 2.0, 3.0])
@@ -172,7 +174,7 @@ def test_the_start_is_the_smallest_effective_disc(game: Play) -> None:
     assert 0 < first < 34
     disc = meaningful.discs((56, 56), torch.device("cpu"))[first]
     coarse = torch.stack([torch.stack([disc[2 * i, 2 * j] for j in range(28)]) for i in range(28)])
-    np.testing.assert_allclose(task.start().double(), 1 - coarse if game == "deletion" else coarse, atol=1e-6)
+    np.testing.assert_allclose(task._start().double(), 1 - coarse if game == "deletion" else coarse, atol=1e-6)
 
 
 def test_a_constant_classifier_gets_an_empty_map() -> None:

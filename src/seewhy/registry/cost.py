@@ -8,7 +8,6 @@ from typing import Any
 from seewhy.core.errors import RequestError
 from seewhy.core.features import Windows
 from seewhy.core.settings import schema
-from seewhy.methods.optimisation.ibisa import images_of
 from seewhy.methods.sampling.aise import PRESETS
 from seewhy.methods.search._region_search import fewest, most_queries
 from seewhy.methods.windows._lattice import Lattice
@@ -110,16 +109,14 @@ def kernel_shap(run: Run) -> Cost:
     return Cost(2 + min(run["samples"], 2 ** run["segments"] - 2))
 
 
-def iba(run: Run) -> Cost:
-    """Return the cost of optimising the bottleneck, which shows ``samples`` noisy images in each step."""
-    images = run["steps"] * run["samples"]
-    return per_target(images, run, once=2, backward=images)
+def optimised_images(name: str, *, once: int) -> Callable[[Run], Cost]:
+    """Return a rule: ``once`` queries, and for each target ``steps`` steps with a gradient of as many images as the setting ``name`` says."""
 
+    def rule(run: Run) -> Cost:
+        images = run["steps"] * run[name]
+        return per_target(images, run, once=once, backward=images)
 
-def ibisa(run: Run) -> Cost:
-    """Return the cost of a few gradient steps, each of which shows a few images."""
-    forward, backward = images_of(run.settings)
-    return per_target(forward, run, backward=backward)
+    return rule
 
 
 def aise(run: Run) -> Cost:

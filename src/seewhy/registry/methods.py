@@ -69,7 +69,7 @@ METHODS: dict[str, Method] = {
         paper="after Coelho, Cardoso, Neurocomputing 638, 2025",
         access=Access.GRADIENTS,
         infill="noise",
-        queries=cost.ibisa,
+        queries=cost.optimised_images("draws", once=1),
         small="cells=4,beta=1",
     ),
     "iba": Method(
@@ -77,7 +77,7 @@ METHODS: dict[str, Method] = {
         summary="information that the decision uses from each place of a layer",
         paper="Schulz, Sixt, Tombari, Landgraf, ICLR 2020",
         access=Access.INTERNALS,
-        queries=cost.iba,
+        queries=cost.optimised_images("samples", once=2),
         small="steps=4,samples=4",
     ),
     "iba-readout": Method(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -11,12 +11,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from seewhy.core.arrays import Image, Images, Keep, blend
-from seewhy.core.attribution import Attribution, as_map
+from seewhy.core.attribution import Attribution
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
-from seewhy.core.seeds import derive
 from seewhy.core.target import Target, weight_matrix
 from seewhy.infills.plain import gaussian_blur
+from seewhy.methods._shared import allow, at_least, positive, seeds
+from seewhy.methods.optimisation._perturbation import Learned, attribution
 
 Game = Literal["preserve", "delete", "dual"]
 Perturbation = Literal["pyramid", "infill"]
@@ -82,9 +83,8 @@ def extremal_perturbation(
     Returns:
         Maps of the sum of the regions: the number of regions that contain a pixel, 0 to ``len(areas)``; with one
         area, its region. Findings state what each region does, and which is the smallest that has half the effect of
-        the full image. Traces are
-        ``KEY: score, area A``, every ten steps, and the final ``KEY: probabilities`` and ``KEY: areas``. The map is 0
-            if no region changes the prediction.
+        the full image. Traces are ``KEY: score, area A``, every ten steps, and the final ``KEY: probabilities`` and
+        ``KEY: areas``. The map is 0 if no region changes the prediction.
 
     Raises:
         RequestError: a setting is out of range, the budget is too small for one step, or the classifier has no
@@ -93,68 +93,38 @@ def extremal_perturbation(
     Cost: one query, and for each target and area ``1 + iterations`` queries with ``iterations`` backward passes;
     twice that for ``dual``.
     """
-    _check(areas, iterations, step, sigma)
-    shown = len(areas) * (2 if game == "dual" else 1)
-    steps = _steps(probe, iterations, len(targets), shown)
-    smooth = Smooth.of(probe.size, step, sigma, probe.image.device)
-    show = pyramid(probe.image) if perturbation == "pyramid" else _blending(probe)
-    values, findings, stopped = {}, [], None
-    traces: dict[str, list[float]] = {}
-    for target, weights in zip(targets, weight_matrix(targets, probe.prediction).T, strict=True):
-        task = _Task(probe, weights, game, areas, smooth, show, rate, weight, growth)
-        regions, why = task.learn(steps)
-        stopped = stopped or why
-        probabilities = task.probabilities(regions)
-        visible = float(task.output_range(probabilities) > _UNCHANGED)
-        values[target.key] = as_map(visible * regions.sum(0))
-        findings.append(
-            f"{target.key}: {task.finding(probabilities) if visible else 'no region changes the prediction'}"
-        )
-        traces |= {f"{target.key}: {name}": trace for name, trace in task.traces(regions, probabilities).items()}
-    if perturbation == "pyramid":
-        findings.append("the in-fill was not used: removed parts were blurred instead")
-    settings = {"game": game, "areas": areas, "perturbation": perturbation, "iterations": steps, "step": step}
-    return Attribution(
-        values,
-        {},
-        "regions",
-        {**settings, "sigma": sigma, "rate": rate, "weight": weight, "growth": growth},
-        stopped or ("queries" if steps < iterations else "complete"),
-        findings=tuple(findings),
-        traces=traces,
-    )
-
-
-def _check(areas: tuple[float, ...], iterations: int, step: int, sigma: float) -> None:
-    """Reject settings that are out of range."""
     if not areas or not all(0 < area < 1 for area in areas):
         raise RequestError(
             f"expected areas between 0 and 1, got {areas}; write areas=0.05+0.1 for 5 % and 10 % of the image"
         )
-    for name, value in {"iterations": iterations, "step": step}.items():
-        if value < 1:
-            raise RequestError(f"expected {name} >= 1, got {value}")
-    if not sigma > 0:
-        raise RequestError(f"expected sigma > 0 pixels, got {sigma}")
+    at_least(iterations=(iterations, 1), step=(step, 1))
+    positive(sigma=sigma)
+    steps = _affordable_steps(probe, iterations, len(targets) * len(areas) * (2 if game == "dual" else 1))
+    smooth = Smooth.of(probe.size, step, sigma, probe.image.device)
+    show = pyramid(probe.image) if perturbation == "pyramid" else _blending(probe)
+    learned = {}
+    for target, weights in zip(targets, weight_matrix(targets, probe.prediction).T, strict=True):
+        task = _Task(probe, weights, game, areas, smooth, show, rate, weight, growth)
+        learned[target.key] = task.learn(steps)
+    settings = {"game": game, "areas": areas, "perturbation": perturbation, "iterations": steps, "step": step}
+    settings |= {"sigma": sigma, "rate": rate, "weight": weight, "growth": growth}
+    maps = attribution(learned, "regions", settings, reduced=steps < iterations)
+    unused = "the in-fill was not used: removed parts were blurred instead"
+    return replace(maps, findings=(*maps.findings, unused)) if perturbation == "pyramid" else maps
 
 
-def _steps(probe: Probe, iterations: int, targets: int, shown: int) -> int:
-    """Return the number of steps available per target, with ``shown`` images per step and as many again at the end."""
-    wanted, least = (1 + targets * shown * (1 + steps) for steps in (iterations, 1))
-    reach = probe.affordable(wanted, smallest=least, hint="fewer targets or areas")
-    steps = (reach - 1) // (targets * shown) - 1
-    probe.plan(1 + targets * shown * (1 + steps))
-    return steps
+def _affordable_steps(probe: Probe, iterations: int, shown: int) -> int:
+    """Return the number of steps available, with ``shown`` images per step and as many again at the end."""
+    wanted = shown * (1 + iterations)
+    return allow(probe, wanted, fewest=2 * shown, hint="fewer targets or areas", multiple=shown) // shown - 1
 
 
 @dataclass(frozen=True)
 class Smooth:
     """A smoothing operator: each pixel takes the distance-weighted smooth maximum of the surrounding nodes.
 
-    Args:
-        size: height and width of the image.
-        step: pixels between nodes; nodes are centred in blocks of ``step`` by ``step`` pixels.
-        kernel: weight of each of the ``k`` nodes around a block for each pixel of the block.
+    Nodes are centred in blocks of ``step`` by ``step`` pixels; ``kernel`` holds the weight of each of the ``k`` nodes
+    around a block for each pixel of the block.
     """
 
     size: tuple[int, int]
@@ -191,12 +161,7 @@ class Smooth:
 
 
 def pyramid(image: Image) -> Show:
-    """Blur each pixel more where more is removed, between eight images from sigma 20 to the unmodified image.
-
-    Example:
-        >>> pyramid(torch.ones(3, 4, 4))(torch.ones(2, 4, 4), 0).shape
-        torch.Size([2, 3, 4, 4])
-    """
+    """Blur each pixel more where more is removed, between eight images from sigma 20 to the unmodified image."""
     strengths = (STRONGEST * (1 - level / (LEVELS - 1)) for level in range(LEVELS - 1))
     levels = torch.stack([*(gaussian_blur(image, strength) for strength in strengths), image])
 
@@ -217,15 +182,15 @@ def _blending(probe: Probe) -> Show:
     def show(keep: Keep, number: int) -> Images:
         nonlocal fill
         if fill is None or probe.infill.stochastic:
-            fill = probe.fill(derive(probe.seed, torch.tensor([number], device=keep.device)))
+            fill = probe.fill(seeds(probe, number))
         return blend(probe.image, keep, fill)
 
     return show
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Task:
-    """The optimisation for one target, and a record of its scores."""
+    """The optimisation for one target."""
 
     probe: Probe
     weights: Float[Tensor, " k"]
@@ -236,30 +201,23 @@ class _Task:
     rate: float
     weight: float
     growth: float
-    scores: list[list[float]] = field(default_factory=list)
 
-    def output_range(self, probabilities: Float[Tensor, "g n"]) -> float:
-        """Return the range of the outputs: the scores of all steps, or the probabilities before and after."""
-        scores = torch.tensor(self.scores)
-        every = torch.cat([probabilities.flatten(), (self.probe.prediction @ self.weights)[None]])
-        return max(float(some.max() - some.min()) for some in (scores, every))
-
-    def learn(self, steps: int) -> tuple[Keep, str | None]:
-        """Optimise the regions of all areas in parallel; return why it stopped if the time budget ran out first."""
+    def learn(self, steps: int) -> Learned:
+        """Optimise the regions of all areas in parallel, and evaluate each; 0 if no output ever changed."""
         nodes = self.probe.image.new_ones(len(self.areas), *self.smooth.nodes).requires_grad_()
         optimiser = torch.optim.SGD([nodes], lr=self.rate, momentum=0.9, dampening=0.9)
         together = max(1, self.probe.batch_size // (2 if self.game == "dual" else 1))
-        why = None
+        scores, why = [], None
         for number in range(steps):
             rows = torch.split(torch.arange(len(self.areas)), together)
-            slopes, scores = zip(*(self._slope(nodes[some], some.tolist(), number) for some in rows), strict=True)
+            slopes, reached = zip(*(self._slope(nodes[some], some.tolist(), number) for some in rows), strict=True)
             nodes.grad = torch.cat(slopes)
             optimiser.step()
             nodes.data.clamp_(0, 1)
-            self.scores.append(torch.cat(scores).tolist())
+            scores.append(torch.cat(reached))
             if why := self.probe.why_stop():
                 break
-        return self.smooth(nodes.detach()), why
+        return self._evaluated(self.smooth(nodes.detach()), torch.stack(scores), why)
 
     def _slope(self, nodes: Nodes, some: list[int], number: int) -> tuple[Nodes, Float[Tensor, " n"]]:
         """Return the gradient of the loss for some of the areas, and their scores."""
@@ -284,35 +242,31 @@ class _Task:
             return kept - left
         return answers if self.game == "preserve" else -answers
 
-    def probabilities(self, regions: Keep) -> Float[Tensor, "g n"]:
-        """Return the target's probability for each region; for the dual game first with only the region shown."""
+    def _evaluated(self, regions: Keep, scores: Float[Tensor, "s n"], why: str | None) -> Learned:
+        """Show the learned regions once more, and record what happened."""
         answers = torch.cat([self.probe.show(self._images(row, 0)) @ self.weights for row in torch.split(regions, 1)])
-        return answers.reshape(len(regions), -1).T
-
-    def finding(self, probabilities: Float[Tensor, "g n"]) -> str:
-        """State what each region does, and which is the smallest that has half the effect of the full image."""
-        full = float(self.probe.prediction @ self.weights)
-        statements = [f"the full image has probability {full:.3g}"]
-        for row, kept in zip(
-            probabilities.tolist(), {"preserve": [True], "delete": [False]}.get(self.game, [True, False]), strict=True
+        full = self.probe.prediction @ self.weights
+        traces = {f"score, area {area:g}": row[::10].tolist() for area, row in zip(self.areas, scores.T, strict=True)}
+        probabilities = answers.reshape(len(regions), -1).T  # for the dual game, first with only the region shown
+        traces |= {"probabilities": probabilities.flatten().tolist(), "areas": regions.mean((1, 2)).tolist()}
+        if all(
+            float(outputs.max() - outputs.min()) <= _UNCHANGED for outputs in (scores, torch.cat([answers, full[None]]))
         ):
-            pairs = ", ".join(
-                f"{area:.1%}: {probability:.3g}" for area, probability in zip(self.areas, row, strict=True)
-            )
-            effective = [
-                area for area, probability in zip(self.areas, row, strict=True) if (probability > full / 2) is kept
-            ]
-            what = "keeps more than half of it" if kept else "removes at least half of it"
-            smallest = f"the {min(effective):.1%} region {what}" if effective else f"no region {what}"
-            statements.append(f"{'only the region' if kept else 'without the region'} {pairs}; {smallest}")
-        return "; ".join(statements)
+            return Learned(0 * regions.sum(0), "no region changes the prediction", traces, why)
+        return Learned(regions.sum(0), self._finding(probabilities, float(full)), traces, why)
 
-    def traces(self, regions: Keep, probabilities: Float[Tensor, "g n"]) -> dict[str, list[float]]:
-        """Return the score of each area every ten steps, and the final probabilities and areas."""
-        learned = {
-            f"score, area {area:g}": [row[index] for row in self.scores[::10]] for index, area in enumerate(self.areas)
-        }
-        return {**learned, "probabilities": probabilities.flatten().tolist(), "areas": regions.mean((1, 2)).tolist()}
+    def _finding(self, probabilities: Float[Tensor, "g n"], full: float) -> str:
+        """State what each region does, and which is the smallest that has half the effect of the full image."""
+        statements = [f"the full image has probability {full:.3g}"]
+        games = {"preserve": [True], "delete": [False], "dual": [True, False]}[self.game]
+        for row, kept in zip(probabilities.tolist(), games, strict=True):
+            of_area = list(zip(self.areas, row, strict=True))
+            listed = ", ".join(f"{area:.1%}: {probability:.3g}" for area, probability in of_area)
+            effective = [area for area, probability in of_area if (probability > full / 2) is kept]
+            effect = "keeps more than half of it" if kept else "removes at least half of it"
+            smallest = f"the {min(effective):.1%} region {effect}" if effective else f"no region {effect}"
+            statements.append(f"{'only the region' if kept else 'without the region'} {listed}; {smallest}")
+        return "; ".join(statements)
 
 
 def area_penalty(regions: Keep, areas: Sequence[float]) -> Float[Tensor, " n"]:

@@ -1,7 +1,7 @@
 """Meaningful perturbation: learn the smallest region that drives the prediction (Fong, Vedaldi, ICCV 2017)."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 
 import torch
@@ -9,14 +9,15 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from seewhy.core.arrays import Image, Images, Keep, Seeds, blend
-from seewhy.core.attribution import Attribution, as_map
+from seewhy.core.arrays import Image, Images, Keep, blend
+from seewhy.core.attribution import Attribution
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
-from seewhy.core.seeds import derive, uniforms
+from seewhy.core.seeds import uniforms
 from seewhy.core.target import Target, weight_matrix
 from seewhy.infills.plain import gaussian_blur
-from seewhy.methods.optimisation._perturbation import Game, finding, region
+from seewhy.methods._shared import allow, at_least, enlarge, seeds
+from seewhy.methods.optimisation._perturbation import Game, Learned, attribution, finding, region
 
 Grid = Float[Tensor, "a b"]
 """The coarse ``keep`` mask that is learned."""
@@ -75,22 +76,17 @@ def meaningful_perturbation(
 
     Cost: one query, and for each target ``36 + iterations`` queries with ``iterations`` backward passes.
     """
-    _check(iterations, cells, sigma, jitter, top)
-    steps = _steps(probe, iterations, len(targets))
-    columns = weight_matrix(targets, probe.prediction).T
+    at_least(iterations=(iterations, 1), cells=(cells, 2), sigma=(sigma, 0), jitter=(jitter, 1), top=(top, 0))
     if top > len(probe.prediction):
         raise RequestError(f"expected top <= {len(probe.prediction)} classes, got {top}")
+    steps = _affordable_steps(probe, iterations, len(targets))
+    columns = weight_matrix(targets, probe.prediction).T
     if top:
         columns = (probe.prediction >= probe.prediction.topk(top).values[-1]).to(columns).expand_as(columns)
-    values, findings, stopped = {}, [], None
-    traces: dict[str, list[float]] = {}
+    learned = {}
     for target, weights in zip(targets, columns, strict=True):
         task = _Task(probe, weights, game, cells, sigma, lambda1, lambda2, beta, jitter)
-        learned, why = task.learn(task.start(), steps, rate)
-        stopped = stopped or why
-        values[target.key] = as_map(region(task.enlarge(learned)[0], game))
-        findings.append(f"{target.key}: {task.finding(learned)}")
-        traces |= {f"{target.key}: {name}": trace for name, trace in task.traces.items()}
+        learned[target.key] = task.learn(steps, rate)
     settings = {
         "game": game,
         "iterations": steps,
@@ -99,39 +95,16 @@ def meaningful_perturbation(
         "lambda1": lambda1,
         "lambda2": lambda2,
     }
-    return Attribution(
-        values,
-        {},
-        f"share {'removed' if game == 'deletion' else 'kept'}",
-        {**settings, "beta": beta, "rate": rate, "jitter": jitter, "top": top},
-        stopped or ("queries" if steps < iterations else "complete"),
-        findings=tuple(findings),
-        traces=traces,
-    )
+    settings |= {"beta": beta, "rate": rate, "jitter": jitter, "top": top}
+    unit = f"share {'removed' if game == 'deletion' else 'kept'}"
+    return attribution(learned, unit, settings, reduced=steps < iterations)
 
 
-def _check(iterations: int, cells: int, sigma: float, jitter: int, top: int) -> None:
-    """Reject settings that are out of range."""
-    least = {
-        "iterations": (iterations, 1),
-        "cells": (cells, 2),
-        "sigma": (sigma, 0),
-        "jitter": (jitter, 1),
-        "top": (top, 0),
-    }
-    for name, (value, smallest) in least.items():
-        if not value >= smallest:
-            raise RequestError(f"expected {name} >= {smallest}, got {value}")
-
-
-def _steps(probe: Probe, iterations: int, targets: int) -> int:
+def _affordable_steps(probe: Probe, iterations: int, targets: int) -> int:
     """Return the number of steps available per target, besides the queries for the start and the final evaluation."""
     around = _RADII + 1
-    wanted, least = (1 + targets * (around + steps) for steps in (iterations, 1))
-    reach = probe.affordable(wanted, smallest=least, hint="fewer targets")
-    steps = (reach - 1) // targets - around
-    probe.plan(1 + targets * (around + steps))
-    return steps
+    wanted, fewest = (targets * (around + steps) for steps in (iterations, 1))
+    return allow(probe, wanted, fewest=fewest, hint="fewer targets", multiple=targets) // targets - around
 
 
 def total_variation(grid: Grid, beta: float) -> Float[Tensor, ""]:
@@ -148,15 +121,7 @@ def total_variation(grid: Grid, beta: float) -> Float[Tensor, ""]:
 
 
 def discs(size: tuple[int, int], device: torch.device) -> Keep:
-    """Draw centred discs with soft edges, 1 inside, of radius 0, 5, … 170 for a shorter side of 224 pixels.
-
-    Returns:
-        ``(35, h, w)``.
-
-    Example:
-        >>> discs((8, 8), torch.device("cpu"))[0].max().item()
-        0.0
-    """
+    """Draw centred discs with soft edges, 1 inside, of radius 0, 5, … 170 for a shorter side of 224 pixels."""
     unit = min(size) / 224
     rows, columns = (torch.arange(side, device=device) - (side - 1) / 2 for side in size)
     away = (rows[:, None].square() + columns.square()).sqrt()
@@ -164,9 +129,9 @@ def discs(size: tuple[int, int], device: torch.device) -> Keep:
     return gaussian_blur((away < radii[:, None, None]).float(), 10 * unit)
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Task:
-    """The optimisation for one target, and its traces."""
+    """The optimisation for one target."""
 
     probe: Probe
     weights: Float[Tensor, " k"]
@@ -177,46 +142,52 @@ class _Task:
     lambda2: float
     beta: float
     jitter: int
-    traces: dict[str, list[float]] = field(default_factory=lambda: {"probability": [], "area": []})
 
-    def enlarge(self, grid: Grid) -> Keep:
-        """Enlarge the grid to the image's size: each cell a block, then a Gaussian blur."""
-        keep = functional.interpolate(grid[None, None], size=self.probe.size, mode="nearest")[0]
-        return gaussian_blur(keep, self.sigma) if self.sigma else keep
-
-    def start(self) -> Grid:
-        """Return the smallest centred disc with 99 % of the largest disc's effect; costs `_RADII` queries."""
-        keeps = region(discs(self.probe.size, self.probe.image.device), self.game)
-        reached = region(self.query(keeps), self.game)
-        first = int((reached - reached[0] >= 0.99 * (reached[-1] - reached[0])).nonzero()[0])
-        return functional.interpolate(keeps[None, first : first + 1], size=(self.cells,) * 2, mode="nearest")[0, 0]
-
-    def query(self, keeps: Keep) -> Float[Tensor, " n"]:
-        """Return the target's probability for each mask, without a shift."""
-        answers = [
-            self.probe.show(blend(self.probe.image, rows, self.probe.fill(self._seed(0))))
-            for rows in torch.split(keeps, self.probe.rows)
-        ]
-        return torch.cat(answers) @ self.weights
-
-    def learn(self, start: Grid, steps: int, rate: float) -> tuple[Grid, str | None]:
-        """Optimise a grid step by step; also return why it stopped if the time budget ran out first."""
-        grid = start.clone().requires_grad_()
+    def learn(self, steps: int, rate: float) -> Learned:
+        """Optimise a grid step by step, and evaluate it with one more query."""
+        traces: dict[str, list[float]] = {"probability": [], "area": []}
+        grid = self._start().requires_grad_()
         optimiser = torch.optim.Adam([grid], lr=rate)
+        why = None
         for number, (image, fill) in zip(range(steps), self._shifted(), strict=False):
-            keep = self.enlarge(grid)
+            keep = self._enlarged(grid)
             probabilities = torch.softmax(self.probe.scores(blend(image, keep, fill)), dim=1)[0]
             score = probabilities @ self.weights.to(probabilities)
-            penalty = self.lambda1 * region(grid, self.game).sum() + self.lambda2 * total_variation(grid, self.beta)
-            (grid.grad,) = self.probe.gradient(penalty + (score if self.game == "deletion" else -score), [grid], 1)
+            loss = self._penalty(grid) + (score if self.game == "deletion" else -score)
+            (grid.grad,) = self.probe.gradient(loss, [grid], 1)
             optimiser.step()
             grid.data.clamp_(0, 1)
             if number % 10 == 0:
-                self.traces["probability"].append(score.item())
-                self.traces["area"].append(region(keep, self.game).mean().item())
+                traces["probability"].append(score.item())
+                traces["area"].append(region(keep, self.game).mean().item())
             if why := self.probe.why_stop():
-                return grid.detach(), why
-        return grid.detach(), None
+                break
+        keep = self._enlarged(grid.detach())
+        part, now = region(keep, self.game)[0], float(self._query(keep)[0])
+        sentence = finding(self.game, float(self.probe.prediction @ self.weights), now, float(part.mean()))
+        return Learned(part, sentence, traces, why)
+
+    def _start(self) -> Grid:
+        """Return the smallest centred disc with 99 % of the largest disc's effect; costs `_RADII` queries."""
+        keeps = region(discs(self.probe.size, self.probe.image.device), self.game)
+        reached = region(self._query(keeps), self.game)
+        first = int((reached - reached[0] >= 0.99 * (reached[-1] - reached[0])).nonzero()[0])
+        return enlarge(keeps[first : first + 1], (self.cells, self.cells), "nearest")[0]
+
+    def _query(self, keeps: Keep) -> Float[Tensor, " n"]:
+        """Return the target's probability for each mask, without a shift."""
+        fill = self.probe.fill(seeds(self.probe, 0))
+        answers = [self.probe.show(blend(self.probe.image, rows, fill)) for rows in torch.split(keeps, self.probe.rows)]
+        return torch.cat(answers) @ self.weights
+
+    def _enlarged(self, grid: Grid) -> Keep:
+        """Enlarge the grid to the image's size: each cell a block, then a Gaussian blur."""
+        keep = enlarge(grid[None], self.probe.size, "nearest")
+        return gaussian_blur(keep, self.sigma) if self.sigma else keep
+
+    def _penalty(self, grid: Grid) -> Float[Tensor, ""]:
+        """Return the cost of the grid's area and of its edges."""
+        return self.lambda1 * region(grid, self.game).sum() + self.lambda2 * total_variation(grid, self.beta)
 
     def _shifted(self) -> Iterator[tuple[Image, Images]]:
         """Yield the image and the in-fill, slightly enlarged and cropped at a random position.
@@ -227,19 +198,10 @@ class _Task:
         margin = self.jitter if self.jitter > 1 else 0
         pair = None
         for number in count():
+            own = seeds(self.probe, number)
             if pair is None or self.probe.infill.stochastic:
-                pair = torch.cat([self.probe.image[None], self.probe.fill(self._seed(number))])
+                pair = torch.cat([self.probe.image[None], self.probe.fill(own)])
                 pair = functional.interpolate(pair, size=(height + margin, width + margin), mode="bilinear")
-            top, left = (uniforms(self._seed(number), 2)[0] * self.jitter).long().tolist()
+            top, left = (uniforms(own, 2)[0] * self.jitter).long().tolist()
             shifted = pair[:, :, top : top + height, left : left + width]
             yield shifted[0], shifted[1:]
-
-    def _seed(self, number: int) -> Seeds:
-        """Return the seed of a step."""
-        return derive(self.probe.seed, torch.tensor([number], device=self.probe.image.device))
-
-    def finding(self, grid: Grid) -> str:
-        """State the effect of the learned region; costs one query."""
-        keep = self.enlarge(grid)
-        share = float(region(keep, self.game).mean())
-        return finding(self.game, float(self.probe.prediction @ self.weights), float(self.query(keep)[0]), share)

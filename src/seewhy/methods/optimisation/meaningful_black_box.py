@@ -1,19 +1,20 @@
 """Meaningful perturbation for classifiers without gradients: the gradient is estimated from pairs of queries."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
-from seewhy.core.arrays import Keep, Seeds
+from seewhy.core.arrays import Keep
 from seewhy.core.attribution import Attribution
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
-from seewhy.core.seeds import derive, uniforms
+from seewhy.core.seeds import uniforms
 from seewhy.core.target import Target, weight_matrix
-from seewhy.methods.optimisation._perturbation import Game, finding, region
+from seewhy.methods._shared import allow, at_least, enlarge, seeds
+from seewhy.methods.optimisation._perturbation import Game, Learned, attribution, finding, region
 
 Grids = Float[Tensor, "n c c"]
 """A coarse ``keep`` mask for each target."""
@@ -59,99 +60,67 @@ def meaningful_black_box(
 
     Cost: one query, and for each target ``1 + 2 steps``.
     """
-    for name, (value, least) in {"steps": (steps, 1), "cells": (cells, 1)}.items():
-        if value < least:
-            raise RequestError(f"expected {name} >= {least}, got {value}")
+    at_least(steps=(steps, 1), cells=(cells, 1))
     if not 0 < reach <= 0.5:
         raise RequestError(f"expected reach above 0 and at most 0.5, got {reach}")
-    allowed_steps = _affordable_steps(probe, steps, len(targets))
-    keys, weights = [target.key for target in targets], weight_matrix(targets, probe.prediction)
-    search = _Search(probe, weights.T, game, area_weight, reach)
-    grids, stopped = search.learn(cells, allowed_steps, rate)
-    keeps = enlarge(grids, probe.size)
-    areas = region(keeps, game)
-    now = search.query(grids, 0).tolist()
-    shares, whole = areas.mean((1, 2)).tolist(), (probe.prediction @ weights).tolist()
-    sentences = [finding(game, *row) for row in zip(whole, now, shares, strict=True)]
-    return Attribution(
-        dict(zip(keys, areas.cpu().numpy(), strict=True)),
-        {},
-        f"share {'removed' if game == 'deletion' else 'kept'}",
-        {
-            "game": game,
-            "steps": allowed_steps,
-            "cells": cells,
-            "area_weight": area_weight,
-            "reach": reach,
-            "rate": rate,
-        },
-        stopped or ("queries" if allowed_steps < steps else "complete"),
-        findings=tuple(f"{key}: {sentence}" for key, sentence in zip(keys, sentences, strict=True)),
-        traces=search.traces(keys),
-    )
+    pair = 2 * len(targets)
+    final = 1 + len(targets)  # one query for the prediction, and one for each learned region
+    made = allow(probe, pair * steps, fewest=pair, hint="fewer targets", first=final, multiple=pair) // pair
+    search = _Search(probe, weight_matrix(targets, probe.prediction).T, game, area_weight, reach)
+    learned = search.learn(cells, made, rate)
+    settings = {"game": game, "steps": made, "cells": cells, "area_weight": area_weight, "reach": reach, "rate": rate}
+    unit = f"share {'removed' if game == 'deletion' else 'kept'}"
+    keys = [target.key for target in targets]
+    return attribution(dict(zip(keys, learned, strict=True)), unit, settings, reduced=made < steps)
 
 
-def _affordable_steps(probe: Probe, steps: int, targets: int) -> int:
-    """Return the number of steps available per target."""
-    allowed = probe.affordable(1 + targets * (1 + 2 * steps), smallest=1 + 3 * targets, hint="fewer targets")
-    allowed_steps = ((allowed - 1) // targets - 1) // 2
-    probe.plan(1 + targets * (1 + 2 * allowed_steps))
-    return allowed_steps
-
-
-def enlarge(grids: Grids, size: tuple[int, int]) -> Keep:
-    """Upsample cells to pixels, bilinearly.
-
-    Example:
-        >>> enlarge(torch.tensor([[[0.0, 1.0]] * 2]), (1, 3)).tolist()
-        [[[0.0, 0.5, 1.0]]]
-    """
-    return functional.interpolate(grids[:, None], size=size, mode="bilinear")[:, 0]
-
-
+@dataclass(frozen=True)
 class _Search:
-    """All targets' grids, optimised in parallel, and their traces."""
+    """The optimisation of all targets' grids, in parallel."""
 
-    def __init__(
-        self, probe: Probe, weights: Float[Tensor, "n k"], game: Game, area_weight: float, reach: float
-    ) -> None:
-        self.probe, self.weights, self.game, self.area_weight, self.reach = probe, weights, game, area_weight, reach
-        self.seen: list[tuple[list[float], list[float]]] = []
+    probe: Probe
+    weights: Float[Tensor, "n k"]
+    game: Game
+    area_weight: float
+    reach: float
 
-    def learn(self, cells: int, steps: int, rate: float) -> tuple[Grids, str | None]:
-        """Optimise the grids step by step; also return why it stopped if the time budget ran out first."""
+    def learn(self, cells: int, steps: int, rate: float) -> list[Learned]:
+        """Optimise the grids step by step, and evaluate each with one more query."""
         grids = self.probe.image.new_full((len(self.weights), cells, cells), 0.5)
         grids.grad = torch.empty_like(grids)
         optimiser = torch.optim.Adam([grids], lr=rate)
-        sign = 1 if self.game == "deletion" else -1
+        traces: list[dict[str, list[float]]] = [{"probability": [], "area": []} for _ in grids]
+        stopped = None
         for number in range(steps):
             optimiser.param_groups[0]["lr"] = rate * (1 - 0.9 * number / steps)
-            signs = ((uniforms(self._seed(number), cells**2) < 0.5).float() * 2 - 1).view(1, cells, cells)
-            up, down = (self.query((grids + move * self.reach * signs).clamp(0, 1), number) for move in (1, -1))
-            slope = (up - down).float()[:, None, None] * signs / (2 * self.reach)
-            grids.grad.copy_(sign * (slope - self.area_weight / cells**2))
+            now, slope = self._estimate(grids, number)
+            grids.grad.copy_((1 if self.game == "deletion" else -1) * (slope - self.area_weight / cells**2))
             optimiser.step()
             grids.clamp_(0, 1)
             if number % 10 == 0:
-                shares = region(enlarge(grids, self.probe.size), self.game).mean((1, 2))
-                self.seen.append((((up + down) / 2).tolist(), shares.tolist()))
-            if why := self.probe.why_stop():
-                return grids, why
-        return grids, None
+                for trace, probability, part in zip(traces, now.tolist(), self._parts(grids), strict=True):
+                    trace["probability"].append(probability)
+                    trace["area"].append(float(part.mean()))
+            if stopped := self.probe.why_stop():
+                break
+        after, before = self._query(grids, 0).tolist(), (self.weights @ self.probe.prediction).tolist()
+        return [
+            Learned(part, finding(self.game, whole, now, float(part.mean())), trace, stopped)
+            for part, whole, now, trace in zip(self._parts(grids), before, after, traces, strict=True)
+        ]
 
-    def query(self, grids: Grids, number: int) -> Float[Tensor, " n"]:
+    def _estimate(self, grids: Grids, number: int) -> tuple[Float[Tensor, " n"], Grids]:
+        """Return the probabilities and their gradient, estimated from two queries with opposite random signs."""
+        cells = grids.shape[1]
+        signs = ((uniforms(seeds(self.probe, number), cells**2) < 0.5).float() * 2 - 1).view(1, cells, cells)
+        up, down = (self._query((grids + move * self.reach * signs).clamp(0, 1), number) for move in (1, -1))
+        return (up + down) / 2, (up - down).float()[:, None, None] * signs / (2 * self.reach)
+
+    def _query(self, grids: Grids, number: int) -> Float[Tensor, " n"]:
         """Return the probability of each target with its own grid; both queries of a step use the same in-fill."""
-        answers = self.probe(enlarge(grids, self.probe.size), self._seed(number).expand(len(grids)))
+        answers = self.probe(enlarge(grids, self.probe.size), seeds(self.probe, number).expand(len(grids)))
         return (answers * self.weights).sum(1)
 
-    def _seed(self, number: int) -> Seeds:
-        """Return the seed of a step."""
-        return derive(self.probe.seed, torch.tensor([number], device=self.probe.image.device))
-
-    def traces(self, keys: Sequence[str]) -> dict[str, list[float]]:
-        """Return the pair's mean probability and the area for each target, every ten steps."""
-        return {
-            f"{key}: {name}": [seen[which][row] for seen in self.seen]
-            for row, key in enumerate(keys)
-            for which, name in enumerate(("probability", "area"))
-        }
+    def _parts(self, grids: Grids) -> Keep:
+        """Return the learned regions at the image's size."""
+        return region(enlarge(grids, self.probe.size), self.game)

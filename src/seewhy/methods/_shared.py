@@ -1,0 +1,86 @@
+"""What most methods do at their start and end: check settings, fit the budget, number the in-fills, name the maps."""
+
+from collections.abc import Sequence
+from typing import SupportsFloat
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from seewhy.core.arrays import Seeds
+from seewhy.core.attribution import Map, as_map
+from seewhy.core.errors import RequestError
+from seewhy.core.probe import Probe
+from seewhy.core.seeds import derive
+from seewhy.core.target import Target
+
+
+def at_least(**settings: tuple[SupportsFloat, int]) -> None:
+    """Reject settings below their minimum, given as ``name=(value, minimum)``; NaN is below everything."""
+    for name, (value, minimum) in settings.items():
+        if not float(value) >= minimum:
+            raise RequestError(f"expected {name} >= {minimum}, got {value}")
+
+
+def positive(**settings: SupportsFloat) -> None:
+    """Reject settings that are not above 0."""
+    for name, value in settings.items():
+        if not float(value) > 0:
+            raise RequestError(f"expected {name} > 0, got {value}")
+
+
+def allow(probe: Probe, wanted: int, *, fewest: int, hint: str, first: int = 1, multiple: int = 1) -> int:
+    """Return how many of the wanted queries the budget allows, and announce them to the progress bar.
+
+    Args:
+        probe: the probe, whose budget counts.
+        wanted: number of queries, without the first ones.
+        fewest: the least number that gives a result.
+        hint: how to need fewer, for the error message.
+        first: queries made in any case, such as the one of the unmodified image.
+        multiple: the result is a multiple of this.
+
+    Raises:
+        RequestError: the budget is less than ``first + fewest``.
+    """
+    allowed = probe.affordable(first + wanted, smallest=first + fewest, hint=hint) - first
+    allowed -= allowed % multiple
+    probe.plan(first + allowed)
+    return allowed
+
+
+def reserve(probe: Probe, queries: int, *, hint: str) -> None:
+    """Announce a number of queries that cannot be reduced.
+
+    Raises:
+        RequestError: the budget is smaller.
+    """
+    allow(probe, queries, fewest=queries, hint=hint, first=0)
+
+
+def stop_reason(early: str | None, made: int, wanted: int) -> str:
+    """Return why a run ended: the reason for which it stopped early, or else whether the budget reduced it."""
+    return early or ("queries" if made < wanted else "complete")
+
+
+def seeds(probe: Probe, start: int, count: int = 1) -> Seeds:
+    """Return the seeds of some consecutive queries of a run."""
+    return derive(probe.seed, torch.arange(start, start + count, device=probe.image.device))
+
+
+def name_maps(targets: Sequence[Target], stack: Float[Tensor, "t h w"]) -> dict[str, Map]:
+    """Give each target its map."""
+    return {target.key: as_map(values) for target, values in zip(targets, stack, strict=True)}
+
+
+def enlarge(values: Float[Tensor, "n a b"], size: tuple[int, int], mode: str = "bilinear") -> Float[Tensor, "n h w"]:
+    """Interpolate coarse values to the image's size."""
+    corners = None if mode == "nearest" else False
+    return functional.interpolate(values[:, None], size=size, mode=mode, align_corners=corners)[:, 0]
+
+
+def class_name(probe: Probe, index: int) -> str:
+    """Return the label of a class in quotes, or its number if the classifier has no labels."""
+    labels = probe.classifier.labels
+    return f"'{labels[index]}'" if labels else f"class {index}"
