@@ -9,8 +9,9 @@ from torch.nn import functional
 
 from seewhy.core.attribution import Attribution
 from seewhy.core.probe import Probe
-from seewhy.core.seeds import derive, normals
+from seewhy.core.seeds import normals
 from seewhy.core.target import Target
+from seewhy.methods._shared import name_maps, seeds
 from seewhy.methods.sampling._gaussian_window import window
 from seewhy.methods.sampling._sampling_designs import smooth_map
 from seewhy.methods.sampling._segments import fade
@@ -40,7 +41,7 @@ def random(probe: Probe, targets: Sequence[Target]) -> Attribution:
     Example:
         ``random(probe, [ClassEvidence(0)])`` depends on the probe's seed and the image size only.
     """
-    drawn = normals(derive(probe.seed, torch.zeros(1, dtype=torch.int64, device=probe.image.device)), _GRID**2)
+    drawn = normals(seeds(probe, 0), _GRID**2)
     return _same_for_all(targets, smooth_map(drawn, _GRID, probe.size)[0])
 
 
@@ -83,5 +84,4 @@ def _slope(brightness: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:
 
 def _same_for_all(targets: Sequence[Target], values: Float[Tensor, "h w"]) -> Attribution:
     """Return the same map for every target."""
-    array = values.float().cpu().numpy()
-    return Attribution({target.key: array.copy() for target in targets}, {}, "no unit", {}, "complete")
+    return Attribution(name_maps(targets, values.repeat(len(targets), 1, 1)), {}, "no unit", {}, "complete")

@@ -6,17 +6,7 @@ from torch import Tensor
 
 
 def window(centre: tuple[float, float], width: float, size: tuple[int, int]) -> Float[Tensor, "h w"]:
-    """Draw a Gaussian window with a maximum of 1.
-
-    Args:
-        centre: row and column of the centre, as fractions of the image's height and width.
-        width: standard deviation, as a fraction of the image's sides.
-        size: height and width of the image, pixels.
-
-    Example:
-        >>> window((0.5, 0.5), 0.1, (3, 3)).argmax().item()
-        4
-    """
+    """Draw a Gaussian window with a maximum of 1; ``centre`` and ``width`` are fractions of the image's sides."""
     down, across = (
         torch.exp(-(((torch.linspace(0, 1, side) - middle) / width) ** 2) / 2)
         for side, middle in zip(size, centre, strict=True)

@@ -9,12 +9,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """Coefficients of a linear model, and the influence of each independent group of queries on them.
-
-    Args:
-        slopes: coefficients, one row per coefficient, one column per target.
-        influence: contribution of each group to the error of each coefficient.
-    """
+    """Coefficients of a linear model, and what each independent group of queries contributes to their errors."""
 
     slopes: Float[Tensor, "k t"]
     influence: Float[Tensor, "p k t"]
@@ -39,26 +34,18 @@ def least_squares(
     ridge: Float[Tensor, " k"],
     groups: Int[Tensor, " n"],
 ) -> Fit:
-    """Solve ``min Σ w (y - x b)² + Σ ridge b²``.
+    """Solve ``min Σ w (y - x b)² + Σ ridge b²`` in float64.
 
     The errors are the Huber-White sandwich estimator, clustered by groups (Liang, Zeger, Biometrika, 1986): they hold
     whether or not the outputs are linear in x. They are multiplied by ``sqrt(p / (p - degrees of freedom))`` for p
     groups, because the model was fitted to the same outputs.
 
     Args:
-        x: which segments each query kept, ``(n, k)``.
-        y: classifier outputs, one column per target, ``(n, t)``.
+        x: which segments each query kept.
+        y: classifier outputs, one column per target.
         weights: weight of each query.
         ridge: penalty on each coefficient.
         groups: group number of each query, from 0; queries of the same group depend on each other.
-
-    Returns:
-        The fit, float64.
-
-    Example:
-        >>> x = torch.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]).double()
-        >>> least_squares(x, x[:, 1:] * 3, torch.ones(3).double(), torch.zeros(2).double(), torch.arange(3)).slopes.round().abs().tolist()
-        [[0.0], [3.0]]
     """
     weighted = x * weights[:, None]
     gram = weighted.T @ x

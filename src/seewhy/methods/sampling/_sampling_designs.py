@@ -1,17 +1,17 @@
-"""Helpers for methods that plan all queries in advance: query a design, and convert grid cells to pixels."""
+"""Helpers for methods that plan all queries in advance: the designs, and how they are queried."""
 
 from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 from torch.quasirandom import SobolEngine
 
 from seewhy.core.arrays import Keep
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, uniforms
+from seewhy.methods._shared import enlarge, seeds
 
 Design = Float[Tensor, "n k"]
 """One row per query: the fraction of each part of the image that is kept, 0 to 1."""
@@ -30,28 +30,30 @@ def ask_design(
 
     Args:
         probe: the classifier, in-fill, image, seed and budget, bound together.
-        design: the fraction of each part that each query keeps, ``(n, k)``.
+        design: the fraction of each part that each query keeps.
         draw: converts rows to ``keep`` masks; called with at most `Probe.rows` rows at once.
-        weights: weight of each class in each target, ``(c, t)``.
+        weights: weight of each class in each target.
         fewest: number of rows to query even if the time budget has run out.
         together: number of rows that can only be used together; the run ends after a multiple of it.
 
     Returns:
         The outputs for the first rows, and why it stopped early: ``"seconds"`` or None.
-
-    Example:
-        ``ask_design(probe, torch.ones(2, 49), cells_to_keep(7, probe.size), weights, fewest=2)`` queries the
-        unmodified image twice.
     """
-    found = [design.new_zeros(0, weights.shape[1], dtype=torch.float64)]
-    seeds = derive(probe.seed, torch.arange(len(design), device=design.device))
+    outputs = [design.new_zeros(0, weights.shape[1], dtype=torch.float64)]
+    own = seeds(probe, 0, len(design))
     step = max(1, probe.rows // together) * together
     for start in range(0, len(design), step):
         if start >= fewest and (why := probe.why_stop()):
-            return torch.cat(found), why
-        pieces = (torch.split(part[start : start + step], probe.rows) for part in (design, seeds))
-        found += [probe(draw(rows), row_seeds) @ weights for rows, row_seeds in zip(*pieces, strict=True)]
-    return torch.cat(found), None
+            return torch.cat(outputs), why
+        pieces = (torch.split(part[start : start + step], probe.rows) for part in (design, own))
+        outputs += [probe(draw(rows), row_seeds) @ weights for rows, row_seeds in zip(*pieces, strict=True)]
+    return torch.cat(outputs), None
+
+
+def even_samples(samples: int, fewest: int, segments: int) -> None:
+    """Reject a number of queries that does not form pairs or cannot separate the segments."""
+    if samples < fewest or samples % 2:
+        raise RequestError(f"expected an even number of samples >= {fewest} for {segments} segments, got {samples}")
 
 
 def cells_to_keep(grid: int, size: tuple[int, int]) -> Draw:
@@ -66,48 +68,32 @@ def cells_to_keep(grid: int, size: tuple[int, int]) -> Draw:
     """
     if not 1 <= grid <= min(size):
         raise RequestError(f"expected grid from 1 to {min(size)}, the pixels of the shorter side, got {grid}")
-    return lambda rows: functional.interpolate(rows.view(-1, 1, grid, grid), size=size, mode="nearest")[:, 0]
+    return lambda rows: enlarge(rows.view(-1, grid, grid), size, "nearest")
 
 
 def smooth_map(cells: Float[Tensor, "t k"], grid: int, size: tuple[int, int]) -> Float[Tensor, "t h w"]:
-    """Upsample cell values to maps of the image's size by bicubic interpolation.
-
-    Example:
-        >>> smooth_map(torch.ones(1, 4), 2, (3, 5)).shape
-        torch.Size([1, 3, 5])
-    """
-    coarse = cells.float().view(-1, 1, grid, grid)
-    return functional.interpolate(coarse, size=size, mode="bicubic", align_corners=False)[:, 0]
+    """Upsample cell values to maps of the image's size by bicubic interpolation."""
+    return enlarge(cells.float().view(-1, grid, grid), size, "bicubic")
 
 
 def smooth_error(cells: Float[Tensor, "t k"], grid: int, size: tuple[int, int]) -> Float[Tensor, "t h w"]:
-    """Upsample standard errors of cells by bilinear interpolation.
-
-    This assumes perfectly correlated errors, an upper bound for bilinear weights.
-
-    Example:
-        >>> smooth_error(torch.ones(1, 4), 2, (3, 5)).shape
-        torch.Size([1, 3, 5])
-    """
-    coarse = cells.float().view(-1, 1, grid, grid)
-    return functional.interpolate(coarse, size=size, mode="bilinear", align_corners=False)[:, 0]
+    """Upsample standard errors of cells bilinearly, which is their upper bound: that of perfectly correlated errors."""
+    return enlarge(cells.float().view(-1, grid, grid), size)
 
 
 def sobol_points(seed: int, rows: int, columns: int) -> Float[Tensor, "n k"]:
-    """Return the first points of a scrambled Sobol sequence, which fill the unit cube evenly.
+    """Return the first points of a Sobol sequence, which fill the unit cube evenly.
 
-    Args:
-        seed: seed of the scrambling (Owen, Journal of Complexity, 1998); torch's global generator is not used.
-        rows: number of points.
-        columns: number of dimensions.
-
-    Example:
-        >>> sobol_points(0, 8, 2).gt(0.5).sum(0).tolist()
-        [4, 4]
+    The seed scrambles it (Owen, Journal of Complexity, 1998); torch's global generator is not used.
     """
     scrambling = int(derive(seed, torch.tensor(0)))
     engine = SobolEngine(columns, scramble=True, seed=scrambling)  # type: ignore[no-untyped-call]
     return engine.draw(rows, dtype=torch.float32)
+
+
+def with_complements(half: Design) -> Design:
+    """Follow each row by its complement."""
+    return torch.stack([half, 1 - half], dim=1).flatten(0, 1)
 
 
 def coin_tosses(seed: int, pairs: int, segments: int) -> Design:
@@ -119,5 +105,4 @@ def coin_tosses(seed: int, pairs: int, segments: int) -> Design:
         >>> coin_tosses(0, 3, 4).sum(0).tolist()
         [3.0, 3.0, 3.0, 3.0]
     """
-    half = (uniforms(derive(seed, torch.arange(pairs)), segments) < 0.5).float()
-    return torch.stack([half, 1 - half], dim=1).flatten(0, 1)
+    return with_complements((uniforms(derive(seed, torch.arange(pairs)), segments) < 0.5).float())

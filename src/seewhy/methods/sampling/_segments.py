@@ -1,6 +1,5 @@
 """Split an image into segments that are kept or removed as a whole: superpixels, or the cells of a grid."""
 
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -9,7 +8,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from seewhy.core.arrays import Image
-from seewhy.core.attribution import Map
 from seewhy.core.errors import RequestError
 
 Shape = Literal["slic", "grid"]
@@ -23,11 +21,6 @@ def split(image: Image, count: int, shape: Shape) -> Labels:
 
     ``slic`` groups neighbouring pixels of similar colour (Achanta et al., TPAMI 2012; scikit-image, compactness 10).
     ``grid`` cuts as many rows as columns, and has no optional dependency.
-
-    Args:
-        image: the image, ``(3, h, w)``.
-        count: approximate number of segments.
-        shape: ``slic`` or ``grid``.
 
     Raises:
         RequestError: ``count`` is not positive or exceeds the number of pixels, or scikit-image is required and not
@@ -58,27 +51,12 @@ def _slic(image: Image, count: int) -> Labels:
             "run: pip install 'seewhy[segments]', or choose shape=grid"
         ) from None
     pixels = image.permute(1, 2, 0).cpu().double().numpy()
-    found = np.unique(slic(pixels, n_segments=count, compactness=10, start_label=0), return_inverse=True)[1]
-    return torch.from_numpy(found.reshape(pixels.shape[:2])).to(image.device)
-
-
-def paint(keys: Sequence[str], values: Float[Tensor, "k t"], labels: Labels) -> dict[str, Map]:
-    """Give each pixel the value of its segment; return a map for each key, from the matching column of values.
-
-    Example:
-        >>> paint(["class:0"], torch.tensor([[1.0], [2.0]]), torch.tensor([[0, 1, 1]]))["class:0"].tolist()
-        [[1.0, 2.0, 2.0]]
-    """
-    return {key: column[labels].float().cpu().numpy() for key, column in zip(keys, values.T, strict=True)}
+    numbers = np.unique(slic(pixels, n_segments=count, compactness=10, start_label=0), return_inverse=True)[1]
+    return torch.from_numpy(numbers.reshape(pixels.shape[:2])).to(image.device)
 
 
 def fade(values: Float[Tensor, "n h w"], sigma: float) -> Float[Tensor, "n h w"]:
-    """Blur with a Gaussian of ``sigma`` pixels, with the border replicated, so that constant values stay constant.
-
-    Example:
-        >>> fade(torch.tensor([[[0.0, 0.0, 1.0, 1.0]]]), 0.5).mul(10).round().tolist()
-        [[[0.0, 1.0, 9.0, 10.0]]]
-    """
+    """Blur with a Gaussian of ``sigma`` pixels, with the border replicated, so that constant values stay constant."""
     down, across = (_blur(side, sigma, values) for side in values.shape[1:])
     return down @ values @ across.T
 

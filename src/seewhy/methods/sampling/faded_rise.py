@@ -7,11 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seewhy.core.attribution import Attribution
-from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target, weight_matrix
+from seewhy.methods._shared import allow, at_least, name_maps, stop_reason
 from seewhy.methods.sampling._linear import Fit, least_squares
-from seewhy.methods.sampling._sampling_designs import Design, Outputs, ask_design, coin_tosses
+from seewhy.methods.sampling._sampling_designs import Design, Outputs, ask_design, coin_tosses, even_samples
 from seewhy.methods.sampling._segments import Labels, Shape, fade, split
 
 _FEWEST = 8
@@ -56,42 +56,32 @@ def faded_rise(
 
     Cost: ``1 + samples`` queries.
     """
-    if softness < 0 or samples < _FEWEST or samples % 2:
-        raise RequestError(
-            f"expected softness >= 0 and an even number of samples >= {_FEWEST}, got {softness} and {samples}"
-        )
+    at_least(softness=(softness, 0))
     labels = split(probe.image, segments, shape)
     count = int(labels.max()) + 1
+    even_samples(samples, _FEWEST, count)
     sigma = softness * (labels.numel() / count) ** 0.5
-    reach = (probe.affordable(1 + samples, smallest=1 + _FEWEST, hint="another method") - 1) // 2 * 2
-    probe.plan(1 + reach)
+    allowed = allow(probe, samples, fewest=_FEWEST, hint="another method", multiple=2)
     weights = weight_matrix(targets, probe.prediction)
-    sets = coin_tosses(probe.seed, reach // 2, count).to(labels.device)
+    sets = coin_tosses(probe.seed, allowed // 2, count).to(labels.device)
     answers, why = ask_design(
         probe, sets, lambda rows: fade(rows[:, labels], sigma), weights, fewest=_FEWEST, together=2
     )
     fit = effects(sets[: len(answers)], answers)
-    keys, values = [target.key for target in targets], _soft(fit.slopes.T, labels, sigma)
+    errors = torch.stack([_soft_error(fit.covariance(number), labels, sigma) for number in range(len(targets))])
     return Attribution(
-        dict(zip(keys, values.cpu().numpy(), strict=True)),
-        {key: _soft_error(fit.covariance(i), labels, sigma).cpu().numpy() for i, key in enumerate(keys)},
+        name_maps(targets, _soft(fit.slopes.T, labels, sigma)),
+        name_maps(targets, errors),
         "probability",
         {"segments": segments, "shape": shape, "samples": len(answers), "softness": softness},
-        why or ("queries" if reach < samples else "complete"),
+        stop_reason(why, allowed, samples),
     )
 
 
 def effects(sets: Design, answers: Outputs) -> Fit:
-    """Regress the outputs on which segments were kept.
+    """Regress the outputs on which segments were kept, in pairs of complements; one row per segment.
 
     The ridge penalty is worth half as many queries as there are segments.
-
-    Args:
-        sets: which segments each query kept, in pairs of complements.
-        answers: classifier outputs for the sets.
-
-    Returns:
-        The fit, one row per segment.
     """
     x = sets.double() - 0.5  # complementary pairs give each column mean 0, so the intercept is the mean
     ridge = torch.full_like(x[0], x.shape[1] / 2 / 4)  # a fair coin flip has variance 1/4

@@ -7,9 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seewhy.core.attribution import Attribution
-from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target, weight_matrix
+from seewhy.methods._shared import allow, at_least, name_maps, stop_reason
 from seewhy.methods.sampling._sampling_designs import (
     Design,
     ask_design,
@@ -52,24 +52,20 @@ def hsic(probe: Probe, targets: Sequence[Target], *, grid: int = 7, samples: int
 
     Cost: ``1 + samples`` queries, and computation proportional to ``samples² grid²``.
     """
-    if samples < _FEWEST:
-        raise RequestError(f"expected samples >= {_FEWEST}, got {samples}")
+    at_least(samples=(samples, _FEWEST))
     draw = cells_to_keep(grid, probe.size)
-    reach = probe.affordable(1 + samples, smallest=1 + _FEWEST, hint="another method") - 1
-    probe.plan(1 + reach)
+    allowed = allow(probe, samples, fewest=_FEWEST, hint="another method")
     weights = weight_matrix(targets, probe.prediction)
-    design = (sobol_points(probe.seed, reach, grid**2) > 0.5).float().to(weights.device)
+    design = (sobol_points(probe.seed, allowed, grid**2) > 0.5).float().to(weights.device)
     answers, why = ask_design(probe, design, draw, weights, fewest=_FEWEST)
-    found = [dependence(design[: len(answers)], column) for column in answers.T]
-    value, error = (torch.stack(part) for part in zip(*found, strict=True))
-    keys = [target.key for target in targets]
-    values, errors = smooth_map(value, grid, probe.size), smooth_error(error, grid, probe.size)
+    pairs = [dependence(design[: len(answers)], column) for column in answers.T]
+    value, error = (torch.stack(part) for part in zip(*pairs, strict=True))
     return Attribution(
-        dict(zip(keys, values.cpu().numpy(), strict=True)),
-        dict(zip(keys, errors.cpu().numpy(), strict=True)),
+        name_maps(targets, smooth_map(value, grid, probe.size)),
+        name_maps(targets, smooth_error(error, grid, probe.size)),
         "HSIC",
         {"grid": grid, "samples": len(answers)},
-        why or ("queries" if reach < samples else "complete"),
+        stop_reason(why, allowed, samples),
     )
 
 
@@ -78,13 +74,6 @@ def dependence(design: Design, outputs: Float[Tensor, " n"]) -> tuple[Float[Tens
 
     With centring, ``1.5 - (a - b)²`` is equivalent to ``2 a b``, so the criterion is ``2 mᵀ L m / n²`` with m
     centred, which one matrix product computes for all cells.
-
-    Args:
-        design: the mask of each query, one column per cell.
-        outputs: classifier output for each query.
-
-    Returns:
-        Criterion and standard error of each cell.
 
     Example:
         >>> kept = torch.tensor([[0.0], [1.0], [0.0], [1.0]])

@@ -8,13 +8,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seewhy.core.attribution import Attribution
-from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, mix, uniforms
 from seewhy.core.target import Target, weight_matrix
+from seewhy.methods._shared import allow, name_maps, stop_reason
 from seewhy.methods.sampling._linear import Fit, least_squares
-from seewhy.methods.sampling._sampling_designs import Design, Outputs, ask_design
-from seewhy.methods.sampling._segments import Shape, paint, split
+from seewhy.methods.sampling._sampling_designs import Design, Outputs, ask_design, even_samples, with_complements
+from seewhy.methods.sampling._segments import Shape, split
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
 """The fractional parts of its multiples fill the unit interval evenly, for any number of them."""
@@ -53,25 +53,22 @@ def kernel_shap(
     labels = split(probe.image, segments, shape)
     players = int(labels.max()) + 1
     fewest = min(2 * players, 2**players - 2)
-    if samples < fewest or samples % 2:
-        raise RequestError(f"expected an even number of samples >= {fewest} for {players} segments, got {samples}")
+    even_samples(samples, fewest, players)
     wanted = min(samples, 2**players - 2)
-    reach = (probe.affordable(2 + wanted, smallest=2 + fewest, hint="fewer segments") - 2) // 2 * 2
-    probe.plan(2 + reach)
-    exact = reach == 2**players - 2
-    sets = (every_set(players) if exact else drawn_sets(probe.seed, reach // 2, players)).to(labels.device)
+    allowed = allow(probe, wanted, fewest=fewest, hint="fewer segments", first=2, multiple=2)
+    exact = allowed == 2**players - 2
+    sets = (every_set(players) if exact else drawn_sets(probe.seed, allowed // 2, players)).to(labels.device)
     weights = weight_matrix(targets, probe.prediction)
     empty_first = torch.cat([sets.new_zeros(1, players), sets])
     answers, why = ask_design(probe, empty_first, lambda rows: rows[:, labels], weights, fewest=1 + fewest)
     answered = (len(answers) - 1) // 2 * 2
     fit = shapley_values(sets[:answered], answers[: 1 + answered], probe.prediction @ weights, exact=exact)
-    keys = [target.key for target in targets]
     return Attribution(
-        paint(keys, fit.slopes, labels),
-        paint(keys, fit.errors(), labels),
+        name_maps(targets, fit.slopes.T[:, labels]),
+        name_maps(targets, fit.errors().T[:, labels]),
         "probability",
         {"segments": segments, "shape": shape, "samples": answered},
-        why or ("queries" if reach < wanted else "complete"),
+        stop_reason(why, allowed, wanted),
     )
 
 
@@ -79,24 +76,16 @@ def every_set(players: int) -> Design:
     """List every set of players except the empty and the full set, each followed by its complement.
 
     The order is shuffled, so that any prefix is a fair sample.
-
-    Example:
-        >>> every_set(2).tolist()
-        [[1.0, 0.0], [0.0, 1.0]]
     """
     numbers = torch.arange(1, 2 ** (players - 1))
     half = numbers[mix(numbers).argsort()][:, None] >> torch.arange(players) & 1
-    return torch.stack([half, 1 - half], dim=1).flatten(0, 1).float()
+    return with_complements(half.float())
 
 
 def drawn_sets(seed: int, pairs: int, players: int) -> Design:
     """Sample sets of players from the Shapley kernel, each followed by its complement.
 
     The first pairs are the same for any number of pairs.
-
-    Example:
-        >>> drawn_sets(0, 3, 5).sum(0).tolist()
-        [3.0, 3.0, 3.0, 3.0, 3.0]
     """
     numbers = torch.arange(pairs)
     size = torch.arange(1, players, dtype=torch.float64)
@@ -104,8 +93,7 @@ def drawn_sets(seed: int, pairs: int, players: int) -> Design:
     even = (uniforms(derive(seed, numbers[:1]), 1, stream=1)[:, 0] + numbers.double() * _GOLDEN) % 1
     sizes = torch.searchsorted(chance / chance[-1], even.clamp(max=1 - 1e-12)) + 1
     rank = uniforms(derive(seed, numbers), players).argsort(dim=1, stable=True).argsort(dim=1)
-    half = (rank < sizes[:, None]).float()
-    return torch.stack([half, 1 - half], dim=1).flatten(0, 1)
+    return with_complements((rank < sizes[:, None]).float())
 
 
 def shapley_values(sets: Design, answers: Outputs, whole: Float[Tensor, " t"], *, exact: bool) -> Fit:
@@ -127,8 +115,8 @@ def shapley_values(sets: Design, answers: Outputs, whole: Float[Tensor, " t"], *
         choices = torch.tensor([math.comb(players, int(number)) for number in size], device=size.device)
         weight = (players - 1) / (choices * size * (players - size))
     x, y = kept[:, :-1] - kept[:, -1:], answers[1:] - answers[0] - kept[:, -1:] * gain
-    found = least_squares(x, y, weight, x.new_zeros(players - 1), torch.arange(len(x), device=x.device) // 2)
+    reduced = least_squares(x, y, weight, x.new_zeros(players - 1), torch.arange(len(x), device=x.device) // 2)
     change = torch.cat([torch.eye(players - 1), -torch.ones(1, players - 1)]).to(x)
-    fit = found.through(change)
+    fit = reduced.through(change)
     fit.slopes[-1] += gain
     return Fit(fit.slopes, fit.influence * (len(sets) < 2**players - 2))

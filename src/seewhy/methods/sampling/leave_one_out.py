@@ -7,8 +7,9 @@ import torch
 from seewhy.core.attribution import Attribution
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target, weight_matrix
+from seewhy.methods._shared import name_maps, reserve
 from seewhy.methods.sampling._sampling_designs import ask_design
-from seewhy.methods.sampling._segments import Shape, paint, split
+from seewhy.methods.sampling._segments import Shape, split
 
 
 def leave_one_out(probe: Probe, targets: Sequence[Target], *, segments: int = 50, shape: Shape = "slic") -> Attribution:
@@ -34,13 +35,10 @@ def leave_one_out(probe: Probe, targets: Sequence[Target], *, segments: int = 50
     """
     labels = split(probe.image, segments, shape)
     count = int(labels.max()) + 1
-    probe.affordable(1 + count, smallest=1 + count, hint="fewer segments")
-    probe.plan(1 + count)
+    reserve(probe, 1 + count, hint="fewer segments")
     weights = weight_matrix(targets, probe.prediction)
     others = 1 - torch.eye(count, device=labels.device)
     answers, _ = ask_design(probe, others, lambda rows: rows[:, labels], weights, fewest=count)
     drops = probe.prediction[None] @ weights - answers
-    keys = [target.key for target in targets]
-    return Attribution(
-        paint(keys, drops, labels), {}, "probability", {"segments": segments, "shape": shape}, "complete"
-    )
+    settings = {"segments": segments, "shape": shape}
+    return Attribution(name_maps(targets, drops.T[:, labels]), {}, "probability", settings, "complete")

@@ -10,9 +10,10 @@ from seewhy.core.attribution import Attribution
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target, weight_matrix
+from seewhy.methods._shared import allow, name_maps, stop_reason
 from seewhy.methods.sampling._linear import Fit, least_squares
-from seewhy.methods.sampling._sampling_designs import Design, Outputs, ask_design, coin_tosses
-from seewhy.methods.sampling._segments import Shape, paint, split
+from seewhy.methods.sampling._sampling_designs import Design, Outputs, ask_design, coin_tosses, even_samples
+from seewhy.methods.sampling._segments import Shape, split
 
 
 def lime(
@@ -57,38 +58,25 @@ def lime(
     labels = split(probe.image, segments, shape)
     count = int(labels.max()) + 1
     fewest = count + count % 2 + 2
-    if samples < fewest or samples % 2:
-        raise RequestError(f"expected an even number of samples >= {fewest} for {count} segments, got {samples}")
-    reach = (probe.affordable(1 + samples, smallest=1 + fewest, hint="fewer segments") - 1) // 2 * 2
-    probe.plan(1 + reach)
+    even_samples(samples, fewest, count)
+    allowed = allow(probe, samples, fewest=fewest, hint="fewer segments", multiple=2)
     weights = weight_matrix(targets, probe.prediction)
-    sets = coin_tosses(probe.seed, reach // 2, count).to(labels.device)
+    sets = coin_tosses(probe.seed, allowed // 2, count).to(labels.device)
     answers, why = ask_design(probe, sets, lambda rows: rows[:, labels], weights, fewest=fewest)
     answered = len(answers) // 2 * 2
     known = torch.cat([probe.prediction[None] @ weights, answers[:answered]])
     fit = local_model(torch.cat([sets.new_ones(1, count), sets[:answered]]), known, width=width, ridge=ridge)
-    keys = [target.key for target in targets]
     return Attribution(
-        paint(keys, fit.slopes[1:], labels),
-        paint(keys, fit.errors()[1:], labels),
+        name_maps(targets, fit.slopes[1:].T[:, labels]),
+        name_maps(targets, fit.errors()[1:].T[:, labels]),
         "probability",
         {"segments": segments, "shape": shape, "samples": answered, "width": width, "ridge": ridge},
-        why or ("queries" if reach < samples else "complete"),
+        stop_reason(why, allowed, samples),
     )
 
 
 def local_model(sets: Design, answers: Outputs, *, width: float, ridge: float) -> Fit:
-    """Fit the weighted ridge regression.
-
-    Args:
-        sets: which segments each query kept: the full image, then pairs of complements.
-        answers: classifier outputs for the sets.
-        width: width of the kernel.
-        ridge: penalty on the squared coefficients.
-
-    Returns:
-        The fit: the intercept, then one row per segment.
-    """
+    """Fit the weighted ridge regression to the full image and pairs of complements: the intercept, then one row per segment."""
     kept = sets.double()
     x = torch.cat([kept.new_ones(len(kept), 1), kept], dim=1)
     penalty = torch.full_like(x[0], ridge)
@@ -98,10 +86,5 @@ def local_model(sets: Design, answers: Outputs, *, width: float, ridge: float) -
 
 
 def nearness(kept: Float[Tensor, "n k"], width: float) -> Float[Tensor, " n"]:
-    """Weight sets of segments by their similarity to the full image.
-
-    Example:
-        >>> nearness(torch.tensor([[1.0, 1.0], [0.0, 0.0]]), 1.0).log().tolist()
-        [0.0, -0.5]
-    """
+    """Weight sets of segments by their similarity to the full image."""
     return torch.exp(-(((1 - kept.mean(1).sqrt()) / width) ** 2) / 2)

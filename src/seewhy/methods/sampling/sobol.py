@@ -12,6 +12,7 @@ from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, uniforms
 from seewhy.core.target import Target, weight_matrix
+from seewhy.methods._shared import allow, name_maps, stop_reason
 from seewhy.methods.sampling._sampling_designs import (
     Design,
     Outputs,
@@ -55,21 +56,19 @@ def sobol(probe: Probe, targets: Sequence[Target], *, grid: int = 8, samples: in
     if samples < _FEWEST or samples & (samples - 1):
         raise RequestError(f"expected samples as a power of two from {_FEWEST}, got {samples}")
     draw, row = cells_to_keep(grid, probe.size), grid**2 + 1
-    reach = probe.affordable(1 + samples * row, smallest=1 + _FEWEST * row, hint="a smaller grid") - 1
-    rows = 2 ** int(math.log2(reach // row))
+    allowed = allow(probe, samples * row, fewest=_FEWEST * row, hint="a smaller grid")
+    rows = 2 ** int(math.log2(allowed // row))
     probe.plan(1 + rows * row)
     weights = weight_matrix(targets, probe.prediction)
     drawn = design(probe.seed, rows, grid**2).to(weights.device)
     answers, why = ask_design(probe, drawn, draw, weights, fewest=_FEWEST * row, together=row)
     value, error = total_indices(answers, row)
-    keys = [target.key for target in targets]
-    values, errors = smooth_map(value, grid, probe.size), smooth_error(error, grid, probe.size)
     return Attribution(
-        dict(zip(keys, values.cpu().numpy(), strict=True)),
-        dict(zip(keys, errors.cpu().numpy(), strict=True)),
+        name_maps(targets, smooth_map(value, grid, probe.size)),
+        name_maps(targets, smooth_error(error, grid, probe.size)),
         "share of variance",
         {"grid": grid, "samples": rows},
-        why or ("queries" if rows < samples else "complete"),
+        stop_reason(why, rows, samples),
     )
 
 
@@ -79,13 +78,6 @@ def design(seed: int, rows: int, cells: int) -> Design:
     A and B are the halves of one Sobol sequence, with B's rows shuffled: columns of a short sequence are correlated,
     and if a column of A is correlated with the same column of B, the index of that cell is wrong, by four fifths at
     worst.
-
-    Returns:
-        ``(rows (cells + 1), cells)`` in [0, 1].
-
-    Example:
-        >>> design(0, 4, 9).shape
-        torch.Size([40, 9])
     """
     a, b = torch.split(sobol_points(seed, rows, 2 * cells)[:, None], cells, dim=2)
     shuffled = uniforms(derive(seed, torch.ones(1, dtype=torch.int64)), rows)[0].argsort()
@@ -94,14 +86,9 @@ def design(seed: int, rows: int, cells: int) -> Design:
 
 
 def total_indices(answers: Outputs, row: int) -> tuple[Float[Tensor, "t k"], Float[Tensor, "t k"]]:
-    """Estimate the total index of each cell and its standard error.
+    """Estimate the total index of each cell and its standard error, one row per target; 0 if the outputs never change.
 
-    Args:
-        answers: classifier outputs for the queries of `design`; an incomplete last row is ignored.
-        row: queries per row of A.
-
-    Returns:
-        Indices and standard errors, one row per target; 0 if the outputs never change.
+    ``row`` is the number of queries per row of A in `design`; an incomplete last one is ignored.
 
     Example:
         >>> total_indices(torch.tensor([0.1, 0.2, 0.4, 0.1, 0.7, 0.7, 0.9, 0.5]).double()[:, None], 2)[0]
