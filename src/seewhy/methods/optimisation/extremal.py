@@ -106,7 +106,13 @@ def extremal_perturbation(
     for target, weights in zip(targets, weight_matrix(targets, probe.prediction).T, strict=True):
         task = _Task(probe, weights, game, areas, smooth, show, rate, weight, growth)
         learned[target.key] = task.learn(steps)
-    settings = {"game": game, "areas": areas, "perturbation": perturbation, "iterations": steps, "step": step}
+    settings: dict[str, object] = {
+        "game": game,
+        "areas": areas,
+        "perturbation": perturbation,
+        "iterations": steps,
+        "step": step,
+    }
     settings |= {"sigma": sigma, "rate": rate, "weight": weight, "growth": growth}
     maps = attribution(learned, "regions", settings, reduced=steps < iterations)
     unused = "the in-fill was not used: removed parts were blurred instead"
