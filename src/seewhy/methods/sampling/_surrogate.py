@@ -22,17 +22,10 @@ _SIDE = 12
 class Surrogate:
     """Ridge regression of the outputs on how much each point of a coarse lattice was kept.
 
-    Args:
-        p: probability that a cell is kept.
-        size: height and width of the image, pixels.
-        points: rows and columns of the lattice, one more per side than there are cells, because the grids are
-            shifted.
-        shared: covariance factors between each row (column) of the map and each row (column) of the lattice; see
-            `seewhy.core.features.RandomGrids.overlap`.
-        moments: ``Σ x xᵀ`` over the queries, x = (1, kept - p at each point), plus the ridge.
-        products: ``Σ x f``, one column per target.
-        coefficients: coefficients learned from the queries so far; 0 before the first.
-        queries: number of those queries.
+    The lattice has one more point per side than there are cells, because the grids are shifted. ``shared`` holds the
+    covariance factors between each row (column) of the map and of the lattice (`RandomGrids.overlap`). ``moments`` is
+    ``Σ x xᵀ`` over the queries, x = (1, kept - p at each point), plus the ridge; ``products`` is ``Σ x f``. The
+    coefficients are 0 before the first query.
     """
 
     p: float

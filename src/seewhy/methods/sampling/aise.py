@@ -9,10 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from seewhy.core.attribution import Attribution, Map
+from seewhy.core.attribution import Attribution, Map, as_map
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive
 from seewhy.core.target import Target, weight_matrix
+from seewhy.methods._shared import allow, stop_reason
 from seewhy.methods.sampling._gaussian_window import window
 
 Preset = Literal["speed", "balance", "quality"]
@@ -55,23 +56,24 @@ def aise(probe: Probe, targets: Sequence[Target], *, preset: Preset = "balance")
     """
     windows, widths = PRESETS[preset]
     searches = 2 * len(targets) * len(widths)
-    reach = probe.affordable(1 + searches * windows, smallest=1 + searches * _FEWEST, hint="fewer targets")
-    each = (reach - 1) // searches
-    probe.plan(1 + searches * each)
+    limit = (
+        allow(probe, searches * windows, fewest=searches * _FEWEST, hint="fewer targets", multiple=searches) // searches
+    )
     values: dict[str, Map] = {}
     findings = []
-    stopped = "queries" if each < windows else "complete"
+    early = None
     for number, (target, column) in enumerate(zip(targets, weight_matrix(targets, probe.prediction).T, strict=True)):
-        found = torch.zeros(probe.size, dtype=torch.float64, device=column.device)
+        total = torch.zeros(probe.size, dtype=torch.float64, device=column.device)
         for place, width in enumerate(widths):
-            search = _Search(probe, column, width, each, number * len(widths) + place)
-            stopped = search.run() or stopped
-            found += search.total / top if (top := search.total.max()) > 0 else search.total
-        if found.max() <= 0 > found.min():
+            search = _Search(probe, column, width, limit, number * len(widths) + place)
+            early = search.run() or early
+            total += search.total / top if (top := search.total.max()) > 0 else search.total
+        if total.max() <= 0 > total.min():
             findings.append(
                 f"No tested window scores higher shown alone than removed for {target.key}: do not interpret its map."
             )
-        values[target.key] = (found / len(widths)).float().cpu().numpy()
+        values[target.key] = as_map(total / len(widths))
+    stopped = stop_reason(early, limit, windows)
     return Attribution(values, {}, "window score, relative", {"preset": preset}, stopped, findings=tuple(findings))
 
 

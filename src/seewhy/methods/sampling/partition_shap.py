@@ -12,8 +12,8 @@ from seewhy.core.arrays import Keep
 from seewhy.core.attribution import Attribution, Map
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
-from seewhy.core.seeds import derive
 from seewhy.core.target import Target, weight_matrix
+from seewhy.methods._shared import allow, seeds
 
 Box = tuple[int, int, int, int]
 """Top, left, bottom and right of a rectangle of pixels; bottom and right are exclusive."""
@@ -50,15 +50,12 @@ def partition_shap(probe: Probe, targets: Sequence[Target], *, samples: int = 50
     """
     if samples < 2 or samples % 2:
         raise RequestError(f"expected an even number of samples >= 2, got {samples}")
-    reach = (probe.affordable(2 + samples, smallest=4, hint="fewer samples") - 2) // 2
-    probe.plan(2 + 2 * reach)
+    allowed = allow(probe, samples, fewest=2, hint="fewer samples", first=2, multiple=2) // 2
     game = _Game(probe, weight_matrix(targets, probe.prediction))
-    heap = [
-        _Item.of((0, 0, *probe.size), (), game.score([()])[0], probe.prediction @ game.weights, weight=1.0, number=0)
-    ]
+    heap = [game.item((0, 0, *probe.size), (), game.score([()])[0], probe.prediction @ game.weights, 1.0)]
     splits, why = 0, None
-    while splits < reach and heap[0].stake > 0 and not (why := probe.why_stop()):
-        chosen = [heapq.heappop(heap) for _ in range(min(_TOGETHER, reach - splits, len(heap)))]
+    while splits < allowed and heap[0].stake > 0 and not (why := probe.why_stop()):
+        chosen = [heapq.heappop(heap) for _ in range(min(_TOGETHER, allowed - splits, len(heap)))]
         parts = [item for item in chosen if item.stake > 0]
         for item in [*game.split(parts), *(item for item in chosen if item.stake == 0)]:
             heapq.heappush(heap, item)
@@ -68,21 +65,17 @@ def partition_shap(probe: Probe, targets: Sequence[Target], *, samples: int = 50
         {},
         "probability per pixel",
         {"samples": 2 * splits},
-        why or ("queries" if splits == reach < samples // 2 else "complete"),
+        why or ("queries" if splits == allowed < samples // 2 else "complete"),
     )
 
 
 @dataclass(frozen=True, eq=False)
 class _Item:
-    """A rectangle in one of the contexts in which it is evaluated.
+    """A rectangle in one of the contexts in which it is evaluated: with some other rectangles kept, all else removed.
 
-    Args:
-        box: the rectangle.
-        kept: the other rectangles kept in this context; everything else is removed.
-        without, whole: the target scores in this context, without and with the rectangle.
-        weight: weight of the context.
-        stake: weighted value still to be divided, the maximum over the targets; 0 for a single pixel.
-        number: number of the item; breaks ties, so that the order is deterministic.
+    The scores without and with it are those of this context, which has a weight. ``stake`` is the weighted value still
+    to be divided, the maximum over the targets; 0 for a single pixel. ``number`` breaks ties, so that the order is
+    deterministic.
     """
 
     box: Box
@@ -92,14 +85,6 @@ class _Item:
     weight: float
     stake: float
     number: int
-
-    @classmethod
-    def of(
-        cls, box: Box, kept: tuple[Box, ...], without: Score, whole: Score, *, weight: float, number: int
-    ) -> "_Item":
-        """Create an item and compute its stake."""
-        stake = weight * float((whole - without).abs().max()) if _area(box) > 1 else 0.0
-        return cls(box, kept, without, whole, weight, stake, number)
 
     def __lt__(self, other: "_Item") -> bool:
         return (-self.stake, self.number) < (-other.stake, other.number)
@@ -116,11 +101,10 @@ class _Game:
 
     def score(self, sets: Sequence[tuple[Box, ...]]) -> Float[Tensor, "n t"]:
         """Return the score of each set of rectangles, with the rest filled in."""
-        numbers = torch.arange(self.queried, self.queried + len(sets), device=self.probe.image.device)
+        own = seeds(self.probe, self.queried, len(sets))
         self.queried += len(sets)
         rows = torch.split(torch.arange(len(sets)), self.probe.rows)
-        seeds = derive(self.probe.seed, numbers)
-        return torch.cat([self.probe(self._keep([sets[n] for n in some]), seeds[some]) @ self.weights for some in rows])
+        return torch.cat([self.probe(self._keep([sets[n] for n in some]), own[some]) @ self.weights for some in rows])
 
     def _keep(self, sets: Sequence[tuple[Box, ...]]) -> Keep:
         """Convert rectangles to ``keep`` masks."""
@@ -134,18 +118,19 @@ class _Game:
         """Halve rectangles, and evaluate each half before and after its sibling."""
         halves = [_halves(item.box) for item in items]
         sets = [(*item.kept, half) for item, pair in zip(items, halves, strict=True) for half in pair]
-        found = []
+        parts = []
         answers = self.score(sets).view(len(items), 2, -1)
         for item, (one, other), (first, second) in zip(items, halves, answers, strict=True):
             for half, sibling, alone, joint in ((one, other, first, second), (other, one, second, first)):
-                found.append(self._item(half, item.kept, item.without, alone, item.weight / 2))
-                found.append(self._item(half, (*item.kept, sibling), joint, item.whole, item.weight / 2))
-        return found
+                parts.append(self.item(half, item.kept, item.without, alone, item.weight / 2))
+                parts.append(self.item(half, (*item.kept, sibling), joint, item.whole, item.weight / 2))
+        return parts
 
-    def _item(self, box: Box, kept: tuple[Box, ...], without: Score, whole: Score, weight: float) -> _Item:
-        """Create an item with the next number."""
+    def item(self, box: Box, kept: tuple[Box, ...], without: Score, whole: Score, weight: float) -> _Item:
+        """Create an item with its stake and the next number."""
+        stake = weight * float((whole - without).abs().max()) if _area(box) > 1 else 0.0
         self.items += 1
-        return _Item.of(box, kept, without, whole, weight=weight, number=self.items)
+        return _Item(box, kept, without, whole, weight, stake, self.items - 1)
 
 
 def _area(box: Box) -> int:

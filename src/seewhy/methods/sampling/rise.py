@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
 from seewhy.core.arrays import Seeds
-from seewhy.core.attribution import Attribution, worst_error
+from seewhy.core.attribution import Attribution, Map, as_map, worst_error
 from seewhy.core.errors import RequestError
 from seewhy.core.features import Grids, RandomGrids, Sampling
 from seewhy.core.probe import Answers, Probe, pieces
 from seewhy.core.seeds import derive
 from seewhy.core.target import Target, weight_matrix
+from seewhy.methods._shared import allow, stop_reason
 from seewhy.methods.sampling._surrogate import Surrogate
 
 Normalisation = Literal["regression", "coverage", "paper"]
@@ -73,18 +73,16 @@ def rise(
     smallest = _fewest(grids)
     if masks < smallest:
         raise RequestError(f"expected masks >= {smallest} for {cells} x {cells} cells and {sampling}, got {masks}")
-    reach = probe.affordable(1 + masks, smallest=1 + smallest, hint="fewer cells") - 1
-    probe.plan(1 + reach)
+    allowed = allow(probe, masks, fewest=smallest, hint="fewer cells")
     estimator = _Estimator.start(probe, grids, len(targets), normalisation)
-    weights = weight_matrix(targets, probe.prediction)
-    stopped = _query_all(probe, grids, reach, estimator, weights) or ("queries" if reach < masks else "complete")
+    why = _query_all(probe, grids, allowed, estimator, weight_matrix(targets, probe.prediction))
     keys = [target.key for target in targets]
     return Attribution(
-        dict(zip(keys, _enlarge(estimator.ratio.value(), probe.size), strict=True)),
-        dict(zip(keys, _enlarge(estimator.ratio.error(), probe.size), strict=True)),
+        dict(zip(keys, _enlarged(estimator.ratio.value(), probe.size), strict=True)),
+        dict(zip(keys, _enlarged(estimator.ratio.error(), probe.size), strict=True)),
         "probability",
         {"masks": estimator.asked, "p": p, "cells": cells, "normalisation": normalisation, "sampling": sampling},
-        stopped,
+        stop_reason(why, allowed, masks),
     )
 
 
@@ -94,17 +92,17 @@ def _fewest(grids: RandomGrids) -> int:
 
 
 def _query_all(
-    probe: Probe, grids: RandomGrids, reach: int, estimator: "_Estimator", weights: Float[Tensor, "k t"]
+    probe: Probe, grids: RandomGrids, allowed: int, estimator: "_Estimator", weights: Float[Tensor, "k t"]
 ) -> str | None:
     """Draw, query and accumulate, piece by piece; return why it stopped if it stopped early."""
     step = max(_STEP, grids.together)
-    for start, stop in pieces(reach, max(step, probe.rows // step * step)):
+    for start, stop in pieces(allowed, max(step, probe.rows // step * step)):
         numbers = torch.arange(start, stop, device=probe.image.device)
         drawn = grids.draw(probe.seed, numbers)
         answers = _query(probe, drawn, derive(probe.seed, numbers)) @ weights
         for rows in torch.split(torch.arange(stop - start, device=numbers.device), step):
             estimator.add(drawn[rows], answers[rows])
-        if _fewest(grids) <= stop < reach and (why := probe.why_stop(estimator.ratio.worst_error, done=stop)):
+        if _fewest(grids) <= stop < allowed and (why := probe.why_stop(estimator.ratio.worst_error, done=stop)):
             return why
     return None
 
@@ -191,24 +189,24 @@ class _Ratio:
         self.terms += 1
 
     def value(self) -> Stack:
-        """The ratio."""
+        """Return the ratio."""
         return self.y / self.d
 
     def error(self) -> Stack:
-        """The standard error of the ratio, from the variation of ``y - ratio d`` between terms."""
+        """Return the standard error of the ratio, from the variation of ``y - ratio d`` between terms."""
         ratio = self.value()
         scatter = (self.yy - 2 * ratio * self.yd + ratio.square() * self.dd).clamp(min=0)
         return (scatter * (self.terms / (self.terms - 1))).sqrt() / self.d
 
     def worst_error(self) -> float:
-        """See `seewhy.core.attribution.worst_error`."""
+        """Return the largest relative error of the maps."""
         return worst_error(self.value().cpu().numpy(), self.error().cpu().numpy())
 
 
-def _enlarge(stack: Stack, size: tuple[int, int]) -> Iterator[Float32[np.ndarray, "h w"]]:
+def _enlarged(stack: Stack, size: tuple[int, int]) -> Iterator[Map]:
     """Upsample maps from the lattice to the image's size, one at a time; maps of that size are unchanged."""
     for level in stack:
         whole = level.float()[None, None]
         if level.shape != size:
             whole = functional.interpolate(whole, size=size, mode="bilinear", align_corners=True)
-        yield whole[0, 0].cpu().numpy()
+        yield as_map(whole[0, 0])
