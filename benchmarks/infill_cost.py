@@ -39,7 +39,7 @@ from seewhy.core.arrays import Image, Images, Keep, Seeds
 from seewhy.core.infill import Infill
 from seewhy.images.open import open_picture
 from seewhy.images.view import apply_view
-from seewhy.methods.windows._sweep import SAMPLES
+from seewhy.methods.windows._windows import SAMPLES
 
 SIZE = 8
 """Side of a window, in pixels."""

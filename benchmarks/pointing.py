@@ -45,7 +45,7 @@ from scenes import Scene, read_located
 import seewhy
 from seewhy.core.features import Positions
 from seewhy.core.probe import Probe
-from seewhy.methods.windows._sweep import SAMPLES
+from seewhy.methods.windows._windows import SAMPLES
 
 TOLERANCE = 15
 """Largest distance from the object, in pixels, that still counts as a hit."""

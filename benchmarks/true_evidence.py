@@ -47,7 +47,7 @@ from scenes import CANDIDATES, Scene, photo_ground, read_scenes, texture
 
 import seewhy
 from seewhy.core.probe import Probe
-from seewhy.methods.windows._sweep import SAMPLES
+from seewhy.methods.windows._windows import SAMPLES
 
 
 def on_and_off(scene: Scene, asked: Mapping[str, Probe], windows: int, samples: int, size: int) -> list[Row]:

@@ -12,7 +12,7 @@ from seewhy.methods.sampling.aise import PRESETS
 from seewhy.methods.search._region_search import fewest, most_queries
 from seewhy.methods.windows._lattice import Lattice
 from seewhy.methods.windows._refine import PER_WINDOW
-from seewhy.methods.windows._sweep import SAMPLES
+from seewhy.methods.windows._windows import SAMPLES
 
 _NUMERALS = {1: "one explanation", 2: "two explanations"}
 

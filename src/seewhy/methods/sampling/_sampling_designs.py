@@ -91,7 +91,7 @@ def sobol_points(seed: int, rows: int, columns: int) -> Float[Tensor, "n k"]:
     return engine.draw(rows, dtype=torch.float32)
 
 
-def with_complements(half: Design) -> Design:
+def with_complements(half: Design) -> Float[Tensor, "m k"]:
     """Follow each row by its complement."""
     return torch.stack([half, 1 - half], dim=1).flatten(0, 1)
 

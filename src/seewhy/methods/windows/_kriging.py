@@ -39,13 +39,7 @@ Cells = Float[Tensor, "t a b"]
 
 @dataclass(frozen=True)
 class Seen:
-    """The observed windows.
-
-    Args:
-        positions: top and left pixel of each window.
-        values: value of each window for each target.
-        noise: its variance, zeros if the in-fill is deterministic; None if single samples cannot estimate it.
-    """
+    """The observed windows: the values for each target, and their variances, or None if single samples cannot tell."""
 
     positions: Int[Tensor, "m 2"]
     values: Float[Tensor, "m t"]
@@ -54,13 +48,9 @@ class Seen:
 
 @dataclass(frozen=True)
 class Fit:
-    """A predicted map.
+    """A predicted map for each target, with the variance of its error, and the scale σ² of each cell.
 
-    Args:
-        values: predicted value of each pixel for each target.
-        variance: variance of the prediction error.
-        scale: σ² of each cell.
-        noise_ratio: sampling variance of a window divided by the field's own variance, pooled over the targets.
+    ``noise_ratio`` is the sampling variance of a window divided by the field's own variance, pooled over the targets.
     """
 
     values: Stack
@@ -71,13 +61,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class _Axis:
-    """Covariances along one axis, for a field of variance 1.
-
-    Args:
-        windows: between two windows, ``(places, places)``.
-        pixels: between a pixel's value and a window, ``(pixels, places)``.
-        own: variance of a pixel's value, ``(pixels,)``.
-    """
+    """Covariances along one axis for a field of variance 1: of windows, of pixels with windows, and of each pixel."""
 
     windows: Float[Tensor, "p p"]
     pixels: Float[Tensor, "n p"]
@@ -96,28 +80,12 @@ class _Axis:
 
 
 def krige(seen: Seen, size: int, image_size: tuple[int, int]) -> Fit:
-    """Predict every pixel from the observed windows.
-
-    Args:
-        seen: windows of one size that together cover the image.
-        size: side of a window, pixels.
-        image_size: height and width of the image, pixels.
-
-    Returns:
-        The map, the variance of its error, and the local scale of the field.
-
-    Example:
-        >>> seen = Seen(torch.tensor([[0, 0], [0, 4]]), torch.ones(2, 1).double(), torch.zeros(2, 1).double())
-        >>> bool((krige(seen, 4, (4, 8)).values > 0.4).all())
-        True
-    """
+    """Predict every pixel from the observed windows, which together cover the image and have ``size`` pixels per side."""
     ratio = _noise_ratio(seen)
-    unit = _predict(seen, ratio, size, image_size)
-    scale = _scale(seen.positions, unit.squared_errors, size, image_size)
-    each = functional.interpolate(scale[None], scale_factor=size, mode="nearest")[0][
-        :, : image_size[0], : image_size[1]
-    ]
-    return Fit(unit.values, unit.variance * each, scale, ratio)
+    values, variance, squared_errors = _predict(seen, ratio, size, image_size)
+    scale = _scale(seen.positions, squared_errors, size, image_size)
+    local = functional.interpolate(scale[None], scale_factor=size, mode="nearest")[0]
+    return Fit(values, variance * local[:, : image_size[0], : image_size[1]], scale, ratio)
 
 
 @lru_cache(maxsize=64)
@@ -125,10 +93,6 @@ def lattice_error(level: int, noise_ratio: float) -> float:
     """Return a pixel's mean error variance, relative to σ², for windows at a stride of ``size / 2**level``.
 
     It does not depend on the window size, so it is computed for 8 pixels.
-
-    Example:
-        >>> lattice_error(0, 0.2) > lattice_error(1, 0.2)
-        True
     """
     size = 8
     axes = [_Axis.of(4 * size, size)] * 2
@@ -151,37 +115,29 @@ def _noise_ratio(seen: Seen) -> float:
     return float((share / (1 - share)).clamp(_FLOOR, _CEILING))
 
 
-@dataclass(frozen=True)
-class _Unit:
-    """Predictions for a field of variance 1.
+def _predict(
+    seen: Seen, ratio: float, size: int, image_size: tuple[int, int]
+) -> tuple[Stack, Float[Tensor, "h w"], Float[Tensor, "m t"]]:
+    """Predict a field of variance 1; blocks of the image with a similar number of nearby windows are solved together.
 
-    Args:
-        values: predicted value of each pixel.
-        variance: variance of the prediction error, the same for every target.
-        squared_errors: each window's squared leave-one-out error, divided by its expected value.
+    Returns:
+        The value of each pixel, the variance of its error, which is the same for every target, and each window's
+        squared leave-one-out error, divided by its expected value.
     """
-
-    values: Stack
-    variance: Float[Tensor, "h w"]
-    squared_errors: Float[Tensor, "m t"]
-
-
-def _predict(seen: Seen, ratio: float, size: int, image_size: tuple[int, int]) -> _Unit:
-    """Solve block by block; blocks with a similar number of nearby windows are solved together."""
     axes = [_Axis.of(length, size) for length in image_size]
     cells = [-(-length // size) for length in image_size]
     targets = seen.values.shape[1]
-    found = torch.zeros(targets + 1, *cells, size, size, dtype=torch.float64)
+    blockwise = torch.zeros(targets + 1, *cells, size, size, dtype=torch.float64)
     squared_errors = torch.zeros_like(seen.values)
     for blocks, near, there in _neighbours(seen.positions, size, cells):
         system = _System.of(axes, blocks, seen.positions[near], there)
         values, variance, errors = system.solve(seen.values[near] * there[..., None], ratio)
         both = torch.cat([values.movedim(2, 0), variance[None]])
-        found[:, blocks[:, 0], blocks[:, 1]] = both.view(*both.shape[:2], size, size)
+        blockwise[:, blocks[:, 0], blocks[:, 1]] = both.view(*both.shape[:2], size, size)
         own = there & _cells(seen.positions[near], size, cells).eq(blocks[:, None]).all(2)
         squared_errors[near[own]] = errors[own]
-    whole = found.transpose(2, 3).flatten(3, 4).flatten(1, 2)[:, : image_size[0], : image_size[1]]
-    return _Unit(whole[:-1], whole[-1], squared_errors)
+    whole = blockwise.transpose(2, 3).flatten(3, 4).flatten(1, 2)[:, : image_size[0], : image_size[1]]
+    return whole[:-1], whole[-1], squared_errors
 
 
 def _neighbours(
@@ -213,12 +169,9 @@ def _by_density(positions: Int[Tensor, "m 2"], size: int, blocks: Int[Tensor, "b
 
 @dataclass(frozen=True)
 class _System:
-    """The kriging equations of some blocks.
+    """The kriging equations of some blocks: covariances of the windows, of pixels with windows, variances of pixels.
 
-    Args:
-        known: covariances between the windows; identity rows for padding.
-        wanted: covariances between each pixel of the block and the windows.
-        own: variance of each pixel's value.
+    Padding has identity rows among the covariances of the windows.
     """
 
     known: Float[Tensor, "b n n"]

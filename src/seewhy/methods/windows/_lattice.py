@@ -25,10 +25,6 @@ class Lattice:
     Strides below an eighth of a window are useless: a pixel's mean is then known except for the variation of the
     in-fills.
 
-    Args:
-        size: side of a window, pixels.
-        image_size: height and width of the image, pixels.
-
     Example:
         >>> Lattice(8, (224, 224)).strides
         (8, 4, 2, 1)
@@ -90,11 +86,8 @@ class Lattice:
             if not bool(empty.any()):
                 break
             level = level + empty  # a small cell at the border may have no window at its next stride
-        order = (
-            (gain.flatten() / cost.clamp(min=1))
-            .masked_fill(cost == 0, -torch.inf)
-            .argsort(descending=True, stable=True)
-        )
+        worth = (gain.flatten() / cost.clamp(min=1)).masked_fill(cost == 0, -torch.inf)
+        order = worth.argsort(descending=True, stable=True)
         before = cost[order].cumsum(0) - cost[order]
         chosen = order[(before < count) & (cost[order] > 0)]
         rank = torch.full((level.numel(),), level.numel())

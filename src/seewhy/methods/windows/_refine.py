@@ -7,7 +7,9 @@ that stops early has queried the same windows, with the same seeds, as a longer 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -17,11 +19,10 @@ from seewhy.core.budget import Budget
 from seewhy.core.features import Positions, Windows
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target
+from seewhy.methods._shared import allow, name_maps, stop_reason
 from seewhy.methods.windows._kriging import Fit, Seen, krige, lattice_error
 from seewhy.methods.windows._lattice import Lattice, Level
-from seewhy.methods.windows._windows import Answers, Log, Score, ask, watched
-
-_SAMPLES = 2  # in-fills drawn per window: the fewest that give a variance; more windows help more than more samples
+from seewhy.methods.windows._windows import Answers, Log, Score, ask, how_to_afford, watched
 
 PER_WINDOW = 4
 """Queries for each window of the coarsest lattice, if nothing else limits the run."""
@@ -30,18 +31,64 @@ _GROWTH = 0.25  # windows in a round, as a fraction of those before it: few roun
 _FEWEST = 16  # fewest windows in a round
 
 
+def refine(
+    probe: Probe,
+    targets: Sequence[Target],
+    score: Score,
+    *,
+    sizes: Sequence[int],
+    samples: int,
+    unit: str,
+    settings: dict[str, object],
+) -> Attribution:
+    """Query windows adaptively, and predict every pixel.
+
+    The value of a pixel is a prediction of the mean over all windows that cover it, from the windows that were
+    queried. With several sizes it is the mean over the sizes, weighted equally. Standard errors include the variation
+    of the in-fills and the windows that were not queried.
+
+    Raises:
+        RequestError: the image is smaller than a window, or the budget does not cover it once.
+    """
+    searches = [_Search.start(size, probe.size) for size in sizes]
+    wanted, allowed = _queries(probe, searches, samples)
+    log = Log(sizes[0], watched(targets, probe.prediction), len(searches[0].waiting))
+    run = _Run(probe, score, samples, allowed // samples, searches, log)
+    why = run.ask(interruptible=False)  # every pixel has to be covered
+    fits = [search.fit() for search in searches]
+    while not (why := why or probe.why_stop(partial(_worst_error, fits))) and run.remaining:
+        for search, fit in zip(searches, fits, strict=True):
+            search.choose(fit)
+        why = run.ask(interruptible=True)
+        fits = [search.fit() for search in searches]
+    values, errors = (name_maps(targets, torch.from_numpy(part)) for part in _joined(fits))
+    keys = [target.key for target in targets]
+    return Attribution(
+        values,
+        errors,
+        unit,
+        settings,
+        stop_reason(why, allowed, wanted),
+        log.sampled(),
+        predicted=True,
+        window_effects=tuple(_effect(search, fit, keys) for search, fit in zip(searches, fits, strict=True)),
+    )
+
+
+def _queries(probe: Probe, searches: "Sequence[_Search]", samples: int) -> tuple[int, int]:
+    """Return the number of queries wanted, and the number that the budget allows."""
+    start = sum(len(search.waiting) for search in searches)
+    every = samples * sum(search.lattice.places for search in searches)
+    wanted = min(start * max(samples, PER_WINDOW), every) if probe.budget == Budget() else every
+    return wanted, allow(probe, wanted, fewest=samples * start, hint=how_to_afford(samples))
+
+
 @dataclass
 class _Search:
-    """The state of the search with windows of one size.
+    """The state of the search with windows of one size: the level of each cell, and the windows to query next.
 
-    Args:
-        windows: the windows.
-        lattice: their positions.
-        level: refinement level of each cell.
-        waiting: windows to query next.
-        positions: positions of the queried windows, batch by batch.
-        values: their values, batch by batch.
-        noise: the variances of the values; empty if single samples of a random in-fill cannot estimate them.
+    Positions, values and the variances of the values are kept batch by batch. The variances are missing if single
+    samples of a random in-fill cannot estimate them.
     """
 
     windows: Windows
@@ -92,95 +139,9 @@ class _Search:
         self.waiting, self.level = self.lattice.refine(self.level, share * gain[self.level], count)
 
 
-def draws(probe: Probe, sizes: Sequence[int], samples: int | None) -> int:
-    """Return the number of in-fills drawn per window: as requested, or two; one if the budget is too small for two.
-
-    A deterministic in-fill is drawn once.
-    """
-    if not probe.infill.stochastic:
-        return 1
-    if samples is not None or probe.budget.queries is None:
-        return samples or _SAMPLES
-    start = sum(Windows(size, size).covering(*probe.size) for size in sizes)
-    return _SAMPLES if probe.budget.queries >= 1 + _SAMPLES * start else 1
-
-
-def refine(
-    probe: Probe,
-    targets: Sequence[Target],
-    score: Score,
-    *,
-    sizes: Sequence[int],
-    samples: int,
-    unit: str,
-    settings: dict[str, object],
-) -> Attribution:
-    """Query windows adaptively, and predict every pixel.
-
-    The value of a pixel is a prediction of the mean over all windows that cover it, from the windows that were
-    queried. With several sizes it is the mean over the sizes, weighted equally. Standard errors include the variation
-    of the in-fills and the windows that were not queried.
-
-    Args:
-        probe: the classifier, in-fill, image, seed and budget, bound together.
-        targets: targets to explain, one map for each.
-        score: converts classifier outputs to window values and variances.
-        sizes: sides of the windows, pixels.
-        samples: in-fills drawn for each window.
-        unit: unit of the maps.
-        settings: settings to store with the maps.
-
-    Raises:
-        RequestError: the image is smaller than a window, or the budget does not cover it once.
-    """
-    searches = [_Search.start(size, probe.size) for size in sizes]
-    capacity, stopped = _capacity(probe, searches, samples)
-    log = Log(sizes[0], watched(targets, probe.prediction), len(searches[0].waiting))
-    run = _Run(probe, score, samples, capacity, searches, log)
-    why = run.ask(interruptible=False)  # every pixel has to be covered
-    fits = run.fits()
-    while not (why := why or run.why_stop(fits)) and run.remaining:
-        for search, fit in zip(searches, fits, strict=True):
-            search.choose(fit)
-        why = run.ask(interruptible=True)
-        fits = run.fits()
-    joined, keys = _joined(fits), [target.key for target in targets]
-    return Attribution(
-        dict(zip(keys, joined.values.float().numpy(), strict=True)),
-        dict(zip(keys, joined.variance.sqrt().float().numpy(), strict=True)),
-        unit,
-        {**settings, "samples": samples},
-        why or stopped,
-        log.sampled(),
-        predicted=True,
-        window_effects=tuple(_effect(search, fit, keys) for search, fit in zip(searches, fits, strict=True)),
-    )
-
-
-def _capacity(probe: Probe, searches: Sequence[_Search], samples: int) -> tuple[int, str]:
-    """Return the number of windows that can be queried, and the stop reason once all of them are."""
-    start = sum(len(search.waiting) for search in searches)
-    every = samples * sum(search.lattice.places for search in searches)
-    wanted = 1 + (min(start * max(samples, PER_WINDOW), every) if probe.budget == Budget() else every)
-    hint = "larger windows (and an in-fill that fills them)"
-    hint += f" or fewer samples than {samples}" if samples > 1 else ""
-    queries = probe.affordable(wanted, smallest=1 + samples * start, hint=hint)
-    probe.plan(queries)
-    return (queries - 1) // samples, "queries" if queries < wanted else "complete"
-
-
 @dataclass(frozen=True)
 class _Run:
-    """A run in progress.
-
-    Args:
-        probe: the classifier, in-fill, image, seed and budget, bound together.
-        score: converts classifier outputs to window values and variances.
-        samples: in-fills drawn for each window.
-        capacity: number of windows that can be queried.
-        searches: one search for each window size.
-        log: sampled queries of the first size.
-    """
+    """A run in progress: one search for each window size, and the number of windows that can be queried in all."""
 
     probe: Probe
     score: Score
@@ -198,8 +159,7 @@ class _Run:
         """Query the waiting windows, size after size; return why it stopped if the time budget ran out first."""
         for search in self.searches:
             waiting, step = search.waiting[: self.remaining], max(1, self.probe.rows // self.samples)
-            for start in range(0, len(waiting), step):
-                part = waiting[start : start + step]
+            for part in torch.split(waiting, step) if len(waiting) else ():
                 seeds, answers = ask(self.probe, search.windows, self.samples, part)
                 search.add(part, answers, self.score, stochastic=self.probe.infill.stochastic)
                 if search is self.searches[0]:
@@ -208,31 +168,16 @@ class _Run:
                     return why
         return None
 
-    def fits(self) -> list[Fit]:
-        """Predict the map of each size."""
-        return [search.fit() for search in self.searches]
 
-    def why_stop(self, fits: Sequence[Fit]) -> str | None:
-        """Return why the run should stop: the map is accurate enough, or the time budget ran out."""
-        return self.probe.why_stop(lambda: _joined(fits).worst_error())
-
-
-@dataclass(frozen=True)
-class _Joined:
-    """The mean of the maps of all sizes, weighted equally."""
-
-    values: Float[Tensor, "t h w"]
-    variance: Float[Tensor, "t h w"]
-
-    def worst_error(self) -> float:
-        """See `seewhy.core.attribution.worst_error`."""
-        return worst_error(self.values.numpy(), self.variance.sqrt().numpy())
-
-
-def _joined(fits: Sequence[Fit]) -> _Joined:
-    """Average over the sizes; their in-fills are independent, so variances of the sum add up."""
+def _joined(fits: Sequence[Fit]) -> tuple[Float[np.ndarray, "t h w"], Float[np.ndarray, "t h w"]]:
+    """Return the mean of the maps of all sizes and its error; their in-fills are independent, so variances add up."""
     values, variances = (torch.stack([getattr(fit, name) for fit in fits]) for name in ("values", "variance"))
-    return _Joined(values.mean(0), variances.mean(0) / len(fits))
+    return values.mean(0).numpy(), (variances.mean(0) / len(fits)).sqrt().numpy()
+
+
+def _worst_error(fits: Sequence[Fit]) -> float:
+    """Return the largest relative error of the maps."""
+    return worst_error(*_joined(fits))
 
 
 def _effect(search: _Search, fit: Fit, keys: Sequence[str]) -> WindowEffect:

@@ -10,63 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 
-from seewhy.core.attribution import Attribution, Map, worst_error
-from seewhy.core.features import Positions, Windows
+from seewhy.core.attribution import Attribution, worst_error
+from seewhy.core.features import Windows
 from seewhy.core.probe import Probe, pieces
 from seewhy.core.target import Target
-from seewhy.methods.windows._windows import Log, Score, ask, watched
-
-SAMPLES = 4
-"""Default number of in-fills drawn for each window of a sweep."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The windows of a sweep, the samples of each, and the part that fits the budget.
-
-    Args:
-        windows: the windows.
-        positions: positions of the windows, coarse to fine.
-        covering: number of first windows that together cover every pixel.
-        samples: in-fills drawn for each window.
-        left_out: number of windows that exceed the budget.
-    """
-
-    windows: Windows
-    positions: Positions
-    covering: int
-    samples: int
-    left_out: int
-
-
-def plan(probe: Probe, *, size: int, stride: int, samples: int | None) -> Plan:
-    """Choose the unspecified settings, within the budget.
-
-    Args:
-        probe: the classifier, in-fill, image, seed and budget, bound together.
-        size: side of a window, pixels.
-        stride: step between windows, pixels.
-        samples: in-fills drawn for each window; None: `SAMPLES`, or what the budget allows from 2 to twice that. A
-            deterministic in-fill is drawn once.
-
-    Raises:
-        RequestError: the budget does not cover the image once, or a setting is out of range.
-    """
-    fixed = 1 if not probe.infill.stochastic else samples
-    windows = Windows(size, stride)
-    positions = windows.positions(*probe.size)
-    if fixed is None:
-        limit = probe.budget.queries
-        fixed = SAMPLES if limit is None else max(2, min(2 * SAMPLES, (limit - 1) // len(positions)))
-    covering = windows.covering(*probe.size)
-    hint = f"a larger size than {size} (and an in-fill that fills it)"
-    hint += f" or fewer samples than {fixed}" if fixed > 1 else ""
-    queries = probe.affordable(1 + fixed * len(positions), smallest=1 + fixed * covering, hint=hint)
-    reach = (queries - 1) // fixed
-    probe.plan(1 + fixed * reach)
-    return Plan(windows, positions[:reach], covering, fixed, len(positions) - reach)
+from seewhy.methods._shared import allow, name_maps, stop_reason
+from seewhy.methods.windows._windows import Log, Score, ask, how_to_afford, watched
 
 
 @dataclass
@@ -77,7 +29,6 @@ class _Canvas:
     variance: Float[np.ndarray, "t h w"]
     count: Int[np.ndarray, "h w"]
     samples: int
-    has_error: bool = True
 
     def add(
         self,
@@ -90,9 +41,7 @@ class _Canvas:
         here = (slice(position[0], position[0] + size), slice(position[1], position[1] + size))
         self.total[:, *here] += value[:, None, None]
         self.count[here] += 1
-        if variance is None:
-            self.has_error = False
-        else:
+        if variance is not None:
             self.variance[:, *here] += variance[:, None, None]
 
     def values(self) -> Float[np.ndarray, "t h w"]:
@@ -111,15 +60,12 @@ class _Canvas:
         return error
 
     def worst_error(self) -> float:
-        """See `seewhy.core.attribution.worst_error`."""
+        """Return the largest relative error of the maps."""
         return worst_error(self.values(), self.errors())
 
 
 def root_bias(freedom: Int[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
     """Return the expected square root of an unbiased variance estimate, for normal samples of variance 1.
-
-    Args:
-        freedom: degrees of freedom of the estimate.
 
     Example:
         >>> root_bias(np.array([[3]])).round(4).tolist()
@@ -131,42 +77,39 @@ def root_bias(freedom: Int[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
 
 
 def sweep(
-    probe: Probe, chosen: Plan, targets: Sequence[Target], score: Score, *, unit: str, settings: dict[str, object]
+    probe: Probe,
+    targets: Sequence[Target],
+    score: Score,
+    *,
+    size: int,
+    stride: int,
+    samples: int,
+    unit: str,
+    settings: dict[str, object],
 ) -> Attribution:
-    """Query the windows of a plan and average their scores over the pixels they cover.
+    """Query every window at a stride, and give each pixel the mean score of the windows that cover it.
 
-    Args:
-        probe: the classifier, in-fill, image, seed and budget, bound together.
-        chosen: the plan, from `plan`.
-        targets: targets to explain, one map for each.
-        score: converts classifier outputs to window values and variances.
-        unit: unit of the maps.
-        settings: settings to store with the maps.
-
-    Returns:
-        Maps; the value of a pixel is the mean over the windows that cover it.
+    Raises:
+        RequestError: the budget does not cover the image once, or a setting is out of range.
     """
-    height, width = probe.size
-    zeros = np.zeros((len(targets), height, width))
-    canvas = _Canvas(zeros, zeros.copy(), np.zeros((height, width), np.int64), chosen.samples)
-    log = Log(chosen.windows.size, watched(targets, probe.prediction), chosen.covering)
-    stopped = _query_all(probe, chosen, score, canvas, log)
-    keys = [target.key for target in targets]
-    errors = dict(zip(keys, canvas.errors().astype(np.float32), strict=True)) if canvas.has_error else {}
-    values: dict[str, Map] = dict(zip(keys, canvas.values().astype(np.float32), strict=True))
-    return Attribution(values, errors, unit, settings, stopped, log.sampled())
-
-
-def _query_all(probe: Probe, chosen: Plan, score: Score, canvas: _Canvas, log: Log) -> str:
-    """Query the windows until none is left, the time budget runs out or the tolerance is reached; return which."""
-    for start, stop in pieces(len(chosen.positions), max(1, probe.rows // chosen.samples)):
-        positions = chosen.positions[start:stop]
-        seeds, answers = ask(probe, chosen.windows, chosen.samples, positions)
+    windows = Windows(size, stride)
+    positions, covering = windows.positions(*probe.size), windows.covering(*probe.size)
+    every, fewest = samples * len(positions), samples * covering
+    allowed = allow(probe, every, fewest=fewest, hint=how_to_afford(samples), multiple=samples)
+    zeros = np.zeros((len(targets), *probe.size))
+    canvas = _Canvas(zeros, zeros.copy(), np.zeros(probe.size, np.int64), samples)
+    log = Log(size, watched(targets, probe.prediction), covering)
+    last, why, error = allowed // samples, None, None
+    for start, stop in pieces(last, max(1, probe.rows // samples)):
+        some = positions[start:stop]
+        seeds, answers = ask(probe, windows, samples, some)
+        log.add(some, seeds, answers)
         values, variances = score(answers)
-        log.add(positions, seeds, answers)
-        for row, position in enumerate(positions.numpy()):
-            canvas.add(chosen.windows.size, position, values[row], None if variances is None else variances[row])
-        error = canvas.worst_error if canvas.has_error else None
-        if chosen.covering <= stop < len(chosen.positions) and (why := probe.why_stop(error, done=stop)):
-            return why
-    return "queries" if chosen.left_out else "complete"
+        error = None if variances is None else canvas.worst_error
+        for row, position in enumerate(some.numpy()):
+            canvas.add(size, position, values[row], None if variances is None else variances[row])
+        if covering <= stop < last and (why := probe.why_stop(error, done=stop)):
+            break
+    errors = {} if error is None else name_maps(targets, torch.from_numpy(canvas.errors()))
+    means = name_maps(targets, torch.from_numpy(canvas.values()))
+    return Attribution(means, errors, unit, settings, stop_reason(why, allowed, every), log.sampled())

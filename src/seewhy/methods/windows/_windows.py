@@ -1,7 +1,4 @@
-"""Query windows of the image, and keep some of the queries as samples for the report.
-
-Shared by every method that removes windows.
-"""
+"""What every method that removes windows shares: its settings, its queries, and some of them kept for the report."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +14,7 @@ from seewhy.core.features import Positions, Windows
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive
 from seewhy.core.target import ClassEvidence, Target, WeightOfEvidence
+from seewhy.methods._shared import at_least
 
 Answers = Float[Tensor, "m s k"]
 """Probabilities of ``k`` classes for ``s`` samples of each of ``m`` windows."""
@@ -31,24 +29,46 @@ _WINDOWS = 1024  # most windows kept for the report
 _SAMPLES = 4  # samples kept of each
 
 
-def check_windows(size: int | tuple[int, ...], stride: int | None, samples: int | None) -> tuple[int, ...]:
-    """Return the sizes as a tuple, and reject invalid settings.
+SAMPLES = 4
+"""Default number of in-fills drawn for each window at a fixed stride."""
+
+ADAPTIVE_SAMPLES = 2
+"""The same for adaptive windows: the fewest that give a variance, as more windows help more than more samples."""
+
+
+def read_settings(
+    probe: Probe, size: int | tuple[int, ...], stride: int | None, samples: int | None
+) -> tuple[tuple[int, ...], int]:
+    """Return the sides of the windows and the number of in-fills drawn for each, chosen within the budget if None.
+
+    A deterministic in-fill is drawn once.
 
     Raises:
         RequestError: a size is repeated, several sizes have a stride, or the number of samples is not positive.
-
-    Example:
-        >>> check_windows(8, None, None)
-        (8,)
     """
     sizes = (size,) if isinstance(size, int) else size
     if len(set(sizes)) < len(sizes):
         raise RequestError(f"expected different sizes, got {sizes}; give each size once")
     if stride is not None and len(sizes) > 1:
         raise RequestError(f"expected one size with a stride, got {sizes}; omit stride")
-    if samples is not None and samples < 1:
-        raise RequestError(f"expected samples >= 1, got {samples}")
-    return sizes
+    if samples is not None:
+        at_least(samples=(samples, 1))
+    if not probe.infill.stochastic:
+        return sizes, 1
+    limit = probe.budget.queries
+    if samples is not None or limit is None:
+        return sizes, samples or (ADAPTIVE_SAMPLES if stride is None else SAMPLES)
+    if stride is not None:
+        windows = len(Windows(sizes[0], stride).positions(*probe.size))
+        return sizes, max(2, min(2 * SAMPLES, (limit - 1) // windows))
+    start = sum(Windows(side, side).covering(*probe.size) for side in sizes)
+    return sizes, ADAPTIVE_SAMPLES if limit >= 1 + ADAPTIVE_SAMPLES * start else 1
+
+
+def how_to_afford(samples: int) -> str:
+    """Return how to cover the image once with fewer queries, for an error message."""
+    hint = "larger windows (and an in-fill that fills them)"
+    return hint + f" or fewer samples than {samples}" if samples > 1 else hint
 
 
 def ask(probe: Probe, windows: Windows, samples: int, positions: Positions) -> tuple[Int[Tensor, "m s"], Answers]:
@@ -72,13 +92,7 @@ def watched(targets: Sequence[Target], prediction: Float[Tensor, " k"]) -> tuple
 
 @dataclass
 class Log:
-    """The queries of the first few windows, kept as sampled queries for the report.
-
-    Args:
-        size: side of the windows that are kept.
-        watched: classes whose probabilities are kept.
-        room: number of windows that can still be kept.
-    """
+    """The queries of the first few windows, kept for the report as long as there is ``room`` for more windows."""
 
     size: int
     watched: tuple[int, ...]
@@ -100,6 +114,6 @@ class Log:
         self.room -= take
 
     def sampled(self) -> SampledQueries:
-        """Return the sampled queries that were kept."""
+        """Return what was kept."""
         positions, seeds, answers = (torch.cat(part).numpy() for part in (self.positions, self.seeds, self.answers))
         return SampledQueries(self.size, positions, seeds, answers, self.watched)

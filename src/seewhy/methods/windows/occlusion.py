@@ -8,9 +8,9 @@ from torch import Tensor
 from seewhy.core.attribution import Attribution
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target, weight_matrix
-from seewhy.methods.windows import _refine as refine
-from seewhy.methods.windows import _sweep as sweep
-from seewhy.methods.windows._windows import Answers, Score, Scores, check_windows
+from seewhy.methods.windows._refine import refine
+from seewhy.methods.windows._sweep import sweep
+from seewhy.methods.windows._windows import Answers, Score, Scores, read_settings
 
 
 def occlusion(
@@ -46,15 +46,13 @@ def occlusion(
     Cost: without a budget four queries for each window of a tiling of the image, 197 at 224 x 224; with a stride ``1
     + windows x samples``.
     """
-    sizes = check_windows(size, stride, samples)
-    settings: dict[str, object] = {"size": size, "stride": stride}
+    sizes, drawn = read_settings(probe, size, stride, samples)
+    settings: dict[str, object] = {"size": size, "stride": stride, "samples": drawn}
     score = drop(probe.prediction, targets)
     if stride is None:
-        drawn = refine.draws(probe, sizes, samples)
-        return refine.refine(probe, targets, score, sizes=sizes, samples=drawn, unit="probability", settings=settings)
-    chosen = sweep.plan(probe, size=sizes[0], stride=stride, samples=samples)
-    return sweep.sweep(
-        probe, chosen, targets, score, unit="probability", settings={**settings, "samples": chosen.samples}
+        return refine(probe, targets, score, sizes=sizes, samples=drawn, unit="probability", settings=settings)
+    return sweep(
+        probe, targets, score, size=sizes[0], stride=stride, samples=drawn, unit="probability", settings=settings
     )
 
 

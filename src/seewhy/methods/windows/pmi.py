@@ -11,13 +11,13 @@ from seewhy.core.attribution import Attribution
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target, complement_matrix, weight_matrix
-from seewhy.methods.windows import _refine as refine
-from seewhy.methods.windows import _sweep as sweep
-from seewhy.methods.windows._windows import Answers, Score, Scores, check_windows
+from seewhy.methods.windows._refine import refine
+from seewhy.methods.windows._sweep import sweep
+from seewhy.methods.windows._windows import Answers, Score, Scores, read_settings
 
 Correction = Literal["jackknife", "none"]
 
-FLOOR = 1e-30
+_FLOOR = 1e-30
 """Added to every probability, then renormalised, so that the logarithm of an exact 0 stays finite, at about -69.
 
 It is far below what a float32 soft-max gives to any relevant class, so all other values are unchanged to the last
@@ -68,26 +68,16 @@ def pmi(
     Cost: without a budget four queries for each window of a tiling of the image, 3,137 at 224 x 224; with a stride
     ``1 + windows x samples``.
     """
-    sizes = check_windows(size, stride, samples)
-    if stride is not None:
-        chosen = sweep.plan(probe, size=sizes[0], stride=stride, samples=samples)
-        drawn = chosen.samples
-    else:
-        drawn = refine.draws(probe, sizes, samples)
+    sizes, drawn = read_settings(probe, size, stride, samples)
     if correction is None:
         correction = "jackknife" if drawn > 1 else "none"
     if correction == "jackknife" and drawn < 2:
         raise RequestError("expected samples >= 2 for correction=jackknife, got 1; write correction=none")
-    settings: dict[str, object] = {
-        "size": size,
-        "stride": stride,
-        "samples": drawn,
-        "correction": correction,
-    }
+    settings: dict[str, object] = {"size": size, "stride": stride, "samples": drawn, "correction": correction}
     score = evidence(probe.prediction, targets, correction)
     if stride is None:
-        return refine.refine(probe, targets, score, sizes=sizes, samples=drawn, unit="nats", settings=settings)
-    return sweep.sweep(probe, chosen, targets, score, unit="nats", settings=settings)
+        return refine(probe, targets, score, sizes=sizes, samples=drawn, unit="nats", settings=settings)
+    return sweep(probe, targets, score, size=sizes[0], stride=stride, samples=drawn, unit="nats", settings=settings)
 
 
 def evidence(prediction: Float[Tensor, " k"], targets: Sequence[Target], correction: Correction) -> Score:
@@ -118,4 +108,4 @@ def evidence(prediction: Float[Tensor, " k"], targets: Sequence[Target], correct
 
 def _log(probabilities: Float[Tensor, "*n k"]) -> Float[Tensor, "*n k"]:
     """Natural logarithm of probabilities kept above zero and still summing to 1, so that the KL stays non-negative."""
-    return torch.log((probabilities + FLOOR) / (1 + FLOOR * probabilities.shape[-1]))
+    return torch.log((probabilities + _FLOOR) / (1 + _FLOOR * probabilities.shape[-1]))
