@@ -9,11 +9,10 @@ from seewhy.core.errors import ClassifierError, RequestError
 from seewhy.core.infill import Infill
 from seewhy.core.spec import Spec
 from seewhy.core.view import View
-from seewhy.explaining.compare_infills import compare_infills
+from seewhy.explaining.compare_infills import InfillComparison, compare_infills
 from seewhy.explaining.explain import explain, explain_many
 from seewhy.explaining.explanation import Explanation
 from seewhy.explaining.from_map import from_map
-from seewhy.explaining.infill_comparison import InfillComparison
 from seewhy.explaining.load import load
 from seewhy.explaining.region import region
 from seewhy.explaining.score import score

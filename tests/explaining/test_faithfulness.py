@@ -10,15 +10,16 @@ from torch import Tensor
 import seewhy
 from games import Game
 from seewhy.core.attribution import Attribution
+from seewhy.core.probe import Probe
 from seewhy.explaining.diagnostics.faithfulness import DRAWS, LEFT, TAKEN, check_faithfulness, meaning, regions
 from seewhy.explaining.diagnostics.reliability import diagnose
+from seewhy.infills.plain import gray
 from seewhy.results.diagnostics import FaithfulnessCheck
-from seewhy.results.record import ClassProbability, Extreme, TargetInfo
+from seewhy.results.record import Extreme, TargetInfo
 
 SIDE = 40
 NOWHERE = Extreme(0.0, None, 0, 0)
 CORNER = TargetInfo("class:1", "bright corner", "class", NOWHERE, NOWHERE, index=1, probability=0.9)
-PREDICTED = ClassProbability(1, "bright corner", 0.9)
 
 
 def corner_logits(images: Tensor) -> Tensor:
@@ -37,7 +38,7 @@ def picture() -> Tensor:
 def checked(values: np.ndarray, *, batch: int = 4) -> FaithfulnessCheck:
     """Check one map of class 1."""
     maps = Attribution({"class:1": values.astype(np.float32)}, {}, "nats", {}, "complete")
-    return check_faithfulness(Game(corner_logits), picture(), maps, [CORNER], PREDICTED, seed=0, batch_size=batch)
+    return check_faithfulness(Probe(Game(corner_logits), gray(), picture(), batch_size=batch), maps, [CORNER])
 
 
 def corner_map() -> np.ndarray:

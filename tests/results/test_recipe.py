@@ -3,7 +3,6 @@
 from dataclasses import fields, replace
 
 import records
-from seewhy.core.attribution import WindowEffect
 from seewhy.core.budget import Budget
 from seewhy.results.diagnostics import AlternativeInfill, InfillCheck, SkippedInfill
 from seewhy.results.recipe import recipe
@@ -32,7 +31,6 @@ def test_settings_and_facts_have_a_row_each() -> None:
     assert ("access", "all probabilities") in rows["Classifier"]
     assert ("random", "no") in rows["In-fill"]
     assert rows["Versions"] == [("seewhy", "0.1.0"), ("torch", "2.9")]
-    assert rows["Runtimes tried"][1] == ("compiled", "bfloat16, difference 0.02, rejected: differs by more than 0.001")
 
 
 def test_targets_have_their_extremes() -> None:
@@ -58,24 +56,22 @@ def test_the_cost_of_every_check_is_named() -> None:
     assert dict(_rows(records.counterfactual_record())["Cost"])["generated images"] == "2 more queries"
 
 
-def test_limits_checks_windows_and_traces_have_rows_where_there_are_any() -> None:
+def test_limits_checks_and_traces_have_rows_where_there_are_any() -> None:
     """And no heading where there are none."""
     plain = records.record()
-    assert not {"Reliability", "Windows", "In-fill check", "Traces"} & set(_rows(plain))
+    assert not {"Reliability", "In-fill check", "Traces"} & set(_rows(plain))
     infills = InfillCheck(
         (AlternativeInfill("telea", None, {}, 400, 1.5),), (SkippedInfill("donor", "too large"),), 400, ()
     )
     diagnostics = replace(
         plain.diagnostics,
         expected_correlation={"class:7": 0.934, "class:8": None},
-        windows=(WindowEffect(8, 784, {"class:7": (2.0, 0.05)}),),
         infill_check=infills,
     )
     full = replace(plain, budget=Budget(queries=500), diagnostics=diagnostics, traces={"loss": (2.0, 0.5)})
     rows = _rows(full)
     assert rows["Budget"] == [("queries", "500")]
     assert rows["Reliability"] == [("espresso", "correlation 0.93, expected")]
-    assert rows["Windows"] == [("8 pixels", "784 windows; espresso at most 2 ± 0.05")]
     assert rows["In-fill check"] == [("telea", "400 queries, 1.5 s"), ("donor", "skipped: too large")]
     assert rows["Traces"] == [("loss", "2 values, first 2, last 0.5")]
 

@@ -10,8 +10,7 @@ from seewhy.cli.images import work_through
 from seewhy.cli.progress import Watch
 from seewhy.cli.tables import agreement_table
 from seewhy.core.budget import Budget
-from seewhy.explaining.compare_infills import compare_variants, prepare_variants
-from seewhy.explaining.infill_comparison import InfillComparison
+from seewhy.explaining.compare_infills import InfillComparison, compare_variants, prepare_variants
 from seewhy.explaining.prepared import PreparedClassifier, Viewed
 from seewhy.images.sources import list_images
 from seewhy.results.folder import claim

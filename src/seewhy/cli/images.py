@@ -11,8 +11,8 @@ from seewhy.classifiers.tuning import no_log
 from seewhy.cli.options import DONE, INTERRUPTED, SOME_FAILED, WRONG
 from seewhy.cli.progress import Watch, bars, messages, show, warn
 from seewhy.core.errors import RequestError
+from seewhy.explaining.compare_infills import InfillComparison
 from seewhy.explaining.explanation import Explanation
-from seewhy.explaining.infill_comparison import InfillComparison
 from seewhy.explaining.prepared import PreparedClassifier, Viewed, open_viewed, prepare_classifier
 from seewhy.explaining.request import Request
 from seewhy.results.folder import publish

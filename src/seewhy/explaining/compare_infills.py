@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Unpack
 
 import numpy as np
 from jaxtyping import Bool
+from safetensors.numpy import save as write_tensors
 
+from seewhy.core.attribution import Map
 from seewhy.core.errors import ClassifierError, RequestError
 from seewhy.core.infill import Infill
 from seewhy.core.probe import Progress
@@ -20,14 +23,17 @@ from seewhy.explaining.diagnostics.agreement import (
     sign_conflict,
 )
 from seewhy.explaining.explain import explain_viewed, warn_of
-from seewhy.explaining.explanation import Explanation
-from seewhy.explaining.infill_comparison import InfillComparison
+from seewhy.explaining.explanation import Explanation, read_explanation
 from seewhy.explaining.prepared import PreparedClassifier, Viewed, open_viewed, prepare_classifier
 from seewhy.explaining.progress import ProgressLike, showing
 from seewhy.explaining.request import Question, Request, follow, prepare
 from seewhy.images.open import ImageLike
 from seewhy.registry import ClassifierLike
+from seewhy.results.codec import JsonObject, json_bytes, to_json
+from seewhy.results.command import compare_infills_command
+from seewhy.results.folder import read_record, read_tensors, write_files
 from seewhy.results.infill_comparison import (
+    FILE,
     AgreementProtocol,
     ComparedInfill,
     ComparedTarget,
@@ -42,15 +48,77 @@ INFILLS = ("patch-sampler", "exemplar", "telea", "donor", "gray")
 Watch = Callable[[str], Progress]
 """Function from the title of an in-fill to its progress callback."""
 
+_TENSORS = "disagreement.safetensors"
+_SPREAD, _CONFLICT = "disagreement/", "sign_conflict/"
+
+
+@dataclass(frozen=True, eq=False)
+class InfillComparison:
+    """How far the maps of several in-fills agree.
+
+    Args:
+        explanations: in-fill → its explanation; all were asked about the same windows.
+        disagreement: target → how far the in-fills are apart at each pixel, ``(h, w)`` from 0; see
+            `seewhy.explaining.diagnostics.agreement.disagreement`.
+        sign_conflict: target → where one in-fill says *supports* and another *opposes*, ``(h, w)``; not for the information.
+            See `seewhy.explaining.diagnostics.agreement.sign_conflict`.
+        record: all that is written to ``comparison.json``.
+    """
+
+    explanations: Mapping[str, Explanation]
+    disagreement: Mapping[str, Map]
+    sign_conflict: Mapping[str, Bool[np.ndarray, "h w"]]
+    record: InfillComparisonRecord
+
+    @property
+    def correlation(self) -> dict[str, float | None]:
+        """Target → the mean rank correlation over all pairs of in-fills; None where a map has one value everywhere."""
+        return {target.key: target.correlation for target in self.record.targets}
+
+    def overview(self) -> bytes:
+        """Draw the maps of all in-fills, where they disagree, and the correlations; PNG."""
+        from seewhy.plots.comparison import comparison_png  # noqa: PLC0415 - matplotlib is loaded when something is drawn
+
+        data = [explanation.report_data() for explanation in self.explanations.values()]
+        return comparison_png(self.record, data, self.disagreement, self.sign_conflict)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the comparison's folder, with a folder for each in-fill's explanation in it, over an earlier one.
+
+        Raises:
+            RequestError: the folder cannot be written.
+        """
+        for name, explanation in self.explanations.items():
+            explanation.save(Path(folder) / name)
+        spread = {_SPREAD + key: values for key, values in self.disagreement.items()}
+        conflict = {_CONFLICT + key: values for key, values in self.sign_conflict.items()}
+        files = {
+            _TENSORS: write_tensors({**spread, **conflict}),
+            "comparison.png": self.overview(),
+            FILE: json_bytes(self.to_json()),
+        }
+        return write_files(Path(folder), files)
+
+    def to_json(self) -> JsonObject:
+        """Return the record as plain data, with the command that repeats the comparison."""
+        return {**to_json(self.record), "command": compare_infills_command(self.record)}
+
+
+def read_comparison(folder: Path) -> InfillComparison:
+    """Read a comparison's folder back, with the explanations in it."""
+    record = read_record(InfillComparisonRecord, folder / FILE)
+    tensors = read_tensors(folder / _TENSORS)
+    spread, conflict = (
+        {target.key: tensors[kind + target.key] for target in record.targets if kind + target.key in tensors}
+        for kind in (_SPREAD, _CONFLICT)
+    )
+    explanations = {infill.name: read_explanation(folder / infill.name) for infill in record.infills}
+    return InfillComparison(explanations, spread, conflict, record)
+
 
 @dataclass(frozen=True, eq=False)
 class Variant:
-    """One in-fill of a comparison.
-
-    Args:
-        name: the name of its folder, and its key in the comparison.
-        request: the request with this in-fill.
-    """
+    """One in-fill of a comparison, see `seewhy.results.infill_comparison.ComparedInfill`; ``optional``: it may be skipped."""
 
     name: str
     title: str
@@ -144,35 +212,30 @@ def compare_variants(
         RequestError: the image, the targets or the budget do not fit the method, or an in-fill cannot fill its holes.
         ClassifierError: the classifier contradicts its own description.
     """
-    answers: dict[str, Explanation] = {}
+    answers: dict[Variant, Explanation] = {}
     skipped: dict[str, RequestError] = {}
-    leader: Variant | None = None
     for variant in sorted(variants, key=_turn):
-        request = variant.request if leader is None else _bound(variant.request, leader, answers[leader.name])
+        request = variant.request
+        if answers:  # the settings and the number of queries are those of the first in-fill
+            leader, led = next(iter(answers.items()))
+            request = follow(request, leader.request.infill, led.record.method.settings, led.queries.forward_images)
         try:
-            answers[variant.name] = explain_viewed(request, viewed, prepared=prepared, progress=watch(variant.title))
+            answers[variant] = explain_viewed(request, viewed, prepared=prepared, progress=watch(variant.title))
         except ClassifierError:
             raise
         except RequestError as problem:
             if not variant.optional:
                 raise
             skipped[variant.title] = problem
-        else:
-            leader = leader or variant
-    if leader is None or len(answers) < 2:
+    if len(answers) < 2:
         raise next(iter(skipped.values()))
-    present = {variant: answers[variant.name] for variant in variants if variant.name in answers}
-    return _compare(present, answers[leader.name].record, skipped)
+    first = next(iter(answers.values())).record
+    return _compare({variant: answers[variant] for variant in variants if variant in answers}, first, skipped)
 
 
 def _turn(variant: Variant) -> tuple[bool, bool]:
     """Order the in-fills: stochastic first, as they fix the samples; among those, learned first, as they may refuse the holes."""
     return not variant.request.infill.stochastic, variant.request.infill.checksum is None
-
-
-def _bound(request: Request, leader: Variant, led: Explanation) -> Request:
-    """Fix the settings and the budget of a request to those of the first in-fill."""
-    return follow(request, leader.request.infill, led.record.method.settings, led.queries.forward_images)
 
 
 def _compare(

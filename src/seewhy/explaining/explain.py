@@ -10,12 +10,10 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from seewhy import registry
-from seewhy.classifiers.tuning import PLAIN_BATCH
 from seewhy.core.attribution import Attribution
 from seewhy.core.budget import Budget
 from seewhy.core.infill import Infill
-from seewhy.core.probe import Probe, Progress, no_progress
-from seewhy.core.target import Target
+from seewhy.core.probe import Progress, no_progress
 from seewhy.explaining.diagnostics.faithfulness import check_faithfulness
 from seewhy.explaining.diagnostics.infill_check import ask_other_infills, complaints
 from seewhy.explaining.diagnostics.reliability import diagnose
@@ -30,8 +28,7 @@ from seewhy.images.open import ImageLike, Picture
 from seewhy.images.sources import list_images
 from seewhy.registry import Bound, ClassifierLike, Method
 from seewhy.results.codec import as_settings
-from seewhy.results.diagnostics import Diagnostics
-from seewhy.results.record import ImageInfo, MethodInfo, Record, TargetInfo, ViewInfo
+from seewhy.results.record import ImageInfo, MethodInfo, Record, ViewInfo
 
 Batch = Shaped[np.ndarray, "n h w c"] | Float[Tensor, "n c h w"]
 """Images of one size in one array or tensor."""
@@ -197,17 +194,18 @@ def explain_viewed(
     targets = request.targets_for(probe)
     maps: Attribution = request.method.row.run(probe, targets, **request.method.settings)
     seconds = round(probe.seconds, 3)  # what follows asks more, and is not the run
-    prediction = probe.prediction
+    prediction, predicted = probe.prediction, predicted_classes(original, probe.prediction)
     infos = tuple(target_info(target, original, prediction, maps) for target in targets)
-    diagnostics = _measured(request, probe, targets, maps, infos, progress=progress)
+    other = ask_other_infills(request, probe, targets, maps, progress) if request.check_infill else None
+    faithful = check_faithfulness(probe, maps, infos) if request.check else None
+    names = {info.key: info.label for info in infos if info.key in {"information", f"class:{predicted[0].index}"}}
     images = checked_images(maps.generated, probe.size)
-    names = {info.key: info.label for info in infos if info.key in {"information", f"class:{int(prediction.argmax())}"}}
     record = Record(
         image=_image_info(viewed.picture, viewed.source),
         view=ViewInfo(original.view.describe(), viewed.frame.size, viewed.frame.box),
         classifier=classifier_info(original, len(prediction)),
         runtime=prepared.info(),
-        predicted=predicted_classes(original, prediction),
+        predicted=predicted,
         method=_method_info(request.method, maps),
         infill=request.infill_info,
         targets=infos,
@@ -218,40 +216,15 @@ def explain_viewed(
         queries=probe.queries,
         seconds=seconds,
         stopped_because=maps.stopped_because,
-        diagnostics=diagnostics,
+        diagnostics=diagnose(maps, infos, len(prediction), faithfulness=faithful, infill_check=other),
         sampled=class_probabilities(maps.sampled.classes if maps.sampled else (), original, prediction),
         generated=ask_generated(probe, targets, images),
         traces={name: tuple(values) for name, values in maps.traces.items()},
-        warnings=(*prepared.validation.warnings, *viewed.picture.notes, *complaints(diagnostics.infill_check, names)),
+        warnings=(*prepared.validation.warnings, *viewed.picture.notes, *complaints(other, names)),
         versions=versions(),
     )
     samples = collect_samples(viewed.picture.pixels, probe, maps.sampled)
     return Explanation(dict(maps.values), dict(maps.stderr), record, samples, dict(maps.outlines), images)
-
-
-def _measured(
-    request: Request,
-    probe: Probe,
-    targets: Sequence[Target],
-    maps: Attribution,
-    infos: Sequence[TargetInfo],
-    *,
-    progress: Progress,
-) -> Diagnostics:
-    """Measure how far to trust the maps, with queries beyond the budget where the request says so."""
-    other = ask_other_infills(request, probe, targets, maps, progress) if request.check_infill else None
-    faithful = None
-    if request.check:
-        faithful = check_faithfulness(
-            request.classifier,
-            probe.image,
-            maps,
-            infos,
-            predicted_classes(request.classifier, probe.prediction)[0],
-            seed=request.seed,
-            batch_size=request.batch_size or PLAIN_BATCH,
-        )
-    return diagnose(maps, infos, len(probe.prediction), faithfulness=faithful, infill_check=other)
 
 
 def _image_info(picture: Picture, source: str | None) -> ImageInfo:

@@ -6,8 +6,8 @@ from typing import TypeVar, overload
 
 from seewhy.core.errors import RequestError
 from seewhy.explaining import explanation
+from seewhy.explaining.compare_infills import InfillComparison, read_comparison
 from seewhy.explaining.explanation import Explanation, read_explanation
-from seewhy.explaining.infill_comparison import InfillComparison, read_comparison
 from seewhy.results import audit_counterfactual, audit_rules, benchmark, infill_comparison, region, scores
 from seewhy.results.audit_counterfactual import CounterfactualRecord
 from seewhy.results.audit_rules import RulesRecord

@@ -12,14 +12,9 @@ FILE = "rules.json"
 
 @dataclass(frozen=True)
 class RuleRow:
-    """One rule at one strength on one image; a line of ``rows.csv``.
+    """One rule at one strength on one image; a line of ``rows.csv``. Where it could not be tested, ``holds`` is None.
 
-    Args:
-        strength: the strength of the change, in the rule's unit.
-        holds: whether the rule held; None where it could not be tested.
-        predicted_after: the most probable class after the change.
-        p_after: the probability, after the change, of the class predicted before.
-        note: why the rule was not tested.
+    ``p_after`` is the probability, after the change, of the class that was predicted before.
     """
 
     file: str
@@ -35,14 +30,7 @@ class RuleRow:
 
 @dataclass(frozen=True, eq=False)
 class CounterExample:
-    """An image that contradicts a rule.
-
-    Args:
-        strength: the strength of the change, in the rule's unit.
-        predicted: the most probable class before, and its probability.
-        predicted_after: the most probable class after, and its probability.
-        badness: how strongly it contradicts the rule; the strongest are shown first.
-    """
+    """An image that contradicts a rule, and how strongly (``badness``); with both predictions and their probabilities."""
 
     file: str
     strength: float
@@ -55,13 +43,7 @@ class CounterExample:
 
 @dataclass(frozen=True)
 class ErrorRate:
-    """How often a rule failed, with the ends of the 95 % Wilson interval.
-
-    Args:
-        tested: the number of images that it was tested on.
-        error: their ratio; None where nothing was tested.
-        mean_change: mean absolute change of the probability.
-    """
+    """How often a rule failed, with the 95 % Wilson interval, and the mean absolute change of the probability."""
 
     tested: int
     failed: int
@@ -81,13 +63,7 @@ class ClassErrorRate:
 
 @dataclass(frozen=True)
 class StrengthResult:
-    """How often a rule failed at one strength.
-
-    Args:
-        rate: the failure rate over all tested images.
-        not_tested: the number of images that it could not be tested on.
-        classes: the same for each class with enough images, the worst first.
-    """
+    """How often a rule failed at one strength, over all images and for each class with enough of them, the worst first."""
 
     strength: float
     rate: ErrorRate
@@ -97,12 +73,7 @@ class StrengthResult:
 
 @dataclass(frozen=True)
 class RuleResult:
-    """How often a rule failed.
-
-    Args:
-        claim: whether the prediction ``stays`` or ``changes``.
-        unit: the unit of the strength; empty where it has none.
-    """
+    """How often a rule failed that claims that the prediction stays or changes; ``unit`` is that of its strengths."""
 
     spec: str
     summary: str
@@ -121,11 +92,7 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class RulesRecord:
-    """The content of ``rules.json``.
-
-    Args:
-        queries: the number of images that the classifier was queried with.
-    """
+    """The content of ``rules.json``."""
 
     source: str
     images: int

@@ -29,22 +29,14 @@ DIRECTIONS = {True: "higher", False: "lower", None: ""}
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """One score of one map, or what went wrong; a line of ``rows.csv``.
+    """One score of one map, or what went wrong; a line of ``rows.csv``. Methods and metrics are Specs as the user wrote them.
 
     Args:
-        image: the file name of the image.
-        method: Spec as the user wrote it; empty where the image could not be read.
-        metric: Spec as the user wrote it; empty where there is no map.
         value: the score; NaN where there is none.
-        direction: ``higher`` or ``lower`` is better; empty where neither is.
-        protocol: the metric with every setting, and its in-fill.
         target: the class that was explained; -1 where there is none.
         probability: probability of that class on the full image; NaN where there is none.
-        unsure: whether the probability is below one half.
         right: ``true`` if the prediction matches the image's label, ``false`` if not; empty for an image without a label.
         forward_images: images that the explanation showed to the classifier; the metric's own queries are not counted.
-        backward_images: images that a gradient was taken for.
-        seconds: wall-clock seconds of the explanation.
         note: why a score is not defined.
         error: why there is no map or no score; empty if all went well.
     """
@@ -79,12 +71,9 @@ class SummaryRow:
     """How one method scored on one metric; a line of ``table.csv``.
 
     Args:
-        images: the number of images with a score.
-        mean: the mean score over those.
         difference: the mean paired difference to the first method; None for the first itself.
         pairs: the number of images that both methods have a score for.
         cost: mean forward-pass equivalents of an explanation; see `ScoreRow.cost`.
-        seconds: mean wall-clock seconds of an explanation.
     """
 
     metric: str
@@ -102,13 +91,7 @@ class SummaryRow:
 
 @dataclass(frozen=True)
 class PlanRecord:
-    """The content of ``benchmark.json``.
-
-    Args:
-        methods: Spec as the user wrote it → the same with every setting, and the in-fill.
-        metrics: Spec as the user wrote it → the same with every setting, and the in-fill.
-        version: version of seewhy; None where it is run from its source tree.
-    """
+    """The content of ``benchmark.json``: each method and metric as the user wrote it → the same with every setting, and the in-fill."""
 
     classifier: str
     spec: str | None

@@ -58,11 +58,7 @@ def json_bytes(value: object) -> bytes:
 
 
 def as_settings(values: Mapping[str, object]) -> dict[str, Setting]:
-    """Check that settings can be written to JSON and read back.
-
-    Raises:
-        AssertionError: a method reports a setting of another type, which is a fault of the method.
-    """
+    """Check that settings can be written to JSON and read back; another type is a fault of the method that reports it."""
     settings: dict[str, Setting] = {}
     for name, value in values.items():
         parts = value if isinstance(value, tuple) else (value,)

@@ -1,7 +1,7 @@
 """The command line that repeats a run, derived from its record."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from seewhy import registry
 from seewhy.core.errors import RequestError
@@ -25,7 +25,7 @@ def explain_command(record: Record) -> str | None:
 
 def compare_infills_command(record: InfillComparisonRecord) -> str | None:
     """Return the command that repeats a comparison; None where the image, the classifier or an in-fill was an object."""
-    words = _words("compare-infills", record, record.method, [each.infill.spec for each in record.infills])
+    words = _words("compare-infills", record, record.method, [infill.infill.spec for infill in record.infills])
     if words is None:
         return None
     if record.budget.queries is not None:
@@ -42,9 +42,9 @@ def _words(
     if image is None or classifier is None or len(named) < len(infills):
         return None
     words = ["seewhy", command, image, "--classifier", classifier, "--method", method]
-    words += _each("--infill", named)
+    words += [word for infill in named for word in ("--infill", infill)]
     words += ["--seed", str(record.seed), "--runtime", record.runtime.name]
-    words += _each("--target", record.requested or ())
+    words += [word for target in record.requested or () for word in ("--target", target)]
     if _needs_trust(classifier, named):
         words.append("--trust")
     return words
@@ -58,9 +58,3 @@ def _needs_trust(classifier: str, infills: Sequence[str]) -> bool:
     except RequestError:
         return False
     return opened.runs_code or any(row.runs_code for row in filled)
-
-
-def _each(option: str, values: Sequence[str]) -> Iterator[str]:
-    """Repeat an option for each value."""
-    for value in values:
-        yield from (option, value)

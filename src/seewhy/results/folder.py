@@ -23,8 +23,8 @@ T = TypeVar("T")
 def claim(out: Path, images: Sequence[Path], record: str) -> list[Path]:
     """Choose a folder for each image under ``out`` and make sure, before any work starts, that all can be written.
 
-    Folders are named after the images' files, and equal names are numbered. An earlier result may be replaced, which is known by its
-    file ``record``.
+    Folders are named after the images' files, and equal names are numbered. An earlier result, known by its file ``record``, may be
+    replaced.
 
     Raises:
         RequestError: ``out`` cannot be written, or a folder holds something other than a result of this kind.
@@ -118,12 +118,7 @@ def read_bytes(file: Path) -> bytes:
 
 
 def table_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Json]]) -> bytes:
-    r"""Write rows as UTF-8 with a line of column names; a value that is None or not a number is left empty.
-
-    Example:
-        >>> table_csv(["name", "value"], [{"name": "a", "value": 0.5}, {"name": "b", "value": float("nan")}])
-        b'name,value\na,0.5\nb,\n'
-    """
+    """Write rows as UTF-8 with a line of column names; a value that is None or not a number is left empty."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()

@@ -34,11 +34,9 @@ def recipe(record: Record) -> list[tuple[str, list[Row]]]:
         ("Budget", _budget(record.budget)),
         ("Cost", _cost(record)),
         ("Reliability", _reliability(record)),
-        ("Windows", _windows(record)),
         ("In-fill check", _infill_check(check) if check else []),
         ("Traces", [(name, _trace(values)) for name, values in record.traces.items()]),
         ("Runtime", _runtime(record.runtime)),
-        ("Runtimes tried", _tried(record.runtime)),
         ("Versions", [(name, version or "from source") for name, version in record.versions.items()]),
         ("Record", [("schema version", str(record.schema_version))]),
     ]
@@ -127,19 +125,6 @@ def _reliability(record: Record) -> list[Row]:
     return [(label, f"correlation {correlation(value)}, expected") for label, value in known if value is not None]
 
 
-def _windows(record: Record) -> list[Row]:
-    """Return one row per window size: the number of windows, and the strongest value of each map."""
-    labels = {target.key: target.label for target in record.targets}
-    rows = []
-    for scale in record.diagnostics.windows:
-        strongest = [
-            f"{labels.get(key, key)} at most {_number(value, 3)} ± {_number(error, 3)}"
-            for key, (value, error) in scale.strongest.items()
-        ]
-        rows.append((f"{scale.size} pixels", _list([f"{scale.windows:,} windows", *strongest], "; ")))
-    return rows
-
-
 def _infill_check(check: InfillCheck) -> list[Row]:
     """Return one row per alternative in-fill, also for those that could not be used."""
     used = [(infill.spec, f"{infill.queries:,} queries, {seconds(infill.seconds)}") for infill in check.infills]
@@ -167,18 +152,6 @@ def _runtime(runtime: RuntimeInfo) -> list[Row]:
         ("device", runtime.device),
         ("threads", str(runtime.threads)),
     ]
-
-
-def _tried(runtime: RuntimeInfo) -> list[Row]:
-    """Return one row per runtime that was tried: its precision, speed and difference to the original, or why it is out."""
-    rows = []
-    for timing in runtime.tried:
-        batch = "" if timing.batch_size is None else f"batch size {timing.batch_size}"
-        speed = "" if timing.queries_per_second is None else f"{timing.queries_per_second:,.3g} queries per second"
-        difference = "" if timing.agreement is None else f"difference {timing.agreement:.2g}"
-        rejected = f"rejected: {timing.reason}" if timing.reason else ""
-        rows.append((timing.name, _list([timing.precision, batch, speed, difference, rejected])))
-    return rows
 
 
 def _setting(value: Setting) -> str:

@@ -74,13 +74,7 @@ class ImagePanel:
 
 @dataclass(frozen=True, eq=False)
 class ReportData:
-    """Everything that the overview and the report show.
-
-    Args:
-        maps: in the order in which they are shown.
-        samples: some of the queries behind the maps, where the method has windows.
-        images: the image itself, then those that the method made; empty where it makes none.
-    """
+    """Everything that the overview and the report show; the ``images`` are the input and those that the method made, if any."""
 
     photo: Photo
     frame: Frame
@@ -99,7 +93,7 @@ def report_data(
     outlines: Mapping[str, BoolMap],
     generated: Mapping[str, GeneratedPixels],
 ) -> ReportData:
-    """Arrange the parts of a `seewhy.Explanation` for drawing: panels in reading order, with titles."""
+    """Arrange the parts of a `seewhy.Explanation` for drawing."""
     panels = tuple(
         MapPanel(
             key=target.key,

@@ -27,13 +27,10 @@ VISIBLE = 0.1
 
 @dataclass(frozen=True)
 class Agreement:
-    """The agreement of several maps of one target.
+    """The agreement of several maps of one target; a correlation is None where a map has one value everywhere.
 
-    Args:
-        correlation: the mean of the rank correlations over the pairs of maps; None where no pair has one.
-        expected: the mean over the same pairs of the correlation given noise alone, from `expected`.
-        correlations: Spearman's rank correlation of each pair, a symmetric matrix with 1 on its diagonal; None where a map
-            has one value everywhere.
+    ``correlation`` is the mean over the pairs of maps, ``expected`` what noise alone would leave of it, ``correlations`` the
+    symmetric matrix of Spearman's rank correlations.
     """
 
     correlation: float | None
@@ -44,12 +41,9 @@ class Agreement:
 
 
 def agreement(maps: Sequence[Map], sure: Sequence[float | None], *, main: int | None = None) -> Agreement:
-    """Compare all pairs of maps of one target.
+    """Compare all pairs of maps of one target, or in the means only those of the map ``main``.
 
-    Args:
-        maps: at least two ``(h, w)`` maps of the same size.
-        sure: the reliability of each map, 0 to 1; None where it is unknown. See `seewhy.core.attribution.reliability`.
-        main: index of a map; only its pairs count in the means. None: all pairs.
+    ``sure`` is the reliability of each map, 0 to 1; None where it is unknown.
     """
     count = len(maps)
     matrix: list[list[float | None]] = [[1.0] * count for _ in maps]
@@ -77,11 +71,7 @@ def expected(one: float | None, other: float | None) -> float:
 
 
 def agreement_level(correlation: float | None, ceiling: float | None) -> AgreementLevel:
-    """Classify a mean rank correlation.
-
-    Args:
-        correlation: the mean rank correlation of maps of different in-fills; None where there is none.
-        ceiling: the correlation given noise alone, from `expected`.
+    """Classify a mean rank correlation of maps of different in-fills; the ceiling is what noise alone would leave.
 
     Returns:
         ``agree`` from `AGREE` on. Below it ``noisy`` where noise alone may be the reason: the correlation is at least
@@ -104,12 +94,9 @@ def agreement_level(correlation: float | None, ceiling: float | None) -> Agreeme
 def disagreement(maps: Sequence[Map]) -> Float32[np.ndarray, "h w"]:
     """Return the standard deviation of each pixel over the maps of several in-fills, after each map is normalised.
 
-    Each map is shifted to a median of 0 and divided by its root mean square. Ranks would put as much weight on the order of
-    uninformative pixels as on that of the strongest.
-
-    Returns:
-        ``(h, w)`` map, nonnegative. 0: the maps are equal up to scale and shift. 1: the maps differ as much as their root
-        mean square.
+    Each map is shifted to a median of 0 and divided by its root mean square. (Ranks would put as much weight on the order of
+    uninformative pixels as on that of the strongest.) 0: the maps are equal up to scale and shift; 1: they differ as much as
+    their root mean square.
     """
     spread: Float32[np.ndarray, "h w"] = np.std([_standard(values) for values in maps], axis=0).astype(np.float32)
     return spread

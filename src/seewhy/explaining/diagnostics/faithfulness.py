@@ -9,14 +9,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from seewhy import registry
-from seewhy.core.arrays import Image, Keep
+from seewhy.core.arrays import Keep
 from seewhy.core.attribution import Attribution, Map
-from seewhy.core.classifier import Classifier
 from seewhy.core.features import Grids
-from seewhy.core.probe import Answers, Probe, no_progress
+from seewhy.core.probe import Answers, Probe
 from seewhy.core.seeds import derive, mix, uniforms
+from seewhy.explaining.facts import label
 from seewhy.results.diagnostics import Chance, FaithfulnessCheck, RegionEffect
-from seewhy.results.record import ClassProbability, TargetInfo
+from seewhy.results.record import TargetInfo
 
 TAKEN, LEFT = 0.1, 0.3
 """The share of the view that is removed, and the share that is kept alone. (With 10 % alone hardly any class is recognised.)"""
@@ -34,41 +34,37 @@ REMOVED, KEPT = "gray", "blur"
 """In-fills of the check: for a removed region, and around a region that is kept alone (as in RISE's metrics)."""
 
 
-def check_faithfulness(
-    classifier: Classifier,
-    image: Image,
-    maps: Attribution,
-    targets: Sequence[TargetInfo],
-    predicted: ClassProbability,
-    *,
-    seed: int,
-    batch_size: int,
-) -> FaithfulnessCheck:
+def check_faithfulness(probe: Probe, maps: Attribution, targets: Sequence[TargetInfo]) -> FaithfulnessCheck:
     """Remove the highlighted region, keep only that region, and do the same to random regions and to the middle of the image.
 
     The map is that of the most probable class that was explained; without any, the first map, with the predicted class. Its
     highest pixels are the highlighted region: `TAKEN` of all are removed, `LEFT` of all kept alone. Random regions are the
     highest pixels of smooth random maps; the middle is a disc (an ellipse where the image is not square).
 
-    Cost: ``1 + 2 x (2 + DRAWS)`` queries, 45, beyond the budget of the run.
+    Cost: ``1 + 2 x (2 + DRAWS)`` queries, 45, of probes like the one that was asked, beyond its budget.
     """
     target = _checked_target(targets)
-    index = predicted.index if target.index is None or target.probability is None else target.index
-    name = predicted.label if target.probability is None else target.label
-    values = maps.values[target.key]
-    probes = {infill: _probe(classifier, infill, image, seed, batch_size) for infill in (REMOVED, KEPT)}
-    removed = _ask(probes[REMOVED], 1 - regions(values, TAKEN, seed))[:, index]
-    kept = _ask(probes[KEPT], regions(values, LEFT, seed))[:, index]
+    values, removing, keeping = maps.values[target.key], _like(probe, REMOVED), _like(probe, KEPT)
+    watched = target.index if target.probability is not None else None
+    index = int(probe.prediction.argmax()) if watched is None else watched
+    removed = _ask(removing, 1 - regions(values, TAKEN, probe.seed))[:, index]
+    kept = _ask(keeping, regions(values, LEFT, probe.seed))[:, index]
     return FaithfulnessCheck(
         key=target.key,
         index=index,
-        label=name,
+        label=label(index, probe.classifier) if watched is None else target.label,
         draws=DRAWS,
-        before=float(probes[REMOVED].prediction[index]),
+        before=float(removing.prediction[index]),
         removed=_effect(removed, REMOVED, TAKEN, low=True),
         kept=_effect(kept, KEPT, LEFT, low=False),
-        queries=sum(probe.queries.forward_images for probe in probes.values()),
+        queries=removing.queries.forward_images + keeping.queries.forward_images,
     )
+
+
+def _like(probe: Probe, infill: str) -> Probe:
+    """Ask about the same image with another in-fill, without a budget."""
+    filler = registry.infill(infill, probe.classifier)[1]
+    return Probe(probe.classifier, filler, probe.image, seed=probe.seed, batch_size=probe.batch_size)
 
 
 def regions(values: Map, share: float, seed: int) -> Float[Tensor, "n rows columns"]:
@@ -93,12 +89,6 @@ def _checked_target(targets: Sequence[TargetInfo]) -> TargetInfo:
     """Choose the map that is checked: that of the most probable class, or the first."""
     likely = {target.probability: target for target in targets if target.probability is not None}
     return likely[max(likely)] if likely else targets[0]
-
-
-def _probe(classifier: Classifier, infill: str, image: Image, seed: int, batch_size: int) -> Probe:
-    """Bind an in-fill to the image."""
-    filler = registry.infill(infill, classifier)[1]
-    return Probe(classifier, filler, image, seed=seed, batch_size=batch_size, progress=no_progress)
 
 
 def _ask(probe: Probe, keep: Keep) -> Answers:
