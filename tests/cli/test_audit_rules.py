@@ -83,7 +83,7 @@ def test_rules_about_regions(home: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 def test_each_row_says_what_was_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Before and after, with probabilities that can be worked out by hand; the table is on the terminal."""
-    status, out, _ = run(*AUDIT, "--rule", "rotation:drawn=exact", "--strengths", "180", "--limit", "2", capsys=capsys)
+    status, out, _ = run(*AUDIT, "--rule", "rotation:drawn=exact,strengths=180", "--limit", "2", capsys=capsys)
     assert (status, "100.0%" in out) == (0, True)
     rows = list(csv.DictReader((home / "out/rows.csv").read_text(encoding="utf-8").splitlines()))
     assert [row["file"] for row in rows] == ["0.png", "1.png"]
@@ -114,8 +114,7 @@ def test_a_rule_and_a_batch_size_of_one_change_nothing(home: Path, capsys: pytes
     ("words", "message"),
     [
         (("--rule", "spin"), "unknown rule"),
-        (("--rule", "flip", "--rule", "blur", "--strengths", "3"), "expected one rule with --strengths"),
-        (("--rule", "blur", "--strengths", "0"), "from 0.01 to 1000, got 0"),
+        (("--rule", "blur:strengths=0"), "from 0.01 to 1000, got 0"),
         ((), "--rule"),
     ],
 )

@@ -10,7 +10,6 @@ from seewhy.classifiers.tuning import no_log
 from seewhy.cli import options
 from seewhy.cli.progress import bars, messages, show, warn
 from seewhy.cli.tables import rules_table
-from seewhy.core.errors import RequestError
 from seewhy.results.audit_rules import FILE
 from seewhy.results.codec import to_json
 from seewhy.results.folder import check_free
@@ -24,9 +23,8 @@ from seewhy.results.folder import check_free
     metavar="SPEC",
     multiple=True,
     required=True,
-    help="Test this rule, from `seewhy list rules`. Can be repeated.",
+    help="Test this rule, from `seewhy list rules`, such as rotation:strengths=5+15+45. Can be repeated.",
 )
-@click.option("--strengths", metavar="S", help="Test a single rule at these strengths, such as 5+15+45.")
 @options.classifier_option
 @options.infill_option("gray", "Fill removed regions with this in-fill.")
 @options.subset_options
@@ -36,7 +34,6 @@ def rules(
     source: Path,
     *,
     rules: tuple[str, ...],
-    strengths: str | None,
     infill: str,
     out: Path,
     as_json: bool,
@@ -52,7 +49,7 @@ def rules(
     with bars(quiet=quiet) as watch:
         report = audit_rules(
             source=source,
-            rules=_with_strengths(rules, strengths),
+            rules=rules,
             infill=infill,
             log=no_log if quiet else messages.print,
             progress=watch("images"),
@@ -66,14 +63,3 @@ def rules(
     for failure in report.record.failed:
         click.echo(f"{failure.file}: {failure.error}", err=True)
     return options.SOME_FAILED if report.record.failed else options.DONE
-
-
-def _with_strengths(rules: tuple[str, ...], strengths: str | None) -> list[str]:
-    """Write the strengths into the Spec of the rule."""
-    if strengths is None:
-        return list(rules)
-    if len(rules) != 1:
-        raise RequestError(
-            f"expected one rule with --strengths, got {len(rules)}; write --rule rotation:strengths=5+15"
-        )
-    return [rules[0] + ("," if ":" in rules[0] else ":") + f"strengths={strengths}"]

@@ -146,7 +146,7 @@ class Metric:
     run: Callable[..., MetricResult]
     summary: str
     paper: str
-    higher_is_better: bool | None
+    higher_is_better: bool | None = True
     infill: str = "gray"
     queries: CostRule = Cost()  # noqa: RUF009 - frozen
     region: bool = False

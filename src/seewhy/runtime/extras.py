@@ -3,15 +3,14 @@
 import re
 from importlib.metadata import packages_distributions, requires
 
-_EVERY = "all"
-"""The extra that comprises the others."""
+_NOT_FOR_USERS = {"", "all", "dev", "docs", "rivals"}
+"""What is always required, the extra that comprises others, and those for developers."""
 
 
 def extras() -> dict[str, tuple[str, ...]]:
     """Return the extras that users install, with the packages of each; those for developers are left out."""
-    groups = _groups()
-    every = groups.pop(_EVERY, set())
-    return {extra: tuple(sorted(packages)) for extra, packages in sorted(groups.items()) if extra and packages <= every}
+    groups = sorted(_groups().items())
+    return {extra: tuple(sorted(packages)) for extra, packages in groups if extra not in _NOT_FOR_USERS}
 
 
 def optional_modules() -> tuple[str, ...]:
