@@ -1,4 +1,9 @@
-"""The table of methods, in the order of listing; a row states only what differs from the defaults of `Method`."""
+"""The table of methods, in the order of listing.
+
+A row states only what differs from the defaults of `Method`, or from what its family shares.
+"""
+
+from functools import partial
 
 from seewhy.core.access import Access
 from seewhy.methods.controls import center, edges, random
@@ -29,29 +34,30 @@ from seewhy.registry import cost
 from seewhy.registry.cost import Cost
 from seewhy.registry.rows import Method
 
+_window = partial(Method, queries=cost.windows, signed=True, linear=True, anytime=True)
+_cam = partial(
+    Method,
+    access=Access.INTERNALS,
+    queries=lambda run: cost.per_target(1, run, once=2, backward=1),
+    random=False,
+)
+_superpixel = partial(Method, signed=True, linear=True, small="segments=9,shape=grid,samples=60", extra="segments")
+
 METHODS: dict[str, Method] = {
-    "pmi": Method(
+    "pmi": _window(
         run=pmi,
         summary="evidence for each class, and information, from the probabilities with and without each patch",
         paper="Yi, Kim, Kim, Yoon, arXiv 2009.11150, 2020",
         access=Access.PROBABILITIES,
         infill="patch-sampler",
         large=(16, "inpaint"),
-        queries=cost.windows,
         information=True,
-        signed=True,
-        linear=True,
-        anytime=True,
         small="size=4,samples=2",
     ),
-    "occlusion": Method(
+    "occlusion": _window(
         run=occlusion,
         summary="drop in the probability when a window is covered",
         paper="Zeiler, Fergus, ECCV 2014",
-        queries=cost.windows,
-        signed=True,
-        linear=True,
-        anytime=True,
         small="size=5,samples=2",
     ),
     "rise": Method(
@@ -90,20 +96,16 @@ METHODS: dict[str, Method] = {
         random=False,
         needs="a network trained for it",
     ),
-    "grad-cam": Method(
+    "grad-cam": _cam(
         run=grad_cam,
         summary="feature maps of a layer, weighted by the mean gradient of the class score",
         paper="Selvaraju, Cogswell, Das, Vedantam, Parikh, Batra, ICCV 2017",
-        access=Access.INTERNALS,
-        queries=lambda run: cost.per_target(1, run, once=2, backward=1),
         random=False,
     ),
-    "grad-cam++": Method(
+    "grad-cam++": _cam(
         run=grad_cam_plus_plus,
         summary="as grad-cam, weighted by positive gradients so that each of several objects counts",
         paper="Chattopadhay, Sarkar, Howlader, Balasubramanian, WACV 2018",
-        access=Access.INTERNALS,
-        queries=lambda run: cost.per_target(1, run, once=2, backward=1),
         random=False,
     ),
     "integrated-gradients": Method(
@@ -125,24 +127,18 @@ METHODS: dict[str, Method] = {
         queries=cost.steps("samples", once=1),
         small="samples=12",
     ),
-    "faded-rise": Method(
+    "faded-rise": _superpixel(
         run=faded_rise,
         summary="effect on the probability of keeping each superpixel, with soft edges",
         paper="after Pihlgren, Främling, IJCNN 2025",
         queries=lambda run: Cost(1 + run["samples"]),
-        signed=True,
-        linear=True,
-        small="segments=9,shape=grid,samples=60",
         extra="segments",
     ),
-    "kernel-shap": Method(
+    "kernel-shap": _superpixel(
         run=kernel_shap,
         summary="Shapley value of each superpixel: its fair share of the probability",
         paper="Lundberg, Lee, NeurIPS 2017",
         queries=cost.kernel_shap,
-        signed=True,
-        linear=True,
-        small="segments=9,shape=grid,samples=60",
         extra="segments",
     ),
     "partition-shap": Method(
@@ -154,23 +150,18 @@ METHODS: dict[str, Method] = {
         signed=True,
         linear=True,
     ),
-    "lime": Method(
+    "lime": _superpixel(
         run=lime,
         summary="coefficients of a local linear model of the probability on superpixels",
         paper="Ribeiro, Singh, Guestrin, KDD 2016",
         queries=lambda run: Cost(1 + run["samples"]),
-        signed=True,
-        linear=True,
-        small="segments=9,shape=grid,samples=60",
         extra="segments",
     ),
-    "leave-one-out": Method(
+    "leave-one-out": _superpixel(
         run=leave_one_out,
         summary="drop in the probability when one superpixel is removed",
         paper="after Robnik-Šikonja, Kononenko, IEEE TKDE 2008",
         queries=lambda run: Cost(1 + run["segments"], approximate=True),
-        signed=True,
-        linear=True,
         small="segments=9,shape=grid",
         extra="segments",
     ),
