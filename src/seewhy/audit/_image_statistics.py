@@ -17,45 +17,18 @@ PerImage = Float[np.ndarray, " n"]
 
 
 def change(first: Images, second: Images) -> Float[Tensor, "n h w"]:
-    """Return the absolute difference of images, averaged over channels, 0 to 1: the map of the counterfactual generators.
-
-    Example:
-        >>> import torch
-        >>> change(torch.zeros(1, 3, 1, 1), torch.full((1, 3, 1, 1), 0.25)).tolist()
-        [[[0.25]]]
-    """
+    """Return the absolute difference of images, averaged over channels, 0 to 1: the map of the counterfactual generators."""
     return (first - second).abs().mean(1)
 
 
 def proximity(first: Images, second: Images) -> tuple[PerImage, PerImage]:
-    """Measure the distance between pairs of images.
-
-    Args:
-        first: ``(n, c, h, w)`` images in [0, 1].
-        second: ``(n, c, h, w)`` images in [0, 1], of the same shape.
-
-    Returns:
-        The mean absolute difference (L1) and the root mean squared difference (L2) of each pair, over pixels and channels,
-        0 to 1. As means, they do not depend on the resolution.
-
-    Example:
-        >>> import torch
-        >>> l1, l2 = proximity(torch.zeros(1, 1, 1, 4), torch.tensor([[[[0.0, 0.0, 0.0, 1.0]]]]))
-        >>> l1.tolist(), l2.tolist()
-        ([0.25], [0.5])
-    """
+    """Return the mean absolute (L1) and the root mean squared (L2) difference of each pair over pixels and channels, 0 to 1."""
     difference = (first.double() - second.double()).flatten(1)
     return difference.abs().mean(1).cpu().numpy(), difference.square().mean(1).sqrt().cpu().numpy()
 
 
 def sparsity(first: Images, second: Images, *, tau: float) -> PerImage:
-    """Return the fraction of pixels of each pair whose mean difference over channels exceeds ``tau``, 0 to 1.
-
-    Example:
-        >>> import torch
-        >>> sparsity(torch.zeros(1, 1, 1, 4), torch.tensor([[[[0.0, 0.04, 0.06, 1.0]]]]), tau=0.05).tolist()
-        [0.5]
-    """
+    """Return the fraction of pixels of each pair whose mean difference over channels exceeds ``tau``, 0 to 1."""
     return (change(first, second) > tau).double().flatten(1).mean(1).cpu().numpy()
 
 
@@ -65,12 +38,6 @@ def shift(first: Images, second: Images) -> tuple[PerImage, PerImage]:
     Returns:
         For each pair, the mean square of the uniform part (a constant per channel) and the mean square of the whole
         difference. Their ratio, 0 to 1, is the share of the change that is a shift of brightness or colour.
-
-    Example:
-        >>> import torch
-        >>> even, every = shift(torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), 0.5))
-        >>> even.tolist(), every.tolist()
-        ([0.25], [0.25])
     """
     difference = (second.double() - first.double()).flatten(2)
     even, every = difference.mean(2).square().mean(1), difference.square().mean((1, 2))
@@ -81,11 +48,6 @@ def spread(images: Images) -> float:
     """Return the mean absolute difference over all pairs of images, 0 to 1; NaN for fewer than two images.
 
     The cost grows with the square of the number of images; use at most some hundreds.
-
-    Example:
-        >>> import torch
-        >>> spread(torch.tensor([0.0, 0.0, 0.75]).view(3, 1, 1, 1))
-        0.5
     """
     count = len(images)
     if count < 2:
@@ -101,13 +63,6 @@ def frechet(first: Codes, second: Float[np.ndarray, "m d"]) -> float:
     ``‖m₁ − m₂‖² + tr(C₁ + C₂ − 2 (C₁ C₂)^½)``, as used by Heusel et al. (NeurIPS 2017) for images. The trace of the root is
     the sum of the square roots of the eigenvalues of ``C₁^½ C₂ C₁^½``. The unit is the square of the embedding's unit, so
     only the ratio to the distance between real sets is meaningful. For small sets the distance is biased upwards.
-
-    Args:
-        first: ``(n, d)`` codes, at least two rows.
-        second: ``(m, d)`` codes, at least two rows.
-
-    Returns:
-        The squared distance, nonnegative.
 
     Raises:
         RequestError: a set has fewer than two rows.
@@ -131,16 +86,7 @@ def frechet(first: Codes, second: Float[np.ndarray, "m d"]) -> float:
 def frechet_distances(
     generated: Codes, source: Float[np.ndarray, "m d"], target: Float[np.ndarray, "k d"]
 ) -> FrechetDistances:
-    """Compare generated images with real images of two classes.
-
-    Args:
-        generated: codes of at least two generated images.
-        source: codes of at least two real images of the source class.
-        target: codes of at least four real images of the target class.
-
-    Raises:
-        RequestError: there are fewer images.
-    """
+    """Compare generated images with real images of two classes; at least four of each."""
     to_target, real = frechet(generated, target), frechet(source, target)
     return FrechetDistances(
         to_target=to_target,

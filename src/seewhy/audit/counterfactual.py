@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from seewhy import registry
 from seewhy.audit._image_statistics import frechet_distances
@@ -46,13 +46,7 @@ _FEWEST = 4
 
 @dataclass(frozen=True, eq=False)
 class _Inputs:
-    """The predictions for the unmodified images.
-
-    Args:
-        probabilities: probabilities of the classifier.
-        labels: true class of each image, -1 for a class that the classifier does not have; None without labels.
-        oracle: class that the oracle predicts; None without an oracle.
-    """
+    """Labels and predictions of the unmodified images; -1 is a label that the classifier does not have."""
 
     probabilities: Float[np.ndarray, "n k"]
     labels: Int[np.ndarray, " n"] | None
@@ -63,10 +57,6 @@ class _Inputs:
         """The class that the classifier predicts for each image."""
         predicted: Int[np.ndarray, " n"] = self.probabilities.argmax(1)
         return predicted
-
-    def correct(self, found: Direction) -> Bool[np.ndarray, " m"] | None:
-        """Return for each image of a direction whether the classifier predicts its label; None without labels."""
-        return None if self.labels is None else self.labels[found.places] == found.source
 
 
 def audit_counterfactual(
@@ -121,8 +111,7 @@ def audit_counterfactual(
     opened = registry.classifier(classifier, trust=trust, device=device)
     loaded = _load(generators, opened)
     collection = source if isinstance(source, Collection) else read_collection(source, view=opened.view)
-    _check_size(collection, loaded)
-    collection = _choose(collection, limit, seed)
+    collection = _choose(collection, loaded, limit, seed)
     asked = BatchedClassifier(opened, batch_size)
     second = None if oracle is None else _open_oracle(oracle, opened, loaded, batch_size, trust=trust, device=device)
     tested = validate_classifier(opened, collection.images(slice(0, 1))[0])
@@ -156,17 +145,13 @@ def _load(generators: Generators | str | Path, classifier: Classifier) -> Genera
     return loaded.to(classifier.device)
 
 
-def _check_size(collection: Collection, generators: Generators) -> None:
-    """Raise if the images are not of the size that the generators were trained on."""
+def _choose(collection: Collection, generators: Generators, limit: int | None, seed: int) -> Collection:
+    """Check the size of the images, and draw some at random: a folder sorted by class is not cut off after its first class."""
     if collection.size != generators.size:
         raise RequestError(
             f"expected images of {generators.size[0]} × {generators.size[1]} pixels, as the generators were trained on, got "
             f"{collection.size[0]} × {collection.size[1]}; use images of that size"
         )
-
-
-def _choose(collection: Collection, limit: int | None, seed: int) -> Collection:
-    """Draw some images at random, so that a folder sorted by class is not cut off after its first class."""
     if limit is None or limit >= len(collection):
         return collection
     return collection.take(np.sort(np.random.default_rng(seed).permutation(len(collection))[:limit]))
@@ -223,17 +208,7 @@ def _counting(progress: Progress, total: int) -> Callable[[int], None]:
 
 @dataclass(frozen=True, eq=False)
 class _Audit:
-    """A finished audit, to be summarised.
-
-    Args:
-        started: when it began, by the monotonic clock.
-        folder: folder of the generators; None for generators that only their caller has.
-        work: what was run.
-        inputs: the predictions for the unmodified images.
-        directions: the measurements.
-        seconds_per_explanation: median; NaN where it was not measured.
-        warnings: warnings of the classifier's self-test.
-    """
+    """A finished audit, to be summarised; `started` is a time of the monotonic clock."""
 
     started: float
     folder: str | None
@@ -250,9 +225,12 @@ class _Audit:
 
     def report(self) -> CounterfactualReport:
         """Summarise all directions."""
-        names, work, asked = self.names, self.work, self.work.classifier
+        names, work, asked, labels = self.names, self.work, self.work.classifier, self.inputs.labels
         results = tuple(
-            summarise_direction(each, names, self._frechet(each), self.inputs.correct(each)) for each in self.directions
+            summarise_direction(
+                each, names, self._frechet(each), None if labels is None else labels[each.places] == each.source
+            )
+            for each in self.directions
         )
         columns = self.directions[0].columns
         every = {name: np.concatenate([each.columns[name] for each in self.directions]) for name in columns}
@@ -264,7 +242,12 @@ class _Audit:
             seed=work.seed,
             classifier=classifier_info(asked.classifier, asked.count),
             view=asked.classifier.view.describe(),
-            generators=self._generators(),
+            generators=GeneratorsInfo(
+                self.folder,
+                work.generators.arm,
+                tuple(ClassName(index, name) for index, name in names.items()),
+                work.generators.size,
+            ),
             oracle=self._oracle(),
             directions=results,
             overall=OverallResult(summarise(every), worst(results)),
@@ -275,12 +258,6 @@ class _Audit:
             seconds=round(time.monotonic() - self.started, 3),
         )
         return CounterfactualReport(record, self.directions, names)
-
-    def _generators(self) -> GeneratorsInfo:
-        """Describe the generators."""
-        classes = tuple(ClassName(index, name) for index, name in self.names.items())
-        height, width = self.work.generators.size
-        return GeneratorsInfo(self.folder, self.work.generators.arm, classes, (height, width))
 
     def _oracle(self) -> OracleInfo | None:
         """Describe the oracle and its accuracy on the input images, without which its predictions mean little."""

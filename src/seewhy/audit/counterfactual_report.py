@@ -105,14 +105,10 @@ class CounterfactualReport:
 
 
 def summarise(columns: Columns) -> Figures:
-    """Summarise a set of images, flipped or not.
+    """Summarise a set of images, flipped or not: fractions with Wilson intervals, means with bootstrap intervals.
 
-    Args:
-        columns: as in `seewhy.audit.counterfactual_work.Direction`.
-
-    Returns:
-        Fractions with Wilson intervals, means with bootstrap intervals, and ``shift``, the fraction of the squared change
-        that is the same at every pixel of an image; None where nothing was measured.
+    ``shift`` is the fraction of the squared change that is the same at every pixel of an image; a figure is None where
+    nothing was measured.
 
     Example:
         >>> summarise({"flipped": np.array([1.0, 0.0]), "even": np.ones(2), "every": np.ones(2)}).flip.value
@@ -141,14 +137,7 @@ def summarise_direction(
     frechet: FrechetDistances | None,
     correct: np.ndarray | None,
 ) -> DirectionResult:
-    """Summarise one direction.
-
-    Args:
-        found: the measurements of its images.
-        names: class index → name.
-        frechet: Fréchet distances; None where they were not measured.
-        correct: for each image, whether the classifier predicts its label; None without labels.
-    """
+    """Summarise one direction; `correct` says for each image whether the classifier predicts its label."""
     generated, real = found.spread
     return DirectionResult(
         source=ClassName(found.source, names[found.source]),
@@ -159,22 +148,15 @@ def summarise_direction(
         classes_apart=plain(found.apart),
         restored=dict(found.restored),
         undone_real=plain(found.undone_real),
-        correct=None if correct is None else _part(found.columns, correct),
-        incorrect=None if correct is None else _part(found.columns, ~correct),
+        correct=None if correct is None else summarise({name: each[correct] for name, each in found.columns.items()}),
+        incorrect=None
+        if correct is None
+        else summarise({name: each[~correct] for name, each in found.columns.items()}),
     )
 
 
-def _part(columns: Columns, which: np.ndarray) -> Figures:
-    """Summarise some of the images."""
-    return summarise({name: column[which] for name, column in columns.items()})
-
-
 def findings(directions: Sequence[DirectionResult]) -> tuple[str, ...]:
-    """Describe in words what is wrong with the generators, direction by direction; the thresholds are our own.
-
-    Args:
-        directions: the summary of each direction.
-    """
+    """Describe in words what is wrong with the generators, direction by direction; the thresholds are our own."""
     found = []
     for each in directions:
         if each.figures.n < FEW:
@@ -250,17 +232,11 @@ def _value(figure: Interval | None) -> float:
 
 
 def worst(directions: Sequence[DirectionResult]) -> dict[str, float]:
-    """Return each figure that has a better and a worse side, in its worst direction.
-
-    Example:
-        >>> worst([])
-        {}
-    """
+    """Return each figure that has a better and a worse side, in its worst direction."""
     found = {}
     for name in _RATES:
         figures: list[Interval | None] = [getattr(each.figures, name) for each in directions]
-        known = [figure.value for figure in figures if figure is not None]
-        if known:
+        if known := [figure.value for figure in figures if figure is not None]:
             found[name] = min(known)
     ratios = [each.frechet.ratio for each in directions if each.frechet and each.frechet.ratio is not None]
     return {**found, "ratio": max(ratios)} if ratios else found
@@ -310,21 +286,18 @@ LINES = {
 
 
 def table_rows(record: CounterfactualRecord) -> list[tuple[str, ...]]:
-    """Return the figures as a table: the head, then one row per figure with one column per direction.
-
-    Args:
-        record: record of an audit.
-    """
+    """Return the figures as a table: the head, then one row per figure with one column per direction."""
     directions = record.directions
-    parts = [*(each.figures for each in directions), record.overall.figures]
+    columns = [*(each.figures for each in directions), record.overall.figures]
     table = [("", *(each.title for each in directions), "all")]
     for title, name in LINES.items():
-        if any(getattr(each, name) is not None for each in parts):
-            table.append((title, *(_cell(getattr(each, name)) for each in parts)))
-    if any(each.frechet for each in directions):
-        found = [each.frechet for each in directions]
-        table.append(("Fréchet to target / real-real", *(_ratio(each, "to_target") for each in found), ""))
-        table.append(("the same for two halves", *(_ratio(each, "floor") for each in found), ""))
+        figures = [getattr(each, name) for each in columns]
+        if any(figure is not None for figure in figures):
+            table.append((title, *map(_cell, figures)))
+    distances = [each.frechet for each in directions]
+    if any(distances):
+        table.append(("Fréchet to target / real-real", *(_ratio(each, "to_target") for each in distances), ""))
+        table.append(("the same for two halves", *(_ratio(each, "floor") for each in distances), ""))
     ratios = (each.diversity.ratio for each in directions)
     table.append(("diversity, generated / real", *("–" if each is None else f"{each:.2f}" for each in ratios), ""))
     return table

@@ -27,10 +27,10 @@ from seewhy.nets.counterfactual_generators import GeneratedBatch
 from seewhy.results.audit_counterfactual import Restored
 
 CONTROLS = 200
-"""Use at most this many images of a direction for the controls, the disturbances and the diversity."""
+"""At most this many images of a direction are used for the controls, the disturbances and the diversity."""
 
 SHOWN = 10
-"""Keep at most this many example images of a direction that flipped, and as many that did not."""
+"""At most this many example images of a direction that flipped are kept, and as many that did not."""
 
 TIMED = 20
 """The number of explanations that are timed."""
@@ -60,33 +60,24 @@ class Generators(Protocol):
     @property
     def arm(self) -> str:
         """``syce``, ``cyce`` or ``sagen``."""
-        ...
 
     @property
     def classes(self) -> tuple[int, ...]:
         """Indices of the classes that they were trained for."""
-        ...
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of their images, in pixels."""
-        ...
 
     def __call__(self, images: Images, source: int, target: int) -> GeneratedBatch:
         """Generate stable, adversarial and cycle images from images predicted as ``source``."""
-        ...
 
 
 @dataclass(eq=False)
 class BatchedClassifier:
-    """A classifier that is queried in batches.
+    """A classifier that is queried in batches; `queries` counts images, and `count` its classes after the first query.
 
-    Args:
-        classifier: the classifier to query.
-        batch: images per call.
-        renumbered: its class index → the index of that class in the audited classifier; None where the indices are equal.
-        queries: the number of images queried so far.
-        count: the number of its classes; 0 before the first query.
+    `renumbered` maps its class indices to those of the audited classifier; None where they are equal.
     """
 
     classifier: Classifier
@@ -118,7 +109,7 @@ class Direction:
         source: the class that the images are predicted as.
         target: the class that they are translated to.
         places: indices of the images in the collection.
-        columns: one number per image for each measurement.
+        columns: the measurements.
         codes: embedding codes of the adversarial images; None without an embedding.
         spread: mean difference of two adversarial images, and of two real images of the target class.
         apart: mean difference of a real image of the source class and one of the target class.
@@ -141,19 +132,7 @@ class Direction:
 
 @dataclass(eq=False)
 class EvaluatedGenerators:
-    """The generators, together with all that their audit needs.
-
-    Args:
-        generators: to be audited.
-        classifier: the classifier that they were trained for.
-        oracle: a second classifier; None where there is none.
-        codes: an embedding; None where there is none.
-        collection: the images.
-        predicted: the predicted class of each image.
-        tau: see `seewhy.audit._image_statistics.sparsity`.
-        seed: seed of the noise.
-        progress: called with the number of images just done.
-    """
+    """The generators, together with all that their audit needs; `progress` is called with the number of images just done."""
 
     generators: Generators
     classifier: BatchedClassifier
@@ -177,34 +156,32 @@ class EvaluatedGenerators:
     @torch.no_grad()
     def measure(self, source: int, target: int, places: Int[np.ndarray, " n"]) -> Direction:
         """Translate images from the source to the target class and measure the result."""
-        some, real = places[:CONTROLS], np.flatnonzero(self.predicted == target)[:CONTROLS]
-        rows: list[Columns] = []
-        codes, first = [], []
+        way, rows, codes, first = (source, target), list[Columns](), [], list[Images]()
         shown: dict[bool, Examples] = {}
         for start in range(0, len(places), self.classifier.batch):
             batch = places[start : start + self.classifier.batch]
             images = self.images(batch)
             generated = self.generators(images, source, target)
-            rows.append(self._columns(images, generated, batch, (source, target)))
+            rows.append(self._columns(images, generated, batch, way))
             if self.codes is not None:
                 codes.append(self.codes(generated.adversarial))
             if start < CONTROLS:
                 first.append(generated.adversarial)
             _keep(shown, _examples(images, generated), rows[-1]["flipped"])
             self.progress(len(batch))
-        adversarial = torch.cat(first)[:CONTROLS]
-        originals, others = self.images(some), self.images(real)
+        adversarial, controls = torch.cat(first)[:CONTROLS], places[:CONTROLS]
+        real = self.images(np.flatnonzero(self.predicted == target)[:CONTROLS])
         return Direction(
-            source,
-            target,
-            places,
-            {name: np.concatenate([row[name] for row in rows]) for name in rows[0]},
-            np.concatenate(codes) if codes else None,
-            (statistics.spread(adversarial), statistics.spread(others)),
-            _apart(originals, others),
-            self._restored(adversarial, some, (source, target)),
-            self._undone(others, (source, target)),
-            shown,
+            source=source,
+            target=target,
+            places=places,
+            columns={name: np.concatenate([row[name] for row in rows]) for name in rows[0]},
+            codes=np.concatenate(codes) if codes else None,
+            spread=(statistics.spread(adversarial), statistics.spread(real)),
+            apart=_apart(self.images(controls), real),
+            restored=self._restored(adversarial, controls, way),
+            undone_real=self._fraction(real, way, source) if self.undoes and len(real) else math.nan,
+            shown=shown,
         )
 
     def _columns(
@@ -271,10 +248,6 @@ class EvaluatedGenerators:
             )
         return found
 
-    def _undone(self, real: Images, way: tuple[int, int]) -> float:
-        """Apply the undoing generator to real images of the class that it undoes."""
-        return self._fraction(real, way, way[0]) if self.undoes and len(real) else math.nan
-
     def _fraction(self, images: Images, route: tuple[int, int], wanted: int) -> float:
         """Translate images and return the fraction that is then predicted as the wanted class."""
         translated = [self.generators(some, *route).adversarial for some in torch.split(images, self.classifier.batch)]
@@ -322,12 +295,12 @@ def _examples(images: Images, generated: GeneratedBatch) -> Examples:
 
 def _disturb(images: Images, how: str, seeds: Int[Tensor, " n"]) -> Images:
     """Disturb images in a way that is hardly visible."""
+    if how == UNDISTURBED:
+        return images
     if how == EIGHT_BITS:
         return (images * 255).round() / 255
     if how == BLURRED:
-        return torch.stack([gaussian_blur(image, float(how.split()[1])) for image in images])
-    if how == UNDISTURBED:
-        return images
+        return torch.stack([gaussian_blur(image, 0.5) for image in images])
     sigma = float(how.removeprefix("noise "))
     drawn = normals(seeds, images[0].numel()).view(images.shape).to(images)
     return (images + sigma * drawn).clamp(0, 1)
@@ -338,13 +311,7 @@ def group_by_direction(
 ) -> dict[tuple[int, int], Int[np.ndarray, " m"]]:
     """Group images by direction: from the predicted class to the most probable other class that the generators know.
 
-    Args:
-        classes: the classes that the generators were trained for.
-        probabilities: class probabilities of each image.
-
-    Returns:
-        (source, target) → indices of the images. Images that are predicted as a class unknown to the generators are left
-        out.
+    Images that are predicted as a class unknown to the generators are left out.
 
     Example:
         >>> group_by_direction((0, 2), np.array([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7], [0.1, 0.8, 0.1]]))

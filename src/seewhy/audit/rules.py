@@ -83,7 +83,10 @@ def audit_rules(
     Cost in queries: at most two for each image, rule and strength (identical images are shown once); seven for the self-test.
     """
     asked = registry.classifier(classifier, trust=trust, device=device)
-    questions = _questions([rules] if isinstance(rules, str) else rules)
+    bound = [registry.lookup("rules", spec) for spec in ([rules] if isinstance(rules, str) else rules)]
+    questions = [_Question(rule, strength) for rule in bound for strength in rule.row.strengths]
+    if not questions:
+        raise RequestError("expected at least one rule, got none; see seewhy list rules")
     infill_spec, filler = registry.infill(infill, asked, trust=trust)
     photos = list_labelled(source, only)[:limit]
     if any(question.row.region for question in questions) and not any(photo.boxes for photo in photos):
@@ -119,20 +122,12 @@ class _Question:
         """The rule's Spec."""
         return str(self.rule.spec)
 
-    def pair(self, shot: "_Shot", infill: Infill, seed: int) -> tuple[Image, Image]:
+    def pair(self, shot: "_Shot", infill: Infill) -> tuple[Image, Image]:
         """Make the image that the changed one is compared with, and the changed one."""
         before = self.row.before(shot.image, self.strength) if self.row.before else shot.image
         about = (torch.from_numpy(shot.where), infill) if self.row.region else ()
-        after = self.row.run(shot.image, self.strength, seed, *about, **self.rule.settings)
+        after = self.row.run(shot.image, self.strength, shot.seed, *about, **self.rule.settings)
         return before, after
-
-
-def _questions(specs: Sequence[str]) -> list[_Question]:
-    """Read the rules; each strength is a question."""
-    if not specs:
-        raise RequestError("expected at least one rule, got none; see seewhy list rules")
-    bound = [registry.lookup("rules", text) for text in specs]
-    return [_Question(rule, strength) for rule in bound for strength in rule.row.strengths]
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,21 +156,15 @@ class _Shot:
         return "" if self.where.any() and not self.where.all() else "the boxes cover none or all of the view"
 
 
-class _Gallery:
-    """Images to be shown; identical ones are shown once."""
+_Key = tuple[torch.Size, bytes]
 
-    def __init__(self) -> None:
-        self.images: list[Image] = []
-        self._places: dict[bytes, int] = {}
 
-    def add(self, image: Image) -> int:
-        """Round to 8-bit levels, as a file would hold it, and return the image's place."""
-        rounded = (image * 255).round() / 255
-        key = rounded.numpy().tobytes() + bytes(str(tuple(rounded.shape)), "ascii")
-        if key not in self._places:
-            self._places[key] = len(self.images)
-            self.images.append(rounded)
-        return self._places[key]
+def _add(gallery: dict[_Key, Image], image: Image) -> _Key:
+    """Add an image to those that are shown, at 8-bit levels as a file would hold it; identical ones are shown once."""
+    rounded = (image * 255).round() / 255
+    key = rounded.shape, rounded.numpy().tobytes()
+    gallery.setdefault(key, rounded)
+    return key
 
 
 @dataclass(eq=False)
@@ -198,7 +187,7 @@ class _Audit:
 
     def take(self, photos: Sequence[Labelled], max_megapixels: float) -> None:
         """Test every rule on some images, all shown together."""
-        gallery, asked = _Gallery(), list[tuple[_Shot, _Question, int, int]]()
+        gallery, pairs = dict[_Key, Image](), list[tuple[_Shot, _Question, _Key, _Key]]()
         for photo in photos:
             try:
                 shot = _Shot.of(photo, self.classifier.view, self.seed, max_megapixels)
@@ -209,18 +198,19 @@ class _Audit:
                 if unfit := shot.unfit(question):
                     self.rows.append(RuleRow(photo.path.name, question.spec, question.strength, note=unfit))
                 else:
-                    before, after = (gallery.add(image) for image in question.pair(shot, self.infill, shot.seed))
-                    asked.append((shot, question, before, after))
-        answers = self._ask(gallery.images)
-        for shot, question, before, after in asked:
-            pictures, said = [gallery.images[place] for place in (before, after)], (answers[before], answers[after])
-            self._compare(shot, question, pictures, said)
+                    before, after = (_add(gallery, image) for image in question.pair(shot, self.infill))
+                    pairs.append((shot, question, before, after))
+        answers = dict(zip(gallery, self._ask(list(gallery.values())), strict=True))
+        for shot, question, before, after in pairs:
+            self._compare(shot, question, [gallery[before], gallery[after]], (answers[before], answers[after]))
 
     def _ask(self, images: Sequence[Image]) -> list[Float[Tensor, " k"]]:
         """Show images, those of one size in batches; the first one prepares the classifier."""
         if not images:
             return []
-        self.prepared = prepared = self.prepared or self._prepare(images[0])
+        self.prepared = prepared = self.prepared or validate_and_tune(
+            self.classifier, images[0], self.runtime_request, queries=self.expected, log=self.log
+        )
         answers: list[Float[Tensor, " k"]] = []
         for _, alike in groupby(images, key=lambda image: image.shape):
             for batch in torch.split(torch.stack(list(alike)), prepared.choice.batch_size):
@@ -230,10 +220,6 @@ class _Audit:
         self.queries += len(images)
         self.classes = len(answers[0])
         return answers
-
-    def _prepare(self, image: Image) -> PreparedClassifier:
-        """Test the classifier and choose how it is run."""
-        return validate_and_tune(self.classifier, image, self.runtime_request, queries=self.expected, log=self.log)
 
     def _compare(
         self,
@@ -291,9 +277,7 @@ class _Audit:
         """Summarise one rule."""
         asked = [question for question in self.questions if question.spec == spec]
         rows = [row for row in self.rows if row.rule == spec]
-        results = tuple(
-            summarise(question.strength, [row for row in rows if row.strength == question.strength])
-            for question in asked
-        )
+        strengths = [question.strength for question in asked]
+        results = tuple(summarise(each, [row for row in rows if row.strength == each]) for each in strengths)
         rule = asked[0].row
         return RuleResult(spec, rule.summary, rule.claim, rule.unit, results)

@@ -71,10 +71,6 @@ class RulesReport:
 def summarise(strength: float, rows: Sequence[RuleRow]) -> StrengthResult:
     """Compute how often a rule failed at one strength, overall and for each class with `ENOUGH` images.
 
-    Args:
-        strength: strength of the change.
-        rows: rows of one rule and that strength.
-
     Example:
         >>> summarise(1.0, [RuleRow("a", holds=True), RuleRow("b", holds=False), RuleRow("c")]).rate.error
         0.5

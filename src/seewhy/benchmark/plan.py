@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypedDict, Unpack
 
 from seewhy import registry
 from seewhy.classifiers.tuning import RuntimeRequest
@@ -18,15 +17,6 @@ from seewhy.runtime.machine import installed
 
 _WITH = "@"
 """Stands between a method and the in-fill that it is run with."""
-
-
-class RunOptions(TypedDict, total=False):
-    """What is the same for every method of a benchmark."""
-
-    seed: int
-    batch_size: int | None
-    runtime: str
-    trust: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,17 +68,9 @@ def plan_benchmark(
 ) -> BenchmarkPlan:
     """Check a benchmark before any work starts; the controls are always included.
 
-    Args:
-        classifier: as for `seewhy.explain`.
-        methods: Specs, each optionally followed by ``@`` and the Spec of an in-fill; one that is named twice counts once.
-        metrics: Specs; None: `seewhy.explaining.score.DEFAULT_METRICS`, and `LOCATED` there where the regions of the objects
-            are known.
-        located: whether they are.
-        seed: seed of every explanation and every score.
-        batch_size: images per call; None for the fastest.
-        runtime: as for `seewhy.explain`; methods that need more than probabilities run the classifier unchanged.
-        trust: allow Specs that run code from a file.
-        device: where torch computes.
+    A method is a Spec, optionally followed by ``@`` and the Spec of an in-fill; one that is named twice counts once. Without
+    metrics, `seewhy.explaining.score.DEFAULT_METRICS` are taken, and `LOCATED` where the regions of the objects are known
+    (`located`). The other arguments are those of `seewhy.compare`.
 
     Raises:
         RequestError: no method is named, a name or a setting is unknown, or a method needs more than the classifier gives.
@@ -100,8 +82,20 @@ def plan_benchmark(
     titles = [_title(spec) for spec in methods]
     named = {Spec.parse(title.partition(_WITH)[0]).name for title in titles}
     titles += [name for name, row in rows.items() if row.control and name not in named]
-    options: RunOptions = {"seed": seed, "batch_size": batch_size, "runtime": runtime, "trust": trust}
-    requests = {title: _question(opened, title, **options) for title in titles}
+    requests = {
+        title: prepare(
+            opened,
+            method=method,
+            infill=infill or None,
+            seed=seed,
+            batch_size=batch_size,
+            runtime=runtime,
+            trust=trust,
+            check=False,
+        )
+        for title in titles
+        for method, _, infill in [title.partition(_WITH)]
+    }
     usual = (*DEFAULT_METRICS, *(LOCATED if located else ()))
     chosen = {
         str(Spec.parse(spec)): bind_metric(spec, opened, trust=trust)
@@ -117,12 +111,6 @@ def _title(asked: str) -> str:
     """Write a method, and its in-fill if one is named, in one way."""
     method, at, infill = asked.partition(_WITH)
     return f"{Spec.parse(method)}{at}{Spec.parse(infill)}" if at else str(Spec.parse(method))
-
-
-def _question(classifier: Classifier, title: str, **options: Unpack[RunOptions]) -> Request:
-    """Check one method."""
-    method, _, infill = title.partition(_WITH)
-    return prepare(classifier, method=method, infill=infill or None, check=False, **options)
 
 
 def in_full(request: Request) -> str:

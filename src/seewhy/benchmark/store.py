@@ -27,13 +27,7 @@ _MAP, _GENERATED = "map", "generated/"
 
 @dataclass(frozen=True)
 class PredictedClass:
-    """The class of an image that is explained.
-
-    Args:
-        target: the predicted class.
-        label: its name.
-        probability: on the full image.
-    """
+    """The predicted class of an image, which is explained; its probability on the full image."""
 
     target: int
     label: str
@@ -42,18 +36,7 @@ class PredictedClass:
 
 @dataclass(frozen=True)
 class CachedMap:
-    """Everything about an explanation but its map.
-
-    Args:
-        method: with every setting, and the in-fill.
-        target: the class that was explained.
-        unit: unit of the map.
-        queries: what the explanation asked.
-        seconds: seconds that it took.
-        stopped_because: as in `seewhy.results.record.Record`.
-        runtime: what ran the classifier.
-        findings: findings of the method.
-    """
+    """Everything about an explanation but its map; `method` is written with every setting and the in-fill."""
 
     method: str
     target: int
@@ -99,10 +82,6 @@ def key(*parts: Json) -> str:
 
 def open_folder(out: Path, record: PlanRecord) -> Path:
     """Make the folder, or take up an earlier one, and write down what is asked.
-
-    Args:
-        out: the folder; it need not exist.
-        record: the whole plan; ``benchmark.json``.
 
     Returns:
         The folder of the cached work.

@@ -29,13 +29,7 @@ from seewhy.runtime.machine import installed
 
 @dataclass(frozen=True, eq=False)
 class ImageTask:
-    """One image of the benchmark.
-
-    Args:
-        viewed: the image as the classifier sees it.
-        region: where the object is; None where it is not known.
-        name: name of the work on it, see `seewhy.benchmark.store.key`.
-    """
+    """One image of the benchmark, where its object is if that is known, and the name of the work on it."""
 
     viewed: Viewed
     region: Bool[np.ndarray, "h w"] | None
@@ -47,12 +41,9 @@ class Runner:
     """Works through the images; what is done is in the folder before the next begins, and is not done again.
 
     Args:
-        plan: from `seewhy.benchmark.plan.plan_benchmark`.
         folder: folder of the cached work.
         images: the number of images.
         progress: called with (explanations and scores done, the number planned).
-        log: is told of a search for a runtime.
-        max_megapixels: larger images are refused before they are decoded.
     """
 
     plan: BenchmarkPlan
