@@ -34,13 +34,12 @@ def compose(image: Image, keep: Keep, fill: Float[Tensor, "#n c #h #w"]) -> Imag
     takes floats therefore receive exactly the same image.
 
     Args:
-        image: the input image, ``(c, h, w)`` in [0, 1].
+        image: ``(c, h, w)`` in [0, 1].
         keep: ``(n, h, w)`` in [0, 1].
-        fill: replacement values for a fully removed image, ``(n, c, h, w)``; ``n``, ``h`` and ``w`` may be 1 to
-            broadcast.
+        fill: replacement pixels in [0, 1]; ``n``, ``h`` and ``w`` may be 1 to broadcast.
 
     Returns:
-        The composed images, ``(n, c, h, w)`` in [0, 1].
+        ``(n, c, h, w)`` in [0, 1].
 
     Example:
         >>> compose(torch.ones(1, 1, 2), torch.tensor([[[1.0, 0.0]]]), torch.zeros(1, 1, 1, 2)).tolist()
@@ -56,13 +55,5 @@ def compose(image: Image, keep: Keep, fill: Float[Tensor, "#n c #h #w"]) -> Imag
 
 
 def blend(image: Image, keep: Keep, fill: Float[Tensor, "#n c #h #w"]) -> Images:
-    """Blend as `compose` does, but differentiably and without rounding. Used by methods that optimise ``keep``.
-
-    Returns:
-        ``keep * image + (1 - keep) * fill``, ``(n, c, h, w)``.
-
-    Example:
-        >>> blend(torch.ones(1, 1, 2), torch.tensor([[[1.0, 0.25]]]), torch.zeros(1, 1, 1, 1)).tolist()
-        [[[[1.0, 0.25]]]]
-    """
+    """Return ``keep * image + (1 - keep) * fill``: `compose`, but differentiable and without rounding."""
     return fill + keep[:, None] * (image - fill)

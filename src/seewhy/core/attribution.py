@@ -37,13 +37,7 @@ class SampledQueries:
 
 
 def as_map(values: Float[Tensor, "h w"]) -> Map:
-    """Convert a tensor to a map: a detached float32 array on the CPU.
-
-    Example:
-        >>> import torch
-        >>> as_map(torch.ones(1, 2, dtype=torch.float64)).dtype.name
-        'float32'
-    """
+    """Convert a tensor to a map: a detached float32 array on the CPU."""
     return values.detach().float().cpu().numpy()
 
 
@@ -64,15 +58,9 @@ class WindowEffect:
 
 
 def relative_error(values: Map, error: Map) -> float:
-    """Return the standard error of a map relative to its standard deviation.
+    """Return the root mean square of a map's standard errors, divided by the standard deviation of its values.
 
-    Args:
-        values: values of the map.
-        error: standard errors of the map.
-
-    Returns:
-        The root mean square of the standard errors divided by the standard deviation of the values, 0 or more; infinite
-        for a constant map with non-zero errors.
+    It is infinite for a constant map with non-zero errors.
 
     Example:
         >>> relative_error(np.array([[1.0, 3.0]]), np.array([[0.5, 0.5]]))
@@ -84,12 +72,7 @@ def relative_error(values: Map, error: Map) -> float:
 
 
 def worst_error(values: Iterable[Map], errors: Iterable[Map]) -> float:
-    """Return the largest relative error of several maps; see `relative_error`.
-
-    Example:
-        >>> worst_error([np.array([[1.0, 3.0]])] * 2, [np.array([[0.5, 0.5]]), np.array([[0.1, 0.1]])])
-        0.5
-    """
+    """Return the largest relative error of several maps; see `relative_error`."""
     return max(map(relative_error, values, errors))
 
 
@@ -98,7 +81,7 @@ def reliability(values: Map, error: Map, *, predicted: bool) -> float:
 
     Args:
         values: values of the map.
-        error: standard errors of the map.
+        error: its standard errors.
         predicted: as in `Attribution`. The variance of a best prediction is the true variance minus the error variance; the
             variance of an unbiased estimate is their sum.
 
@@ -153,9 +136,6 @@ class Attribution:
     generated: Mapping[str, GeneratedPixels] = field(default_factory=dict)
 
     def reliability(self, key: str) -> float | None:
-        """Return the fraction of a map's variance that is not error, or None without standard errors.
-
-        See `reliability`.
-        """
+        """Return the fraction of a map's variance that is not error, see `reliability`; None without standard errors."""
         error = self.stderr.get(key)
         return None if error is None else reliability(self.values[key], error, predicted=self.predicted)

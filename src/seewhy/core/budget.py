@@ -46,10 +46,6 @@ class Queries:
         forward_calls: batches these images were sent in.
         backward_images: images for which a gradient was computed.
         backward_calls: batches these gradients were computed in.
-
-    Example:
-        >>> Queries(forward_images=8, forward_calls=2).backward_images
-        0
     """
 
     forward_images: int = 0

@@ -60,11 +60,7 @@ class Classifier(Protocol):
     def runtime(self) -> str: ...  # noqa: D102
 
     def __call__(self, images: Images) -> Probabilities:
-        """Return class probabilities, one row per image.
-
-        Args:
-            images: ``(n, 3, h, w)`` float32 in [0, 1], RGB, on ``device``.
-        """
+        """Return class probabilities, one row per image, for ``(n, 3, h, w)`` float32 in [0, 1], RGB, on ``device``."""
         ...
 
 
@@ -77,11 +73,7 @@ class Differentiable(Protocol):
     """Additional interface of a classifier with `Access.GRADIENTS` or more."""
 
     def scores(self, images: Images) -> Scores:
-        """Return differentiable scores whose softmax equals the classifier's probabilities.
-
-        Args:
-            images: ``(n, 3, h, w)`` float32 in [0, 1], RGB, on ``device``.
-        """
+        """Return differentiable scores whose softmax equals the probabilities that ``__call__`` returns."""
         ...
 
 

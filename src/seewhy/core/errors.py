@@ -13,15 +13,7 @@ class ClassifierError(RequestError):
 
 
 def did_you_mean(name: str, choices: Iterable[str], *, limit: int = 3) -> str:
-    """Return a hint that lists the closest choices, or all choices if none is close.
-
-    Args:
-        name: the unknown name.
-        choices: all valid names.
-        limit: maximum number of close matches to suggest.
-
-    Returns:
-        A clause without a full stop, to append to an error message.
+    """Return a clause for an error message about an unknown name: the closest choices, or all if none is close.
 
     Example:
         >>> did_you_mean("pim", ["pmi", "rise"])

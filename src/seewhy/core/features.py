@@ -64,9 +64,7 @@ class Windows:
         return positions, levels
 
     def positions(self, height: int, width: int) -> Positions:
-        """List the windows from coarse to fine.
-
-        Any prefix with at least `covering` windows covers the image about evenly.
+        """List the windows from coarse to fine; a prefix of at least `covering` windows covers the image about evenly.
 
         Raises:
             RequestError: the image is smaller than a window.
@@ -163,14 +161,11 @@ class RandomGrids:
         return _GROUP_SIZE[self.sampling]
 
     def draw(self, seed: int, numbers: Int[Tensor, " n"]) -> Grids:
-        """Draw grids by their number within a run.
-
-        The result for a number does not depend on which others are drawn with it.
-        """
+        """Draw grids by their number within a run, whichever others are drawn with them."""
         single, pair = derive(seed, numbers), derive(seed, numbers - numbers % 2)
         uniform = {
             "independent": lambda: uniforms(single, self.cells**2),
-            "antithetic": lambda: _mirrored(uniforms(pair, self.cells**2), numbers % 2),
+            "antithetic": lambda: (uniforms(pair, self.cells**2) - numbers[:, None] % 2).abs(),
             "balanced": lambda: _stratified(seed, numbers, self.cells**2),
         }[self.sampling]()
         shift = uniforms(pair if self.sampling == "antithetic" else single, 2, stream=1)
@@ -190,11 +185,6 @@ class RandomGrids:
 _GROUP_SIZE: dict[str, int] = {"independent": 1, "antithetic": 2, "balanced": BLOCK}
 
 
-def _mirrored(uniform: Float[Tensor, "n m"], second: Int[Tensor, " n"]) -> Float[Tensor, "n m"]:
-    """Replace u by 1 - u for the second grid of each pair."""
-    return torch.where(second[:, None] == 1, 1 - uniform, uniform)
-
-
 def _stratified(seed: int, numbers: Int[Tensor, " n"], count: int) -> Float[Tensor, "n m"]:
     """Draw one number per cell from each of `BLOCK` equal strata, in random order over the grids of the block."""
     blocks, place = torch.unique(numbers // BLOCK, return_inverse=True)
@@ -208,9 +198,8 @@ def _bilinear_weights(
 ) -> Float[Tensor, "n a c"]:
     """Return the bilinear interpolation weight of each cell at each position along one side.
 
-    Centres lie at half pixels, and edge values are repeated.
-
-    The weights of a position sum to 1, so a grid and its complement sum to 1 everywhere.
+    Centres lie at half pixels, and edge values are repeated. The weights of a position sum to 1, so a grid and its
+    complement sum to 1 everywhere.
     """
     cell = math.ceil(length / cells)
     start = (shift * cell).long()[:, None]

@@ -16,10 +16,6 @@ def layer(module: nn.Module, name: str) -> nn.Module:
 
     Raises:
         RequestError: there is no such layer; the message suggests the closest names.
-
-    Example:
-        >>> layer(nn.Sequential(nn.ReLU(), nn.Linear(1, 1)), "1")
-        Linear(in_features=1, out_features=1, bias=True)
     """
     names: dict[str, nn.Module] = dict(module.named_modules())
     names.pop("")
@@ -32,14 +28,7 @@ def layer(module: nn.Module, name: str) -> nn.Module:
 def watching(module: nn.Module, name: str, change: Change | None = None) -> Iterator[list[Tensor]]:
     """Record the output of a layer during forward passes inside the ``with`` block, and optionally modify it.
 
-    Args:
-        module: the network.
-        name: name of the layer.
-        change: function applied to the output of the layer, or None. The result is recorded and passed on to the next
-            layer.
-
-    Returns:
-        A list that receives one tensor, with its autograd graph, per call of the layer.
+    The list receives one tensor, with its autograd graph, per call of the layer: what is passed on to the next layer.
 
     Raises:
         RequestError: there is no such layer, or its output is not a single tensor.
@@ -69,11 +58,7 @@ def watching(module: nn.Module, name: str, change: Change | None = None) -> Iter
 
 
 def shapes(module: nn.Module, run: Callable[[], object]) -> dict[str, tuple[int, ...]]:
-    """Return the output shape of each layer that outputs a single tensor, in order of completion.
-
-    Args:
-        module: the network.
-        run: runs one forward pass.
+    """Return the output shape of each layer that outputs a single tensor, in order of completion of one forward pass.
 
     Example:
         >>> import torch

@@ -15,12 +15,7 @@ Reexplain = Callable[..., Map]
 
 
 def plain(value: float) -> float | None:
-    """Return a number that JSON can represent: NaN and infinity become None.
-
-    Example:
-        >>> plain(0.5), plain(math.nan)
-        (0.5, None)
-    """
+    """Return a number that JSON can represent: NaN and infinity become None."""
     return value if math.isfinite(value) else None
 
 
@@ -33,10 +28,6 @@ class MetricInput:
         region: location of the object in the classifier's view, or None if unspecified.
         reexplain: re-explains the image, or None if that is not possible.
         generated: name → a generated image that is part of the explanation, such as a counterfactual.
-
-    Example:
-        >>> MetricInput(3).region is None
-        True
     """
 
     target: int
@@ -72,12 +63,7 @@ class Curve:
     y: Float[np.ndarray, " n"]
 
     def facts(self) -> dict[str, list[float] | list[float | None]]:
-        """Convert to plain data.
-
-        Example:
-            >>> Curve(np.array([0.0, 1.0]), np.array([0.5, np.nan])).facts()
-            {'x': [0.0, 1.0], 'y': [0.5, None]}
-        """
+        """Convert to plain data."""
         return {"x": self.x.tolist(), "y": [plain(value) for value in self.y.tolist()]}
 
 

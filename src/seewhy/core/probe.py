@@ -73,9 +73,6 @@ class Probe:
         budget: when to stop.
         batch_size: images per batch; affects the speed, not the result.
         progress: callback invoked after each batch.
-
-    Example:
-        ``probe(keep, seeds)`` with ``keep (n, h, w)`` and ``seeds (n,)`` returns ``(n, k)`` probabilities, float64.
     """
 
     classifier: Classifier
@@ -140,11 +137,7 @@ class Probe:
         return torch.cat(answers)
 
     def show(self, images: Images) -> Answers:
-        """Query the classifier on given images, ``(n, 3, h, w)`` in [0, 1], batch by batch.
-
-        Raises:
-            ClassifierError: as in `__call__`.
-        """
+        """Query the classifier on given images, ``(n, 3, h, w)`` in [0, 1], batch by batch."""
         return torch.cat([self._query(batch) for batch in torch.split(images, self.batch_size)])
 
     def fill(self, seeds: Seeds) -> Images:
@@ -167,24 +160,14 @@ class Probe:
         with torch.enable_grad():
             return self.classifier.scores(images)
 
-    def gradient(self, value: Tensor, of: Sequence[Tensor], pictures: int) -> tuple[Tensor, ...]:
-        """Return the gradient of a scalar; counts as one backward call.
-
-        Args:
-            value: a scalar computed from `scores`.
-            of: the tensors with respect to which the gradient is taken.
-            pictures: number of images in the backward pass, for the query count.
-        """
-        self._backward_images += pictures
+    def gradient(self, value: Tensor, of: Sequence[Tensor], images: int) -> tuple[Tensor, ...]:
+        """Return the gradient of a scalar computed from `scores`; counts as one backward call of ``images`` images."""
+        self._backward_images += images
         self._backward_calls += 1
         return torch.autograd.grad(value, list(of))
 
     def watching(self, layer: str, change: Change | None = None) -> AbstractContextManager[list[Tensor]]:
-        """Record and optionally modify the output of a layer during `scores`; see `seewhy.core.layers.watching`.
-
-        Raises:
-            RequestError: the classifier does not expose its layers, or has no such layer.
-        """
+        """Record and optionally modify the output of a layer during `scores`; see `seewhy.core.layers.watching`."""
         return watching(self._module(), layer, change)
 
     def layers(self) -> dict[str, tuple[int, ...]]:
@@ -243,21 +226,17 @@ class Probe:
         with torch.no_grad():
             return as_distributions(self.classifier(images), len(images))
 
-    def _count(self, pictures: int) -> None:
+    def _count(self, images: int) -> None:
         """Count one call and enforce the budget."""
-        if self.budget.queries is not None and self._images + pictures > self.budget.queries:
+        if self.budget.queries is not None and self._images + images > self.budget.queries:
             raise AssertionError("a method exceeded its query budget")
-        self._images += pictures
+        self._images += images
         self._calls += 1
         self.progress(self._images, self.planned)
 
 
 def as_distributions(answers: Tensor, rows: int) -> Answers:
-    """Validate a classifier's output and normalise each row to sum to 1 in float64.
-
-    Args:
-        answers: the classifier's output.
-        rows: number of images in the query.
+    """Validate a classifier's output for ``rows`` images and normalise each row to sum to 1 in float64.
 
     Raises:
         ClassifierError: the shape is not ``(rows, k)``, a value is not finite or is negative, or a row does not sum to

@@ -44,9 +44,6 @@ def derive(seed: int, *parts: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
         seed: the run's seed, any 64-bit integer.
         parts: int64 tensors of broadcastable shapes: window number, sample number, …
 
-    Returns:
-        int64 seeds of the broadcast shape.
-
     Example:
         >>> derive(0, torch.arange(2)).unique().numel()
         2
@@ -61,16 +58,12 @@ def uniforms(seeds: Seeds, count: int, *, stream: int = 0) -> Float[Tensor, "n m
     """Draw ``count`` uniform random numbers in the open interval (0, 1) for each query.
 
     Args:
-        seeds: ``(n,)`` int64.
+        seeds: one int64 seed per query.
         count: number of random numbers per query.
         stream: index of the random stream; different streams of a query are independent.
 
     Returns:
         ``(n, count)`` float32, never 0 and never 1.
-
-    Example:
-        >>> uniforms(torch.tensor([7]), 3).shape
-        torch.Size([1, 3])
     """
     counters = torch.arange(count, device=seeds.device, dtype=torch.int64) + (stream << 40)
     bits = _shift_right(mix(mix(seeds)[:, None] ^ mix(counters)), 41)  # 23 bits: the half step below stays exact
@@ -78,18 +71,5 @@ def uniforms(seeds: Seeds, count: int, *, stream: int = 0) -> Float[Tensor, "n m
 
 
 def normals(seeds: Seeds, count: int, *, stream: int = 0) -> Float[Tensor, "n m"]:
-    """Draw ``count`` standard normal random numbers for each query, by inverse transform sampling.
-
-    Args:
-        seeds: ``(n,)`` int64.
-        count: number of random numbers per query.
-        stream: see `uniforms`.
-
-    Returns:
-        ``(n, count)`` float32.
-
-    Example:
-        >>> bool(normals(torch.tensor([7]), 1000).abs().mean() < 1)
-        True
-    """
+    """Draw ``count`` standard normal random numbers for each query, by inverse transform sampling; see `uniforms`."""
     return torch.erfinv(2 * uniforms(seeds, count, stream=stream) - 1) * math.sqrt(2)

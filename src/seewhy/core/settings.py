@@ -2,7 +2,8 @@
 
 import inspect
 import types
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from seewhy.core.errors import RequestError, did_you_mean
@@ -28,12 +29,7 @@ def schema(function: Callable[..., object]) -> dict[str, tuple[Any, object]]:
 
 
 def bind(function: Callable[..., object], settings: Mapping[str, str], owner: str) -> dict[str, object]:
-    """Convert settings given as text to keyword arguments of a function.
-
-    Args:
-        function: the function whose keyword-only arguments are the settings.
-        settings: setting → text.
-        owner: the name the user typed, for error messages.
+    """Convert settings given as text to keyword arguments of a function; ``owner`` is the name that the user typed.
 
     Raises:
         RequestError: a setting does not exist, or its text cannot be converted to its type.
@@ -45,7 +41,14 @@ def bind(function: Callable[..., object], settings: Mapping[str, str], owner: st
     """
     known = schema(function)
     _check_names(known, settings, owner)
-    return {name: _read(text, known[name][0], f"{owner}:{name}") for name, text in settings.items()}
+    bound = {}
+    for name, text in settings.items():
+        hint = known[name][0]
+        try:
+            bound[name] = _convert(text, hint)
+        except ValueError:
+            raise RequestError(f"expected {owner}:{name}={describe(hint)}, got {text!r}") from None
+    return bound
 
 
 def _check_names(known: Collection[str], given: Iterable[str], owner: str) -> None:
@@ -61,10 +64,6 @@ def require(function: Callable[..., object], settings: Mapping[str, object], own
 
     Raises:
         RequestError: a setting is unknown or missing; the message shows how to write it.
-
-    Example:
-        >>> def f(*, path: str) -> None: ...
-        >>> require(f, {"path": "net.onnx"}, "f")
     """
     known = schema(function)
     _check_names(known, settings, owner)
@@ -91,21 +90,13 @@ def describe(hint: Any) -> str:  # noqa: ANN401 - a type hint is anything
     return str(getattr(hint, "__name__", hint))
 
 
-def _read(text: str, hint: Any, what: str) -> object:  # noqa: ANN401 - a type hint is anything
-    """Convert text to a type, with an error message that describes the expected values."""
-    try:
-        return _convert(text, hint)
-    except ValueError:
-        raise RequestError(f"expected {what}={describe(hint)}, got {text!r}") from None
-
-
 def _convert(text: str, hint: Any) -> object:  # noqa: ANN401 - a type hint is anything
     """Convert text to one of the supported types."""
     origin, parts = get_origin(hint), get_args(hint)
     if origin is Literal:
         return _pick(text, parts)
     if origin in {Union, types.UnionType}:
-        return None if text == AUTO and type(None) in parts else _first(text, parts)
+        return None if text == AUTO and type(None) in parts else _first(text, [p for p in parts if p is not type(None)])
     if origin is tuple and parts[1:] == (...,):
         return tuple(_convert(piece, parts[0]) for piece in text.split("+"))
     if origin is tuple:
@@ -118,14 +109,11 @@ def _convert(text: str, hint: Any) -> object:  # noqa: ANN401 - a type hint is a
     raise ValueError(text)
 
 
-def _first(text: str, parts: tuple[Any, ...]) -> object:
+def _first(text: str, hints: Sequence[Any]) -> object:
     """Convert text to the first of several types that accepts it."""
-    for part in parts:
-        if part is not type(None):
-            try:
-                return _convert(text, part)
-            except ValueError:
-                continue
+    for hint in hints:
+        with suppress(ValueError):
+            return _convert(text, hint)
     raise ValueError(text)
 
 

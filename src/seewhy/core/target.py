@@ -4,43 +4,42 @@ Every target is linear in the evidence vector e(y) over the classes. A class is 
 information is the expectation of e under the prediction. One set of queries therefore answers all targets.
 """
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 TargetKind = Literal["class", "contrast", "woe", "information"]
 
 
 @runtime_checkable
 class Target(Protocol):
-    """A target of an explanation."""
+    """A target of an explanation; subclasses are values."""
+
+    kind: ClassVar[TargetKind]
+
+    @property
+    @abstractmethod
+    def classes(self) -> tuple[int, ...]:
+        """The classes that it names, the one that is explained first; empty for the information."""
 
     @property
     def key(self) -> str:
-        """Key of the target's map in an explanation."""
-        ...
+        """Key of the target's map in an explanation: ``class:INDEX``, ``contrast:INDEX/OTHER`` and so on."""
+        return ":".join(filter(None, (self.kind, "/".join(map(str, self.classes)))))
 
-    @property
-    def kind(self) -> TargetKind:
-        """The kind of target."""
-        ...
-
-    @property
-    def classes(self) -> tuple[int, ...]:
-        """The classes that it names, the one that is explained first; empty for the information."""
-        ...
-
+    @abstractmethod
     def weights(self, prediction: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
         """Return the weight of each class in this target, given the prediction on the unmodified image."""
-        ...
 
 
 @dataclass(frozen=True)
-class ClassEvidence:
+class ClassEvidence(Target):
     """Evidence for one class.
 
     Args:
@@ -52,16 +51,7 @@ class ClassEvidence:
     """
 
     index: int
-
-    @property
-    def key(self) -> str:
-        """``class:INDEX``."""
-        return f"class:{self.index}"
-
-    @property
-    def kind(self) -> TargetKind:
-        """``class``."""
-        return "class"
+    kind: ClassVar[TargetKind] = "class"
 
     @property
     def classes(self) -> tuple[int, ...]:
@@ -70,13 +60,11 @@ class ClassEvidence:
 
     def weights(self, prediction: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
         """Return 1 at the class, 0 elsewhere."""
-        weights = torch.zeros_like(prediction)
-        weights[self.index] = 1
-        return weights
+        return _one_hot(self.index, prediction)
 
 
 @dataclass(frozen=True)
-class Contrast:
+class Contrast(Target):
     """Evidence for one class rather than another: the difference of their evidence.
 
     Args:
@@ -90,16 +78,7 @@ class Contrast:
 
     index: int
     other: int
-
-    @property
-    def key(self) -> str:
-        """``contrast:INDEX/OTHER``."""
-        return f"contrast:{self.index}/{self.other}"
-
-    @property
-    def kind(self) -> TargetKind:
-        """``contrast``."""
-        return "contrast"
+    kind: ClassVar[TargetKind] = "contrast"
 
     @property
     def classes(self) -> tuple[int, ...]:
@@ -108,11 +87,11 @@ class Contrast:
 
     def weights(self, prediction: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
         """Return 1 at the explained class, -1 at the contrast class."""
-        return ClassEvidence(self.index).weights(prediction) - ClassEvidence(self.other).weights(prediction)
+        return _one_hot(self.index, prediction) - _one_hot(self.other, prediction)
 
 
 @dataclass(frozen=True)
-class WeightOfEvidence:
+class WeightOfEvidence(Target):
     """Weight of evidence for a class against all other classes: its log odds instead of its log probability.
 
     ``PMI(y) - PMI(not y)`` (Good, 1950; prediction difference: Robnik-Šikonja, Kononenko, 2008). Unlike PMI it has no
@@ -120,23 +99,10 @@ class WeightOfEvidence:
 
     Args:
         index: index of the class.
-
-    Example:
-        >>> WeightOfEvidence(967).key
-        'woe:967'
     """
 
     index: int
-
-    @property
-    def key(self) -> str:
-        """``woe:INDEX``."""
-        return f"woe:{self.index}"
-
-    @property
-    def kind(self) -> TargetKind:
-        """``woe``."""
-        return "woe"
+    kind: ClassVar[TargetKind] = "woe"
 
     @property
     def classes(self) -> tuple[int, ...]:
@@ -144,31 +110,15 @@ class WeightOfEvidence:
         return (self.index,)
 
     def weights(self, prediction: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
-        """Return the weights of the evidence for each class.
-
-        The evidence against the class has weight -1, see `complement_matrix`.
-        """
-        return ClassEvidence(self.index).weights(prediction)
+        """Return the weights of the evidence for each class; that against the class has -1, see `complement_matrix`."""
+        return _one_hot(self.index, prediction)
 
 
 @dataclass(frozen=True)
-class Information:
-    """Contribution of a pixel to the prediction as a whole, without singling out a class.
+class Information(Target):
+    """Contribution of a pixel to the prediction as a whole, without singling out a class."""
 
-    Example:
-        >>> Information().weights(torch.tensor([0.9, 0.1])).tolist()
-        [0.8999999761581421, 0.10000000149011612]
-    """
-
-    @property
-    def key(self) -> str:
-        """``information``."""
-        return "information"
-
-    @property
-    def kind(self) -> TargetKind:
-        """``information``."""
-        return "information"
+    kind: ClassVar[TargetKind] = "information"
 
     @property
     def classes(self) -> tuple[int, ...]:
@@ -178,6 +128,11 @@ class Information:
     def weights(self, prediction: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
         """Return the prediction itself, so that the target is the expectation under it."""
         return prediction
+
+
+def _one_hot(index: int, prediction: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
+    """Return 1 at the class, 0 elsewhere."""
+    return functional.one_hot(torch.tensor(index), len(prediction)).to(prediction)
 
 
 def weight_matrix(targets: Sequence[Target], prediction: Float[Tensor, " k"]) -> Float[Tensor, "k t"]:

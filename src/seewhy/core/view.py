@@ -16,10 +16,6 @@ class Frame:
         box: left, top, right, bottom in pixels of the original image; may be fractional.
         size: height and width of the classifier's input.
         picture: height and width of the original image.
-
-    Example:
-        >>> Frame((0.0, 0.0, 448.0, 448.0), (224, 224), (448, 448)).size
-        (224, 224)
     """
 
     box: tuple[float, float, float, float]
@@ -69,12 +65,7 @@ class View:
         return self.short_side or max(self.size or (0,))
 
     def frame(self, height: int, width: int) -> Frame:
-        """Return the frame of an image of the given size.
-
-        Args:
-            height: height of the image in pixels.
-            width: width of the image in pixels.
-        """
+        """Return the frame of an image of the given size in pixels."""
         picture = (height, width)
         if self.size is None or self.fit == "stretch":
             return Frame((0.0, 0.0, float(width), float(height)), self.size or picture, picture)
