@@ -17,8 +17,7 @@ from seewhy.core.probe import Probe
 from seewhy.core.ranks import spearman
 from seewhy.infills.plain import constant
 from seewhy.metrics.confidence import average_drop, average_increase
-from seewhy.metrics.parameter_randomisation import parameter_randomisation
-from seewhy.metrics.seed_reproducibility import seed_reproducibility
+from seewhy.metrics.robustness import parameter_randomisation, seed_reproducibility
 from seewhy.metrics.sensitivity import pooled, sensitivity_n
 
 SIDE = 8

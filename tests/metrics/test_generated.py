@@ -11,9 +11,8 @@ from seewhy.core.errors import RequestError
 from seewhy.core.metric import MetricInput
 from seewhy.core.probe import Probe
 from seewhy.infills.plain import constant
-from seewhy.metrics.correlation import ncc
 from seewhy.metrics.cout import cout
-from seewhy.metrics.percentiles import iou_percentiles
+from seewhy.metrics.localisation import iou_percentiles, ncc
 
 SIDE = 10
 REGION = np.zeros((SIDE, SIDE), bool)

@@ -13,9 +13,7 @@ from seewhy.core.errors import RequestError
 from seewhy.core.metric import MetricInput, MetricResult
 from seewhy.core.probe import Probe
 from seewhy.infills.plain import constant
-from seewhy.metrics.energy import energy_in_box
-from seewhy.metrics.overlap import box_ratio, iou
-from seewhy.metrics.pointing import pointing
+from seewhy.metrics.localisation import box_ratio, energy_in_box, iou, pointing
 
 PROBE = Probe(Game(pixel_logits), constant(value=0.0), torch.zeros(3, 10, 10))
 REGION = np.zeros((10, 10), bool)

@@ -21,8 +21,7 @@ from seewhy.core.probe import Probe, as_distributions
 from seewhy.core.seeds import derive, normals
 from seewhy.images.collection import Collection
 from seewhy.infills.plain import gaussian_blur
-from seewhy.metrics.correlation import ncc
-from seewhy.metrics.overlap import iou
+from seewhy.metrics.localisation import iou, ncc
 from seewhy.nets.counterfactual_generators import GeneratedBatch
 from seewhy.results.audit_counterfactual import Restored
 

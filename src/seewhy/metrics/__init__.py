@@ -1,1 +1,1 @@
-"""Metrics of the quality of saliency maps: one per file."""
+"""Metrics of the quality of saliency maps: localisation, robustness, confidence, and curves over removed pixels."""

@@ -22,9 +22,6 @@ def order(saliency: Map) -> Int[np.ndarray, " n"]:
 
     A stable ascending sort is reversed, as in the RISE authors' code, so the last of several equal pixels comes first.
 
-    Raises:
-        RequestError: a value is not finite, so the order is undefined.
-
     Example:
         >>> order(np.array([[0.0, 2.0], [2.0, 1.0]])).tolist()
         [2, 1, 3, 0]
@@ -34,15 +31,7 @@ def order(saliency: Map) -> Int[np.ndarray, " n"]:
 
 
 def places(saliency: Map) -> Places:
-    """Return the rank of each pixel in `order`: 0 for the most salient.
-
-    Raises:
-        RequestError: as in `order`.
-
-    Example:
-        >>> places(np.array([[0.0, 2.0], [2.0, 1.0]])).tolist()
-        [[3, 1], [0, 2]]
-    """
+    """Return the rank of each pixel in `order`: 0 for the most salient."""
     ranked = np.empty(saliency.size, np.int64)
     ranked[order(saliency)] = np.arange(saliency.size)
     return ranked.reshape(saliency.shape)
@@ -61,8 +50,8 @@ def curve(
     """Compute a deletion or insertion curve: query the image with the first ranks removed, or with only them kept.
 
     Args:
-        probe: the classifier, in-fill, image, seed and budget, bound together; its in-fill replaces removed pixels.
-        where: ``(h, w)`` rank of each pixel.
+        probe: the probe; its in-fill replaces removed pixels.
+        where: rank of each pixel.
         counts: number of ranks to remove or insert, for each query.
         target: class whose probability is measured.
         put_in: insertion: keep the first ranks and remove all others.
@@ -70,9 +59,7 @@ def curve(
         paint: replacement pixels that are shown without rounding; None for the probe's in-fill.
 
     Returns:
-        ``(n,)`` probability of the class for each count, float64.
-
-    Cost: one query per count.
+        Probability of the class for each count; one query each.
     """
     ranked = torch.from_numpy(where).to(probe.image.device)
     reached = torch.tensor(counts, device=ranked.device)
@@ -98,11 +85,7 @@ def area(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> float:
 
 
 def check_map(probe: Probe, saliency: Map) -> None:
-    """Raise if a map does not have the size of the classifier's view, or is not finite.
-
-    Raises:
-        RequestError: the map has another size, or a value is NaN or infinite.
-    """
+    """Raise if a map does not have the size of the classifier's view, or is not finite."""
     if saliency.shape != probe.size:
         raise RequestError(
             f"expected a map of {probe.size[0]} × {probe.size[1]} pixels, got {saliency.shape[0]} × {saliency.shape[1]}; "
@@ -118,10 +101,6 @@ def _check_finite(saliency: Map) -> None:
 
 
 def plan(probe: Probe, queries: int, hint: str) -> None:
-    """Announce the number of queries of a metric, or raise if the budget is too small: a partial curve gives no value.
-
-    Raises:
-        RequestError: the budget is smaller than the number of queries.
-    """
+    """Announce the number of queries of a metric, or raise if the budget is too small: a partial curve gives no value."""
     probe.affordable(queries, smallest=queries, hint=hint)
     probe.plan(queries)

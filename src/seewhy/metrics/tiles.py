@@ -10,14 +10,6 @@ from seewhy.core.errors import RequestError
 def number_tiles(height: int, width: int, tile: int) -> Int[np.ndarray, "h w"]:
     """Return the tile number of each pixel, row by row from the top left; tiles at the far edges may be smaller.
 
-    Args:
-        height: height of the image, in pixels.
-        width: width of the image, in pixels.
-        tile: side of a tile, in pixels.
-
-    Raises:
-        RequestError: ``tile`` is less than 1, or so large that there is only one tile.
-
     Example:
         >>> number_tiles(2, 3, 2).tolist()
         [[0, 0, 1], [0, 0, 1]]
@@ -29,10 +21,5 @@ def number_tiles(height: int, width: int, tile: int) -> Int[np.ndarray, "h w"]:
 
 
 def totals(saliency: Map, numbers: Int[np.ndarray, "h w"]) -> Float[np.ndarray, " n"]:
-    """Return the sum of a map over each tile.
-
-    Example:
-        >>> totals(np.ones((2, 3)), number_tiles(2, 3, 2)).tolist()
-        [4.0, 2.0]
-    """
+    """Return the sum of a map over each tile."""
     return np.bincount(numbers.ravel(), weights=saliency.ravel())

@@ -2,15 +2,10 @@
 
 from seewhy.metrics import degradation, sensitivity
 from seewhy.metrics.confidence import average_drop, average_increase
-from seewhy.metrics.correlation import ncc
 from seewhy.metrics.cout import cout
-from seewhy.metrics.energy import energy_in_box
-from seewhy.metrics.overlap import box_ratio, iou
-from seewhy.metrics.parameter_randomisation import parameter_randomisation
-from seewhy.metrics.percentiles import iou_percentiles
-from seewhy.metrics.pointing import pointing
+from seewhy.metrics.localisation import box_ratio, energy_in_box, iou, iou_percentiles, ncc, pointing
 from seewhy.metrics.removal import deletion, insertion
-from seewhy.metrics.seed_reproducibility import seed_reproducibility
+from seewhy.metrics.robustness import parameter_randomisation, seed_reproducibility
 from seewhy.registry.cost import Cost
 from seewhy.registry.rows import Metric
 
