@@ -234,18 +234,18 @@ def test_scales(tmp_path: Path, scale: str, marks: tuple[float, float], gains: t
 
 
 def test_one_input(tmp_path: Path) -> None:
-    """Four channels need an order; picture-first gives the same result as two inputs."""
+    """Four channels need an order; image-first gives the same result as two inputs."""
     two, one = (
         write_graph(tmp_path / f"{len(channels)}.onnx", channels=channels, gains=(1.0, 0.5))
         for channels in ((3, 1), (4,))
     )
     settings = {"hole": 1.0, "kept": 0.0, "scale": "unit"}
     expected = onnx_inpainter(path=two, **settings)(picture(32, 32), keeps(32, 32), SEEDS)  # type: ignore[arg-type]
-    found = onnx_inpainter(path=one, order="picture-first", **settings)  # type: ignore[arg-type]
+    found = onnx_inpainter(path=one, order="image-first", **settings)  # type: ignore[arg-type]
     assert torch.equal(found(picture(32, 32), keeps(32, 32), SEEDS), expected)
     first = onnx_inpainter(path=one, order="hole-first", output_scale="unit", **settings)  # type: ignore[arg-type]
     assert not torch.equal(first(picture(32, 32), keeps(32, 32), SEEDS), expected)
-    with pytest.raises(RequestError, match=r"order=picture-first or order=hole-first .* got auto; set it"):
+    with pytest.raises(RequestError, match=r"order=image-first or order=hole-first .* got auto; set it"):
         onnx_inpainter(path=one, **settings)  # type: ignore[arg-type]
     with pytest.raises(RequestError, match=r"no order= for a graph with two inputs"):
         onnx_inpainter(path=two, order="hole-first", **settings)  # type: ignore[arg-type]
@@ -269,7 +269,7 @@ def test_uint8(tmp_path: Path) -> None:
     assert not filled[0, :, 4:9, 3:11].any()
     with pytest.raises(RequestError, match="no scale= for a graph that takes uint8, got unit"):
         onnx_inpainter(path=path, hole=0.0, kept=255.0, scale="unit")
-    with pytest.raises(RequestError, match=r"two different whole numbers from 0 to 255 .* got hole=-0.5, kept=0.5"):
+    with pytest.raises(RequestError, match=r"whole numbers from 0 to 255 .* got hole=-0.5, kept=0.5"):
         onnx_inpainter(path=path, hole=-0.5, kept=0.5)
 
 
@@ -279,10 +279,10 @@ def test_uint8(tmp_path: Path) -> None:
         (
             (3, 3),
             ("h", "w"),
-            r"exactly one input that can be the image, got x0 with 3 channels, x1 with 3 channels; set picture=",
+            r"exactly one input that can be the image, got x0 with 3 channels, x1 with 3 channels; set image=",
         ),
-        (("a", "b"), ("h", "w"), r"got x0 with any channels, x1 with any channels; set picture=NAME"),
-        ((3, 1, 1), ("h", "w"), "one input of 4 channels, or one of 3 and one of 1, got x0 with 3 channels, x1"),
+        (("a", "b"), ("h", "w"), r"got x0 with any channels, x1 with any channels; set image=NAME"),
+        ((3, 1, 1), ("h", "w"), "one input of 4 channels, or an image of 3 .*, got x0 with 3 channels, x1"),
         ((3, 1), (32, "w"), r"both fixed or both dynamic, got \(32, None\)"),
     ],
 )
@@ -298,15 +298,15 @@ def test_wrong_graphs(
 def test_a_named_picture(tmp_path: Path) -> None:
     """If the channels do not identify the image input, the user names it."""
     path = write_graph(tmp_path / "net.onnx", channels=("a", "b"), gains=(1.0, 0.5))
-    infill = onnx_inpainter(path=path, hole=1.0, kept=0.0, scale="unit", picture="x0")
+    infill = onnx_inpainter(path=path, hole=1.0, kept=0.0, scale="unit", image="x0")
     assert (infill(picture(32, 32), keeps(32, 32), SEEDS)[0, :, 5, 5] * 255).round().tolist() == [128] * 3
     odd = write_graph(tmp_path / "odd.onnx", channels=("a", 2))
     with pytest.raises(
         RequestError, match=r"an image of 3 channels and a mask of 1, got x0 with any channels, x1 with 2"
     ):
-        onnx_inpainter(path=odd, hole=1.0, kept=0.0, scale="unit", picture="x0")
+        onnx_inpainter(path=odd, hole=1.0, kept=0.0, scale="unit", image="x0")
     with pytest.raises(RequestError, match=r"the name of an input, got 'x7'"):
-        onnx_inpainter(path=path, hole=1.0, kept=0.0, scale="unit", picture="x7")
+        onnx_inpainter(path=path, hole=1.0, kept=0.0, scale="unit", image="x7")
 
 
 @pytest.mark.usefixtures("unchecked")

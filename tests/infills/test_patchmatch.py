@@ -12,7 +12,7 @@ from torch import Tensor
 
 from games import picture
 from seewhy.core.errors import RequestError
-from seewhy.infills.patchmatch import patchmatch
+from seewhy.infills.classic import patchmatch
 
 SIDE = 48
 

@@ -163,11 +163,12 @@ class RandomGrids:
     def draw(self, seed: int, numbers: Int[Tensor, " n"]) -> Grids:
         """Draw grids by their number within a run, whichever others are drawn with them."""
         single, pair = derive(seed, numbers), derive(seed, numbers - numbers % 2)
-        uniform = {
-            "independent": lambda: uniforms(single, self.cells**2),
-            "antithetic": lambda: (uniforms(pair, self.cells**2) - numbers[:, None] % 2).abs(),
-            "balanced": lambda: _stratified(seed, numbers, self.cells**2),
-        }[self.sampling]()
+        if self.sampling == "balanced":
+            uniform = _stratified(seed, numbers, self.cells**2)
+        elif self.sampling == "antithetic":
+            uniform = (uniforms(pair, self.cells**2) - numbers[:, None] % 2).abs()
+        else:
+            uniform = uniforms(single, self.cells**2)
         shift = uniforms(pair if self.sampling == "antithetic" else single, 2, stream=1)
         return Grids((uniform < self.p).float().view(-1, self.cells, self.cells), shift)
 

@@ -29,12 +29,7 @@ _CHUNK = 4096  # pixels whose colours are adjusted together: bounds the memory f
 @final
 @dataclass(frozen=True)
 class Exemplar:
-    """An in-fill that covers a hole with a piece of the same image, drawn from the positions with the best-matching ring.
-
-    Attributes:
-        ring: width of the ring of surroundings that is compared, in pixels.
-        best: number of best-matching positions to draw from.
-    """
+    """An in-fill that covers a hole with a piece of the same image; for its settings see `exemplar`."""
 
     ring: int
     best: int

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from seewhy.core.arrays import Image, Images, Keep, Seeds, compose
 from seewhy.core.errors import RequestError
+from seewhy.infills.holes import check_colour
 from seewhy.runtime.code import find, noting
 
 Paint = Callable[..., object]
@@ -43,24 +44,11 @@ class Inpainter:
     checksum: str | None = None
 
     def __call__(self, image: Image, keep: Keep, seeds: Seeds) -> Images:
-        """Fill the holes; the function is not called for rows without a hole.
+        """Implement `seewhy.core.infill.Infill`; a partly kept pixel is hidden from the function.
 
-        Args:
-            image: ``(3, h, w)`` RGB in [0, 1].
-            keep: ``(n, h, w)``, 1 = kept; a pixel below 1 is hidden from the function.
-            seeds: ``(n,)`` int64, one seed per row.
-
-        Returns:
-            ``(n, 3, h, w)`` in [0, 1].
-
-        Raises:
-            RequestError: the image does not have three channels, or the function does not return uint8 images of the
-                same shape.
+        The function is not called for rows without a hole.
         """
-        if len(image) != 3:
-            raise RequestError(
-                f"expected a colour image, got {len(image)} channels; choose another in-fill such as blur"
-            )
+        check_colour(image)
         filled, holes = image.repeat(len(keep), 1, 1, 1), (keep < 1).flatten(1).any(1)
         if bool(holes.any()):
             images, kept = self._framed(image, keep[holes])
@@ -86,14 +74,13 @@ class Inpainter:
         given = (seeds.cpu().numpy().copy(),) if self.stochastic else ()
         with noting(f"while the in-painter was called with images of shape {images.shape}"):
             answer = self.paint(images.copy(), keep.copy(), *given)
-        found = answer if isinstance(answer, np.ndarray) else np.asarray(None)
-        if found.shape != images.shape or found.dtype != np.uint8:
-            got = f"{found.shape} {found.dtype}" if found is answer else type(answer).__name__
-            raise RequestError(
-                f"expected a numpy array {images.shape} uint8 from the in-painter, got {got}; return a complete image for "
-                "each row, RGB from 0 to 255"
-            )
-        return found
+        if isinstance(answer, np.ndarray) and (answer.shape, answer.dtype) == (images.shape, np.uint8):
+            return answer
+        got = f"{answer.shape} {answer.dtype}" if isinstance(answer, np.ndarray) else type(answer).__name__
+        raise RequestError(
+            f"expected a numpy array {images.shape} uint8 from the in-painter, got {got}; return a complete image for "
+            "each row, RGB from 0 to 255"
+        )
 
     def _unframed(self, answer: Pixels, image: Image) -> Images:
         """Crop or resize the function's result to the size of the original image."""
@@ -165,9 +152,9 @@ def python_inpainter(
     Example:
         ``python_inpainter(object="my_code:fill")``, or ``--infill python-inpainter:object=my_code:fill --trust``
     """
-    found = find(object)
-    if isinstance(found, type) or not callable(found):
+    function = find(object)
+    if isinstance(function, type) or not callable(function):
         raise RequestError(
-            f"expected a function of images and keep, got {object}, a {type(found).__name__}; name a function"
+            f"expected a function of images and keep, got {object}, a {type(function).__name__}; name a function"
         )
-    return inpainter(found, stochastic=stochastic, size=size, multiple=multiple)
+    return inpainter(function, stochastic=stochastic, size=size, multiple=multiple)

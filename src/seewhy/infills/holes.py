@@ -4,7 +4,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from seewhy.core.arrays import Keep
+from seewhy.core.arrays import Image, Keep
+from seewhy.core.errors import RequestError
 
 Boxes = Int[Tensor, "n 4"]
 """Top, left, height and width of the hole in each row; all 0 for a row without a hole."""
@@ -12,12 +13,6 @@ Boxes = Int[Tensor, "n 4"]
 
 def bounding_boxes(keep: Keep) -> Boxes:
     """Return the bounding box of the removed pixels of each row.
-
-    Args:
-        keep: ``(n, h, w)``, 1 = kept.
-
-    Returns:
-        ``(n, 4)`` int64: top, left, height, width.
 
     Example:
         >>> bounding_boxes(torch.tensor([[[1.0, 1.0], [1.0, 0.0]]])).tolist()
@@ -34,3 +29,9 @@ def _span(touched: Tensor) -> tuple[Tensor, Tensor]:
     first = flags.argmax(1)
     last = touched.shape[1] - 1 - flags.flip(1).argmax(1)
     return first, torch.where(touched.any(1), last - first + 1, 0)
+
+
+def check_colour(image: Image) -> None:
+    """Raise if an image does not have three channels."""
+    if len(image) != 3:
+        raise RequestError(f"expected a colour image, got {len(image)} channels; choose another in-fill such as blur")

@@ -13,7 +13,7 @@ from torch.nn import functional
 from seewhy.core.arrays import Image, Images, Keep, Seeds, compose
 from seewhy.core.errors import RequestError
 from seewhy.core.seeds import derive, uniforms
-from seewhy.infills.holes import bounding_boxes
+from seewhy.infills.holes import bounding_boxes, check_colour
 from seewhy.infills.patch_sampler import Trained, network, patch_sampler
 
 _ROWS = 16  # rows filled together: bounds the memory for any batch size
@@ -65,27 +65,14 @@ class Inpaint:
 
     @torch.no_grad()
     def __call__(self, image: Image, keep: Keep, seeds: Seeds) -> Images:
-        """Draw the removed pixels.
+        """Implement `seewhy.core.infill.Infill`; a partly kept pixel is drawn, and blended.
 
         A hole is covered with the smallest number of tiles. In each step, every tile with more known pixels around it than
         any of its neighbours is drawn, and its pixels are known from then on. Kept pixels inside a tile are hidden from the
         network; the drawn tile is corrected to match them (see `_bent`).
 
-        Args:
-            image: ``(3, h, w)`` RGB in [0, 1].
-            keep: ``(n, h, w)``, 1 = kept; a pixel below 1 is drawn, and blended by `seewhy.core.arrays.compose`.
-            seeds: ``(n,)`` int64, one seed per row.
-
-        Returns:
-            ``(n, 3, h, w)`` in [0, 1]; the image itself for a row without a hole.
-
-        Raises:
-            RequestError: the image does not have three channels.
         """
-        if len(image) != 3:
-            raise RequestError(
-                f"expected a colour image, got {len(image)} channels; choose another in-fill such as blur"
-            )
+        check_colour(image)
         parts = zip(torch.split(keep, _ROWS), torch.split(seeds, _ROWS), strict=True)
         return torch.cat([self._fill(image, *part) for part in parts])
 
@@ -161,11 +148,8 @@ def _front(seen: Float[Tensor, "n r2 c2"], pending: Bool[Tensor, "n r c"]) -> Bo
     """Choose the tiles to draw next: those with some known pixels around them, and more than any pending neighbour.
 
     Ties are broken by one of four colours on a 2 × 2 chequerboard, so that no two neighbours are drawn in the same step,
-    while many tiles are. A row without any known pixel starts in the middle.
-
-    Args:
-        seen: ``(n, r + 2, c + 2)`` number of known pixels in each tile, with one more tile on each side of the grid.
-        pending: ``(n, r, c)`` tiles that are not yet drawn.
+    while many tiles are. A row without any known pixel starts in the middle. ``seen`` is the number of known pixels in each
+    tile, with one more tile on each side of the grid.
     """
     around = (9 * functional.avg_pool2d(seen, 3, stride=1)).round()  # whole numbers, exact in float32
     rows, columns = (torch.arange(side, device=seen.device) % 2 for side in pending.shape[1:])

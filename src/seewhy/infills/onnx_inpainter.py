@@ -14,7 +14,7 @@ from seewhy.runtime.code import noting
 from seewhy.runtime.graphs import ELEMENTS, GraphValue, Session, contents, open_graph
 
 Scale = Literal["auto", "unit", "signed", "255"]
-Order = Literal["auto", "picture-first", "hole-first"]
+Order = Literal["auto", "image-first", "hole-first"]
 
 _RANGES = {"unit": (0.0, 1.0), "signed": (-1.0, 1.0), "255": (0.0, 255.0)}
 _TEST_SIDE = 256  # minimum side of the test image for a graph that accepts any size
@@ -37,8 +37,7 @@ class _Graph:
     """A graph, its inputs, and the encoding of an image and its hole in them.
 
     Attributes:
-        session: an ``onnxruntime.InferenceSession``.
-        picture: the input for the image, or for image and hole together if ``hole`` is None.
+        image: the input for the image, or for image and hole together if ``hole`` is None.
         hole: the input for the hole mask, or None.
         marks: mask values inside the hole and elsewhere.
         hole_first: whether the mask is the first of the four channels of a combined input.
@@ -48,7 +47,7 @@ class _Graph:
     """
 
     session: Session
-    picture: _Input
+    image: _Input
     hole: _Input | None
     marks: tuple[float, float]
     hole_first: bool
@@ -60,7 +59,7 @@ class _Graph:
         self, images: UInt8[np.ndarray, "n h w 3"], keep: Bool[np.ndarray, "n h w"]
     ) -> UInt8[np.ndarray, "n h w 3"]:
         """Fill the holes in batches of the graph's fixed size, or else one by one, so that rows stay independent."""
-        size = self.picture.batch or 1
+        size = self.image.batch or 1
         parts = [slice(start, start + size) for start in range(0, len(images), size)]
         raw = np.concatenate([self.run(images[part], keep[part]) for part in parts])
         black, white = self.result
@@ -70,22 +69,18 @@ class _Graph:
     def run(
         self, images: UInt8[np.ndarray, "n h w 3"], keep: Bool[np.ndarray, "n h w"]
     ) -> Shaped[np.ndarray, "n 3 h w"]:
-        """Run one batch, padded with repeated rows to a fixed batch size, and return the output in the graph's own scale.
-
-        Raises:
-            RequestError: the output does not hold one image per row, or holds values that are not finite.
-        """
-        rows = np.arange(self.picture.batch or len(images)).clip(max=len(images) - 1)
+        """Run one batch, padded with repeated rows to a fixed batch size, and return the output in the graph's own scale."""
+        rows = np.arange(self.image.batch or len(images)).clip(max=len(images) - 1)
         arrays = self._arrays(images[rows], keep[rows])
         with noting(f"while the ONNX graph was run on {', '.join(str(array.shape) for array in arrays.values())}"):
             (answer,) = self.session.run([self.output], arrays)
-        found, wanted = np.asarray(answer), (len(rows), 3, *keep.shape[1:])
-        if found.shape != wanted or not np.isfinite(found).all():
+        expected = (len(rows), 3, *keep.shape[1:])
+        if np.shape(answer) != expected or not np.isfinite(answer).all():
             raise RequestError(
-                f"expected images {wanted} of finite numbers from output {self.output!r}, got shape {found.shape}; "
+                f"expected images {expected} of finite numbers from output {self.output!r}, got shape {np.shape(answer)}; "
                 "check scale=, hole= and kept=, or choose another output="
             )
-        return found[: len(images)].astype(np.float32)
+        return answer[: len(images)].astype(np.float32)
 
     def _arrays(
         self, images: UInt8[np.ndarray, "n h w 3"], keep: Bool[np.ndarray, "n h w"]
@@ -96,12 +91,9 @@ class _Graph:
         levels = (black + images.transpose(0, 3, 1, 2) * np.float32((white - black) / 255)) * kept
         marks = np.where(kept, self.marks[1], self.marks[0])
         if self.hole is not None:
-            return {
-                self.picture.name: levels.astype(self.picture.dtype),
-                self.hole.name: marks.astype(self.hole.dtype),
-            }
+            return {self.image.name: levels.astype(self.image.dtype), self.hole.name: marks.astype(self.hole.dtype)}
         both = [marks, levels] if self.hole_first else [levels, marks]
-        return {self.picture.name: np.concatenate(both, axis=1).astype(self.picture.dtype)}
+        return {self.image.name: np.concatenate(both, axis=1).astype(self.image.dtype)}
 
 
 def onnx_inpainter(
@@ -112,7 +104,7 @@ def onnx_inpainter(
     scale: Scale = "auto",
     output_scale: Scale = "auto",
     order: Order = "auto",
-    picture: str | None = None,
+    image: str | None = None,
     output: str | None = None,
     multiple: int = 32,
 ) -> Inpainter:
@@ -130,7 +122,7 @@ def onnx_inpainter(
             for a graph that takes uint8; the range of others cannot be detected.
         output_scale: value range of the output; ``auto`` detects it by running the graph once on a ramp from black to white.
         order: order of the channels in a combined input.
-        picture: name of the input for the image, if the channels do not identify it; None to detect it.
+        image: name of the input for the image, if the channels do not identify it; None to detect it.
         output: name of the output to read; None if there is only one.
         multiple: number that height and width must be multiples of, for a graph of dynamic size.
 
@@ -145,19 +137,25 @@ def onnx_inpainter(
     """
     file = Path(path)
     session = open_graph(file)
-    shown, marked = _inputs(session, picture)
+    shown, marked = _inputs(session, image)
+    whole = all(mark in range(256) for mark in (hole, kept))
+    if hole == kept or ((marked or shown).dtype == np.uint8 and not whole):
+        raise RequestError(
+            "expected two different numbers as mask values, whole numbers from 0 to 255 for a graph that takes uint8, "
+            f"got hole={hole:g}, kept={kept:g}; set hole= and kept="
+        )
     graph = _Graph(
         session=session,
-        picture=shown,
+        image=shown,
         hole=marked,
-        marks=_marks(hole, kept, marked or shown),
+        marks=(hole, kept),
         hole_first=_hole_first(order, marked),
         black_white=_black_white(scale, shown),
         output=_output(session, output),
     )
     size = _size(shown, marked)
     test_size = size or (-(-_TEST_SIDE // multiple) * multiple,) * 2
-    result = _found_range(graph, test_size) if output_scale == "auto" else _range(output_scale)
+    result = _detected_range(graph, test_size) if output_scale == "auto" else _range(output_scale)
     sums = contents(file)
     return Inpainter(
         replace(graph, result=result),
@@ -167,27 +165,24 @@ def onnx_inpainter(
     )
 
 
-def _inputs(session: Session, picture: str | None) -> tuple[_Input, _Input | None]:
+def _inputs(session: Session, image: str | None) -> tuple[_Input, _Input | None]:
     """Find the input for the image and the input for the hole mask, or one combined input and None."""
     inputs = [_read(entry) for entry in session.get_inputs()]
     described = ", ".join(f"{entry.name} with {entry.channels or 'any'} channels" for entry in inputs)
-    if picture is not None and picture not in [entry.name for entry in inputs]:
-        raise RequestError(f"expected picture= the name of an input, got {picture!r}; the graph has {described}")
+    if image is not None and image not in [entry.name for entry in inputs]:
+        raise RequestError(f"expected image= the name of an input, got {image!r}; the graph has {described}")
     if len(inputs) == 1 and inputs[0].channels in {4, None}:
         return inputs[0], None
-    if len(inputs) != 2:
+    candidates = [entry for entry in inputs if (entry.name == image if image else entry.channels == 3)]
+    if len(inputs) == 2 and len(candidates) != 1:
+        raise RequestError(f"expected exactly one input that can be the image, got {described}; set image=NAME")
+    others = [entry for entry in inputs if entry not in candidates]
+    if len(others) != 1 or candidates[0].channels not in {3, None} or others[0].channels not in {1, None}:
         raise RequestError(
-            f"expected one input of 4 channels, or one of 3 and one of 1, got {described}; re-export the graph with such inputs"
+            f"expected one input of 4 channels, or an image of 3 channels and a mask of 1, got {described}; "
+            "re-export the graph with such inputs"
         )
-    named = [entry for entry in inputs if (entry.name == picture if picture else entry.channels == 3)]
-    if len(named) != 1:
-        raise RequestError(f"expected exactly one input that can be the image, got {described}; set picture=NAME")
-    (other,) = (entry for entry in inputs if entry is not named[0])
-    if named[0].channels not in {3, None} or other.channels not in {1, None}:
-        raise RequestError(
-            f"expected an image of 3 channels and a mask of 1, got {described}; re-export the graph with such inputs"
-        )
-    return named[0], other
+    return candidates[0], others[0]
 
 
 def _read(entry: GraphValue) -> _Input:
@@ -201,43 +196,32 @@ def _read(entry: GraphValue) -> _Input:
     return _Input(entry.name, ELEMENTS[entry.type], batch, channels, (height, width))
 
 
-def _size(picture: _Input, hole: _Input | None) -> tuple[int, int] | None:
+def _size(image: _Input, hole: _Input | None) -> tuple[int, int] | None:
     """Return the only height and width that a graph accepts, or None for any."""
-    height, width = picture.size
-    if (height is None) != (width is None) or (hole is not None and hole.size != picture.size):
-        found = f"{picture.size}" if hole is None else f"{picture.size} and {hole.size}"
-        raise RequestError(f"expected height and width both fixed or both dynamic, got {found}; re-export the graph")
+    height, width = image.size
+    if (height is None) != (width is None) or (hole is not None and hole.size != image.size):
+        sizes = f"{image.size}" if hole is None else f"{image.size} and {hole.size}"
+        raise RequestError(f"expected height and width both fixed or both dynamic, got {sizes}; re-export the graph")
     return None if height is None or width is None else (height, width)
-
-
-def _marks(hole: float, kept: float, where: _Input) -> tuple[float, float]:
-    """Return the mask values, or raise if they are equal or the graph's input type cannot hold them."""
-    whole = all(mark in range(256) for mark in (hole, kept))
-    if hole == kept or (where.dtype == np.uint8 and not whole):
-        rule = "whole numbers from 0 to 255" if where.dtype == np.uint8 else "numbers"
-        raise RequestError(
-            f"expected two different {rule} as mask values, got hole={hole:g}, kept={kept:g}; set hole= and kept="
-        )
-    return hole, kept
 
 
 def _hole_first(order: Order, hole: _Input | None) -> bool:
     """Return whether the mask comes first in a combined input, or raise if the order is missing or not applicable."""
     if hole is not None and order != "auto":
         raise RequestError(f"expected no order= for a graph with two inputs, got {order}; leave it out")
-    if hole is None and order not in {"picture-first", "hole-first"}:
+    if hole is None and order not in {"image-first", "hole-first"}:
         raise RequestError(
-            f"expected order=picture-first or order=hole-first for a graph with one input of 4 channels, got {order}; "
-            "set it: it cannot be detected from the graph (LaMa: picture-first, MI-GAN: hole-first)"
+            f"expected order=image-first or order=hole-first for a graph with one input of 4 channels, got {order}; "
+            "set it: it cannot be detected from the graph (LaMa: image-first, MI-GAN: hole-first)"
         )
     return order == "hole-first"
 
 
-def _black_white(scale: Scale, picture: _Input) -> tuple[float, float]:
+def _black_white(scale: Scale, image: _Input) -> tuple[float, float]:
     """Return the values of black and white in the input image."""
-    if picture.dtype == np.uint8:
-        if scale not in {"auto", "255"}:
-            raise RequestError(f"expected no scale= for a graph that takes uint8, got {scale}; leave it out")
+    if image.dtype == np.uint8 and scale not in {"auto", "255"}:
+        raise RequestError(f"expected no scale= for a graph that takes uint8, got {scale}; leave it out")
+    if image.dtype == np.uint8:
         return _RANGES["255"]
     if scale == "auto":
         raise RequestError(
@@ -264,7 +248,7 @@ def _output(session: Session, output: str | None) -> str:
     return output or names[0]
 
 
-def _found_range(graph: _Graph, size: tuple[int, int]) -> tuple[float, float]:
+def _detected_range(graph: _Graph, size: tuple[int, int]) -> tuple[float, float]:
     """Detect the value range of the output on a ramp from black to white with a hole in the middle."""
     height, width = size
     ramp = np.linspace(0, 255, width).round().astype(np.uint8)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -18,7 +19,7 @@ from seewhy.core.arrays import Image, Images, Keep, Seeds, compose
 from seewhy.core.classifier import IMAGENET_MEAN, Color
 from seewhy.core.errors import RequestError
 from seewhy.core.seeds import normals
-from seewhy.infills.holes import Boxes, bounding_boxes
+from seewhy.infills.holes import bounding_boxes
 
 Paint = Callable[[Image], Float[Tensor, "c a b"]]
 """Compute the replacement pixels for an image: ``(c, h, w)``, or a shape that broadcasts to it."""
@@ -26,11 +27,7 @@ Paint = Callable[[Image], Float[Tensor, "c a b"]]
 
 @dataclass(frozen=True)
 class Painted:
-    """An in-fill whose replacement pixels depend on the image only, not on the hole.
-
-    Args:
-        paint: computes the replacement pixels from the image.
-    """
+    """An in-fill whose replacement pixels depend on the image only, not on the hole."""
 
     paint: Paint
     stochastic: bool = False
@@ -133,33 +130,13 @@ def rise_blur(*, color: Color = IMAGENET_MEAN) -> Painted:
 
 
 def _near_box_blur(image: Image, color: Color) -> Image:
-    """Blur the image with `near_box`, padded with a colour."""
-    line = near_box(11, 5.0).to(image)
+    """Blur the image with the kernel of `rise_blur`, padded with a colour."""
+    from scipy.ndimage import gaussian_filter1d  # noqa: PLC0415 - takes a second to import
+
+    line = torch.from_numpy(gaussian_filter1d(np.eye(11)[5], 5.0)).to(image)
     paper = torch.tensor(color, dtype=image.dtype, device=image.device)[:, None, None]
     layers = functional.conv2d((image - paper)[:, None], line[None, None, :, None], padding=(5, 0))
     return functional.conv2d(layers, line[None, None, None, :], padding=(0, 5))[:, 0] + paper
-
-
-def near_box(size: int, sigma: float) -> Float[Tensor, " n"]:
-    """Blur a centred unit impulse of length ``size`` by a Gaussian with symmetric reflection at both ends.
-
-    Args:
-        size: length of the kernel, odd.
-        sigma: standard deviation of the Gaussian, which is truncated at four standard deviations.
-
-    Returns:
-        ``(size,)`` weights that sum to 1, float64.
-
-    Example:
-        >>> [round(float(weight), 4) for weight in near_box(11, 5.0)[[0, 5]]]
-        [0.088, 0.094]
-    """
-    reach = round(4 * sigma)
-    offsets = torch.arange(-reach, reach + 1)
-    bell = torch.exp(-(offsets.double() ** 2) / (2 * sigma**2))
-    landed = (size // 2 + offsets) % (2 * size)  # the reflected line repeats after twice its length
-    landed = torch.where(landed < size, landed, 2 * size - 1 - landed)
-    return torch.zeros(size, dtype=torch.float64).index_add(0, landed, bell / bell.sum())
 
 
 def _once(paint: Paint) -> Paint:
@@ -168,10 +145,10 @@ def _once(paint: Paint) -> Paint:
 
     def painted(image: Image) -> Image:
         nonlocal last
-        found = last  # another thread may change `last` meanwhile
-        if found is None or found[0].device != image.device or not torch.equal(found[0], image):
-            last = found = image.clone(), paint(image)
-        return found[1]
+        cached = last  # another thread may change `last` meanwhile
+        if cached is None or cached[0].device != image.device or not torch.equal(cached[0], image):
+            last = cached = image.clone(), paint(image)
+        return cached[1]
 
     return painted
 
@@ -196,11 +173,12 @@ class Noise:
 
     def __call__(self, image: Image, keep: Keep, seeds: Seeds) -> Images:
         """Implement `seewhy.core.infill.Infill`; numbers are drawn only for the bounding box of the hole."""
-        boxes = bounding_boxes(keep)
-        height, width = (max(1, int(side)) for side in boxes[:, 2:].amax(0))
-        drawn = normals(seeds, len(image) * height * width).reshape(len(keep), len(image), height, width)
         center, spread = image.mean((1, 2), keepdim=True), image.std((1, 2), keepdim=True, correction=0)
-        return compose(image, keep, _placed(center + spread * drawn, boxes, image))
+        fills = image.repeat(len(keep), 1, 1, 1)
+        for fill, seed, (top, left, height, width) in zip(fills, seeds, bounding_boxes(keep).tolist(), strict=True):
+            drawn = normals(seed[None], len(image) * height * width).view(len(image), height, width)
+            fill[:, top : top + height, left : left + width] = center + spread * drawn
+        return compose(image, keep, fills)
 
 
 def noise() -> Noise:
@@ -211,18 +189,3 @@ def noise() -> Noise:
         True
     """
     return Noise()
-
-
-def _placed(patches: Float[Tensor, "n c a b"], boxes: Boxes, image: Image) -> Images:
-    """Place each row's patch with its corner at the row's hole; the rest of the canvas is never used."""
-    rows = torch.arange(image.shape[1], device=image.device)[None] - boxes[:, :1]
-    columns = torch.arange(image.shape[2], device=image.device)[None] - boxes[:, 1:2]
-    tall = patches.gather(
-        2, _index(rows, patches.shape[2])[:, None, :, None].expand(-1, len(image), -1, patches.shape[3])
-    )
-    return tall.gather(3, _index(columns, patches.shape[3])[:, None, None, :].expand(-1, len(image), tall.shape[2], -1))
-
-
-def _index(offset: Tensor, length: int) -> Tensor:
-    """Clip indices to the patch; clipped indices lie outside the hole."""
-    return offset.clamp(0, length - 1)

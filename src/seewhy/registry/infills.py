@@ -1,13 +1,12 @@
 """The table of in-fills, in the order of listing; a row states only what differs from the defaults of `InfillRow`."""
 
-from seewhy.infills.classic import navier_stokes, telea
+from seewhy.infills.classic import navier_stokes, patchmatch, telea
 from seewhy.infills.donor import donor
 from seewhy.infills.exemplar import exemplar
 from seewhy.infills.external import python_inpainter
 from seewhy.infills.inpaint import inpaint
 from seewhy.infills.onnx_inpainter import onnx_inpainter
 from seewhy.infills.patch_sampler import patch_sampler
-from seewhy.infills.patchmatch import patchmatch
 from seewhy.infills.plain import blur, constant, gray, mean, noise, rise_blur
 from seewhy.registry.rows import InfillRow
 
