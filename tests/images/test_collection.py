@@ -2,10 +2,9 @@
 
 import gzip
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -356,31 +355,6 @@ def test_folders_that_do_not_fit(tmp_path: Path) -> None:
         read_collection(tmp_path / "nowhere")
     with pytest.raises(RequestError, match=r"a folder, an .npz file or .* got the file .*a.png"):
         read_collection(tmp_path / "sizes/a.png")
-
-
-@pytest.fixture
-def no_shape_checks() -> Iterator[None]:
-    """Turn off the shape checks of the tests, as for users, to test our own error messages."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
-
-
-@pytest.mark.usefixtures("no_shape_checks")
-@pytest.mark.parametrize(
-    ("parts", "message"),
-    [
-        ((GRAY,), "of shape"),
-        ((GRAY[..., None].astype(np.float32),), "float32"),
-        ((GRAY[..., None], LABELS[:3], ("a", "b", "c")), r"labels for 6 .* shape \(3,\)"),
-        ((GRAY[..., None], LABELS, ("a", "b")), "labels from 0 to 1 .* 0 to 2"),
-        ((GRAY[..., None], None, (), None, GRAY[:, :2] > 0), "regions for 6"),
-    ],
-)
-def test_collections_by_hand_are_checked(parts: tuple[object, ...], message: str) -> None:
-    """Invalid arrays are refused by the constructor too."""
-    with pytest.raises(RequestError, match=message):
-        Collection(*parts)  # type: ignore[arg-type]
 
 
 def many(count: int, classes: int, groups: np.ndarray | None = None) -> Collection:

@@ -33,7 +33,7 @@ class Collection:
         source: name of the source, used in error messages.
 
     Raises:
-        RequestError: there is no image, or the shapes of the arrays do not match.
+        RequestError: there is no image, or the images are smaller than 2 × 2 pixels.
     """
 
     pixels: Stack
@@ -44,25 +44,9 @@ class Collection:
     source: str = "images"
 
     def __post_init__(self) -> None:
-        count = len(self)
-        if self.pixels.ndim != 4 or self.channels not in {1, 3} or self.pixels.dtype not in (np.uint8, np.uint16):
-            raise RequestError(
-                f"expected uint8 or uint16 pixels of shape (n, h, w, 1) or (n, h, w, 3) in {self.source}, "
-                f"got {self.pixels.dtype} of shape {self.pixels.shape}; convert them"
-            )
-        if count == 0 or min(self.size) < 2:
+        if not len(self) or min(self.size) < 2:
             raise RequestError(
                 f"expected at least one image of at least 2 × 2 pixels in {self.source}, got shape {self.pixels.shape}"
-            )
-        for what, part in (("labels", self.labels), ("groups", self.groups), ("regions", self.regions)):
-            if part is not None and part.shape != self.pixels.shape[: part.ndim]:
-                raise RequestError(
-                    f"expected {what} for {count} images of shape {self.size} in {self.source}, got shape {part.shape}"
-                )
-        if self.labels is not None and not 0 <= self.labels.min() <= self.labels.max() < len(self.classes):
-            raise RequestError(
-                f"expected labels from 0 to {len(self.classes) - 1} in {self.source}, "
-                f"got {self.labels.min()} to {self.labels.max()}; name all classes"
             )
 
     def __len__(self) -> int:

@@ -112,10 +112,9 @@ def open_levels(path: Path) -> Levels:
     data = _read(path)
     picture = _decode(data, path.name)  # performs all checks, also for 16-bit files
     if _TO_8_BITS in picture.notes:
-        with _pillow(path.name), Image.open(io.BytesIO(data)) as image:
+        with _pillow(path.name) as notes, Image.open(io.BytesIO(data)) as image:
             image.load()
-            upright, _ = _upright(image, image.getexif().get(_ORIENTATION, 1))
-            return np.array(upright).astype(np.uint16)[:, :, None]
+            return np.array(_upright(image, image.getexif(), notes)).astype(np.uint16)[:, :, None]
     gray = picture.pixels[:, :, :1]
     return gray if (picture.pixels == gray).all() else picture.pixels
 
@@ -146,13 +145,13 @@ def _decode(data: bytes, name: str, max_megapixels: float = 200.0) -> Picture:
                 "save it as PNG or JPEG"
             ) from error
         _check_size(*image.size, max_megapixels)
-        pixels, done = _convert(image, name)
-    return Picture(pixels, name, hashlib.sha256(data).hexdigest(), (*done, *dict.fromkeys(notes)))
+        pixels = _convert(image, name, notes)
+    return Picture(pixels, name, hashlib.sha256(data).hexdigest(), tuple(dict.fromkeys(notes)))
 
 
 @contextmanager
 def _pillow(name: str) -> Iterator[list[str]]:
-    """Disable Pillow's size limit, report damaged files, and collect warnings; the yielded list is filled on exit."""
+    """Disable Pillow's size limit, report damaged files, and yield a list of notes, to which warnings are added on exit."""
     notes: list[str] = []
     with _PILLOW, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -186,8 +185,8 @@ def _from_pil(image: Image.Image, name: str, max_megapixels: float) -> Picture:
     """Convert a PIL image; the caller's object is not changed."""
     _check_size(*image.size, max_megapixels)
     with _pillow(name) as notes:
-        pixels, done = _convert(image, name)
-    return Picture(pixels, name, hashlib.sha256(pixels.tobytes()).hexdigest(), (*done, *dict.fromkeys(notes)))
+        pixels = _convert(image, name, notes)
+    return Picture(pixels, name, hashlib.sha256(pixels.tobytes()).hexdigest(), tuple(dict.fromkeys(notes)))
 
 
 def _from_array(array: np.ndarray, name: str, max_megapixels: float) -> Picture:
@@ -221,60 +220,50 @@ def _from_tensor(tensor: Tensor, name: str, max_megapixels: float) -> Picture:
     return Picture(pixels, name, hashlib.sha256(exact.numpy().tobytes()).hexdigest(), (), exact)
 
 
-def _convert(image: Image.Image, name: str) -> tuple[Pixels, tuple[str, ...]]:
-    """Decode one still image to upright 8-bit RGB, with notes on what was done."""
-    first = _only_frame(image, name)
-    image.load()
-    rgb, colour = _to_rgb(image, name)
-    # Read after loading: some decoders rotate the image themselves and then remove the tag.
-    rgb, turned = _upright(rgb, image.getexif().get(_ORIENTATION, 1))
-    return np.array(rgb), (*first, *colour, *turned)
-
-
-def _only_frame(image: Image.Image, name: str) -> tuple[str, ...]:
-    """Refuse animations, but accept a phone's multi-picture JPEG and use its first image."""
+def _convert(image: Image.Image, name: str, notes: list[str]) -> Pixels:
+    """Decode one still image to upright 8-bit RGB, and note what was done."""
     frames = int(getattr(image, "n_frames", 1))
-    if frames == 1:
-        return ()
-    if image.format == "MPO":
-        return (f"used the first of {frames} images in the file",)
-    raise RequestError(f"expected a single still image, got {name} with {frames} frames; save one frame as PNG")
+    if frames > 1 and image.format != "MPO":
+        raise RequestError(f"expected a single still image, got {name} with {frames} frames; save one frame as PNG")
+    if frames > 1:  # a phone's JPEG
+        notes.append(f"used the first of {frames} images in the file")
+    image.load()
+    rgb = _to_rgb(image, name, notes)
+    # Read after loading: some decoders rotate the image themselves and then remove the tag.
+    return np.array(_upright(rgb, image.getexif(), notes))
 
 
-def _to_rgb(image: Image.Image, name: str) -> tuple[Image.Image, tuple[str, ...]]:
-    """Convert any mode to RGB."""
+def _to_rgb(image: Image.Image, name: str, notes: list[str]) -> Image.Image:
+    """Convert any mode to RGB; a transparent image is composited on white."""
     if image.mode.startswith("I"):
-        return _from_16_bit(image, name)
+        return _from_16_bit(image, name, notes)
     if image.mode == "F":
         raise RequestError(f"expected 8 or 16 bits per channel, got {name} with 32-bit floats; save it as PNG")
-    if "transparency" in image.info or "A" in image.getbands() or "a" in image.getbands():
-        return _on_white(image.convert("RGBA"))
-    notes = (f"converted from {image.mode} to RGB",) if image.mode not in {"1", "L", "P", "RGB", "RGBX"} else ()
-    return image.convert("RGB"), notes
+    if "transparency" in image.info or {"A", "a"} & set(image.getbands()):
+        layer = image.convert("RGBA")
+        if np.asarray(layer.getchannel("A")).min() < 255:
+            notes.append("transparency laid on white")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), layer).convert("RGB")
+    if image.mode not in {"1", "L", "P", "RGB", "RGBX"}:
+        notes.append(f"converted from {image.mode} to RGB")
+    return image.convert("RGB")
 
 
-def _from_16_bit(image: Image.Image, name: str) -> tuple[Image.Image, tuple[str, ...]]:
+def _from_16_bit(image: Image.Image, name: str, notes: list[str]) -> Image.Image:
     """Scale 16-bit gray to 8 bits: 65535 is white."""
     levels = np.asarray(image).astype(np.int64)
     if levels.min() < 0 or levels.max() > 65535:
         raise RequestError(
             f"expected 8 or 16 bits per channel, got {name} with values {levels.min()} to {levels.max()}; save it as PNG"
         )
-    gray = np.rint(levels / 257).astype(np.uint8)
-    return Image.fromarray(gray).convert("RGB"), (_TO_8_BITS,)
+    notes.append(_TO_8_BITS)
+    return Image.fromarray(np.rint(levels / 257).astype(np.uint8)).convert("RGB")
 
 
-def _on_white(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
-    """Composite a transparent image on white."""
-    low, _ = image.getchannel("A").getextrema()
-    notes = ("transparency laid on white",) if float(str(low)) < 255 else ()
-    white = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(white, image).convert("RGB"), notes
-
-
-def _upright(image: Image.Image, orientation: object) -> tuple[Image.Image, tuple[str, ...]]:
+def _upright(image: Image.Image, exif: Image.Exif, notes: list[str]) -> Image.Image:
     """Rotate an image according to its EXIF orientation."""
-    turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
-    if turn is None:
-        return image, ()
-    return image.transpose(turn), (f"turned upright (EXIF orientation {orientation})",)
+    orientation = exif.get(_ORIENTATION)
+    if orientation not in _UPRIGHT:
+        return image
+    notes.append(f"turned upright (EXIF orientation {orientation})")
+    return image.transpose(_UPRIGHT[orientation])

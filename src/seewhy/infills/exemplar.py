@@ -1,9 +1,4 @@
-"""Exemplar in-fill: each hole is covered with a piece of the same image that has similar surroundings.
-
-It builds on texture synthesis by sampling (Efros, Leung, ICCV 1999) and exemplar-based in-painting (Criminisi, Pérez,
-Toyama, IEEE Transactions on Image Processing, 2004). Here one piece covers the whole hole, and its colours are then
-adjusted to those around the hole, similar to Poisson image editing (Pérez, Gangnet, Blake, SIGGRAPH 2003).
-"""
+"""Exemplar in-fill: each hole is covered with a piece of the same image that has similar surroundings."""
 
 import math
 from dataclasses import dataclass
@@ -158,7 +153,8 @@ def exemplar(*, ring: int = 3, best: int = 16) -> Exemplar:
     The ring of pixels around the hole is compared with the ring around every other position by the sum of squared
     differences. One of the best positions is drawn uniformly (after Efros, Leung, "Texture Synthesis by Non-parametric
     Sampling", ICCV 1999, and Criminisi, Pérez, Toyama, IEEE TIP 2004). The pixels there are copied in the exact shape of
-    the hole, and their colours are adjusted to match those along its edge.
+    the hole, and their colours are adjusted to match those along its edge, similar to Poisson image editing (Pérez,
+    Gangnet, Blake, SIGGRAPH 2003).
 
     A hole wider than about a third of the image is covered by no single piece and is filled in several passes. This is
     slow and may repeat whole objects; ``patchmatch`` is then the better choice.

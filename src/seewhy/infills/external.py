@@ -27,15 +27,7 @@ Kept = Bool[np.ndarray, "n a b"]
 @final
 @dataclass(frozen=True, eq=False)
 class Inpainter:
-    """An in-fill that calls a function; built by `inpainter`, `python_inpainter` and others.
-
-    Attributes:
-        paint: the function that fills the holes; see `inpainter`.
-        stochastic: whether the function takes seeds.
-        size: the only height and width that the function accepts, or None for any.
-        multiple: number that height and width must be multiples of.
-        checksum: SHA-256 of the function's weights, or None if unknown.
-    """
+    """An in-fill that calls a function; see `inpainter`. ``checksum`` is that of its weights, or None if unknown."""
 
     paint: Paint
     stochastic: bool = False

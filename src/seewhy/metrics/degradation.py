@@ -65,11 +65,7 @@ def degradation(probe: Probe, saliency: Map, case: MetricInput, *, tile: int = 8
 def pooled(measured: Sequence[MetricResult]) -> float:
     """Pool the values of many images as the authors do: the mean area, divided by the mean fall from full to degraded image.
 
-    Args:
-        measured: results of `degradation` with the same settings, one per image.
-
-    Returns:
-        The pooled value; for one image, its area in units of its own fall. NaN if the mean probability does not fall.
+    For one image it is its area in units of its own fall; NaN if the mean probability does not fall.
     """
     fall = float(np.mean([each.parts["morf"][0] - each.parts["morf"][-1] for each in measured]))
     return float(np.mean([each.value for each in measured])) / fall if fall > 0 else math.nan

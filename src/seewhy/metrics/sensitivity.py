@@ -87,12 +87,6 @@ def pooled(measured: Sequence[MetricResult]) -> float:
     """Pool the values of many images: for each n, correlate over all sets of all images; then take the mean over n.
 
     Each map is scaled to a sum of absolute tile values of 1, so that the unit of a map does not affect its weight.
-
-    Args:
-        measured: results of `sensitivity_n` with the same settings, one per image.
-
-    Returns:
-        -1 to 1; NaN if the correlation is undefined for every n.
     """
     sums, falls = (np.concatenate([each.parts[name] for each in measured], axis=1) for name in ("sums", "falls"))
     return _mean(_correlations(sums, falls))
@@ -124,23 +118,17 @@ def _level(probabilities: Float[np.ndarray, "*n"], score: str) -> Float[np.ndarr
 
 
 def _correlations(sums: Float[np.ndarray, "s n"], falls: Float[np.ndarray, "s n"]) -> Float[np.ndarray, " s"]:
-    """Return the correlation for each set size."""
-    return np.array([_correlation(one, other) for one, other in zip(sums, falls, strict=True)])
-
-
-def _correlation(one: Float[np.ndarray, " n"], other: Float[np.ndarray, " n"]) -> float:
-    """Return Pearson's correlation, or NaN if one variable is constant up to rounding."""
-    if min(_spread(one), _spread(other)) < 1e-9:
-        return math.nan
-    return float(np.corrcoef(one, other)[0, 1])
-
-
-def _spread(values: Float[np.ndarray, " n"]) -> float:
-    """Return the standard deviation relative to the largest absolute value."""
-    return float(values.std()) / max(float(np.abs(values).max()), _TINY)
+    """Return Pearson's correlation for each set size, or NaN where one variable is constant up to rounding."""
+    (first, one), (second, other) = (
+        (part - part.mean(1, keepdims=True), part.std(1) / np.maximum(np.abs(part).max(1), _TINY))
+        for part in (sums, falls)
+    )
+    defined = np.minimum(one, other) >= 1e-9
+    scale = np.sqrt((first**2).sum(1) * (second**2).sum(1))
+    return np.where(defined, (first * second).sum(1) / np.where(defined, scale, 1), math.nan)
 
 
 def _mean(rows: Float[np.ndarray, " n"]) -> float:
     """Return the mean of the finite values, or NaN if there are none."""
-    there = rows[np.isfinite(rows)]
-    return float(there.mean()) if len(there) else math.nan
+    finite = rows[np.isfinite(rows)]
+    return float(finite.mean()) if len(finite) else math.nan
