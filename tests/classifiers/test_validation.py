@@ -61,8 +61,8 @@ def batch_normalised(pictures: np.ndarray) -> np.ndarray:
 
 
 CONTRADICTIONS: list[tuple[Function, str]] = [
-    (lambda x: wide(x) * 5 - 1, r"probabilities >= 0, got .*no softmax.*pass outputs='logits'"),
-    (lambda x: wide(x) * 5, "sum to 1, got a row that sums to 5"),
+    (lambda x: wide(x) * 5 - 1, r"probabilities >= 0 .*no softmax.*pass outputs='logits'"),
+    (lambda x: wide(x) * 5, "sum to 1, got .* a row sum of 5; these look like logits"),
     (lambda x: wide(x) * 100, "percentages: divide by 100"),
     (lambda x: wide(x) * 0.5, "independent sigmoid outputs"),
     (lambda x: wide(x) * np.nan, "finite probabilities, got NaN or infinity in row 0"),

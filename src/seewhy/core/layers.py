@@ -58,21 +58,14 @@ def watching(module: nn.Module, name: str, change: Change | None = None) -> Iter
 
 
 def shapes(module: nn.Module, run: Callable[[], object]) -> dict[str, tuple[int, ...]]:
-    """Return the output shape of each layer that outputs a single tensor, in order of completion of one forward pass.
-
-    Example:
-        >>> import torch
-        >>> net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
-        >>> shapes(net, lambda: net(torch.ones(3, 2, 2)))
-        {'0': (3, 4), '1': (3, 2)}
-    """
-    found: dict[str, tuple[int, ...]] = {}
+    """Return the output shape of each layer that outputs a single tensor, in order of completion of one forward pass."""
+    sizes: dict[str, tuple[int, ...]] = {}
 
     def note(name: str) -> Callable[[nn.Module, object, object], None]:
         def write(_: nn.Module, __: object, output: object) -> None:
             if isinstance(output, Tensor):
-                found.pop(name, None)  # a layer that runs several times is listed at its last run
-                found[name] = tuple(output.shape)
+                sizes.pop(name, None)  # a layer that runs several times is listed at its last run
+                sizes[name] = tuple(output.shape)
 
         return write
 
@@ -82,4 +75,4 @@ def shapes(module: nn.Module, run: Callable[[], object]) -> dict[str, tuple[int,
     finally:
         for handle in handles:
             handle.remove()
-    return found
+    return sizes

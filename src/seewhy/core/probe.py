@@ -118,14 +118,7 @@ class Probe:
         return self._query(self.image[None])[0]
 
     def __call__(self, keep: Keep, seeds: Seeds) -> Answers:
-        """Remove pixels, fill them in, and query the classifier.
-
-        Args:
-            keep: ``(n, h, w)``, 1 = kept.
-            seeds: ``(n,)`` int64.
-
-        Returns:
-            ``(n, k)`` float64 probabilities.
+        """Remove the pixels where ``keep`` is 0, fill them in, and query the classifier.
 
         Raises:
             ClassifierError: the output is not finite, has the wrong shape, or is not a probability distribution.
@@ -146,10 +139,9 @@ class Probe:
         return self.infill(self.image, nothing, seeds)
 
     def scores(self, images: Images) -> Scores:
-        """Return differentiable class scores before the softmax; counts as one call with ``n`` forward images.
+        """Return differentiable class scores before the softmax; counts as one call.
 
-        Args:
-            images: ``(n, 3, h, w)``, with an autograd graph, for example from `seewhy.core.arrays.blend`.
+        The images may have an autograd graph, for example from `seewhy.core.arrays.blend`.
 
         Raises:
             RequestError: the classifier offers no gradients.
@@ -188,15 +180,11 @@ class Probe:
         self.planned = queries
 
     def affordable(self, queries: int, *, smallest: int, hint: str) -> int:
-        """Limit the number of queries to the budget.
-
-        Args:
-            queries: number of queries that the method would use, including the unmodified image.
-            smallest: minimum number of queries that gives any result.
-            hint: how to reduce the number of queries, for the error message.
+        """Limit a number of queries, including the one of the unmodified image, to the budget.
 
         Raises:
-            RequestError: the budget is less than ``smallest``.
+            RequestError: the budget is less than ``smallest``, the minimum that gives any result; ``hint`` says how to
+                reduce it.
         """
         limit = self.budget.queries
         if limit is None:
@@ -269,14 +257,11 @@ def _why_no_distribution(rows: Answers, total: float) -> str:
     if not bool(finite.all()):
         row = int((~finite).nonzero()[0])
         return f"expected finite probabilities, got NaN or infinity in row {row}; check the classifier"
-    if float(rows.min()) < 0:
-        return (
-            f"expected probabilities >= 0, got {float(rows.min()):.3g}; these look like logits (no softmax): "
-            "pass outputs='logits'"
-        )
-    start = f"expected probabilities that sum to 1, got a row that sums to {total:.4g}; "
-    if math.isclose(total, 100, rel_tol=0.01):
-        return start + "these look like percentages: divide by 100"
-    if float(rows.max()) > 1:
-        return start + "these look like logits (no softmax): pass outputs='logits'"
-    return start + "these look like independent sigmoid outputs: wrap each class as (p, 1 - p) or apply a softmax"
+    lowest, highest = float(rows.min()), float(rows.max())
+    if math.isclose(total, 100, rel_tol=0.01) and lowest >= 0:
+        cause = "these look like percentages: divide by 100"
+    elif lowest < 0 or highest > 1:
+        cause = "these look like logits (no softmax): pass outputs='logits'"
+    else:
+        cause = "these look like independent sigmoid outputs: wrap each class as (p, 1 - p) or apply a softmax"
+    return f"expected probabilities >= 0 that sum to 1, got values from {lowest:.3g} and a row sum of {total:.4g}; {cause}"

@@ -42,9 +42,6 @@ class Target(Protocol):
 class ClassEvidence(Target):
     """Evidence for one class.
 
-    Args:
-        index: index of the class.
-
     Example:
         >>> ClassEvidence(967).key
         'class:967'
@@ -69,11 +66,7 @@ class Contrast(Target):
 
     Args:
         index: index of the explained class.
-        other: index of the contrast class.
-
-    Example:
-        >>> Contrast(967, 968).key
-        'contrast:967/968'
+        other: index of the class that it is compared with.
     """
 
     index: int
@@ -82,7 +75,7 @@ class Contrast(Target):
 
     @property
     def classes(self) -> tuple[int, ...]:
-        """The class that is explained, and the one that it is compared with."""
+        """Both classes."""
         return (self.index, self.other)
 
     def weights(self, prediction: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
@@ -96,9 +89,6 @@ class WeightOfEvidence(Target):
 
     ``PMI(y) - PMI(not y)`` (Good, 1950; prediction difference: Robnik-Šikonja, Kononenko, 2008). Unlike PMI it has no
     upper limit for a class with a probability near 1.
-
-    Args:
-        index: index of the class.
     """
 
     index: int
@@ -110,7 +100,7 @@ class WeightOfEvidence(Target):
         return (self.index,)
 
     def weights(self, prediction: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
-        """Return the weights of the evidence for each class; that against the class has -1, see `complement_matrix`."""
+        """Return 1 at the class; the evidence against it has weight -1, see `complement_matrix`."""
         return _one_hot(self.index, prediction)
 
 
@@ -146,12 +136,7 @@ def weight_matrix(targets: Sequence[Target], prediction: Float[Tensor, " k"]) ->
 
 
 def complement_matrix(targets: Sequence[Target], prediction: Float[Tensor, " k"]) -> Float[Tensor, "k t"]:
-    """Stack the weights of the evidence *against* each class, one column per target.
-
-    Example:
-        >>> complement_matrix([WeightOfEvidence(1), Information()], torch.tensor([0.5, 0.5])).tolist()
-        [[-0.0, -0.0], [-1.0, -0.0]]
-    """
+    """Stack the weights of the evidence *against* each class, one column per target."""
     columns = weight_matrix(targets, prediction)
     weighed = torch.tensor([isinstance(target, WeightOfEvidence) for target in targets], device=columns.device)
     return -columns * weighed

@@ -30,8 +30,6 @@ def pointing(probe: Probe, saliency: Map, case: MetricInput, *, tolerance: float
     Raises:
         RequestError: the region is missing, empty or the full image, the map does not have the image's size or is not
             finite, or the tolerance is negative.
-
-    Cost: no query.
     """
     curves.check_map(probe, saliency)
     if not tolerance >= 0:
@@ -61,8 +59,6 @@ def energy_in_box(probe: Probe, saliency: Map, case: MetricInput) -> MetricResul
 
     Raises:
         RequestError: the region or the map is invalid, as in `pointing`.
-
-    Cost: no query.
     """
     curves.check_map(probe, saliency)
     positive = np.maximum(saliency, 0, dtype=np.float64)
@@ -87,8 +83,6 @@ def ncc(probe: Probe, saliency: Map, case: MetricInput) -> MetricResult:
 
     Raises:
         RequestError: the region or the map is invalid, as in `pointing`.
-
-    Cost: no query.
     """
     curves.check_map(probe, saliency)
     values, region = saliency.astype(np.float64), case.where()
@@ -115,8 +109,6 @@ def box_ratio(probe: Probe, saliency: Map, case: MetricInput, *, largest: float 
 
     Raises:
         RequestError: the region or the map is invalid, as in `pointing`, or ``largest`` is out of range.
-
-    Cost: no query.
     """
     curves.check_map(probe, saliency)
     if not 0 < largest <= 1:
@@ -144,8 +136,6 @@ def iou(probe: Probe, saliency: Map, case: MetricInput) -> MetricResult:
 
     Raises:
         RequestError: the region or the map is invalid, as in `pointing`.
-
-    Cost: no query.
     """
     curves.check_map(probe, saliency)
     common, size = _common(saliency, case), int(case.where().sum())
@@ -177,8 +167,6 @@ def iou_percentiles(probe: Probe, saliency: Map, case: MetricInput, *, start: in
 
     Raises:
         RequestError: the region or the map is invalid, as in `pointing`, or ``start`` is out of range.
-
-    Cost: no query.
     """
     curves.check_map(probe, saliency)
     if not 0 <= start <= 99:
