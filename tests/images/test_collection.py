@@ -280,12 +280,12 @@ def test_damaged_idx_files(tmp_path: Path) -> None:
     """Truncated, overlong, different, headerless and truncated compressed files raise an error with the file name."""
     good = idx(GRAY)
     for content, message in (
-        (good[:-1], "210 bytes after the header of .*a-images-idx3-ubyte, got 209"),
-        (good + b"0", "got more"),
-        (idx(GRAY[:0]), r"some bytes after the header .* got 0"),
-        (b"\0\0\x0d\x03" + good[4:], "begins with 00 00 0d 03"),
-        (good[:9], "an idx file of bytes with 3 axes"),
-        (b"", "begins with nothing"),
+        (good[:-1], "its whole content, got .*a-images-idx3-ubyte .* fewer bytes"),
+        (good + b"0", "more bytes"),
+        (idx(GRAY[:0]), "more bytes|fewer bytes"),
+        (b"\0\0\x0d\x03" + good[4:], "magic number 0xd03"),
+        (good[:9], "a complete idx file"),
+        (b"", "a complete idx file"),
     ):
         path = tmp_path / "a-images-idx3-ubyte"
         path.write_bytes(content)

@@ -1,10 +1,8 @@
-"""Features that can be removed from an image.
-
-They are plain values, converted to ``keep`` batch by batch on the device.
-"""
+"""Features that can be removed from an image: plain values, converted to ``keep`` batch by batch on the device."""
 
 import math
 from dataclasses import dataclass
+from itertools import count
 from typing import Literal
 
 import torch
@@ -54,21 +52,14 @@ class Windows:
             )
         positions = [*range(0, length - self.size, self.stride), length - self.size]
         coarse = self.size // self.stride
-        levels = [int(math.log2(coarse)) + 1] * len(positions)
-        step = coarse
-        for level in range(int(math.log2(coarse)) + 1):
-            for index in range(0, len(positions), step):
-                levels[index] = min(levels[index], level)
-            step = max(1, step // 2)
+        levels = [
+            next(level for level in count() if number % (coarse >> level) == 0) for number in range(len(positions))
+        ]
         levels[-1] = 0
         return positions, levels
 
     def positions(self, height: int, width: int) -> Positions:
-        """List the windows from coarse to fine; a prefix of at least `covering` windows covers the image about evenly.
-
-        Raises:
-            RequestError: the image is smaller than a window.
-        """
+        """List the windows from coarse to fine; a prefix of at least `covering` windows covers the image about evenly."""
         (tops, top_levels), (lefts, left_levels) = self.axis(height), self.axis(width)
         grid = torch.cartesian_prod(torch.tensor(tops), torch.tensor(lefts)).reshape(-1, 2)
         level = torch.maximum(torch.tensor(top_levels)[:, None], torch.tensor(left_levels)[None]).flatten()

@@ -1,7 +1,4 @@
-"""The probe: classifier, in-fill, image, seed and budget, bound together.
-
-Methods query the classifier only through it.
-"""
+"""The probe: classifier, in-fill, image, seed and budget, bound together; methods query the classifier only through it."""
 
 import math
 import time
@@ -28,12 +25,8 @@ Progress = Callable[[int, int], None]
 """Callback invoked after each batch with the number of queries done and planned."""
 
 
-_FILL_BATCH = 32
-"""Number of images filled in at once if memory allows: a learned in-fill is inefficient on small batches, even if the
-classifier is not."""
-
-_FILL_BYTES = 2**25
-"""Maximum bytes of such images beyond a single batch. At 224 × 224 all of them fit, and stay in most CPU caches."""
+_FILL_BATCH = 32  # images filled in at once if memory allows: a learned in-fill is inefficient on small batches
+_FILL_BYTES = 2**25  # maximum bytes of these images beyond a single batch: they stay in most CPU caches
 
 LOOK_EVERY = 64
 """Number of windows or grids between two evaluations of the standard error; one evaluation costs as much time as a few
@@ -227,12 +220,7 @@ def as_distributions(answers: Tensor, rows: int) -> Answers:
     """Validate a classifier's output for ``rows`` images and normalise each row to sum to 1 in float64.
 
     Raises:
-        ClassifierError: the shape is not ``(rows, k)``, a value is not finite or is negative, or a row does not sum to
-            1.
-
-    Example:
-        >>> as_distributions(torch.tensor([[0.25, 0.75]]), 1).sum().item()
-        1.0
+        ClassifierError: the shape is not ``(rows, k)``, a value is not finite or is negative, or a row does not sum to 1.
     """
     if answers.ndim != 2 or len(answers) != rows or answers.shape[1] < 2:
         raise ClassifierError(
@@ -264,4 +252,6 @@ def _why_no_distribution(rows: Answers, total: float) -> str:
         cause = "these look like logits (no softmax): pass outputs='logits'"
     else:
         cause = "these look like independent sigmoid outputs: wrap each class as (p, 1 - p) or apply a softmax"
-    return f"expected probabilities >= 0 that sum to 1, got values from {lowest:.3g} and a row sum of {total:.4g}; {cause}"
+    return (
+        f"expected probabilities >= 0 that sum to 1, got values from {lowest:.3g} and a row sum of {total:.4g}; {cause}"
+    )

@@ -43,10 +43,6 @@ def derive(seed: int, *parts: Int[Tensor, "..."]) -> Int[Tensor, "..."]:
     Args:
         seed: the run's seed, any 64-bit integer.
         parts: int64 tensors of broadcastable shapes: window number, sample number, …
-
-    Example:
-        >>> derive(0, torch.arange(2)).unique().numel()
-        2
     """
     state = mix(torch.tensor(seed, dtype=torch.int64))
     for part in parts:

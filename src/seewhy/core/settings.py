@@ -16,13 +16,7 @@ AUTO = "auto"
 
 
 def schema(function: Callable[..., object]) -> dict[str, tuple[Any, object]]:
-    """Return setting → (type, default) for each keyword-only argument of a function.
-
-    Example:
-        >>> def f(*, size: int = 8) -> None: ...
-        >>> schema(f)
-        {'size': (<class 'int'>, 8)}
-    """
+    """Return setting → (type, default) for each keyword-only argument of a function."""
     hints = get_type_hints(function)
     parameters = inspect.signature(function).parameters.values()
     return {p.name: (hints[p.name], p.default) for p in parameters if p.kind is p.KEYWORD_ONLY}

@@ -31,9 +31,6 @@ class Collection:
         groups: ``(n,)`` group names, such as the patient; `split` never separates images of one group. None if unknown.
         regions: ``(n, h, w)`` bool ground-truth regions, True = inside; None if unknown.
         source: name of the source, used in error messages.
-
-    Raises:
-        RequestError: there is no image, or the images are smaller than 2 × 2 pixels.
     """
 
     pixels: Stack
@@ -195,13 +192,7 @@ def split(collection: Collection, *, share: float = 0.2, seed: int = 0) -> tuple
     Groups are not split. Bit-identical images, and the groups that contain them, stay together too. The split depends on
     the pixels and the seed, not on the order of the images.
 
-    Args:
-        collection: collection to split.
-        share: fraction of the images to hold out, in (0, 1).
-        seed: seed of the split.
-
-    Returns:
-        The remaining part and the held-out part, each in the original order.
+    Both parts keep the original order. ``share`` is the fraction of the images to hold out.
 
     Raises:
         RequestError: the share is not in (0, 1), or one part would be empty.

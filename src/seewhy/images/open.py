@@ -82,10 +82,6 @@ def open_picture(source: ImageLike, *, max_megapixels: float = 200.0, name: str 
     Raises:
         RequestError: the file does not exist, is not a single still image, is damaged, too large, smaller than 2 × 2
             pixels, or cannot be converted to 8 bits.
-
-    Example:
-        >>> open_picture(np.full((2, 2, 3), 255, np.uint8), name="white").name
-        'white'
     """
     if isinstance(source, str | Path):
         path = Path(source)
@@ -104,11 +100,7 @@ def open_picture(source: ImageLike, *, max_megapixels: float = 200.0, name: str 
 
 
 def open_levels(path: Path) -> Levels:
-    """Open an image file as `open_picture` does, but keep the levels of 16-bit gray.
-
-    Returns:
-        ``(h, w, 1)`` uint16 for a 16-bit gray file, ``(h, w, 1)`` uint8 if every pixel is gray, else ``(h, w, 3)`` uint8.
-    """
+    """Open an image file as `open_picture` does, but keep 16-bit gray, and one channel if every pixel is gray."""
     data = _read(path)
     picture = _decode(data, path.name)  # performs all checks, also for 16-bit files
     if _TO_8_BITS in picture.notes:

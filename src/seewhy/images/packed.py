@@ -65,15 +65,9 @@ def without_colour(pixels: Stack) -> Stack:
 def name_classes(
     labels: Shaped[np.ndarray, "n"], classes: tuple[str, ...], where: str
 ) -> tuple[Int64[np.ndarray, "n"], tuple[str, ...]]:
-    """Convert labels to class numbers and class names.
+    """Convert labels, class numbers from 0 or class names, to class numbers and class names.
 
-    Args:
-        labels: class numbers from 0, or class names.
-        classes: class names by number; if empty, the sorted names of the labels, or the numbers up to the largest.
-        where: name of the source, used in error messages.
-
-    Raises:
-        RequestError: labels are neither numbers nor names, or not among the classes.
+    Without ``classes`` these are the sorted names of the labels, or the numbers up to the largest; ``where`` is for messages.
 
     Example:
         >>> name_classes(np.array(["dog", "cat"]), (), "")
@@ -104,11 +98,7 @@ def is_idx(path: Path) -> bool:
 
 
 def read_idx(path: Path) -> Packed:
-    """Read ``X-images-idx3-ubyte[.gz]``, and the labels from ``X-labels-idx1-ubyte[.gz]`` if it is in the same folder.
-
-    Raises:
-        RequestError: a file is damaged or is not an idx file.
-    """
+    """Read ``X-images-idx3-ubyte[.gz]``, and the labels from ``X-labels-idx1-ubyte[.gz]`` if it is in the same folder."""
     pixels = _idx(path, axes=3)[..., None]
     labels = re.sub(r"images([-.])idx3-", r"labels\1idx1-", path.name.removesuffix(".gz"))
     beside = [path.with_name(name) for name in (labels, f"{labels}.gz") if path.with_name(name).is_file()]
@@ -123,35 +113,25 @@ def read_idx(path: Path) -> Packed:
 
 
 def _idx(path: Path, axes: int) -> UInt8[np.ndarray, "..."]:
-    """Read one idx file of bytes."""
+    """Read one idx file of bytes: a magic number and the lengths of the axes, big-endian, then the content."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            magic, sizes = file.read(4), file.read(4 * axes)
-            if magic != bytes((0, 0, 8, axes)) or len(sizes) != 4 * axes:
-                raise RequestError(
-                    f"expected an idx file of bytes with {axes} axes, got {path}, which begins with "
-                    f"{magic.hex(' ') or 'nothing'}; name the image file, or download it again if it is damaged"
-                )
-            shape = struct.unpack(f">{axes}I", sizes)
-            check_bytes(math.prod(shape), str(path))
-            content = file.read(math.prod(shape) + 1)
-    except (OSError, EOFError, zlib.error) as problem:
+            magic, *shape = struct.unpack(f">{axes + 1}I", file.read(4 * axes + 4))
+            size = math.prod(shape) if magic == 0x800 + axes else 0
+            check_bytes(size, str(path))
+            content = file.read(size + 1)
+    except (OSError, EOFError, struct.error, zlib.error) as problem:
         raise RequestError(f"expected a complete idx file, got {path}: {problem}; download it again") from problem
-    if not content or len(content) != math.prod(shape):
-        got = "more" if len(content) > math.prod(shape) else str(len(content))
-        need = math.prod(shape) or "some"
-        raise RequestError(f"expected {need} bytes after the header of {path}, got {got}; download it again")
+    if not size or len(content) != size:
+        raise RequestError(
+            f"expected an idx file of bytes with {axes} axes and its whole content, got {path} with magic number {magic:#x} "
+            f"and axes {shape}, and {'more' if len(content) > size else 'fewer'} bytes; download it again, or name the image file"
+        )
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def read_npz(path: Path) -> Packed:
-    """Read images, and labels, names of the classes, groups and regions if present, from an npz file.
-
-    The keys are ``images`` or ``x``, ``labels`` or ``y``, ``classes``, ``groups`` and ``regions``.
-
-    Raises:
-        RequestError: the file has no images, is damaged, or has arrays of an unsupported type or shape.
-    """
+    """Read images, and labels, names of the classes, groups and regions if present, from an npz file; see `_KEYS`."""
     arrays = _load(path)
     pixels = _pixels(arrays["images"], str(path))
     for part, shape in (("labels", pixels.shape[:1]), ("groups", pixels.shape[:1]), ("regions", pixels.shape[:3])):

@@ -22,12 +22,6 @@ def apply_view(picture: Picture, view: View) -> tuple[Image, Frame]:
     Returns:
         ``(3, h, w)`` float32 in [0, 1], and the part of the image that it shows. An image that was passed as a tensor and
         already has the right size is returned bit for bit.
-
-    Example:
-        >>> from seewhy.images.open import open_picture
-        >>> image, frame = apply_view(open_picture(np.zeros((20, 30, 3), np.uint8)), View((10, 10)))
-        >>> tuple(image.shape), frame.box
-        ((3, 10, 10), (4.0, 0.0, 24.0, 20.0))
     """
     height, width = picture.pixels.shape[:2]
     frame = view.frame(height, width)
@@ -44,13 +38,7 @@ def _is_whole(frame: Frame) -> bool:
 
 
 def resized(pixels: Levels, frame: Frame, *, nearest: bool = False) -> Seen:
-    """Resize the part of an image that a frame shows to the frame's size; the array itself if nothing changes.
-
-    Args:
-        pixels: one or three channels, 8 or 16 bits.
-        frame: the part that is shown and its target size.
-        nearest: use nearest-neighbour instead of bicubic interpolation, for values that must not be blended.
-    """
+    """Resize the part of an image that a frame shows to the frame's size; ``nearest`` is for values that must not blend."""
     if _is_whole(frame):
         return pixels
     left, top, right, bottom = frame.box

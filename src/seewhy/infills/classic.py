@@ -25,14 +25,9 @@ _ONE_AT_A_TIME = Lock()
 @final
 @dataclass(frozen=True)
 class Inpainted:
-    """An in-fill that continues the surroundings into one hole after the other, on the CPU.
+    """An in-fill that continues the surroundings into one hole after the other, on the CPU."""
 
-    Args:
-        paint: (pixels, hole, seed) → pixels without the hole.
-        stochastic: whether the result depends on the seed.
-    """
-
-    paint: Callable[[Pixels, Hole, int], Pixels]
+    paint: Callable[[Pixels, Hole, int], Pixels]  # (pixels, hole, seed) → pixels without the hole
     stochastic: bool = False
     checksum: str | None = None
 

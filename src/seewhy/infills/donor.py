@@ -18,10 +18,6 @@ class Donor:
     The piece has the shape of the hole. It is drawn uniformly from the positions where it lies inside the image and does
     not overlap the rows of the hole, or does not overlap its columns. A hole larger than half the image along an axis has
     no such position on that axis; the image is then shifted with wrap-around.
-
-    Example:
-        >>> Donor().stochastic
-        True
     """
 
     stochastic: bool = True

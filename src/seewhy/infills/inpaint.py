@@ -43,12 +43,7 @@ class _Tiles(NamedTuple):
 @final
 @dataclass(frozen=True)
 class Inpaint:
-    """An in-fill for any hole: K × K tiles, each drawn by a network given the known pixels around it.
-
-    Attributes:
-        trained: the trained weights of the network.
-        spread: fraction of each colour's distribution to draw from; see `inpaint`.
-    """
+    """An in-fill for any hole: K × K tiles, each drawn by a network given the known pixels around it; see `inpaint`."""
 
     trained: Trained
     spread: float
@@ -70,7 +65,6 @@ class Inpaint:
         A hole is covered with the smallest number of tiles. In each step, every tile with more known pixels around it than
         any of its neighbours is drawn, and its pixels are known from then on. Kept pixels inside a tile are hidden from the
         network; the drawn tile is corrected to match them (see `_bent`).
-
         """
         check_colour(image)
         parts = zip(torch.split(keep, _ROWS), torch.split(seeds, _ROWS), strict=True)

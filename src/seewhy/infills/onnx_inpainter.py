@@ -34,26 +34,16 @@ class _Input:
 @final
 @dataclass(frozen=True, eq=False)
 class _Graph:
-    """A graph, its inputs, and the encoding of an image and its hole in them.
-
-    Attributes:
-        image: the input for the image, or for image and hole together if ``hole`` is None.
-        hole: the input for the hole mask, or None.
-        marks: mask values inside the hole and elsewhere.
-        hole_first: whether the mask is the first of the four channels of a combined input.
-        black_white: values of black and white in the input image.
-        output: name of the output to read.
-        result: values of black and white in the output.
-    """
+    """A graph, its inputs, and the encoding of an image and its hole in them."""
 
     session: Session
-    image: _Input
+    image: _Input  # for image and hole together if there is no input for the hole
     hole: _Input | None
-    marks: tuple[float, float]
-    hole_first: bool
-    black_white: tuple[float, float]
+    marks: tuple[float, float]  # mask values inside the hole and elsewhere
+    hole_first: bool  # whether the mask is the first of the four channels of a combined input
+    black_white: tuple[float, float]  # values of black and white in the input image
     output: str
-    result: tuple[float, float] = (0.0, 255.0)
+    result: tuple[float, float] = (0.0, 255.0)  # values of black and white in the output
 
     def __call__(
         self, images: UInt8[np.ndarray, "n h w 3"], keep: Bool[np.ndarray, "n h w"]

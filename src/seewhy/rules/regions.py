@@ -45,16 +45,7 @@ def needs_background(image: Image, strength: float, seed: int, region: Region, i
 
 
 def widened(region: Region, margin: float) -> Region:
-    """Widen a region by a margin on each side, with square corners.
-
-    Args:
-        region: ``(h, w)``.
-        margin: 0 or more, as a fraction of the longer side.
-
-    Example:
-        >>> widened(torch.tensor([[False, True, False, False]]), 0.25).tolist()
-        [[True, True, True, False]]
-    """
+    """Widen a region by a margin on each side, as a fraction of the longer side, with square corners."""
     reach = math.ceil(margin * max(region.shape))
     grown = torch.nn.functional.max_pool2d(region[None].float(), 2 * reach + 1, stride=1, padding=reach)
     return grown[0] > 0
