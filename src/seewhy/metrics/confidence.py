@@ -32,7 +32,7 @@ def average_drop(probe: Probe, saliency: Map, case: MetricInput) -> MetricResult
         The mean over images is the average drop.
 
     Raises:
-        RequestError: the map does not have the image's size or is not finite, or the budget is too small.
+        RequestError: the map is not finite or of another size, or the budget is too small.
 
     Cost: two queries.
     """

@@ -41,8 +41,7 @@ def cout(
         -1 to 1; NaN if the explanation has no counterfactual image. The curve is the difference of the two probabilities.
 
     Raises:
-        RequestError: the map does not have the image's size or is not finite, there are fewer pixels than steps, or the
-            budget is too small.
+        RequestError: a setting is out of range, the map is not finite or of another size, or the budget is too small.
 
     Cost: ``steps`` + 1 queries.
     """

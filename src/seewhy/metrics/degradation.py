@@ -37,8 +37,7 @@ def degradation(probe: Probe, saliency: Map, case: MetricInput, *, tile: int = 8
         -1 to 1; 0 if the order makes no difference. The curve is the difference; ``parts`` holds both curves.
 
     Raises:
-        RequestError: a setting is out of range, the map does not have the image's size or is not finite, or the budget is
-            too small.
+        RequestError: a setting is out of range, the map is not finite or of another size, or the budget is too small.
 
     Cost: ``2 x steps`` queries, 200 by default; fewer if there are fewer tiles than steps.
     """

@@ -28,8 +28,8 @@ def pointing(probe: Probe, saliency: Map, case: MetricInput, *, tolerance: float
         1 for a hit, 0 for a miss; the mean over images is the accuracy.
 
     Raises:
-        RequestError: the region is missing, empty or the full image, the map does not have the image's size or is not
-            finite, or the tolerance is negative.
+        RequestError: the region is missing, empty or the full image, the map is not finite or of another size, or the
+            tolerance is negative.
     """
     curves.check_map(probe, saliency)
     if not tolerance >= 0:

@@ -38,8 +38,7 @@ def deletion(
         The mean probability along the curve, 0 to 1, and the curve.
 
     Raises:
-        RequestError: a setting is out of range, the map does not have the image's size or is not finite, or the budget is
-            too small.
+        RequestError: a setting is out of range, the map is not finite or of another size, or the budget is too small.
 
     Cost: ``steps + 1`` queries.
     """

@@ -29,8 +29,7 @@ def seed_reproducibility(probe: Probe, saliency: Map, case: MetricInput, *, seed
         -1 to 1; NaN if one of the maps is constant.
 
     Raises:
-        RequestError: the image cannot be re-explained, ``seeds`` is less than 1, or the map does not have the image's size
-            or is not finite.
+        RequestError: the image cannot be re-explained, ``seeds`` < 1, or the map is not finite or of another size.
 
     Cost: one explanation per seed.
     """
@@ -64,8 +63,7 @@ def parameter_randomisation(probe: Probe, saliency: Map, case: MetricInput) -> M
         0 to 1; NaN if one of the two maps is constant.
 
     Raises:
-        RequestError: the image cannot be re-explained with random weights, or the map does not have the image's size or is
-            not finite.
+        RequestError: the image cannot be re-explained with random weights, or the map is not finite or of another size.
 
     Cost: one explanation.
     """

@@ -57,8 +57,7 @@ def sensitivity_n(
         ``(sizes, sets)``.
 
     Raises:
-        RequestError: a setting is out of range, the map does not have the image's size or is not finite, or the budget is
-            too small.
+        RequestError: a setting is out of range, the map is not finite or of another size, or the budget is too small.
 
     Cost: ``1 + sizes x sets`` queries, 1,601 by default.
     """
