@@ -58,7 +58,7 @@ def test_scores_are_shown_and_written(folder: Path, capsys: pytest.CaptureFixtur
         assert text in out
     record = json.loads((folder / "scores.json").read_text())
     assert [row["metric"] for row in record["scores"]] == [
-        "deletion:steps=4,until=1.0,exact=false",
+        "deletion:steps=4,until=1.0",
         "seed-reproducibility:seeds=1",
     ]
     assert record["scores"][1]["value"] == 1

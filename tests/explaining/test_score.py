@@ -44,7 +44,7 @@ def test_a_score_is_the_metric_on_the_kept_picture() -> None:
     assert score.value == pytest.approx(by_hand.value, abs=1e-6)
     assert (score.target, score.metric, score.higher_is_better) == (
         "class:2",
-        "deletion:steps=10,until=1.0,exact=false",
+        "deletion:steps=10,until=1.0",
         False,
     )
     assert score.infill == "gray:color=0.485/0.456/0.406"

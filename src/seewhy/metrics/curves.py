@@ -5,9 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
 
-from seewhy.core.arrays import blend
 from seewhy.core.attribution import Map
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
@@ -45,7 +43,6 @@ def curve(
     *,
     put_in: bool = False,
     stream: int = 0,
-    paint: Float[Tensor, "c a b"] | None = None,
 ) -> Float[np.ndarray, " n"]:
     """Compute a deletion or insertion curve: query the image with the first ranks removed, or with only them kept.
 
@@ -56,7 +53,6 @@ def curve(
         target: class whose probability is measured.
         put_in: insertion: keep the first ranks and remove all others.
         stream: number of the random stream; another number draws other in-fills.
-        paint: replacement pixels that are shown without rounding; None for the probe's in-fill.
 
     Returns:
         Probability of the class for each count; one query each.
@@ -67,10 +63,7 @@ def curve(
     for some in torch.split(torch.arange(len(counts), device=ranked.device), probe.rows):
         first = ranked < reached[some, None, None]
         keep = (first if put_in else ~first).to(probe.image.dtype)
-        if paint is None:
-            answers.append(probe(keep, derive(probe.seed, some, torch.full_like(some, stream)))[:, target])
-        else:
-            answers.append(probe.show(blend(probe.image, keep, paint[None]))[:, target])
+        answers.append(probe(keep, derive(probe.seed, some, torch.full_like(some, stream)))[:, target])
     return torch.cat(answers).cpu().numpy()
 
 

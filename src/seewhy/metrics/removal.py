@@ -1,23 +1,18 @@
 """Deletion and insertion (Petsiuk, Das, Saenko, "RISE", BMVC 2018): two curves over the same pixel order."""
 
 import numpy as np
-from jaxtyping import Float
-from torch import Tensor
 
 from seewhy.core.attribution import Map
 from seewhy.core.errors import RequestError
 from seewhy.core.metric import Curve, MetricInput, MetricResult
 from seewhy.core.probe import Probe
-from seewhy.infills.plain import Painted
 from seewhy.metrics import curves
 
 STEPS = 28
 """Number of steps in the authors' evaluation: 1,792 pixels per step at 224 x 224."""
 
 
-def deletion(
-    probe: Probe, saliency: Map, case: MetricInput, *, steps: int = STEPS, until: float = 1.0, exact: bool = False
-) -> MetricResult:
+def deletion(probe: Probe, saliency: Map, case: MetricInput, *, steps: int = STEPS, until: float = 1.0) -> MetricResult:
     """Remove the most salient pixels first and measure how quickly the class probability drops. Lower is better.
 
     Petsiuk, Das, Saenko, BMVC 2018. The pixels are removed in ``steps`` equal steps from the most to the least salient; ties
@@ -31,8 +26,6 @@ def deletion(
         case: the case; its ``target`` is the class whose probability is measured.
         steps: number of steps from the full image to the end; 28 as in the authors' code.
         until: fraction of the image that is removed at the end, in (0, 1]; 0.2 measures the first fifth only.
-        exact: show the in-fill as floats, as in the authors' code, instead of rounding it to the 256 levels of an 8-bit image
-            as elsewhere in seewhy. Only for in-fills of one colour or a blur.
 
     Returns:
         The mean probability along the curve, 0 to 1, and the curve.
@@ -42,11 +35,11 @@ def deletion(
 
     Cost: ``steps + 1`` queries.
     """
-    return _area(probe, saliency, case, steps=steps, until=until, exact=exact, put_in=False)
+    return _area(probe, saliency, case, steps=steps, until=until, put_in=False)
 
 
 def insertion(
-    probe: Probe, saliency: Map, case: MetricInput, *, steps: int = STEPS, until: float = 1.0, exact: bool = False
+    probe: Probe, saliency: Map, case: MetricInput, *, steps: int = STEPS, until: float = 1.0
 ) -> MetricResult:
     """Insert the most salient pixels first and measure how quickly the class probability rises. Higher is better.
 
@@ -59,7 +52,6 @@ def insertion(
         case: the case; its ``target`` is the class whose probability is measured.
         steps: number of steps from the in-fill to the end; 28 as in the authors' code.
         until: fraction of the image that is inserted at the end, in (0, 1].
-        exact: show the in-fill as floats, as in `deletion`.
 
     Returns:
         The mean probability along the curve, 0 to 1, and the curve.
@@ -69,12 +61,10 @@ def insertion(
 
     Cost: ``steps + 1`` queries.
     """
-    return _area(probe, saliency, case, steps=steps, until=until, exact=exact, put_in=True)
+    return _area(probe, saliency, case, steps=steps, until=until, put_in=True)
 
 
-def _area(
-    probe: Probe, saliency: Map, case: MetricInput, *, steps: int, until: float, exact: bool, put_in: bool
-) -> MetricResult:
+def _area(probe: Probe, saliency: Map, case: MetricInput, *, steps: int, until: float, put_in: bool) -> MetricResult:
     """Query along the order of the map and return the area under the curve."""
     curves.check_map(probe, saliency)
     if not 0 < until <= 1:
@@ -85,16 +75,6 @@ def _area(
         )
     curves.plan(probe, steps + 1, "fewer steps")
     counts = np.rint(np.linspace(0, until * saliency.size, steps + 1)).astype(np.int64)
-    paint = _paint(probe) if exact else None
-    y = curves.curve(probe, curves.places(saliency), counts.tolist(), case.target, put_in=put_in, paint=paint)
+    y = curves.curve(probe, curves.places(saliency), counts.tolist(), case.target, put_in=put_in)
     x = counts / saliency.size
-    return MetricResult(curves.area(x, y), Curve(x, y), settings={"steps": steps, "until": until, "exact": exact})
-
-
-def _paint(probe: Probe) -> Float[Tensor, "c a b"]:
-    """Return the replacement pixels of the in-fill before rounding."""
-    if not isinstance(probe.infill, Painted):
-        raise RequestError(
-            f"expected an in-fill of one colour or a blur for exact=true, got {type(probe.infill).__name__}; leave exact out"
-        )
-    return probe.infill.paint(probe.image)
+    return MetricResult(curves.area(x, y), Curve(x, y), settings={"steps": steps, "until": until})
