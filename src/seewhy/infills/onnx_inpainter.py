@@ -1,15 +1,15 @@
 """In-painting networks in ONNX files as in-fills, run by ONNX Runtime (extra ``onnx``)."""
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, final
 
 import numpy as np
-from jaxtyping import Bool, Shaped, UInt8
+from jaxtyping import Shaped
 
-from seewhy.core.errors import RequestError, did_you_mean
-from seewhy.infills.external import Inpainter
+from seewhy.infills.external import Inpainter, Kept, Pixels
 from seewhy.runtime.code import noting
 from seewhy.runtime.graphs import ELEMENTS, GraphValue, Session, contents, open_graph
 
@@ -45,9 +45,7 @@ class _Graph:
     output: str
     result: tuple[float, float] = (0.0, 255.0)  # values of black and white in the output
 
-    def __call__(
-        self, images: UInt8[np.ndarray, "n h w 3"], keep: Bool[np.ndarray, "n h w"]
-    ) -> UInt8[np.ndarray, "n h w 3"]:
+    def __call__(self, images: Pixels, keep: Kept) -> Pixels:
         """Fill the holes in batches of the graph's fixed size, or else one by one, so that rows stay independent."""
         size = self.image.batch or 1
         parts = [slice(start, start + size) for start in range(0, len(images), size)]
@@ -56,9 +54,7 @@ class _Graph:
         levels = ((raw - black) * (255 / (white - black))).round().clip(0, 255)
         return levels.astype(np.uint8).transpose(0, 2, 3, 1)
 
-    def run(
-        self, images: UInt8[np.ndarray, "n h w 3"], keep: Bool[np.ndarray, "n h w"]
-    ) -> Shaped[np.ndarray, "n 3 h w"]:
+    def run(self, images: Pixels, keep: Kept) -> Shaped[np.ndarray, "n 3 a b"]:
         """Run one batch, padded with repeated rows to a fixed batch size, and return the output in the graph's own scale."""
         rows = np.arange(self.image.batch or len(images)).clip(max=len(images) - 1)
         arrays = self._arrays(images[rows], keep[rows])
@@ -72,9 +68,7 @@ class _Graph:
             )
         return answer[: len(images)].astype(np.float32)
 
-    def _arrays(
-        self, images: UInt8[np.ndarray, "n h w 3"], keep: Bool[np.ndarray, "n h w"]
-    ) -> dict[str, Shaped[np.ndarray, "n c h w"]]:
+    def _arrays(self, images: Pixels, keep: Kept) -> dict[str, Shaped[np.ndarray, "n _ a b"]]:
         """Encode the images, 0 in the hole, and the hole masks as the graph's inputs."""
         kept = keep[:, None]
         black, white = self.black_white
@@ -140,12 +134,14 @@ def onnx_inpainter(
         hole=marked,
         marks=(hole, kept),
         hole_first=_hole_first(order, marked),
-        black_white=_black_white(scale, shown),
+        black_white=_range("scale", "255" if scale == "auto" else scale, ["255"])
+        if shown.dtype == np.uint8
+        else _range("scale", scale),
         output=_output(session, output),
     )
     size = _size(shown, marked)
     test_size = size or (-(-_TEST_SIDE // multiple) * multiple,) * 2
-    result = _detected_range(graph, test_size) if output_scale == "auto" else _range(output_scale)
+    result = _detected_range(graph, test_size) if output_scale == "auto" else _range("output_scale", output_scale)
     sums = contents(file)
     return Inpainter(
         replace(graph, result=result),
@@ -207,24 +203,13 @@ def _hole_first(order: Order, hole: _Input | None) -> bool:
     return order == "hole-first"
 
 
-def _black_white(scale: Scale, image: _Input) -> tuple[float, float]:
-    """Return the values of black and white in the input image."""
-    if image.dtype == np.uint8 and scale not in {"auto", "255"}:
-        raise RequestError(f"expected no scale= for a graph that takes uint8, got {scale}; leave it out")
-    if image.dtype == np.uint8:
-        return _RANGES["255"]
-    if scale == "auto":
+def _range(setting: str, scale: str, allowed: Collection[str] = tuple(_RANGES)) -> tuple[float, float]:
+    """Return the values of black and white in a named scale."""
+    if scale not in allowed:
         raise RequestError(
-            "expected scale=unit (0 to 1), scale=signed (-1 to 1) or scale=255 for a graph that takes floats, got auto; "
-            "set it: it cannot be detected from the graph (LaMa: unit)"
+            f"expected {setting}={' or '.join(allowed)}, got {scale}; set the range from black to white "
+            "(unit: 0 to 1, signed: -1 to 1), which cannot be detected from the graph (LaMa: unit)"
         )
-    return _range(scale)
-
-
-def _range(scale: str) -> tuple[float, float]:
-    """Return the value range of a named scale."""
-    if scale not in _RANGES:
-        raise RequestError(f"expected a scale, got {scale!r}; {did_you_mean(scale, _RANGES)}")
     return _RANGES[scale]
 
 

@@ -92,18 +92,10 @@ class PatchSampler:
 
     @torch.no_grad()
     def __call__(self, image: Image, keep: Keep, seeds: Seeds) -> Images:
-        """Fill the hole of each row with a drawn patch.
+        """Implement `seewhy.core.infill.Infill`: fill the hole of each row, where keep is below 1, with a drawn patch.
 
         The patch covers the hole, lies inside the image, and is hidden from the network entirely. If the hole is smaller
         than the patch, only the hole is replaced.
-
-        Args:
-            image: ``(3, h, w)`` RGB in [0, 1].
-            keep: ``(n, h, w)``, 1 = kept; the hole of a row is where keep is below 1.
-            seeds: ``(n,)`` int64, one seed per row.
-
-        Returns:
-            ``(n, 3, h, w)`` in [0, 1]; the image itself for a row without a hole.
 
         Raises:
             RequestError: a hole is larger than K × K, or the image does not have three channels or is smaller than K × K.

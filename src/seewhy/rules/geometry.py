@@ -13,7 +13,7 @@ Drawn = Literal["upto", "exact"]
 
 
 def flip(image: Image, strength: float, seed: int) -> Image:
-    """Mirror the image left to right.
+    """Mirror the image left to right, at any strength.
 
     Args:
         image: ``(3, h, w)`` in [0, 1].
