@@ -27,7 +27,7 @@ from torch import Tensor
 
 import seewhy
 from seewhy.core.infill import Infill
-from seewhy.images.open import open_picture
+from seewhy.images.open import open_image
 from seewhy.images.view import apply_view
 
 PAPER, INK, QUIET, MARK = (255, 255, 255), (28, 30, 33), (95, 99, 104), (255, 214, 10)
@@ -77,7 +77,7 @@ def section(
     classifier: seewhy.Classifier, photo: Path, infills: Mapping[str, Infill], *, size: int, windows: int, samples: int
 ) -> Section:
     """Choose the windows of a photo and fill them in."""
-    image, _ = apply_view(open_picture(photo), classifier.view)
+    image, _ = apply_view(open_image(photo), classifier.view)
     height, width = image.shape[1:]
     positions = choose(image, size, windows, seed=0)
     rows = []

@@ -25,7 +25,7 @@ from seewhy.core.attribution import Map
 from seewhy.core.layers import layer as find_layer
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence
-from seewhy.images.open import open_picture
+from seewhy.images.open import open_image
 from seewhy.images.view import apply_view
 from seewhy.methods.layers.grad_cam import grad_cam, grad_cam_plus_plus
 
@@ -59,7 +59,7 @@ def stretched(values: Map) -> Map:
 
 def _compare(classifier: Any, path: Path, layer: str) -> list[Row]:  # noqa: ANN401 - ditto
     """Compare both methods with the package on one photo."""
-    image, _ = apply_view(open_picture(path), classifier.view)
+    image, _ = apply_view(open_image(path), classifier.view)
     probe = Probe(classifier, registry.infill("gray", classifier)[1], image)
     top = int(probe.prediction.argmax())
     package, rows = _package(), []

@@ -18,7 +18,7 @@ from seewhy import registry
 from seewhy.core.attribution import Map
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence
-from seewhy.images.open import open_picture
+from seewhy.images.open import open_image
 from seewhy.images.sources import list_images
 from seewhy.images.view import apply_view
 from seewhy.methods.layers.iba import iba
@@ -26,7 +26,7 @@ from seewhy.methods.layers.iba import iba
 
 def explained(classifier: seewhy.Classifier, path: Path, statistics: str | None) -> Map:
     """Return the map of the predicted class."""
-    image, _ = apply_view(open_picture(path), classifier.view)
+    image, _ = apply_view(open_image(path), classifier.view)
     probe = Probe(classifier, registry.infill("gray", classifier)[1], image)
     target = ClassEvidence(int(probe.prediction.argmax()))
     return iba(probe, [target], statistics=statistics).values[target.key]

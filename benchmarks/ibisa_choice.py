@@ -45,7 +45,7 @@ from seewhy.core.arrays import Image, Images
 from seewhy.core.attribution import Map
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence
-from seewhy.images.open import open_picture
+from seewhy.images.open import open_image
 from seewhy.images.view import apply_view
 from seewhy.infills.plain import gaussian_blur
 
@@ -107,7 +107,7 @@ def score(answer: Probe, index: int, values: Map, alpha: Float[np.ndarray, "h w"
 
 def examine(model: seewhy.Classifier, scene: Scene, asked: Sequence[Asked], steps: int, runtime: str) -> Iterator[Row]:
     """Explain the predicted class of one photo with every Spec, and score the maps."""
-    image = apply_view(open_picture(scene.pixels), model.view)[0]
+    image = apply_view(open_image(scene.pixels), model.view)[0]
     fast = tune(model, image, RuntimeRequest(runtime, BATCH))[0]
     answer = Probe(fast, registry.infill("gray", model)[1], image, batch_size=BATCH)
     index = int(answer.prediction.argmax())

@@ -37,7 +37,7 @@ from questions import removed
 import seewhy
 from seewhy.core.arrays import Image, Images, Keep, Seeds
 from seewhy.core.infill import Infill
-from seewhy.images.open import open_picture
+from seewhy.images.open import open_image
 from seewhy.images.view import apply_view
 from seewhy.methods.windows._windows import SAMPLES
 
@@ -159,7 +159,7 @@ def main(
     settle(threads)
     model = seewhy.classifier(classifier)
     built = build_infills(infills, model)
-    image = apply_view(open_picture(photo), model.view)[0].to(model.device)
+    image = apply_view(open_image(photo), model.view)[0].to(model.device)
     shares = []
     for name, infill in built.items():
         shares.append(share(model, photo, method, name, infill))

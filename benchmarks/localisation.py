@@ -37,7 +37,7 @@ from scenes import Scene, read_scenes
 
 import seewhy
 from seewhy.core.attribution import Map
-from seewhy.images.open import open_picture
+from seewhy.images.open import open_image
 from seewhy.images.view import apply_view
 
 DEFAULT: tuple[Asked, ...] = (
@@ -106,7 +106,7 @@ def save(scenes: Sequence[Scene], maps: Sequence[Map], view: seewhy.View, out: P
     sheet = Image.new("RGB", (8 * side, side * -(-len(scenes) // 4)), "white")
     for number, (scene, values) in enumerate(zip(scenes, maps, strict=True)):
         Image.fromarray(scene.pixels).save(out / f"{number:02}-{Path(scene.file).stem}.png")
-        seen = apply_view(open_picture(scene.pixels), view)[0].permute(1, 2, 0).numpy() * 255
+        seen = apply_view(open_image(scene.pixels), view)[0].permute(1, 2, 0).numpy() * 255
         level = (values / (np.abs(values).max() or 1) * 255).astype(np.int64)
         colours = np.stack([255 - (-level).clip(0), 255 - np.abs(level), 255 - level.clip(0)], axis=2)
         for column, pixels in enumerate((seen, colours)):

@@ -34,7 +34,7 @@ from torch import Tensor, fx, nn
 from seewhy.classifiers.imagenet import efficientnet_lite0
 from seewhy.core.arrays import Image, Images
 from seewhy.core.view import View
-from seewhy.images.open import open_picture
+from seewhy.images.open import open_image
 from seewhy.images.view import apply_view
 from seewhy.runtime.engines import Engine
 from seewhy.runtime.partial import Partial, split
@@ -281,7 +281,7 @@ def main(
 ) -> None:
     """Print the speed gained by recomputing only around a box."""
     settle(threads)
-    base = apply_view(open_picture(photo), View((SIDE, SIDE)))[0]
+    base = apply_view(open_image(photo), View((SIDE, SIDE)))[0]
     cuts: list[Row] = []
     found: list[Row] = []
     for name in networks:

@@ -15,7 +15,7 @@ from seewhy.core.infill import Infill
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive
 from seewhy.core.target import ClassEvidence, Information
-from seewhy.images.open import open_picture
+from seewhy.images.open import open_image
 from seewhy.images.view import apply_view
 from seewhy.methods.windows._windows import Answers
 from seewhy.methods.windows.pmi import evidence
@@ -43,7 +43,7 @@ def draw(allowed: Bool[np.ndarray, "a b"], count: int, seed: int) -> Positions |
 
 def probes(classifier: seewhy.Classifier, scene: Scene, infills: Mapping[str, Infill]) -> dict[str, Probe]:
     """Bind an image to each in-fill."""
-    image, _ = apply_view(open_picture(scene.pixels), classifier.view)
+    image, _ = apply_view(open_image(scene.pixels), classifier.view)
     return {name: Probe(classifier, infill, image, batch_size=BATCH) for name, infill in infills.items()}
 
 

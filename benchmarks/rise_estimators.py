@@ -39,7 +39,7 @@ from seewhy.core.features import Sampling
 from seewhy.core.probe import Answers, Probe
 from seewhy.core.ranks import spearman
 from seewhy.core.target import ClassEvidence
-from seewhy.images.open import open_picture
+from seewhy.images.open import open_image
 from seewhy.images.view import apply_view
 from seewhy.methods.sampling.rise import Normalisation, rise
 
@@ -205,7 +205,7 @@ def main(
     infill = registry.infill("gray", model)[1]
     rows: list[Row] = []
     for photo in photos:
-        image, _ = apply_view(open_picture(photo), model.view)
+        image, _ = apply_view(open_image(photo), model.view)
         make = partial(Replay, model, infill, image, batch_size=8)
         top = make().prediction.topk(classes).indices.tolist()
         rows += [{"photo": photo.name, **row} for row in evaluate(make, top, queries, seeds, truth)]

@@ -16,7 +16,7 @@ from PIL import Image
 import seewhy
 from seewhy.core.probe import as_distributions
 from seewhy.images.labelled import LABELS, read_boxes, read_labels, restored
-from seewhy.images.open import open_picture
+from seewhy.images.open import open_image
 from seewhy.images.view import apply_view
 from seewhy.training.sampler.photos import is_held_out
 
@@ -60,7 +60,7 @@ def read_rows(folder: Path) -> list[dict[str, str]]:
 
 def in_view(alpha: UInt8[np.ndarray, "h w"], view: seewhy.View) -> Float[np.ndarray, "a b"]:
     """Convert an image's alpha, 0 to 255, to the classifier's view, 0 to 1."""
-    seen, _ = apply_view(open_picture(np.repeat(alpha[:, :, None], 3, axis=2)), view)
+    seen, _ = apply_view(open_image(np.repeat(alpha[:, :, None], 3, axis=2)), view)
     return seen[0].numpy()
 
 
@@ -84,13 +84,13 @@ def photo_ground(folder: Path, classifier: seewhy.Classifier, *, everything: boo
     """
     inside = folder / "images" if (folder / "images").is_dir() else folder
     contents = [path.read_bytes() for path in sorted(inside.iterdir()) if path.is_file()]
-    photos = [open_picture(content).pixels for content in contents if everything or is_held_out(content)]
+    photos = [open_image(content).pixels for content in contents if everything or is_held_out(content)]
     if not photos:
         raise click.UsageError(f"expected held-out photos in {inside}, got none; add --all to include every photo")
 
     def ground(side: int, rng: np.random.Generator) -> Image.Image:
         crops = [_crop(photos[rng.integers(len(photos))], side, rng) for _ in range(CANDIDATES)]
-        seen = torch.stack([apply_view(open_picture(crop), classifier.view)[0] for crop in crops])
+        seen = torch.stack([apply_view(open_image(crop), classifier.view)[0] for crop in crops])
         with torch.no_grad():
             sure = as_distributions(classifier(seen.to(classifier.device)), len(crops)).amax(1)
         return crops[int(sure.argmin())]
@@ -164,7 +164,7 @@ def read_located(folder: Path, view: seewhy.View, *, everything: bool, limit: in
 def _located(folder: Path, row: dict[str, str], content: bytes, view: seewhy.View) -> Scene:
     """Read one photo; its seed is derived from its content."""
     size = (int(row["orig_h"]), int(row["orig_w"])) if "orig_w" in row else None
-    pixels = restored(open_picture(content), size).pixels
+    pixels = restored(open_image(content), size).pixels
     alpha = in_view(_object(folder, row, pixels.shape[0], pixels.shape[1]), view)
     label = int(row["class_idx"]) if "class_idx" in row else None
     seed = int.from_bytes(hashlib.sha256(content).digest()[:8])

@@ -40,7 +40,7 @@ import seewhy
 from seewhy.classifiers.fast import RUNTIMES, candidates
 from seewhy.classifiers.tuning import RuntimeRequest, tune
 from seewhy.core.arrays import Images, Probabilities
-from seewhy.images.open import open_picture
+from seewhy.images.open import open_image
 from seewhy.images.view import apply_view
 from seewhy.runtime.cache import default_cache
 from seewhy.runtime.engines import Answer
@@ -284,7 +284,7 @@ def main(
         torch.set_num_threads(threads)
     settings: dict[str, Any] = {} if device is None else {"device": device}
     opened = seewhy.classifier(classifier, **settings)
-    image = apply_view(open_picture(photo), opened.view)[0].to(opened.device)
+    image = apply_view(open_image(photo), opened.view)[0].to(opened.device)
     most_probable = opened(image[None])[0].argsort(descending=True)[:CLASSES].tolist()
     job = Job(opened, image, tuple(most_probable), queries, BATCHES[0])
     choice = tune(opened, image, RuntimeRequest(), queries=USUAL)[1]

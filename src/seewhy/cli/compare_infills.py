@@ -58,7 +58,7 @@ def compare_infills(
     )
 
     def work(viewed: Viewed, prepared: PreparedClassifier, watch: Watch) -> InfillComparison:
-        name = viewed.picture.name
+        name = viewed.opened.name
         return compare_variants(variants, viewed, prepared=prepared, watch=lambda title: watch(f"{name} · {title}"))
 
     return work_through(

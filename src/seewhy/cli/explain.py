@@ -76,7 +76,7 @@ def explain(
     request = prepare(budget=Budget(budget, seconds, tolerance), targets=targets or None, **settings)
 
     def work(viewed: Viewed, prepared: PreparedClassifier, watch: Watch) -> Explanation:
-        return explain_viewed(request, viewed, prepared=prepared, progress=watch(viewed.picture.name))
+        return explain_viewed(request, viewed, prepared=prepared, progress=watch(viewed.opened.name))
 
     return work_through(
         dict(zip(folders, paths, strict=True)),

@@ -15,12 +15,12 @@ class Frame:
     Args:
         box: left, top, right, bottom in pixels of the original image; may be fractional.
         size: height and width of the classifier's input.
-        picture: height and width of the original image.
+        image_size: height and width of the original image.
     """
 
     box: tuple[float, float, float, float]
     size: tuple[int, int]
-    picture: tuple[int, int]
+    image_size: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -66,15 +66,15 @@ class View:
 
     def frame(self, height: int, width: int) -> Frame:
         """Return the frame of an image of the given size in pixels."""
-        picture = (height, width)
+        image_size = (height, width)
         if self.size is None or self.fit == "stretch":
-            return Frame((0.0, 0.0, float(width), float(height)), self.size or picture, picture)
-        factor = self._short() / min(picture)
-        scaled = tuple(max(self._short(), round(side * factor)) for side in picture)
+            return Frame((0.0, 0.0, float(width), float(height)), self.size or image_size, image_size)
+        factor = self._short() / min(image_size)
+        scaled = tuple(max(self._short(), round(side * factor)) for side in image_size)
         top, left = ((side - need) // 2 for side, need in zip(scaled, self.size, strict=True))
         per_y, per_x = height / scaled[0], width / scaled[1]
         right, bottom = (left + self.size[1]) * per_x, (top + self.size[0]) * per_y
-        return Frame((left * per_x, top * per_y, right, bottom), self.size, picture)
+        return Frame((left * per_x, top * per_y, right, bottom), self.size, image_size)
 
     def describe(self) -> str:
         """Describe the rule in words, for the record and the report."""

@@ -172,7 +172,7 @@ def compare_infills(
     variants = prepare_variants(classifier, infills, **question)
     viewed = open_viewed(variants[0].request.classifier, image, max_megapixels=max_megapixels)
     prepared = prepare_classifier(variants[0].request, viewed.image)
-    with showing(progress, viewed.picture.name) as tick:
+    with showing(progress, viewed.opened.name) as tick:
         comparison = compare_variants(variants, viewed, prepared=prepared, watch=lambda _: tick)
     warn_of(comparison.record.warnings, viewed)
     return comparison

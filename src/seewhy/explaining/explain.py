@@ -24,7 +24,7 @@ from seewhy.explaining.progress import ProgressLike, showing
 from seewhy.explaining.request import MethodLike, Options, Request, bind, prepare
 from seewhy.explaining.samples import ask_generated, checked_images, collect_samples
 from seewhy.explaining.targets import TargetLike
-from seewhy.images.open import ImageLike, Picture
+from seewhy.images.open import ImageLike, OpenedImage
 from seewhy.images.sources import list_images
 from seewhy.registry import Bound, ClassifierLike, Method
 from seewhy.results.codec import as_settings
@@ -108,7 +108,7 @@ def explain(
     )
     viewed = open_viewed(request.classifier, image, max_megapixels=max_megapixels)
     prepared = prepare_classifier(request, viewed.image)
-    with showing(progress, viewed.picture.name) as tick:
+    with showing(progress, viewed.opened.name) as tick:
         explanation = explain_viewed(request, viewed, prepared=prepared, progress=tick)
     warn_of(explanation.record.warnings, viewed)
     return explanation
@@ -117,7 +117,7 @@ def explain(
 def warn_of(texts: Iterable[str], viewed: Viewed) -> None:
     """Warn the caller of the public function; how the image was opened is no warning."""
     for text in texts:
-        if text not in viewed.picture.notes:
+        if text not in viewed.opened.notes:
             warnings.warn(text, stacklevel=3)
 
 
@@ -164,7 +164,7 @@ def explain_many(
         for image, name in _named(images):
             viewed = open_viewed(request.classifier, image, max_megapixels=max_megapixels, name=name)
             prepared = prepared or prepare_classifier(request, viewed.image)
-            with showing(progress, viewed.picture.name) as tick:
+            with showing(progress, viewed.opened.name) as tick:
                 explanation = explain_viewed(request, viewed, prepared=prepared, progress=tick)
             yield explanation
 
@@ -201,7 +201,7 @@ def explain_viewed(
     names = {info.key: info.label for info in infos if info.key in {"information", f"class:{predicted[0].index}"}}
     images = checked_images(maps.generated, probe.size)
     record = Record(
-        image=_image_info(viewed.picture, viewed.source),
+        image=_image_info(viewed.opened, viewed.source),
         view=ViewInfo(original.view.describe(), viewed.frame.size, viewed.frame.box),
         classifier=classifier_info(original, len(prediction)),
         runtime=prepared.info(),
@@ -220,17 +220,17 @@ def explain_viewed(
         sampled=class_probabilities(maps.sampled.classes if maps.sampled else (), original, prediction),
         generated=ask_generated(probe, targets, images),
         traces={name: tuple(values) for name, values in maps.traces.items()},
-        warnings=(*prepared.validation.warnings, *viewed.picture.notes, *complaints(other, names)),
+        warnings=(*prepared.validation.warnings, *viewed.opened.notes, *complaints(other, names)),
         versions=versions(),
     )
-    samples = collect_samples(viewed.picture.pixels, probe, maps.sampled)
+    samples = collect_samples(viewed.opened.pixels, probe, maps.sampled)
     return Explanation(dict(maps.values), dict(maps.stderr), record, samples, dict(maps.outlines), images)
 
 
-def _image_info(picture: Picture, source: str | None) -> ImageInfo:
+def _image_info(opened: OpenedImage, source: str | None) -> ImageInfo:
     """Describe an image; ``source`` is its path as the user wrote it, or None."""
-    height, width = picture.pixels.shape[:2]
-    return ImageInfo(picture.name, picture.sha256, width, height, tuple(picture.notes), source)
+    height, width = opened.pixels.shape[:2]
+    return ImageInfo(opened.name, opened.sha256, width, height, tuple(opened.notes), source)
 
 
 def _method_info(method: Bound[Method], maps: Attribution) -> MethodInfo:

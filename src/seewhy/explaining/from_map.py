@@ -49,7 +49,7 @@ def from_map(
         >>> halves = lambda images: [[p[:8].mean() / 255, 1 - p[:8].mean() / 255] for p in images]
         >>> photo = np.arange(768, dtype=np.int64).reshape(16, 16, 3).astype(np.uint8)
         >>> from_map(np.eye(16), photo, halves, 0, name="diagonal", check=False)
-        Explanation(picture: class 1 0.584; diagonal, 1 map, 1 query)
+        Explanation(image: class 1 0.584; diagonal, 1 map, 1 query)
     """
 
     def method(probe: Probe, targets: Sequence[Target]) -> Attribution:

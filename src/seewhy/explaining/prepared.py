@@ -14,16 +14,16 @@ from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
 from seewhy.core.view import Frame
 from seewhy.explaining.request import Request
-from seewhy.images.open import ImageLike, Picture, open_picture
+from seewhy.images.open import ImageLike, OpenedImage, open_image
 from seewhy.images.view import apply_view
 from seewhy.results.record import RuntimeInfo
 
 
 @dataclass(frozen=True, eq=False)
 class Viewed:
-    """A user's picture, its image ``(3, h, w)`` in [0, 1] and frame in a classifier's view, and its path if it came from a file."""
+    """A user's opened, its image ``(3, h, w)`` in [0, 1] and frame in a classifier's view, and its path if it came from a file."""
 
-    picture: Picture
+    opened: OpenedImage
     image: Image
     frame: Frame
     source: str | None
@@ -33,9 +33,9 @@ def open_viewed(
     classifier: Classifier, image: ImageLike, *, max_megapixels: float = 200.0, name: str | None = None
 ) -> Viewed:
     """Open an image and bring it into a classifier's view; ``name`` replaces its file name in results."""
-    picture = open_picture(image, max_megapixels=max_megapixels, name=name)
-    shown, frame = apply_view(picture, classifier.view)
-    return Viewed(picture, shown, frame, str(image) if isinstance(image, str | Path) else None)
+    opened = open_image(image, max_megapixels=max_megapixels, name=name)
+    shown, frame = apply_view(opened, classifier.view)
+    return Viewed(opened, shown, frame, str(image) if isinstance(image, str | Path) else None)
 
 
 @dataclass(frozen=True, eq=False)

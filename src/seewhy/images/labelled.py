@@ -11,7 +11,7 @@ from PIL import Image
 
 from seewhy.core.errors import RequestError
 from seewhy.core.view import Frame
-from seewhy.images.open import Picture, open_picture
+from seewhy.images.open import OpenedImage, open_image
 from seewhy.images.sources import list_images
 
 LABELS = "labels.csv"
@@ -36,18 +36,18 @@ class Labelled:
     boxes: tuple[Box, ...] = ()
     size: tuple[int, int] | None = None
 
-    def open(self, *, max_megapixels: float = 200.0) -> Picture:
-        """Open the image at its original aspect ratio, see `seewhy.images.open.open_picture`."""
-        return restored(open_picture(self.path, max_megapixels=max_megapixels), self.size)
+    def open(self, *, max_megapixels: float = 200.0) -> OpenedImage:
+        """Open the image at its original aspect ratio, see `seewhy.images.open.open_image`."""
+        return restored(open_image(self.path, max_megapixels=max_megapixels), self.size)
 
 
-def restored(picture: Picture, size: tuple[int, int] | None) -> Picture:
+def restored(opened: OpenedImage, size: tuple[int, int] | None) -> OpenedImage:
     """Resize an image to its original height and width; None returns it unchanged."""
-    if size is None or size == picture.pixels.shape[:2]:
-        return picture
+    if size is None or size == opened.pixels.shape[:2]:
+        return opened
     height, width = size
-    pixels = np.asarray(Image.fromarray(picture.pixels).resize((width, height), Image.Resampling.BICUBIC))
-    return replace(picture, pixels=pixels, notes=(*picture.notes, f"resized to {width} × {height}, its original size"))
+    pixels = np.asarray(Image.fromarray(opened.pixels).resize((width, height), Image.Resampling.BICUBIC))
+    return replace(opened, pixels=pixels, notes=(*opened.notes, f"resized to {width} × {height}, its original size"))
 
 
 def region(boxes: Sequence[Box], frame: Frame) -> Bool[np.ndarray, "h w"] | None:
@@ -60,8 +60,8 @@ def region(boxes: Sequence[Box], frame: Frame) -> Bool[np.ndarray, "h w"] | None
     if not boxes:
         return None
     left, top, right, bottom = frame.box
-    down = (top + (np.arange(frame.size[0]) + 0.5) * (bottom - top) / frame.size[0]) / frame.picture[0]
-    across = (left + (np.arange(frame.size[1]) + 0.5) * (right - left) / frame.size[1]) / frame.picture[1]
+    down = (top + (np.arange(frame.size[0]) + 0.5) * (bottom - top) / frame.size[0]) / frame.image_size[0]
+    across = (left + (np.arange(frame.size[1]) + 0.5) * (right - left) / frame.size[1]) / frame.image_size[1]
     inside = np.zeros(frame.size, dtype=bool)
     for x0, y0, x1, y1 in boxes:
         inside |= ((down >= y0) & (down < y1))[:, None] & ((across >= x0) & (across < x1))

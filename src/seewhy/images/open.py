@@ -24,7 +24,7 @@ Levels = UInt8[np.ndarray, "h w c"] | UInt16[np.ndarray, "h w c"]
 """Pixels as stored in a file: one or three channels, 8 or 16 bits."""
 
 ImageLike = str | Path | bytes | bytearray | memoryview | Image.Image | Shaped[np.ndarray, "..."] | Tensor
-"""A path, the bytes of a file, a PIL image, an array or a tensor; see `open_picture`."""
+"""A path, the bytes of a file, a PIL image, an array or a tensor; see `open_image`."""
 
 _TO_8_BITS = "scaled from 16 to 8 bits"
 
@@ -48,7 +48,7 @@ _UPRIGHT = {
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class OpenedImage:
     """An opened image.
 
     Args:
@@ -67,7 +67,7 @@ class Picture:
     tensor: Float[Tensor, "3 h w"] | None = None
 
 
-def open_picture(source: ImageLike, *, max_megapixels: float = 200.0, name: str | None = None) -> Picture:
+def open_image(source: ImageLike, *, max_megapixels: float = 200.0, name: str | None = None) -> OpenedImage:
     """Open an image.
 
     Args:
@@ -100,15 +100,15 @@ def open_picture(source: ImageLike, *, max_megapixels: float = 200.0, name: str 
 
 
 def open_levels(path: Path) -> Levels:
-    """Open an image file as `open_picture` does, but keep 16-bit gray, and one channel if every pixel is gray."""
+    """Open an image file as `open_image` does, but keep 16-bit gray, and one channel if every pixel is gray."""
     data = _read(path)
-    picture = _decode(data, path.name)  # performs all checks, also for 16-bit files
-    if _TO_8_BITS in picture.notes:
+    opened = _decode(data, path.name)  # performs all checks, also for 16-bit files
+    if _TO_8_BITS in opened.notes:
         with _pillow(path.name) as notes, Image.open(io.BytesIO(data)) as image:
             image.load()
             return np.array(_upright(image, image.getexif(), notes)).astype(np.uint16)[:, :, None]
-    gray = picture.pixels[:, :, :1]
-    return gray if (picture.pixels == gray).all() else picture.pixels
+    gray = opened.pixels[:, :, :1]
+    return gray if (opened.pixels == gray).all() else opened.pixels
 
 
 def _read(path: Path) -> bytes:
@@ -123,7 +123,7 @@ def _read(path: Path) -> bytes:
         raise RequestError(f"expected a readable image file, got {path}: {error}; check the path") from error
 
 
-def _decode(data: bytes, name: str, max_megapixels: float = 200.0) -> Picture:
+def _decode(data: bytes, name: str, max_megapixels: float = 200.0) -> OpenedImage:
     """Decode the bytes of an image file."""
     if not data:
         raise RequestError(f"expected an image, got {name}, which is empty; save it again")
@@ -138,7 +138,7 @@ def _decode(data: bytes, name: str, max_megapixels: float = 200.0) -> Picture:
             ) from error
         _check_size(*image.size, max_megapixels)
         pixels = _convert(image, name, notes)
-    return Picture(pixels, name, hashlib.sha256(data).hexdigest(), tuple(dict.fromkeys(notes)))
+    return OpenedImage(pixels, name, hashlib.sha256(data).hexdigest(), tuple(dict.fromkeys(notes)))
 
 
 @contextmanager
@@ -173,15 +173,15 @@ def _check_size(width: int, height: int, max_megapixels: float) -> None:
         raise RequestError(f"expected an image of at least 2 × 2 pixels, got {width} × {height}; choose a larger one")
 
 
-def _from_pil(image: Image.Image, name: str, max_megapixels: float) -> Picture:
+def _from_pil(image: Image.Image, name: str, max_megapixels: float) -> OpenedImage:
     """Convert a PIL image; the caller's object is not changed."""
     _check_size(*image.size, max_megapixels)
     with _pillow(name) as notes:
         pixels = _convert(image, name, notes)
-    return Picture(pixels, name, hashlib.sha256(pixels.tobytes()).hexdigest(), tuple(dict.fromkeys(notes)))
+    return OpenedImage(pixels, name, hashlib.sha256(pixels.tobytes()).hexdigest(), tuple(dict.fromkeys(notes)))
 
 
-def _from_array(array: np.ndarray, name: str, max_megapixels: float) -> Picture:
+def _from_array(array: np.ndarray, name: str, max_megapixels: float) -> OpenedImage:
     """Copy an array of 8-bit pixels."""
     if array.ndim != 3 or array.shape[2] != 3:
         raise RequestError(f"expected an array of shape (h, w, 3), got {array.shape}; stack or drop channels")
@@ -191,10 +191,10 @@ def _from_array(array: np.ndarray, name: str, max_megapixels: float) -> Picture:
         )
     _check_size(array.shape[1], array.shape[0], max_megapixels)
     pixels = np.array(array, order="C")
-    return Picture(pixels, name, hashlib.sha256(pixels.tobytes()).hexdigest())
+    return OpenedImage(pixels, name, hashlib.sha256(pixels.tobytes()).hexdigest())
 
 
-def _from_tensor(tensor: Tensor, name: str, max_megapixels: float) -> Picture:
+def _from_tensor(tensor: Tensor, name: str, max_megapixels: float) -> OpenedImage:
     """Keep a copy of a float tensor for the classifier, and quantise it for display."""
     if tensor.ndim != 3 or tensor.shape[0] != 3:
         raise RequestError(f"expected a tensor of shape (3, h, w), got {tuple(tensor.shape)}; permute or index it")
@@ -209,7 +209,7 @@ def _from_tensor(tensor: Tensor, name: str, max_megapixels: float) -> Picture:
         hint = "divide by 255" if low >= 0 and high > 2 else "undo its normalisation"
         raise RequestError(f"expected values in [0, 1], got {low:.4g} to {high:.4g}; {hint}")
     pixels = (exact * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
-    return Picture(pixels, name, hashlib.sha256(exact.numpy().tobytes()).hexdigest(), (), exact)
+    return OpenedImage(pixels, name, hashlib.sha256(exact.numpy().tobytes()).hexdigest(), (), exact)
 
 
 def _convert(image: Image.Image, name: str, notes: list[str]) -> Pixels:

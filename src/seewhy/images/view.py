@@ -7,13 +7,13 @@ from PIL import Image as Pillow
 
 from seewhy.core.arrays import Image
 from seewhy.core.view import Frame, View
-from seewhy.images.open import Levels, Picture
+from seewhy.images.open import Levels, OpenedImage
 
 Seen = UInt8[np.ndarray, "rows columns c"] | UInt16[np.ndarray, "rows columns c"]
 """Pixel levels at the size of the classifier's view."""
 
 
-def apply_view(picture: Picture, view: View) -> tuple[Image, Frame]:
+def apply_view(opened: OpenedImage, view: View) -> tuple[Image, Frame]:
     """Convert an opened image to the classifier's input.
 
     The box on the image is resized to the input size in one bicubic step. The result equals resizing the full image and
@@ -23,18 +23,18 @@ def apply_view(picture: Picture, view: View) -> tuple[Image, Frame]:
         ``(3, h, w)`` float32 in [0, 1], and the part of the image that it shows. An image that was passed as a tensor and
         already has the right size is returned bit for bit.
     """
-    height, width = picture.pixels.shape[:2]
+    height, width = opened.pixels.shape[:2]
     frame = view.frame(height, width)
-    if picture.tensor is not None and _is_whole(frame):
-        return picture.tensor.clone(), frame
-    pixels = resized(picture.pixels, frame)
+    if opened.tensor is not None and _is_whole(frame):
+        return opened.tensor.clone(), frame
+    pixels = resized(opened.pixels, frame)
     return torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1).contiguous(), frame
 
 
 def _is_whole(frame: Frame) -> bool:
     """Return whether the frame shows the full image at its own size."""
-    height, width = frame.picture
-    return frame.box == (0.0, 0.0, float(width), float(height)) and frame.size == frame.picture
+    height, width = frame.image_size
+    return frame.box == (0.0, 0.0, float(width), float(height)) and frame.size == frame.image_size
 
 
 def resized(pixels: Levels, frame: Frame, *, nearest: bool = False) -> Seen:
@@ -42,7 +42,7 @@ def resized(pixels: Levels, frame: Frame, *, nearest: bool = False) -> Seen:
     if _is_whole(frame):
         return pixels
     left, top, right, bottom = frame.box
-    height, width = frame.picture
+    height, width = frame.image_size
     # The far edge may lie a rounding error outside the image, which Pillow refuses.
     box = (max(0.0, left), max(0.0, top), min(float(width), right), min(float(height), bottom))
     size = (frame.size[1], frame.size[0])

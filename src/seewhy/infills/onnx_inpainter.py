@@ -9,6 +9,7 @@ from typing import Literal, final
 import numpy as np
 from jaxtyping import Shaped
 
+from seewhy.core.errors import RequestError
 from seewhy.infills.external import Inpainter, Kept, Pixels
 from seewhy.runtime.code import noting
 from seewhy.runtime.graphs import ELEMENTS, GraphValue, Session, contents, open_graph

@@ -59,7 +59,7 @@ def comparison_png(
             *(map_tile(photo, frame, panel, scales_of([panel])[panel.key]) for panel in panels),
             _disagreement_tile(photo, frame, disagreement[target.key], sign_conflict.get(target.key)),
         ]
-        images = rows(tiles, frame.picture, stacked=len(record.targets))
+        images = rows(tiles, frame.image_size, stacked=len(record.targets))
         table = _table(target, [panel.title for panel in panels])
         blocks += [_heading(target, page_width(images)), *images, table]
     return png(_page(record, blocks, wording.caption([panel for each in data for panel in each.maps])))
@@ -112,10 +112,10 @@ def _disagreement_tile(
 
 def _hatch(axes: Axes, frame: Frame, conflict: BoolMap) -> None:
     """Draw thin diagonals over a region."""
-    height, width = frame.picture
+    height, width = frame.image_size
     factor = _HATCHED / max(height, width)
     small = resize_frame(frame, max(2, round(height * factor)), max(2, round(width * factor)))
-    rows, columns = small.picture
+    rows, columns = small.image_size
     inside = np.nan_to_num(place(conflict.astype(np.float32), small))
     across = (np.arange(columns) + 0.5) * width / columns
     down = (np.arange(rows) + 0.5) * height / rows

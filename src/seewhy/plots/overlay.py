@@ -21,7 +21,7 @@ def resize_frame(frame: Frame, height: int, width: int) -> Frame:
         >>> resize_frame(Frame((10.0, 0.0, 110.0, 100.0), (224, 224), (100, 120)), 50, 60).box
         (5.0, 0.0, 55.0, 50.0)
     """
-    down, across = height / frame.picture[0], width / frame.picture[1]
+    down, across = height / frame.image_size[0], width / frame.image_size[1]
     left, top, right, bottom = frame.box
     return Frame((left * across, top * down, right * across, bottom * down), frame.size, (height, width))
 
@@ -49,7 +49,7 @@ def place(values: Float32[np.ndarray, "h w"], frame: Frame) -> Float32[np.ndarra
 
 def _stretch(layer: Float32[np.ndarray, "h w"], frame: Frame) -> Float32[np.ndarray, "height width"]:
     """Interpolate a layer of the view at the pixels of the image; 0 outside the view."""
-    (left, top, right, bottom), (height, width) = frame.box, frame.picture
+    (left, top, right, bottom), (height, width) = frame.box, frame.image_size
     across, down = layer.shape[1] / (right - left), layer.shape[0] / (bottom - top)  # view pixels per image pixel
     extent = (-left * across, -top * down, (width - left) * across, (height - top) * down)
     stretched = Image.fromarray(layer).transform(

@@ -100,7 +100,7 @@ def contact_sheet(
         *(_generated_tile(photo, frame, panel) for panel in others),
         *(map_tile(photo, frame, panel, scales[panel.key]) for panel in maps),
     ]
-    blocks = rows(tiles, frame.picture)
+    blocks = rows(tiles, frame.image_size)
     return sheet(blocks, title=title, subtitle=subtitle, reading=wording.caption(maps), footer=footer)
 
 
@@ -138,7 +138,7 @@ def map_on_axes(axes: Axes, photo: Photo, frame: Frame, panel: MapPanel, scale: 
 
 def _show(axes: Axes, pixels: Photo, frame: Frame) -> None:
     """Show pixels on axes whose coordinates are those of the whole photo, with a line around what the classifier saw."""
-    height, width = frame.picture
+    height, width = frame.image_size
     axes.imshow(pixels, extent=(0, width, height, 0), interpolation="antialiased")
     axes.set(xticks=[], yticks=[])
     if seen(frame).all():

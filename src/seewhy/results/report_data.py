@@ -107,7 +107,7 @@ def report_data(
         )
         for target in record.targets
     )
-    shown = replace(record.frame, picture=samples.photo.shape[:2], box=_box(record, samples))
+    shown = replace(record.frame, image_size=samples.photo.shape[:2], box=_box(record, samples))
     images = _images(record, samples, generated) if generated else ()
     return ReportData(samples.photo, shown, panels, record, _sample_table(record, samples), images)
 

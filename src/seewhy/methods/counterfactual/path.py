@@ -14,7 +14,7 @@ from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target, weight_matrix
 from seewhy.core.view import View
-from seewhy.images.open import open_picture
+from seewhy.images.open import open_image
 from seewhy.images.view import apply_view
 from seewhy.methods.counterfactual._translation import flip_finding, translate
 
@@ -118,7 +118,7 @@ class _End:
     @classmethod
     def opened(cls, probe: Probe, path: str) -> "_End":
         """Read the counterfactual from a file: unchanged if it has the image's size, else through the classifier's view."""
-        picture = open_picture(path)
+        picture = open_image(path)
         as_it_is = picture.pixels.shape[:2] == probe.size
         image, _ = apply_view(picture, View.native() if as_it_is else probe.classifier.view)
         if image.shape != probe.image.shape:

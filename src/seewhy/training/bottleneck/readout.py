@@ -15,7 +15,7 @@ from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, normals
-from seewhy.images.open import open_picture
+from seewhy.images.open import open_image
 from seewhy.images.view import apply_view
 from seewhy.methods.layers._feature_maps import Layout, find
 from seewhy.methods.layers.iba import IBA_STRIDE
@@ -141,7 +141,7 @@ def train_readout(
 
 def _view(classifier: Classifier, photo: Path) -> Float[Tensor, "3 h w"]:
     """Read a photo in the classifier's view."""
-    return apply_view(open_picture(photo), classifier.view)[0].to(classifier.device)
+    return apply_view(open_image(photo), classifier.view)[0].to(classifier.device)
 
 
 def _measured(probe: Probe, photos: Sequence[Path], layers: Sequence[str], plan: Plan, progress: Progress) -> Readout:

@@ -9,7 +9,7 @@ from seewhy.core.arrays import Image
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
-from seewhy.images.open import open_picture
+from seewhy.images.open import open_image
 from seewhy.images.view import apply_view
 from seewhy.methods.layers._feature_maps import find
 from seewhy.methods.layers.iba import IBA_STRIDE
@@ -55,7 +55,7 @@ def measure(
     check_measurable(classifier)
     place, counting = None, Counting()
     for number, path in enumerate(photos, 1):
-        probe = bind_photo(classifier, apply_view(open_picture(path), classifier.view)[0])
+        probe = bind_photo(classifier, apply_view(open_image(path), classifier.view)[0])
         place = place or find(probe, layer, stride=IBA_STRIDE)
         features, _ = gather(probe, [place.layer], probe.image[None])  # gather also returns the scores
         counting.add(features[0])
