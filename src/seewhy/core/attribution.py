@@ -87,10 +87,6 @@ def reliability(values: Map, error: Map, *, predicted: bool) -> float:
 
     Returns:
         A value in [0, 1]; 0 for a constant map.
-
-    Example:
-        >>> reliability(np.array([[-1.0, 1.0]]), np.array([[0.5, 0.5]]), predicted=False)
-        0.75
     """
     variance = float(values.var(dtype=np.float64))
     noise = float(np.square(error, dtype=np.float64).mean())

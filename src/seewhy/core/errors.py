@@ -13,12 +13,7 @@ class ClassifierError(RequestError):
 
 
 def did_you_mean(name: str, choices: Iterable[str], *, limit: int = 3) -> str:
-    """Return a clause for an error message about an unknown name: the closest choices, or all if none is close.
-
-    Example:
-        >>> did_you_mean("pim", ["pmi", "rise"])
-        'did you mean pmi?'
-    """
+    """Return a clause for an error message about an unknown name: the closest choices, or all if none is close."""
     pool = sorted(set(choices))
     near = difflib.get_close_matches(name.lower(), pool, n=limit, cutoff=0.5)
     if near:

@@ -130,10 +130,6 @@ class RandomGrids:
 
     Raises:
         RequestError: ``cells`` is not positive, or ``p`` is not strictly between 0 and 1.
-
-    Example:
-        >>> RandomGrids(7, 0.5).draw(0, torch.arange(4)).keep(224, 224).shape
-        torch.Size([4, 224, 224])
     """
 
     cells: int

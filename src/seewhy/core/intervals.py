@@ -31,10 +31,6 @@ def bootstrap(columns: Float[np.ndarray, "n c"], statistic: Statistic) -> Interv
 
     Rows are independent cases. The resamples depend only on their number, so the result is deterministic, and two
     statistics of the same rows use the same resamples.
-
-    Example:
-        >>> bootstrap(np.ones((5, 1)), lambda means: means[..., 0])
-        Interval(value=1.0, low=1.0, high=1.0)
     """
     if not len(columns):
         return NOTHING

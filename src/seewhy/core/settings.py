@@ -27,11 +27,6 @@ def bind(function: Callable[..., object], settings: Mapping[str, str], owner: st
 
     Raises:
         RequestError: a setting does not exist, or its text cannot be converted to its type.
-
-    Example:
-        >>> def f(*, size: int = 8) -> None: ...
-        >>> bind(f, {"size": "16"}, "f")
-        {'size': 16}
     """
     known = schema(function)
     _check_names(known, settings, owner)
@@ -67,12 +62,7 @@ def require(function: Callable[..., object], settings: Mapping[str, object], own
 
 
 def describe(hint: Any) -> str:  # noqa: ANN401 - a type hint is anything
-    """Describe in a few words which values a type allows.
-
-    Example:
-        >>> describe(int | None)
-        'int or auto'
-    """
+    """Describe in a few words which values a type allows."""
     if get_origin(hint) is Literal:
         return " or ".join(str(choice) for choice in get_args(hint))
     if get_origin(hint) in {Union, types.UnionType}:

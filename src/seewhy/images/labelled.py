@@ -51,12 +51,7 @@ def restored(opened: OpenedImage, size: tuple[int, int] | None) -> OpenedImage:
 
 
 def region(boxes: Sequence[Box], frame: Frame) -> Bool[np.ndarray, "h w"] | None:
-    """Return the pixels of the classifier's view whose centre lies in a box; None if there is no box.
-
-    Example:
-        >>> region([(0.0, 0.0, 0.5, 1.0)], Frame((0.0, 0.0, 8.0, 8.0), (1, 4), (8, 8))).tolist()
-        [[True, True, False, False]]
-    """
+    """Return the pixels of the classifier's view whose centre lies in a box; None if there is no box."""
     if not boxes:
         return None
     left, top, right, bottom = frame.box
@@ -132,12 +127,7 @@ def _line(inside: Path, number: int, row: dict[str, str]) -> Labelled:
 
 
 def read_boxes(text: str) -> tuple[Box, ...]:
-    """Parse boxes ``x0 y0 x1 y1; …``, as fractions of the full image.
-
-    Example:
-        >>> read_boxes("0 0 0.5 1; 0.5 0.5 1 1")
-        ((0.0, 0.0, 0.5, 1.0), (0.5, 0.5, 1.0, 1.0))
-    """
+    """Parse boxes ``x0 y0 x1 y1; …``, as fractions of the full image."""
     boxes = []
     for piece in filter(str.strip, text.split(";")):
         try:

@@ -68,10 +68,6 @@ def name_classes(
     """Convert labels, class numbers from 0 or class names, to class numbers and class names.
 
     Without ``classes`` these are the sorted names of the labels, or the numbers up to the largest; ``where`` is for messages.
-
-    Example:
-        >>> name_classes(np.array(["dog", "cat"]), (), "")
-        (array([1, 0]), ('cat', 'dog'))
     """
     if labels.dtype.kind in "US":
         labels = labels.astype(str)

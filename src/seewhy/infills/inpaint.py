@@ -47,11 +47,7 @@ class Inpaint:
 
     trained: Trained
     spread: float
-
-    @property
-    def stochastic(self) -> bool:
-        """True: another seed gives another image."""
-        return True
+    stochastic: bool = True
 
     @property
     def checksum(self) -> str:

@@ -78,11 +78,7 @@ class PatchSampler:
     """
 
     networks: tuple[Trained, ...]
-
-    @property
-    def stochastic(self) -> bool:
-        """True: another seed gives another patch."""
-        return True
+    stochastic: bool = True
 
     @property
     def checksum(self) -> str:

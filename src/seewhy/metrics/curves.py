@@ -1,4 +1,4 @@
-"""Shared code of deletion and insertion metrics: pixel orders and the curves along them."""
+"""Shared code of metrics: orders of pixels, the curves along them, and tiles."""
 
 from collections.abc import Sequence
 
@@ -68,12 +68,7 @@ def curve(
 
 
 def area(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> float:
-    """Return the mean height of a curve: the area by the trapezoid rule, divided by the length of the x-axis.
-
-    Example:
-        >>> round(area(np.array([0, 1, 2, 3]) / 3, np.array([1.0, 0.5, 0.25, 0.0])), 6)
-        0.416667
-    """
+    """Return the mean height of a curve: the area by the trapezoid rule, divided by the length of the x-axis."""
     return float(np.trapezoid(y, x) / (x[-1] - x[0]))
 
 
@@ -97,3 +92,21 @@ def plan(probe: Probe, queries: int, hint: str) -> None:
     """Announce the number of queries of a metric, or raise if the budget is too small: a partial curve gives no value."""
     probe.affordable(queries, smallest=queries, hint=hint)
     probe.plan(queries)
+
+
+def number_tiles(height: int, width: int, tile: int) -> Int[np.ndarray, "h w"]:
+    """Return the tile number of each pixel, row by row from the top left; tiles at the far edges may be smaller.
+
+    Example:
+        >>> number_tiles(2, 3, 2).tolist()
+        [[0, 0, 1], [0, 0, 1]]
+    """
+    if not 1 <= tile < max(height, width):
+        raise RequestError(f"expected tile from 1 to {max(height, width) - 1} pixels, got {tile}")
+    across = -(-width // tile)
+    return np.arange(height)[:, None] // tile * across + np.arange(width) // tile
+
+
+def totals(saliency: Map, numbers: Int[np.ndarray, "h w"]) -> Float[np.ndarray, " n"]:
+    """Return the sum of a map over each tile."""
+    return np.bincount(numbers.ravel(), weights=saliency.ravel())

@@ -10,7 +10,6 @@ from seewhy.core.errors import RequestError
 from seewhy.core.metric import Curve, MetricInput, MetricResult
 from seewhy.core.probe import Probe
 from seewhy.metrics import curves
-from seewhy.metrics.tiles import number_tiles, totals
 
 
 def degradation(probe: Probe, saliency: Map, case: MetricInput, *, tile: int = 8, steps: int = 100) -> MetricResult:
@@ -42,8 +41,8 @@ def degradation(probe: Probe, saliency: Map, case: MetricInput, *, tile: int = 8
     Cost: ``2 x steps`` queries, 200 by default; fewer if there are fewer tiles than steps.
     """
     curves.check_map(probe, saliency)
-    numbers = number_tiles(*probe.size, tile)
-    relevance = totals(saliency, numbers) / np.bincount(numbers.ravel())
+    numbers = curves.number_tiles(*probe.size, tile)
+    relevance = curves.totals(saliency, numbers) / np.bincount(numbers.ravel())
     count = len(relevance)
     if steps < 2:
         raise RequestError(f"expected steps >= 2, got {steps}")

@@ -15,7 +15,6 @@ from seewhy.core.metric import Curve, MetricInput, MetricResult
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, uniforms
 from seewhy.metrics import curves
-from seewhy.metrics.tiles import number_tiles, totals
 
 _TINY = 1e-30
 """Lower bound on probabilities before taking the logarithm, and on divisors."""
@@ -64,11 +63,11 @@ def sensitivity_n(
     curves.check_map(probe, saliency)
     if sizes < 1 or sets < 2:
         raise RequestError(f"expected sizes >= 1 and sets >= 2, got {sizes} and {sets}")
-    numbers = number_tiles(*probe.size, tile)
+    numbers = curves.number_tiles(*probe.size, tile)
     count = int(numbers.max()) + 1
     each = np.rint(np.geomspace(1, 0.8 * count, sizes)).astype(np.int64)
     curves.plan(probe, 1 + sizes * sets, "fewer sets")
-    tiles = totals(saliency, numbers)
+    tiles = curves.totals(saliency, numbers)
     tiles /= max(float(np.abs(tiles).sum()), _TINY)  # so that several images can be pooled
     whole = _level(probe.prediction[case.target].expand(sets).cpu().numpy(), score)
     sums, falls = np.empty((sizes, sets)), np.empty((sizes, sets))
