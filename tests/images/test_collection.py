@@ -89,9 +89,9 @@ def test_a_subset_keeps_its_annotations() -> None:
     np.testing.assert_array_equal(part.pixels, GRAY[[5, 1], ..., None])
 
 
-@pytest.mark.parametrize("make", [lambda folder: npz(folder, x=GRAY, y=LABELS), pair, lambda f: pair(f).parent])
+@pytest.mark.parametrize("make", [lambda folder: npz(folder, x=GRAY, y=LABELS), pair])
 def test_array_files(tmp_path: Path, make: Callable[[Path], Path]) -> None:
-    """npz, idx and a folder with one idx pair give the same collection."""
+    """Npz and idx give the same collection."""
     found = read_collection(make(tmp_path))
     np.testing.assert_array_equal(found.pixels, GRAY[..., None])
     assert found.labels is not None
@@ -299,11 +299,8 @@ def test_damaged_idx_files(tmp_path: Path) -> None:
 
 
 def test_idx_pairs_must_fit(tmp_path: Path) -> None:
-    """A wrong number of labels is refused, one of two pairs must be named, and labels are optional."""
+    """A wrong number of labels is refused, and labels are optional."""
     path = pair(tmp_path, "train")
-    assert pair(tmp_path, "t10k").is_file()
-    with pytest.raises(RequestError, match=r"got t10k-images-idx3-ubyte.gz, train-images-idx3-ubyte.gz; name one"):
-        read_collection(tmp_path)
     beside = tmp_path / "train-labels-idx1-ubyte.gz"
     beside.write_bytes(gzip.compress(idx(LABELS[:4])))
     with pytest.raises(RequestError, match=r"expected 6 labels in .*train-labels.* got 4"):

@@ -15,7 +15,7 @@ from seewhy.core.seeds import derive
 from seewhy.core.view import View
 from seewhy.images.labelled import LABELS, Labelled, list_labelled
 from seewhy.images.open import Levels, open_levels
-from seewhy.images.packed import Packed, Stack, check_bytes, is_idx, name_classes, read_idx, read_npz, without_colour
+from seewhy.images.packed import Packed, Stack, check_bytes, name_classes, read_idx, read_npz, without_colour
 from seewhy.images.sources import images_in, list_images
 from seewhy.images.view import resized
 
@@ -83,7 +83,7 @@ def read_collection(source: str | Path, *, view: View | None = None) -> Collecti
 
     Args:
         source: a folder with one subfolder per class; a folder of images, optionally with ``labels.csv``; a file
-            ``X-images-idx3-ubyte[.gz]``, or a folder with such a file; an ``.npz`` file. See ``docs/how-to/data-sets.md``.
+            ``X-images-idx3-ubyte[.gz]``; an ``.npz`` file. See ``docs/how-to/data-sets.md``.
         view: view that brings every image to the classifier's input size; None for the native size. If the view has no
             size, all images must have the same size. Images of an array file that already have the size are not changed.
 
@@ -97,16 +97,10 @@ def read_collection(source: str | Path, *, view: View | None = None) -> Collecti
 def _read(path: Path, view: View) -> Packed:
     """Detect the format of the source and read it."""
     if path.is_dir():
-        idx = sorted(entry for entry in path.iterdir() if is_idx(entry))
-        if len(idx) > 1:
-            raise RequestError(
-                f"expected one idx file of images in {path}, got {', '.join(entry.name for entry in idx)}; "
-                f"name one of them: {idx[-1]}"
-            )
-        return _framed(read_idx(idx[0]), view) if idx else _read_folder(path, view)
+        return _read_folder(path, view)
     if not path.is_file():
         raise RequestError(f"expected a folder or a file of images, got {path}, which does not exist; check the path")
-    if is_idx(path):
+    if "images-idx3-ubyte" in path.name or "images.idx3-ubyte" in path.name:
         return _framed(read_idx(path), view)
     if path.suffix == ".npz":
         return _framed(read_npz(path), view)

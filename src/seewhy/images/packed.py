@@ -22,8 +22,6 @@ LARGEST = 8 * 2**30
 
 _MOST_CLASSES = 100_000  # larger "labels" are probably something else, such as patient numbers
 
-_IDX = re.compile(r".*images[-.]idx3-ubyte(\.gz)?")
-
 _KEYS = {
     "images": ("images", "x"),
     "labels": ("labels", "y"),
@@ -86,11 +84,6 @@ def name_classes(
     if low < 0 or high >= count:
         raise RequestError(f"expected labels from 0 to {count - 1} in {where}, got {low} to {high}; number the classes")
     return labels.astype(np.int64), classes or tuple(map(str, range(count)))
-
-
-def is_idx(path: Path) -> bool:
-    """Return whether a file name is that of an idx file of images, such as ``train-images-idx3-ubyte.gz``."""
-    return _IDX.fullmatch(path.name) is not None
 
 
 def read_idx(path: Path) -> Packed:
