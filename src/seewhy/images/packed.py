@@ -22,14 +22,9 @@ LARGEST = 8 * 2**30
 
 _MOST_CLASSES = 100_000  # larger "labels" are probably something else, such as patient numbers
 
-_KEYS = {
-    "images": ("images", "x"),
-    "labels": ("labels", "y"),
-    "classes": ("classes",),
-    "groups": ("groups",),
-    "regions": ("regions",),
-}
-"""Content of an npz file → its keys."""
+_PARTS = ("images", "labels", "classes", "groups", "regions")
+_SHORT = {"images": "x", "labels": "y"}
+"""Keys of an npz file, and the other key that some parts may have."""
 
 _BROKEN = (OSError, ValueError, EOFError, KeyError, RuntimeError, TypeError, zlib.error, zipfile.BadZipFile)
 """Exceptions raised by reading a damaged archive."""
@@ -120,7 +115,7 @@ def _idx(path: Path, axes: int) -> UInt8[np.ndarray, "..."]:
 
 
 def read_npz(path: Path) -> Packed:
-    """Read images, and labels, names of the classes, groups and regions if present, from an npz file; see `_KEYS`."""
+    """Read images, and labels, names of the classes, groups and regions if present, from an npz file."""
     arrays = _load(path)
     pixels = _pixels(arrays["images"], str(path))
     for part, shape in (("labels", pixels.shape[:1]), ("groups", pixels.shape[:1]), ("regions", pixels.shape[:3])):
@@ -142,7 +137,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
     """Load the arrays with known keys."""
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            keys = {part: key for part, names in _KEYS.items() for key in names if key in file.files}
+            keys = {part: key for part in _PARTS for key in (_SHORT.get(part), part) if key in file.files}
             size = sum(file.zip.getinfo(f"{key}.npy").file_size for key in keys.values())
             # the sizes are read from the archive's directory, before anything is decompressed
             arrays = {part: file[key] for part, key in keys.items()} if size <= LARGEST else {}

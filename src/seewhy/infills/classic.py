@@ -98,9 +98,6 @@ def patchmatch(*, radius: int = 3) -> Inpainted:
         radius: patch radius in pixels; a patch has sides of ``2 * radius + 1`` pixels. Larger patches follow larger
             structures and take more time.
 
-    Returns:
-        The in-fill.
-
     Raises:
         RequestError: the radius is not positive, or the extra ``patchmatch`` is missing.
 

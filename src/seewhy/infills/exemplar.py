@@ -163,9 +163,6 @@ def exemplar(*, ring: int = 3, best: int = 16) -> Exemplar:
         ring: width of the ring of surroundings that is compared, in pixels.
         best: number of best-matching positions to draw from; with 1, every seed gives the same result.
 
-    Returns:
-        The in-fill.
-
     Raises:
         RequestError: a setting is not positive.
 

@@ -104,9 +104,6 @@ def inpainter(
         multiple: number that height and width must be multiples of; images are padded at the right and bottom by
             repeating their last pixels.
 
-    Returns:
-        An in-fill for `seewhy.explain`.
-
     Raises:
         RequestError: the function is not callable, or a size is not positive.
 

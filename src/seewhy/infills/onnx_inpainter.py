@@ -129,20 +129,22 @@ def onnx_inpainter(
             "expected two different numbers as mask values, whole numbers from 0 to 255 for a graph that takes uint8, "
             f"got hole={hole:g}, kept={kept:g}; set hole= and kept="
         )
+    if shown.dtype == np.uint8 and scale == "auto":
+        scale = "255"
     graph = _Graph(
         session=session,
         image=shown,
         hole=marked,
         marks=(hole, kept),
         hole_first=_hole_first(order, marked),
-        black_white=_range("scale", "255" if scale == "auto" else scale, ["255"])
-        if shown.dtype == np.uint8
-        else _range("scale", scale),
+        black_white=_range("scale", scale, ["255"] if shown.dtype == np.uint8 else _RANGES),
         output=_output(session, output),
     )
     size = _size(shown, marked)
     test_size = size or (-(-_TEST_SIDE // multiple) * multiple,) * 2
-    result = _detected_range(graph, test_size) if output_scale == "auto" else _range("output_scale", output_scale)
+    result = (
+        _detected_range(graph, test_size) if output_scale == "auto" else _range("output_scale", output_scale, _RANGES)
+    )
     sums = contents(file)
     return Inpainter(
         replace(graph, result=result),
@@ -204,7 +206,7 @@ def _hole_first(order: Order, hole: _Input | None) -> bool:
     return order == "hole-first"
 
 
-def _range(setting: str, scale: str, allowed: Collection[str] = tuple(_RANGES)) -> tuple[float, float]:
+def _range(setting: str, scale: str, allowed: Collection[str]) -> tuple[float, float]:
     """Return the values of black and white in a named scale."""
     if scale not in allowed:
         raise RequestError(

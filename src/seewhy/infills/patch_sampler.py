@@ -183,9 +183,6 @@ def patch_sampler(*, patch: int | None = None, arch: Arch | None = None, weights
             2017); ``paper``, the published network, whose weights are not shipped; auto: that of ``weights``, or ``compact``.
         weights: folder with ``weights.safetensors`` and ``card.json``; None for the shipped weights.
 
-    Returns:
-        The in-fill.
-
     Raises:
         RequestError: there are no such weights, or they belong to another architecture or patch size.
 
