@@ -77,17 +77,17 @@ def describe(hint: Any) -> str:  # noqa: ANN401 - a type hint is anything
 def _convert(text: str, hint: Any) -> object:  # noqa: ANN401 - a type hint is anything
     """Convert text to one of the supported types."""
     origin, parts = get_origin(hint), get_args(hint)
-    if origin is Literal:
-        return _pick(text, parts)
+    if origin is Literal and text in parts:
+        return text
     if origin in {Union, types.UnionType}:
-        return None if text == AUTO and type(None) in parts else _first(text, [p for p in parts if p is not type(None)])
+        return None if text == AUTO and type(None) in parts else _first(text, parts)
     if origin is tuple and parts[1:] == (...,):
         return tuple(_convert(piece, parts[0]) for piece in text.split("+"))
     if origin is tuple:
         pieces = text.split("/")
         return tuple(_convert(piece, part) for piece, part in zip(pieces, parts, strict=True))
-    if hint is bool:
-        return {"true": True, "false": False}[_pick(text.lower(), ("true", "false"))]
+    if hint is bool and text.lower() in {"true", "false"}:
+        return text.lower() == "true"
     if hint in {int, float, str}:
         return hint(text)
     raise ValueError(text)
@@ -99,10 +99,3 @@ def _first(text: str, hints: Sequence[Any]) -> object:
         with suppress(ValueError):
             return _convert(text, hint)
     raise ValueError(text)
-
-
-def _pick(text: str, choices: tuple[Any, ...]) -> str:
-    """Return the text if it is one of the choices."""
-    if text not in choices:
-        raise ValueError(text)
-    return text
