@@ -89,7 +89,7 @@ def open_image(source: ImageLike, *, max_megapixels: float = 200.0, name: str | 
     if isinstance(source, bytes | bytearray | memoryview):
         return _decode(bytes(source), name or "image", max_megapixels)
     if isinstance(source, Image.Image):
-        return _from_pil(source, name or Path(getattr(source, "filename", "")).name or "image", max_megapixels)
+        return _from_pil(source, name or Path(str(getattr(source, "filename", ""))).name or "image", max_megapixels)
     if isinstance(source, np.ndarray):
         return _from_array(source, name or "image", max_megapixels)
     if isinstance(source, Tensor):
