@@ -178,7 +178,7 @@ def follow(
         request: with its own in-fill; its settings and its budget are replaced.
         leader: the other in-fill.
         settled: every setting as the leader's run had it.
-        queries: the leader's, in all.
+        queries: those of the leader's run.
         samples: in-fills per window, where the in-fill is stochastic; None for the leader's number.
     """
     settings = dict(settled)

@@ -28,10 +28,7 @@ def diagnose(
     faithfulness: FaithfulnessCheck | None,
     infill_check: InfillCheck | None,
 ) -> Diagnostics:
-    """Judge the maps of a run by their own standard errors, and put what was measured into words.
-
-    ``classes`` is the number of classes of the classifier.
-    """
+    """Judge the maps of a run by their own standard errors, and put what was measured into words."""
     labels = {target.key: target.label for target in targets}
     shares = {key: maps.reliability(key) for key in labels}
     expected = {key: None if share is None else math.sqrt(share) for key, share in shares.items()}
@@ -75,11 +72,10 @@ def _trust(expected: Mapping[str, float | None], labels: Mapping[str, str]) -> l
 
 def _sizes(maps: Attribution, targets: Sequence[TargetInfo]) -> list[str]:
     """Say whether any window matters to the most probable class that was explained, and of which size."""
-    classes = {target.probability: target for target in targets if target.kind == "class"}
-    likely = [probability for probability in classes if probability is not None]
-    if maps.unit != "nats" or not maps.window_effects or not likely:
+    classes = [target for target in targets if target.kind == "class"]
+    if maps.unit != "nats" or not maps.window_effects or not classes:
         return []
-    top = classes[max(likely)]
+    top = max(classes, key=lambda target: target.probability or 0.0)
     strongest = {scale.size: abs(scale.strongest[top.key][0]) for scale in maps.window_effects}
     size = max(strongest, key=lambda side: strongest[side])
     if strongest[size] < SMALL:
