@@ -71,7 +71,7 @@ def load(folder: str | Path, kind: type[T] | None = None) -> Result:
     result = read_record(_RECORDS[name], home / name) if name in _RECORDS else _READERS[name](home)
     if kind is not None and not isinstance(result, kind):
         raise RequestError(
-            f"expected {kind.__name__} in {home}, got {type(result).__name__} ({name}); give another folder"
+            f"expected {kind.__name__} in {home}, got {type(result).__name__} ({name}); give another folder or file"
         )
     return result
 
