@@ -16,6 +16,7 @@ from PIL import Image
 
 from games import picture
 from seewhy.cli import main
+from seewhy.runtime.extras import extras
 
 SEEWHY = [sys.executable, "-m", "seewhy"]
 OWN = """
@@ -296,6 +297,7 @@ def test_the_doctor_answers(capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(run("doctor", "--json", capsys=capsys)[1])
     assert found["versions"]["torch"] == torch.__version__
     assert set(found) == {"versions", "machine", "extras", "runtimes", "speed"}
+    assert set(found["extras"]) == set(extras())
 
 
 def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,24 +45,12 @@ class _Options(TypedDict):
     show_default=True,
     help="Count a pixel as changed if its intensity changes by more than X.",
 )
-@click.option(
-    "--embedding-steps",
-    metavar="N",
-    type=click.IntRange(min=0),
-    default=1000,
-    show_default=True,
-    help="Train the embedding for Fréchet distances for N steps; 0 skips them.",
+@options.count_option(
+    "--embedding-steps", 1000, "Train the embedding for Fréchet distances for N steps; 0 skips them.", least=0
 )
 @options.seed_option
 @options.device_option
-@click.option(
-    "--batch-size",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=64,
-    show_default=True,
-    help="Process this many images per call.",
-)
+@options.count_option("--batch-size", 64, "Process N images per call.")
 @options.out_option("seewhy-counterfactuals", "Write to this folder.")
 @options.trust_option
 @options.output_options

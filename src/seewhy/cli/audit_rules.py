@@ -17,13 +17,12 @@ from seewhy.results.folder import check_free
 
 @click.command("rules")
 @options.source_argument
-@click.option(
+@options.repeatable_option(
     "--rule",
     "rules",
-    metavar="SPEC",
-    multiple=True,
+    "SPEC",
+    "Test this rule, from `seewhy list rules`, such as rotation:strengths=5+15+45.",
     required=True,
-    help="Test this rule, from `seewhy list rules`, such as rotation:strengths=5+15+45. Can be repeated.",
 )
 @options.classifier_option
 @options.infill_option("gray", "Fill removed regions with this in-fill.")
@@ -60,6 +59,5 @@ def rules(
     facts = {**to_json(report.record), "folder": str(out)}
     where = f"counter-examples: {out}/counterexamples.png"
     show(facts, rules_table(report.record.rules), where, as_json=as_json, quiet=quiet)
-    for failure in report.record.failed:
-        click.echo(f"{failure.file}: {failure.error}", err=True)
+    warn((f"{failure.file}: {failure.error}" for failure in report.record.failed), "error")
     return options.SOME_FAILED if report.record.failed else options.DONE

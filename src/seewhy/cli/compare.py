@@ -17,31 +17,21 @@ from seewhy.results.codec import JsonObject
 
 @click.command()
 @options.source_argument
-@click.option(
+@options.repeatable_option(
     "--method",
     "methods",
-    metavar="SPEC",
-    multiple=True,
-    help="Compare this method, optionally as SPEC@INFILL. Repeat it for several. The others are compared with the first.",
+    "SPEC",
+    "Compare this method, optionally as SPEC@INFILL. The others are compared with the first.",
 )
-@click.option(
+@options.repeatable_option(
     "--metric",
     "metrics",
-    metavar="SPEC",
-    multiple=True,
-    help="Score with this metric. Can be repeated. "
-    "Default: insertion and deletion, and pointing and energy-in-box where there are boxes.",
+    "SPEC",
+    "Score with this metric. Default: insertion and deletion, and pointing and energy-in-box where there are boxes.",
 )
 @options.classifier_option
 @options.subset_options
-@click.option(
-    "--images",
-    metavar="N",
-    type=click.IntRange(min=0),
-    default=20,
-    show_default=True,
-    help="Draw the maps of N images.",
-)
+@options.count_option("--images", 20, "Draw the maps of N images.", least=0)
 @options.run_options
 @options.out_option("seewhy-benchmark", "Write to this folder: a new one, or that of an earlier run to resume.")
 def compare(
@@ -79,8 +69,10 @@ def compare(
     tables = [benchmark_table(list(rows), metric) for metric, rows in groupby(result.summary, lambda row: row.metric)]
     where = f"tables, quality.png and images: {result.folder}"
     show(_facts(result), *tables, where, as_json=as_json, quiet=quiet)
-    for row in result.failures:
-        click.echo(f"error: {' · '.join(filter(None, (row.image, row.method, row.metric)))}: {row.error}", err=True)
+    warn(
+        (f"{' · '.join(filter(None, (row.image, row.method, row.metric)))}: {row.error}" for row in result.failures),
+        "error",
+    )
     if result.failures:
         return options.SOME_FAILED if any(not row.error for row in result.rows) else options.WRONG
     return options.DONE

@@ -22,12 +22,8 @@ from seewhy.results.infill_comparison import FILE
 @options.classifier_option
 @options.method_option
 @options.targets_option
-@click.option(
-    "--infill",
-    "infills",
-    metavar="SPEC",
-    multiple=True,
-    help="Compare this in-fill with others. Repeat it for two or more. Default: five common in-fills.",
+@options.repeatable_option(
+    "--infill", "infills", "SPEC", "Compare this in-fill with others; name two or more. Default: five common in-fills."
 )
 @click.option(
     "--budget", metavar="N", type=int, help="Use at most N queries per in-fill, the unmodified image included."

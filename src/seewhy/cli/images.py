@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import click
 from rich.table import Table
 
 from seewhy.classifiers.tuning import no_log
@@ -34,16 +33,10 @@ def work_through(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Carry out work on each image, and return the exit status.
+    """Carry out work on each image, and return the exit status; an image that fails is listed at the end.
 
-    Args:
-        folders: where a result is written → the image.
-        request: for preparing the classifier, on the first image.
-        work: makes the result.
-        readable: the result and its folder as tables and sentences.
-        max_megapixels: larger images are refused before they are decoded.
-        as_json: one JSON object per result to stdout.
-        quiet: no progress and no table.
+    ``folders`` tells where the result of an image is written (folder → image). The classifier is prepared for the request on the
+    first image. ``readable`` returns a result, which is now in its folder, as tables and sentences.
     """
     failures: list[str] = []
     prepared: PreparedClassifier | None = None
@@ -64,6 +57,5 @@ def work_through(
             warn(result.record.warnings)
             facts = {key: value for key, value in result.to_json().items() if key not in _HIDDEN}
             show({**facts, "folder": str(folder)}, *readable(result, folder), as_json=as_json, quiet=quiet)
-    for failure in failures:
-        click.echo(f"error: {failure}", err=True)
+    warn(failures, "error")
     return DONE if not failures else SOME_FAILED if len(failures) < len(folders) else WRONG

@@ -52,6 +52,32 @@ def in_order(*options: Decorator) -> Decorator:
     return decorate
 
 
+def repeatable_option(name: str, parameter: str, metavar: str, text: str, *, required: bool = False) -> Decorator:
+    """Make an option that can be given several times."""
+    text = f"{text} Can be repeated."
+    return click.option(name, parameter, metavar=metavar, multiple=True, required=required, help=text)
+
+
+def count_option(name: str, default: int | None, text: str, *, least: int = 1) -> Decorator:
+    """Make an option for a whole number, ``least`` or more; ``text`` calls it N."""
+    kind = click.IntRange(min=least)
+    return click.option(name, metavar="N", type=kind, default=default, show_default=True, help=text)
+
+
+def infill_option(
+    default: str | None = None,
+    text: str = "Fill removed parts with this in-fill, from `seewhy list infills`. Default: the usual one of the method.",
+) -> Decorator:
+    """Make the option for what stands where something is removed."""
+    return click.option("--infill", metavar="SPEC", default=default, show_default=default is not None, help=text)
+
+
+def out_option(folder: str, text: str = "Write to this folder, with one subfolder per image.") -> Decorator:
+    """Make the option for the folder that results are written to."""
+    path = click.Path(path_type=Path)
+    return click.option("--out", metavar="DIR", type=path, default=Path(folder), show_default=True, help=text)
+
+
 images_argument = click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 source_argument = click.argument("source", type=click.Path(path_type=Path))
 result_argument = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
@@ -73,12 +99,8 @@ method_option = click.option(
     show_default=True,
     help="Explain with this method: a name from `seewhy list methods`, with settings as NAME:KEY=VALUE.",
 )
-targets_option = click.option(
-    "--target",
-    "targets",
-    metavar="T",
-    multiple=True,
-    help="Explain this class (name or index), information, woe:CLASS or contrast:A/B. Can be repeated.",
+targets_option = repeatable_option(
+    "--target", "targets", "T", "Explain this class (name or index), information, woe:CLASS or contrast:A/B."
 )
 seed_option = click.option(
     "--seed",
@@ -126,7 +148,7 @@ run_options = in_order(
     trust_option,
     output_options,
 )
-limit_option = click.option("--limit", metavar="N", type=click.IntRange(min=1), help="Use at most this many images.")
+limit_option = count_option("--limit", None, "Use at most N images.")
 subset_options = in_order(
     limit_option,
     click.option(
@@ -137,18 +159,3 @@ subset_options = in_order(
         help="Use only the images that this text file names, one per line.",
     ),
 )
-
-
-def infill_option(
-    default: str | None = None,
-    text: str = "Fill removed parts with this in-fill, from `seewhy list infills`. Default: the usual one of the method.",
-) -> Decorator:
-    """Make the option for what stands where something is removed."""
-    return click.option("--infill", metavar="SPEC", default=default, show_default=default is not None, help=text)
-
-
-def out_option(folder: str, text: str = "Write to this folder, with one subfolder per image.") -> Decorator:
-    """Make the option for the folder that results are written to."""
-    return click.option(
-        "--out", metavar="DIR", type=click.Path(path_type=Path), default=Path(folder), show_default=True, help=text
-    )

@@ -1,7 +1,7 @@
 """What commands print: results to stdout; progress, messages and warnings to stderr."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import click
@@ -42,10 +42,11 @@ def bars(*, quiet: bool, unit: str = "queries") -> Iterator[Watch]:
         yield watch
 
 
-def show(facts: JsonObject, *readable: Table | str, as_json: bool, quiet: bool) -> None:
-    """Print a result as one JSON object, or as tables and sentences."""
+def show(facts: JsonObject | Sequence[JsonObject], *readable: Table | str, as_json: bool, quiet: bool) -> None:
+    """Print a result as JSON, one object per line, or as tables and sentences."""
     if as_json:
-        print_json(facts)
+        for line in [facts] if isinstance(facts, dict) else facts:
+            print_json(line)
     elif not quiet:
         for part in readable:
             if isinstance(part, Table):
@@ -59,7 +60,7 @@ def print_json(facts: object) -> None:
     click.echo(json.dumps(facts, ensure_ascii=False, allow_nan=False))
 
 
-def warn(warnings: Iterable[str]) -> None:
-    """Print warnings."""
-    for warning in warnings:
-        click.echo(f"warning: {warning}", err=True)
+def warn(texts: Iterable[str], kind: str = "warning") -> None:
+    """Print warnings or errors."""
+    for text in texts:
+        click.echo(f"{kind}: {text}", err=True)

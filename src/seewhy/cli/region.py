@@ -26,23 +26,12 @@ class _Options(TypedDict):
 
 @click.command()
 @options.result_argument
-@click.option(
-    "--target",
-    "targets",
-    metavar="T",
-    multiple=True,
-    help="Find the regions of this class (name or index) or contrast:A/B. Can be repeated.",
+@options.repeatable_option(
+    "--target", "targets", "T", "Find the regions of this class (name or index) or contrast:A/B."
 )
 @options.infill_option("gray", "Fill removed parts with this in-fill. It must fill holes of any size.")
 @click.option("--budget", metavar="N", type=int, help="Use at most N queries.")
-@click.option(
-    "--tile",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=16,
-    show_default=True,
-    help="Use tiles with a side of N pixels.",
-)
+@options.count_option("--tile", 16, "Use tiles with a side of N pixels.")
 @options.seed_option
 @options.saved_classifier_option
 @options.device_option

@@ -6,7 +6,7 @@ from typing import TypedDict, Unpack
 import click
 
 from seewhy.cli import options
-from seewhy.cli.progress import bars, print_json, show
+from seewhy.cli.progress import bars, show
 from seewhy.cli.tables import score_table
 from seewhy.explaining.explanation import Explanation
 from seewhy.explaining.load import load
@@ -28,23 +28,11 @@ class _Options(TypedDict):
 
 @click.command()
 @options.result_argument
-@click.option(
-    "--metric",
-    "metrics",
-    metavar="SPEC",
-    multiple=True,
-    help="Score with this metric, from `seewhy list metrics`. Can be repeated.",
-)
+@options.repeatable_option("--metric", "metrics", "SPEC", "Score with this metric, from `seewhy list metrics`.")
 @click.option(
     "--boxes", help="Say where the object is: 'x0 y0 x1 y1; x0 y0 x1 y1', as shares of the full image, 0 to 1."
 )
-@click.option(
-    "--target",
-    "targets",
-    metavar="T",
-    multiple=True,
-    help="Score the map of this name or key, such as class:967. Can be repeated.",
-)
+@options.repeatable_option("--target", "targets", "T", "Score the map of this name or key, such as class:967.")
 @options.infill_option(text="Use this in-fill in place of each metric's own.")
 @options.saved_classifier_option
 @options.device_option
@@ -76,10 +64,7 @@ def score(
             classifier, explanation, chosen, region=where, targets=targets or None, progress=progress, **settings
         )
     path = save_scores(folder, scores, explanation)
-    if as_json:
-        for each in scores:
-            print_json(to_json(each))
-        return
     table = score_table(explanation.record.image.name, scores, {t.key: t.label for t in explanation.record.targets})
-    notes = dict.fromkeys(f"{each.metric.partition(':')[0]}: {each.note}" for each in scores if each.note)
-    show({}, table, *notes, f"scores: {path}", as_json=False, quiet=quiet)
+    notes = dict.fromkeys(f"{score.metric.partition(':')[0]}: {score.note}" for score in scores if score.note)
+    facts = [to_json(score) for score in scores]
+    show(facts, table, *notes, f"scores: {path}", as_json=as_json, quiet=quiet)

@@ -24,15 +24,7 @@ DEFAULT_METHOD = "pmi"
 
 
 def infill(spec: str | Spec, classifier: Classifier, *, trust: bool = True) -> tuple[Spec, Infill]:
-    """Build an in-fill for a classifier; some take the default of a setting from it, such as its mean colour.
-
-    Args:
-        spec: ``name`` or ``name:key=value,key=value``.
-        classifier: the one that sees the filled images.
-        trust: allow Specs that run code from a file, as in `classifier`.
-
-    Returns:
-        The Spec with every setting written out, and the in-fill.
+    """Build an in-fill for a classifier, and return it with its full Spec; some take a default from the classifier.
 
     Raises:
         RequestError: the in-fill or a setting is unknown, a value is not of its type, or code is not trusted.
