@@ -8,6 +8,7 @@ import torch
 
 from seewhy.classifiers.function import from_function
 from seewhy.classifiers.module import from_module
+from seewhy.classifiers.transforms import with_transform
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
 from seewhy.core.infill import Infill
@@ -53,8 +54,9 @@ def classifier(
             is on; the command line turns it off unless told ``--trust``.
         device: where torch computes; None leaves it to the classifier.
         settings: for a module or a function: ``labels=, size=, mean=, std=, outputs=, channels=, dtype=``; see
-            `seewhy.classifiers.module.from_module` and `seewhy.classifiers.function.from_function`. With a Spec they are
-            added to its own.
+            `seewhy.classifiers.module.from_module` and `seewhy.classifiers.function.from_function`. ``transform=`` takes
+            size, crop and normalisation from torchvision's ``weights.transforms()`` and the like; see
+            `seewhy.classifiers.transforms.read_transform`. With a Spec the settings are added to its own.
 
     Returns:
         A classifier; pass it to `seewhy.explain`.
@@ -71,13 +73,13 @@ def classifier(
     if isinstance(source, str):
         return _from_spec(source, trust=trust, settings=settings)
     if isinstance(source, torch.nn.Module):
-        return from_module(source, **settings)
+        return from_module(source, **with_transform(settings))
     if isinstance(source, Classifier):
         if settings:
             raise RequestError(f"expected no settings for a finished classifier, got {', '.join(settings)}")
         return source
     if callable(source):
-        return from_function(source, **settings)
+        return from_function(source, **with_transform(settings, normalises=False))
     raise RequestError(f"expected a Spec, a torch module or a function, got {type(source).__name__}")
 
 
