@@ -22,7 +22,9 @@ CONFIG = {"input_size": (3, 224, 224), "interpolation": "bicubic", "mean": MEAN,
 
 def step(name: str, package: str = "torchvision.transforms", **attributes: object) -> object:
     """Return an object with the name and attributes of a library's transform, so that the library is not needed."""
-    return type(name, (), {"__module__": package, **attributes})()
+    made: object = type(name, (), {"__module__": package})()
+    vars(made).update(attributes)
+    return made
 
 
 def compose(*steps: object) -> object:
@@ -95,11 +97,15 @@ def test_nothing_is_normalised_without_a_step_for_it() -> None:
         (compose(step("Resize", size=256, interpolation="nearest"), CROP, TENSOR), "Resize with interpolation=nearest"),
         (step("ImageClassification", **PRESET | {"interpolation": "lanczos"}), "interpolation=lanczos"),
         (CONFIG | {"interpolation": "random"}, "timm's data config with interpolation=random"),
-        (CONFIG | {"crop_mode": "border"}, "got crop_mode='border' with crop_pct=0.9"),
-        (CONFIG | {"crop_mode": "squash"}, "got crop_mode='squash' with crop_pct=0.9"),
-        (CONFIG | {"input_size": (3, 192, 224)}, r"with crop_pct=0.9 and input_size=\(3, 192, 224\)"),
+        (CONFIG | {"crop_mode": "border"}, "with crop_mode='border' and crop_pct=0.9"),
+        (CONFIG | {"crop_mode": "squash"}, "with crop_mode='squash' and crop_pct=0.9"),
+        (CONFIG | {"input_size": (3, 192, 224)}, r"got input_size=\(3, 192, 224\) with crop_mode='center'"),
         (CONFIG | {"input_size": (1, 224, 224)}, r"got input_size=\(1, 224, 224\)"),
-        (CONFIG | {"fixed_input_size": True}, "got 'fixed_input_size' in a dict"),
+        (
+            CONFIG | {"fixed_input_size": True},
+            "got a dict with input_size, .* fixed_input_size; pass timm's data config",
+        ),
+        ({"input_size": (3, 224, 224)}, "got a dict with input_size; pass timm's data config: crop_pct, input_size"),
         (compose(RESIZE, CROP, TENSOR, step("Normalize", mean=(0.5, 0.5), std=STD)), "expected mean as one or three"),
     ],
 )

@@ -12,8 +12,7 @@ from games import picture
 from seewhy.core.arrays import Images, Probabilities
 from seewhy.core.errors import ClassifierError, RequestError
 from seewhy.runtime.engines import TOLERANCE, Answer, Candidate
-from seewhy.runtime.torch_engines import CudaGraphs
-from seewhy.runtime.tune import COPIES, Timing, ask, difference, fastest, perturbed, search, speed_ratio
+from seewhy.runtime.tune import COPIES, Timing, difference, fastest, perturbed, search, speed_ratio
 
 
 @dataclass
@@ -218,30 +217,6 @@ def test_two_engines_are_compared_in_turns() -> None:
     found = speed_ratio((engine_of("a", 1.0), 5), (engine_of("b", 3.0), 2), picture(4, 4)[None], clock)
     assert found == pytest.approx(3)
     assert [name for name, _ in groupby(turns)] == ["a", "b"] * 3
-
-
-def test_graphs_are_recorded_for_few_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Smaller batches replay a recorded size, and the extra rows are dropped."""
-
-    class Graph:
-        def __init__(self, images: Images) -> None:
-            self.shown, self.output = images.clone(), truth(images)
-
-        def replay(self) -> None:
-            self.output.copy_(truth(self.shown))
-
-    def record(_: CudaGraphs, images: Images) -> tuple[Graph, Images, Probabilities]:
-        graph = Graph(images)
-        return graph, graph.shown, graph.output
-
-    monkeypatch.setattr(CudaGraphs, "_record", record)
-    graphs = CudaGraphs(truth)
-    pictures = perturbed(picture(8, 8))[:11]
-    for batch in (8, 3, 1):
-        assert torch.equal(ask(graphs, pictures, batch), truth(pictures))
-    assert set(graphs.graphs) == {8}
-    graphs(perturbed(picture(8, 8))[:20])
-    assert set(graphs.graphs) == {8, 20}
 
 
 def test_a_difference_is_the_largest() -> None:

@@ -1,6 +1,7 @@
 """Classifiers executed by a faster runtime, and the runtimes available for a classifier."""
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -9,17 +10,16 @@ from torch import Tensor, nn
 
 from seewhy.classifiers.module import TorchClassifier
 from seewhy.classifiers.onnx import OnnxClassifier
-from seewhy.classifiers.settings import digest
+from seewhy.classifiers.settings import digest, source_of
 from seewhy.core.access import Access
 from seewhy.core.arrays import Image, Images, Probabilities
 from seewhy.core.classifier import Classifier, Color
 from seewhy.core.view import View
 from seewhy.runtime import graphs, openvino
 from seewhy.runtime.cache import Cache
-from seewhy.runtime.engines import Answer, Candidate, Engine
+from seewhy.runtime.engines import BATCHES, Answer, Candidate, Engine
 from seewhy.runtime.machine import installed
 from seewhy.runtime.partial import Partial, split
-from seewhy.runtime.torch_engines import torch_candidates
 
 PARTIAL = "openvino-partial"
 """The runtime that recomputes only around a window, for methods that query windows."""
@@ -31,10 +31,12 @@ RUNTIMES = (
     PARTIAL,
     "channels-last",
     "onnxruntime",
-    "float16",
-    "cuda-graph",
 )
 """Valid values of ``--runtime``."""
+
+_BATCHES_CUDA = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_BATCHES_EAGER = (2, 4, 8)
+"""Batch sizes of eager mode on a CPU; only a few, because it is rarely the fastest."""
 
 _BATCHES_PARTIAL = (8, 16)
 """Large batches, because each stage has a fixed cost and computes little per image."""
@@ -50,13 +52,7 @@ _SHARED = ("name", "spec", "labels", "view", "fingerprint", "mean_color", "devic
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FastClassifier:
-    """A classifier executed by another runtime; created by `seewhy.classifiers.tuning.tune`.
-
-    Args:
-        original: the original classifier; use it where gradients are needed.
-        answer: maps images to probabilities.
-        runtime: description of the runtime and its precision.
-    """
+    """A classifier executed by another runtime, which gives probabilities only; ``original`` has the gradients."""
 
     original: Classifier
     answer: Answer
@@ -93,10 +89,6 @@ def candidates(classifier: Classifier, cache: Cache) -> list[Candidate]:
 
     A function has no alternative, and neither has a classifier for images of any size, because a network is converted
     for one size.
-
-    Args:
-        classifier: the classifier to run.
-        cache: stores converted networks.
     """
     size = classifier.view.size
     if isinstance(classifier, TorchClassifier) and size is not None:
@@ -113,10 +105,15 @@ def _native(classifier: Classifier, name: str) -> Candidate:
 
 def _of_module(classifier: TorchClassifier, size: tuple[int, int], cache: Cache) -> list[Candidate]:
     """List the ways to run a torch module, the likely winner right after the native one."""
-    network = classifier.network
-    plain, *others = torch_candidates(network, classifier.device, classifier.dtype)
+    network, text = classifier.network, f"torch {torch.__version__}, {classifier.device}"
+    precision = str(classifier.dtype).removeprefix("torch.")
+    batches, few = (_BATCHES_CUDA,) * 2 if classifier.device.type == "cuda" else (BATCHES, _BATCHES_EAGER)
+    plain = Candidate("eager", lambda: _plain(network), text, precision, few)
+    laid = Candidate(
+        "channels-last", lambda: _plain(_channels_last(network)), f"{text}, channels-last", precision, batches
+    )
     if not _converts(classifier):
-        return [plain, *others]
+        return [plain, laid]
     vino = openvino.candidate(lambda: _whole(classifier, size, cache))
     onnx = Candidate(
         "onnxruntime",
@@ -124,7 +121,27 @@ def _of_module(classifier: TorchClassifier, size: tuple[int, int], cache: Cache)
         f"onnxruntime {installed('onnxruntime')}, cpu",
         "float32",
     )
-    return [plain, vino, *others, onnx]
+    return [plain, vino, laid, onnx]
+
+
+def _plain(network: Callable[[Images], Probabilities]) -> Answer:
+    """Run a network unchanged, without recording gradients."""
+
+    def answer(images: Images) -> Probabilities:
+        with torch.no_grad():
+            return network(images)
+
+    return answer
+
+
+def _channels_last(network: nn.Module) -> nn.Module:
+    """Copy a network with its weights and inputs in channels-last memory format; the original is not modified."""
+    laid = copy.deepcopy(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    laid.register_forward_pre_hook(
+        lambda _, inputs: tuple(images.contiguous(memory_format=torch.channels_last) for images in inputs)
+    )
+    assert isinstance(laid, nn.Module)  # noqa: S101 - torch's annotation loses the type
+    return laid
 
 
 def _converts(classifier: TorchClassifier) -> bool:
@@ -144,16 +161,9 @@ def _key(package: str, classifier: TorchClassifier, *piece: object) -> str:
 
 
 def around_windows(classifier: Classifier, image: Image, box: int | None, cache: Cache) -> list[Candidate]:
-    """List the ways to run a classifier on images that differ from a given image in a small window.
+    """List the ways to run a classifier on images that differ from a given image in a window with sides of ``box`` pixels.
 
-    Args:
-        classifier: the classifier to run.
-        image: the image, ``(3, h, w)`` in the classifier's view.
-        box: side of the window in pixels; None if there are no windows.
-        cache: stores converted parts.
-
-    Returns:
-        Partial recomputation (`seewhy.runtime.partial`), or nothing if it cannot run this classifier.
+    The list contains partial recomputation (`seewhy.runtime.partial`), or is empty.
     """
     size = classifier.view.size
     if box is None or size is None or not (isinstance(classifier, TorchClassifier) and _converts(classifier)):
@@ -181,18 +191,12 @@ def _in_layers(classifier: TorchClassifier) -> nn.Module:
     return nn.Sequential(scale, classifier.module, nn.Flatten(), end)
 
 
-def _code(module: nn.Module) -> Sequence[object]:
-    """List the bytecode of a module's submodules. Conversions depend on it, but the fingerprint does not include it."""
-    codes = {getattr(type(part).forward, "__code__", None) for part in module.modules()}
-    plain = (bool, int, float, str, bytes, type(None))
-    return sorted(
-        (code.co_qualname, code.co_code, code.co_names, repr([one for one in code.co_consts if isinstance(one, plain)]))
-        for code in codes
-        if code is not None
-    )
+def _code(module: nn.Module) -> list[str]:
+    """List the code of a module's submodules. Conversions depend on it, but the fingerprint does not include it."""
+    return sorted({source_of(type(part).forward) for part in module.modules()})
 
 
 def _of_graph(classifier: OnnxClassifier) -> Answer:
     """Run an ONNX graph with OpenVINO, with the classifier's own preprocessing and softmax."""
     graph = classifier.graph
-    return replace(classifier, graph=replace(graph, session=openvino.Session.of(graph.file)))
+    return replace(classifier, graph=replace(graph, session=openvino.Session(graph.file)))

@@ -1,6 +1,5 @@
 """Wrap any Python function as a classifier."""
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, final, get_args
@@ -10,7 +9,6 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from seewhy.classifiers.partial_answers import spread_labels, spread_top
 from seewhy.classifiers.settings import (
     CPU,
     Channels,
@@ -24,6 +22,7 @@ from seewhy.classifiers.settings import (
     make_mean_color,
     make_view,
     read_labels,
+    source_of,
     tensor_bytes,
 )
 from seewhy.core.access import Access
@@ -41,6 +40,9 @@ Returns = Literal["probabilities", "logits", "labels", "top-k"]
 Function = Callable[..., object]
 """Maps an ``(n, h, w, 3)`` uint8 or float32 array to ``(n, k)`` numbers, as an array, a list or a tensor; see
 `Returns`."""
+
+_SLACK = 1e-3
+"""Tolerance for rounding of the given probabilities."""
 
 _ACCESS = {"labels": Access.LABEL, "top-k": Access.TOP_K}
 
@@ -86,7 +88,7 @@ class FunctionClassifier:
         with noting(f"while {self.name} was called with an array of shape {array.shape}, {array.dtype}"):
             answer = self.function(array)
         if self.classes is not None:
-            spread = spread_labels if self.outputs == "labels" else spread_top
+            spread = _spread_labels if self.outputs == "labels" else _spread_top
             return spread(answer, len(images), self.classes)[:rows]
         return _as_rows(answer, len(images))[:rows]
 
@@ -206,13 +208,9 @@ def _count(outputs: Returns, classes: int | None, names: tuple[str, ...] | None)
 def _identity(function: Function) -> list[object]:
     """List what identifies a function: its name, its source, and the plain values it captures."""
     code = function if hasattr(function, "__qualname__") else type(function)
-    try:
-        source = inspect.getsource(code)
-    except (OSError, TypeError):
-        source = getattr(getattr(code, "__code__", None), "co_code", b"").hex()
     carried = [*_closure(function), *(getattr(function, "__defaults__", None) or ())]
     carried += getattr(function, "__dict__", {}).values()
-    return [code.__module__, code.__qualname__, source, *(_value(item) for item in carried)]
+    return [code.__module__, code.__qualname__, source_of(code), *(_value(item) for item in carried)]
 
 
 def _closure(function: Function) -> list[object]:
@@ -231,3 +229,68 @@ def _value(item: object) -> object:
         return (item.dtype.str, item.shape, item.tobytes())
     plain = isinstance(item, bool | int | float | str | bytes | None)
     return item if plain else type(item).__qualname__
+
+
+def _spread_labels(answer: object, rows: int, classes: int) -> Float[Tensor, "n k"]:
+    """Convert one predicted class index per image to one-hot rows."""
+    indices = _indices(answer, classes)
+    if indices is None or indices.shape != (rows,):
+        raise ClassifierError(
+            f"expected a class index from 0 to {classes - 1} for each of {rows} images, got {_shown(answer)}; "
+            "return one integer per image"
+        )
+    return torch.nn.functional.one_hot(indices, classes).float()
+
+
+def _spread_top(answer: object, rows: int, classes: int) -> Float[Tensor, "n k"]:
+    """Convert a pair (class indices, probabilities) per image to rows; the other classes share the rest evenly."""
+    if not isinstance(answer, list | tuple) or len(answer) != rows:
+        raise ClassifierError(
+            f"expected a list of {rows} pairs (classes, probabilities), got {_shown(answer)}; return one pair per image"
+        )
+    return torch.stack([_row(pair, number, classes) for number, pair in enumerate(answer)])
+
+
+def _row(pair: object, number: int, classes: int) -> Float[Tensor, " k"]:
+    """Convert the output for one image."""
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
+        raise ClassifierError(
+            f"expected a pair (classes, probabilities) for image {number}, got {_shown(pair)}; return two lists of equal length"
+        )
+    indices, given = _indices(pair[0], classes), torch.as_tensor(np.asarray(pair[1], dtype=np.float64))
+    if (
+        indices is None
+        or indices.ndim != 1
+        or indices.shape != given.shape
+        or len(set(indices.tolist())) != len(indices)
+    ):
+        raise ClassifierError(
+            f"expected one distinct class from 0 to {classes - 1} per probability for image {number}, "
+            f"got {_shown(pair[0])} and {_shown(pair[1])}; return two lists of equal length"
+        )
+    left, others = 1 - float(given.sum()), classes - len(indices)
+    if not (float(given.min()) >= 0 and -_SLACK <= left <= others * float(given.min()) + _SLACK):
+        raise ClassifierError(
+            f"expected the largest probabilities of image {number}, with a remainder of 0 to {others} times the smallest, "
+            f"got {given.tolist()} of {classes} classes; return probabilities, not logits, of the most probable classes"
+        )
+    row = torch.full((classes,), max(left, 0.0) / max(others, 1), dtype=torch.float64)
+    row[indices] = given
+    return row.float()
+
+
+def _indices(answer: object, classes: int) -> Tensor | None:
+    """Read class indices; return None if they are invalid."""
+    try:
+        array = answer.detach().cpu().numpy() if isinstance(answer, Tensor) else np.asarray(answer)
+    except (TypeError, ValueError, RuntimeError):
+        return None
+    if array.dtype.kind not in "iu" or not array.size or array.min() < 0 or array.max() >= classes:
+        return None
+    return torch.from_numpy(array.astype(np.int64))
+
+
+def _shown(answer: object) -> str:
+    """Return a shortened text of a value for an error message."""
+    text = " ".join(repr(answer).split())
+    return text if len(text) <= 60 else f"{type(answer).__name__} {text[:57]}…"

@@ -72,16 +72,16 @@ def python(
     Example:
         ``python(object="my_code:net", size=224, mean=0.5, std=0.5)``, or ``--classifier python:object=my_code:net,size=224``
     """
-    found = find(object)
+    code = find(object)
     if weights is not None:
-        found = _with_weights(_build(found, object), Path(weights))
+        code = _with_weights(_build(code, object), Path(weights))
     common: dict[str, Any] = {"labels": labels, "size": size, "short_side": short_side, "fit": fit, "outputs": outputs}
     common |= {"channels": channels, "name": name or object, "mean_color": mean_color}
     of_modules = {"mean": mean, "std": std, "device": device}
     of_functions = {"classes": classes, "dtype": dtype, "batch": batch, "fixed": fixed or None}
-    if isinstance(found, nn.Module):
-        return from_module(found, **_given(common | of_modules, of_functions, "modules"))
-    return from_function(_function(found, object), **_given(common | of_functions, of_modules, "functions"))
+    if isinstance(code, nn.Module):
+        return from_module(code, **_given(common | of_modules, of_functions, "modules"))
+    return from_function(_function(code, object), **_given(common | of_functions, of_modules, "functions"))
 
 
 def _given(own: dict[str, Any], foreign: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -92,12 +92,12 @@ def _given(own: dict[str, Any], foreign: dict[str, Any], kind: str) -> dict[str,
     return {setting: value for setting, value in own.items() if value is not None}
 
 
-def _build(found: object, text: str) -> nn.Module:
+def _build(code: object, text: str) -> nn.Module:
     """Call the function that builds the module."""
-    module = found
-    if callable(found) and not isinstance(found, nn.Module):
+    module = code
+    if callable(code) and not isinstance(code, nn.Module):
         with noting(f"while {text} was called without arguments to build the module for weights="):
-            module = found()
+            module = code()
     if not isinstance(module, nn.Module):
         raise RequestError(
             f"expected {text} to build a torch.nn.Module for weights=, got {type(module).__name__}; "
@@ -143,23 +143,23 @@ def _state(weights: Path) -> dict[str, Tensor]:
     return {name.removeprefix("module.") if wrapped else name: value for name, value in state.items()}
 
 
-def _function(found: object, text: str) -> Function:
+def _function(code: object, text: str) -> Function:
     """Reject objects that are not functions of images."""
-    if isinstance(found, type):
+    if isinstance(code, type):
         raise RequestError(
             f"expected an object or a function, got the class {text}; "
             "name an instance of it, or add weights=FILE to build and load one"
         )
-    if not callable(found):
+    if not callable(code):
         raise RequestError(
-            f"expected a module or a function, got {text}, a {type(found).__name__}; name a module or a function"
+            f"expected a module or a function, got {text}, a {type(code).__name__}; name a module or a function"
         )
-    if _takes_nothing(found):
+    if _takes_nothing(code):
         raise RequestError(
             f"expected a function of images, got {text}, which takes no arguments; "
             "name the object it returns, or add weights=FILE if it builds a module"
         )
-    return found
+    return code
 
 
 def _takes_nothing(function: Function) -> bool:

@@ -1,6 +1,7 @@
 """Settings shared by the classifier adapters, given as values or text, and conversion of outputs to probabilities."""
 
 import hashlib
+import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,3 +187,11 @@ def digest(*parts: object) -> str:
 def tensor_bytes(tensor: Tensor) -> bytes:
     """Return the bytes of a tensor of any type on any device."""
     return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+
+
+def source_of(code: object) -> str:
+    """Return the source of a class or a function, or its bytecode where there is none to read."""
+    try:
+        return inspect.getsource(code)  # type: ignore[arg-type]
+    except (OSError, TypeError):
+        return getattr(getattr(code, "__code__", None), "co_code", b"").hex()

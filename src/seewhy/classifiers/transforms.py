@@ -19,9 +19,8 @@ _ORDER = (
 )
 """The steps that can be read, in the order in which they may follow each other."""
 
-_TIMM = {"input_size", "mean", "std", "interpolation", "crop_pct", "crop_mode"}
-_INTERPOLATIONS = {"bilinear", "bicubic"}
-_TIMM_CROP_PCT = 0.875  # timm's default
+_FLOATS = {"ToTensor", "MaybeToTensor", "ToDtype", "ConvertImageDtype"}
+_TIMM = {"input_size", "mean", "std", "interpolation", "crop_pct"}
 
 
 @dataclass(frozen=True)
@@ -56,17 +55,17 @@ def read_transform(transform: object) -> Preprocessing:
         RequestError: a step, or a property of a step, cannot be expressed by a classifier's settings; nothing is left out.
 
     Example:
-        >>> config = {"input_size": (3, 224, 224), "crop_pct": 0.875, "interpolation": "bicubic", "mean": (0.5, 0.5, 0.5)}
-        >>> read_transform(config)
-        Preprocessing(size=(224, 224), short_side=256, fit='crop', mean=(0.5, 0.5, 0.5), std=(1.0, 1.0, 1.0), channels='rgb')
+        >>> config = {"input_size": (3, 224, 224), "crop_pct": 0.875, "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+        >>> read_transform(config | {"interpolation": "bicubic"}).short_side
+        256
     """
     kind = _kind(transform)
     if isinstance(transform, Mapping):
         return _of_config(transform)
     if kind == "ImageClassification":
         _check_resampling(transform, kind)
-        resize, crop = getattr(transform, "resize_size", None), getattr(transform, "crop_size", None)
-        return _preprocessing(_sides(resize), _sides(crop), transform)
+        resize, crop = (_numbers(getattr(transform, name, None)) for name in ("resize_size", "crop_size"))
+        return _preprocessing(resize, crop, vars(transform))
     if kind == "Compose":
         return _of_steps(list(getattr(transform, "transforms", ())))
     raise _refusal(f"a {kind}", "pass weights.transforms(), a torchvision Compose, or timm's data config")
@@ -101,54 +100,47 @@ def with_transform(settings: dict[str, Any], *, normalises: bool = True) -> dict
 
 def _of_config(config: Mapping[str, object]) -> Preprocessing:
     """Read timm's data config, as ``timm.data.create_transform`` does."""
-    if unknown := sorted(map(str, config.keys() - _TIMM)):
-        raise _refusal(f"{unknown[0]!r} in a dict", f"pass timm's data config, with {', '.join(sorted(_TIMM))} only")
-    channels, *sides = _numbers(config.get("input_size"))
-    if channels != 3 or len(sides) != 2:
-        raise _refusal(f"input_size={config.get('input_size')}", "pass timm's data config with input_size=(3, h, w)")
-    _check_interpolation(config.get("interpolation", "bicubic"), "timm's data config")
-    share, mode = config.get("crop_pct") or _TIMM_CROP_PCT, config.get("crop_mode") or "center"
-    resize: tuple[int, ...] = ()
-    if mode == "squash" and share == 1:
-        resize = tuple(sides)
-    elif mode == "center" and sides[0] == sides[1] and isinstance(share, float | int):
-        resize = (math.floor(sides[0] / share),)
-    else:
-        raise _refusal(
-            f"crop_mode={mode!r} with crop_pct={share} and input_size={config['input_size']}",
-            "wrap the module in one that resizes",
-        )
-    return _preprocessing(resize, tuple(sides), config)
+    if (config.keys() ^ _TIMM) - {"crop_mode"}:
+        keys = ", ".join(sorted(_TIMM))
+        raise _refusal(f"a dict with {', '.join(map(str, config))}", f"pass timm's data config: {keys}, crop_mode")
+    channels, *sides = _numbers(config["input_size"])
+    share, mode = config["crop_pct"], config.get("crop_mode") or "center"
+    _check_interpolation(config["interpolation"], "timm's data config")
+    if channels == 3 and mode == "squash" and share == 1:
+        return _preprocessing(tuple(sides), tuple(sides), config)
+    if channels == 3 and mode == "center" and len(set(sides)) == 1 and isinstance(share, float | int):
+        return _preprocessing((math.floor(sides[0] / share),), tuple(sides), config)
+    raise _refusal(
+        f"input_size={config['input_size']} with crop_mode={mode!r} and crop_pct={share}",
+        "use a square RGB input with crop_mode='center', or crop_mode='squash' with crop_pct=1",
+    )
 
 
 def _of_steps(steps: list[object]) -> Preprocessing:
     """Read the steps of a ``Compose``."""
-    place, named, scaled = 0, dict[str, object](), False
+    place, named = 0, dict[str, object]()
     for step in steps:
         kind = _kind(step)
         place = next((at for at in range(place, len(_ORDER)) if kind in _ORDER[at]), len(_ORDER))
         if place == len(_ORDER) or kind in named:
-            after = f" after {list(named)[-1]}" if named else ""
-            raise _refusal(
-                f"the step {kind}{after}", "it can read Resize, CenterCrop, ToTensor, Normalize, in this order"
-            )
+            what = f"the step {kind}" + (f" after {list(named)[-1]}" if named else "")
+            raise _refusal(what, "it can read Resize, CenterCrop, ToTensor, Normalize, in this order")
+        named[kind] = step
         if kind == "Resize":
             _check_resampling(step, kind)
-        if kind in {"ToDtype", "ConvertImageDtype"} and not (
-            str(getattr(step, "dtype", None)) == "torch.float32" and getattr(step, "scale", True)
-        ):
+        dtype, scale = str(getattr(step, "dtype", "torch.float32")), getattr(step, "scale", True)
+        if kind in _FLOATS and not (dtype == "torch.float32" and scale):
             raise _refusal(f"a {kind} to other values than float32 in [0, 1]", "use dtype=torch.float32, scale=True")
-        scaled |= kind in {"ToTensor", "MaybeToTensor", "ToDtype", "ConvertImageDtype"}
-        named[kind] = step
-    if not scaled:
+    if not _FLOATS & named.keys():
         raise _refusal("a Compose without a conversion to floats in [0, 1]", "add ToTensor()")
-    resize, crop = (_sides(getattr(named.get(kind), "size", ())) for kind in ("Resize", "CenterCrop"))
-    return _preprocessing(resize, crop, named.get("Normalize"))
+    resize, crop = (_numbers(getattr(named.get(kind), "size", None)) for kind in ("Resize", "CenterCrop"))
+    return _preprocessing(resize, crop, vars(named["Normalize"]) if "Normalize" in named else {})
 
 
-def _preprocessing(resize: tuple[int, ...], crop: tuple[int, ...], normalize: object) -> Preprocessing:
-    """Combine a resize to the short side ``(s,)`` or to ``(h, w)``, a centre crop, and whatever has ``mean`` and ``std``."""
-    mean, std = (_triple(normalize, name, plain) for name, plain in (("mean", 0.0), ("std", 1.0)))
+def _preprocessing(resize: tuple[int, ...], crop: tuple[int, ...], scaling: Mapping[str, Any]) -> Preprocessing:
+    """Combine a resize to the short side ``(s,)`` or to ``(h, w)``, a centre crop, and ``mean`` and ``std``."""
+    plain = {"mean": [0.0], "std": [1.0]}
+    mean, std = (read_triple(name, list(map(float, scaling.get(name, plain[name])))) for name in plain)
     size = (crop[0], crop[-1]) if crop else None
     if not resize and not crop:
         return Preprocessing(None, None, "crop", mean, std)
@@ -160,12 +152,6 @@ def _preprocessing(resize: tuple[int, ...], crop: tuple[int, ...], normalize: ob
         f"Resize{resize} with CenterCrop{crop}",
         "it can resize the short side to at least the sides of a centre crop, or resize to (h, w) without another crop",
     )
-
-
-def _triple(source: object, name: str, plain: float) -> Color:
-    """Return ``mean`` or ``std`` of a step or a config, with the value that changes nothing where there is none."""
-    value = source.get(name) if isinstance(source, Mapping) else getattr(source, name, None)
-    return read_triple(name, plain if value is None else [float(number) for number in value])
 
 
 def _kind(step: object) -> str:
@@ -185,21 +171,14 @@ def _check_resampling(step: object, kind: str) -> None:
 
 def _check_interpolation(interpolation: object, kind: str) -> None:
     """Reject an interpolation that bicubic does not come close to."""
-    if interpolation not in _INTERPOLATIONS:
+    if interpolation not in {"bilinear", "bicubic"}:
         raise _refusal(f"{kind} with interpolation={interpolation}", "use bilinear or bicubic")
 
 
-def _sides(size: object) -> tuple[int, ...]:
-    """Return one side or two as a tuple; an empty one where there is none."""
-    sides = (size,) if isinstance(size, int) else tuple(_numbers(size))
-    if len(sides) > 2:
-        raise _refusal(f"a size of {size}", "use one side or (h, w)")
-    return sides
-
-
-def _numbers(value: object) -> list[int]:
-    """Return whole numbers from a sequence; none from anything else."""
-    return [int(number) for number in value] if isinstance(value, Iterable) else []
+def _numbers(value: object) -> tuple[int, ...]:
+    """Return one whole number or several as a tuple; an empty one where there is none."""
+    several = value if isinstance(value, Iterable) else () if value is None else (value,)
+    return tuple(map(int, several))
 
 
 def _same(name: str, given: object, determined: object) -> bool:

@@ -47,18 +47,7 @@ def no_log(text: str) -> None:
 
 @dataclass(frozen=True)
 class RuntimeChoice:
-    """The chosen runtime and the reason for it, for the record.
-
-    Args:
-        name: name of the runtime, as in ``--runtime``.
-        precision: precision of the multiplications.
-        batch_size: images per batch.
-        queries_per_second: throughput when the runtime was chosen; None if it was not measured.
-        agreement: largest difference of a probability from the original, on the image and perturbed copies of it.
-        why: reason for the choice.
-        cached: whether the choice comes from an earlier run.
-        tried: results of all candidates that were tested now.
-    """
+    """The chosen runtime and the reason for it; the fields are those of `seewhy.results.record.RuntimeInfo`."""
 
     name: str
     precision: str
@@ -72,15 +61,7 @@ class RuntimeChoice:
 
 @dataclass(frozen=True)
 class RuntimeRequest:
-    """The runtime and batch size requested by the user.
-
-    Args:
-        runtime: one of `seewhy.classifiers.fast.RUNTIMES`.
-        batch_size: images per batch; None for the fastest.
-
-    Raises:
-        RequestError: the runtime is unknown, or the batch size is less than 1.
-    """
+    """The user's choice of one of `seewhy.classifiers.fast.RUNTIMES`, and of a batch size; None for the fastest."""
 
     runtime: str = "auto"
     batch_size: int | None = None
@@ -203,13 +184,8 @@ class _Job:
                 return self.native("the run is too short for a search")
             limit = max(_LIMIT, _SHARE * run)
         log("searching for the fastest runtime on this machine, once for this classifier …")
-        best, answer, tried = search(
-            self.options,
-            self._images(),
-            clock=self.clock,
-            limit=limit,
-            batches=self._batches(),
-        )
+        images, batches = self._images(), self._batches()
+        best, answer, tried = search(self.options, images, clock=self.clock, limit=limit, batches=batches)
         good = [timing for timing in tried if timing.reason is None]
         why = f"the fastest of {len(good)} that agree"
         if self.box is not None:

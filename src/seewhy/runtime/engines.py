@@ -43,11 +43,11 @@ class Candidate:
     """A way to run a network.
 
     Args:
-        name: name of the runtime, as in ``--runtime``.
+        name: as in ``--runtime``.
         build: prepares the network; raises one of `FAILURES` if that is not possible.
-        text: description of the runtime with its version, for the record.
+        text: description with the version, for the record.
         precision: precision of the multiplications.
-        batches: batch sizes to test, in increasing order.
+        batches: sizes to test, in increasing order.
         box: side in pixels of the window that may differ from the base image it was built for; None if it accepts any
             image.
         tolerance: maximum difference of a probability from the original's.

@@ -87,11 +87,7 @@ def _onnxruntime() -> ModuleType:
 
 
 def runtime_name() -> str:
-    """Return the name and version of the ONNX runtime.
-
-    Raises:
-        RequestError: the extra ``onnx`` is missing.
-    """
+    """Return the name and version of the ONNX runtime."""
     return f"onnxruntime {_onnxruntime().__version__}, cpu"
 
 
@@ -121,13 +117,7 @@ def open_graph(file: Path) -> Session:
 
 
 def from_network(network: nn.Module, size: tuple[int, int], cache: Cache, key: str) -> Answer:
-    """Export a torch network, or take it from the cache, and run it with ONNX Runtime.
-
-    Args:
-        network: maps images to probabilities, on the CPU.
-        size: height and width of the images.
-        cache: stores the exported network.
-        key: cache key of this network.
+    """Export a network on the CPU, or take it from the cache under ``key``, and run it with ONNX Runtime.
 
     Raises:
         RequestError: the extra ``onnx`` is missing, or ONNX Runtime rejects the network.

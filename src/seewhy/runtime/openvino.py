@@ -4,7 +4,6 @@ import importlib
 import importlib.util
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,11 +26,11 @@ def candidate(build: Callable[[], Answer]) -> Candidate:
 
 
 def from_network(network: nn.Module, shape: Sequence[int], cache: Cache, key: str) -> Engine:
-    """Convert a torch network or a part of one, or take it from the cache, and compile it for any batch size.
+    """Convert a network on the CPU or a part of one, or take it from the cache, and compile it for any batch size.
 
     Args:
-        network: the network, on the CPU.
-        shape: shape of the input image or feature map: channels, height, width.
+        network: the network.
+        shape: channels, height and width of its input.
         cache: stores the converted network.
         key: cache key of this network.
 
@@ -50,21 +49,11 @@ def from_network(network: nn.Module, shape: Sequence[int], cache: Cache, key: st
     return answer
 
 
-@dataclass(frozen=True, eq=False)
 class Session:
     """An ONNX file run by OpenVINO, with the interface of an ``onnxruntime.InferenceSession``."""
 
-    compiled: Any
-
-    @classmethod
-    def of(cls, file: Path) -> "Session":
-        """Read and compile a file.
-
-        Raises:
-            RequestError: the extra ``openvino`` is missing.
-            RuntimeError: OpenVINO cannot run the file.
-        """
-        return cls(_compile(file))
+    def __init__(self, file: Path) -> None:
+        self.compiled = _compile(file)
 
     def run(
         self, outputs: Sequence[str], inputs: Mapping[str, Shaped[np.ndarray, "..."]]

@@ -37,9 +37,9 @@ class Timing:
     Args:
         name: name of the candidate.
         precision: precision of its multiplications.
-        batch_size: its fastest batch size, or None if it was not timed.
+        batch_size: the fastest one.
         queries_per_second: throughput at that batch size.
-        agreement: largest difference of a probability from the original; None if it is undefined.
+        agreement: largest difference of a probability from the original.
         reason: why the candidate was rejected, or None if it was not.
     """
 
@@ -54,10 +54,7 @@ class Timing:
 def perturbed(image: Image, copies: int = COPIES, box: int | None = None) -> Images:
     """Return the image and copies of it, the same every time, each with noise in one place, like those that methods query.
 
-    Args:
-        image: ``(3, h, w)`` in [0, 1].
-        copies: number of copies.
-        box: side of the place in pixels; None for a quarter of the image.
+    The place is a box with sides of ``box`` pixels, or a quarter of the image.
     """
     generator = torch.Generator().manual_seed(0)
     height, width = image.shape[1:]
@@ -121,14 +118,14 @@ def attempt(
     clock: Clock,
     batches: Sequence[int] | None = None,
 ) -> tuple[Timing, Answer | None]:
-    """Build a candidate, find its fastest batch size, and compare its outputs with the original's.
+    """Build a candidate, find the fastest of its batch sizes or of the given ones, and compare it with the original.
 
     Args:
         candidate: the candidate to test.
         images: images from `perturbed`.
         truth: outputs of the original; None for the original itself.
         clock: returns the time.
-        batches: batch sizes to test, in increasing order; None for the candidate's own.
+        batches: batch sizes in increasing order.
 
     Returns:
         The result of the test, and the built candidate; None in place of the latter if it cannot be built or run.

@@ -86,14 +86,14 @@ def cuts(traced: fx.GraphModule, images: Images) -> list[Cut]:
     ShapeProp(traced).propagate(images)
     values = _values(traced)
     place = {node: turn for turn, node in enumerate(traced.graph.nodes)}
-    found, needed = [], 0  # index of the last step that uses any earlier feature map
+    points, needed = [], 0  # index of the last step that uses any earlier feature map
     for node, turn in place.items():
         value = values.get(node)
         if node.op != "placeholder" and isinstance(value, Field) and needed <= turn:
-            found.append(Cut(node, value))
+            points.append(Cut(node, value))
         if node.op != "get_attr" and not _is_count(node):
             needed = max([needed, *(place[user] for user in node.users if not reads_batch_size(user))])
-    return found
+    return points
 
 
 def reads_batch_size(node: fx.Node) -> bool:

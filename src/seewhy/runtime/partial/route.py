@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from torch import Tensor, fx
-from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 from seewhy.core.arrays import Images
 from seewhy.runtime.partial.locality import Field, Reach, cuts, reads_batch_size
@@ -116,7 +116,7 @@ def _union(one: Span, other: Span) -> Span:
 
 
 class _Work(fx.Interpreter):
-    """Run a network step by step and sum the cost of the steps: multiply-adds with weights, and values written."""
+    """Run a network step by step and sum the cost of the steps: multiply-adds, and values written."""
 
     def __init__(self, traced: fx.GraphModule) -> None:
         super().__init__(traced)
@@ -125,22 +125,12 @@ class _Work(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:  # noqa: ANN401 - torch's signature
         """Run a step; constants cost nothing."""
-        result = super().run_node(n)
+        with FlopCounterMode(display=False) as counter:
+            result = super().run_node(n)
         if n.op.startswith("call") and isinstance(result, Tensor):
-            self.total += result.numel() * (self._multiplications(n) + _COST_PER_VALUE)
+            self.total += counter.get_total_flops() / 2 + result.numel() * _COST_PER_VALUE
         self.until[n] = self.total
         return result
-
-    def _multiplications(self, node: fx.Node) -> int:
-        """Count the weights that contribute to each value of a result."""
-        if node.op == "call_module":
-            weight = getattr(self.module.get_submodule(str(node.target)), "weight", None)
-        elif node.target in {functional.conv2d, functional.linear}:
-            args, kwargs = self.fetch_args_kwargs_from_env(node)
-            weight = kwargs["weight"] if "weight" in kwargs else args[1]
-        else:
-            weight = None
-        return weight[0].numel() if isinstance(weight, Tensor) and weight.ndim > 1 else 0
 
 
 def places(traced: fx.GraphModule, image: Images) -> list[Place]:
