@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import seewhy
 from seewhy.classifiers.transforms import Preprocessing, read_transform
-from seewhy.images.open import open_picture
+from seewhy.images.open import open_image
 from seewhy.images.view import apply_view
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -155,7 +155,7 @@ def levels_apart(transform: Any, picture: Pillow.Image) -> float:
     """Return the mean difference, in grey levels, between what a classifier's network sees and the transform's result."""
     network = Recorder().eval()
     classifier = seewhy.classifier(network, transform=transform)
-    classifier(apply_view(open_picture(np.asarray(picture)), classifier.view)[0][None])
+    classifier(apply_view(open_image(np.asarray(picture)), classifier.view)[0][None])
     return float((network.seen[0] - transform(picture)).abs().mul(torch.tensor(STD)[:, None, None] * 255).mean())
 
 

@@ -24,14 +24,7 @@ from seewhy.runtime.partial import Partial, split
 PARTIAL = "openvino-partial"
 """The runtime that recomputes only around a window, for methods that query windows."""
 
-RUNTIMES = (
-    "auto",
-    "eager",
-    "openvino",
-    PARTIAL,
-    "channels-last",
-    "onnxruntime",
-)
+RUNTIMES = ("auto", "eager", "openvino", PARTIAL, "channels-last", "onnxruntime")
 """Valid values of ``--runtime``."""
 
 _BATCHES_CUDA = (1, 2, 4, 8, 16, 32, 64, 128, 256)

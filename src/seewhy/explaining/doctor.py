@@ -32,7 +32,7 @@ def tune_here(
 ) -> RuntimeChoice:
     """Search for the fastest runtime of a classifier without a time limit, and cache it for later runs.
 
-    Every candidate is tried, including slow builds and the one for the windows of the default method. The image is synthetic,
+    Every candidate is tried, including the one for the windows of the default method. The image is synthetic,
     and smooth like a photo; each run verifies the choice on its own image.
     """
     classifier = registry.classifier(source, trust=trust, device=device)
