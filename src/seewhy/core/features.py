@@ -145,7 +145,7 @@ class RandomGrids:
     @property
     def together(self) -> int:
         """Number of consecutive grids that depend on each other; they are independent of the next group."""
-        return _GROUP_SIZE[self.sampling]
+        return {"independent": 1, "antithetic": 2, "balanced": BLOCK}[self.sampling]
 
     def draw(self, seed: int, numbers: Int[Tensor, " n"]) -> Grids:
         """Draw grids by their number within a run, whichever others are drawn with them."""
@@ -168,9 +168,6 @@ class RandomGrids:
         shifts = (torch.arange(cell, dtype=rows.dtype, device=rows.device) + 0.5) / cell
         one, other = (_bilinear_weights(where, shifts, length, self.cells) for where in (rows, others))
         return torch.einsum("sac,sbc->ab", one, other) / cell
-
-
-_GROUP_SIZE: dict[str, int] = {"independent": 1, "antithetic": 2, "balanced": BLOCK}
 
 
 def _stratified(seed: int, numbers: Int[Tensor, " n"], count: int) -> Float[Tensor, "n m"]:
