@@ -27,7 +27,6 @@ Asked = tuple[str, str | None]
 
 INFILLS = (
     "patch-sampler",
-    "patch-sampler:arch=gaussian",
     "exemplar",
     "donor",
     "gray",

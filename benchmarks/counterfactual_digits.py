@@ -44,9 +44,9 @@ from seewhy.training.accuracy import keep_classes
 from seewhy.training.classifier import Plan as ClassifierPlan
 from seewhy.training.classifier import train_classifier
 from seewhy.training.counterfactual.plan import Plan, make_plan, read_changes
-from seewhy.training.counterfactual.run import CHECKPOINT
 from seewhy.training.counterfactual.train import train_counterfactual
 from seewhy.training.embedding import train_embedding
+from seewhy.training.loop import CHECKPOINT
 
 ARMS: dict[str, tuple[str, str, dict[str, float]]] = {
     "syce": ("syce", "usual", {}),

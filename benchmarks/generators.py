@@ -11,8 +11,8 @@ from seewhy.core.classifier import Classifier
 from seewhy.images.collection import Collection
 from seewhy.nets.checkpoints import CARD
 from seewhy.training.counterfactual.plan import make_plan, read_changes
-from seewhy.training.counterfactual.run import CHECKPOINT
 from seewhy.training.counterfactual.train import train_counterfactual
+from seewhy.training.loop import CHECKPOINT
 
 set_option = click.option(
     "--set", "changes", multiple=True, help="Training setting of the generators, as NAME=VALUE; repeatable."

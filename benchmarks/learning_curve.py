@@ -19,7 +19,7 @@ import torch
 from common import Row, environment, json_option, publish
 from matplotlib.figure import Figure
 
-from seewhy.training.sampler.train import read_both, train_sampler
+from seewhy.training.sampler.train import Plan, read_both, train_sampler
 
 STEPS = (250, 500, 1000, 2000)
 SHARES = (8, 4, 2)
@@ -29,9 +29,8 @@ SHARES = (8, 4, 2)
 def bits(folders: Sequence[Path], *, patch: int, steps: int, photos: int, batch: int, half: bool) -> float:
     """Train once and return the held-out bits."""
     with TemporaryDirectory() as out:
-        run = train_sampler(
-            folders, Path(out), patch=patch, steps=steps, photos=photos, batch=batch, half=half, check_every=steps
-        )
+        plan = Plan(patch=patch, steps=steps, batch=batch, half=half, check_every=steps)
+        run = train_sampler(folders, Path(out), plan=plan, photos=photos)
     click.echo(f"{photos} photos, {steps} steps: {run.bits:.4f} bits", err=True)
     return run.bits
 

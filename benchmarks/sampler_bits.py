@@ -12,29 +12,35 @@ model is right (randomised probability integral transform). ``covered`` is the f
 ``unevenness`` is the total variation between its histogram of 20 bins and a uniform one.
 
 ``python benchmarks/sampler_bits.py FOLDER... [--also TRAINED]... [--all] [--json]``; TRAINED holds
-``weights.safetensors`` and ``card.json``, as written by ``seewhy train sampler``.
+``weights.safetensors`` and ``card.json``, as written by ``seewhy train sampler``. ``--paper STEPS`` first trains the
+paper's network for 8 × 8, for this many steps of 32 windows (300 took 21 minutes on one processor core).
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import click
 import numpy as np
 import torch
 from common import Row, environment, interval, json_option, publish
 from jaxtyping import Float
+from paper_samplers import GaussianSampler, PaperSampler
 from PIL import Image
+from sampler_families import PATCH, learn
 from torch import Tensor
 
 from seewhy.infills.patch_sampler import SHIPPED, shipped
-from seewhy.nets.patch_sampler import PatchNet, load_sampler, read_card
+from seewhy.nets.compact_sampler import CompactSampler, load_sampler, read_card
 from seewhy.training.sampler.photos import centre_view, read_photos
 from seewhy.training.sampler.windows import Windows, batches, held_out_windows
 
 BINS = 20
 LOW, HIGH = 0.05, 0.95
+
+Model = CompactSampler | GaussianSampler | PaperSampler
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +51,7 @@ class Evaluated:
     places: Float[np.ndarray, "photos subpixels"]
 
 
-def evaluate(net: PatchNet, windows: Windows, photos: int) -> Evaluated:
+def evaluate(net: Model, windows: Windows, photos: int) -> Evaluated:
     """Score a model on every true patch."""
     random = torch.Generator().manual_seed(0)
     bits, places = [], []
@@ -98,9 +104,32 @@ def trained_row(folder: Path, windows: Windows, photos: int, name: str) -> Row:
     return row(name, net.patch, evaluate(net, windows, photos), parameters=parameters, checksum=checksum)
 
 
-def measure(folders: Sequence[Path], also: Sequence[Path], *, everything: bool, each: int) -> Row:
+class Settings(TypedDict):
+    """Which photos count, and how much work is done."""
+
+    everything: bool
+    each: int
+    gaussian_windows: int
+    paper_steps: int
+
+
+def published_rows(fitted_on: Sequence[Image.Image], windows: Windows, photos: int, settings: Settings) -> list[Row]:
+    """Score the published models, fitted or trained here."""
+    gaussian = GaussianSampler(PATCH)
+    gaussian.fit(fitted_on, windows=settings["gaussian_windows"])
+    rows = [row("gaussian, fitted", PATCH, evaluate(gaussian, windows, photos))]
+    if settings["paper_steps"]:
+        torch.manual_seed(0)
+        paper = PaperSampler(PATCH)
+        learn(paper, fitted_on, steps=settings["paper_steps"], batch=32, rate=2e-3)
+        rows.append(row("paper's network", PATCH, evaluate(paper.eval(), windows, photos)))
+    return rows
+
+
+def measure(folders: Sequence[Path], also: Sequence[Path], **settings: Unpack[Settings]) -> Row:
     """Score every model on the same windows, for each patch size."""
     train, held_out = read_photos(folders)
+    everything, each = settings["everything"], settings["each"]
     evaluated = [*train, *held_out] if everything else held_out
     fitted = evaluated if everything else train
     if not evaluated or not fitted:
@@ -108,7 +137,7 @@ def measure(folders: Sequence[Path], also: Sequence[Path], *, everything: bool, 
             f"expected training and held-out photos, got {len(train)} and {len(held_out)}; provide more photos"
         )
     rows: list[Row] = []
-    for patch in SHIPPED["compact"]:
+    for patch in SHIPPED:
         windows = held_out_windows(evaluated, patch, each=each)
         rows.append(row("histogram", patch, from_histogram(fitted, windows.patches, len(evaluated))))
         rows += [
@@ -116,11 +145,9 @@ def measure(folders: Sequence[Path], also: Sequence[Path], *, everything: bool, 
             for folder in also
             if read_card(folder)["patch"] == patch
         ]
-        rows += [
-            trained_row(shipped(patch, arch), windows, len(evaluated), f"{arch}, shipped")
-            for arch, sides in SHIPPED.items()
-            if patch in sides
-        ]
+        rows.append(trained_row(shipped(patch), windows, len(evaluated), "compact, shipped"))
+        if patch == PATCH:
+            rows += published_rows(fitted, windows, len(evaluated), settings)
     return {
         "benchmark": "sampler_bits",
         "uniform_bits": 8.0,
@@ -129,7 +156,8 @@ def measure(folders: Sequence[Path], also: Sequence[Path], *, everything: bool, 
         "protocol": (
             f"{len(evaluated)} photos ({'all' if everything else 'held out: SHA-256 of the file divisible by 10'}); "
             f"short side 256, centre crop 224, {each} patches per photo at random positions, border included; "
-            f"histogram fitted on {'the same' if everything else 'the other'} {len(fitted)} photos; low and high: 95 "
+            f"histogram and Gaussian fitted on {'the same' if everything else 'the other'} {len(fitted)} photos, the "
+            f"Gaussian on {settings['gaussian_windows']} windows; low and high: 95 "
             "% bootstrap over photos; covered: fraction of true values inside the model's 90 % interval; unevenness: "
             "total variation of the 20-bin histogram of the randomised probability integral transform from a uniform "
             "one"
@@ -148,13 +176,15 @@ def measure(folders: Sequence[Path], also: Sequence[Path], *, everything: bool, 
 )
 @click.option("--all", "everything", is_flag=True, help="Use every photo, for photos that were never trained on.")
 @click.option("--each", default=32, show_default=True, help="Patches per photo.")
+@click.option("--gaussian-windows", default=200_000, show_default=True, help="Windows that the Gaussian is fitted to.")
+@click.option("--paper", "paper_steps", default=0, help="Steps of training of the paper's network; 0 leaves it out.")
 @json_option
-def main(folders: tuple[Path, ...], *, also: tuple[Path, ...], everything: bool, each: int, as_json: bool) -> None:
+def main(folders: tuple[Path, ...], *, also: tuple[Path, ...], as_json: bool, **settings: Unpack[Settings]) -> None:
     """Print bits per sub-pixel and calibration of patch samplers.
 
     The shipped samplers are always included.
     """
-    publish(measure(folders, also, everything=everything, each=each), as_json=as_json, unprinted=("measurements",))
+    publish(measure(folders, also, **settings), as_json=as_json, unprinted=("measurements",))
 
 
 if __name__ == "__main__":

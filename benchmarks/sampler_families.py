@@ -23,12 +23,11 @@ import numpy as np
 import torch
 from common import Row, environment, json_option, publish
 from jaxtyping import Float
+from paper_samplers import GaussianSampler, PaperSampler
 from PIL import Image
 from torch import Tensor, nn
 
 from seewhy.nets.compact_sampler import CompactSampler
-from seewhy.nets.gaussian_sampler import GaussianSampler
-from seewhy.training.sampler.gaussian import count_windows
 from seewhy.training.sampler.photos import random_view
 from seewhy.training.sampler.train import bits_per_subpixel, descend, read_both, schedule
 from seewhy.training.sampler.windows import Windows, cut_windows, held_out_windows
@@ -109,11 +108,11 @@ class Cosine(nn.Module):
         return (nats / patches[0].numel())[:, None, None, None].expand_as(patches)
 
 
-Trainable = Factorised | Cosine | CompactSampler
+Trainable = Factorised | Cosine | CompactSampler | PaperSampler
 
 
 def batch_at(photos: Sequence[Image.Image], step: int, batch: int) -> Windows:
-    """Return the windows of one step, the same for every family."""
+    """Return the windows of one step, the same for every family; the batch is a multiple of 16."""
     rng = np.random.default_rng([0, step])
     chosen = rng.integers(0, len(photos), batch // 16)
     return cut_windows([random_view(photos[index], rng) for index in chosen], PATCH, 16, rng)
@@ -137,7 +136,7 @@ def measure(folders: Sequence[Path], *, steps: int, batch: int) -> Row:
     train, held_out = read_both(folders)
     windows = held_out_windows(held_out, PATCH)
     gaussian = GaussianSampler(PATCH)
-    count_windows(gaussian, train, windows=steps * batch, seed=0)
+    gaussian.fit(train, windows=steps * batch)
     rows: list[Row] = [{"family": "gaussian", "bits": bits_per_subpixel(gaussian, windows)}]
     networks: dict[str, Callable[[], Trainable]] = {"factorised": Factorised, "dct": Cosine, "compact": CompactSampler}
     for name, build in networks.items():

@@ -66,7 +66,7 @@ def test_a_damaged_folder_is_refused(folder: Path) -> None:
         whole = json.dumps(card)
         del card[missing]
         (folder / "card.json").write_text(json.dumps(card))
-        with pytest.raises(RequestError, match=rf"got KeyError\('{missing}'\); train one with"):
+        with pytest.raises(RequestError, match=rf"got .*'{missing}'\)?; train one with"):
             trained(folder=str(folder))
         (folder / "card.json").write_text(whole[:-5])
         with pytest.raises(RequestError, match=r"expected JSON in .*card\.json, got .*; train one with"):

@@ -14,8 +14,8 @@ from torch import Tensor
 from seewhy.core.errors import RequestError
 from seewhy.core.infill import Infill
 from seewhy.core.seeds import derive
-from seewhy.infills.patch_sampler import SHIPPED, Arch, PatchSampler, patch_sampler, shipped
-from seewhy.nets.patch_sampler import load_sampler
+from seewhy.infills.patch_sampler import SHIPPED, PatchSampler, patch_sampler, shipped
+from seewhy.nets.compact_sampler import load_sampler
 from seewhy.training.sampler.train import bits_per_subpixel
 from seewhy.training.sampler.windows import Windows, cut_windows
 
@@ -128,17 +128,14 @@ def test_the_smallest_patch_that_covers_the_hole_is_drawn() -> None:
     keep = torch.cat([_holes((20, 30), side=side) for side in (3, 8, 12)])
     seeds = torch.tensor([1, 2, 3])
     together = patch_sampler()(_photo(), keep, seeds)
-    for row, patch in enumerate(SHIPPED["compact"]):
+    for row, patch in enumerate(SHIPPED):
         alone = patch_sampler(patch=patch)(_photo(), keep[row : row + 1], seeds[row : row + 1])
         assert torch.equal(together[row : row + 1], alone)
 
 
 def test_sizes_without_weights_are_refused() -> None:
     """The error message lists the patch sides with shipped weights."""
-    with pytest.raises(
-        RequestError,
-        match=r"patch of 4, 8, 16 for .*arch=compact, got 6; train .* weights=FOLDER",
-    ):
+    with pytest.raises(RequestError, match=r"patch of 4, 8, 16 for .*, got 6; train .* weights=FOLDER"):
         patch_sampler(patch=6)
 
 
@@ -147,12 +144,6 @@ def test_unsupported_images_are_refused(shape: tuple[int, int, int]) -> None:
     """The error message states the shape of a grey or tiny image."""
     with pytest.raises(RequestError, match=f"got {shape[0]} channels, {shape[1]} × {shape[2]}"):
         patch_sampler(patch=8)(torch.zeros(shape), torch.ones(1, *shape[1:]), torch.tensor([1]))
-
-
-def test_the_paper_network_has_no_shipped_weights() -> None:
-    """Requesting the published architecture raises an error that says how to train weights."""
-    with pytest.raises(RequestError, match=r"patch of no size for .*arch=paper, got 8; train .* weights=FOLDER"):
-        patch_sampler(arch="paper")
 
 
 def test_equal_settings_are_equal_values() -> None:
@@ -168,13 +159,13 @@ def test_no_gradient_graph_is_built() -> None:
     assert not patch_sampler()(image, _holes((4, 4)), torch.tensor([1])).requires_grad
 
 
-@pytest.mark.parametrize(("arch", "patch"), [(arch, patch) for arch, sides in SHIPPED.items() for patch in sides])
-def test_shipped_weights_are_small(arch: Arch, patch: int) -> None:
+@pytest.mark.parametrize("patch", SHIPPED)
+def test_shipped_weights_are_small(patch: int) -> None:
     """Each shipped weight file takes at most 8 MB and matches its card."""
-    assert (shipped(patch, arch) / "weights.safetensors").stat().st_size <= 8_000_000
-    checksum = load_sampler(shipped(patch, arch), arch=arch, patch=patch)[1]
-    assert patch_sampler(patch=patch, arch=arch).checksum == checksum
-    assert patch_sampler(weights=str(shipped(patch, arch))).checksum == checksum
+    assert (shipped(patch) / "weights.safetensors").stat().st_size <= 8_000_000
+    checksum = load_sampler(shipped(patch), patch=patch)[1]
+    assert patch_sampler(patch=patch).checksum == checksum
+    assert patch_sampler(weights=str(shipped(patch))).checksum == checksum
 
 
 def _histogram_bits(windows: Windows) -> float:
@@ -184,10 +175,10 @@ def _histogram_bits(windows: Windows) -> float:
     return sum(-(share[share > 0] * share[share > 0].log()).sum().item() for share in shares) / 3 / math.log(2)
 
 
-@pytest.mark.parametrize("patch", SHIPPED["compact"])
+@pytest.mark.parametrize("patch", SHIPPED)
 def test_shipped_weights_beat_a_histogram(patch: int) -> None:
     """On an unseen photo they need over two bits per sub-pixel less than a histogram of that photo."""
-    net, _ = load_sampler(shipped(patch), arch="compact", patch=patch)
+    net, _ = load_sampler(shipped(patch), patch=patch)
     photo = cv2.resize(_coffee(), (336, 224), interpolation=cv2.INTER_AREA)
     windows = cut_windows([photo], patch, 128, np.random.default_rng(0))
     assert bits_per_subpixel(net, windows) < _histogram_bits(windows) - 2

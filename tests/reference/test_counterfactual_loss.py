@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from seewhy.nets.counterfactual_generators import CounterfactualGenerators, build_generators
+from seewhy.nets.counterfactual_generators import CounterfactualGenerators, build_critics, build_generators
 from seewhy.training.counterfactual.loss import Batch, Losses, Weights
 from seewhy.training.counterfactual.plan import make_plan
-from seewhy.training.counterfactual.run import build_critics
 
 SHAPE = {
     "classes": (0, 1),
@@ -69,7 +68,7 @@ def test_syce() -> None:
     y = predicted.double()
     plan = make_plan("syce", "paper")
     for source in (0, 1):
-        got, _ = Losses(generators, critics, classify, plan.weights).generator_loss(
+        got = Losses(generators, critics, classify, plan.weights).generator_loss(
             Batch(colour(x), predicted, source, 1 - source), torch.Generator()
         )
         xa = g(generators, source, x)
@@ -91,7 +90,7 @@ def test_cyce() -> None:
     critics = build_critics(generators, (3, 5), seed=2)
     x = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(3))
     predicted = (f(x) >= 0.5).long()
-    got, _ = Losses(generators, critics, classify, make_plan("cyce", "paper").weights).generator_loss(
+    got = Losses(generators, critics, classify, make_plan("cyce", "paper").weights).generator_loss(
         Batch(colour(x), predicted, 0, 1), torch.Generator()
     )
     xa, y = g(generators, 0, x), predicted.double()
@@ -107,7 +106,7 @@ def test_control_without_critic() -> None:
     x = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(3))
     predicted = torch.tensor([0, 0, 1, 0])
     weights = Weights(symmetry=3.0, near=2.0, flip=0.5)
-    got, _ = Losses(generators, build_critics(generators, (3,), seed=0), classify, weights).generator_loss(
+    got = Losses(generators, build_critics(generators, (3,), seed=0), classify, weights).generator_loss(
         Batch(colour(x), predicted, 0, 1), torch.Generator()
     )
     xs, xa = (head.clip(0, 1) for head in generators.nets[0](x, 0))
@@ -151,6 +150,6 @@ def test_noise_is_added_before_the_cycle() -> None:
     losses = Losses(
         generators, torch.nn.ModuleList(), classify, Weights(flip=0.0, back=0.0, realism=0.0, cycle=1.0, noise=0.1)
     )
-    got, _ = losses.generator_loss(Batch(x, torch.zeros(64).long(), 0, 1), torch.Generator().manual_seed(0))
+    got = losses.generator_loss(Batch(x, torch.zeros(64).long(), 0, 1), torch.Generator().manual_seed(0))
     torch.testing.assert_close(got.item(), 0.1**2 + 0.1 * math.sqrt(2 / math.pi), rtol=0.05, atol=0)
     assert functional.l1_loss(generators(x, 0, 1).adversarial, x) == 0

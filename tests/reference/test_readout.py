@@ -256,8 +256,8 @@ def test_an_interruption_leaves_nothing(
 ) -> None:
     """This holds during measuring and during training."""
 
-    def stop(what: str, done: int, planned: int) -> None:
-        del done, planned
+    def stop(done: int, planned: int, what: str, evaluation: str) -> None:
+        del done, planned, evaluation
         if what.startswith(stop_at):
             raise KeyboardInterrupt
 

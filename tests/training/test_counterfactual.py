@@ -15,13 +15,13 @@ import seewhy
 from seewhy.cli.app import cli
 from seewhy.core.errors import RequestError
 from seewhy.images.collection import Collection, read_collection
+from seewhy.nets.checkpoints import write_whole
 from seewhy.nets.counterfactual_generators import load_generators
+from seewhy.training import loop
 from seewhy.training.augment import Augment
-from seewhy.training.counterfactual import job as training_job
-from seewhy.training.counterfactual import run as training_run
-from seewhy.training.counterfactual.evaluation import better, collapse, directions
+from seewhy.training.counterfactual.evaluation import Evaluation, better, collapse, directions
+from seewhy.training.counterfactual.job import Job
 from seewhy.training.counterfactual.plan import Plan, make_plan, read_changes
-from seewhy.training.counterfactual.run import Evaluation
 from seewhy.training.counterfactual.train import read_classes, train_counterfactual
 
 SIDE = 8
@@ -65,6 +65,18 @@ def weights(folder: Path) -> dict[str, Tensor]:
     return dict(generators.state_dict())
 
 
+def interrupt(out: Path, plan: Plan, at: int) -> None:
+    """Interrupt a training after an iteration."""
+
+    def progress(done: int, *facts: object) -> None:
+        del facts
+        if done == at:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_counterfactual(network(), pictures(), out, plan=plan, progress=progress)
+
+
 @pytest.mark.parametrize("arm", ["syce", "cyce", "sagen"])
 def test_it_learns_to_flip(arm: str, tmp_path: Path) -> None:
     """The generators move or fade the bar after a few seconds of training."""
@@ -88,8 +100,7 @@ def test_cut_off_and_gone_on_is_as_if_nothing_had_happened(tmp_path: Path) -> No
     """A resumed run equals an uninterrupted one bit for bit."""
     plan = make_plan("syce", **{**QUICK, "epochs": 3})
     whole = train_counterfactual(network(), pictures(), tmp_path / "whole", plan=plan)
-    cut = train_counterfactual(network(), pictures(), tmp_path / "cut", plan=plan, stop_at=4)
-    assert cut.stopped == "cut off"
+    interrupt(tmp_path / "cut", plan, 4)
     assert (tmp_path / "cut" / "checkpoint.safetensors").exists()
     gone_on = train_counterfactual(network(), pictures(), tmp_path / "cut", plan=plan)
     assert gone_on.curve == whole.curve
@@ -100,7 +111,7 @@ def test_cut_off_and_gone_on_is_as_if_nothing_had_happened(tmp_path: Path) -> No
 def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
     """A checkpoint with other settings is refused, and finished generators are not overwritten."""
     plan = make_plan("syce", **QUICK)
-    train_counterfactual(network(), pictures(), tmp_path, plan=plan, stop_at=4)
+    interrupt(tmp_path, plan, 4)
     with pytest.raises(RequestError, match="the checkpoint of another training run"):
         train_counterfactual(network(), pictures(), tmp_path, plan=make_plan("syce", **QUICK, noise=0.1))
     train_counterfactual(network(), pictures(), tmp_path, plan=plan)
@@ -111,19 +122,19 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_the_last_epoch_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says what to do, and the same call resumes."""
     plan = make_plan("cyce", **QUICK)
-    train_counterfactual(network(), pictures(), tmp_path, plan=plan, stop_at=4)
+    interrupt(tmp_path, plan, 4)
     before = (tmp_path / "checkpoint.safetensors").read_bytes()
 
     def full(path: Path, content: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(path), None, str(len(content)))
 
     with monkeypatch.context() as patched:
-        patched.setattr(training_run, "write_whole", full)
+        patched.setattr(loop, "write_whole", full)
         with pytest.raises(RequestError, match=r"No space left on device; free some space"):
             train_counterfactual(network(), pictures(), tmp_path, plan=plan)
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
     with pytest.raises(OSError, match="No such file"):
-        training_run.write_whole(tmp_path / "missing" / "file", b"")
+        write_whole(tmp_path / "missing" / "file", b"")
     # as if the disk had been full in the first epoch: nothing counts as finished
     (tmp_path / "checkpoint.safetensors").unlink()
     assert train_counterfactual(network(), pictures(), tmp_path, plan=plan).stopped == "epochs"
@@ -152,18 +163,19 @@ def test_paper_preset(tmp_path: Path) -> None:
 
 def test_plateau_lowers_the_rate_and_ends_the_training() -> None:
     """Four epochs without progress multiply the rate by 0.3; after two falls, from 1e-4 to 1e-5, training ends."""
-    job = training_job.Job(
+    job = Job(
         network(),
+        network().scores,
         make_plan("syce", "paper", batch=8),
         Path("nowhere"),
         pictures={0: pictures(), 1: pictures()},
         held_out={0: pictures(4), 1: pictures(4)},
-        facts={},
+        source="nowhere",
     )
     ends = []
     for epoch in range(20):
-        job.run.curve.append(evaluation(held_out=1.0 if epoch else 2.0))
-        ends.append((round(job._rate(), 3), job._stopped()))
+        job.run.add(evaluation(held_out=1.0 if epoch else 2.0))
+        ends.append((round(job.rate(0), 3), job.ended()))
     assert [ends[number] for number in (4, 5, 9, 13)] == [(1.0, ""), (0.3, ""), (0.1, ""), (0.1, "plateau")]
 
 
@@ -175,17 +187,16 @@ def evaluation(**facts: float) -> Evaluation:
 
 def test_which_epoch_is_kept() -> None:
     """The epoch with the lowest error among those that flip is kept; until one flips, the one that flips most."""
-    rules = {"arm": "syce", "select": "error"}
     dull, poor, good, fine = (
         evaluation(flip=flip, kept=kept, cycled=0.0)
         for flip, kept in ((0.1, 0.0), (0.6, 0.1), (0.96, 0.03), (0.97, 0.02))
     )
-    assert better(poor, dull, **rules)
-    assert better(good, poor, **rules)
-    assert not better(dull, good, **rules)
-    assert better(fine, good, **rules)
-    assert not better(good, fine, **rules)
-    assert better(evaluation(held_out=0.1), evaluation(held_out=0.2), arm="syce", select="loss")
+    assert better(poor, dull, select="error")
+    assert better(good, poor, select="error")
+    assert not better(dull, good, select="error")
+    assert better(fine, good, select="error")
+    assert not better(good, fine, select="error")
+    assert better(evaluation(held_out=0.1), evaluation(held_out=0.2), select="loss")
 
 
 def test_collapse_is_said() -> None:

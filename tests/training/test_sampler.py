@@ -12,9 +12,9 @@ from games import smooth_photos
 from seewhy.cli.train_sampler import sampler
 from seewhy.core.errors import RequestError
 from seewhy.infills.patch_sampler import patch_sampler
-from seewhy.nets.patch_sampler import load_sampler
+from seewhy.nets.compact_sampler import load_sampler
 from seewhy.training.sampler.photos import centre_view, random_view, read_photos
-from seewhy.training.sampler.train import Result, train_sampler
+from seewhy.training.sampler.train import Plan, Result, train_sampler
 from seewhy.training.sampler.windows import cut_windows, held_out_windows, hide_ring
 
 
@@ -23,24 +23,26 @@ def _train(
     out: Path,
     *,
     patch: int = 4,
-    stop_at: int | None = None,
+    steps: int = 20,
     rate: float = 2e-3,
     patience: int = 8,
     begin: Path | None = None,
 ) -> Result:
     """Run twenty small steps."""
-    return train_sampler(
-        [folder],
-        out,
-        patch=patch,
-        steps=20,
-        batch=32,
-        check_every=10,
-        stop_at=stop_at,
-        rate=rate,
-        patience=patience,
-        begin=begin,
-    )
+    plan = Plan(patch=patch, steps=steps, batch=32, check_every=10, rate=rate, patience=patience)
+    return train_sampler([folder], out, plan=plan, begin=begin)
+
+
+def _interrupt(folder: Path, out: Path, at: int) -> None:
+    """Run the same training, and interrupt it after a step."""
+
+    def progress(done: int, *facts: object) -> None:
+        del facts
+        if done == at:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_sampler([folder], out, plan=Plan(patch=4, steps=20, batch=32, check_every=10), progress=progress)
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +74,10 @@ def test_a_short_run_learns_and_can_be_used(photos: Path, tmp_path: Path) -> Non
 
 
 def test_an_interrupted_run_resumes(photos: Path, tmp_path: Path) -> None:
-    """Ten steps, a break and ten more give exactly the weights of twenty steps in one run."""
+    """Thirteen steps, a break and the rest from step ten give exactly the weights of twenty steps in one run."""
     broken = tmp_path / "broken"
-    cut = _train(photos, broken, stop_at=10)
-    assert (cut.steps, cut.stopped) == (10, "cut off")
+    _interrupt(photos, broken, 13)
+    assert len(json.loads((broken / "card.json").read_text())["curve"]) == 1
     rest = _train(photos, broken)
     whole = _train(photos, tmp_path / "whole")
     assert rest == whole
@@ -84,7 +86,7 @@ def test_an_interrupted_run_resumes(photos: Path, tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_another_network_is_refused(photos: Path, tmp_path: Path) -> None:
     """Resuming with another patch size raises an error."""
-    _train(photos, tmp_path, stop_at=10)
+    _interrupt(photos, tmp_path, 10)
     with pytest.raises(RequestError, match="expected a checkpoint of this network"):
         _train(photos, tmp_path, patch=8)
 
@@ -95,7 +97,7 @@ def test_training_begins_from_trained_weights(photos: Path, tmp_path: Path) -> N
     result = _train(photos, tmp_path / "second", rate=1.0, begin=tmp_path / "first")
     assert [evaluation.step for evaluation in result.curve] == [0, 10, 20]
     assert result.bits == result.curve[0].held_out
-    first, second = (load_sampler(tmp_path / name, arch="compact")[0].state_dict() for name in ("first", "second"))
+    first, second = (load_sampler(tmp_path / name)[0].state_dict() for name in ("first", "second"))
     assert all(torch.equal(first[name], second[name]) for name in first)
     cards = [json.loads((tmp_path / name / "card.json").read_text()) for name in ("first", "second")]
     assert cards[1]["begun_from"] == cards[0]["sha256"]
@@ -103,7 +105,7 @@ def test_training_begins_from_trained_weights(photos: Path, tmp_path: Path) -> N
 
 def test_training_stops_without_progress(photos: Path, tmp_path: Path) -> None:
     """With a learning rate of zero, the second evaluation is no better than the first, and patience ends the run."""
-    result = _train(photos, tmp_path, rate=0.0, patience=1)
+    result = _train(photos, tmp_path, steps=40, rate=0.0, patience=1)
     assert (result.steps, result.stopped) == (20, "patience")
 
 
@@ -111,7 +113,7 @@ def test_training_does_not_change_the_global_random_state(photos: Path, tmp_path
     """Training does not change the global random state."""
     torch.manual_seed(11)
     before = torch.get_rng_state()
-    _train(photos, tmp_path, stop_at=1)
+    _interrupt(photos, tmp_path, 10)
     assert torch.equal(torch.get_rng_state(), before)
 
 

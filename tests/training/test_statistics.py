@@ -23,7 +23,7 @@ def test_statistics_of_a_folder_are_those_of_its_photos(tmp_path: Path) -> None:
     classifier = seewhy.classifier(small_cnn(), size=20)
     told: list[tuple[int, int]] = []
     layer, found = measure(
-        classifier, photos, tmp_path / "out", layer="1", progress=lambda done, total: told.append((done, total))
+        classifier, photos, tmp_path / "out", layer="1", progress=lambda done, total, *_: told.append((done, total))
     )
     views = torch.stack([apply_view(open_image(path), classifier.view)[0] for path in photos])
     network = small_cnn()
@@ -57,8 +57,8 @@ def test_an_interruption_writes_nothing(tmp_path: Path) -> None:
     """An interrupted measurement writes nothing."""
     photos = list_images([smooth_photos(tmp_path)])
 
-    def stop(done: int, total: int) -> None:
-        del total
+    def stop(done: int, *facts: object) -> None:
+        del facts
         if done == 2:
             raise KeyboardInterrupt
 

@@ -93,5 +93,12 @@ def counterfactual(
 def _train_codes(images: Collection, classifier: Classifier, steps: int, seed: int, *, quiet: bool) -> Codes:
     """Train the embedding for Fréchet distances, with a progress bar."""
     with bars(quiet=quiet, unit="steps") as watch:
-        net = train_embedding(images, steps=steps, seed=seed, device=classifier.device, progress=watch("embedding"))
+        move = watch("embedding")
+        net = train_embedding(
+            images,
+            steps=steps,
+            seed=seed,
+            device=classifier.device,
+            progress=lambda done, planned, *_: move(done, planned),
+        )
     return net.codes

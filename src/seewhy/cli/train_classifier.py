@@ -5,13 +5,12 @@ from typing import Any, get_args
 
 import click
 import torch
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from seewhy.classifiers.settings import make_view
 from seewhy.cli.options import device_option, threads_option
-from seewhy.cli.progress import messages
+from seewhy.cli.training import new_folder_option, training_bar
 from seewhy.core.view import Fit, View
-from seewhy.images.collection import Collection, read_collection
+from seewhy.images.collection import read_collection
 from seewhy.nets.small_classifier import Arch
 from seewhy.training.accuracy import keep_classes
 from seewhy.training.augment import Augment, Mirror
@@ -20,7 +19,7 @@ from seewhy.training.classifier import Plan, Trained, train_classifier
 
 @click.command("classifier")
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
-@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder to write to.")
+@new_folder_option("Folder to write to.")
 @click.option("--test", type=click.Path(exists=True, path_type=Path), help="Labelled images for the final test.")
 @click.option("--classes", help="Keep only these classes, in this order: A,B.")
 @click.option("--size", help="Input size, as one side or HEIGHTxWIDTH. Default: the size of the images.")
@@ -89,21 +88,9 @@ def classifier(
         pictures = keep_classes(pictures, [name.strip() for name in classes.split(",")])
     view = View(pictures.size, fit)
     tested = None if test is None else keep_classes(read_collection(test, view=view), pictures.classes)
-    found = _train_with_progress(pictures, out, plan=plan, test=tested, view=view, device=device)
+    with training_bar() as progress:
+        found = train_classifier(pictures, out, plan=plan, test=tested, view=view, device=device, progress=progress)
     _print_result(found, pictures.classes, out)
-
-
-def _train_with_progress(pictures: Collection, out: Path, **settings: Any) -> Trained:  # noqa: ANN401 - those of train_classifier
-    """Train, showing a progress bar with the latest batch loss and held-out performance."""
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TimeRemainingColumn())
-    with Progress(*columns, console=messages, transient=True) as bar:
-        task = bar.add_task("training")
-        return train_classifier(
-            pictures,
-            out,
-            progress=lambda done, planned, words: bar.update(task, completed=done, total=planned, description=words),
-            **settings,
-        )
 
 
 def _print_result(found: Trained, classes: tuple[str, ...], out: Path) -> None:
@@ -112,8 +99,7 @@ def _print_result(found: Trained, classes: tuple[str, ...], out: Path) -> None:
         click.echo(f"warning: {note}", err=True)
     for name, performance in (("held out", found.kept.held_out), ("test", found.test)):
         if performance is not None:
-            each = zip(classes, performance.right, performance.pictures, strict=True)
-            click.echo(
-                f"{name}: {performance}; " + ", ".join(f"{label} {right}/{count}" for label, right, count in each)
-            )
+            counts = zip(classes, performance.right, performance.pictures, strict=True)
+            shares = ", ".join(f"{label} {right}/{count}" for label, right, count in counts)
+            click.echo(f"{name}: {performance}; {shares}")
     click.echo(f"kept epoch {found.kept.epoch} of {len(found.curve)}; use it with: --classifier trained:folder={out}")

@@ -5,11 +5,15 @@ from typing import TypedDict, Unpack
 
 import click
 import torch
-from rich.progress import Progress
 
 from seewhy import registry
-from seewhy.cli.options import device_option, threads_option, trust_option
-from seewhy.cli.progress import messages
+from seewhy.cli.options import (
+    classifier_option,
+    device_option,
+    threads_option,
+    trust_option,
+)
+from seewhy.cli.training import new_folder_option, training_bar
 from seewhy.images.sources import list_images
 from seewhy.training.bottleneck.readout import Plan, train_readout
 from seewhy.training.bottleneck.statistics import measure
@@ -17,16 +21,9 @@ from seewhy.training.bottleneck.statistics import measure
 
 @click.command("iba")
 @click.argument("photos", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "--classifier",
-    default=registry.DEFAULT_CLASSIFIER,
-    show_default=True,
-    help="Spec of a classifier with accessible layers.",
-)
+@classifier_option
 @click.option("--layer", help="Name of the layer. Default: the layer that iba chooses.")
-@click.option(
-    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the statistics."
-)
+@new_folder_option("Folder for the statistics.")
 @device_option
 @threads_option
 @trust_option
@@ -46,17 +43,10 @@ def iba(
     processed.
     """
     torch.set_num_threads(threads)
-    asked = registry.classifier(classifier, trust=trust, device=device)
-    with Progress(console=messages, transient=True) as bar:
-        task = bar.add_task("photos")
-        where, found = measure(
-            asked,
-            list_images(photos),
-            out,
-            layer=layer,
-            progress=lambda done, planned: bar.update(task, completed=done, total=planned),
-        )
-    click.echo(f"layer {where}, {found.photos} photos; use it with: --method iba:statistics={out}")
+    opened = registry.classifier(classifier, trust=trust, device=device)
+    with training_bar() as progress:
+        name, statistics = measure(opened, list_images(photos), out, layer=layer, progress=progress)
+    click.echo(f"layer {name}, {statistics.photos} photos; use it with: --method iba:statistics={out}")
 
 
 class _PlanSettings(TypedDict):
@@ -71,18 +61,13 @@ class _PlanSettings(TypedDict):
 
 @click.command("readout")
 @click.argument("photos", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "--classifier",
-    default=registry.DEFAULT_CLASSIFIER,
-    show_default=True,
-    help="Spec of a classifier with accessible layers.",
-)
+@classifier_option
 @click.option(
     "--layer",
     multiple=True,
     help="Layer to read, repeatable; noise is added to the first. Default: three feature maps chosen by stride.",
 )
-@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the weights.")
+@new_folder_option("Folder for the weights.")
 @click.option("--steps", default=Plan.steps, show_default=True, help="Number of Adam steps.")
 @click.option("--batch", default=Plan.batch, show_default=True, help="Photos per step.")
 @click.option("--rate", default=Plan.rate, show_default=True, help="Learning rate.")
@@ -107,15 +92,9 @@ def readout(
     The network is trained on PHOTOS (files or folders). Nothing is written before training ends.
     """
     torch.set_num_threads(threads)
-    asked = registry.classifier(classifier, trust=trust, device=device)
-    with Progress(console=messages, transient=True) as bar:
-        task = bar.add_task("photos")
-        found = train_readout(
-            asked,
-            list_images(photos),
-            out,
-            layers=layer,
-            plan=Plan(**plan),
-            progress=lambda what, done, planned: bar.update(task, description=what, completed=done, total=planned),
-        )
-    click.echo(f"layers {', '.join(found.layers)}; {found.losses[-1]}; use it with: --method iba-readout:weights={out}")
+    opened = registry.classifier(classifier, trust=trust, device=device)
+    with training_bar() as progress:
+        trained = train_readout(opened, list_images(photos), out, layers=layer, plan=Plan(**plan), progress=progress)
+    click.echo(
+        f"layers {', '.join(trained.layers)}; {trained.losses[-1]}; use it with: --method iba-readout:weights={out}"
+    )

@@ -188,8 +188,7 @@ def inpaint(*, patch: int = 8, weights: str | None = None, spread: float = 0.7) 
 
     Args:
         patch: side K of a tile in pixels: 4, 8 or 16.
-        weights: folder with ``weights.safetensors`` and ``card.json`` of the ``compact`` network; None for the shipped
-            weights.
+        weights: folder with ``weights.safetensors`` and ``card.json``; None for the shipped weights.
         spread: fraction in (0, 1] of each colour's distribution, around its median, from which a tile is drawn if more than
             the tile itself is removed. Smaller values give smoother results. 1 is the full distribution, whose outliers
             amplify from tile to tile, up to coloured noise in large holes.
@@ -198,7 +197,7 @@ def inpaint(*, patch: int = 8, weights: str | None = None, spread: float = 0.7) 
         The in-fill. It draws one patch of the network for each tile that overlaps the hole.
 
     Raises:
-        RequestError: there are no such weights, they belong to another architecture, or spread is not in (0, 1].
+        RequestError: there are no such weights, they belong to another network, or spread is not in (0, 1].
 
     Example:
         >>> keep = torch.ones(1, 24, 24)
@@ -208,4 +207,4 @@ def inpaint(*, patch: int = 8, weights: str | None = None, spread: float = 0.7) 
     """
     if not 0 < spread <= 1:
         raise RequestError(f"expected spread above 0 and at most 1, got {spread}; 1 is the network's full distribution")
-    return Inpaint(patch_sampler(patch=patch, arch="compact", weights=weights).networks[0], spread)
+    return Inpaint(patch_sampler(patch=patch, weights=weights).networks[0], spread)

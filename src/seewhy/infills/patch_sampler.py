@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, NamedTuple, final
+from typing import NamedTuple, final
 
 import torch
 from jaxtyping import Float, Int
@@ -15,33 +15,30 @@ from seewhy.core.arrays import Image, Images, Keep, Seeds, compose
 from seewhy.core.errors import RequestError
 from seewhy.core.seeds import uniforms
 from seewhy.infills.holes import Boxes, bounding_boxes
-from seewhy.nets.patch_sampler import PatchNet, load_sampler, read_card
+from seewhy.nets.compact_sampler import CompactSampler, load_sampler, read_card
 
 _WEIGHTS = Path(__file__).parent / "weights"
 
-Arch = Literal["compact", "gaussian", "paper"]
-
-SHIPPED: dict[Arch, tuple[int, ...]] = {"compact": (4, 8, 16), "gaussian": (8,), "paper": ()}
-"""Patch sides K for which weights are shipped, by architecture."""
+SHIPPED = (4, 8, 16)
+"""Patch sides K for which weights are shipped."""
 
 
-def shipped(patch: int, arch: Arch = "compact") -> Path:
+def shipped(patch: int) -> Path:
     """Return the folder of the shipped weights for a side K.
 
     Raises:
-        RequestError: no weights are shipped for this side and architecture.
+        RequestError: no weights are shipped for this side.
 
     Example:
         >>> shipped(8).name
         'compact_8'
     """
-    if patch not in SHIPPED[arch]:
-        there = ", ".join(map(str, SHIPPED[arch])) or "no size"
+    if patch not in SHIPPED:
         raise RequestError(
-            f"expected a patch of {there} for the shipped weights of arch={arch}, got {patch}; "
+            f"expected a patch of {', '.join(map(str, SHIPPED))} for the shipped weights, got {patch}; "
             "train a sampler and set weights=FOLDER"
         )
-    return _WEIGHTS / f"{arch}_{patch}"
+    return _WEIGHTS / f"compact_{patch}"
 
 
 @dataclass(frozen=True)
@@ -50,21 +47,19 @@ class Trained:
 
     Attributes:
         folder: folder with the weight file and its card.
-        arch: ``compact``, ``gaussian`` or ``paper``.
         patch: side K of the drawn patch, in pixels.
         checksum: SHA-256 of the weight file.
     """
 
     folder: Path
-    arch: str
     patch: int
     checksum: str
 
 
 @lru_cache(maxsize=8)
-def network(trained: Trained, device: str) -> PatchNet:
+def network(trained: Trained, device: str) -> CompactSampler:
     """Load the weights, once per process and device."""
-    net, _ = load_sampler(trained.folder, arch=trained.arch, patch=trained.patch)
+    net, _ = load_sampler(trained.folder, patch=trained.patch)
     return net.to(device)
 
 
@@ -170,21 +165,19 @@ def _paste(images: Images, rows: Int[Tensor, " m"], keep: Keep, drawn: _Drawn) -
     images[each, :, down, across] = blend[0].view(channels, count, patch, patch).permute(1, 2, 3, 0)
 
 
-def patch_sampler(*, patch: int | None = None, arch: Arch | None = None, weights: str | None = None) -> PatchSampler:
+def patch_sampler(*, patch: int | None = None, weights: str | None = None) -> PatchSampler:
     """Fill holes with patches drawn from a learned q(patch | ring around it).
 
     Yi, Kim, Kim, Yoon, "Information-Theoretic Visual Explanation for Black-Box Classifiers", arXiv 2009.11150, 2020. The
-    shipped weights were trained by this project, for its own ``compact`` network; see their ``card.json``.
+    shipped weights were trained by this project, for its own network; see their ``card.json``.
 
     Args:
         patch: side K of the patch in pixels, which is also the largest hole that can be filled. auto: the side of
             ``weights``, or for each hole the smallest shipped size (4, 8 or 16) that covers it.
-        arch: ``compact``; ``gaussian``, the model of prediction-difference analysis (Zintgraf, Cohen, Adel, Welling, ICLR
-            2017); ``paper``, the published network, whose weights are not shipped; auto: that of ``weights``, or ``compact``.
         weights: folder with ``weights.safetensors`` and ``card.json``; None for the shipped weights.
 
     Raises:
-        RequestError: there are no such weights, or they belong to another architecture or patch size.
+        RequestError: there are no such weights, or they belong to another network or patch size.
 
     Example:
         >>> infill = patch_sampler()
@@ -194,13 +187,12 @@ def patch_sampler(*, patch: int | None = None, arch: Arch | None = None, weights
         torch.Size([1, 3, 16, 16])
     """
     if weights is not None:
-        return PatchSampler((_trained(Path(weights), arch, patch),))
-    kind = arch or "compact"
-    sides = (SHIPPED[kind] or (8,)) if patch is None else (patch,)
-    return PatchSampler(tuple(_trained(shipped(side, kind), kind, side) for side in sides))
+        return PatchSampler((_trained(Path(weights), patch),))
+    sides = SHIPPED if patch is None else (patch,)
+    return PatchSampler(tuple(_trained(shipped(side), side) for side in sides))
 
 
-def _trained(folder: Path, arch: Arch | None, patch: int | None) -> Trained:
+def _trained(folder: Path, patch: int | None) -> Trained:
     """Read the card of a folder of weights."""
-    card = read_card(folder, arch=arch, patch=patch)
-    return Trained(folder, card["arch"], card["patch"], card["sha256"])
+    card = read_card(folder, patch=patch)
+    return Trained(folder, card["patch"], card["sha256"])

@@ -1,8 +1,7 @@
 """The information bottleneck of Schulz, Sixt, Tombari, Landgraf (ICLR 2020): noise, its statistics and the information passed.
 
-A fully blocked feature is replaced by noise with the feature's mean and standard deviation over many images. These
-`Statistics` are measured once per network and layer by ``seewhy train iba``, and stored in ``statistics.safetensors`` and
-``card.json``.
+A fully blocked feature is replaced by noise with the feature's mean and standard deviation over many images, which
+``seewhy train iba`` measures once per network and layer.
 """
 
 import math
@@ -46,12 +45,7 @@ class Statistics:
 
     @classmethod
     def of_one(cls, features: Feature) -> "Statistics":
-        """Compute the statistics of one image, per channel over all positions.
-
-        Example:
-            >>> Statistics.of_one(torch.tensor([[[1.0, 3.0]]])).mean.item()
-            2.0
-        """
+        """Compute the statistics of one image, per channel over all positions."""
         places = features.flatten(1)
         active = (places != 0).sum(1).clamp(min=1)
         rms = (places.square().sum(1) / active).sqrt()
@@ -59,12 +53,7 @@ class Statistics:
         return cls(mean[:, None, None], std[:, None, None], rms[:, None, None], 1)
 
     def noise(self, *, relu: bool) -> tuple[Float[Tensor, "c #h #w"], Float[Tensor, "c #h #w"]]:
-        """Return the mean and standard deviation of the noise that replaces blocked features.
-
-        Args:
-            relu: whether the features come after a ReLU; the noise then has mean 0 and the root mean square of the nonzero
-                values as standard deviation.
-        """
+        """Return mean and standard deviation of the noise; after a ReLU these are 0 and the root mean square of nonzero values."""
         if relu:
             return torch.zeros_like(self.mean), self.rms.clamp(min=SMALLEST_STD)
         return self.mean, self.std.clamp(min=SMALLEST_STD)
@@ -72,15 +61,7 @@ class Statistics:
 
 @dataclass
 class Counting:
-    """An accumulator of statistics by Welford's algorithm (Technometrics 1962), in float64.
-
-    Example:
-        >>> counting = Counting()
-        >>> for value in (1.0, 3.0):
-        ...     counting.add(torch.full((1, 1, 1), value))
-        >>> counting.result().std.item()
-        1.0
-    """
+    """An accumulator of statistics by Welford's algorithm (Technometrics 1962), in float64."""
 
     photos: int = 0
     _mean: Tensor = field(default_factory=lambda: torch.zeros(()))
@@ -106,30 +87,16 @@ class Counting:
 
 
 def save_statistics(folder: Path, statistics: Statistics, facts: Card) -> None:
-    """Write statistics and card; the card is written last, so that a folder with a card is complete.
-
-    Args:
-        folder: output folder, created if missing.
-        statistics: the measured statistics.
-        facts: entries of the card: at least ``layer`` and ``fingerprint``.
-    """
+    """Write statistics and card; the card needs at least ``layer``, ``fingerprint`` and ``classifier``."""
     tensors = {name: getattr(statistics, name) for name in ("mean", "std", "rms")}
     write_checkpoint(folder, TENSORS, tensors, {**facts, "photos": statistics.photos})
 
 
 def load_statistics(folder: Path, *, layer: str | None, fingerprint: str) -> tuple[Statistics, str]:
-    """Read statistics written by `save_statistics`.
-
-    Args:
-        folder: folder with the statistics and their card.
-        layer: name of the expected layer; None accepts any.
-        fingerprint: fingerprint of the classifier to explain.
-
-    Returns:
-        The statistics and the name of their layer.
+    """Read statistics for the classifier with this fingerprint, and the name of their layer.
 
     Raises:
-        RequestError: a file is missing or damaged, or the statistics belong to another classifier or layer.
+        RequestError: a file is missing or damaged, or the statistics are of another classifier or layer.
     """
     remedy = "measure them with: seewhy train iba PHOTOS --classifier SPEC --out FOLDER"
     raw, card = read_checkpoint(folder, TENSORS, what="statistics", fingerprint=fingerprint, remedy=remedy)
@@ -144,18 +111,7 @@ def load_statistics(folder: Path, *, layer: str | None, fingerprint: str) -> tup
 
 
 def smooth(values: Feature, sigma: float) -> Feature:
-    """Blur each channel with a Gaussian kernel, ``2 · round(2 sigma) + 1`` positions wide, with reflected borders.
-
-    The kernel sums to 1.
-
-    Args:
-        values: feature map to blur.
-        sigma: standard deviation of the Gaussian, in positions of the feature map; 0 returns the values unchanged.
-
-    Example:
-        >>> round(smooth(torch.nn.functional.one_hot(torch.tensor([12]), 25).float().view(1, 5, 5), 1.0)[0, 2, 2].item(), 6)
-        0.162103
-    """
+    """Blur each channel with a Gaussian of ``sigma`` positions, cut at two sigma, with reflected borders."""
     reach = round(2 * sigma)
     if reach == 0:
         return values
@@ -170,21 +126,11 @@ def smooth(values: Feature, sigma: float) -> Feature:
 
 
 def information(deviation: Feature, removed: Feature) -> Feature:
-    """Return an upper bound on the information of each feature that passes the bottleneck.
+    """Return an upper bound in nats on the information of each feature that passes the bottleneck.
 
     ``KL(N(lam r, (1 - lam)²) ‖ N(0, 1)) = -½ (1 - lam² r² - (1 - lam)²) - ln(1 - lam)``, where lam is the fraction of the
-    feature that is passed and r is its distance from its mean in standard deviations.
-
-    Args:
-        deviation: r, the standardised features.
-        removed: ``1 - lam`` in (0, 1]; passed instead of lam to keep precision when lam is close to 1.
-
-    Returns:
-        Information in nats, nonnegative.
-
-    Example:
-        >>> round(information(torch.ones(1, 1, 1), torch.full((1, 1, 1), 0.5)).item(), 6)
-        0.443147
+    feature that is passed and r its ``deviation`` from the mean in standard deviations. ``removed`` is 1 - lam, in (0, 1]:
+    more precise than lam where that is close to 1.
     """
     kept = (1 - removed) * deviation
     return (kept.square() + removed.square() - 1) / 2 - removed.log()

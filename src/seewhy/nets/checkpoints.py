@@ -1,11 +1,13 @@
-"""Checkpoints: a folder with a safetensors file and a JSON card, for tensors learned or measured for one classifier."""
+"""Networks with reproducible initial weights, and the folders they are kept in: a safetensors file and a JSON card."""
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
@@ -20,49 +22,69 @@ Card = dict[str, Any]
 Net = TypeVar("Net", bound=nn.Module)
 
 
-def write_checkpoint(folder: Path, name: str, tensors: Mapping[str, Tensor], facts: Mapping[str, object]) -> None:
-    """Write tensors and card; the card is written last, so that a folder with a card is complete.
+@contextmanager
+def fixed_seed(seed: int) -> Iterator[None]:
+    """Draw the initial weights of networks from a seed; torch's global random state does not change."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
-    Args:
-        folder: output folder, created if missing.
-        name: name of the tensor file.
-        tensors: tensors to write, by name.
-        facts: entries of the card: at least ``fingerprint`` and ``classifier``.
-    """
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file atomically: after a failure or an interruption, an earlier file is still whole."""
+    fresh = path.with_name(f".{path.name}.partial")
+    try:
+        fresh.write_bytes(content)
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
+
+
+def write_checkpoint(folder: Path, name: str, tensors: Mapping[str, Tensor], facts: Mapping[str, object]) -> None:
+    """Write tensors and then their card, to which the SHA-256 of the tensor file is added."""
     raw = save({key: value.cpu().contiguous() for key, value in tensors.items()})
-    card = {**facts, "sha256": hashlib.sha256(raw).hexdigest()}
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / CARD).unlink(missing_ok=True)
-    (folder / name).write_bytes(raw)
-    fresh = folder / "card.tmp"
-    fresh.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    fresh.replace(folder / CARD)
+    write_whole(folder / name, raw)
+    _write_card(folder, {**facts, "sha256": hashlib.sha256(raw).hexdigest()})
+
+
+def update_card(folder: Path, facts: Mapping[str, object]) -> None:
+    """Change some entries of the card in a folder."""
+    _write_card(folder, json.loads((folder / CARD).read_text(encoding="utf-8")) | facts)
+
+
+def _write_card(folder: Path, card: Mapping[str, object]) -> None:
+    write_whole(folder / CARD, (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_card(folder: Path, name: str, *, remedy: str) -> Card:
+    """Read the card of a checkpoint without its tensors; RequestError names what is missing, and the remedy."""
+    for part in (CARD, name):
+        if not (folder / part).is_file():
+            raise RequestError(f"expected {part} in {folder}, got no such file; {remedy}")
+    try:
+        card: Card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RequestError(f"expected JSON in {folder / CARD}, got {error}; {remedy}") from error
+    return card
 
 
 def read_checkpoint(folder: Path, name: str, *, what: str, fingerprint: str | None, remedy: str) -> tuple[bytes, Card]:
-    """Read a checkpoint written by `write_checkpoint`.
+    """Read the bytes of a tensor file, and its card.
 
     Args:
         folder: folder with the tensor file and its card.
         name: name of the tensor file.
-        what: plural noun for the tensors, used in error messages.
+        what: plural noun for the tensors, for error messages.
         fingerprint: fingerprint of the classifier to explain; None accepts any.
-        remedy: how to create the checkpoint, used in error messages.
-
-    Returns:
-        The bytes of the tensor file, and the card.
+        remedy: how to create the checkpoint, for error messages.
 
     Raises:
         RequestError: a file is missing, does not match its card, or belongs to another classifier.
     """
-    for part in (CARD, name):
-        if not (folder / part).is_file():
-            raise RequestError(f"expected {part} in {folder}, got no such file; {remedy}")
+    card = read_card(folder, name, remedy=remedy)
     raw = (folder / name).read_bytes()
-    try:
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise RequestError(f"expected JSON in {folder / CARD}, got {error}; {remedy}") from error
     if fingerprint is not None and card.get("fingerprint") != fingerprint:
         raise RequestError(f"expected {what} of this classifier, got those of {card.get('classifier')}; {remedy}")
     if hashlib.sha256(raw).hexdigest() != card.get("sha256"):
@@ -70,21 +92,20 @@ def read_checkpoint(folder: Path, name: str, *, what: str, fingerprint: str | No
     return raw, card
 
 
-def load_weights(net: Net, raw: bytes, *, what: str, folder: Path, remedy: str) -> Net:
-    """Load weights into a network and return it in evaluation mode, with frozen weights.
-
-    Args:
-        net: network built with the settings of the card.
-        raw: bytes of the tensor file.
-        what: noun for the expected content of the folder, used in error messages.
-        folder: folder that the weights were read from, used in error messages.
-        remedy: how to create the checkpoint, used in error messages.
+def load_network(
+    folder: Path, name: str, build: Callable[[Card], Net], *, what: str, fingerprint: str | None = None, remedy: str
+) -> tuple[Net, Card]:
+    """Build a network from its card and load its weights, for evaluation; see `read_checkpoint`.
 
     Raises:
-        RequestError: the tensors are damaged, or do not fit the network.
+        RequestError: as there, or the card or the tensors do not fit the network.
     """
+    raw, card = read_checkpoint(folder, name, what=what, fingerprint=fingerprint, remedy=remedy)
     try:
+        net = build(card)
         net.load_state_dict(load(raw))
-    except (RuntimeError, SafetensorError) as error:
+    except KeyError as error:
+        raise RequestError(f"expected {what} in {folder}, got a card without {error}; {remedy}") from error
+    except (TypeError, RuntimeError, SafetensorError) as error:
         raise RequestError(f"expected {what} in {folder}, got {error}; {remedy}") from error
-    return net.eval().requires_grad_(requires_grad=False)
+    return net.eval().requires_grad_(requires_grad=False), card

@@ -1,6 +1,7 @@
-"""A small coarse-to-fine patch sampler of this project: each group of pixels is conditioned on the pixels already drawn.
+"""The patch sampler q(patch | ring around it): coarse to fine, each group of pixels given the pixels already drawn.
 
-The hidden K × K pixels are drawn in 1 + 2 log2 K groups of a quincunx refinement (1, 1, 2, 4, … pixels), as in multi-scale
+The idea of such an in-fill is that of Yi, Kim, Kim, Yoon (arXiv 2009.11150, 2020); the network is this project's own. The
+hidden K × K pixels are drawn in 1 + 2 log2 K groups of a quincunx refinement (1, 1, 2, 4, … pixels), as in multi-scale
 autoregressive models (Reed et al., ICML 2017). The pixels of a group are independent given the ring and all earlier groups.
 Within a pixel, G, R and B follow one discretised mixture of logistics with coupled means (PixelCNN++: Salimans et al., ICLR
 2017). Hence the likelihood of an 8-bit patch is exact, samples are coherent, and each pixel costs one pass of a small
@@ -8,13 +9,21 @@ network.
 """
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from seewhy.core.errors import RequestError
+from seewhy.nets import checkpoints
+from seewhy.nets.checkpoints import Card, fixed_seed, load_network
 from seewhy.nets.mixture import Mixture
+
+WEIGHTS = "weights.safetensors"
+ARCH = "compact"
+"""Name of the network in a card."""
 
 Canvas = Float[Tensor, "n 7 d"]
 """Windows with flattened pixels: R, G, B (0 if not visible), a visibility flag, and the squares of R, G, B."""
@@ -30,20 +39,10 @@ _DARK = 1e-6  # weight of mid-grey in the reference colour: matters only if no p
 
 
 def refinement(patch: int) -> list[list[tuple[int, int]]]:
-    """List the groups of pixels of a patch in drawing order.
+    """List the groups of (row, column) of the pixels of a patch in drawing order: 1, 1, 2, 4, … of them.
 
     Each group doubles the number of known pixels: first at the centres of the squares of the current lattice, then at the
     midpoints of its edges.
-
-    Args:
-        patch: side K of the patch, a power of two.
-
-    Returns:
-        1 + 2 log2 K lists of (row, column).
-
-    Example:
-        >>> [len(group) for group in refinement(8)]
-        [1, 1, 2, 4, 8, 16, 32]
     """
     start, step = patch // 4, patch
     groups = [[(start, start)]]
@@ -140,10 +139,9 @@ class CompactSampler(nn.Module):
         components: number of logistics in each pixel's mixture.
 
     Raises:
-        ValueError: K is not 4, 8 or 16.
+        RequestError: K is not 4, 8 or 16.
     """
 
-    arch = "compact"
     hidden: Bool[Tensor, "s s"]
     order: Int[Tensor, " q"]
 
@@ -158,7 +156,7 @@ class CompactSampler(nn.Module):
     ) -> None:
         super().__init__()
         if patch not in {4, 8, 16}:
-            raise ValueError(f"expected a patch of 4, 8 or 16 pixels, got {patch}; choose one of those or arch=paper")
+            raise RequestError(f"expected a patch of 4, 8 or 16 pixels, got {patch}; choose one of those")
         usual = (64, 192) if patch < 16 else (24, 128)  # keeps the weight file for K = 16 small
         context, summary = context or usual[0], summary or usual[1]
         self.patch, self.components, self.context = patch, components, context
@@ -200,15 +198,7 @@ class CompactSampler(nn.Module):
         return groups
 
     def encode(self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"]) -> Float[Tensor, "n q f"]:
-        """Encode the ring for each hidden pixel; one call serves all samples of the same window.
-
-        Args:
-            windows: ``(n, 3, 3K, 3K)`` in [0, 1]; the central K × K pixels are ignored.
-            outside: ``(n, 3K, 3K)``, 1 where the window extends beyond the image.
-
-        Returns:
-            ``(n, K·K, context)`` features, pixels in drawing order.
-        """
+        """Encode the ring for each hidden pixel, in drawing order; one call serves all samples of the same window."""
         outside = outside * ~self.hidden
         visible = ((1 - outside) * ~self.hidden)[:, None]
         total = visible.sum((2, 3), keepdim=True) + _DARK
@@ -243,21 +233,9 @@ class CompactSampler(nn.Module):
     def log_likelihood(
         self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"], patches: Float[Tensor, "n 3 k k"]
     ) -> Float[Tensor, "n 3 k k"]:
-        """Return the exact natural log probability of each 8-bit sub-pixel given those drawn before it.
+        """Return the exact log probability in nats of each 8-bit sub-pixel given those drawn before it.
 
-        Args:
-            windows: ``(n, 3, 3K, 3K)`` in [0, 1]; the central K × K pixels are ignored.
-            outside: ``(n, 3K, 3K)``, 1 where the window extends beyond the image.
-            patches: ``(n, 3, K, K)`` true central pixels, multiples of 1/255.
-
-        Returns:
-            Log probabilities in nats, one per sub-pixel; their sum is the log probability of the patch.
-
-        Example:
-            >>> net = CompactSampler(4)
-            >>> nats = net.log_likelihood(torch.zeros(1, 3, 12, 12), torch.zeros(1, 12, 12), torch.zeros(1, 3, 4, 4))
-            >>> nats.shape, bool((nats < 0).all())
-            (torch.Size([1, 3, 4, 4]), True)
+        The central K × K pixels of the windows are ignored; ``outside`` is 1 where a window extends beyond the image.
         """
         return self._placed(
             [mixture.log_likelihood(truth) for mixture, truth in self._forced(windows, outside, patches)]
@@ -269,8 +247,7 @@ class CompactSampler(nn.Module):
         """Return the probabilities of a level below each true level, and at or below it, given the pixels drawn before.
 
         If the model is correct, a number drawn uniformly between the two is uniform on [0, 1]: the probability integral
-        transform (Rosenblatt, 1952; for discrete values Czado, Gneiting, Held, Biometrics, 2009). The arguments are those of
-        `log_likelihood`.
+        transform (Rosenblatt, 1952; for discrete values Czado, Gneiting, Held, Biometrics, 2009).
         """
         each = [mixture.ranks(truth) for mixture, truth in self._forced(windows, outside, patches)]
         return torch.stack([self._placed([ranks[..., side] for ranks in each]) for side in range(2)], dim=-1)
@@ -300,16 +277,9 @@ class CompactSampler(nn.Module):
         uniforms: Float[Tensor, "n m"],
         which: Int[Tensor, " n"],
     ) -> Float[Tensor, "n 3 k k"]:
-        """Draw one patch per row of ``uniforms``, group by group.
+        """Draw a patch for each row of ``draws`` numbers in (0, 1), group by group; its values are multiples of 1/255.
 
-        Args:
-            windows: ``(w, 3, 3K, 3K)`` in [0, 1], each distinct window once; the central K × K pixels are ignored.
-            outside: ``(w, 3K, 3K)``, 1 where the window extends beyond the image.
-            uniforms: ``(n, draws)`` uniform numbers in (0, 1).
-            which: ``(n,)`` index of the window of each row.
-
-        Returns:
-            ``(n, 3, K, K)``, multiples of 1/255.
+        The windows are distinct; ``which`` is the index of each row's window.
         """
         contexts = _in_chunks(self.encode, _WINDOWS, windows, outside)
         blank = self._canvas(windows, outside)
@@ -334,3 +304,38 @@ class CompactSampler(nn.Module):
     def _each(self) -> list[_Group]:
         """Return the groups in drawing order."""
         return [group for group in self.groups if isinstance(group, _Group)]
+
+
+def build_sampler(patch: int = 8, *, seed: int = 0, **settings: int) -> CompactSampler:
+    """Build an untrained network from a seed; the settings are those of `CompactSampler`."""
+    with fixed_seed(seed):
+        return CompactSampler(patch, **settings)
+
+
+def _remedy(patch: int | None) -> str:
+    option = "" if patch is None else f" --patch {patch}"
+    return f"train one with: seewhy train sampler PHOTOS --out FOLDER{option}, and set weights=FOLDER"
+
+
+def read_card(folder: Path, *, patch: int | None = None) -> Card:
+    """Read the card of a trained patch sampler; RequestError if the weights are of another network or patch size."""
+    card = checkpoints.read_card(folder, WEIGHTS, remedy=_remedy(patch))
+    if card.get("arch") != ARCH or patch not in {None, card.get("patch")}:
+        wanted = f"arch={ARCH}" + ("" if patch is None else f" patch={patch}")
+        raise RequestError(
+            f"expected weights for {wanted}, got arch={card.get('arch')} patch={card.get('patch')}; {_remedy(patch)}"
+        )
+    return card
+
+
+def load_sampler(folder: Path, *, patch: int | None = None) -> tuple[CompactSampler, str]:
+    """Read a trained patch sampler, in float32, and the SHA-256 of its weight file; RequestError as in `read_card`."""
+    read_card(folder, patch=patch)
+    net, card = load_network(
+        folder,
+        WEIGHTS,
+        lambda card: build_sampler(card["patch"], **card["settings"]),
+        what="a patch sampler",
+        remedy=_remedy(patch),
+    )
+    return net, card["sha256"]

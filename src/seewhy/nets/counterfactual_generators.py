@@ -1,7 +1,6 @@
 """Counterfactual generators of a stable and an adversarial image from an input image (Charachon et al., FGCS 132, 2022).
 
-They are trained once per classifier by ``seewhy train counterfactual``, and stored in ``counterfactual.safetensors`` and
-``card.json``.
+``seewhy train counterfactual`` trains them once per classifier.
 """
 
 import math
@@ -13,9 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from seewhy.core.arrays import Images
-from seewhy.core.errors import RequestError
-from seewhy.nets.checkpoints import CARD, Card, load_weights, read_checkpoint, write_checkpoint
-from seewhy.nets.translator import Norm, Planes, UNet
+from seewhy.nets.checkpoints import Card, fixed_seed, load_network, write_checkpoint
+from seewhy.nets.translator import Critic, Norm, Planes, UNet
 
 Arm = Literal["syce", "cyce", "sagen"]
 """``syce``: symmetric and cyclic; ``cyce``: cyclic; ``sagen``: two heads, no discriminator, a control after an earlier paper."""
@@ -26,10 +24,12 @@ REMEDY = (
     "train one with: seewhy train counterfactual IMAGES --classifier SPEC --out FOLDER, and use "
     "counterfactual:weights=FOLDER"
 )
-"""How to train generators, for error messages."""
 
 USUAL_WIDTHS = (16, 32, 64)
 """Number of channels of each level in the authors' generators."""
+
+CRITIC_WIDTHS = (16, 32, 48)
+"""Channels of each level of a critic, half of those in the authors' code."""
 
 LOWEST_VARIETY = 0.5
 """Generated images are reported as a mode collapse below this variety, a fraction of the variety of real images."""
@@ -38,7 +38,7 @@ _DEEPEST = 8  # maximum side of the deepest level of a default network, in pixel
 
 
 class GeneratedBatch(NamedTuple):
-    """Generated images; each ``(n, 3, h, w)`` in [0, 1].
+    """Generated images.
 
     Args:
         adversarial: the image translated to the target class.
@@ -60,14 +60,14 @@ class CounterfactualGenerators(nn.Module):
     that is conditioned on the target class; its stable image and its cycle image are then identical.
 
     Args:
-        arm: variant: ``syce``, ``cyce`` or ``sagen``.
+        arm: variant of the system.
         classes: indices of the classes that the generators were trained for.
         channels: 1 for gray images, 3 for colour images.
         size: height and width of the images, in pixels.
         widths: number of channels of each level of a generator.
         last: kernel size of the last convolution.
         residual: whether a generator outputs a change that is added to the image, instead of the image.
-        norm: normalisation, ``none`` or ``instance``; see `seewhy.nets.translator.Affine`.
+        norm: see `seewhy.nets.translator.Affine`.
     """
 
     def __init__(
@@ -109,15 +109,7 @@ class CounterfactualGenerators(nn.Module):
         return {name: getattr(self, name) for name in names}
 
     def forward(self, images: Images, source: int, target: int) -> GeneratedBatch:
-        """Generate the adversarial, stable and cycle images.
-
-        Args:
-            images: ``(n, 3, h, w)`` in [0, 1], all predicted as class ``source`` by the classifier.
-            source: index of the predicted class.
-            target: index of the class that the adversarial images should be predicted as.
-
-        Cost: three passes of a generator, two for ``cyce``, one for ``sagen``.
-        """
+        """Generate images of class ``target`` from images predicted as class ``source``; see `GeneratedBatch`."""
         planes = self.planes(images)
         first = self.edit(planes, source, target)
         if self.arm == "sagen":
@@ -186,15 +178,9 @@ class _Clip(torch.autograd.Function):
 
 
 def usual_widths(size: tuple[int, int], first: Sequence[int] = USUAL_WIDTHS) -> tuple[int, ...]:
-    """Return the number of channels of each level; larger images get more levels, as wide as the last one.
+    """Return the channels of each level: those of the first levels, and as many as the last one for each further level.
 
-    Args:
-        size: height and width of the images, in pixels.
-        first: number of channels of the first levels, which are always present.
-
-    Example:
-        >>> usual_widths((28, 28)), usual_widths((128, 128))
-        ((16, 32, 64), (16, 32, 64, 64, 64))
+    Images of 28 × 28 have 16, 32 and 64 channels, those of 128 × 128 have 16, 32, 64, 64 and 64.
     """
     levels = 1 + math.ceil(math.log2(max(1, min(size) / _DEEPEST)))
     return (*first, *[first[-1]] * (levels - len(first)))
@@ -212,61 +198,39 @@ def build_generators(
     norm: Norm = "instance",
     seed: int = 0,
 ) -> CounterfactualGenerators:
-    """Build untrained generators; for the arguments see `CounterfactualGenerators`.
-
-    Args:
-        arm: variant: ``syce``, ``cyce`` or ``sagen``.
-        classes: two or more class indices.
-        channels: 1 for gray images, 3 for colour images.
-        size: height and width of the images, in pixels.
-        widths: number of channels of each level; None for `usual_widths`.
-        last: kernel size of the last convolution, 1 or 3.
-        residual: whether a generator outputs a change that is added to the image.
-        norm: normalisation, ``none`` or ``instance``.
-        seed: seed of the initial weights; torch's global random state does not change.
-
-    Example:
-        >>> generators = build_generators(arm="syce", classes=(3, 8), channels=1, size=(8, 8), widths=(4, 4))
-        >>> [tuple(images.shape) for images in generators(torch.zeros(5, 3, 8, 8), 3, 8)]
-        [(5, 3, 8, 8), (5, 3, 8, 8), (5, 3, 8, 8)]
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    """Build untrained `CounterfactualGenerators`; ``widths`` are `usual_widths` unless given."""
+    with fixed_seed(seed):
         return CounterfactualGenerators(
             arm, classes, channels, size, widths=widths or usual_widths(size), last=last, residual=residual, norm=norm
         )
 
 
-def save_generators(
-    folder: Path, generators: CounterfactualGenerators, facts: Card, weights: dict[str, Tensor] | None = None
-) -> None:
-    """Write weights and card.
+def build_critics(
+    generators: CounterfactualGenerators, widths: Sequence[int] | None = None, *, seed: int
+) -> nn.ModuleList:
+    """Build the critics: one per class, or one conditional critic if the generators are shared."""
+    count, kinds = (1, len(generators.classes)) if generators.shared else (2, 1)
+    widths = widths or usual_widths(generators.size, CRITIC_WIDTHS)
+    with fixed_seed(seed):
+        return nn.ModuleList(Critic(generators.channels, generators.size, widths, kinds=kinds) for _ in range(count))
 
-    Args:
-        folder: output folder, created if missing.
-        generators: the trained generators.
-        facts: entries of the card: at least ``fingerprint`` and ``classifier``.
-        weights: weights to write instead of the generators' own, such as their moving average; None for their own.
-    """
-    write_checkpoint(folder, TENSORS, weights or generators.state_dict(), {**facts, "networks": generators.settings})
+
+def save_generators(folder: Path, generators: CounterfactualGenerators, facts: Card) -> None:
+    """Write weights and card; the card needs at least ``fingerprint`` and ``classifier``."""
+    write_checkpoint(folder, TENSORS, generators.state_dict(), {**facts, "networks": generators.settings})
 
 
 def load_generators(folder: Path, *, fingerprint: str) -> tuple[CounterfactualGenerators, Card]:
-    """Read generators written by `save_generators`.
-
-    Args:
-        folder: folder with the weights and their card.
-        fingerprint: fingerprint of the classifier to explain.
-
-    Returns:
-        The generators in evaluation mode, and their card.
+    """Read generators for the classifier with this fingerprint, and their card.
 
     Raises:
         RequestError: a file is missing or damaged, or belongs to another classifier.
     """
-    raw, card = read_checkpoint(folder, TENSORS, what="generators", fingerprint=fingerprint, remedy=REMEDY)
-    if "networks" not in card:
-        raise RequestError(f"expected networks in {folder / CARD}, got a card of another seewhy version; {REMEDY}")
-    settings = dict(card["networks"])
-    settings["size"] = tuple(settings["size"])
-    return load_weights(build_generators(**settings), raw, what="generators", folder=folder, remedy=REMEDY), card
+    return load_network(
+        folder,
+        TENSORS,
+        lambda card: build_generators(**{**card["networks"], "size": tuple(card["networks"]["size"])}),
+        what="generators",
+        fingerprint=fingerprint,
+        remedy=REMEDY,
+    )

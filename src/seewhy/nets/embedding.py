@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from seewhy.core.arrays import Images
 from seewhy.core.errors import RequestError
+from seewhy.nets.checkpoints import fixed_seed
 
 Planes = Float[Tensor, "n _ h w"]
 """Images with one or three channels."""
@@ -27,21 +28,9 @@ _DEEPEST = 4  # approximate side of the deepest level, in pixels
 class Embedding(nn.Module):
     """A convolutional auto-encoder without normalisation layers, so that the code of an image does not depend on its batch.
 
-    The encoder halves the sides with 3 × 3 convolutions down to about 4 pixels, and a linear layer computes the code. The
-    decoder mirrors the encoder, with nearest-neighbour upsampling.
-
-    Args:
-        channels: 1 or 3; with 1, images are reduced to gray first.
-        size: height and width of the images, in pixels.
-        dim: length of a code.
-
-    Raises:
-        RequestError: ``channels`` or ``size`` is out of range.
-
-    Example:
-        >>> net = build_embedding(1, (28, 28), dim=8)
-        >>> net.codes(torch.zeros(5, 3, 28, 28)).shape
-        (5, 8)
+    The encoder halves the sides with 3 × 3 convolutions down to about 4 pixels, and a linear layer computes the code of
+    length ``dim``. The decoder mirrors the encoder, with nearest-neighbour upsampling. With one channel, images are reduced
+    to gray first. RequestError if ``channels`` or ``size`` is out of range.
     """
 
     def __init__(self, channels: int, size: tuple[int, int], dim: int) -> None:
@@ -89,19 +78,11 @@ class Embedding(nn.Module):
 
     @torch.no_grad()
     def codes(self, images: Images) -> Float[np.ndarray, "n d"]:
-        """Return the codes of images ``(n, 3, h, w)`` in [0, 1] as a NumPy array."""
+        """Return the codes of images as a NumPy array."""
         return self.encode(self.planes(images.to(self.code.weight.device))).double().cpu().numpy()
 
 
 def build_embedding(channels: int, size: tuple[int, int], *, dim: int = 64, seed: int = 0) -> Embedding:
-    """Build an untrained auto-encoder; torch's global random state does not change.
-
-    Args:
-        channels: number of channels, 1 or 3.
-        size: height and width of the images, in pixels.
-        dim: length of a code.
-        seed: seed of the initial weights.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    """Build an untrained auto-encoder."""
+    with fixed_seed(seed):
         return Embedding(channels, size, dim)

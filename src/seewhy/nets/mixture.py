@@ -17,15 +17,7 @@ class Mixture(NamedTuple):
     couplings: Float[Tensor, "n p 3 m"]
 
     def mean_given(self, channel: int, seen: Float[Tensor, "n p 3"]) -> Float[Tensor, "n p m"]:
-        """Return the conditional means of a channel given the levels of the channels before it.
-
-        Args:
-            channel: channel index, 0, 1 or 2 in G, R, B order.
-            seen: ``(n, p, 3)`` levels in G, R, B order; only the channels before ``channel`` are used.
-
-        Returns:
-            ``(n, p, m)`` mean of each component, in levels.
-        """
+        """Return the mean of each component for a channel (in G, R, B order) given the levels of the channels before it."""
         mean = self.means[:, :, channel]
         if channel > 0:
             surprise = seen[:, :, 0, None] - self.means[:, :, 0]

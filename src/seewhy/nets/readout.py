@@ -1,7 +1,7 @@
 """The readout bottleneck of Schulz, Sixt, Tombari, Landgraf (ICLR 2020): a small network predicts the bottleneck's mask.
 
-It takes the activations of several layers of a classifier on the full image. It is trained once per classifier by
-``seewhy train readout``, and stored in ``readout.safetensors`` and ``card.json``.
+It takes the activations of several layers of a classifier on the full image; ``seewhy train readout`` trains it once per
+classifier.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seewhy.nets.bottleneck import information
-from seewhy.nets.checkpoints import Card, load_weights, read_checkpoint, write_checkpoint
+from seewhy.nets.checkpoints import Card, fixed_seed, load_network, write_checkpoint
 
 Features = Float[Tensor, "n c h w"]
 """Features of the layer with the bottleneck."""
@@ -30,7 +30,6 @@ TENSORS = "readout.safetensors"
 REMEDY = (
     "train one with: seewhy train readout PHOTOS --classifier SPEC --out FOLDER, and use iba-readout:weights=FOLDER"
 )
-"""How to train a readout network, for error messages."""
 
 START = 5.0
 """Logit of the passed fraction before training, which is nearly 1. Logits are clipped to plus or minus this value."""
@@ -42,16 +41,8 @@ class Readout(nn.Module):
 
     Each feature of each source is standardised, and the sources are resized to the rows and columns of the first one, which
     is the layer with the bottleneck. The first convolution is applied per source before resizing. Both operations are linear
-    and the resizing weights sum to 1, so the result is the same at a fraction of the cost.
-
-    Args:
-        shapes: channels, rows and columns of each source; the first has the C channels of the bottleneck, and all sources
-            together have F channels.
-
-    Example:
-        >>> net = build_readout([(2, 4, 4), (6, 1, 1)])
-        >>> net([torch.zeros(1, 2, 4, 4), torch.zeros(1, 6, 1, 1)]).shape
-        torch.Size([1, 2, 4, 4])
+    and the resizing weights sum to 1, so the result is the same at a fraction of the cost. F is the number of channels of
+    all sources, C that of the first.
     """
 
     def __init__(self, shapes: Sequence[Shape]) -> None:
@@ -101,41 +92,27 @@ class Readout(nn.Module):
 
 
 def build_readout(shapes: Sequence[Shape], *, seed: int = 0) -> Readout:
-    """Build an untrained readout network, which passes nearly everything.
-
-    Args:
-        shapes: channels, rows and columns of each source, see `Readout`.
-        seed: seed of the initial weights; torch's global random state does not change.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    """Build an untrained readout network, which passes nearly everything."""
+    with fixed_seed(seed):
         return Readout(shapes)
 
 
 def save_readout(folder: Path, net: Readout, facts: Card) -> None:
-    """Write weights and card.
-
-    Args:
-        folder: output folder, created if missing.
-        net: the trained network.
-        facts: entries of the card: at least ``layers``, ``fingerprint`` and ``classifier``.
-    """
+    """Write weights and card; the card needs at least ``layers``, ``fingerprint`` and ``classifier``."""
     write_checkpoint(folder, TENSORS, net.state_dict(), {**facts, "shapes": net.shapes})
 
 
 def load_readout(folder: Path, *, fingerprint: str) -> tuple[Readout, Card]:
-    """Read a readout network written by `save_readout`.
-
-    Args:
-        folder: folder with the weights and their card.
-        fingerprint: fingerprint of the classifier to explain.
-
-    Returns:
-        The network in evaluation mode, and its card.
+    """Read a network for the classifier with this fingerprint, and its card.
 
     Raises:
         RequestError: a file is missing or damaged, or belongs to another classifier.
     """
-    raw, card = read_checkpoint(folder, TENSORS, what="readout weights", fingerprint=fingerprint, remedy=REMEDY)
-    net = build_readout([(channels, rows, columns) for channels, rows, columns in card["shapes"]])
-    return load_weights(net, raw, what="a readout network", folder=folder, remedy=REMEDY), card
+    return load_network(
+        folder,
+        TENSORS,
+        lambda card: build_readout([(channels, rows, columns) for channels, rows, columns in card["shapes"]]),
+        what="readout weights",
+        fingerprint=fingerprint,
+        remedy=REMEDY,
+    )

@@ -1,6 +1,6 @@
-"""A small convolutional classifier for users without one, after VGG (Simonyan, Zisserman, ICLR 2015) or ResNet (He et al., CVPR 2016).
+"""A small convolutional classifier for users without one, trained by ``seewhy train classifier``.
 
-It is trained by ``seewhy train classifier``, and stored in ``classifier.safetensors`` and ``card.json``.
+It follows VGG (Simonyan, Zisserman, ICLR 2015) or ResNet (He et al., CVPR 2016).
 """
 
 import math
@@ -8,14 +8,11 @@ from pathlib import Path
 from typing import Literal, final
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load
 from torch import Tensor, nn
 
 from seewhy.core.arrays import Images
 from seewhy.core.classifier import Color, Scores
-from seewhy.core.errors import RequestError
-from seewhy.nets.checkpoints import Card, read_checkpoint, write_checkpoint
+from seewhy.nets.checkpoints import Card, fixed_seed, load_network, write_checkpoint
 
 Arch = Literal["plain", "residual"]
 """``plain``: two convolutions per level and max pooling; ``residual``: residual blocks with strides."""
@@ -35,7 +32,7 @@ class SmallClassifier(nn.Module):
         arch: ``plain`` or ``residual``.
         classes: number of classes.
         channels: number of input channels; 1 averages the three channels of an image, 3 uses all of them.
-        widths: number of channels of each level; each level has half the side of the previous one.
+        widths: number of channels of each level.
         color: mean of the training images, RGB in [0, 1].
         spread: standard deviation of the training images, RGB.
     """
@@ -57,11 +54,7 @@ class SmallClassifier(nn.Module):
         self.last = nn.Linear(widths[-1], classes)
 
     def forward(self, images: Images) -> Scores:
-        """Return the logits of images.
-
-        Args:
-            images: ``(n, 3, h, w)`` RGB in [0, 1].
-        """
+        """Return the logits of images in [0, 1]."""
         planes = images if self.channels == 3 else images.mean(1, keepdim=True)
         features = self.levels((planes - self.mean) / self.std)
         scores: Tensor = self.last(features.mean((2, 3)))
@@ -69,7 +62,7 @@ class SmallClassifier(nn.Module):
 
 
 def _plain(before: int, after: int, *, first: bool) -> nn.Module:
-    """Build a VGG level: 2 x 2 max pooling, then two convolutions."""
+    """A VGG level: 2 x 2 max pooling, then two convolutions."""
     parts = [*_convolved(before, after), nn.ReLU(), *_convolved(after, after), nn.ReLU()]
     return nn.Sequential(*([] if first else [nn.MaxPool2d(2)]), *parts)
 
@@ -102,12 +95,7 @@ class _Block(nn.Module):
 
 
 def usual_widths(size: tuple[int, int], width: int) -> tuple[int, ...]:
-    """Return the channels of each level: ``width`` at the deepest, half as many at each level above, but at least 8.
-
-    Example:
-        >>> usual_widths((28, 28), 64), usual_widths((256, 256), 64)
-        ((16, 32, 64), (8, 8, 8, 16, 32, 64))
-    """
+    """Return the channels of each level: ``width`` at the deepest, half as many at each level above, but at least 8."""
     levels = 1 + max(0, math.ceil(math.log2(min(size) / _DEEPEST)))
     return tuple(max(min(_NARROWEST, width), width >> n) for n in reversed(range(levels)))
 
@@ -122,52 +110,22 @@ def build_small(
     spread: Color = (0.25, 0.25, 0.25),
     seed: int = 0,
 ) -> SmallClassifier:
-    """Build an untrained network in evaluation mode.
-
-    Args:
-        arch: ``plain`` or ``residual``.
-        classes: number of classes.
-        channels: number of input channels, 1 or 3; see `SmallClassifier`.
-        widths: number of channels of each level, see `usual_widths`.
-        color: mean of the training images, RGB in [0, 1].
-        spread: standard deviation of the training images, RGB.
-        seed: seed of the initial weights; torch's global random state does not change.
-
-    Example:
-        >>> net = build_small(arch="residual", classes=2, channels=1, widths=(4, 8))
-        >>> net(torch.zeros(5, 3, 16, 16)).shape
-        torch.Size([5, 2])
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    """Build an untrained `SmallClassifier` in evaluation mode."""
+    with fixed_seed(seed):
         return SmallClassifier(arch, classes, channels, widths, color=color, spread=spread).eval()
 
 
 def save_small(folder: Path, net: SmallClassifier, facts: Card) -> None:
-    """Write weights and card.
-
-    Args:
-        folder: output folder, created if missing.
-        net: the trained network.
-        facts: entries of the card: at least ``fingerprint`` and ``classifier``.
-    """
+    """Write weights and card; the card needs at least ``fingerprint`` and ``classifier``."""
     write_checkpoint(folder, TENSORS, net.state_dict(), {**facts, "net": net.settings})
 
 
 def load_small(folder: Path) -> tuple[SmallClassifier, Card]:
-    """Read a network written by `save_small`.
-
-    Returns:
-        The network in evaluation mode, and its card.
-
-    Raises:
-        RequestError: a file is missing or damaged.
-    """
-    raw, card = read_checkpoint(folder, TENSORS, what="weights", fingerprint=None, remedy=REMEDY)
-    try:
-        settings = {**card["net"], "widths": tuple(card["net"]["widths"])}
-        net = build_small(**settings)
-        net.load_state_dict(load(raw))
-    except (KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise RequestError(f"expected a classifier in {folder}, got {error!r}; {REMEDY}") from error
-    return net.requires_grad_(requires_grad=False), card
+    """Read a network written by `save_small`, and its card; RequestError if a file is missing or damaged."""
+    return load_network(
+        folder,
+        TENSORS,
+        lambda card: build_small(**{**card["net"], "widths": tuple(card["net"]["widths"])}),
+        what="a classifier",
+        remedy=REMEDY,
+    )

@@ -30,10 +30,7 @@ _LEAK = 0.3  # negative slope of the discriminator's leaky ReLUs, as in the auth
 class Affine(nn.Module):
     """A factor and an offset for each channel and condition.
 
-    Args:
-        channels: number of feature channels.
-        conditions: number of conditions.
-        norm: ``instance`` first normalises each channel of each image to mean 0 and standard deviation 1; ``none`` does not.
+    ``instance`` first normalises each channel of each image to mean 0 and standard deviation 1.
     """
 
     def __init__(self, channels: int, conditions: int, norm: Norm) -> None:
@@ -65,14 +62,7 @@ class Block(nn.Module):
 
 @final
 class Chain(nn.Module):
-    """A sequence of blocks.
-
-    Args:
-        widths: number of channels before the first block, then after each block.
-        conditions: number of conditions, as in `Affine`.
-        norm: normalisation, as in `Affine`.
-        residual: whether the input is added to the output.
-    """
+    """A sequence of blocks; ``widths`` are the channels before the first one, then after each one."""
 
     def __init__(self, widths: Sequence[int], conditions: int, norm: Norm, *, residual: bool = False) -> None:
         super().__init__()
@@ -94,16 +84,10 @@ class UNet(nn.Module):
     Args:
         channels: number of image channels, 1 or 3.
         widths: number of channels of each level, from full size down; each level halves the sides.
-        last: kernel size of the last convolution; 1 in the authors' code, which leaves 2 × 2 block artefacts, or 3, which
-            avoids them.
+        last: kernel size of the last convolution; 1 in the authors' code leaves 2 × 2 block artefacts, 3 avoids them.
         conditions: number of different edits that the network learns.
         heads: number of output images; with more than one, each head has three convolutions of its own.
-        norm: normalisation: ``none`` as in the authors' code, or ``instance``.
-
-    Example:
-        >>> net = UNet(1, (16, 32, 64))
-        >>> net(torch.zeros(2, 1, 28, 28), 0)[0].shape, sum(weight.numel() for weight in net.parameters())
-        (torch.Size([2, 1, 28, 28]), 204499)
+        norm: ``none`` as in the authors' code, or ``instance``.
     """
 
     def __init__(
@@ -156,18 +140,7 @@ class UNet(nn.Module):
 
 @final
 class Critic(nn.Module):
-    """The discriminator: convolutions that halve the sides level by level, then one logit per kind of image.
-
-    Args:
-        channels: number of image channels.
-        size: height and width of the image, in pixels.
-        widths: number of channels of each level.
-        kinds: number of kinds of real images.
-
-    Example:
-        >>> sum(weight.numel() for weight in Critic(1, (28, 28), (32, 64, 96)).parameters())
-        204961
-    """
+    """The discriminator: convolutions that halve the sides level by level, then one logit per kind of real image."""
 
     def __init__(self, channels: int, size: tuple[int, int], widths: Sequence[int], *, kinds: int = 1) -> None:
         super().__init__()

@@ -37,36 +37,22 @@ class Performance:
     called: tuple[int, ...]
 
     def __str__(self) -> str:
-        """Return accuracy, AUC and number of images as text."""
         auc = "" if self.auc is None else f", AUC {self.auc:.4f}"
         return f"accuracy {self.accuracy:.4f}{auc} on {sum(self.pictures)} images"
 
 
 def labels_of(collection: Collection) -> Int64[np.ndarray, "n"]:
-    """Return the labels of a collection.
-
-    Raises:
-        RequestError: the collection has no labels.
-    """
+    """Return the labels of a collection, or raise RequestError if it has none."""
     if collection.labels is None:
         raise RequestError(f"expected labels in {collection.source}, got none; put each class in its own folder")
     return collection.labels
 
 
 def keep_classes(collection: Collection, names: Sequence[str]) -> Collection:
-    """Keep the images of the named classes, numbered in the given order.
-
-    Args:
-        collection: labelled images.
-        names: names of at least two classes.
+    """Keep the images of two or more named classes, numbered in the given order.
 
     Raises:
         RequestError: the collection has no labels or no such class, or a class is named twice.
-
-    Example:
-        >>> digits = Collection(np.zeros((3, 2, 2, 1), np.uint8), np.array([0, 1, 2]), ("three", "six", "eight"))
-        >>> keep_classes(digits, ("eight", "three")).labels.tolist()
-        [1, 0]
     """
     labels = labels_of(collection)
     for name in names:
@@ -82,13 +68,7 @@ def keep_classes(collection: Collection, names: Sequence[str]) -> Collection:
 
 @torch.no_grad()
 def evaluate(net: nn.Module, collection: Collection, device: torch.device) -> Performance:
-    """Evaluate a network on labelled images.
-
-    Args:
-        net: network in evaluation mode that returns logits.
-        collection: labelled images, at least one per class.
-        device: device of the network.
-    """
+    """Evaluate a network, in evaluation mode, on labelled images of every class."""
     starts = range(0, len(collection), AT_ONCE)
     scores = torch.cat([net(collection.images(slice(at, at + AT_ONCE)).to(device)).cpu() for at in starts])
     labels = torch.from_numpy(labels_of(collection))
@@ -111,10 +91,6 @@ def area(scores: Float[Tensor, "n"], positive: Bool[Tensor, "n"]) -> float:
     """Return the area under the ROC curve.
 
     It is the probability that a random positive image scores higher than a random negative one; a tie counts half.
-
-    Example:
-        >>> area(torch.tensor([0.1, 0.5, 0.5, 0.9]), torch.tensor([False, False, True, True]))
-        0.875
     """
     from scipy.stats import mannwhitneyu  # noqa: PLC0415 - takes a second to import
 

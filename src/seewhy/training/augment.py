@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from seewhy.core.arrays import Images
-from seewhy.core.errors import RequestError
+from seewhy.training.loop import check_settings
 
 Mirror = Literal["none", "vertical", "horizontal"]
 """Axis along which half of the images are mirrored: ``vertical`` turns them upside down."""
@@ -34,19 +34,12 @@ class Augment:
     mirror: Mirror = "none"
 
     def __post_init__(self) -> None:
-        for name, most in (("turn", 180), ("zoom", 0.9), ("shift", 0.5)):
-            if not 0 <= getattr(self, name) <= most:
-                raise RequestError(
-                    f"expected {name} from 0 to {most}, got {getattr(self, name)}; choose a value in that range"
-                )
+        check_settings(self, ("turn",), lambda value: 0 <= value <= 180, "from 0 to 180")
+        check_settings(self, ("zoom",), lambda value: 0 <= value <= 0.9, "from 0 to 0.9")
+        check_settings(self, ("shift",), lambda value: 0 <= value <= 0.5, "from 0 to 0.5")
 
     def __call__(self, images: Images, generator: torch.Generator) -> Images:
-        """Augment each image; pixels that enter from outside repeat the border.
-
-        Args:
-            images: batch in [0, 1].
-            generator: random generator on the CPU.
-        """
+        """Augment each image; pixels that enter from outside repeat the border. The generator is one of the CPU."""
 
         def draw(low: float, high: float, columns: int = 1) -> torch.Tensor:
             return low + (high - low) * torch.rand(len(images), columns, generator=generator)

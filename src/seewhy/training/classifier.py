@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -25,6 +25,7 @@ from seewhy.nets.small_classifier import TENSORS, Arch, SmallClassifier, build_s
 from seewhy.runtime.machine import installed
 from seewhy.training.accuracy import AT_ONCE, Performance, evaluate, labels_of
 from seewhy.training.augment import Augment
+from seewhy.training.loop import Progress, Run, check_settings, no_progress
 
 FEWEST = 10
 """Smallest number of images per class, before some are held out."""
@@ -32,14 +33,6 @@ FEWEST = 10
 _SHORTEST = 20  # fewest batches per epoch, so that batch norm's running averages keep up when images are few
 _DECAY = 0.01  # weight decay of AdamW
 _FLATTEST = 0.01  # smallest standard deviation used as a divisor
-
-Progress = Callable[[int, int, str], None]
-"""Called after each batch with the batches done, the batches planned, and a status text."""
-
-
-def no_progress(*facts: object) -> None:
-    """Report nothing."""
-    del facts
 
 
 @dataclass(frozen=True)
@@ -75,42 +68,29 @@ class Plan:
     def __post_init__(self) -> None:
         if self.arch not in get_args(Arch):
             raise RequestError(f"expected arch {' or '.join(get_args(Arch))}, got {self.arch!r}; choose one of them")
-        for name, least in (("width", 2), ("epochs", 1), ("batch", 2), ("patience", 1), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise RequestError(f"expected {name} >= {least}, got {getattr(self, name)}; omit it to use the default")
-        for name in ("rate", "held_out"):
-            if not 0 < getattr(self, name) < 1:
-                raise RequestError(
-                    f"expected {name} between 0 and 1, got {getattr(self, name)}; omit it to use the default"
-                )
+        check_settings(self, ("width", "batch"), lambda value: value >= 2, ">= 2")
+        check_settings(self, ("epochs", "patience"), lambda value: value >= 1, ">= 1")
+        check_settings(self, ("seed",), lambda value: value >= 0, ">= 0")
+        check_settings(self, ("rate", "held_out"), lambda value: 0 < value < 1, "between 0 and 1")
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The evaluation after one epoch.
-
-    Args:
-        epoch: number of the epoch, counted from 1.
-        trained: mean training loss over the epoch.
-        held_out: the network's performance on the held-out images after the epoch.
-    """
+    """The mean training loss of an epoch, counted from 1, and the performance on held-out images after it."""
 
     epoch: int
     trained: float
     held_out: Performance
 
+    def __str__(self) -> str:
+        return f"held out: {self.held_out}"
+
 
 @dataclass(frozen=True)
 class Trained:
-    """The result of a training run.
+    """The classifier that was written, the epoch that was kept, why training stopped, all epochs, and the test.
 
-    Args:
-        classifier: the classifier that was written.
-        kept: evaluation of the epoch whose weights were kept.
-        stopped: why training stopped, ``epochs`` or ``patience``.
-        curve: evaluations of all epochs.
-        test: performance on the test images; None without a test set.
-        notes: warnings about the training or the data, one sentence each.
+    ``notes`` are warnings about the training or the data, one sentence each.
     """
 
     classifier: TorchClassifier
@@ -139,7 +119,7 @@ def train_classifier(
     Args:
         collection: labelled images of two or more classes; each group is held out as a whole.
         out: folder for the classifier; it is created.
-        plan: architecture, epochs, learning rate, seed and so on; None for the defaults.
+        plan: settings; None for the defaults.
         test: labelled images of the same classes, evaluated once, at the end.
         view: how the images were framed and how new ones will be; None scales and crops images of another size.
         device: torch device; None for the CPU.
@@ -149,9 +129,6 @@ def train_classifier(
         RequestError: there are no labels or fewer than two classes; a class has fewer than ten images or none on one
             side of the split; the test images do not match the classes or the size; the folder holds something else; or
             the loss is no longer finite.
-
-    Example:
-        ``train_classifier(read_collection("pictures"), Path("mine")).kept.held_out.accuracy``
     """
     plan, view = plan or Plan(), view or View(collection.size)
     _check(collection, collection.classes, collection.size, FEWEST)
@@ -166,14 +143,14 @@ def train_classifier(
     for side, name in ((rest, "training"), (held_out, "the held-out images")):
         _check(side, collection.classes, collection.size, 1, where=f" in {name}")
     _claim(out)
-    run = _Run(rest, held_out, plan, place)
-    stopped = run.train(progress)
-    performance = None if test is None else evaluate(run.net, test, place)
-    notes = _notes(run.kept.held_out, collection, test)
-    card = _facts(run, collection, performance, view) | {"stopped": stopped, "notes": list(notes)}
-    classifier = as_classifier(run.net, card, device=place)
-    save_small(out, run.net, card | {"fingerprint": classifier.fingerprint})
-    return Trained(classifier, run.kept, stopped, tuple(run.curve), performance, notes)
+    job = _Job(rest, held_out, plan, place)
+    stopped, kept = job.train(progress), job.run.kept
+    performance = None if test is None else evaluate(job.net, test, place)
+    notes = _notes(kept.held_out, collection, test)
+    card = _facts(job, collection, performance, view) | {"stopped": stopped, "notes": list(notes)}
+    classifier = as_classifier(job.net, card, device=place)
+    save_small(out, job.net, card | {"fingerprint": classifier.fingerprint})
+    return Trained(classifier, kept, stopped, tuple(job.run.curve), performance, notes)
 
 
 def _check(
@@ -212,14 +189,15 @@ def _claim(out: Path) -> None:
 
 
 @dataclass(eq=False)
-class _Run:
-    """The state of a training run between two epochs."""
+class _Job:
+    """The training of one network."""
 
     rest: Collection
     held_out: Collection
     plan: Plan
     device: torch.device
-    curve: list[Evaluation] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)  # of this epoch
+    best: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.labels, (self.color, spread) = labels_of(self.rest), _colors(self.rest)
@@ -234,62 +212,61 @@ class _Run:
         ).to(self.device)
         self.length = max(_SHORTEST, math.ceil(len(self.rest) / self.plan.batch))
         self.adam = torch.optim.AdamW(self.net.parameters(), lr=self.plan.rate, weight_decay=_DECAY)
-
-    @property
-    def kept(self) -> Evaluation:
-        """The epoch with the lowest held-out loss."""
-        return min(self.curve, key=lambda evaluation: evaluation.held_out.loss)
+        self.run: Run[Evaluation] = Run(
+            {"net": self.net}, [self.adam], lambda new, old: new.held_out.loss < old.held_out.loss
+        )
 
     def train(self, progress: Progress) -> str:
         """Train, restore the weights of the best epoch, and return why training stopped."""
-        best: dict[str, Tensor] = {}
-        for epoch in range(self.plan.epochs):
-            self._epoch(epoch, progress)
-            if self.kept is self.curve[-1]:
-                best = {name: value.clone() for name, value in self.net.state_dict().items()}
-            elif len(self.curve) - self.kept.epoch >= self.plan.patience:
-                break
-        self.net.load_state_dict(best)
+        stopped = self.run.train(
+            self.take_step,
+            steps=self.plan.epochs * self.length,
+            progress=progress,
+            evaluate=self.evaluate,
+            every=self.length,
+            ended=lambda: "patience" if self.run.stale >= self.plan.patience else "",
+        )
+        self.net.load_state_dict(self.best)
         self.net.requires_grad_(requires_grad=False)
-        return "epochs" if len(self.curve) == self.plan.epochs else "patience"
+        return stopped or "epochs"
 
-    def _epoch(self, epoch: int, progress: Progress) -> None:
-        """Train for one epoch and evaluate the network on the held-out images."""
-        rng = np.random.default_rng([self.plan.seed, epoch])
-        generator = torch.Generator().manual_seed(int(rng.integers(1 << 63)))
-        order = shuffled(self.labels, self.length * self.plan.batch, rng)
-        words = f"held out: {self.curve[-1].held_out}" if self.curve else ""
-        done, losses = epoch * self.length, []
-        self.net.train()
-        for step, chosen in enumerate(order.reshape(self.length, -1), done):
-            planned = self.plan.epochs * self.length
-            self.adam.param_groups[0]["lr"] = self.plan.rate * (1 + math.cos(math.pi * step / planned)) / 2
-            losses.append(self._step(chosen, generator))
-            progress(step + 1, planned, f"loss {losses[-1]:.3f} {words}")
-        self.net.eval()
-        self.curve.append(Evaluation(epoch + 1, float(np.mean(losses)), evaluate(self.net, self.held_out, self.device)))
-
-    def _step(self, chosen: Int[np.ndarray, "m"], generator: torch.Generator) -> float:
-        """Take one optimiser step and return the loss before it."""
-        images = self.plan.augment(self.rest.images(chosen).to(self.device), generator)
+    def take_step(self, step: int) -> str:
+        """Take one step, and return the loss before it."""
+        epoch, place = divmod(step, self.length)
+        if place == 0:
+            self._begin(epoch)
+        chosen = self.order[place]
+        share = (1 + math.cos(math.pi * step / (self.plan.epochs * self.length))) / 2
+        self.adam.param_groups[0]["lr"] = self.plan.rate * share
+        images = self.plan.augment(self.rest.images(chosen).to(self.device), self.generator)
         loss = functional.cross_entropy(self.net(images), torch.from_numpy(self.labels[chosen]).to(self.device))
         if not loss.isfinite():
             raise RequestError(f"expected a finite training loss, got {loss.item()}; try a lower --rate")
         self.adam.zero_grad()
         torch.autograd.backward(loss)
         self.adam.step()
-        return loss.item()
+        self.losses.append(loss.item())
+        return f"loss {self.losses[-1]:.3f}"
+
+    def _begin(self, epoch: int) -> None:
+        """Draw the order of the images in an epoch."""
+        rng = np.random.default_rng([self.plan.seed, epoch])
+        self.generator = torch.Generator().manual_seed(int(rng.integers(1 << 63)))
+        self.order = shuffled(self.labels, self.length * self.plan.batch, rng).reshape(self.length, -1)
+        self.net.train()
+
+    def evaluate(self) -> None:
+        """Evaluate the network on the held-out images, and keep its weights if they are the best so far."""
+        performance = evaluate(self.net.eval(), self.held_out, self.device)
+        if self.run.add(Evaluation(len(self.run.curve) + 1, float(np.mean(self.losses)), performance)):
+            self.best = {name: value.clone() for name, value in self.net.state_dict().items()}
+        self.losses = []
 
 
 def shuffled(labels: Int[np.ndarray, "n"], count: int, rng: np.random.Generator) -> Int[np.ndarray, "m"]:
     """Return the indices of ``count`` images in random order, balanced over classes.
 
     Class counts differ by at most one, and so do the counts of the images within a class.
-
-    Example:
-        >>> labels = np.array([0, 0, 0, 1])
-        >>> np.bincount(labels[shuffled(labels, 12, np.random.default_rng(0))]).tolist()
-        [6, 6]
     """
     classes = np.unique(labels)
     drawn = []
@@ -338,25 +315,25 @@ def _digest(picture: np.ndarray) -> bytes:
     return hashlib.sha256(picture.tobytes()).digest()
 
 
-def _facts(run: _Run, collection: Collection, test: Performance | None, view: View) -> dict[str, Any]:
+def _facts(job: _Job, collection: Collection, test: Performance | None, view: View) -> dict[str, Any]:
     """Return the card: what the classifier is, how to use it, and how well it was trained."""
-    kept = run.kept
+    kept = job.run.kept
     return {
         "what": "a small convolutional classifier, trained by seewhy train classifier",
-        "classifier": f"{run.plan.arch} on {collection.source}",
+        "classifier": f"{job.plan.arch} on {collection.source}",
         "labels": list(collection.classes),
         "size": list(collection.size),
         "fit": view.fit,
         "short_side": view.short_side,
-        "mean_color": list(run.color),
-        "pictures": dict(zip(collection.classes, np.bincount(run.labels).tolist(), strict=True)),
-        "plan": asdict(run.plan),
+        "mean_color": list(job.color),
+        "pictures": dict(zip(collection.classes, np.bincount(job.labels).tolist(), strict=True)),
+        "plan": asdict(job.plan),
         "epoch": kept.epoch,
         "held_out": _report(kept.held_out, collection.classes),
         "test": None if test is None else _report(test, collection.classes),
         "curve": [
             [evaluation.epoch, round(evaluation.trained, 4), round(evaluation.held_out.loss, 4)]
-            for evaluation in run.curve
+            for evaluation in job.run.curve
         ],
         "seewhy": installed("seewhy"),
     }

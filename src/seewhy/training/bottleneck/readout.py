@@ -1,7 +1,7 @@
 """Train the network of `seewhy.methods.layers.iba_readout`, which tells which features of a layer the classifier needs."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -10,20 +10,18 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from seewhy.core.arrays import Images
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, normals
-from seewhy.images.open import open_image
-from seewhy.images.view import apply_view
 from seewhy.methods.layers._feature_maps import Layout, find
 from seewhy.methods.layers.iba import IBA_STRIDE
 from seewhy.methods.layers.iba_readout import gather
 from seewhy.nets.bottleneck import Counting
 from seewhy.nets.readout import Readout, build_readout, save_readout
 from seewhy.runtime.machine import installed
-from seewhy.training.bottleneck.statistics import bind_photo, check_measurable
+from seewhy.training.bottleneck.statistics import bind_photo, check_measurable, view_photo
+from seewhy.training.loop import Progress, Run, check_settings, no_progress
 
 STRIDES = (IBA_STRIDE, 16.0, 32.0)
 """Strides in pixels of the layers that are read. The first is the layer of ``iba``, so that the maps are comparable.
@@ -31,25 +29,10 @@ STRIDES = (IBA_STRIDE, 16.0, 32.0)
 The authors start at stride 4, layer1 of ResNet-50, which costs four times as much.
 """
 
-Progress = Callable[[str, int, int], None]
-"""Called with a description of the current task, the number of items done and the total."""
-
-
-def no_progress(*facts: object) -> None:
-    """Report nothing."""
-    del facts
-
 
 @dataclass(frozen=True)
 class Plan:
-    """Settings for training a readout.
-
-    Args:
-        steps: number of Adam steps.
-        batch: photos per step.
-        rate: learning rate.
-        beta: weight of the information term, the mean nats per feature.
-        seed: seed of the weights, the batches and the noise.
+    """Settings for training a readout; ``beta`` weighs the information term, the mean nats per feature.
 
     Raises:
         RequestError: a number is out of range.
@@ -62,11 +45,9 @@ class Plan:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("steps", 1), ("batch", 1), ("beta", 0)):
-            if not getattr(self, name) >= least:
-                raise RequestError(f"expected {name} >= {least}, got {getattr(self, name)}; omit it to use the default")
-        if not self.rate > 0:
-            raise RequestError(f"expected rate > 0, got {self.rate}; omit it to use the default")
+        check_settings(self, ("steps", "batch"), lambda value: value >= 1, ">= 1")
+        check_settings(self, ("beta",), lambda value: value >= 0, ">= 0")
+        check_settings(self, ("rate",), lambda value: value > 0, "> 0")
 
 
 @dataclass(frozen=True)
@@ -77,7 +58,6 @@ class Losses:
     information: float
 
     def __str__(self) -> str:
-        """Return both losses as text."""
         return f"cross-entropy {self.cross_entropy:.3f} with {self.information:.3f} nats per feature"
 
 
@@ -102,23 +82,19 @@ def train_readout(
 
     The layer statistics are measured first. Adam then minimises ``cross-entropy + beta · mean over features of KL``,
     with noise in one layer. The cross-entropy is that of the class the classifier predicts; the authors use the photo's
-    label. The classifier is not changed.
+    label. The classifier is not changed, and nothing is written before training ends.
 
     Args:
         classifier: network with accessible layers and a fixed input size.
         photos: image files.
-        out: folder for the weights; it is created when training ends.
+        out: folder for the weights.
         layers: names of the layers to read, bottleneck layer first; empty for the feature maps with strides nearest to
             8, 16 and 32 pixels. The class scores are read as well.
-        plan: steps, batch, learning rate, beta and seed; None for the defaults.
+        plan: settings; None for the defaults.
         progress: called after each photo that is measured and after each step.
 
-    Returns:
-        The layers and the losses of each step.
-
     Raises:
-        RequestError: the classifier does not expose its layers or has no fixed input size, a layer does not exist or
-            cannot be read, or a photo cannot be read.
+        RequestError: the classifier, a layer or a photo cannot be read.
 
     Cost: one query per photo, then two per photo of each batch, one of them with a backward pass.
     """
@@ -126,32 +102,23 @@ def train_readout(
     if not photos:
         raise RequestError("expected at least one photo, got none; give a folder that contains photos")
     plan = plan or Plan()
-    probe = bind_photo(classifier, _view(classifier, photos[0]))
-    asked = layers or [find(probe, None, stride=stride).layer for stride in STRIDES]
-    names = tuple(dict.fromkeys(asked))
-    run = _Run(probe, find(probe, names[0], stride=None), names, plan, _measured(probe, photos, names, plan, progress))
-    losses = []
-    for step in range(plan.steps):
-        chosen = np.random.default_rng([plan.seed, step]).integers(0, len(photos), plan.batch)
-        losses.append(run.step(torch.stack([_view(classifier, photos[number]) for number in chosen]), step))
-        progress(str(losses[-1]), step + 1, plan.steps)
-    save_readout(out, run.net, _facts(run, losses, len(photos)))
-    return Trained(names, tuple(losses))
+    probe = bind_photo(classifier, view_photo(classifier, photos[0]))
+    names = tuple(dict.fromkeys(layers or [find(probe, None, stride=stride).layer for stride in STRIDES]))
+    net = _build(probe, photos, names, plan, progress)
+    job = _Job(probe, photos, find(probe, names[0], stride=None), names, plan, net)
+    Run({"net": net}, [job.adam]).train(job.take_step, steps=plan.steps, progress=progress)
+    save_readout(out, net, _facts(job))
+    return Trained(names, tuple(job.losses))
 
 
-def _view(classifier: Classifier, photo: Path) -> Float[Tensor, "3 h w"]:
-    """Read a photo in the classifier's view."""
-    return apply_view(open_image(photo), classifier.view)[0].to(classifier.device)
-
-
-def _measured(probe: Probe, photos: Sequence[Path], layers: Sequence[str], plan: Plan, progress: Progress) -> Readout:
+def _build(probe: Probe, photos: Sequence[Path], layers: Sequence[str], plan: Plan, progress: Progress) -> Readout:
     """Build the network, with the mean and standard deviation of each feature over the photos."""
     counting = [Counting() for _ in (*layers, "scores")]
     for number, path in enumerate(photos, 1):
-        sources = gather(probe, layers, _view(probe.classifier, path)[None])
+        sources = gather(probe, layers, view_photo(probe.classifier, path)[None])
         for count, source in zip(counting, sources, strict=True):
             count.add(source[0])
-        progress("photos", number, len(photos))
+        progress(number, len(photos), "photos", "")
     spreads = [count.result().noise(relu=False) for count in counting]
     net = build_readout([(len(mean), *mean.shape[1:]) for mean, _ in spreads], seed=plan.seed)
     for number, (mean, std) in enumerate(spreads):
@@ -161,55 +128,59 @@ def _measured(probe: Probe, photos: Sequence[Path], layers: Sequence[str], plan:
 
 
 @dataclass(eq=False)
-class _Run:
-    """The state of a training run between two steps."""
+class _Job:
+    """The training of one network."""
 
     probe: Probe
+    photos: Sequence[Path]
     where: Layout
     layers: Sequence[str]
     plan: Plan
     net: Readout
+    losses: list[Losses] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.weights = list(self.net.parameters())
-        self.optimiser = torch.optim.Adam(self.weights, lr=self.plan.rate)
+        self.adam = torch.optim.Adam(self.net.parameters(), lr=self.plan.rate)
 
-    def step(self, pictures: Images, number: int) -> Losses:
-        """Take one step and return the losses before it."""
+    def take_step(self, step: int) -> str:
+        """Take one step on photos drawn at random, and return the losses before it."""
+        chosen = np.random.default_rng([self.plan.seed, step]).integers(0, len(self.photos), self.plan.batch)
+        pictures = torch.stack([view_photo(self.probe.classifier, self.photos[number]) for number in chosen])
         sources = gather(self.probe, self.layers, pictures)
         removed = self.net.removed(sources)
-        mixed = self._mix(sources[0], removed, number)
+        mixed = self._mix(sources[0], removed, step)
         with self.probe.watching(self.where.layer, lambda output: self.where.output(mixed, output).to(output.dtype)):
             answers = self.probe.scores(pictures)
         cross_entropy = functional.cross_entropy(answers, sources[-1].flatten(1).argmax(1))
         information = self.net.nats(sources[0], removed).mean()
-        loss = cross_entropy + self.plan.beta * information
-        gradients = self.probe.gradient(loss, self.weights, len(pictures))
-        for weight, gradient in zip(self.weights, gradients, strict=True):
+        weights = list(self.net.parameters())
+        gradients = self.probe.gradient(cross_entropy + self.plan.beta * information, weights, len(pictures))
+        for weight, gradient in zip(weights, gradients, strict=True):
             weight.grad = gradient
-        self.optimiser.step()
-        return Losses(cross_entropy.item(), information.item())
+        self.adam.step()
+        self.losses.append(Losses(cross_entropy.item(), information.item()))
+        return str(self.losses[-1])
 
     def _mix(
-        self, features: Float[Tensor, "n c h w"], removed: Float[Tensor, "n c h w"], number: int
+        self, features: Float[Tensor, "n c h w"], removed: Float[Tensor, "n c h w"], step: int
     ) -> Float[Tensor, "n c h w"]:
         """Mix noise into the removed features, one draw per image."""
-        rows = torch.arange(len(features), device=features.device) + len(features) * number
+        rows = torch.arange(len(features), device=features.device) + len(features) * step
         mean, std = self.net.noise()
         noise = mean + std * normals(derive(self.plan.seed, rows), features[0].numel()).view_as(features)
         return features + removed * (noise - features)
 
 
-def _facts(run: _Run, losses: Sequence[Losses], photos: int) -> dict[str, object]:
+def _facts(job: _Job) -> dict[str, object]:
     """Return the card: what the readout was trained for, and how well it was trained."""
-    last = losses[-max(1, len(losses) // 10) :]
+    last = job.losses[-max(1, len(job.losses) // 10) :]
     return {
         "what": "how much of each feature of the first layer its classifier needs, from the layers and the class scores",
-        "layers": list(run.layers),
-        "classifier": run.probe.classifier.name,
-        "fingerprint": run.probe.classifier.fingerprint,
-        "photos": photos,
-        **asdict(run.plan),
+        "layers": list(job.layers),
+        "classifier": job.probe.classifier.name,
+        "fingerprint": job.probe.classifier.fingerprint,
+        "photos": len(job.photos),
+        **asdict(job.plan),
         "cross_entropy": round(float(np.mean([step.cross_entropy for step in last])), 4),
         "information": round(float(np.mean([step.information for step in last])), 4),
         "seewhy": installed("seewhy"),

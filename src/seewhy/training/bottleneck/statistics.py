@@ -1,6 +1,6 @@
 """Measure a layer's feature statistics over photos, for the information bottleneck of `seewhy.methods.layers.iba`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from seewhy import registry
@@ -16,14 +16,7 @@ from seewhy.methods.layers.iba import IBA_STRIDE
 from seewhy.methods.layers.iba_readout import gather
 from seewhy.nets.bottleneck import Counting, Statistics, save_statistics
 from seewhy.runtime.machine import installed
-
-Progress = Callable[[int, int], None]
-"""Called after each photo with the photos done and the total number of photos."""
-
-
-def no_progress(done: int, planned: int) -> None:
-    """Report nothing."""
-    del done, planned
+from seewhy.training.loop import Progress, no_progress
 
 
 def measure(
@@ -36,60 +29,55 @@ def measure(
 ) -> tuple[str, Statistics]:
     """Measure the mean and standard deviation of each feature of a layer over photos, and write them to a folder.
 
+    Nothing is written before all photos are processed.
+
     Args:
         classifier: network with accessible layers and a fixed input size.
         photos: image files.
-        out: folder for ``statistics.safetensors`` and ``card.json``; it is created when all photos are processed.
+        out: folder for ``statistics.safetensors`` and ``card.json``.
         layer: name of the layer; None for the one that ``iba`` chooses.
         progress: called after each photo.
 
-    Returns:
-        The name of the layer, and its statistics.
-
     Raises:
-        RequestError: the classifier does not expose its layers or has no fixed input size, the layer does not exist, or
-            a photo cannot be read.
+        RequestError: the classifier, the layer or a photo cannot be read.
 
     Cost: one query per photo, plus one.
     """
     check_measurable(classifier)
     place, counting = None, Counting()
     for number, path in enumerate(photos, 1):
-        probe = bind_photo(classifier, apply_view(open_image(path), classifier.view)[0])
+        probe = bind_photo(classifier, view_photo(classifier, path))
         place = place or find(probe, layer, stride=IBA_STRIDE)
         features, _ = gather(probe, [place.layer], probe.image[None])  # gather also returns the scores
         counting.add(features[0])
-        progress(number, len(photos))
+        progress(number, len(photos), "photos", "")
     if place is None:
         raise RequestError("expected at least one photo, got none; give a folder that contains photos")
     statistics = counting.result()
-    save_statistics(out, statistics, _facts(classifier, place.layer))
+    facts = {
+        "what": "mean, standard deviation and root mean square where not 0, of each feature of a layer over photos",
+        "layer": place.layer,
+        "classifier": classifier.name,
+        "fingerprint": classifier.fingerprint,
+        "seewhy": installed("seewhy"),
+    }
+    save_statistics(out, statistics, facts)
     return place.layer, statistics
 
 
 def check_measurable(classifier: Classifier) -> None:
-    """Raise unless a classifier's layers are accessible and have a fixed shape.
-
-    Raises:
-        RequestError: the classifier does not expose its layers or has no fixed input size.
-    """
+    """Raise RequestError unless a classifier's layers are accessible and have a fixed shape."""
     if classifier.access < Access.INTERNALS:
         raise RequestError(f"expected a classifier with accessible layers, got {classifier.name}; give a torch module")
     if classifier.view.size is None:
         raise RequestError(f"expected a classifier with a fixed input size, got {classifier.name}; give size=")
 
 
+def view_photo(classifier: Classifier, photo: Path) -> Image:
+    """Read a photo in the classifier's view."""
+    return apply_view(open_image(photo), classifier.view)[0].to(classifier.device)
+
+
 def bind_photo(classifier: Classifier, image: Image) -> Probe:
     """Bind a classifier and a photo; the in-fill is a placeholder that is never used."""
     return Probe(classifier, registry.infill("gray", classifier)[1], image)
-
-
-def _facts(classifier: Classifier, layer: str) -> dict[str, object]:
-    """Return the card, which identifies the layer and the classifier."""
-    return {
-        "what": "mean, standard deviation and root mean square where not 0, of each feature of a layer over photos",
-        "layer": layer,
-        "classifier": classifier.name,
-        "fingerprint": classifier.fingerprint,
-        "seewhy": installed("seewhy"),
-    }

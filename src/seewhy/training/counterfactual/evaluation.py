@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,10 +11,9 @@ from jaxtyping import Int
 from seewhy.core.arrays import Images
 from seewhy.core.classifier import Classifier
 from seewhy.images.collection import Collection
-from seewhy.nets.counterfactual_generators import LOWEST_VARIETY, CounterfactualGenerators
+from seewhy.nets.counterfactual_generators import LOWEST_VARIETY
 from seewhy.nets.translator import Planes
 from seewhy.training.counterfactual.loss import Batch, Losses
-from seewhy.training.counterfactual.run import Evaluation, Run
 
 FLIPS = 0.95
 """Fraction of held-out images that must flip before epochs are compared by error."""
@@ -24,6 +24,46 @@ FEWEST_FLIPS = 0.5
 _AT_ONCE = 256
 _PIXELS_AT_ONCE = 2**20  # 1,337 images of 28 x 28, 20 of 224 x 224
 _PAIRS = 64  # neighbours in a batch whose mean difference measures variety
+_RATES = {"flip", "stable", "cycle", "variety", "change"}  # the smaller value over the directions is the worse one
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation on held-out images, after an epoch. Rates and errors are those of the worse direction.
+
+    Args:
+        step: iterations so far.
+        loss: mean training loss of the generators since the previous evaluation.
+        critic: the same of the critics.
+        flip: fraction of adversarial images with the target class.
+        stable: fraction of stable images that keep their class.
+        cycle: fraction of cycle images with the class of the input; nan if there are none.
+        kept: mean absolute difference between stable image and input.
+        cycled: mean absolute difference between cycle image and input; nan if there are none.
+        change: mean absolute difference between adversarial image and input.
+        variety: mean difference between two adversarial images, divided by that between two real ones.
+        held_out: held-out loss of the generators.
+    """
+
+    step: int
+    loss: float
+    critic: float
+    flip: float
+    stable: float
+    cycle: float
+    kept: float
+    cycled: float
+    change: float
+    variety: float
+    held_out: float
+
+    @property
+    def error(self) -> float:
+        """The larger mean absolute error of the images meant to equal the input: the stable and the cycle image."""
+        return self.kept if math.isnan(self.cycled) else max(self.kept, self.cycled)
+
+    def __str__(self) -> str:
+        return f"flip {self.flip:.2f} · stable {self.stable:.2f} · error {self.error:.3f}"
 
 
 def predicted(classifier: Classifier, collection: Collection) -> Int[np.ndarray, " n"]:
@@ -37,56 +77,34 @@ def predicted(classifier: Classifier, collection: Collection) -> Int[np.ndarray,
 
 
 def directions(classes: Sequence[int]) -> list[tuple[int, int]]:
-    """Return the source and target of each evaluated direction: both for two classes, each class to the next for more.
-
-    Example:
-        >>> directions([3, 8]), directions([0, 1, 2])
-        ([(3, 8), (8, 3)], [(0, 1), (1, 2), (2, 0)])
-    """
+    """Return the source and target of each evaluated direction: both for two classes, each class to the next for more."""
     return [(source, classes[(place + 1) % len(classes)]) for place, source in enumerate(classes)]
 
 
 @torch.no_grad()
-def evaluate(run: Run, held_out: Mapping[int, Images], since: int) -> Evaluation:
-    """Evaluate the generators that would be kept.
-
-    Args:
-        run: the training run.
-        held_out: held-out images, grouped by predicted class.
-        since: iterations since the previous evaluation.
-    """
-    generators, facts = run.evaluated, []
-    for source, target in directions(generators.classes):
-        facts.append(_evaluate_direction(run.losses, generators, held_out, (source, target)))
-    worst = {name: (min if name in _RATES else max)(fact[name] for fact in facts) for name in facts[0]}
-    worst["held_out"] = sum(fact["held_out"] for fact in facts)
-    means = [total / max(1, since) for total in run.sums]
-    run.sums = [0.0, 0.0]
-    return Evaluation(step=run.step, loss=means[0], critic=means[1], **worst)
+def evaluate(losses: Losses, held_out: Mapping[int, Images]) -> dict[str, float]:
+    """Evaluate generators on held-out images, grouped by predicted class; return the last nine numbers of an `Evaluation`."""
+    ways = [_evaluate_direction(losses, held_out, *way) for way in directions(losses.generators.classes)]
+    worst = {name: (min if name in _RATES else max)(way[name] for way in ways) for name in ways[0]}
+    return {**worst, "held_out": sum(way["held_out"] for way in ways)}
 
 
-_RATES = {"flip", "stable", "cycle", "variety", "change"}
-"""Quantities of which the smaller value, over the directions, is the worse."""
-
-
-def _evaluate_direction(
-    losses: Losses, generators: CounterfactualGenerators, held_out: Mapping[int, Images], way: tuple[int, int]
-) -> dict[str, float]:
-    """Evaluate one direction."""
-    (source, target), images = way, held_out[way[0]]
-    evaluated = Losses(generators, losses.critics, losses.classify, losses.weights)
-    parts = [_evaluate_batch(evaluated, some, source, target) for some in _split(images)]
-    shares = [len(some) / len(images) for some in _split(images)]
-    found = {name: sum(share * part[name] for share, part in zip(shares, parts, strict=True)) for name in parts[0]}
-    generated = generators(images[:_PAIRS], source, target)
-    return {**found, "variety": variety(generated.adversarial) / max(variety(held_out[target]), 1e-9)}
+def _evaluate_direction(losses: Losses, held_out: Mapping[int, Images], source: int, target: int) -> dict[str, float]:
+    """Evaluate one direction, on batches that fit in memory at any size."""
+    images = held_out[source]
+    batches = torch.split(images, max(1, _PIXELS_AT_ONCE // (images.shape[2] * images.shape[3])))
+    parts = [_evaluate_batch(losses, batch, source, target) for batch in batches]
+    shares = [len(batch) / len(images) for batch in batches]
+    means = {name: sum(share * part[name] for share, part in zip(shares, parts, strict=True)) for name in parts[0]}
+    generated = losses.generators(images[:_PAIRS], source, target)
+    return {**means, "variety": _variety(generated.adversarial) / max(_variety(held_out[target]), 1e-9)}
 
 
 def _evaluate_batch(losses: Losses, images: Images, source: int, target: int) -> dict[str, float]:
     """Evaluate one batch of images of a direction."""
     generated = losses.generators(images, source, target)
     classes = torch.full((len(images),), source, device=images.device)
-    loss, _ = losses.generator_loss(Batch(images, classes, source, target), torch.Generator().manual_seed(0))
+    loss = losses.generator_loss(Batch(images, classes, source, target), torch.Generator().manual_seed(0))
 
     def share(some: Images, kind: int) -> float:
         return float((losses.classify(some).argmax(1) == kind).double().mean())
@@ -102,36 +120,19 @@ def _evaluate_batch(losses: Losses, images: Images, source: int, target: int) ->
     }
 
 
-def _split(images: Images) -> Sequence[Images]:
-    """Split images into batches that fit in memory at any size."""
-    return torch.split(images, max(1, _PIXELS_AT_ONCE // (images.shape[2] * images.shape[3])))
-
-
-def variety(images: Planes) -> float:
-    """Return the mean absolute difference between an image and its neighbour in the batch, 0 to 1.
-
-    Example:
-        >>> variety(torch.stack([torch.zeros(1, 2, 2), torch.ones(1, 2, 2)]))
-        1.0
-    """
+def _variety(images: Planes) -> float:
+    """Return the mean absolute difference between an image and its neighbour in the batch, 0 to 1."""
     some = images[:_PAIRS]
     return float((some - some.roll(1, 0)).abs().mean())
 
 
-def error(evaluation: Evaluation, arm: str) -> float:
-    """Return the largest mean absolute error of the images meant to equal the input: the stable and the cycle image."""
-    return max(evaluation.kept if arm != "cyce" else 0.0, 0.0 if math.isnan(evaluation.cycled) else evaluation.cycled)
-
-
-def better(new: Evaluation, old: Evaluation | None, *, arm: str, select: str) -> bool:
+def better(new: Evaluation, old: Evaluation, *, select: str) -> bool:
     """Return whether an epoch should replace an earlier one; see `seewhy.training.counterfactual.plan.Plan`."""
-    if old is None:
-        return True
     if select == "loss":
         return new.held_out < old.held_out
     if min(new.flip, old.flip) < FLIPS:
         return new.flip > old.flip
-    return error(new, arm) < error(old, arm)
+    return new.error < old.error
 
 
 def collapse(evaluation: Evaluation) -> str:

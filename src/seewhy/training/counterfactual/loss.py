@@ -19,7 +19,7 @@ from seewhy.nets.counterfactual_generators import CounterfactualGenerators, colo
 from seewhy.nets.translator import Critic, Planes
 
 Classify = Callable[[Images], Scores]
-"""Function that returns the classifier's class scores, with a graph for gradients."""
+"""The classifier's scores, with a graph for gradients."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +29,7 @@ class Weights:
     Args:
         symmetry: the stable image equals the input (``syce``; of the stable head in ``sagen``).
         cycle: the cycle image equals the input.
-        near: the adversarial image is close to the input and to the stable image (``sagen`` only; the others have no
-            such term).
+        near: the adversarial image is close to the input and to the stable image (``sagen`` only).
         flip: the adversarial image has the target class.
         stable: the stable image keeps the class.
         back: the cycle image has the class of the input.
@@ -58,10 +57,7 @@ class Weights:
 
 
 class Batch(NamedTuple):
-    """Images that were predicted as ``source``, to be translated to ``target``.
-
-    ``predicted`` is the class that is predicted for each image after augmentation.
-    """
+    """Images of class ``source``, to be translated to ``target``; ``predicted`` is their class after augmentation."""
 
     images: Images
     predicted: Int[Tensor, " n"]
@@ -70,23 +66,13 @@ class Batch(NamedTuple):
 
     @property
     def wanted(self) -> Int[Tensor, " n"]:
-        """The class that each adversarial image should have.
-
-        This is ``target``, or ``source`` for images whose prediction is already ``target`` after augmentation.
-        """
+        """The class that each adversarial image should have: ``source`` where the prediction is already ``target``."""
         return torch.where(self.predicted == self.target, self.source, self.target)
 
 
 @dataclass(eq=False)
 class Losses:
-    """The generators' loss for one direction.
-
-    Args:
-        generators: the generators.
-        critics: one critic per class, or one for all classes.
-        classify: the classifier's scoring function.
-        weights: weights of the terms.
-    """
+    """The losses of the generators and of the critics (one per class, or one for all) for one direction."""
 
     generators: CounterfactualGenerators
     critics: nn.ModuleList
@@ -100,18 +86,12 @@ class Losses:
         answers: Tensor = critic(planes, place if len(self.critics) == 1 else 0)
         return answers
 
-    def generator_loss(self, batch: Batch, generator: torch.Generator, *, push: float = 1.0) -> tuple[Tensor, Tensor]:
-        """Return the loss, and the adversarial images detached from the graph.
-
-        Args:
-            batch: images of one direction.
-            generator: random generator of the noise.
-            push: factor on the flip weight.
-        """
+    def generator_loss(self, batch: Batch, generator: torch.Generator, *, push: float = 1.0) -> Tensor:
+        """Return the generators' loss; ``push`` is a factor on the flip weight."""
         planes = self.generators.planes(batch.images)
         first = self.generators.edit(planes, batch.source, batch.target)
         if self.generators.arm == "sagen":
-            return self._without_critic(batch, planes, first[1], first[0], push), first[1].detach()
+            return self._without_critic(batch, planes, first[1], first[0], push)
         adversarial = first[0]
         weights, noisy = self.weights, _noisy(adversarial, self.weights.noise, generator)
         parts = [_noisy(adversarial, weights.smooth, generator)]
@@ -130,13 +110,10 @@ class Losses:
         loss = loss + push * weights.flip * self.entropy(answers[0], batch.wanted)
         for answer, weight in zip(answers[1:], kept[1:], strict=True):
             loss = loss + weight * self.entropy(answer, batch.predicted)
-        return loss, adversarial.detach()
+        return loss
 
     def _without_critic(self, batch: Batch, planes: Planes, adversarial: Planes, stable: Planes, push: float) -> Tensor:
-        """Return the loss of ``sagen``.
-
-        The stable head keeps the class and the image; the adversarial head flips the class and stays close to both.
-        """
+        """Return the loss of ``sagen``: both heads have a class to keep or to flip, and stay close to the image."""
         weights = self.weights
         flipped, kept = self.classify(colour(torch.cat([adversarial, stable]))).chunk(2)
         return (
@@ -154,14 +131,7 @@ class Losses:
         return -chosen.clamp(1e-7, 1 - 1e-7).log().mean()
 
     def critic_loss(self, real: Planes, generated: Planes, kind: int, generator: torch.Generator) -> Tensor:
-        """Return the loss of a class's critic: logistic, with a penalty on gradient norms other than 1.
-
-        Args:
-            real: images predicted as the class.
-            generated: the same number of adversarial images, without a graph.
-            kind: the class.
-            generator: random generator of the interpolation between real and generated images.
-        """
+        """Return the loss of a class's critic: logistic, with a penalty on gradient norms other than 1."""
         loss = self._logistic(real, kind, -1) + self._logistic(generated, kind, 1)
         if not self.weights.penalty:
             return loss

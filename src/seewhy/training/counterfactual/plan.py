@@ -1,8 +1,8 @@
 """Settings for training counterfactual generators: the authors' published settings, and the defaults here."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, field, fields, replace
+from typing import Literal, get_args
 
 from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.core.settings import bind
@@ -10,41 +10,29 @@ from seewhy.nets.counterfactual_generators import Arm
 from seewhy.nets.translator import Norm
 from seewhy.training.augment import Augment
 from seewhy.training.counterfactual.loss import Weights
+from seewhy.training.loop import check_settings
 
 Preset = Literal["usual", "paper"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Settings for training counterfactual generators.
+    """Settings for training counterfactual generators; the command line's reference describes each of them.
 
     Args:
-        arm: ``syce``, ``cyce`` or ``sagen``.
-        epochs: largest number of epochs.
         length: iterations per epoch; None for the number of full batches of the rarer class, as in the paper.
         batch: images of each of the two classes per iteration.
-        rate: learning rate of the generators.
-        critic_rate: learning rate of the critics.
         beta: Adam's first decay.
         average: decay of the moving average of the generators' weights; 0 for none, as in the paper.
-        schedule: ``cosine`` for a cosine decay to zero, or ``plateau`` for × 0.3 after 4 epochs without progress, down
-            to 1e-5, then stop.
-        patience: number of epochs without progress after which training stops; None for no such limit.
+        schedule: ``plateau`` is × 0.3 after 4 epochs without progress, down to 1e-5, then stop.
         warm_up: fraction of the training in which the flip weight is multiplied by five, so that generators do not
             settle on making no edit.
-        weights: weights of the loss terms.
-        augment: augmentation applied to training images.
-        widths: channels of each level of a generator; None for `seewhy.nets.counterfactual_generators.usual_widths`.
-        critic_widths: channels of each level of a critic; None for the default.
+        widths: channels of each level of a generator; None for `usual_widths`.
         last: side of the generator's last convolution kernel.
-        residual: whether a generator outputs a change instead of an image.
-        norm: normalisation of a generator's features: ``instance``, or ``none`` as in the authors' code.
         select: which epoch is kept. ``error`` keeps the one with the lowest error of the stable and cycle images, among
             those of the second half in which at least 95 % of the held-out images flip; ``loss`` keeps the one with the
             lowest loss, as in the paper.
-        held_out: fraction of the images that are never used for training.
         half: compute in bfloat16.
-        seed: seed of the weights, the batches and every random draw.
 
     Raises:
         RequestError: a number is out of range.
@@ -75,23 +63,10 @@ class Plan:
 
     def __post_init__(self) -> None:
         _choice("arm", self.arm, get_args(Arm))
-        for name in ("epochs", "batch", "length", "patience"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise RequestError(f"expected {name} >= 1, got {getattr(self, name)}; omit it to use the default")
-        for name in ("rate", "critic_rate"):
-            if not 0 < getattr(self, name) <= 1:
-                raise RequestError(
-                    f"expected {name} above 0 and at most 1, got {getattr(self, name)}; omit it to use the default"
-                )
-        for name in ("beta", "average", "warm_up", "held_out"):
-            if not 0 <= getattr(self, name) < 1:
-                raise RequestError(
-                    f"expected {name} from 0 to below 1, got {getattr(self, name)}; omit it to use the default"
-                )
-
-    def facts(self) -> dict[str, Any]:
-        """Return the settings as a dictionary."""
-        return asdict(self)
+        check_settings(self, ("epochs", "batch", "length", "patience"), lambda value: value >= 1, ">= 1")
+        check_settings(self, ("rate", "critic_rate"), lambda value: 0 < value <= 1, "above 0 and at most 1")
+        names = ("beta", "average", "warm_up", "held_out")
+        check_settings(self, names, lambda value: 0 <= value < 1, "from 0 to below 1")
 
 
 _OF_ARM: Mapping[str, Weights] = {
@@ -102,33 +77,28 @@ _OF_ARM: Mapping[str, Weights] = {
 
 
 def make_plan(arm: str = "syce", preset: str = "usual", **changes: object) -> Plan:
-    """Make a plan from a preset and changes to it.
+    """Make a plan from a preset and changes to fields of `Plan`, `Weights` and `Augment`.
 
-    Args:
-        arm: ``syce``, ``cyce`` or ``sagen``.
-        preset: ``usual`` for the defaults here, or ``paper`` for the settings of the authors' released code, except for
-            those with no effect there (batch norm that is never trained, dropout that is never active).
-        changes: new values for fields of `Plan`, `Weights` and `Augment`, by name.
+    The preset ``paper`` has the settings of the authors' released code, except for those with no effect there (batch norm
+    that is never trained, dropout that is never active).
 
     Raises:
         RequestError: there is no such arm, preset or field, or a value is out of range.
-
-    Example:
-        >>> make_plan("cyce", "paper", realism=1.0).weights.cycle
-        10.0
     """
     _choice("arm", arm, get_args(Arm))
     _choice("preset", preset, get_args(Preset))
-    weights = _OF_ARM[arm]
-    return change(_usual(arm, weights) if preset == "usual" else _paper(arm, weights), changes)
+    plan = (_usual if preset == "usual" else _paper)(arm, _OF_ARM[arm])
+    own, weights, augment = _sort(changes)
+    return replace(
+        plan,
+        weights=replace(plan.weights, **weights),  # type: ignore[arg-type]
+        augment=replace(plan.augment, **augment),  # type: ignore[arg-type]
+        **own,  # type: ignore[arg-type]
+    )
 
 
 def _usual(arm: str, weights: Weights) -> Plan:
-    """Return the default plan.
-
-    It raises the authors' weights of symmetry, cycle, stable, back and realism, so that generated images look more like
-    real ones and stay closer to the input.
-    """
+    """Return the default plan: heavier weights, so that generated images look more like real ones and stay closer to the input."""
     louder = replace(
         weights,
         symmetry=1.5 * weights.symmetry,
@@ -165,31 +135,8 @@ def _paper(arm: str, weights: Weights) -> Plan:
     )
 
 
-def change(plan: Plan, changes: Mapping[str, object]) -> Plan:
-    """Change fields of a plan, its weights and its augmentation by name.
-
-    Raises:
-        RequestError: there is no such field, or a value is out of range.
-    """
-    own, weights, augment = _sort(changes)
-    return replace(
-        plan,
-        weights=replace(plan.weights, **weights),  # type: ignore[arg-type]
-        augment=replace(plan.augment, **augment),  # type: ignore[arg-type]
-        **own,  # type: ignore[arg-type]
-    )
-
-
 def read_changes(texts: Iterable[str]) -> dict[str, object]:
-    """Parse ``NAME=VALUE`` settings from the command line, for `change`.
-
-    Raises:
-        RequestError: there is no such field, or a value has the wrong type.
-
-    Example:
-        >>> read_changes(["noise=0", "widths=8+16", "epochs=5"])
-        {'epochs': 5, 'widths': (8, 16), 'noise': 0.0}
-    """
+    """Parse ``NAME=VALUE`` settings from the command line, such as ``widths=8+16``, for `make_plan`."""
     pairs = dict(text.partition("=")[::2] for text in texts)
     found: dict[str, object] = {}
     for part, texts_of_part in zip((Plan, Weights, Augment), _sort(pairs), strict=True):

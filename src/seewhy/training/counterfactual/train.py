@@ -11,18 +11,14 @@ from seewhy.core.errors import RequestError
 from seewhy.images.collection import Collection, read_collection, split
 from seewhy.nets.checkpoints import CARD
 from seewhy.training.counterfactual.evaluation import predicted
-from seewhy.training.counterfactual.job import UNFINISHED, Job, Progress, Trained
+from seewhy.training.counterfactual.job import UNFINISHED, Job, Trained
 from seewhy.training.counterfactual.plan import Plan
+from seewhy.training.loop import Progress, no_progress
 
 FEWEST = 20
 """Smallest number of images predicted as each class, before some are held out."""
 
 _EVALUATED = 256  # largest number of held-out images per class for the evaluation after each epoch
-
-
-def no_progress(*facts: object) -> None:
-    """Ignore progress updates."""
-    del facts
 
 
 def train_counterfactual(
@@ -33,7 +29,6 @@ def train_counterfactual(
     classes: Sequence[int | str] | None = None,
     plan: Plan | None = None,
     progress: Progress = no_progress,
-    stop_at: int | None = None,
 ) -> Trained:
     """Train counterfactual generators, and write ``counterfactual.safetensors`` and ``card.json``.
 
@@ -47,46 +42,40 @@ def train_counterfactual(
         classifier: classifier with gradients and a fixed input size.
         source: images; see `seewhy.images.collection.read_collection`. Labels are not needed.
         out: folder for all output; it is created.
-        classes: two or more classes, by index or name; None if the classifier has exactly two. More than two share one
-            generator.
-        plan: training settings; None for the defaults of `seewhy.training.counterfactual.plan.make_plan`.
+        classes: two or more classes, by index or name; None if the classifier has exactly two.
+        plan: training settings; None for the defaults.
         progress: called after each iteration.
-        stop_at: iteration after which training stops as if interrupted; None to train to the end.
-
-    Returns:
-        The result of the training run.
 
     Raises:
         RequestError: the classifier gives no gradients or has no such class, it predicts too few images as one of the
             classes, the folder holds finished generators or a checkpoint of another training run, or the disk is full.
 
-    Cost: one query per image; in each iteration, five passes through the classifier per image of a batch (three
-    forward, two or three backward).
+    Cost: one query per image; in each iteration, five passes through the classifier per image of a batch.
     """
     plan = plan or Plan()
-    check_trainable(classifier, out)
-    pictures = source if isinstance(source, Collection) else read_collection(source, view=classifier.view)
-    chosen = read_classes(classifier, classes)
-    train, held_out = split(pictures, share=plan.held_out, seed=plan.seed)
-    facts = {"source": pictures.source}
-    job = Job(
-        classifier,
-        plan,
-        out,
-        pictures=_sorted(classifier, train, chosen),
-        held_out=_held_out(classifier, held_out, chosen),
-        facts=facts,
-    )
-    return job.train(progress, stop_at)
-
-
-def check_trainable(classifier: Classifier, out: Path) -> None:
-    """Raise if the classifier or the output folder does not allow training, before any image is read."""
     if not isinstance(classifier, Differentiable):
         raise RequestError(
             f"expected a classifier with gradients, got {classifier.name} with {classifier.access.name} access; "
             "for this classifier use --method nearest-counterfactual:reference=FOLDER, which needs no training"
         )
+    _refuse_finished(out)
+    pictures = source if isinstance(source, Collection) else read_collection(source, view=classifier.view)
+    chosen = read_classes(classifier, classes)
+    train, held_out = split(pictures, share=plan.held_out, seed=plan.seed)
+    job = Job(
+        classifier,
+        classifier.scores,
+        plan,
+        out,
+        pictures=_sorted(classifier, train, chosen),
+        held_out=_held_out(classifier, held_out, chosen),
+        source=pictures.source,
+    )
+    return job.train(progress)
+
+
+def _refuse_finished(out: Path) -> None:
+    """Raise RequestError if a folder holds finished generators."""
     card = out / CARD
     if card.exists() and json.loads(card.read_text(encoding="utf-8")).get("stopped") != UNFINISHED:
         raise RequestError(
@@ -96,11 +85,7 @@ def check_trainable(classifier: Classifier, out: Path) -> None:
 
 
 def read_classes(classifier: Classifier, asked: Sequence[int | str] | None) -> tuple[int, ...]:
-    """Convert classes to their indices.
-
-    Raises:
-        RequestError: a class does not exist, there are fewer than two, or one is given twice.
-    """
+    """Convert classes to their indices, or raise RequestError unless there are two different ones or more."""
     labels = classifier.labels or ()
     if asked is None:
         if len(labels) != 2:

@@ -15,12 +15,7 @@ _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
 
 def is_held_out(content: bytes) -> bool:
-    """Return whether a photo is held out from training, performance by its file content alone; one in ten is.
-
-    Example:
-        >>> is_held_out(b"a photo")
-        False
-    """
+    """Return whether a photo is held out from training, decided by its file content alone; one in ten is."""
     return _is_held_out(hashlib.sha256(content).digest())
 
 
@@ -30,13 +25,10 @@ def _is_held_out(digest: bytes) -> bool:
 
 
 def read_photos(folders: Iterable[Path]) -> tuple[list[Image.Image], list[Image.Image]]:
-    """Decode every photo below the folders into memory, once.
-
-    Args:
-        folders: folders, searched recursively; duplicate files count once.
+    """Decode every photo below the folders into memory, once, in RGB.
 
     Returns:
-        Training photos and held-out photos, in RGB, in an order that depends only on their content.
+        Training photos and held-out photos, in an order that depends only on their content; duplicates count once.
     """
     paths = [path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES]
     contents = {hashlib.sha256(path.read_bytes()).digest(): path for path in sorted(paths)}
@@ -61,10 +53,7 @@ def centre_view(photo: Image.Image) -> UInt8[np.ndarray, "224 224 3"]:
 
 
 def random_view(photo: Image.Image, rng: np.random.Generator) -> UInt8[np.ndarray, "224 224 3"]:
-    """Return a random crop of a photo.
-
-    Its scale is within about a fifth of the classifier's. It is slightly stretched, and mirrored half of the time.
-    """
+    """Return a random crop within about a fifth of the classifier's scale, slightly stretched, mirrored half of the time."""
     scale = max(VIEW, SHORT_SIDE * np.exp(rng.uniform(-0.13, 0.2))) / min(photo.size)
     stretch = np.exp(rng.uniform(-0.08, 0.08))
     width, height = (

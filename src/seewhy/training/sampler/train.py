@@ -1,4 +1,4 @@
-"""Train a patch sampler q(patch | ring) on a folder of photos by maximum likelihood.
+"""Train the patch sampler q(patch | ring) on a folder of photos by maximum likelihood.
 
 The training recipe of the Patch Sampler (Yi et al., arXiv 2009.11150, 2020) is not published; this one is our own.
 Windows are cut at random from photos at the classifier's scale. Some cross the image border, and some have part of the
@@ -7,11 +7,9 @@ function of ``(seed, t)``, so an interrupted run resumes exactly.
 """
 
 import copy
-import hashlib
-import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -19,60 +17,66 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from PIL import Image
-from safetensors.torch import load_file, save, save_file
 from torch import Tensor
 
+from seewhy.classifiers.settings import read_device
 from seewhy.core.errors import RequestError
-from seewhy.nets.patch_sampler import CARD, WEIGHTS, PatchNet, build_sampler, load_sampler, read_card
+from seewhy.nets.checkpoints import Card, update_card, write_checkpoint
+from seewhy.nets.compact_sampler import ARCH, WEIGHTS, CompactSampler, build_sampler, load_sampler
 from seewhy.runtime.machine import installed
+from seewhy.training.loop import CHECKPOINT, Progress, Run, check_settings, follow, no_progress
 from seewhy.training.sampler.photos import HELD_OUT_ONE_IN, SHORT_SIDE, VIEW, random_view, read_photos
 from seewhy.training.sampler.windows import Windows, batches, cut_windows, held_out_windows, hide_ring
 
-_HIDDEN_RINGS = 0.4  # fraction of the compact network's training windows with part of the ring hidden
+_HIDDEN_RINGS = 0.4  # fraction of the training windows with part of the ring hidden
 
-Progress = Callable[[int, int, float], None]
-"""Called after each step with the steps done, the steps planned, and the batch's bits per sub-pixel."""
+
+@dataclass(frozen=True)
+class Plan:
+    """Settings of the training; RequestError if a number is out of range.
+
+    Args:
+        patch: side K of the patch, in pixels.
+        batch: windows per step.
+        rate: peak learning rate.
+        half: compute in bfloat16 where that is safe.
+        check_every: steps between evaluations on the held-out photos.
+        patience: number of evaluations without progress after which training stops.
+    """
+
+    patch: int = 8
+    steps: int = 4000
+    batch: int = 512
+    rate: float = 2e-3
+    seed: int = 0
+    half: bool = False
+    check_every: int = 250
+    patience: int = 8
+
+    def __post_init__(self) -> None:
+        check_settings(self, ("steps", "batch", "check_every", "patience"), lambda value: value >= 1, ">= 1")
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One evaluation on the held-out photos.
-
-    Args:
-        step: number of steps taken.
-        trained: bits per sub-pixel of the training windows since the previous evaluation; 0 before the first step.
-        held_out: bits per sub-pixel of the held-out windows.
-    """
+    """Bits per sub-pixel of the training windows since the previous evaluation (0 before the first step), and held out."""
 
     step: int
     trained: float
     held_out: float
 
-
-OnEvaluation = Callable[[Evaluation], None]
-"""Called after each evaluation."""
+    def __str__(self) -> str:
+        return f"{self.trained:.4f} bits in training, {self.held_out:.4f} bits held out"
 
 
 @dataclass(frozen=True)
 class Result:
-    """The result of a training run.
-
-    Args:
-        steps: number of steps taken.
-        bits: held-out bits per sub-pixel of the weights that were written.
-        stopped: why training stopped.
-        curve: all evaluations.
-    """
+    """A training run: its steps, the held-out bits per sub-pixel of the weights written, and why it stopped."""
 
     steps: int
     bits: float
     stopped: str
     curve: tuple[Evaluation, ...]
-
-
-def no_progress(*facts: object) -> None:
-    """Report nothing."""
-    del facts
 
 
 @runtime_checkable
@@ -82,7 +86,7 @@ class Likelihood(Protocol):
     def log_likelihood(
         self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"], patches: Float[Tensor, "n 3 k k"]
     ) -> Float[Tensor, "n 3 k k"]:
-        """Return the log-likelihood in nats per sub-pixel; see `seewhy.nets.patch_sampler`."""
+        """Return the log-likelihood in nats per sub-pixel; see `seewhy.nets.compact_sampler`."""
         ...
 
 
@@ -93,74 +97,6 @@ def bits_per_subpixel(net: Likelihood, windows: Windows, *, batch: int = 256) ->
         for part in batches(windows, batch):
             total -= net.log_likelihood(part.windows, part.outside, part.patches).double().sum().item()
     return total / windows.patches.numel() / math.log(2)
-
-
-@dataclass
-class _Run:
-    """The state of a training run between two steps: everything a checkpoint holds."""
-
-    net: PatchNet
-    average: PatchNet
-    optimiser: torch.optim.Optimizer
-    step: int = 0
-    trained: float = 0.0  # sum of the bits since the last evaluation
-    curve: list[Evaluation] = field(default_factory=list)
-
-    @property
-    def best(self) -> float:
-        """The fewest held-out bits so far."""
-        return min((evaluation.held_out for evaluation in self.curve), default=math.inf)
-
-    @property
-    def stale(self) -> int:
-        """The number of evaluations since the best one."""
-        held_out = [evaluation.held_out for evaluation in self.curve]
-        return len(held_out) - 1 - held_out.index(self.best) if held_out else 0
-
-    def save(self, path: Path) -> None:
-        """Write the run to one safetensors file, atomically."""
-        tensors = {f"net.{name}": value for name, value in self.net.state_dict().items()}
-        tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
-        for index, moments in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"adam.{index}.{name}": value for name, value in moments.items()}
-        evaluations = [(evaluation.step, evaluation.trained, evaluation.held_out) for evaluation in self.curve]
-        tensors["curve"] = torch.tensor(evaluations, dtype=torch.float64).reshape(-1, 3)
-        tensors["step"] = torch.tensor([self.step])
-        fresh = path.with_suffix(".tmp")
-        save_file({name: value.contiguous() for name, value in tensors.items()}, fresh)
-        fresh.replace(path)
-
-    def restore(self, path: Path) -> None:
-        """Resume from a file written by `save`.
-
-        Raises:
-            RequestError: the file belongs to another network.
-        """
-        tensors = load_file(path)
-        try:
-            for name, net in (("net.", self.net), ("average.", self.average)):
-                net.load_state_dict(
-                    {key.removeprefix(name): value for key, value in tensors.items() if key.startswith(name)}
-                )
-        except RuntimeError as error:
-            raise RequestError(f"expected a checkpoint of this network, got {error}; choose another --out") from error
-        moments: dict[int, dict[str, Tensor]] = {}
-        for key, value in tensors.items():
-            if key.startswith("adam."):
-                _, index, name = key.split(".")
-                moments.setdefault(int(index), {})[name] = value
-        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
-        self.step = int(tensors["step"].item())
-        self.curve = [Evaluation(int(step), trained, held_out) for step, trained, held_out in tensors["curve"].tolist()]
-
-
-def _start(arch: str, patch: int, *, seed: int, rate: float, device: str, begin: Path | None) -> _Run:
-    """Build the network and its moving average, initially equal."""
-    built = build_sampler(arch, patch, seed=seed) if begin is None else load_sampler(begin, arch=arch, patch=patch)[0]
-    net = built.to(device).requires_grad_(True)
-    average = copy.deepcopy(net).requires_grad_(False)
-    optimiser = torch.optim.AdamW(net.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=0.01)
-    return _Run(net.train(), average, optimiser)
 
 
 def schedule(step: int, steps: int) -> float:
@@ -183,59 +119,8 @@ def descend(net: Likelihood, optimiser: torch.optim.Optimizer, batch: Windows, *
     return nats.item() / math.log(2)
 
 
-def _train_step(run: _Run, batch: Windows, *, rate: float, half: bool) -> float:
-    """Take one step on one batch, update the moving average, and return the batch's bits per sub-pixel."""
-    bits = descend(run.net, run.optimiser, batch, rate=rate, half=half)
-    run.step += 1
-    keep = min(0.999, (1 + run.step) / (10 + run.step))
-    with torch.no_grad():
-        for slow, fast in zip(run.average.parameters(), run.net.parameters(), strict=True):
-            slow.lerp_(fast, 1 - keep)
-    run.trained += bits
-    return bits
-
-
-def _batch_at(photos: Sequence[Image.Image], run: _Run, *, batch: int, seed: int, device: str) -> Windows:
-    """Cut the batch for the run's next step: up to sixteen windows from each of several photos."""
-    rng = np.random.default_rng([seed, run.step])
-    each = min(16, batch)
-    chosen = rng.integers(0, len(photos), batch // each)
-    cut = cut_windows([random_view(photos[index], rng) for index in chosen], run.net.patch, each, rng)
-    if run.net.arch == "compact":  # the paper's network has no input for missing pixels
-        cut = hide_ring(cut, _HIDDEN_RINGS, rng)
-    return Windows(cut.windows.to(device), cut.outside.to(device), cut.patches.to(device))
-
-
-def _rounded(net: PatchNet) -> dict[str, Tensor]:
-    """Return the weights in half precision, as they are shipped, which halves the download."""
-    return {name: value.half().cpu().contiguous() for name, value in net.state_dict().items()}
-
-
-def _evaluate(run: _Run, held_out: Windows, out: Path, facts: dict[str, object]) -> None:
-    """Evaluate the averaged weights in half precision, write them if they are the best yet, and save a checkpoint."""
-    weights = _rounded(run.average)
-    shipped = build_sampler(run.net.arch, run.net.patch, **run.net.settings)
-    shipped.load_state_dict({name: value.float() for name, value in weights.items()})
-    bits = bits_per_subpixel(shipped.eval(), held_out)
-    steps = run.step - (run.curve[-1].step if run.curve else 0)
-    run.curve.append(Evaluation(run.step, run.trained / max(1, steps), bits))
-    run.trained = 0.0
-    if run.stale == 0:
-        facts["steps"], facts["held_out_bits_per_subpixel"] = run.step, round(bits, 4)
-        facts["sha256"] = write_weights(out, weights)
-    facts["curve"] = [
-        [evaluation.step, round(evaluation.trained, 4), round(evaluation.held_out, 4)] for evaluation in run.curve
-    ]
-    write_card(out, facts)
-    run.save(out / "checkpoint.safetensors")
-
-
 def read_both(folders: Sequence[Path]) -> tuple[list[Image.Image], list[Image.Image]]:
-    """Read training and held-out photos.
-
-    Raises:
-        RequestError: there are no training photos or no held-out photos.
-    """
+    """Read training and held-out photos, at least one of each."""
     train, held_out = read_photos(folders)
     if not train or not held_out:
         raise RequestError(
@@ -244,33 +129,17 @@ def read_both(folders: Sequence[Path]) -> tuple[list[Image.Image], list[Image.Im
     return train, held_out
 
 
-def _some(photos: list[Image.Image], count: int | None, seed: int) -> list[Image.Image]:
-    """Choose ``count`` photos; with the same seed, a larger choice contains the smaller one."""
-    order = np.random.default_rng(seed).permutation(len(photos))[:count]
-    return [photos[index] for index in sorted(order.tolist())]
-
-
 def train_sampler(
     folders: Sequence[Path],
     out: Path,
     *,
-    patch: int = 8,
-    arch: str = "compact",
-    steps: int = 4000,
-    batch: int = 512,
-    rate: float = 2e-3,
-    seed: int = 0,
-    device: str = "cpu",
-    half: bool = False,
+    plan: Plan | None = None,
+    device: str | torch.device | None = None,
     begin: Path | None = None,
     photos: int | None = None,
-    check_every: int = 250,
-    patience: int = 8,
-    stop_at: int | None = None,
     data: str = "photos of the user's own",
     licence: str = "that of the photos it was trained on",
     progress: Progress = no_progress,
-    on_evaluation: OnEvaluation = no_progress,
 ) -> Result:
     """Train a patch sampler and write ``weights.safetensors`` and ``card.json``.
 
@@ -279,85 +148,128 @@ def train_sampler(
 
     Args:
         folders: folders of photos, searched recursively; one photo in ten is held out, by the hash of its content.
-        out: folder for the weights, the card and the checkpoint; it is created.
-        patch: side K of the patch, in pixels.
-        arch: network architecture, ``compact`` or ``paper``.
-        steps: number of steps in the schedule.
-        batch: windows per step.
-        rate: peak learning rate.
-        seed: seed of the weights and of every batch.
-        device: torch device.
-        half: compute in bfloat16 where that is safe; faster on hardware that supports it.
+        out: folder for the weights, the card and the checkpoint.
+        plan: settings; None for the defaults.
+        device: torch device; None for the CPU.
         begin: folder of a trained sampler to start from; None for random weights.
         photos: use at most this many training photos, to measure the benefit of more; None for all.
-        check_every: steps between evaluations on the held-out photos.
-        patience: number of evaluations without progress after which training stops.
-        stop_at: step after which training stops as if interrupted, keeping the checkpoint; None to train to the end.
         data: description of the photos, for the card.
         licence: licence of the weights, for the card.
         progress: called after each step.
-        on_evaluation: called after each evaluation.
-
-    Returns:
-        The steps taken, the best held-out bits per sub-pixel, why training stopped, and all evaluations.
 
     Raises:
-        RequestError: there are too few photos, the architecture does not exist, or the checkpoint belongs to another
-            network.
+        RequestError: there are too few photos, the device is not available, or the checkpoint belongs to another network.
     """
+    plan = plan or Plan()
     train, held_out = read_both(folders)
-    train = _some(train, photos, seed)
-    performance = held_out_windows(held_out, patch)
-    run = _start(arch, patch, seed=seed, rate=rate, device=device, begin=begin)
+    train = _some(train, photos, plan.seed)
+    net, begun_from = (
+        (build_sampler(plan.patch, seed=plan.seed), None) if begin is None else load_sampler(begin, patch=plan.patch)
+    )
+    facts = _card(net, plan) | {"data": data, "licence": licence, "begun_from": begun_from}
+    facts["photos"] = {"trained_on": len(train), "held_out": len(held_out)}
     out.mkdir(parents=True, exist_ok=True)
-    facts = card(run.net, data=data, licence=licence, photos=(len(train), len(held_out)))
-    facts |= {"seed": seed, "batch": batch, "rate": rate, "half": half}
-    facts["begun_from"] = None if begin is None else read_card(begin)["sha256"]
-    checkpoint = out / "checkpoint.safetensors"
-    if checkpoint.exists():
-        run.restore(checkpoint)
-        facts = json.loads((out / CARD).read_text(encoding="utf-8"))
+    job = _Job(net.to(read_device(device)), plan, train, held_out_windows(held_out, plan.patch), out, facts)
+    if (out / CHECKPOINT).exists():
+        job.run.restore(out, Evaluation)
     elif begin is not None:
-        _evaluate(run, performance, out, facts)  # so that the result is never worse than the starting weights
-        on_evaluation(run.curve[-1])
-    last = min(steps, stop_at or steps)
-    while run.step < last and run.stale < patience:
-        cut = _batch_at(train, run, batch=batch, seed=seed, device=device)
-        bits = _train_step(run, cut, rate=rate * schedule(run.step, steps), half=half)
-        progress(run.step, steps, bits)
-        if run.step % check_every == 0 or run.step == last:
-            _evaluate(run, performance, out, facts)
-            on_evaluation(run.curve[-1])
-    stopped = "patience" if run.stale >= patience else "steps" if run.step >= steps else "cut off"
-    if stopped != "cut off":
-        checkpoint.unlink(missing_ok=True)
-    return Result(run.step, run.best, stopped, tuple(run.curve))
+        job.evaluate()  # so that the result is never worse than the starting weights
+    return job.train(progress)
 
 
-def write_weights(out: Path, tensors: dict[str, Tensor]) -> str:
-    """Write a sampler's weights to its folder and return their SHA-256."""
-    raw = save(tensors)
-    (out / WEIGHTS).write_bytes(raw)
-    return hashlib.sha256(raw).hexdigest()
+def _some(photos: list[Image.Image], count: int | None, seed: int) -> list[Image.Image]:
+    """Choose ``count`` photos; with the same seed, a larger choice contains the smaller one."""
+    order = np.random.default_rng(seed).permutation(len(photos))[:count]
+    return [photos[index] for index in sorted(order.tolist())]
 
 
-def write_card(out: Path, facts: dict[str, object]) -> None:
-    """Write a sampler's card beside its weights."""
-    (out / CARD).write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+@dataclass(eq=False)
+class _Job:
+    """The training of one network."""
+
+    net: CompactSampler
+    plan: Plan
+    photos: Sequence[Image.Image]
+    held_out: Windows
+    out: Path
+    facts: Card
+    trained: float = 0.0  # sum of the bits since the last evaluation
+
+    def __post_init__(self) -> None:
+        self.average = copy.deepcopy(self.net)
+        weights = self.net.requires_grad_(True).parameters()
+        self.adam = torch.optim.AdamW(weights, lr=self.plan.rate, betas=(0.9, 0.99), weight_decay=0.01)
+        self.run: Run[Evaluation] = Run(
+            {"net": self.net, "average": self.average}, [self.adam], lambda new, old: new.held_out < old.held_out
+        )
+
+    def train(self, progress: Progress) -> Result:
+        """Train to the end."""
+        run, plan = self.run, self.plan
+        stopped = run.train(
+            self.take_step,
+            steps=plan.steps,
+            progress=progress,
+            evaluate=self.evaluate,
+            every=plan.check_every,
+            ended=lambda: "patience" if run.stale >= plan.patience else "",
+        )
+        (self.out / CHECKPOINT).unlink(missing_ok=True)
+        return Result(run.step, run.kept.held_out, stopped or "steps", tuple(run.curve))
+
+    def take_step(self, step: int) -> str:
+        """Take one step on one batch, and update the moving average."""
+        plan = self.plan
+        rate = plan.rate * schedule(step, plan.steps)
+        bits = descend(self.net.train(), self.adam, self._batch(step), rate=rate, half=plan.half)
+        follow(self.average, self.net, 0.999, step + 1)
+        self.trained += bits
+        return f"{bits:.3f} bits"
+
+    def _batch(self, step: int) -> Windows:
+        """Cut the batch of a step: up to sixteen windows from each of several photos."""
+        batch, rng = self.plan.batch, np.random.default_rng([self.plan.seed, step])
+        each = min(16, batch)
+        chosen = rng.integers(0, len(self.photos), batch // each)
+        views = [random_view(self.photos[index], rng) for index in chosen]
+        cut = hide_ring(cut_windows(views, self.plan.patch, each, rng), _HIDDEN_RINGS, rng)
+        device = self.net.order.device
+        return Windows(cut.windows.to(device), cut.outside.to(device), cut.patches.to(device))
+
+    def evaluate(self) -> None:
+        """Evaluate the averaged weights as they are shipped, write them if they are the best yet, and save a checkpoint."""
+        run = self.run
+        # half precision halves the download
+        weights = {name: value.half().cpu() for name, value in self.average.state_dict().items()}
+        shipped = build_sampler(self.plan.patch, **self.net.settings)
+        shipped.load_state_dict(weights)
+        bits = bits_per_subpixel(shipped.eval(), self.held_out)
+        steps = run.step - (run.curve[-1].step if run.curve else 0)
+        best = run.add(Evaluation(run.step, self.trained / max(1, steps), bits))
+        self.trained = 0.0
+        curve = [[each.step, round(each.trained, 4), round(each.held_out, 4)] for each in run.curve]
+        if best:
+            facts = {**self.facts, "steps": run.step, "held_out_bits_per_subpixel": round(bits, 4), "curve": curve}
+            write_checkpoint(self.out, WEIGHTS, weights, facts)
+        else:
+            update_card(self.out, {"curve": curve})
+        run.save(self.out)
 
 
-def card(net: PatchNet, *, data: str, licence: str, photos: tuple[int, int]) -> dict[str, object]:
-    """Return the card of a sampler: what it models and what it was trained on."""
+def _card(net: CompactSampler, plan: Plan) -> Card:
+    """Return the facts of a card: what the network models and how it is trained."""
+    patch = plan.patch
     return {
-        "what": f"q(patch | ring), {net.patch} × {net.patch} pixels hidden in a {3 * net.patch} × {3 * net.patch} window",
-        "arch": net.arch,
-        "patch": net.patch,
+        "what": f"q(patch | ring), {patch} × {patch} pixels hidden in a {3 * patch} × {3 * patch} window",
+        "arch": ARCH,
+        "patch": patch,
         "settings": net.settings,
         "parameters": sum(value.numel() for value in net.parameters()),
-        "data": data,
-        "photos": {"trained_on": photos[0], "held_out": photos[1]},
         "split": f"held out where SHA-256 of the photo file is divisible by {HELD_OUT_ONE_IN}",
         "scale": f"short side {SHORT_SIDE}, crops of {VIEW} × {VIEW}, 8-bit RGB",
-        "licence": licence,
         "seewhy": installed("seewhy"),
+        "seed": plan.seed,
+        "batch": plan.batch,
+        "rate": plan.rate,
+        "half": plan.half,
     }

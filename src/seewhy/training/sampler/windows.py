@@ -25,16 +25,9 @@ class Windows:
 def cut_windows(
     views: Sequence[UInt8[np.ndarray, "h w 3"]], patch: int, each: int, rng: np.random.Generator
 ) -> Windows:
-    """Cut windows of 3K × 3K at patch positions that are uniform over each image, border included.
+    """Cut ``each`` windows of 3K × 3K from each view, at patch positions that are uniform over the image, border included.
 
-    Args:
-        views: images of one size.
-        patch: side K of the patch, in pixels.
-        each: windows per image.
-        rng: random generator of the positions.
-
-    Returns:
-        ``len(views) · each`` windows; pixels outside the image are 0 and flagged.
+    Pixels outside the image are 0 and flagged.
     """
     side, (height, width) = 3 * patch, views[0].shape[:2]
     padded = np.pad(np.stack(views), ((0, 0), (patch, patch), (patch, patch), (0, 0)))
@@ -48,18 +41,10 @@ def cut_windows(
 
 
 def hide_ring(cut: Windows, share: float, rng: np.random.Generator) -> Windows:
-    """Hide part of the ring of some windows, so that the network learns to work from the rest.
+    """Hide part of the ring of a ``share`` of the windows, so that the network learns to work from the rest.
 
     An in-fill that works inwards from the border of a large hole meets such rings. Of the chosen windows, a third lose
-    whole neighbours of the patch, a third smooth blobs, and a third single pixels.
-
-    Args:
-        cut: windows from `cut_windows`.
-        share: fraction of the windows to hide parts of, 0 to 1.
-        rng: random generator of the windows, kinds and amounts.
-
-    Returns:
-        The same windows; hidden pixels are 0 and flagged like those outside the image.
+    whole neighbours of the patch, a third smooth blobs, and a third single pixels. Hidden pixels are 0 and flagged.
     """
     count, side = cut.outside.shape[0], cut.outside.shape[1]
     hidden = torch.zeros_like(cut.outside, dtype=torch.bool)

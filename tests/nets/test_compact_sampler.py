@@ -1,5 +1,6 @@
 """The networks of the learned in-fill: exact likelihoods, samples that follow them, and the published size."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -10,19 +11,15 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from seewhy.core.errors import RequestError
-from seewhy.nets.compact_sampler import refinement
-from seewhy.nets.gaussian_sampler import GaussianSampler
+from seewhy.nets.compact_sampler import CompactSampler, build_sampler, load_sampler, refinement
 from seewhy.nets.mixture import Mixture
-from seewhy.nets.patch_sampler import PaperSampler, PatchNet, build_sampler, load_sampler
 
 LEVELS = torch.arange(256)
-HIDDEN_CELLS = [5, 6, 9, 10]  # the middle 2 × 2 of 4 × 4
-HIDDEN = [cell in HIDDEN_CELLS for cell in range(16)]
 
 
-def _net(arch: str, patch: int) -> PatchNet:
+def _net(patch: int) -> CompactSampler:
     """Return an untrained network that is the same in every test."""
-    return build_sampler(arch, patch, seed=1).eval().requires_grad_(False)
+    return build_sampler(patch, seed=1).eval().requires_grad_(False)
 
 
 def _pictures(*shape: int) -> Float[Tensor, "..."]:
@@ -40,29 +37,13 @@ def _mixture(rows: int) -> Mixture:
     )
 
 
-def test_paper_network_has_the_published_size() -> None:
-    """At K = 8 the paper's network has 38.93 million parameters."""
-    with torch.device("meta"):
-        net = PaperSampler(8)
-    assert sum(value.numel() for value in net.parameters()) == 38_927_616
-
-
-@pytest.mark.parametrize("patch", [1, 2, 4, 8, 16])
-def test_paper_network_supports_every_patch_size(patch: int) -> None:
-    """Pooling and cropping leave exactly K × K cells of 3 × 256 levels for K = 1, 2, 4, 8, 16."""
-    with torch.device("meta"):
-        answer = PaperSampler(patch).log_probabilities(torch.zeros(1, 3, 3 * patch, 3 * patch))
-    assert answer.shape == (1, 3, patch, patch, 256)
-
-
-@pytest.mark.parametrize(("arch", "patch"), [("compact", 4), ("paper", 2), ("gaussian", 4)])
 @pytest.mark.parametrize("channel", [0, 1, 2])
-def test_likelihood_of_one_sub_pixel_sums_to_one(arch: str, patch: int, channel: int) -> None:
+def test_likelihood_of_one_sub_pixel_sums_to_one(channel: int) -> None:
     """The probabilities of a sub-pixel's 256 levels, given the pixels drawn before it, sum to 1."""
-    net, window = _net(arch, patch), _pictures(1, 3, 3 * patch, 3 * patch)
-    patches = _pictures(1, 3, patch, patch).repeat(256, 1, 1, 1)
+    net, window = _net(4), _pictures(1, 3, 12, 12)
+    patches = _pictures(1, 3, 4, 4).repeat(256, 1, 1, 1)
     patches[:, channel, 1, 0] = LEVELS / 255
-    nats = net.log_likelihood(window.expand(256, -1, -1, -1), torch.zeros(256, 3 * patch, 3 * patch), patches)
+    nats = net.log_likelihood(window.expand(256, -1, -1, -1), torch.zeros(256, 12, 12), patches)
     assert nats[:, channel, 1, 0].exp().sum().item() == pytest.approx(1, abs=1e-4)
 
 
@@ -79,22 +60,9 @@ def test_samples_of_a_mixture_follow_its_likelihood() -> None:
         assert 0.5 * (seen - exact).abs().sum() < 0.05
 
 
-def test_samples_of_the_paper_network_follow_its_likelihood() -> None:
-    """Frequencies of a sub-pixel's drawn levels match its categorical distribution."""
-    net, count = _net("paper", 1), 20_000
-    numbers = torch.rand(count, 3, generator=torch.Generator().manual_seed(4))
-    window = _pictures(1, 3, 3, 3)
-    drawn = net.sample(window, torch.zeros(1, 3, 3), numbers, torch.zeros(count, dtype=torch.int64))
-    assert isinstance(net, PaperSampler)
-    exact = net.log_probabilities(window).exp()[0, 0, 0, 0]
-    seen = (drawn[:, 0, 0, 0] * 255).round().long().bincount(minlength=256) / count
-    assert 0.5 * (seen - exact).abs().sum() < 0.08
-
-
-@pytest.mark.parametrize(("arch", "patch"), [("compact", 4), ("paper", 2), ("gaussian", 4)])
-def test_ranks_of_a_models_own_samples_are_uniform(arch: str, patch: int) -> None:
+def test_ranks_of_a_models_own_samples_are_uniform() -> None:
     """Numbers drawn between the two ranks of a model's own samples are uniform in each channel."""
-    net, count, side = _net(arch, patch), 400, 3 * patch
+    net, count, side = _net(4), 400, 12
     generator = torch.Generator().manual_seed(8)
     window, outside = _pictures(1, 3, side, side), torch.zeros(1, side, side)
     numbers = torch.rand(count, net.draws, generator=generator)
@@ -108,50 +76,21 @@ def test_ranks_of_a_models_own_samples_are_uniform(arch: str, patch: int) -> Non
         assert (ordered - even).abs().max() < 2.5 / len(ordered) ** 0.5
 
 
-@pytest.mark.parametrize("arch", ["compact", "paper", "gaussian"])
-def test_ranks_agree_with_the_likelihood(arch: str) -> None:
+def test_ranks_agree_with_the_likelihood() -> None:
     """The difference between the two ranks of a level is its probability."""
-    net, windows, patches = _net(arch, 4), _pictures(8, 3, 12, 12), _pictures(8, 3, 4, 4)
+    net, windows, patches = _net(4), _pictures(8, 3, 12, 12), _pictures(8, 3, 4, 4)
     patches[0, :, 0] = 0
     patches[1, :, 0] = 1
     nats, ranks = (ask(windows, torch.zeros(8, 12, 12), patches) for ask in (net.log_likelihood, net.ranks))
     torch.testing.assert_close(ranks[..., 1] - ranks[..., 0], nats.exp(), atol=2e-6, rtol=1e-3)
 
 
-def test_the_gaussian_conditioning_is_correct() -> None:
-    """Each pixel's mean and variance given all visible and earlier pixels follow from the joint covariance."""
-    net, generator = GaussianSampler(2, ring=1), torch.Generator().manual_seed(9)
-    factor = torch.randn(3, 16, 16, generator=generator) * 6
-    net.covariance.copy_(factor @ factor.mT + 50 * torch.eye(16))
-    net.mean.copy_(100 + 20 * torch.rand(3, 16, generator=generator))
-    windows, outside = _pictures(1, 3, 6, 6), torch.zeros(1, 6, 6)
-    outside[0, 1, :3] = 1
-    patches = net.sample(windows, outside, torch.rand(1, net.draws, generator=generator), torch.tensor([0]))
-    inner = windows[0, :, 1:5, 1:5].flatten(1).double() * 255
-    known = [not (hidden or beyond) for hidden, beyond in zip(HIDDEN, outside[0, 1:5, 1:5].flatten(), strict=True)]
-    nats = net.log_likelihood(windows, outside, patches)
-    for channel in range(3):
-        covariance = net.covariance[channel].double() + torch.eye(16) / 12
-        seen, values = [index for index, flag in enumerate(known) if flag], inner[channel].clone()
-        for place, cell in enumerate(HIDDEN_CELLS):
-            gain = covariance[cell, seen] @ covariance[seen][:, seen].inverse()
-            mean = net.mean[channel, cell].double() + gain @ (values[seen] - net.mean[channel, seen].double())
-            spread = (covariance[cell, cell] - gain @ covariance[seen, cell]).sqrt()
-            values[cell] = (patches[0, channel].flatten()[place] * 255).round()
-            exact = torch.special.ndtr((values[cell] + 0.5 - mean) / spread) - torch.special.ndtr(
-                (values[cell] - 0.5 - mean) / spread
-            )
-            assert nats[0, channel].flatten()[place].item() == pytest.approx(exact.log().item(), rel=1e-4)
-            seen.append(cell)
-
-
-@pytest.mark.parametrize(("arch", "patch"), [("compact", 4), ("paper", 2), ("gaussian", 4)])
-def test_hidden_pixels_are_ignored(arch: str, patch: int) -> None:
+def test_hidden_pixels_are_ignored() -> None:
     """Changing the hidden central pixels changes neither the likelihood of a patch nor the samples."""
-    net, side = _net(arch, patch), 3 * patch
-    window, patches, outside = _pictures(1, 3, side, side), _pictures(1, 3, patch, patch), torch.zeros(1, side, side)
+    net = _net(4)
+    window, patches, outside = _pictures(1, 3, 12, 12), _pictures(1, 3, 4, 4), torch.zeros(1, 12, 12)
     other = window.clone()
-    other[:, :, patch : 2 * patch, patch : 2 * patch] = 0.25
+    other[:, :, 4:8, 4:8] = 0.25
     numbers = torch.rand(1, net.draws, generator=torch.Generator().manual_seed(5))
     which = torch.zeros(1, dtype=torch.int64)
     assert torch.equal(net.log_likelihood(window, outside, patches), net.log_likelihood(other, outside, patches))
@@ -160,7 +99,7 @@ def test_hidden_pixels_are_ignored(arch: str, patch: int) -> None:
 
 def test_a_hidden_middle_flagged_as_outside_is_drawn_identically() -> None:
     """Flagging the hidden centre as outside too gives the same samples: each pixel still sees the earlier ones."""
-    net, window, outside = _net("compact", 4), _pictures(1, 3, 12, 12), torch.zeros(1, 12, 12)
+    net, window, outside = _net(4), _pictures(1, 3, 12, 12), torch.zeros(1, 12, 12)
     flagged = outside.clone()
     flagged[:, 4:8, 4:8] = 1
     numbers = torch.rand(1, net.draws, generator=torch.Generator().manual_seed(6))
@@ -171,7 +110,7 @@ def test_a_hidden_middle_flagged_as_outside_is_drawn_identically() -> None:
 @pytest.mark.parametrize("samples", [1, 3])
 def test_samples_do_not_depend_on_their_batch(samples: int) -> None:
     """Rows drawn together, with shared or separate windows, equal rows drawn one by one, bit for bit."""
-    net, windows, outside = _net("compact", 8), _pictures(20, 3, 24, 24), torch.zeros(20, 24, 24)
+    net, windows, outside = _net(8), _pictures(20, 3, 24, 24), torch.zeros(20, 24, 24)
     which = torch.arange(20).repeat_interleave(samples)
     numbers = torch.rand(len(which), net.draws, generator=torch.Generator().manual_seed(7))
     together = net.sample(windows, outside, numbers, which)
@@ -183,7 +122,7 @@ def test_samples_do_not_depend_on_their_batch(samples: int) -> None:
 
 def test_later_pixels_are_conditioned_on_earlier_ones() -> None:
     """Changing the first pixel changes the distributions of the last group, but nothing drawn before or with it."""
-    net, window, outside = _net("compact", 4), _pictures(1, 3, 12, 12), torch.zeros(1, 12, 12)
+    net, window, outside = _net(4), _pictures(1, 3, 12, 12), torch.zeros(1, 12, 12)
     patches = _pictures(1, 3, 4, 4)
     (y, x), groups = refinement(4)[0][0], refinement(4)
     other = patches.clone()
@@ -211,7 +150,7 @@ def test_extreme_mixtures_stay_finite() -> None:
 
 def test_compact_network_is_cheap() -> None:
     """One sample at K = 8 costs at most 15 million multiply-adds, ring included, and the weights take under 8 MB."""
-    net = _net("compact", 8)
+    net = _net(8)
     with FlopCounterMode(display=False) as counter:
         net.sample(
             torch.zeros(32, 3, 24, 24), torch.zeros(32, 24, 24), torch.full((32, net.draws), 0.5), torch.arange(32)
@@ -222,7 +161,7 @@ def test_compact_network_is_cheap() -> None:
 
 def test_rows_do_not_depend_on_their_batch() -> None:
     """A row drawn alone equals the same row drawn among twenty, bit for bit."""
-    net, windows, outside = _net("compact", 4), _pictures(20, 3, 12, 12), torch.zeros(20, 12, 12)
+    net, windows, outside = _net(4), _pictures(20, 3, 12, 12), torch.zeros(20, 12, 12)
     numbers = torch.rand(20, net.draws, generator=torch.Generator().manual_seed(6))
     together = net.sample(windows, outside, numbers, torch.arange(20))
     alone = [net.sample(windows[i : i + 1], outside[:1], numbers[i : i + 1], torch.tensor([0])) for i in range(20)]
@@ -233,37 +172,37 @@ def test_building_a_network_keeps_the_global_random_state() -> None:
     """Torch's global random state does not change, and the seed alone determines the weights."""
     torch.manual_seed(11)
     before = torch.get_rng_state()
-    first, second = (next(build_sampler("compact", 4, seed=3).parameters()) for _ in range(2))
+    first, second = (next(build_sampler(4, seed=3).parameters()) for _ in range(2))
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(first, second)
 
 
-@pytest.mark.parametrize(
-    ("arch", "patch", "settings", "message"),
-    [
-        ("papr", 8, {}, "did you mean paper"),
-        ("compact", 5, {}, "expected a patch of 4, 8 or 16 pixels, got 5"),
-        ("paper", 3, {}, "expected a patch of 1, 2, 4, 8 or 16 pixels, got 3"),
-        ("compact", 8, {"depth": 2}, "depth"),
-    ],
-)
-def test_unsupported_networks_are_refused(arch: str, patch: int, settings: dict[str, int], message: str) -> None:
-    """The error message names an unknown architecture, size or setting."""
-    with pytest.raises(RequestError, match=message):
-        build_sampler(arch, patch, **settings)
+def test_unsupported_sizes_are_refused() -> None:
+    """The error message names the size and those that there are."""
+    with pytest.raises(RequestError, match="expected a patch of 4, 8 or 16 pixels, got 5"):
+        build_sampler(5)
 
 
 def test_missing_weights_say_how_to_train_them(tmp_path: Path) -> None:
     """Without a weight file, the error message names the file and the command that creates it."""
-    with pytest.raises(RequestError, match=r"expected weights\.safetensors .* seewhy train sampler"):
-        load_sampler(tmp_path, arch="paper", patch=8)
+    with pytest.raises(RequestError, match=r"expected card\.json .* seewhy train sampler .* --patch 8"):
+        load_sampler(tmp_path, patch=8)
 
 
-def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
-    """A card of another network is refused, and so are weights that do not match their card."""
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        ({"arch": "paper"}, "expected weights for arch=compact patch=8, got arch=paper patch=8"),
+        ({"patch": 4}, "expected weights for arch=compact patch=8, got arch=compact patch=4"),
+        ({}, r"expected weights\.safetensors to match the SHA-256 in its card"),
+        ({"sha256": hashlib.sha256(b"x").hexdigest()}, "a card without 'settings'"),
+        ({"sha256": hashlib.sha256(b"x").hexdigest(), "settings": {"depth": 2}}, "depth"),
+        ({"sha256": hashlib.sha256(b"x").hexdigest(), "settings": {}}, "header too small"),
+    ],
+)
+def test_weights_of_another_network_are_refused(card: dict[str, object], message: str, tmp_path: Path) -> None:
+    """A card of another network is refused, and so are weights that do not match their card or the network."""
     (tmp_path / "weights.safetensors").write_bytes(b"x")
-    (tmp_path / "card.json").write_text(json.dumps({"arch": "compact", "patch": 8, "sha256": "0"}))
-    with pytest.raises(RequestError, match="expected weights for arch=paper patch=8, got arch=compact patch=8"):
-        load_sampler(tmp_path, arch="paper", patch=8)
-    with pytest.raises(RequestError, match="expected a weight file with SHA-256 0, got 2d711642"):
-        load_sampler(tmp_path, arch="compact", patch=8)
+    (tmp_path / "card.json").write_text(json.dumps({"arch": "compact", "patch": 8, "sha256": "0"} | card))
+    with pytest.raises(RequestError, match=message):
+        load_sampler(tmp_path, patch=8)

@@ -1,0 +1,52 @@
+"""What the commands of ``seewhy train`` share: where they write, and how they show their progress."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from seewhy.cli.options import INTERRUPTED, Decorator
+from seewhy.cli.progress import messages
+
+
+def new_folder_option(text: str) -> Decorator:
+    """Make the required option for the folder that trained networks are written to."""
+    return click.option(
+        "--out", metavar="DIR", required=True, type=click.Path(file_okay=False, path_type=Path), help=text
+    )
+
+
+@contextmanager
+def training_bar(out: Path | None = None) -> Iterator[Callable[[int, int, str, str], None]]:
+    """Show a progress bar with the latest loss, and a line for each evaluation; yield what moves them.
+
+    Args:
+        out: folder of a training that can be resumed; an interruption says so and exits with its status.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[loss]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=messages, transient=True) as bar:
+        task, last = bar.add_task("training", total=None, loss=""), ""
+
+        def move(done: int, planned: int, loss: str, evaluation: str) -> None:
+            nonlocal last
+            bar.update(task, completed=done, total=planned, loss=loss)
+            if evaluation != last:
+                messages.print(f"step {done}: {evaluation}")
+                last = evaluation
+
+        try:
+            yield move
+        except KeyboardInterrupt:
+            if out is None:
+                raise
+            messages.print(f"interrupted: {out} holds the last evaluation; run the same command again to resume")
+            raise click.exceptions.Exit(INTERRUPTED) from None
