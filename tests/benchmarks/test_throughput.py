@@ -37,14 +37,14 @@ def test_throughput(run: Run, load: Load, photo: Path, network: str, monkeypatch
 
     there, absent = rivals.Rival("there", "numpy", twice), rivals.Rival("absent", "no_such_package", twice)
     monkeypatch.setattr(script, "RIVALS", (there, absent))
-    names = ("--runtime", "eager", "--runtime", "channels-last", "--runtime", "float16")
+    names = ("--runtime", "eager", "--runtime", "channels-last", "--runtime", "openvino-partial")
     asked = ("--method", "occlusion:size=16,stride=8", "--queries", 32, "--rounds", 2)
     figures = run("throughput", photo, "--classifier", network, *names, *asked)
     lines = {(row["runner"], row.get("counted")): row for row in figures["runners"]}
     assert lines["there", "whole_call"]["queries"] == 64
     assert lines["there", "whole_call"]["batch_size"] in script.BATCHES
     assert "seewhy[rivals]" in lines["absent", None]["reason"]
-    assert lines["bare float16", None]["reason"] == "not for this classifier"
+    assert lines["bare openvino-partial", None]["reason"] == "not for this classifier"
     assert lines["bare channels-last", "loop"]["agreement"] < 1e-5
     ours = lines["occlusion:size=16,stride=8", "explaining"]
     assert ours["queries"] == lines["occlusion:size=16,stride=8", "whole_call"]["queries"] == 10

@@ -38,8 +38,8 @@ class Preprocessing:
 def read_transform(transform: object) -> Preprocessing:
     """Read the preprocessing that a network was evaluated with.
 
-    The crop, the size and the normalisation are taken over exactly; images are resized bicubically, with antialiasing,
-    also where the transform says bilinear, which changes a photo by about one grey level.
+    Images are resized bicubically, also where the transform says bilinear, which changes a photo by about one grey level.
+    The resized long side is rounded where torchvision truncates it, so that the crop may show a pixel more or less.
 
     Args:
         transform: a torchvision preset (``weights.transforms()``); a ``torchvision.transforms.Compose``, v1 or v2, of
