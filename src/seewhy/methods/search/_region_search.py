@@ -7,6 +7,7 @@ prediction need not be monotone in the region.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Literal
 
 import numpy as np
@@ -17,8 +18,8 @@ from torch import Tensor
 from seewhy.core.attribution import BoolMap, Map
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Answers, Probe
-from seewhy.core.seeds import derive
 from seewhy.core.target import Contrast, Target
+from seewhy.methods._shared import seeds
 
 FINEST = 1000
 """The area is searched in steps of the image's area divided by this, or of one pixel if that is larger."""
@@ -28,13 +29,13 @@ Why = Literal["found", "not the answer", "in-fill"]
 
 @dataclass(frozen=True, eq=False)
 class Regions:
-    """The regions found for one target.
+    """The regions found for one target; all false where there is none.
 
     Args:
         why: ``found``; ``not the answer``: the full image is classified differently; ``in-fill``: the in-fill alone
             gives the same prediction.
-        sufficient: shown alone, it keeps the prediction; all false if there is none or it is empty.
-        necessary: once removed, the prediction changes; all false if there is none.
+        sufficient: shown alone, it keeps the prediction.
+        necessary: once removed, the prediction changes.
         instead: the predicted class once ``necessary`` is removed.
         areas: areas after each step as fractions of the image, for ``sufficient`` and ``necessary``.
         stopped_because: ``complete``, ``queries`` or ``seconds``.
@@ -47,36 +48,9 @@ class Regions:
     areas: dict[str, tuple[float, ...]] = field(default_factory=dict)
     stopped_because: str = "complete"
 
-    def sentence(self, name: Callable[[int], str], target: str) -> str:
-        """State the result in a sentence; ``name`` returns a class name, ``target`` describes the target."""
-        if self.why == "not the answer":
-            return (
-                f"The classifier does not predict {target} for the full image, so no region can keep this prediction."
-            )
-        if self.why == "in-fill" or self.instead is None:
-            return f"The in-fill alone is classified as {target}, so no part of the image is necessary; try another in-fill."
-        alone, removed = (f"{part.mean():.1%}" for part in (self.sufficient, self.necessary))
-        kept = f"{alone} of the image is sufficient for {target}"
-        return f"{kept}; removing {removed} changes the prediction to {name(self.instead)}."
-
-    def outlines(self, key: str) -> dict[str, BoolMap]:
-        """Return the regions under their names in `seewhy.core.attribution.Attribution`."""
-        found = {"sufficient": self.sufficient, "necessary": self.necessary}
-        return {f"{key}/{name}": where for name, where in found.items() if where.any()}
-
 
 def wins(answers: Answers, target: Target) -> Bool[Tensor, " n"]:
-    """Return for which outputs the target wins: no other class is as probable (for a contrast: its other class).
-
-    Args:
-        answers: class probabilities, ``(n, k)``.
-        target: a class or a contrast.
-
-    Example:
-        >>> from seewhy.core.target import ClassEvidence
-        >>> wins(torch.tensor([[0.6, 0.4], [0.5, 0.5]]), ClassEvidence(0)).tolist()
-        [True, False]
-    """
+    """Return for which outputs the target wins: no other class is as probable (for a contrast: its other class)."""
     positive = target.weights(answers[0]) > 0
     rivals = target.weights(answers[0]) < 0 if isinstance(target, Contrast) else ~positive
     return answers[:, positive].amax(1) > answers[:, rivals].amax(1)
@@ -96,16 +70,15 @@ def most_queries(size: tuple[int, int], tile: int, samples: int) -> int:
 def find_regions(probe: Probe, target: Target, guide: Map, *, tile: int, samples: int, queries: int) -> Regions:
     """Find both regions of a target: bisect the area in the order of a map, then remove tile after tile.
 
+    Every region was verified, whatever the number of queries: a smaller one ends the pruning earlier.
+
     Args:
-        probe: the classifier, in-fill, image, seed and budget, bound together.
+        probe: the probe that is queried.
         target: a class or a contrast.
         guide: the guide map; its highest pixels are kept, or removed, first.
         tile: side of the tiles, pixels.
         samples: in-fills drawn for each region, with the same seeds each time; all predictions must agree.
         queries: most queries to make, at least `fewest`.
-
-    Returns:
-        Regions that were verified, whatever the budget: a smaller one ends the pruning earlier.
 
     Raises:
         RequestError: the map does not have the image's size.
@@ -123,10 +96,8 @@ def find_regions(probe: Probe, target: Target, guide: Map, *, tile: int, samples
     left = queries - tester.used
     kept += _pruned(kept[-1], tiles, tester.keeps, lambda: tester.can_continue(reserve=left // 2))
     removed += _pruned(removed[-1], tiles, tester.loses, tester.can_continue)
-    areas = {
-        name: tuple(float(each.mean()) for each in steps)
-        for name, steps in [("sufficient", kept), ("necessary", removed)]
-    }
+    steps = {"sufficient": kept, "necessary": removed}
+    areas = {name: tuple(float(region.mean()) for region in regions) for name, regions in steps.items()}
     return Regions("found", kept[-1], removed[-1], tester.instead, areas, tester.stopped)
 
 
@@ -156,10 +127,9 @@ class _Tester:
 
     def _query(self, kept: BoolMap) -> Answers:
         """Query the kept region with the rest filled in, using the same seeds each time."""
-        device = self.probe.image.device
-        keep = torch.from_numpy(kept).to(device, torch.float32).expand(self.samples, -1, -1)
+        keep = torch.from_numpy(kept).to(self.probe.image.device, torch.float32).expand(self.samples, -1, -1)
         self.used += self.samples
-        return self.probe(keep, derive(self.probe.seed, torch.arange(self.samples, device=device)))
+        return self.probe(keep, seeds(self.probe, 0, self.samples))
 
     def can_continue(self, *, reserve: int = 0) -> bool:
         """Return whether queries, except for ``reserve`` of them, and time remain for one more test; store what ran out."""
@@ -186,25 +156,21 @@ def _smallest(size: tuple[int, int], order: Int[np.ndarray, " n"], works: Callab
         return region.reshape(size)
 
     low, high = 0, len(order)
-    found = [top(high)]
+    regions = [top(high)]
     while high - low > _step(len(order)):
         middle = (low + high) // 2
         if works(top(middle)):
             high = middle
-            found.append(top(high))
+            regions.append(top(high))
         else:
             low = middle
-    return found
+    return regions
 
 
 def _tiles(guide: Map, side: int) -> list[tuple[slice, slice]]:
     """Cut the image into tiles, lowest mean map value first."""
-    height, width = guide.shape
-    tiles = [
-        (slice(top, top + side), slice(left, left + side))
-        for top in range(0, height, side)
-        for left in range(0, width, side)
-    ]
+    corners = product(*(range(0, length, side) for length in guide.shape))
+    tiles = [(slice(top, top + side), slice(left, left + side)) for top, left in corners]
     return sorted(tiles, key=lambda tile: float(guide[tile].mean()))
 
 
@@ -215,14 +181,15 @@ def _pruned(
     can_continue: Callable[[], bool],
 ) -> list[BoolMap]:
     """Remove tile after tile wherever the remaining region still works; return the regions that worked."""
-    found = [region]
+    smaller: list[BoolMap] = []
     for tile in tiles:
-        if not found[-1][tile].any():
+        if not region[tile].any():
             continue
         if not can_continue():
             break
-        fewer = found[-1].copy()
+        fewer = region.copy()
         fewer[tile] = False
         if works(fewer):
-            found.append(fewer)
-    return found[1:]
+            region = fewer
+            smaller.append(fewer)
+    return smaller

@@ -7,11 +7,11 @@ from typing import Literal
 
 import numpy as np
 
-from seewhy.core.attribution import Attribution, Map
-from seewhy.core.errors import RequestError
+from seewhy.core.attribution import Attribution, BoolMap, Map
 from seewhy.core.features import Windows
 from seewhy.core.probe import Probe
 from seewhy.core.target import Contrast, Target
+from seewhy.methods._shared import at_least, class_name
 from seewhy.methods.controls import center
 from seewhy.methods.sampling.rise import rise
 from seewhy.methods.search._region_search import Regions, fewest, find_regions, most_queries
@@ -70,14 +70,7 @@ def minimal_region(
 def minimal_region_of(
     probe: Probe, targets: Sequence[Target], guides: Mapping[str, Map], *, tile: int, samples: int | None
 ) -> Attribution:
-    """Find the same regions as `minimal_region`, guided by existing maps.
-
-    Args:
-        probe: the classifier, in-fill, image, seed and budget, bound together.
-        targets: classes and contrasts.
-        guides: the guide map of each target, by key.
-        tile: side of the tiles that are left out, pixels.
-        samples: as for `minimal_region`.
+    """Find the same regions as `minimal_region`, guided by the map of each target in ``guides``, by key.
 
     Raises:
         RequestError: a setting is out of range, or the budget is too small.
@@ -86,18 +79,17 @@ def minimal_region_of(
     least, most = fewest(probe.size, drawn), most_queries(probe.size, tile, drawn)
     spent = max(1, probe.queries.forward_images)
     probe.affordable(spent + len(targets) * most, smallest=spent + len(targets) * least, hint="fewer samples")
-    found: dict[str, Regions] = {}
+    found = []
     for number, target in enumerate(targets):
         left = math.inf if probe.budget.queries is None else probe.budget.queries - max(1, probe.queries.forward_images)
         room = int(min(most, left // (len(targets) - number)))
-        found[target.key] = find_regions(probe, target, guides[target.key], tile=tile, samples=drawn, queries=room)
-    return _maps(probe, targets, found, {"tile": tile, "samples": drawn})
+        found.append(find_regions(probe, target, guides[target.key], tile=tile, samples=drawn, queries=room))
+    return _attribution(probe, targets, found, {"tile": tile, "samples": drawn})
 
 
 def _drawn(probe: Probe, tile: int, samples: int | None) -> int:
     """Return the number of in-fills drawn per query of the search."""
-    if tile < 1 or (samples is not None and samples < 1):
-        raise RequestError(f"expected tile and samples >= 1, got {tile} and {samples}")
+    at_least(tile=(tile, 1), samples=(1 if samples is None else samples, 1))
     return (3 if samples is None else samples) if probe.infill.stochastic else 1
 
 
@@ -107,8 +99,7 @@ def _guide_queries(probe: Probe, guide: Guide, requested: int, search_queries: i
         probe.affordable(search_queries, smallest=search_queries, hint="fewer samples")
         return 0
     least = _CELLS**2
-    if requested < least:
-        raise RequestError(f"expected guide_queries >= {least} for {guide}, got {requested}; or choose guide=center")
+    at_least(guide_queries=(requested, least))
     limit = probe.affordable(search_queries + 2 * requested, smallest=search_queries + least, hint="guide=center")
     return min(requested, max(least, (limit - search_queries) // 2))
 
@@ -124,37 +115,42 @@ def _guide(probe: Probe, targets: Sequence[Target], guide: Guide, queries: int) 
     return occlusion(probe, targets, size=size, stride=next(strides, size), samples=1).values
 
 
-def _maps(
-    probe: Probe, targets: Sequence[Target], found: Mapping[str, Regions], settings: dict[str, object]
+def _attribution(
+    probe: Probe, targets: Sequence[Target], found: Sequence[Regions], settings: dict[str, object]
 ) -> Attribution:
     """Convert regions to maps, outlines, findings and traces."""
-    values: dict[str, Map] = {
-        key: np.maximum(regions.sufficient, 0.5 * regions.necessary).astype(np.float32)
-        for key, regions in found.items()
-    }
-    ends = [regions.stopped_because for regions in found.values() if regions.stopped_because != "complete"]
+    values: dict[str, Map] = {}
+    outlines: dict[str, BoolMap] = {}
+    traces: dict[str, Sequence[float]] = {}
+    for target, regions in zip(targets, found, strict=True):
+        values[target.key] = np.maximum(regions.sufficient, 0.5 * regions.necessary).astype(np.float32)
+        named = {"sufficient": regions.sufficient, "necessary": regions.necessary}
+        outlines |= {f"{target.key}/{name}": where for name, where in named.items() if where.any()}
+        traces |= {f"{target.key}/{name}": steps for name, steps in regions.areas.items()}
     return Attribution(
         values,
         {},
         "region",
         settings,
-        ends[0] if ends else "complete",
-        findings=tuple(
-            found[target.key].sentence(lambda k: _name(probe, k), _describe(probe, target)) for target in targets
-        ),
-        traces={f"{key}/{name}": steps for key, regions in found.items() for name, steps in regions.areas.items()},
-        outlines={name: where for key, regions in found.items() for name, where in regions.outlines(key).items()},
+        next((end for regions in found if (end := regions.stopped_because) != "complete"), "complete"),
+        findings=tuple(_finding(probe, target, regions) for target, regions in zip(targets, found, strict=True)),
+        traces=traces,
+        outlines=outlines,
     )
 
 
-def _describe(probe: Probe, target: Target) -> str:
-    """Return what the classifier predicts where the target wins."""
+def _finding(probe: Probe, target: Target, regions: Regions) -> str:
+    """State the result in a sentence."""
     if isinstance(target, Contrast):
-        return f"{_name(probe, target.index)} over {_name(probe, target.other)}"
-    return _name(probe, int(target.weights(probe.prediction).argmax()))
-
-
-def _name(probe: Probe, index: int) -> str:
-    """Return the label of a class, or its number if the classifier has no labels."""
-    labels = probe.classifier.labels
-    return f"'{labels[index]}'" if labels else f"class {index}"
+        wanted = f"{class_name(probe, target.index)} over {class_name(probe, target.other)}"
+    else:
+        wanted = class_name(probe, int(target.weights(probe.prediction).argmax()))
+    if regions.why == "not the answer":
+        return f"The classifier does not predict {wanted} for the full image, so no region can keep this prediction."
+    if regions.why == "in-fill" or regions.instead is None:
+        return (
+            f"The in-fill alone is classified as {wanted}, so no part of the image is necessary; try another in-fill."
+        )
+    kept = f"{regions.sufficient.mean():.1%} of the image is sufficient for {wanted}"
+    removed = f"removing {regions.necessary.mean():.1%} changes the prediction to"
+    return f"{kept}; {removed} {class_name(probe, regions.instead)}."
