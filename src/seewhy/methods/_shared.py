@@ -15,6 +15,9 @@ from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive
 from seewhy.core.target import Target
 
+_GAP = 0.05
+"""A finding reports a map that should sum to a change and misses it by more than this fraction of it."""
+
 
 def at_least(**settings: tuple[SupportsFloat, int]) -> None:
     """Reject settings below their minimum, given as ``name=(value, minimum)``; NaN is below everything."""
@@ -84,3 +87,10 @@ def class_name(probe: Probe, index: int) -> str:
     """Return the label of a class in quotes, or its number if the classifier has no labels."""
     labels = probe.classifier.labels
     return f"'{labels[index]}'" if labels else f"class {index}"
+
+
+def incompleteness(key: str, output: str, total: float, change: float) -> list[str]:
+    """Report a map whose sum misses the change of the output that it should add up to."""
+    if abs(total - change) <= _GAP * abs(change):
+        return []
+    return [f"The map of {key} sums to {total:.3g}, but the {output} changes by {change:.3g}: use more steps."]

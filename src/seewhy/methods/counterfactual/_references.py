@@ -27,14 +27,7 @@ _TOGETHER = 16
 
 @final
 class References:
-    """Reference images that are queried nearest first, until enough of them match.
-
-    Args:
-        probe: the classifier, in-fill, image, seed and budget, bound together; each image costs one query, once.
-        collection: reference images of the classifier's input size.
-        distance: distance measure, see `distances`.
-        limit: most images to query.
-    """
+    """Reference images that are queried nearest first, until enough match or ``limit`` of them were queried, each once."""
 
     def __init__(self, probe: Probe, collection: Collection, *, distance: Distance, limit: int) -> None:
         self.probe, self.collection, self.limit = probe, collection, limit
@@ -47,14 +40,9 @@ class References:
         return self._shown(np.array([index]))[0]
 
     def find(self, goal: Goal, count: int) -> list[int]:
-        """Find images with the wanted prediction; those labelled with the wanted class come first, then by distance.
+        """Find ``count`` images with the wanted prediction, or fewer if there are no more; return them nearest first.
 
-        Args:
-            goal: the wanted prediction.
-            count: number of images that suffices.
-
-        Returns:
-            Their indices, nearest first; fewer than ``count`` if there are no more or the limit is reached.
+        Those labelled with the wanted class are queried first, then by distance.
         """
         order = np.lexsort((self.distances, self._names != goal.other))
         reached = (index for index, answer in self._queried(order) if bool(goal.reached(answer[None])))
@@ -64,14 +52,8 @@ class References:
         """Return the contrast class: the most probable other class that the classifier predicts for one of the images.
 
         If the classifier gives every other class the probability 0 (as with labels only), it is the prediction for
-        the nearest image that is classified differently.
-
-        Args:
-            source: the predicted class of the image.
-            first: a class that takes precedence over more probable ones, if it is predicted for one of the images.
-
-        Returns:
-            The class, or None if ``source`` is predicted for every image.
+        the nearest image that is classified differently. None if ``source`` is predicted for every image. The class
+        ``first`` takes precedence over more probable ones.
         """
         prediction = self.probe.prediction.clone()
         prediction[source] = -1
@@ -103,20 +85,7 @@ class References:
 
 
 def distances(image: Image, collection: Collection, distance: Distance) -> Float[np.ndarray, " n"]:
-    """Return the distance of each image: the root mean squared difference, where full brightness is 1.
-
-    Args:
-        image: ``(3, h, w)`` in [0, 1].
-        collection: images of the same size.
-        distance: ``pixels``; or ``blurred``, between means over a grid of 16 x 16 cells.
-
-    Returns:
-        Distances from 0 to 1.
-
-    Example:
-        >>> distances(torch.ones(3, 2, 2), Collection(np.zeros((1, 2, 2, 1), np.uint8)), "blurred").tolist()
-        [1.0]
-    """
+    """Return the distance of each image, 0 to 1: the root mean squared difference of pixels, or of 16 x 16 means."""
     cells = max(image.shape[1:]) if distance == "pixels" else _CELLS
     height, width = (min(cells, side) for side in image.shape[1:])
 

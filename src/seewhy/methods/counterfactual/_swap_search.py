@@ -22,34 +22,18 @@ Block = tuple[slice, slice]
 
 
 class Goal(NamedTuple):
-    """A wanted prediction.
-
-    Args:
-        other: the wanted class.
-        confidence: its minimum probability; 0: it only has to be the predicted class.
-    """
+    """A wanted class and its minimum probability; 0: it only has to be the predicted class."""
 
     other: int
     confidence: float
 
     def reached(self, answers: Answers) -> Bool[Tensor, " n"]:
-        """Return which outputs have the wanted prediction.
-
-        Example:
-            >>> Goal(1, 0.6).reached(torch.tensor([[0.3, 0.7], [0.45, 0.55], [0.8, 0.2]])).tolist()
-            [True, False, False]
-        """
+        """Return which outputs have the wanted prediction."""
         return (answers.argmax(1) == self.other) & (answers[:, self.other] >= self.confidence)
 
 
 class Step(NamedTuple):
-    """A successful region.
-
-    Args:
-        area: its area as a fraction of the image.
-        probability: probability of the wanted class.
-        queries: total number of queries up to then.
-    """
+    """A successful region: its share of the image, the wanted class's probability, and the queries made up to then."""
 
     area: float
     probability: float
@@ -58,11 +42,11 @@ class Step(NamedTuple):
 
 @final
 class Swap:
-    """An image with a part of another one in it, which the classifier predicts as the wanted class.
+    """The probe's image with a part of another one in it, which the classifier predicts as the wanted class.
 
     Args:
-        probe: the classifier, in-fill, image, seed and budget, bound together; its image is modified.
-        donor: the other image, ``(3, h, w)`` in 8-bit levels, which has the wanted prediction.
+        probe: the probe.
+        donor: the other image, in 8-bit levels, which has the wanted prediction.
         goal: the wanted prediction.
         probability: the probability of the wanted class for the donor.
         edge: standard deviation of the soft edge, pixels; 0 for a hard one.
@@ -93,11 +77,7 @@ class Swap:
         """Restore block after block, least different first, wherever the wanted prediction stays.
 
         Blocks are half the image at first, then half as wide, and so on down to ``tile``. Unnecessary parts are thus
-        removed in a few large pieces, and the remaining region tends to be connected.
-
-        Args:
-            tile: side of the smallest blocks, pixels.
-            queries: most queries to make; the region is valid after each one.
+        removed in a few large pieces, and the remaining region tends to be connected. It is valid after each query.
 
         Returns:
             Why it stopped: ``complete``, ``queries`` or ``seconds``.
@@ -147,10 +127,5 @@ def sides(size: tuple[int, int], tile: int) -> list[int]:
 
 
 def most_queries(size: tuple[int, int], tile: int) -> int:
-    """Return the most queries that `Swap.shrink` can make: one per block.
-
-    Example:
-        >>> most_queries((224, 224), 16)
-        265
-    """
+    """Return the most queries that `Swap.shrink` can make: one per block."""
     return sum(math.prod(math.ceil(length / side) for length in size) for side in sides(size, tile))

@@ -13,21 +13,17 @@ from seewhy.core.attribution import GeneratedPixels
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target
+from seewhy.methods._shared import class_name
 from seewhy.nets.checkpoints import Card
 from seewhy.nets.counterfactual_generators import REMEDY, load_generators
 
 
 @dataclass(frozen=True, eq=False)
 class Translated:
-    """The images that the generators made from one image.
+    """The images that the generators made from one image, and findings about the generators.
 
-    Args:
-        other: the class that the adversarial image should be classified as.
-        adversarial: the adversarial image.
-        stable: the stable image.
-        cycle: the adversarial image translated back to the original class; None if the generators do not make one.
-        plain: whether the stable image is the input image itself.
-        notes: findings about the generators, one sentence each.
+    The adversarial image should be classified as ``other``; ``cycle`` is its translation back, if the generators make
+    one. The stable image is the input image itself if ``plain``.
     """
 
     other: int
@@ -45,12 +41,7 @@ class Translated:
 
 
 def translate(probe: Probe, targets: Sequence[Target], weights: str | None) -> Translated:
-    """Generate the adversarial and the stable image with the generators in a folder.
-
-    Args:
-        probe: the classifier, in-fill, image, seed and budget, bound together; costs one query, for the prediction.
-        targets: as in `counterfactual`.
-        weights: folder of the trained generators.
+    """Generate the adversarial and the stable image with the generators in a folder; costs the query for the prediction.
 
     Raises:
         RequestError: as in `counterfactual`.
@@ -67,7 +58,7 @@ def translate(probe: Probe, targets: Sequence[Target], weights: str | None) -> T
     if source not in generators.classes:
         raise RequestError(
             f"expected an image classified as {_list_classes(probe, generators.classes)}, the classes that {weights} was trained for, "
-            f"got {name(probe, source)}; choose another image, or train with --classes for this class"
+            f"got {class_name(probe, source)}; choose another image, or train with --classes for this class"
         )
     other = _other(probe, targets, source, generators.classes)
     with torch.no_grad():
@@ -78,37 +69,24 @@ def translate(probe: Probe, targets: Sequence[Target], weights: str | None) -> T
 
 
 def flip_finding(probe: Probe, other: int | None, answer: Float[Tensor, " k"]) -> str:
-    """State whether the classifier predicts another class for a counterfactual.
-
-    Args:
-        probe: the classifier, in-fill, image, seed and budget, bound together.
-        other: the class that the counterfactual should be classified as; None: any class other than that of the
-            image.
-        answer: the classifier's probabilities for the counterfactual.
-    """
+    """State whether the probabilities for a counterfactual are those of the other class, or of any if that is None."""
     source, found = int(probe.prediction.argmax()), int(answer.argmax())
     wanted = found if other is None else other
     after, before = float(answer[wanted]), float(probe.prediction[wanted])
     if found == wanted != source:
-        return f"The counterfactual is classified as {name(probe, found)}, with p = {after:.2f}, against {before:.2f} for the image."
+        return f"The counterfactual is classified as {class_name(probe, found)}, with p = {after:.2f}, against {before:.2f} for the image."
     failed = (
-        f"is still classified as {name(probe, found)}, with p = {after:.2f}, against {before:.2f} for the image"
+        f"is still classified as {class_name(probe, found)}, with p = {after:.2f}, against {before:.2f} for the image"
         if other is None
-        else f"did not flip the prediction to {name(probe, other)}: the classifier predicts {name(probe, found)}, and p of "
-        f"{name(probe, other)} is only {after:.2f}, against {before:.2f} for the image"
+        else f"did not flip the prediction to {class_name(probe, other)}: the classifier predicts {class_name(probe, found)}, and p of "
+        f"{class_name(probe, other)} is only {after:.2f}, against {before:.2f} for the image"
     )
     return f"The counterfactual {failed}. The map does not show what would change the prediction."
 
 
-def name(probe: Probe, index: int) -> str:
-    """Return the label of a class, or its number if the classifier has no labels."""
-    labels = probe.classifier.labels
-    return f"'{labels[index]}'" if labels else f"class {index}"
-
-
 def _list_classes(probe: Probe, classes: Sequence[int]) -> str:
     """List several classes by name."""
-    return " or ".join(name(probe, index) for index in classes)
+    return " or ".join(class_name(probe, index) for index in classes)
 
 
 def _other(probe: Probe, targets: Sequence[Target], source: int, classes: Sequence[int]) -> int:
@@ -129,7 +107,7 @@ def _other(probe: Probe, targets: Sequence[Target], source: int, classes: Sequen
     if other not in rivals:
         raise RequestError(
             f"expected {_list_classes(probe, rivals)} as the other class, as the generators were trained for it, got "
-            f"{name(probe, other)}; request contrast:{source}/{rivals[0]}, or train with --classes for this class"
+            f"{class_name(probe, other)}; request contrast:{source}/{rivals[0]}, or train with --classes for this class"
         )
     return other
 

@@ -12,7 +12,8 @@ from torch import Tensor
 from seewhy.core.attribution import Attribution, as_map
 from seewhy.core.probe import Probe
 from seewhy.core.target import Contrast, Target
-from seewhy.methods.counterfactual._translation import flip_finding, name, translate
+from seewhy.methods._shared import class_name, reserve
+from seewhy.methods.counterfactual._translation import flip_finding, translate
 from seewhy.nets.checkpoints import CARD
 
 _VISIBLE = 0.1
@@ -56,8 +57,7 @@ def counterfactual(
     """
     made = translate(probe, targets, weights)
     own = [made.adversarial] if made.plain else [made.adversarial, made.stable]
-    probe.affordable(1 + len(own), smallest=1 + len(own), hint="another method")
-    probe.plan(1 + len(own))
+    reserve(probe, 1 + len(own), hint="another method")
     change = (probe.image if definition == "input" else made.stable) - made.adversarial
     extent, signed = change.abs().mean(0), change.mean(0)
     maps = {target.key: as_map(signed if isinstance(target, Contrast) else extent) for target in targets}
@@ -78,9 +78,6 @@ def trained_classes(settings: Mapping[str, object]) -> tuple[int, ...] | None:
     """Return the classes that the generators in ``weights`` were trained for, or None if the card does not list them.
 
     The method itself rejects a folder without them.
-
-    Args:
-        settings: settings of the method.
     """
     card = Path(str(settings.get("weights"))) / CARD
     if not card.is_file():
@@ -92,7 +89,7 @@ def _unstable(probe: Probe, answers: Float[Tensor, "n k"]) -> list[str]:
     """Warn if the stable image is classified differently from the input image."""
     source = int(probe.prediction.argmax())
     return [
-        f"The stable image is classified as {name(probe, int(answer.argmax()))}, not {name(probe, source)}: the map also shows "
+        f"The stable image is classified as {class_name(probe, int(answer.argmax()))}, not {class_name(probe, source)}: the map also shows "
         "artefacts of the generators."
         for answer in answers
         if int(answer.argmax()) != source

@@ -12,9 +12,9 @@ from seewhy.core.probe import Probe
 from seewhy.core.target import Contrast, Target
 from seewhy.core.view import View
 from seewhy.images.collection import Collection, read_collection
+from seewhy.methods._shared import allow, at_least, class_name
 from seewhy.methods.counterfactual._references import Distance, References
 from seewhy.methods.counterfactual._swap_search import Goal, Swap, most_queries
-from seewhy.methods.counterfactual._translation import name
 from seewhy.methods.search._region_search import wins
 
 _TILES = 14
@@ -74,11 +74,12 @@ def nearest_counterfactual(
     """
     side = max(1, max(probe.size) // _TILES) if tile is None else tile
     soft = side / 2 if edge is None else edge
-    _check(candidates, pool, side, soft, confidence)
+    at_least(candidates=(candidates, 1), pool=(pool, 1), tile=(side, 1), edge=(soft, 0))
+    if not 0 <= confidence < 1:
+        raise RequestError(f"expected confidence from 0 to below 1, got {confidence:g}")
     collection = _read(probe, reference)
     most = len(targets) * candidates * most_queries(probe.size, side)
-    limit = probe.affordable(1 + min(pool, len(collection)) + most, smallest=2, hint="another method")
-    probe.plan(limit)
+    limit = 1 + allow(probe, min(pool, len(collection)) + most, fewest=1, hint="another method")
     solvable = [target for target in targets if bool(wins(probe.prediction[None], target))]
     pool_limit = min(pool, len(collection), max(1, (limit - 1) // 2))
     references = References(probe, collection, distance=distance, limit=pool_limit)
@@ -96,7 +97,7 @@ def nearest_counterfactual(
     settings |= {"tile": side, "edge": soft, "confidence": confidence}
     of_target = {key: found[other] for key, other in others.items() if other in found}
     findings = _findings(references, targets, others, found, confidence)
-    return _maps(references, targets, of_target, findings, settings)
+    return _attribution(references, targets, of_target, findings, settings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,27 +107,16 @@ class Found:
     Args:
         index: index of the reference image.
         rank: rank by distance among the candidates, 1 for the nearest.
+        candidates: number of candidates.
         swap: the image with a part of the reference image in it.
-        ends: why the search with each candidate ended.
+        stopped_because: ``complete`` if the search with every candidate was, else the first other reason.
     """
 
     index: int
     rank: int
+    candidates: int
     swap: Swap
-    ends: tuple[str, ...]
-
-    @property
-    def stopped_because(self) -> str:
-        """``complete`` if the search with every candidate was, else the first other reason."""
-        return next((end for end in self.ends if end != "complete"), "complete")
-
-
-def _check(candidates: int, pool: int, tile: int, edge: float, confidence: float) -> None:
-    """Reject settings that are out of range."""
-    if min(candidates, pool, tile) < 1:
-        raise RequestError(f"expected candidates, pool and tile >= 1, got {candidates}, {pool} and {tile}")
-    if edge < 0 or not 0 <= confidence < 1:
-        raise RequestError(f"expected edge >= 0 and confidence from 0 to below 1, got {edge:g} and {confidence:g}")
+    stopped_because: str
 
 
 def _read(probe: Probe, reference: str | None) -> Collection:
@@ -160,22 +150,22 @@ def _best(references: References, goal: Goal, *, candidates: int, tile: int, edg
         Swap(probe, references.image(index), goal, probability=float(references.answers[index][goal.other]), edge=edge)
         for index in indices
     ]
-    ends = []
+    stopped = "complete"
     for number, swap in enumerate(swaps):
-        share = (last - probe.queries.forward_images) // (len(swaps) - number)
-        ends.append(swap.shrink(tile, share))
+        end = swap.shrink(tile, (last - probe.queries.forward_images) // (len(swaps) - number))
+        stopped = end if stopped == "complete" else stopped
     best = min(range(len(swaps)), key=lambda number: swaps[number].area)
-    return Found(indices[best], best + 1, swaps[best], tuple(ends))
+    return Found(indices[best], best + 1, len(swaps), swaps[best], stopped)
 
 
-def _maps(
+def _attribution(
     references: References,
     targets: Sequence[Target],
     found: Mapping[str, Found],
     findings: tuple[str, ...],
     settings: dict[str, object],
 ) -> Attribution:
-    """Convert the results to maps, outlines, generated and traces; a target without a result gets a map of zeros."""
+    """Convert the results to maps, outlines, images and traces; a target without a result gets a map of zeros."""
     image = references.probe.image
     values = {target.key: np.zeros(image.shape[1:], dtype=np.float32) for target in targets}
     outlines: dict[str, BoolMap] = {}
@@ -187,18 +177,17 @@ def _maps(
             values[target.key] = as_map((change if isinstance(target, Contrast) else change.abs()).mean(0))
             outlines[f"{target.key}/taken"] = swap.region
             traces |= {f"{target.key}/{name}": steps for name, steps in _traces(references.probe, swap).items()}
-    every = {best.swap.goal.other: best for best in found.values()}
-    ends = [best.stopped_because for best in every.values() if best.stopped_because != "complete"]
+    bests = {best.swap.goal.other: best for best in found.values()}
     return Attribution(
         values,
         {},
         "intensity",
         settings,
-        ends[0] if ends else "complete",
+        next((end for best in bests.values() if (end := best.stopped_because) != "complete"), "complete"),
         findings=findings,
         traces=traces,
         outlines=outlines,
-        generated=_generated_images(every),
+        generated=_generated_images(bests),
     )
 
 
@@ -239,49 +228,38 @@ def _sentence(references: References, best: Found) -> str:
     """State what was found."""
     probe, swap = references.probe, best.swap
     change = float((swap.image - probe.image).abs().mean())
-    confident = (
-        f", with p = {swap.steps[-1].probability:.2f} ({swap.steps[0].probability:.2f} for the reference image itself)"
-    )
-    return (
-        f"With {swap.area:.1%} of the image taken from reference image {best.index}{_class_of(references, best.index)}, the "
-        f"classifier predicts {name(probe, swap.goal.other)}{confident if probe.classifier.access > Access.LABEL else ''}. The "
-        f"change is {change:.3f} of full brightness on average. {_choice(references, best)}"
-    )
-
-
-def _choice(references: References, best: Found) -> str:
-    """State how the reference image was chosen."""
-    away = f"distance {references.distances[best.index]:.2f}"
-    if len(best.ends) == 1:
-        return f"It is the only reference image found with that class, at {away}."
-    return (
-        f"Of the {len(best.ends)} nearest reference images with that class, it needs the smallest area: "
-        f"number {best.rank} by distance, at {away}."
-    )
-
-
-def _class_of(references: References, index: int) -> str:
-    """Return the class name of a reference image in brackets, if its collection has class names."""
+    confident = ""
+    if probe.classifier.access > Access.LABEL:
+        confident = f", with p = {swap.steps[-1].probability:.2f} ({swap.steps[0].probability:.2f} for the reference image itself)"
     collection = references.collection
-    return "" if collection.labels is None else f" ({collection.classes[collection.labels[index]]})"
+    labelled = "" if collection.labels is None else f" ({collection.classes[collection.labels[best.index]]})"
+    away = f"distance {references.distances[best.index]:.2f}"
+    choice = f"It is the only reference image found with that class, at {away}."
+    if best.candidates > 1:
+        choice = (
+            f"Of the {best.candidates} nearest reference images with that class, it needs the smallest area: "
+            f"number {best.rank} by distance, at {away}."
+        )
+    return (
+        f"With {swap.area:.1%} of the image taken from reference image {best.index}{labelled}, the classifier predicts "
+        f"{class_name(probe, swap.goal.other)}{confident}. The change is {change:.3f} of full brightness on average. {choice}"
+    )
 
 
 def _not_predicted(probe: Probe, target: Target) -> str:
     """State why no counterfactual was searched for a target."""
     predicted, requested = int(probe.prediction.argmax()), int(target.weights(probe.prediction).argmax())
     if isinstance(target, Contrast):
-        return f"The classifier does not rank {name(probe, requested)} above {name(probe, target.other)}: there is nothing to change."
-    return (
-        f"The classifier predicts {name(probe, predicted)}, not {name(probe, requested)}: there is nothing to change."
-    )
+        return f"The classifier does not rank {class_name(probe, requested)} above {class_name(probe, target.other)}: there is nothing to change."
+    return f"The classifier predicts {class_name(probe, predicted)}, not {class_name(probe, requested)}: there is nothing to change."
 
 
 def _no_reference(references: References, other: int | None, confidence: float) -> str:
     """State which prediction no reference image got, and which predictions they got."""
     probe = references.probe
-    wanted = "any class other than that of the image" if other is None else name(probe, other)
+    wanted = "any class other than that of the image" if other is None else class_name(probe, other)
     confident = f" with p >= {confidence:g}" if confidence > 0 else ""
-    predictions = ", ".join(f"{name(probe, index)} for {count}" for index, count in references.predictions()[:3])
+    predictions = ", ".join(f"{class_name(probe, index)} for {count}" for index, count in references.predictions()[:3])
     source = int(probe.prediction.argmax())
     request = [
         f"request contrast:{source}/{index}, " for index, _ in references.predictions() if index not in {source, other}

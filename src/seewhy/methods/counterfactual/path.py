@@ -16,14 +16,10 @@ from seewhy.core.target import Target, weight_matrix
 from seewhy.core.view import View
 from seewhy.images.open import open_image
 from seewhy.images.view import apply_view
+from seewhy.methods._shared import at_least, incompleteness, reserve
 from seewhy.methods.counterfactual._translation import flip_finding, translate
 
 Weighting = Literal["output", "even"]
-
-_GAP = 0.05
-"""With even weighting and signs, a finding reports a map whose sum misses the output change by more than this fraction
-of it.
-"""
 
 
 def counterfactual_path(
@@ -72,11 +68,8 @@ def counterfactual_path(
             "expected either weights=FOLDER from seewhy train counterfactual or baseline=FILE with a counterfactual image, got "
             f"{'neither' if weights is None else 'both'}"
         )
-    if steps < 1:
-        raise RequestError(f"expected steps >= 1, got {steps}; 24 is the default")
-    total = 3 + len(targets) * steps
-    probe.affordable(total, smallest=total, hint="fewer steps or targets")
-    probe.plan(total)
+    at_least(steps=(steps, 1))
+    reserve(probe, 3 + len(targets) * steps, hint="fewer steps or targets")
     end = _End.made(probe, targets, weights) if baseline is None else _End.opened(probe, baseline)
     with torch.no_grad():
         ends = probe.scores(torch.stack([probe.image, end.image])).double()
@@ -87,7 +80,7 @@ def counterfactual_path(
         values[target.key] = as_map(shares)
         if weighting == "even" and signed:
             before, after = path.read(ends).tolist()
-            findings += _incompleteness(target, float(shares.sum()), before - after)
+            findings += incompleteness(target.key, "output", float(shares.sum()), before - after)
     settings = {"weights": weights, "baseline": baseline, "steps": steps, "weighting": weighting}
     settings |= {"signed": signed, "output": output}
     return Attribution(values, {}, output, settings, "complete", findings=tuple(findings), generated=end.generated)
@@ -95,13 +88,9 @@ def counterfactual_path(
 
 @dataclass(frozen=True, eq=False)
 class _End:
-    """The counterfactual at the end of the path.
+    """The counterfactual at the end of the path, the images that are saved, and findings about its origin.
 
-    Args:
-        image: the counterfactual image.
-        other: the class that it should be classified as; None: any class other than that of the image.
-        generated: the images that are saved with the maps.
-        notes: findings about its origin, one sentence each.
+    It should be classified as ``other``; None: as any class other than that of the image.
     """
 
     image: Image
@@ -132,14 +121,7 @@ class _End:
 
 @dataclass(frozen=True, eq=False)
 class _Path:
-    """The straight path from the image to its counterfactual.
-
-    Args:
-        probe: the classifier, in-fill, image, seed and budget, bound together.
-        end: the counterfactual.
-        column: the target's weight for each class.
-        as_probability: whether the output is read after the soft-max.
-    """
+    """The straight path from the image to its counterfactual, and which output is read along it."""
 
     probe: Probe
     end: Image
@@ -170,10 +152,3 @@ class _Path:
         perturbed = blend(self.probe.image, keep, self.end[None]).requires_grad_()
         output = self.read(self.probe.scores(perturbed)).sum()
         return self.probe.gradient(output, [perturbed], len(perturbed))[0].double()
-
-
-def _incompleteness(target: Target, total: float, change: float) -> list[str]:
-    """Report a map whose sum misses the change of the output."""
-    if abs(total - change) <= _GAP * abs(change):
-        return []
-    return [f"The map of {target.key} sums to {total:.3g}, but the output changes by {change:.3g}: use more steps."]

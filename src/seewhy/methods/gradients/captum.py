@@ -4,20 +4,17 @@ import importlib
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from seewhy.core.arrays import Images
-from seewhy.core.attribution import Attribution
+from seewhy.core.attribution import Attribution, Map, as_map
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, normals
 from seewhy.core.target import Target, weight_matrix
-
-_GAP = 0.05
-"""A finding reports an Integrated Gradients map whose sum misses the score change by more than this fraction of it."""
+from seewhy.methods._shared import at_least, incompleteness, reserve, seeds
 
 
 def integrated_gradients(probe: Probe, targets: Sequence[Target], *, steps: int = 50) -> Attribution:
@@ -41,22 +38,18 @@ def integrated_gradients(probe: Probe, targets: Sequence[Target], *, steps: int 
 
     Cost: ``3 + targets x steps`` queries, and ``targets x steps`` backward images.
     """
-    _check("steps", steps)
-    total = 3 + len(targets) * steps
-    probe.affordable(total, smallest=total, hint="fewer steps or targets")
-    probe.plan(total)
+    at_least(steps=(steps, 1))
+    reserve(probe, 3 + len(targets) * steps, hint="fewer steps or targets")
     weights = weight_matrix(targets, probe.prediction).float()
-    baseline = probe.fill(derive(probe.seed, torch.zeros(1, dtype=torch.int64, device=probe.image.device)))
+    baseline = probe.fill(seeds(probe, 0))
     with torch.no_grad():
         now, before = probe.scores(torch.cat([probe.image[None], baseline])) @ weights
-    values, findings = {}, []
+    values: dict[str, Map] = {}
+    findings: list[str] = []
     for target, column, change in zip(targets, weights.T, (now - before).tolist(), strict=True):
         shares = _integrate(probe, baseline, column, steps).double().sum(0)
-        values[target.key] = shares.float().cpu().numpy()
-        if abs(float(shares.sum()) - change) > _GAP * abs(change):
-            findings.append(
-                f"The map of {target.key} sums to {float(shares.sum()):.3g}, but the score changes by {change:.3g}: use more steps."
-            )
+        values[target.key] = as_map(shares)
+        findings += incompleteness(target.key, "score", float(shares.sum()), change)
     return Attribution(values, {}, "score", {"steps": steps}, "complete", findings=tuple(findings))
 
 
@@ -104,15 +97,11 @@ def smoothgrad(probe: Probe, targets: Sequence[Target], *, samples: int = 50, si
 
     Cost: ``1 + targets x samples`` queries, and ``targets x samples`` backward images.
     """
-    _check("samples", samples)
-    if not sigma >= 0:
-        raise RequestError(f"expected sigma >= 0, got {sigma}; 0.15 is usual")
-    total = 1 + len(targets) * samples
-    probe.affordable(total, smallest=total, hint="fewer samples or targets")
-    probe.plan(total)
+    at_least(samples=(samples, 1), sigma=(sigma, 0))
+    reserve(probe, 1 + len(targets) * samples, hint="fewer samples or targets")
     weights = weight_matrix(targets, probe.prediction).float()
     values = {
-        target.key: _smooth(probe, column, samples, sigma).abs().sum(0).cpu().numpy().astype(np.float32)
+        target.key: as_map(_smooth(probe, column, samples, sigma).abs().sum(0))
         for target, column in zip(targets, weights.T, strict=True)
     }
     return Attribution(values, {}, "score per brightness", {"samples": samples, "sigma": sigma}, "complete")
@@ -129,9 +118,3 @@ def _smooth(probe: Probe, column: Float[Tensor, " k"], samples: int, sigma: floa
         score = (probe.scores(images) @ column).sum()
         total += probe.gradient(score, [images], len(images))[0].double().sum(0)
     return total / samples
-
-
-def _check(name: str, value: int) -> None:
-    """Reject a number of steps or samples below 1."""
-    if value < 1:
-        raise RequestError(f"expected {name} >= 1, got {value}; 50 is the default")
