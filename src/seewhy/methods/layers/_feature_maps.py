@@ -1,13 +1,12 @@
 """Select a layer and map its output to image positions; shared by the methods that use activations."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
@@ -23,17 +22,8 @@ _MOST_EXTRA = 5
 class Layout:
     """How a layer's output is arranged as a feature map.
 
-    Args:
-        layer: name of the layer.
-        channels: number of features at each position.
-        rows: number of positions from top to bottom.
-        columns: number of positions from left to right.
-        extra: number of tokens before the grid, such as a class token; None if the output already has shape ``(n, c,
-            h, w)``.
-
-    Example:
-        >>> Layout("block", 8, 2, 3, extra=1).features(torch.zeros(5, 7, 8)).shape
-        torch.Size([5, 8, 2, 3])
+    ``extra`` is the number of tokens before the grid, such as a class token; None if the output already has shape
+    ``(n, c, h, w)``.
     """
 
     layer: str
@@ -62,11 +52,6 @@ def layout(layer: str, shape: tuple[int, ...], size: tuple[int, int]) -> Layout 
     Four axes are ``(n, c, h, w)`` with at least 2 × 2 positions. Three axes are ``(n, tokens, c)``: the grid of
     square patches of the image, after at most five extra tokens.
 
-    Args:
-        layer: name of the layer.
-        shape: shape of its output.
-        size: height and width of the image.
-
     Example:
         >>> layout("encoder", (1, 197, 768), (224, 224))
         Layout(layer='encoder', channels=768, rows=14, columns=14, extra=1)
@@ -88,18 +73,11 @@ def find(probe: Probe, layer: str | None, *, stride: float | None) -> Layout:
     In a convolutional network the last feature map is chosen. With ``stride`` it is, among the layers whose positions
     are closest to that many pixels apart, the last of the outermost ones (those with the fewest dots in their names:
     a full block rather than a part that a shortcut bypasses). In a transformer no layer is chosen, because all its
-    maps have the same size.
-
-    Args:
-        probe: the classifier, in-fill, image, seed and budget, bound together.
-        layer: name of the layer; None to choose one.
-        stride: desired distance between two positions of the map, pixels; None for the last map.
+    maps have the same size. Costs one query.
 
     Raises:
         RequestError: the layer does not exist, or its output is not a map; the message lists layers whose output is
             one.
-
-    Cost: one query.
     """
     shapes = probe.layers()
     maps = {name: found for name, shape in shapes.items() if (found := layout(name, shape, probe.size))}
@@ -122,12 +100,10 @@ def find(probe: Probe, layer: str | None, *, stride: float | None) -> Layout:
 def _nearest(maps: Mapping[str, Layout], size: tuple[int, int], stride: float) -> Layout:
     """Choose a layer by the distance between its positions; see `find`."""
 
-    def octaves(found: Layout) -> float:
-        apart = (size[0] * size[1] / (found.rows * found.columns)) ** 0.5
-        return round(abs(float(np.log2(apart / stride))), 1)  # rounded, so that 27 positions rank the same as 28
-
     def rank(name: str) -> tuple[float, int]:
-        return octaves(maps[name]), name.count(".")
+        apart = (size[0] * size[1] / (maps[name].rows * maps[name].columns)) ** 0.5
+        octaves = round(abs(math.log2(apart / stride)), 1)  # rounded, so that 27 positions rank the same as 28
+        return octaves, name.count(".")
 
     return maps[min(reversed(list(maps)), key=rank)]
 
@@ -139,12 +115,5 @@ def _offer(maps: Mapping[str, Layout]) -> str:
     tokens = [name for name, found in maps.items() if found.extra is not None] or list(maps)
     fewest = sorted(tokens, key=lambda name: name.count("."))[: max(6, len(tokens) // 4)]
     some = [name for name in tokens if name in fewest]
-    return (
-        f"layers that output maps: {', '.join(dict.fromkeys(some[round(i * (len(some) - 1) / 5)] for i in range(6)))}"
-    )
-
-
-def enlarge(values: Float[Tensor, "h w"], size: tuple[int, int]) -> Float32[np.ndarray, "height width"]:
-    """Upsample a map to the image's size, bilinearly between the centres of its positions."""
-    whole = functional.interpolate(values.detach().float()[None, None], size=size, mode="bilinear", align_corners=False)
-    return whole[0, 0].cpu().numpy()
+    spread = dict.fromkeys(some[round(i * (len(some) - 1) / 5)] for i in range(6))
+    return f"layers that output maps: {', '.join(spread)}"

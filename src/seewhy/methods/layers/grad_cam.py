@@ -2,16 +2,21 @@
 
 from collections.abc import Callable, Sequence
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from seewhy.core.attribution import Attribution
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target, weight_matrix
-from seewhy.methods.layers._feature_maps import Feature, Layout, enlarge, find
+from seewhy.methods._shared import enlarge, name_maps, reserve
+from seewhy.methods.layers._feature_maps import Feature, Layout, find
 
 Weigh = Callable[[Feature, Feature], Float[Tensor, "n c"]]
 """Computes a weight for each channel from the activations and the gradient of the score with respect to them."""
+
+_EPSILON = 1e-6
+"""Keeps Grad-CAM++'s weights finite, as in common implementations."""
 
 
 def grad_cam(probe: Probe, targets: Sequence[Target], *, layer: str | None = None) -> Attribution:
@@ -63,16 +68,14 @@ def grad_cam_plus_plus(probe: Probe, targets: Sequence[Target], *, layer: str | 
 
 def _cam(probe: Probe, targets: Sequence[Target], layer: str | None, weigh: Weigh) -> Attribution:
     """Compute the map of each target from its own forward and backward pass."""
-    total = 2 + len(targets)
-    probe.affordable(total, smallest=total, hint="fewer targets")
-    probe.plan(total)
+    reserve(probe, 2 + len(targets), hint="fewer targets")
     weights = weight_matrix(targets, probe.prediction).float()
     where = find(probe, layer, stride=None)
-    values = {}
-    for target, column in zip(targets, weights.T, strict=True):
+    coarse = []
+    for column in weights.T:
         features, gradient = _activations(probe, where, column)
-        map_ = (weigh(features, gradient)[0, :, None, None] * features[0]).sum(0).relu()
-        values[target.key] = enlarge(map_, probe.size)
+        coarse.append((weigh(features, gradient)[0, :, None, None] * features[0]).sum(0).relu())
+    values = name_maps(targets, enlarge(torch.stack(coarse).float(), probe.size))
     findings = [
         f"The map of {key} is 0 everywhere: no activation of {where.layer} raises the score; choose another layer."
         for key, map_ in values.items()
@@ -107,7 +110,3 @@ def _higher_order(features: Feature, gradient: Feature) -> Float[Tensor, "n c"]:
     square, total = gradient.square(), features.sum((2, 3), keepdim=True)
     share = square / (2 * square + total * gradient**3 + _EPSILON)
     return (share.where(gradient != 0, 0) * gradient.relu()).sum((2, 3))
-
-
-_EPSILON = 1e-6
-"""Keeps Grad-CAM++'s weights finite, as in common implementations."""

@@ -1,7 +1,7 @@
 """IBA: information a decision uses at each position of a layer (Schulz, Sixt, Tombari, Landgraf, ICLR 2020)."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,9 +11,10 @@ from torch import Tensor
 from seewhy.core.attribution import Attribution
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
-from seewhy.core.seeds import derive, normals
+from seewhy.core.seeds import normals
 from seewhy.core.target import Target, weight_matrix
-from seewhy.methods.layers._feature_maps import Layout, enlarge, find
+from seewhy.methods._shared import at_least, enlarge, name_maps, positive, reserve, seeds
+from seewhy.methods.layers._feature_maps import Layout, find
 from seewhy.nets.bottleneck import Statistics, bits_per_pixel, information, load_statistics, smooth
 
 IBA_STRIDE = 8.0
@@ -72,58 +73,39 @@ def iba(
 
     Cost: ``2 + targets x steps x samples`` queries; as many images backward, down to the layer.
     """
-    plan = _Plan(beta, steps, samples, rate, sigma, relu)
-    total = 2 + len(targets) * steps * samples
-    probe.affordable(total, smallest=total, hint="fewer targets")
-    probe.plan(total)
+    at_least(steps=(steps, 1), samples=(samples, 1), beta=(beta, 0), sigma=(sigma, 0))
+    positive(rate=rate)
+    reserve(probe, 2 + len(targets) * steps * samples, hint="fewer targets")
     weights = weight_matrix(targets, probe.prediction).float()
     known = None
     if statistics is not None:
         known, layer = load_statistics(Path(statistics), layer=layer, fingerprint=probe.classifier.fingerprint)
     where = find(probe, layer, stride=IBA_STRIDE)
-    values, traces = {}, {}
+    bits, traces = [], {}
     for target, column in zip(targets, weights.T, strict=True):
-        neck = _Bottleneck.start(where, plan, known, probe)
-        traces[f"{target.key} loss"] = [neck.step(probe, column, number) for number in range(steps)]
-        values[target.key] = enlarge(bits_per_pixel(neck.nats().detach(), probe.size), probe.size)
-    settings = {"layer": where.layer, **asdict(plan), "statistics": statistics}
+        neck = _Bottleneck.start(probe, where, known, sigma=sigma, relu=relu)
+        traces[f"{target.key} loss"] = neck.learn(column, steps, samples, rate, beta)
+        bits.append(bits_per_pixel(neck.nats().detach(), probe.size))
+    settings = {"layer": where.layer, "beta": beta, "steps": steps, "samples": samples, "rate": rate, "sigma": sigma}
+    settings |= {"relu": relu, "statistics": statistics}
+    values = name_maps(targets, enlarge(torch.stack(bits), probe.size))
     return Attribution(values, {}, "bits per pixel", settings, "complete", findings=_findings(known), traces=traces)
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """The settings of the optimisation, checked for their ranges."""
-
-    beta: float
-    steps: int
-    samples: int
-    rate: float
-    sigma: float
-    relu: bool
-
-    def __post_init__(self) -> None:
-        for name, least in (("steps", 1), ("samples", 1), ("beta", 0), ("sigma", 0)):
-            if not getattr(self, name) >= least:
-                raise RequestError(
-                    f"expected {name} >= {least}, got {getattr(self, name)}; leave it out for the paper's value"
-                )
-        if not self.rate > 0:
-            raise RequestError(f"expected rate > 0, got {self.rate}; leave it out for the paper's value")
 
 
 @dataclass(eq=False)
 class _Bottleneck:
-    """Noise injected into a layer, and the learned fraction of each feature that passes."""
+    """Noise injected into a layer, and the learned logits ``alpha`` of the fraction of each feature that passes."""
 
+    probe: Probe
     where: Layout
-    plan: _Plan
     known: Statistics | None
+    sigma: float
+    relu: bool
     alpha: Tensor
-    optimiser: torch.optim.Optimizer
     deviation: Tensor
 
     @classmethod
-    def start(cls, where: Layout, plan: _Plan, known: Statistics | None, probe: Probe) -> "_Bottleneck":
+    def start(cls, probe: Probe, where: Layout, known: Statistics | None, *, sigma: float, relu: bool) -> "_Bottleneck":
         """Start with nearly everything passing."""
         shape = (where.channels, where.rows, where.columns)
         if known is not None and known.mean.shape != shape:
@@ -132,42 +114,49 @@ class _Bottleneck:
                 "statistics were measured at"
             )
         alpha = torch.full(shape, _START, device=probe.image.device, requires_grad=True)
-        return cls(where, plan, known, alpha, torch.optim.Adam([alpha], lr=plan.rate), torch.zeros_like(alpha))
+        return cls(probe, where, known, sigma, relu, alpha, torch.zeros_like(alpha))
 
-    def removed(self) -> Float[Tensor, "c h w"]:
-        """The fraction of each feature replaced by noise: ``1 - blur(sigmoid(alpha)) = blur(sigmoid(-alpha))``."""
-        return smooth(torch.sigmoid(-self.alpha), self.plan.sigma)
+    def learn(self, column: Float[Tensor, " k"], steps: int, samples: int, rate: float, beta: float) -> list[float]:
+        """Optimise the fractions, and return the loss before each step."""
+        optimiser = torch.optim.Adam([self.alpha], lr=rate)
+        losses = []
+        for number in range(steps):
+            scores = self._noisy_scores(number * samples, samples)
+            loss = -(scores.log_softmax(1) @ column).mean() + beta * self.nats().mean()
+            (self.alpha.grad,) = self.probe.gradient(loss, [self.alpha], samples)
+            optimiser.step()
+            losses.append(loss.item())
+        return losses
 
     def nats(self) -> Float[Tensor, "c h w"]:
-        """Return the information that passes, in nats; needs a first `step`, which records the features."""
-        return information(self.deviation, self.removed())
+        """Return the information that passes, in nats; needs a first step of `learn`, which records the features."""
+        return information(self.deviation, self._removed())
 
-    def step(self, probe: Probe, column: Float[Tensor, " k"], number: int) -> float:
-        """Take one optimiser step and return the loss before it."""
-        numbers = torch.arange(self.plan.samples, device=self.alpha.device) + self.plan.samples * number
-        noise = normals(derive(probe.seed, numbers), self.alpha.numel()).view(-1, *self.alpha.shape)
+    def _removed(self) -> Float[Tensor, "c h w"]:
+        """Return the fraction of each feature replaced by noise: ``1 - blur(sigmoid(alpha)) = blur(sigmoid(-alpha))``."""
+        return smooth(torch.sigmoid(-self.alpha), self.sigma)
+
+    def _noisy_scores(self, first: int, samples: int) -> Float[Tensor, "n k"]:
+        """Show the image with noise in the layer, and return the scores."""
+        own = seeds(self.probe, first, samples)
+        noise = normals(own, self.alpha.numel()).view(-1, *self.alpha.shape)
 
         def disturb(output: Tensor) -> Tensor:
             features = self.where.features(output.detach().float())
             if seen or features.shape != noise.shape:
                 raise RequestError(f"expected a layer that runs once per image, got {self.where.layer}; choose another")
-            return self.where.output(self.mix(features, noise), output).to(output.dtype)
+            return self.where.output(self._mix(features, noise), output).to(output.dtype)
 
-        with probe.watching(self.where.layer, disturb) as seen:
-            scores = probe.scores(probe.image.expand(self.plan.samples, -1, -1, -1))
-        loss = -(scores.log_softmax(1) @ column).mean() + self.plan.beta * self.nats().mean()
-        (self.alpha.grad,) = probe.gradient(loss, [self.alpha], self.plan.samples)
-        self.optimiser.step()
-        return loss.item()
+        with self.probe.watching(self.where.layer, disturb) as seen:
+            return self.probe.scores(self.probe.image.expand(samples, -1, -1, -1))
 
-    def mix(self, features: Float[Tensor, "n c h w"], noise: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    def _mix(self, features: Float[Tensor, "n c h w"], noise: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Replace a fraction of the features with noise of the same mean and standard deviation."""
         known = self.known or Statistics.of_one(features[0])
-        mean, std = known.noise(relu=self.plan.relu)
-        mean, std = mean.to(features.device), std.to(features.device)
+        mean, std = (part.to(features.device) for part in known.noise(relu=self.relu))
         self.deviation = (features[0] - mean) / std
-        mixed = features + self.removed() * (mean + std * noise - features)
-        return mixed.relu() if self.plan.relu else mixed
+        mixed = features + self._removed() * (mean + std * noise - features)
+        return mixed.relu() if self.relu else mixed
 
 
 def _findings(known: Statistics | None) -> tuple[str, ...]:

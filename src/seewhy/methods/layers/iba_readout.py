@@ -13,7 +13,8 @@ from seewhy.core.errors import RequestError
 from seewhy.core.layers import Change
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target, weight_matrix
-from seewhy.methods.layers._feature_maps import enlarge, layout
+from seewhy.methods._shared import enlarge, name_maps, reserve
+from seewhy.methods.layers._feature_maps import layout
 from seewhy.nets.bottleneck import bits_per_pixel
 from seewhy.nets.checkpoints import Card
 from seewhy.nets.readout import REMEDY, Source, load_readout
@@ -46,8 +47,7 @@ def iba_readout(probe: Probe, targets: Sequence[Target], *, weights: str | None 
     """
     if weights is None:
         raise RequestError(f"expected weights=FOLDER of a trained readout, got none; {REMEDY}")
-    probe.affordable(2, smallest=2, hint="another method")
-    probe.plan(2)
+    reserve(probe, 2, hint="another method")
     _check_targets(probe, targets)
     net, card = load_readout(Path(weights), fingerprint=probe.classifier.fingerprint)
     net = net.to(probe.image.device)
@@ -56,29 +56,19 @@ def iba_readout(probe: Probe, targets: Sequence[Target], *, weights: str | None 
         got = [tuple(source.shape[1:]) for source in sources]
         raise RequestError(f"expected layers of shapes {list(net.shapes)}, got {got}; {REMEDY}")
     nats = net.nats(sources[0], net.removed(sources))[0]
-    values = enlarge(bits_per_pixel(nats, probe.size), probe.size)
-    maps = {target.key: values for target in targets}
-    return Attribution(
-        maps, {}, "bits per pixel", {"weights": weights}, "complete", findings=_findings(card, len(probe.prediction))
-    )
+    bits = enlarge(bits_per_pixel(nats, probe.size)[None], probe.size)
+    values = name_maps(targets, bits.expand(len(targets), -1, -1))
+    findings = _findings(card, len(probe.prediction))
+    return Attribution(values, {}, "bits per pixel", {"weights": weights}, "complete", findings=findings)
 
 
 def gather(probe: Probe, layers: Sequence[str], images: Images) -> list[Source]:
-    """Show images to the classifier and collect the inputs of a readout.
+    """Show images to the classifier and collect the inputs of a readout: the features of each layer, then the scores.
 
-    Args:
-        probe: the classifier, in-fill, image, seed and budget, bound together; its own image is not used.
-        layers: layer names without duplicates; the first is the one with the bottleneck. Of a later one that runs
-            several times, the last run counts.
-        images: ``(n, 3, h, w)`` in [0, 1], shown in one call.
-
-    Returns:
-        The features of each layer and, as the last source, the scores; all detached from the graph.
+    The first layer is the one with the bottleneck. Of a later one that runs several times, the last run counts.
 
     Raises:
         RequestError: a layer does not exist, the first runs more than once, or an output cannot be arranged as a map.
-
-    Cost: n queries.
     """
     seen: dict[str, list[Tensor]] = {layer: [] for layer in layers}
 
