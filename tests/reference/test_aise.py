@@ -11,7 +11,7 @@ from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence
 from seewhy.infills.plain import constant
 from seewhy.methods.controls import center, edges, random
-from seewhy.methods.sampling._gaussian_window import window
+from seewhy.methods.sampling._segments import window
 from seewhy.methods.sampling.aise import PRESETS, aise
 
 BLACK = constant(value=0.0)

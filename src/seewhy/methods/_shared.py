@@ -34,15 +34,9 @@ def positive(**settings: SupportsFloat) -> None:
 
 
 def allow(probe: Probe, wanted: int, *, fewest: int, hint: str, first: int = 1, multiple: int = 1) -> int:
-    """Return how many of the wanted queries the budget allows, and announce them to the progress bar.
+    """Return how many of the wanted queries the budget allows, a multiple of ``multiple``, and announce them.
 
-    Args:
-        probe: the probe, whose budget counts.
-        wanted: number of queries, without the first ones.
-        fewest: the least number that gives a result.
-        hint: how to need fewer, for the error message.
-        first: queries made in any case, such as the one of the unmodified image.
-        multiple: the result is a multiple of this.
+    The first queries, such as the one of the unmodified image, come on top. ``hint`` says how to need fewer.
 
     Raises:
         RequestError: the budget is less than ``first + fewest``.

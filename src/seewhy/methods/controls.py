@@ -12,9 +12,8 @@ from seewhy.core.probe import Probe
 from seewhy.core.seeds import normals
 from seewhy.core.target import Target
 from seewhy.methods._shared import name_maps, seeds
-from seewhy.methods.sampling._gaussian_window import window
 from seewhy.methods.sampling._sampling_designs import smooth_map
-from seewhy.methods.sampling._segments import fade
+from seewhy.methods.sampling._segments import fade, window
 
 _GRID = 7
 """Random numbers along each side, as in RISE's default grids."""
@@ -37,9 +36,6 @@ def random(probe: Probe, targets: Sequence[Target]) -> Attribution:
         Unitless maps, mostly between -3 and 3.
 
     Cost: no queries beyond the prediction for the unmodified image.
-
-    Example:
-        ``random(probe, [ClassEvidence(0)])`` depends on the probe's seed and the image size only.
     """
     drawn = normals(seeds(probe, 0), _GRID**2)
     return _same_for_all(targets, smooth_map(drawn, _GRID, probe.size)[0])
@@ -54,9 +50,6 @@ def center(probe: Probe, targets: Sequence[Target]) -> Attribution:
         Unitless maps from 0 to 1, the same for every image and target.
 
     Cost: no queries beyond the prediction for the unmodified image.
-
-    Example:
-        ``center(probe, [ClassEvidence(0)])`` has its maximum at the centre.
     """
     return _same_for_all(targets, window((0.5, 0.5), _WIDTH, probe.size))
 
@@ -68,9 +61,6 @@ def edges(probe: Probe, targets: Sequence[Target]) -> Attribution:
         Maps in brightness (0 to 1) per pixel, 0 or more, the same for every target.
 
     Cost: no queries beyond the prediction for the unmodified image.
-
-    Example:
-        ``edges(probe, [ClassEvidence(0)])`` is 0 for an image of a single colour.
     """
     return _same_for_all(targets, fade(_slope(probe.image.mean(0))[None], _BLUR * min(probe.size))[0])
 

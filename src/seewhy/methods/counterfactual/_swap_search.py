@@ -42,14 +42,10 @@ class Step(NamedTuple):
 
 @final
 class Swap:
-    """The probe's image with a part of another one in it, which the classifier predicts as the wanted class.
+    """The probe's image with a part of a donor in it, which the classifier predicts as the wanted class.
 
-    Args:
-        probe: the probe.
-        donor: the other image, in 8-bit levels, which has the wanted prediction.
-        goal: the wanted prediction.
-        probability: the probability of the wanted class for the donor.
-        edge: standard deviation of the soft edge, pixels; 0 for a hard one.
+    The donor, in 8-bit levels, has that prediction, with the given probability. ``edge`` is the standard deviation of
+    the soft edge in pixels; 0 for a hard one.
     """
 
     def __init__(self, probe: Probe, donor: Image, goal: Goal, *, probability: float, edge: float) -> None:

@@ -102,15 +102,7 @@ def nearest_counterfactual(
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """The best counterfactual for one other class.
-
-    Args:
-        index: index of the reference image.
-        rank: rank by distance among the candidates, 1 for the nearest.
-        candidates: number of candidates.
-        swap: the image with a part of the reference image in it.
-        stopped_because: ``complete`` if the search with every candidate was, else the first other reason.
-    """
+    """The best counterfactual for one other class: the reference image, and its rank by distance among the candidates."""
 
     index: int
     rank: int

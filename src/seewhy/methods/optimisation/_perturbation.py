@@ -43,12 +43,7 @@ def region(keep: Tensor, game: Game) -> Tensor:
 
 
 def finding(game: Game, whole: float, now: float, share: float) -> str:
-    """State the effect of a learned region that covers ``share`` of the image, given the probability before and now.
-
-    Example:
-        >>> finding("deletion", 0.9, 0.8, 0.1)
-        'no small region changes the prediction: with 10.0% of the image removed, the probability is 0.8 (0.9 before)'
-    """
+    """State the effect of a learned region that covers ``share`` of the image, given the probability before and now."""
     if game == "deletion":
         effect = "changes"
         statement = f"with {share:.1%} of the image removed, the probability is {now:.3g} ({whole:.3g} before)"

@@ -276,12 +276,7 @@ class _Task:
 
 
 def area_penalty(regions: Keep, areas: Sequence[float]) -> Float[Tensor, " n"]:
-    """Mean squared distance of the sorted values from a step that is 1 for the last fraction ``area`` and 0 before.
-
-    Example:
-        >>> area_penalty(torch.tensor([[[1.0, 0.0], [0.0, 0.5]]]), [0.25]).item()
-        0.0625
-    """
+    """Mean squared distance of the sorted values from a step that is 1 for the last fraction ``area`` and 0 before."""
     ordered = regions.flatten(1).sort(dim=1, stable=True).values
     ranks = torch.arange(ordered.shape[1], device=ordered.device)
     zeros = (1 - torch.tensor(areas, device=ordered.device)) * ordered.shape[1]

@@ -39,13 +39,7 @@ def least_squares(
     The errors are the Huber-White sandwich estimator, clustered by groups (Liang, Zeger, Biometrika, 1986): they hold
     whether or not the outputs are linear in x. They are multiplied by ``sqrt(p / (p - degrees of freedom))`` for p
     groups, because the model was fitted to the same outputs.
-
-    Args:
-        x: which segments each query kept.
-        y: classifier outputs, one column per target.
-        weights: weight of each query.
-        ridge: penalty on each coefficient.
-        groups: group number of each query, from 0; queries of the same group depend on each other.
+    Queries of the same group depend on each other.
     """
     weighted = x * weights[:, None]
     gram = weighted.T @ x

@@ -28,13 +28,7 @@ def ask_design(
 ) -> tuple[Outputs, str | None]:
     """Query the rows of a design in order, until all are answered or the time budget runs out.
 
-    Args:
-        probe: the classifier, in-fill, image, seed and budget, bound together.
-        design: the fraction of each part that each query keeps.
-        draw: converts rows to ``keep`` masks; called with at most `Probe.rows` rows at once.
-        weights: weight of each class in each target.
-        fewest: number of rows to query even if the time budget has run out.
-        together: number of rows that can only be used together; the run ends after a multiple of it.
+    The fewest rows are queried in any case, and the run ends after a multiple of the rows that belong together.
 
     Returns:
         The outputs for the first rows, and why it stopped early: ``"seconds"`` or None.
@@ -61,10 +55,6 @@ def cells_to_keep(grid: int, size: tuple[int, int]) -> Draw:
 
     Raises:
         RequestError: the grid has no cell, or more cells along a side than the image has pixels.
-
-    Example:
-        >>> cells_to_keep(2, (2, 4))(torch.tensor([[1.0, 0.0, 0.0, 0.0]])).tolist()
-        [[[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]]]
     """
     if not 1 <= grid <= min(size):
         raise RequestError(f"expected grid from 1 to {min(size)}, the pixels of the shorter side, got {grid}")
@@ -100,9 +90,5 @@ def coin_tosses(seed: int, pairs: int, segments: int) -> Design:
     """Keep each segment with probability 1/2, each draw followed by its complement.
 
     The first pairs are the same for any number of pairs.
-
-    Example:
-        >>> coin_tosses(0, 3, 4).sum(0).tolist()
-        [3.0, 3.0, 3.0, 3.0]
     """
     return with_complements((uniforms(derive(seed, torch.arange(pairs)), segments) < 0.5).float())

@@ -1,4 +1,4 @@
-"""Split an image into segments that are kept or removed as a whole: superpixels, or the cells of a grid."""
+"""Shapes that are kept or removed: superpixels or the cells of a grid, their blur, and a Gaussian window."""
 
 from typing import Literal
 
@@ -25,10 +25,6 @@ def split(image: Image, count: int, shape: Shape) -> Labels:
     Raises:
         RequestError: ``count`` is not positive or exceeds the number of pixels, or scikit-image is required and not
             installed.
-
-    Example:
-        >>> split(torch.zeros(3, 2, 4), 4, "grid").tolist()
-        [[0, 0, 1, 1], [2, 2, 3, 3]]
     """
     _, height, width = image.shape
     if not 1 <= count <= height * width:
@@ -70,3 +66,12 @@ def _blur(side: int, sigma: float, like: Float[Tensor, "n h w"]) -> Float[Tensor
     weights = torch.exp(-((steps / sigma) ** 2) / 2)
     places = (torch.arange(side)[:, None] + steps).clamp(0, side - 1)
     return torch.zeros(side, side).scatter_add_(1, places, (weights / weights.sum()).expand(side, -1)).to(like)
+
+
+def window(centre: tuple[float, float], width: float, size: tuple[int, int]) -> Float[Tensor, "h w"]:
+    """Draw a Gaussian window with a maximum of 1; ``centre`` and ``width`` are fractions of the image's sides."""
+    down, across = (
+        torch.exp(-(((torch.linspace(0, 1, side) - middle) / width) ** 2) / 2)
+        for side, middle in zip(size, centre, strict=True)
+    )
+    return torch.outer(down / down.max(), across / across.max())

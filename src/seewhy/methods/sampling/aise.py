@@ -14,7 +14,7 @@ from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive
 from seewhy.core.target import Target, weight_matrix
 from seewhy.methods._shared import allow, stop_reason
-from seewhy.methods.sampling._gaussian_window import window
+from seewhy.methods.sampling._segments import window
 
 Preset = Literal["speed", "balance", "quality"]
 

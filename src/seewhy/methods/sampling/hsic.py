@@ -74,11 +74,6 @@ def dependence(design: Design, outputs: Float[Tensor, " n"]) -> tuple[Float[Tens
 
     With centring, ``1.5 - (a - b)²`` is equivalent to ``2 a b``, so the criterion is ``2 mᵀ L m / n²`` with m
     centred, which one matrix product computes for all cells.
-
-    Example:
-        >>> kept = torch.tensor([[0.0], [1.0], [0.0], [1.0]])
-        >>> round(4 * dependence(kept, torch.tensor([0.1, 0.9, 0.2, 0.8]).double())[0].item(), 5)
-        0.61125
     """
     centred = design.double() - design.double().mean(0)
     width = outputs.abs().quantile(0.5).clamp(min=1e-12)  # a median of 0 leaves only equal and unequal outputs

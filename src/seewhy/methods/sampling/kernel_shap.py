@@ -97,16 +97,10 @@ def drawn_sets(seed: int, pairs: int, players: int) -> Design:
 
 
 def shapley_values(sets: Design, answers: Outputs, whole: Float[Tensor, " t"], *, exact: bool) -> Fit:
-    """Fit the linear model under its sum constraint, which eliminates the last player's coefficient.
+    """Fit the linear model, one row per player, so that the rows sum to ``whole - answers[0]``.
 
-    Args:
-        sets: which segments each query kept, in pairs.
-        answers: classifier outputs for the fully removed image, then for the sets.
-        whole: the score of the full image.
-        exact: True for all sets from `every_set`, which are weighted by the kernel; False for sets sampled from it.
-
-    Returns:
-        The fit, one row per player; the rows sum to ``whole - answers[0]``.
+    The answers are those for the fully removed image, then for the sets, in pairs. All sets from `every_set` are
+    weighted by the kernel; sets sampled from it are not. The constraint eliminates the last player's coefficient.
     """
     kept, gain = sets.double(), whole - answers[0]
     players, size = kept.shape[1], kept.sum(1)

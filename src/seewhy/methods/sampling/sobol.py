@@ -89,10 +89,6 @@ def total_indices(answers: Outputs, row: int) -> tuple[Float[Tensor, "t k"], Flo
     """Estimate the total index of each cell and its standard error, one row per target; 0 if the outputs never change.
 
     ``row`` is the number of queries per row of A in `design`; an incomplete last one is ignored.
-
-    Example:
-        >>> total_indices(torch.tensor([0.1, 0.2, 0.4, 0.1, 0.7, 0.7, 0.9, 0.5]).double()[:, None], 2)[0]
-        tensor([[0.2653]], dtype=torch.float64)
     """
     rows = len(answers) // row
     table = answers[: rows * row].view(rows, row, -1)

@@ -29,16 +29,10 @@ Why = Literal["found", "not the answer", "in-fill"]
 
 @dataclass(frozen=True, eq=False)
 class Regions:
-    """The regions found for one target; all false where there is none.
+    """The regions found for one target, all false where there is none, with their areas after each step.
 
-    Args:
-        why: ``found``; ``not the answer``: the full image is classified differently; ``in-fill``: the in-fill alone
-            gives the same prediction.
-        sufficient: shown alone, it keeps the prediction.
-        necessary: once removed, the prediction changes.
-        instead: the predicted class once ``necessary`` is removed.
-        areas: areas after each step as fractions of the image, for ``sufficient`` and ``necessary``.
-        stopped_because: ``complete``, ``queries`` or ``seconds``.
+    ``why``: ``not the answer`` if the full image is classified differently; ``in-fill`` if the in-fill alone gives the
+    same prediction. ``instead`` is the predicted class once the necessary region is removed.
     """
 
     why: Why
@@ -70,15 +64,8 @@ def most_queries(size: tuple[int, int], tile: int, samples: int) -> int:
 def find_regions(probe: Probe, target: Target, guide: Map, *, tile: int, samples: int, queries: int) -> Regions:
     """Find both regions of a target: bisect the area in the order of a map, then remove tile after tile.
 
-    Every region was verified, whatever the number of queries: a smaller one ends the pruning earlier.
-
-    Args:
-        probe: the probe that is queried.
-        target: a class or a contrast.
-        guide: the guide map; its highest pixels are kept, or removed, first.
-        tile: side of the tiles, pixels.
-        samples: in-fills drawn for each region, with the same seeds each time; all predictions must agree.
-        queries: most queries to make, at least `fewest`.
+    Every region was verified, with the same ``samples`` in-fills, whose predictions must all agree. Fewer queries, at
+    least `fewest`, end the pruning earlier.
 
     Raises:
         RequestError: the map does not have the image's size.

@@ -24,10 +24,6 @@ class Lattice:
 
     Strides below an eighth of a window are useless: a pixel's mean is then known except for the variation of the
     in-fills.
-
-    Example:
-        >>> Lattice(8, (224, 224)).strides
-        (8, 4, 2, 1)
     """
 
     size: int

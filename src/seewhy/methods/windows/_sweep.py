@@ -65,12 +65,7 @@ class _Canvas:
 
 
 def root_bias(freedom: Int[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
-    """Return the expected square root of an unbiased variance estimate, for normal samples of variance 1.
-
-    Example:
-        >>> root_bias(np.array([[3]])).round(4).tolist()
-        [[0.9213]]
-    """
+    """Return the expected square root of an unbiased variance estimate, for normal samples of variance 1."""
     values, where = np.unique(freedom, return_inverse=True)
     factors = [math.sqrt(2 / v) * math.exp(math.lgamma((v + 1) / 2) - math.lgamma(v / 2)) for v in values.tolist()]
     return np.array(factors)[where].reshape(freedom.shape)
