@@ -293,23 +293,22 @@ def test_missing_reference_images_are_explained() -> None:
 
 
 def test_distances_are_root_mean_squares() -> None:
-    """Distances are computed per pixel, and between means over cells, here of two pixels a side."""
+    """Distances are computed between means over cells, here of two pixels a side."""
     pixels = np.stack([picture(255, 3), picture(0, 4)])
     image = image_of(picture(0, 0))
     collection = Collection(pixels)
-    exact, blurred = (distances(image, collection, kind) for kind in ("pixels", "blurred"))
+    found = distances(image, collection)
     for number, other in enumerate(collection.images(slice(None))):
         change = (other - image).numpy()
-        assert exact[number] == pytest.approx(np.sqrt(np.mean(change**2)), rel=1e-5)
         cells = change.reshape(3, 16, 2, 16, 2).mean((2, 4))
-        assert blurred[number] == pytest.approx(np.sqrt(np.mean(cells**2)), rel=1e-5)
+        assert found[number] == pytest.approx(np.sqrt(np.mean(cells**2)), rel=1e-5)
 
 
 def test_no_image_is_queried_twice() -> None:
     """This holds for any sequence of searches."""
     probe = probe_of()
     pixels = np.stack([picture(box, seed) for seed, box in enumerate([0, 128, 255] * 10)])
-    references = References(probe, Collection(pixels), distance="blurred", limit=25)
+    references = References(probe, Collection(pixels), limit=25)
     assert len(references.find(Goal(1, 0.0), 3)) == 3
     found = references.find(Goal(2, 0.0), 30)
     assert [references.distances[index] for index in found] == sorted(references.distances[found])

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from typing import SupportsFloat
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
 from seewhy.core.arrays import Seeds
 from seewhy.core.attribution import Map, as_map
 from seewhy.core.errors import RequestError
-from seewhy.core.probe import Probe
+from seewhy.core.probe import Answers, Probe
 from seewhy.core.seeds import derive
-from seewhy.core.target import Target
+from seewhy.core.target import Contrast, Target
 
 _GAP = 0.05
 """A finding reports a map that should sum to a change and misses it by more than this fraction of it."""
@@ -88,3 +88,10 @@ def incompleteness(key: str, output: str, total: float, change: float) -> list[s
     if abs(total - change) <= _GAP * abs(change):
         return []
     return [f"The map of {key} sums to {total:.3g}, but the {output} changes by {change:.3g}: use more steps."]
+
+
+def wins(answers: Answers, target: Target) -> Bool[Tensor, " n"]:
+    """Return for which outputs the target wins: no other class is as probable (for a contrast: its other class)."""
+    positive = target.weights(answers[0]) > 0
+    rivals = target.weights(answers[0]) < 0 if isinstance(target, Contrast) else ~positive
+    return answers[:, positive].amax(1) > answers[:, rivals].amax(1)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
-from typing import Literal, final
+from typing import final
 
 import numpy as np
 import torch
@@ -16,10 +16,8 @@ from seewhy.core.probe import Probe
 from seewhy.images.collection import Collection
 from seewhy.methods.counterfactual._swap_search import Goal
 
-Distance = Literal["blurred", "pixels"]
-
 _CELLS = 16
-"""Cells along each side of a blurred image."""
+"""Cells along each side of the images that are compared: single pixels would compare noise and small shifts."""
 
 _TOGETHER = 16
 """Images queried together, whatever the batch size, so that the batch size does not change the result."""
@@ -29,9 +27,9 @@ _TOGETHER = 16
 class References:
     """Reference images that are queried nearest first, until enough match or ``limit`` of them were queried, each once."""
 
-    def __init__(self, probe: Probe, collection: Collection, *, distance: Distance, limit: int) -> None:
+    def __init__(self, probe: Probe, collection: Collection, *, limit: int) -> None:
         self.probe, self.collection, self.limit = probe, collection, limit
-        self.distances = distances(probe.image, collection, distance)
+        self.distances = distances(probe.image, collection)
         self.answers: dict[int, Float[Tensor, " k"]] = {}
         self._names = _class_indices(probe, collection)
 
@@ -84,10 +82,9 @@ class References:
         return ((self.collection.images(indices) * 255).round() / 255).to(self.probe.image.device)
 
 
-def distances(image: Image, collection: Collection, distance: Distance) -> Float[np.ndarray, " n"]:
-    """Return the distance of each image, 0 to 1: the root mean squared difference of pixels, or of 16 x 16 means."""
-    cells = max(image.shape[1:]) if distance == "pixels" else _CELLS
-    height, width = (min(cells, side) for side in image.shape[1:])
+def distances(image: Image, collection: Collection) -> Float[np.ndarray, " n"]:
+    """Return the distance of each image, 0 to 1: the root mean squared difference between means of 16 x 16 cells."""
+    height, width = (min(_CELLS, side) for side in image.shape[1:])
 
     def coarse(images: Images) -> Float[Tensor, "n c a b"]:
         return functional.adaptive_avg_pool2d(images, (height, width))

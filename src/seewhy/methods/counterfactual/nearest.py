@@ -1,7 +1,7 @@
 """Nearest counterfactual: the smallest part of a real image of another class that changes the prediction."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,10 +12,9 @@ from seewhy.core.probe import Probe
 from seewhy.core.target import Contrast, Target
 from seewhy.core.view import View
 from seewhy.images.collection import Collection, read_collection
-from seewhy.methods._shared import allow, at_least, class_name
-from seewhy.methods.counterfactual._references import Distance, References
+from seewhy.methods._shared import allow, at_least, class_name, wins
+from seewhy.methods.counterfactual._references import References
 from seewhy.methods.counterfactual._swap_search import Goal, Swap, most_queries
-from seewhy.methods.search._region_search import wins
 
 _TILES = 14
 """Default number of tiles along the longer side of the image."""
@@ -28,14 +27,13 @@ def nearest_counterfactual(
     reference: str | None = None,
     candidates: int = 5,
     pool: int = 500,
-    distance: Distance = "blurred",
     tile: int | None = None,
     edge: float | None = None,
     confidence: float = 0.0,
 ) -> Attribution:
     """Find the smallest part of a real image of another class that, pasted into the image, changes its class to that.
 
-    Reference images are queried, nearest first, until ``candidates`` of them are classified as the other class;
+    Reference images are queried, nearest first (by the mean squared difference of 16 x 16 cells), until ``candidates`` of them are classified as the other class;
     nothing is trained. Each candidate replaces the full image at first. Then blocks of the original are restored,
     large ones first, wherever the prediction stays. The search is over the region, as in Goyal et al.
     (*Counterfactual visual explanations*, ICML 2019), who search a network's features; here it is in pixels, at the
@@ -53,8 +51,6 @@ def nearest_counterfactual(
             class names, images of the class with the other class's name are queried first.
         candidates: number of reference images of the other class to try, 1 or more.
         pool: most reference images to query, 1 or more; under a budget at most half of it.
-        distance: ``blurred`` compares means over 16 x 16 cells, ``pixels`` each pixel; both by their squared
-            difference.
         tile: side of the smallest blocks, pixels, 1 or more; auto: a fourteenth of the longer side.
         edge: standard deviation of the soft edge, pixels, 0 or more; auto: half a tile.
         confidence: minimum probability of the other class, from 0 to below 1; 0: it only has to be the predicted
@@ -82,7 +78,7 @@ def nearest_counterfactual(
     limit = 1 + allow(probe, min(pool, len(collection)) + most, fewest=1, hint="another method")
     solvable = [target for target in targets if bool(wins(probe.prediction[None], target))]
     pool_limit = min(pool, len(collection), max(1, (limit - 1) // 2))
-    references = References(probe, collection, distance=distance, limit=pool_limit)
+    references = References(probe, collection, limit=pool_limit)
     others = _others(references, solvable)
     found: dict[int | None, Found] = {}
     wanted = sorted({other for other in others.values() if other is not None})
@@ -93,11 +89,19 @@ def nearest_counterfactual(
         found |= {} if best is None else {other: best}
     if solvable and not found:
         raise RequestError("expected " + _no_reference(references, others[solvable[0].key], confidence))
-    settings: dict[str, object] = {"reference": reference, "candidates": candidates, "pool": pool, "distance": distance}
+    findings = (
+        *(_not_predicted(probe, target) for target in targets if target.key not in others),
+        *(_sentence(references, best) for best in found.values()),
+        *(
+            f"Expected {_no_reference(references, other, confidence)}."
+            for other in dict.fromkeys(others.values())
+            if other not in found
+        ),
+    )
+    settings: dict[str, object] = {"reference": reference, "candidates": candidates, "pool": pool}
     settings |= {"tile": side, "edge": soft, "confidence": confidence}
     of_target = {key: found[other] for key, other in others.items() if other in found}
-    findings = _findings(references, targets, others, found, confidence)
-    return _attribution(references, targets, of_target, findings, settings)
+    return replace(_attribution(probe, targets, of_target), settings=settings, findings=findings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,37 +154,26 @@ def _best(references: References, goal: Goal, *, candidates: int, tile: int, edg
     return Found(indices[best], best + 1, len(swaps), swaps[best], stopped)
 
 
-def _attribution(
-    references: References,
-    targets: Sequence[Target],
-    found: Mapping[str, Found],
-    findings: tuple[str, ...],
-    settings: dict[str, object],
-) -> Attribution:
+def _attribution(probe: Probe, targets: Sequence[Target], found: Mapping[str, Found]) -> Attribution:
     """Convert the results to maps, outlines, images and traces; a target without a result gets a map of zeros."""
-    image = references.probe.image
-    values = {target.key: np.zeros(image.shape[1:], dtype=np.float32) for target in targets}
+    values = {target.key: np.zeros(probe.size, dtype=np.float32) for target in targets}
     outlines: dict[str, BoolMap] = {}
     traces: dict[str, tuple[float, ...]] = {}
     for target in targets:
         if target.key in found:
             swap = found[target.key].swap
-            change = image - swap.image
+            change = probe.image - swap.image
             values[target.key] = as_map((change if isinstance(target, Contrast) else change.abs()).mean(0))
             outlines[f"{target.key}/taken"] = swap.region
-            traces |= {f"{target.key}/{name}": steps for name, steps in _traces(references.probe, swap).items()}
+            traces |= {f"{target.key}/{name}": steps for name, steps in _traces(probe, swap).items()}
     bests = {best.swap.goal.other: best for best in found.values()}
-    return Attribution(
-        values,
-        {},
-        "intensity",
-        settings,
-        next((end for best in bests.values() if (end := best.stopped_because) != "complete"), "complete"),
-        findings=findings,
-        traces=traces,
-        outlines=outlines,
-        generated=_generated_images(bests),
-    )
+    generated: dict[str, GeneratedPixels] = {}
+    for other, best in bests.items():
+        suffix = f"_{other}" if len(bests) > 1 else ""
+        generated["counterfactual" + suffix] = best.swap.image.cpu().numpy()
+        generated["reference" + suffix] = best.swap.donor.cpu().numpy()
+    stopped = next((end for best in bests.values() if (end := best.stopped_because) != "complete"), "complete")
+    return Attribution(values, {}, "intensity", {}, stopped, traces=traces, outlines=outlines, generated=generated)
 
 
 def _traces(probe: Probe, swap: Swap) -> dict[str, tuple[float, ...]]:
@@ -188,32 +181,6 @@ def _traces(probe: Probe, swap: Swap) -> dict[str, tuple[float, ...]]:
     areas, probabilities, queries = zip(*swap.steps, strict=True)
     given = {"probability": probabilities} if probe.classifier.access > Access.LABEL else {}
     return {"area": areas, **given, "queries": tuple(map(float, queries))}
-
-
-def _generated_images(found: Mapping[int, Found]) -> dict[str, GeneratedPixels]:
-    """Name the images, with the class number if there is more than one other class."""
-    generated = {}
-    for other, best in found.items():
-        suffix = f"_{other}" if len(found) > 1 else ""
-        generated["counterfactual" + suffix] = best.swap.image.cpu().numpy()
-        generated["reference" + suffix] = best.swap.donor.cpu().numpy()
-    return generated
-
-
-def _findings(
-    references: References,
-    targets: Sequence[Target],
-    others: Mapping[str, int | None],
-    found: Mapping[int | None, Found],
-    confidence: float,
-) -> tuple[str, ...]:
-    """State what was found, and why nothing was found for the other targets."""
-    missing = [other for other in dict.fromkeys(others.values()) if other not in found]
-    return (
-        *(_not_predicted(references.probe, target) for target in targets if target.key not in others),
-        *(_sentence(references, best) for best in found.values()),
-        *(f"Expected {_no_reference(references, other, confidence)}." for other in missing),
-    )
 
 
 def _sentence(references: References, best: Found) -> str:
@@ -253,10 +220,9 @@ def _no_reference(references: References, other: int | None, confidence: float) 
     confident = f" with p >= {confidence:g}" if confidence > 0 else ""
     predictions = ", ".join(f"{class_name(probe, index)} for {count}" for index, count in references.predictions()[:3])
     source = int(probe.prediction.argmax())
-    request = [
-        f"request contrast:{source}/{index}, " for index, _ in references.predictions() if index not in {source, other}
-    ][:1]
+    possible = [index for index, _ in references.predictions() if index not in {source, other}]
+    request = f"request contrast:{source}/{possible[0]}, " if possible else ""
     return (
         f"reference images classified as {wanted}{confident}, got none among {len(references.answers)} queried "
-        f"(predictions: {predictions}); {''.join(request)}use other images, or raise pool and budget"
+        f"(predictions: {predictions}); {request}use other images, or raise pool and budget"
     )
