@@ -36,10 +36,8 @@ def positive(**settings: SupportsFloat) -> None:
 def allow(probe: Probe, wanted: int, *, fewest: int, hint: str, first: int = 1, multiple: int = 1) -> int:
     """Return how many of the wanted queries the budget allows, a multiple of ``multiple``, and announce them.
 
-    The first queries, such as the one of the unmodified image, come on top. ``hint`` says how to need fewer.
-
-    Raises:
-        RequestError: the budget is less than ``first + fewest``.
+    The first queries, such as the one of the unmodified image, come on top. A budget below ``first + fewest`` is an
+    error, whose message gives the hint.
     """
     allowed = probe.affordable(first + wanted, smallest=first + fewest, hint=hint) - first
     allowed -= allowed % multiple
@@ -48,11 +46,7 @@ def allow(probe: Probe, wanted: int, *, fewest: int, hint: str, first: int = 1, 
 
 
 def reserve(probe: Probe, queries: int, *, hint: str) -> None:
-    """Announce a number of queries that cannot be reduced.
-
-    Raises:
-        RequestError: the budget is smaller.
-    """
+    """Announce a number of queries that cannot be reduced, unless the budget is smaller."""
     allow(probe, queries, fewest=queries, hint=hint, first=0)
 
 

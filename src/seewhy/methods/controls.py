@@ -11,8 +11,7 @@ from seewhy.core.attribution import Attribution
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import normals
 from seewhy.core.target import Target
-from seewhy.methods._shared import name_maps, seeds
-from seewhy.methods.sampling._sampling_designs import smooth_map
+from seewhy.methods._shared import enlarge, name_maps, seeds
 from seewhy.methods.sampling._segments import fade, window
 
 _GRID = 7
@@ -38,7 +37,7 @@ def random(probe: Probe, targets: Sequence[Target]) -> Attribution:
     Cost: no queries beyond the prediction for the unmodified image.
     """
     drawn = normals(seeds(probe, 0), _GRID**2)
-    return _same_for_all(targets, smooth_map(drawn, _GRID, probe.size)[0])
+    return _same_for_all(targets, enlarge(drawn.view(1, _GRID, _GRID), probe.size, "bicubic")[0])
 
 
 def center(probe: Probe, targets: Sequence[Target]) -> Attribution:

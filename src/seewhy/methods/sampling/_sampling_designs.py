@@ -1,6 +1,7 @@
 """Helpers for methods that plan all queries in advance: the designs, and how they are queried."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -8,10 +9,12 @@ from torch import Tensor
 from torch.quasirandom import SobolEngine
 
 from seewhy.core.arrays import Keep
+from seewhy.core.attribution import Map
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, uniforms
-from seewhy.methods._shared import enlarge, seeds
+from seewhy.core.target import Target
+from seewhy.methods._shared import enlarge, name_maps, seeds
 
 Design = Float[Tensor, "n k"]
 """One row per query: the fraction of each part of the image that is kept, 0 to 1."""
@@ -61,14 +64,15 @@ def cells_to_keep(grid: int, size: tuple[int, int]) -> Draw:
     return lambda rows: enlarge(rows.view(-1, grid, grid), size, "nearest")
 
 
-def smooth_map(cells: Float[Tensor, "t k"], grid: int, size: tuple[int, int]) -> Float[Tensor, "t h w"]:
-    """Upsample cell values to maps of the image's size by bicubic interpolation."""
-    return enlarge(cells.float().view(-1, grid, grid), size, "bicubic")
-
-
-def smooth_error(cells: Float[Tensor, "t k"], grid: int, size: tuple[int, int]) -> Float[Tensor, "t h w"]:
-    """Upsample standard errors of cells bilinearly, which is their upper bound: that of perfectly correlated errors."""
-    return enlarge(cells.float().view(-1, grid, grid), size)
+def cell_maps(
+    targets: Sequence[Target], values: Float[Tensor, "t k"], errors: Float[Tensor, "t k"], size: tuple[int, int]
+) -> tuple[dict[str, Map], dict[str, Map]]:
+    """Interpolate the cells of square grids: values bicubically, errors bilinearly as if they were fully correlated."""
+    side = math.isqrt(values.shape[1])
+    grids = (cells.float().view(-1, side, side) for cells in (values, errors))
+    maps = (enlarge(grid, size, mode) for grid, mode in zip(grids, ("bicubic", "bilinear"), strict=True))
+    value, error = (name_maps(targets, stack) for stack in maps)
+    return value, error
 
 
 def sobol_points(seed: int, rows: int, columns: int) -> Float[Tensor, "n k"]:

@@ -9,13 +9,12 @@ from torch import Tensor
 from seewhy.core.attribution import Attribution
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target, weight_matrix
-from seewhy.methods._shared import allow, at_least, name_maps, stop_reason
+from seewhy.methods._shared import allow, at_least, stop_reason
 from seewhy.methods.sampling._sampling_designs import (
     Design,
     ask_design,
+    cell_maps,
     cells_to_keep,
-    smooth_error,
-    smooth_map,
     sobol_points,
 )
 
@@ -61,8 +60,7 @@ def hsic(probe: Probe, targets: Sequence[Target], *, grid: int = 7, samples: int
     pairs = [dependence(design[: len(answers)], column) for column in answers.T]
     value, error = (torch.stack(part) for part in zip(*pairs, strict=True))
     return Attribution(
-        name_maps(targets, smooth_map(value, grid, probe.size)),
-        name_maps(targets, smooth_error(error, grid, probe.size)),
+        *cell_maps(targets, value, error, probe.size),
         "HSIC",
         {"grid": grid, "samples": len(answers)},
         stop_reason(why, allowed, samples),

@@ -1,6 +1,6 @@
 """RISE: randomized input sampling for explanation (Petsiuk, Das, Saenko, BMVC 2018), with anytime standard errors."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -11,13 +11,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from seewhy.core.arrays import Seeds
-from seewhy.core.attribution import Attribution, Map, as_map, worst_error
+from seewhy.core.attribution import Attribution, worst_error
 from seewhy.core.errors import RequestError
 from seewhy.core.features import Grids, RandomGrids, Sampling
 from seewhy.core.probe import Answers, Probe, pieces
 from seewhy.core.seeds import derive
 from seewhy.core.target import Target, weight_matrix
-from seewhy.methods._shared import allow, stop_reason
+from seewhy.methods._shared import allow, name_maps, stop_reason
 from seewhy.methods.sampling._surrogate import Surrogate
 
 Normalisation = Literal["regression", "coverage", "paper"]
@@ -76,10 +76,9 @@ def rise(
     allowed = allow(probe, masks, fewest=smallest, hint="fewer cells")
     estimator = _Estimator.start(probe, grids, len(targets), normalisation)
     why = _query_all(probe, grids, allowed, estimator, weight_matrix(targets, probe.prediction))
-    keys = [target.key for target in targets]
     return Attribution(
-        dict(zip(keys, _enlarged(estimator.ratio.value(), probe.size), strict=True)),
-        dict(zip(keys, _enlarged(estimator.ratio.error(), probe.size), strict=True)),
+        name_maps(targets, _enlarged(estimator.ratio.value(), probe.size)),
+        name_maps(targets, _enlarged(estimator.ratio.error(), probe.size)),
         "probability",
         {"masks": estimator.asked, "p": p, "cells": cells, "normalisation": normalisation, "sampling": sampling},
         stop_reason(why, allowed, masks),
@@ -135,12 +134,11 @@ class _Estimator:
         """Start without queries."""
         points = partial(torch.linspace, 0, dtype=torch.float64, device=probe.image.device)
         rows, columns = (points(side - 1, steps=min(side, LATTICE)) for side in probe.size)
-        surrogate = (
-            Surrogate.start(grids, probe.size, rows, columns, targets) if normalisation == "regression" else None
-        )
-        level = rows.new_zeros(1, len(rows), len(columns))
-        ratio = _Ratio.zeros(level.expand(targets, -1, -1), level if normalisation == "coverage" else level[:, :1, :1])
-        return cls(grids, probe.size, rows, columns, normalisation, surrogate, ratio)
+        surrogate = Surrogate.start(grids, probe.size, rows, columns, targets)
+        learned = surrogate if normalisation == "regression" else None
+        sums = rows.new_zeros(3, targets, len(rows), len(columns))
+        below = rows.new_zeros(2, 1, *(sums.shape[2:] if normalisation == "coverage" else (1, 1)))
+        return cls(grids, probe.size, rows, columns, normalisation, learned, _Ratio(*sums, *below))
 
     def add(self, drawn: Grids, answers: Float[Tensor, "n t"]) -> None:
         """Add a few grids and the outputs for them; a pair or block counts as one term."""
@@ -173,12 +171,6 @@ class _Ratio:
     dd: Level
     terms: int = 0
 
-    @classmethod
-    def zeros(cls, like: Stack, shared: Level) -> "_Ratio":
-        """Start without terms; the denominator has the shape of ``shared``."""
-        y, yy, yd = (torch.zeros_like(like, memory_format=torch.contiguous_format) for _ in range(3))
-        return cls(y, yy, yd, torch.zeros_like(shared), torch.zeros_like(shared))
-
     def add(self, y: Stack, d: Level) -> None:
         """Add one term to both sums."""
         self.y += y
@@ -203,10 +195,8 @@ class _Ratio:
         return worst_error(self.value().cpu().numpy(), self.error().cpu().numpy())
 
 
-def _enlarged(stack: Stack, size: tuple[int, int]) -> Iterator[Map]:
-    """Upsample maps from the lattice to the image's size, one at a time; maps of that size are unchanged."""
-    for level in stack:
-        whole = level.float()[None, None]
-        if level.shape != size:
-            whole = functional.interpolate(whole, size=size, mode="bilinear", align_corners=True)
-        yield as_map(whole[0, 0])
+def _enlarged(stack: Stack, size: tuple[int, int]) -> Stack:
+    """Upsample maps from the lattice to the image's size; maps of that size are unchanged."""
+    if stack.shape[1:] == size:
+        return stack
+    return functional.interpolate(stack.float()[None], size=size, mode="bilinear", align_corners=True)[0]

@@ -12,14 +12,13 @@ from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, uniforms
 from seewhy.core.target import Target, weight_matrix
-from seewhy.methods._shared import allow, name_maps, stop_reason
+from seewhy.methods._shared import allow, stop_reason
 from seewhy.methods.sampling._sampling_designs import (
     Design,
     Outputs,
     ask_design,
+    cell_maps,
     cells_to_keep,
-    smooth_error,
-    smooth_map,
     sobol_points,
 )
 
@@ -64,8 +63,7 @@ def sobol(probe: Probe, targets: Sequence[Target], *, grid: int = 8, samples: in
     answers, why = ask_design(probe, drawn, draw, weights, fewest=_FEWEST * row, together=row)
     value, error = total_indices(answers, row)
     return Attribution(
-        name_maps(targets, smooth_map(value, grid, probe.size)),
-        name_maps(targets, smooth_error(error, grid, probe.size)),
+        *cell_maps(targets, value, error, probe.size),
         "share of variance",
         {"grid": grid, "samples": rows},
         stop_reason(why, rows, samples),

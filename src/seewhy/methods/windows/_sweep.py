@@ -76,7 +76,7 @@ def sweep(
     targets: Sequence[Target],
     score: Score,
     *,
-    size: int,
+    sizes: Sequence[int],
     stride: int,
     samples: int,
     unit: str,
@@ -87,6 +87,7 @@ def sweep(
     Raises:
         RequestError: the budget does not cover the image once, or a setting is out of range.
     """
+    (size,) = sizes
     windows = Windows(size, stride)
     positions, covering = windows.positions(*probe.size), windows.covering(*probe.size)
     every, fewest = samples * len(positions), samples * covering

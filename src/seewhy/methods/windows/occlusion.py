@@ -1,6 +1,7 @@
 """Occlusion: cover a window and measure the drop in probability (Zeiler, Fergus, ECCV 2014)."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from jaxtyping import Float
 from torch import Tensor
@@ -49,11 +50,8 @@ def occlusion(
     sizes, drawn = read_settings(probe, size, stride, samples)
     settings: dict[str, object] = {"size": size, "stride": stride, "samples": drawn}
     score = drop(probe.prediction, targets)
-    if stride is None:
-        return refine(probe, targets, score, sizes=sizes, samples=drawn, unit="probability", settings=settings)
-    return sweep(
-        probe, targets, score, size=sizes[0], stride=stride, samples=drawn, unit="probability", settings=settings
-    )
+    measure = refine if stride is None else partial(sweep, stride=stride)
+    return measure(probe, targets, score, sizes=sizes, samples=drawn, unit="probability", settings=settings)
 
 
 def drop(prediction: Float[Tensor, " k"], targets: Sequence[Target]) -> Score:

@@ -1,6 +1,7 @@
 """Pointwise mutual information and information gain of a patch (Yi, Kim, Kim, Yoon, arXiv 2009.11150, 2020)."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import torch
@@ -75,9 +76,8 @@ def pmi(
         raise RequestError("expected samples >= 2 for correction=jackknife, got 1; write correction=none")
     settings: dict[str, object] = {"size": size, "stride": stride, "samples": drawn, "correction": correction}
     score = evidence(probe.prediction, targets, correction)
-    if stride is None:
-        return refine(probe, targets, score, sizes=sizes, samples=drawn, unit="nats", settings=settings)
-    return sweep(probe, targets, score, size=sizes[0], stride=stride, samples=drawn, unit="nats", settings=settings)
+    measure = refine if stride is None else partial(sweep, stride=stride)
+    return measure(probe, targets, score, sizes=sizes, samples=drawn, unit="nats", settings=settings)
 
 
 def evidence(prediction: Float[Tensor, " k"], targets: Sequence[Target], correction: Correction) -> Score:
