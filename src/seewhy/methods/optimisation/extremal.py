@@ -99,30 +99,20 @@ def extremal_perturbation(
         )
     at_least(iterations=(iterations, 1), step=(step, 1))
     positive(sigma=sigma)
-    steps = _affordable_steps(probe, iterations, len(targets) * len(areas) * (2 if game == "dual" else 1))
+    shown = len(targets) * len(areas) * (2 if game == "dual" else 1)  # in each step, and once more at the end
+    wanted, fewest = shown * (1 + iterations), 2 * shown
+    steps = allow(probe, wanted, fewest=fewest, hint="fewer targets or areas", multiple=shown) // shown - 1
     smooth = Smooth.of(probe.size, step, sigma, probe.image.device)
     show = pyramid(probe.image) if perturbation == "pyramid" else _blending(probe)
     learned = {}
     for target, weights in zip(targets, weight_matrix(targets, probe.prediction).T, strict=True):
         task = _Task(probe, weights, game, areas, smooth, show, rate, weight, growth)
         learned[target.key] = task.learn(steps)
-    settings: dict[str, object] = {
-        "game": game,
-        "areas": areas,
-        "perturbation": perturbation,
-        "iterations": steps,
-        "step": step,
-    }
-    settings |= {"sigma": sigma, "rate": rate, "weight": weight, "growth": growth}
+    settings: dict[str, object] = {"game": game, "areas": areas, "perturbation": perturbation, "iterations": steps}
+    settings |= {"step": step, "sigma": sigma, "rate": rate, "weight": weight, "growth": growth}
     maps = attribution(learned, "regions", settings, reduced=steps < iterations)
     unused = "the in-fill was not used: removed parts were blurred instead"
     return replace(maps, findings=(*maps.findings, unused)) if perturbation == "pyramid" else maps
-
-
-def _affordable_steps(probe: Probe, iterations: int, shown: int) -> int:
-    """Return the number of steps available, with ``shown`` images per step and as many again at the end."""
-    wanted = shown * (1 + iterations)
-    return allow(probe, wanted, fewest=2 * shown, hint="fewer targets or areas", multiple=shown) // shown - 1
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,9 @@ def meaningful_perturbation(
     at_least(iterations=(iterations, 1), cells=(cells, 2), sigma=(sigma, 0), jitter=(jitter, 1), top=(top, 0))
     if top > len(probe.prediction):
         raise RequestError(f"expected top <= {len(probe.prediction)} classes, got {top}")
-    steps = _affordable_steps(probe, iterations, len(targets))
+    around = _RADII + 1  # queries for the start and the final evaluation
+    wanted, fewest = (len(targets) * (around + steps) for steps in (iterations, 1))
+    steps = allow(probe, wanted, fewest=fewest, hint="fewer targets", multiple=len(targets)) // len(targets) - around
     columns = weight_matrix(targets, probe.prediction).T
     if top:
         columns = (probe.prediction >= probe.prediction.topk(top).values[-1]).to(columns).expand_as(columns)
@@ -87,24 +89,10 @@ def meaningful_perturbation(
     for target, weights in zip(targets, columns, strict=True):
         task = _Task(probe, weights, game, cells, sigma, lambda1, lambda2, beta, jitter)
         learned[target.key] = task.learn(steps, rate)
-    settings = {
-        "game": game,
-        "iterations": steps,
-        "cells": cells,
-        "sigma": sigma,
-        "lambda1": lambda1,
-        "lambda2": lambda2,
-    }
-    settings |= {"beta": beta, "rate": rate, "jitter": jitter, "top": top}
+    settings = {"game": game, "iterations": steps, "cells": cells, "sigma": sigma, "lambda1": lambda1}
+    settings |= {"lambda2": lambda2, "beta": beta, "rate": rate, "jitter": jitter, "top": top}
     unit = f"share {'removed' if game == 'deletion' else 'kept'}"
     return attribution(learned, unit, settings, reduced=steps < iterations)
-
-
-def _affordable_steps(probe: Probe, iterations: int, targets: int) -> int:
-    """Return the number of steps available per target, besides the queries for the start and the final evaluation."""
-    around = _RADII + 1
-    wanted, fewest = (targets * (around + steps) for steps in (iterations, 1))
-    return allow(probe, wanted, fewest=fewest, hint="fewer targets", multiple=targets) // targets - around
 
 
 def total_variation(grid: Grid, beta: float) -> Float[Tensor, ""]:

@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -54,10 +55,10 @@ def partition_shap(probe: Probe, targets: Sequence[Target], *, samples: int = 50
     game = _Game(probe, weight_matrix(targets, probe.prediction))
     heap = [game.item((0, 0, *probe.size), (), game.score([()])[0], probe.prediction @ game.weights, 1.0)]
     splits, why = 0, None
-    while splits < allowed and heap[0].stake > 0 and not (why := probe.why_stop()):
+    while splits < allowed and heap[0].rank < 0 and not (why := probe.why_stop()):
         chosen = [heapq.heappop(heap) for _ in range(min(_TOGETHER, allowed - splits, len(heap)))]
-        parts = [item for item in chosen if item.stake > 0]
-        for item in [*game.split(parts), *(item for item in chosen if item.stake == 0)]:
+        parts = [item for item in chosen if item.rank < 0]
+        for item in [*game.split(parts), *(item for item in chosen if item.rank == 0)]:
             heapq.heappush(heap, item)
         splits += len(parts)
     return Attribution(
@@ -69,25 +70,20 @@ def partition_shap(probe: Probe, targets: Sequence[Target], *, samples: int = 50
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Item:
+class _Item(NamedTuple):
     """A rectangle in one of the contexts in which it is evaluated: with some other rectangles kept, all else removed.
 
-    The scores without and with it are those of this context, which has a weight. ``stake`` is the weighted value still
-    to be divided, the maximum over the targets; 0 for a single pixel. ``number`` breaks ties, so that the order is
-    deterministic.
+    The scores without and with it are those of this context, which has a weight. Items are sorted by minus the stake,
+    the weighted value still to be divided (maximum over the targets; 0 for a single pixel), then by number.
     """
 
+    rank: float
+    number: int
     box: Box
     kept: tuple[Box, ...]
     without: Score
     whole: Score
     weight: float
-    stake: float
-    number: int
-
-    def __lt__(self, other: "_Item") -> bool:
-        return (-self.stake, self.number) < (-other.stake, other.number)
 
 
 @dataclass
@@ -130,7 +126,7 @@ class _Game:
         """Create an item with its stake and the next number."""
         stake = weight * float((whole - without).abs().max()) if _area(box) > 1 else 0.0
         self.items += 1
-        return _Item(box, kept, without, whole, weight, stake, self.items - 1)
+        return _Item(-stake, self.items - 1, box, kept, without, whole, weight)
 
 
 def _area(box: Box) -> int:
