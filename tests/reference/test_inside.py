@@ -307,7 +307,7 @@ def test_networks_and_layers_without_maps_are_rejected() -> None:
 @pytest.mark.parametrize("settings", [{"steps": 0}, {"samples": 0}, {"rate": 0.0}, {"beta": -1.0}, {"sigma": -0.5}])
 def test_invalid_iba_settings_are_rejected(settings: dict[str, float]) -> None:
     """The error comes before any query."""
-    with pytest.raises(RequestError, match="leave it out for the paper's value"):
+    with pytest.raises(RequestError, match="leave it out for the default"):
         iba(probe_of(small_cnn()), TARGETS, **settings)  # type: ignore[arg-type]
 
 

@@ -23,14 +23,14 @@ def at_least(**settings: tuple[SupportsFloat, int]) -> None:
     """Reject settings below their minimum, given as ``name=(value, minimum)``; NaN is below everything."""
     for name, (value, minimum) in settings.items():
         if not float(value) >= minimum:
-            raise RequestError(f"expected {name} >= {minimum}, got {value}")
+            raise RequestError(f"expected {name} >= {minimum}, got {value}; leave it out for the default")
 
 
 def positive(**settings: SupportsFloat) -> None:
     """Reject settings that are not above 0."""
     for name, value in settings.items():
         if not float(value) > 0:
-            raise RequestError(f"expected {name} > 0, got {value}")
+            raise RequestError(f"expected {name} > 0, got {value}; leave it out for the default")
 
 
 def allow(probe: Probe, wanted: int, *, fewest: int, hint: str, first: int = 1, multiple: int = 1) -> int:
