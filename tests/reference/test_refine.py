@@ -19,7 +19,7 @@ from seewhy.core.target import ClassEvidence, Information
 from seewhy.infills.plain import gray, noise
 from seewhy.methods.windows import _kriging as kriging
 from seewhy.methods.windows._kriging import Seen, krige, lattice_error
-from seewhy.methods.windows._lattice import Lattice
+from seewhy.methods.windows._refine import Lattice
 from seewhy.methods.windows.occlusion import occlusion
 from seewhy.methods.windows.pmi import pmi
 

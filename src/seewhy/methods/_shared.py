@@ -46,7 +46,7 @@ def allow(probe: Probe, wanted: int, *, fewest: int, hint: str, first: int = 1, 
 
 
 def reserve(probe: Probe, queries: int, *, hint: str) -> None:
-    """Announce a number of queries that cannot be reduced, unless the budget is smaller."""
+    """Announce a number of queries that cannot be reduced: a smaller budget is an error."""
     allow(probe, queries, fewest=queries, hint=hint, first=0)
 
 

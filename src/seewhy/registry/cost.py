@@ -10,8 +10,7 @@ from seewhy.core.features import Windows
 from seewhy.core.settings import schema
 from seewhy.methods.sampling.aise import PRESETS
 from seewhy.methods.search.minimal_region import fewest, most_queries
-from seewhy.methods.windows._lattice import Lattice
-from seewhy.methods.windows._refine import PER_WINDOW
+from seewhy.methods.windows._refine import PER_WINDOW, Lattice
 from seewhy.methods.windows._windows import SAMPLES
 
 _NUMERALS = {1: "one explanation", 2: "two explanations"}
