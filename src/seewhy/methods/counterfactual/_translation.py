@@ -70,17 +70,18 @@ def translate(probe: Probe, targets: Sequence[Target], weights: str | None) -> T
 
 def flip_finding(probe: Probe, other: int | None, answer: Float[Tensor, " k"]) -> str:
     """State whether the probabilities for a counterfactual are those of the other class, or of any if that is None."""
-    source, found = int(probe.prediction.argmax()), int(answer.argmax())
-    wanted = found if other is None else other
+    source, predicted = int(probe.prediction.argmax()), int(answer.argmax())
+    wanted = predicted if other is None else other
     after, before = float(answer[wanted]), float(probe.prediction[wanted])
-    if found == wanted != source:
-        return f"The counterfactual is classified as {class_name(probe, found)}, with p = {after:.2f}, against {before:.2f} for the image."
-    failed = (
-        f"is still classified as {class_name(probe, found)}, with p = {after:.2f}, against {before:.2f} for the image"
-        if other is None
-        else f"did not flip the prediction to {class_name(probe, other)}: the classifier predicts {class_name(probe, found)}, and p of "
-        f"{class_name(probe, other)} is only {after:.2f}, against {before:.2f} for the image"
-    )
+    name, compared = class_name(probe, predicted), f"{after:.2f}, against {before:.2f} for the image"
+    if predicted == wanted != source:
+        return f"The counterfactual is classified as {name}, with p = {compared}."
+    failed = f"is still classified as {name}, with p = {compared}"
+    if other is not None:
+        aim = class_name(probe, other)
+        failed = (
+            f"did not flip the prediction to {aim}: the classifier predicts {name}, and p of {aim} is only {compared}"
+        )
     return f"The counterfactual {failed}. The map does not show what would change the prediction."
 
 

@@ -88,11 +88,11 @@ def trained_classes(settings: Mapping[str, object]) -> tuple[int, ...] | None:
 def _unstable(probe: Probe, answers: Float[Tensor, "n k"]) -> list[str]:
     """Warn if the stable image is classified differently from the input image."""
     source = int(probe.prediction.argmax())
+    classes = [predicted for predicted in answers.argmax(1).tolist() if predicted != source]
     return [
-        f"The stable image is classified as {class_name(probe, int(answer.argmax()))}, not {class_name(probe, source)}: the map also shows "
-        "artefacts of the generators."
-        for answer in answers
-        if int(answer.argmax()) != source
+        f"The stable image is classified as {class_name(probe, predicted)}, not {class_name(probe, source)}: the map also "
+        "shows artefacts of the generators."
+        for predicted in classes
     ]
 
 

@@ -33,13 +33,13 @@ def nearest_counterfactual(
 ) -> Attribution:
     """Find the smallest part of a real image of another class that, pasted into the image, changes its class to that.
 
-    Reference images are queried, nearest first (by the mean squared difference of 16 x 16 cells), until ``candidates`` of them are classified as the other class;
-    nothing is trained. Each candidate replaces the full image at first. Then blocks of the original are restored,
-    large ones first, wherever the prediction stays. The search is over the region, as in Goyal et al.
-    (*Counterfactual visual explanations*, ICML 2019), who search a network's features; here it is in pixels, at the
-    same position, and uses only predictions. The candidate with the smallest area is chosen. The returned
-    counterfactual was shown to the classifier, with its soft edges, and was classified as the other class; a smaller
-    one may exist.
+    Reference images are queried, nearest first (by the mean squared difference between 16 x 16 cells), until
+    ``candidates`` of them are classified as the other class; nothing is trained. Each candidate replaces the full image
+    at first. Then blocks of the original are restored, large ones first, wherever the prediction stays. The search is
+    over the region, as in Goyal et al. (*Counterfactual visual explanations*, ICML 2019), who search a network's
+    features; here it is in pixels, at the same position, and uses only predictions. The candidate with the smallest
+    area is chosen. The returned counterfactual was shown to the classifier, with its soft edges, and was classified as
+    the other class; a smaller one may exist.
 
     Args:
         probe: the classifier, in-fill, image, seed and budget, bound together; the in-fill is not used.
@@ -189,7 +189,8 @@ def _sentence(references: References, best: Found) -> str:
     change = float((swap.image - probe.image).abs().mean())
     confident = ""
     if probe.classifier.access > Access.LABEL:
-        confident = f", with p = {swap.steps[-1].probability:.2f} ({swap.steps[0].probability:.2f} for the reference image itself)"
+        first, last = swap.steps[0].probability, swap.steps[-1].probability
+        confident = f", with p = {last:.2f} ({first:.2f} for the reference image itself)"
     collection = references.collection
     labelled = "" if collection.labels is None else f" ({collection.classes[collection.labels[best.index]]})"
     away = f"distance {references.distances[best.index]:.2f}"
@@ -207,10 +208,12 @@ def _sentence(references: References, best: Found) -> str:
 
 def _not_predicted(probe: Probe, target: Target) -> str:
     """State why no counterfactual was searched for a target."""
-    predicted, requested = int(probe.prediction.argmax()), int(target.weights(probe.prediction).argmax())
+    requested = class_name(probe, int(target.weights(probe.prediction).argmax()))
     if isinstance(target, Contrast):
-        return f"The classifier does not rank {class_name(probe, requested)} above {class_name(probe, target.other)}: there is nothing to change."
-    return f"The classifier predicts {class_name(probe, predicted)}, not {class_name(probe, requested)}: there is nothing to change."
+        other = class_name(probe, target.other)
+        return f"The classifier does not rank {requested} above {other}: there is nothing to change."
+    predicted = class_name(probe, int(probe.prediction.argmax()))
+    return f"The classifier predicts {predicted}, not {requested}: there is nothing to change."
 
 
 def _no_reference(references: References, other: int | None, confidence: float) -> str:

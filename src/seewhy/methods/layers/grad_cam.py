@@ -38,7 +38,7 @@ def grad_cam(probe: Probe, targets: Sequence[Target], *, layer: str | None = Non
 
     Cost: ``2 + targets`` queries, one backward pass per target.
     """
-    return _cam(probe, targets, layer, _mean_gradient)
+    return _cam(probe, targets, layer, lambda _, gradient: gradient.mean((2, 3)))
 
 
 def grad_cam_plus_plus(probe: Probe, targets: Sequence[Target], *, layer: str | None = None) -> Attribution:
@@ -97,12 +97,6 @@ def _activations(probe: Probe, where: Layout, column: Float[Tensor, " k"]) -> tu
     # adding 0 times the output gives a zero gradient, not an error, where the score does not depend on it
     (gradient,) = probe.gradient(score + 0 * kept[-1].sum(), kept[-1:], 1)
     return where.features(kept[-1].detach()), where.features(gradient)
-
-
-def _mean_gradient(features: Feature, gradient: Feature) -> Float[Tensor, "n c"]:
-    """Return Grad-CAM's channel weights."""
-    del features
-    return gradient.mean((2, 3))
 
 
 def _higher_order(features: Feature, gradient: Feature) -> Float[Tensor, "n c"]:

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from seewhy.core.attribution import Attribution
 from seewhy.core.errors import RequestError
@@ -76,15 +74,11 @@ def lime(
 
 
 def local_model(sets: Design, answers: Outputs, *, width: float, ridge: float) -> Fit:
-    """Fit the weighted ridge regression to the full image and pairs of complements: the intercept, then one row per segment."""
+    """Fit the weighted ridge regression to the full image, then pairs of complements; return the intercept, then slopes."""
     kept = sets.double()
     x = torch.cat([kept.new_ones(len(kept), 1), kept], dim=1)
     penalty = torch.full_like(x[0], ridge)
     penalty[0] = 0
     groups = (torch.arange(len(x), device=x.device) + 1) // 2
-    return least_squares(x, answers, nearness(kept, width), penalty, groups)
-
-
-def nearness(kept: Float[Tensor, "n k"], width: float) -> Float[Tensor, " n"]:
-    """Weight sets of segments by their similarity to the full image."""
-    return torch.exp(-(((1 - kept.mean(1).sqrt()) / width) ** 2) / 2)
+    nearness = torch.exp(-(((1 - kept.mean(1).sqrt()) / width) ** 2) / 2)  # to the full image
+    return least_squares(x, answers, nearness, penalty, groups)
