@@ -195,7 +195,7 @@ class _Ratio:
         return worst_error(self.value().cpu().numpy(), self.error().cpu().numpy())
 
 
-def _enlarged(stack: Stack, size: tuple[int, int]) -> Stack:
+def _enlarged(stack: Stack, size: tuple[int, int]) -> Float[Tensor, "t height width"]:
     """Upsample maps from the lattice to the image's size; maps of that size are unchanged."""
     if stack.shape[1:] == size:
         return stack
