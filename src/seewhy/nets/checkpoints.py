@@ -55,6 +55,7 @@ def update_card(folder: Path, facts: Mapping[str, object]) -> None:
 
 
 def _write_card(folder: Path, card: Mapping[str, object]) -> None:
+    """Write the card of a folder."""
     write_whole(folder / CARD, (json.dumps(card, indent=2, ensure_ascii=False) + "\n").encode())
 
 

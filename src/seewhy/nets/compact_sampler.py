@@ -313,6 +313,7 @@ def build_sampler(patch: int = 8, *, seed: int = 0, **settings: int) -> CompactS
 
 
 def _remedy(patch: int | None) -> str:
+    """Say how to train a sampler, for error messages."""
     option = "" if patch is None else f" --patch {patch}"
     return f"train one with: seewhy train sampler PHOTOS --out FOLDER{option}, and set weights=FOLDER"
 

@@ -43,6 +43,7 @@ def follow(average: nn.Module, net: nn.Module, decay: float, step: int) -> None:
 
 
 def _never(*evaluations: object) -> bool:
+    """Keep the first evaluation."""
     del evaluations
     return False
 
