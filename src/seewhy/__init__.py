@@ -1,5 +1,7 @@
 """seewhy: which parts of an image drive a classifier's prediction?"""
 
+from importlib.metadata import version as _version
+
 from seewhy.audit.rules import audit_rules
 from seewhy.benchmark.run import compare
 from seewhy.core.access import Access
@@ -54,3 +56,5 @@ __all__ = [
     "region",
     "score",
 ]
+
+__version__ = _version("seewhy")
