@@ -1,6 +1,12 @@
 """The elements of a page, for tests that look at HTML."""
 
+import base64
 from html.parser import HTMLParser
+
+import numpy as np
+from jaxtyping import Float32
+
+from seewhy.pages._embed import Packed
 
 Attributes = dict[str, str | None]
 
@@ -35,3 +41,9 @@ class Page(HTMLParser):
     def words(self) -> str:
         """The text with single spaces."""
         return " ".join(" ".join(self.text).split())
+
+
+def unpack(packed: Packed, shape: tuple[int, int]) -> Float32[np.ndarray, "h w"]:
+    """Decode what `seewhy.pages._embed.pack` encoded, as the page's script does."""
+    kind = "<f2" if packed["dtype"] == "float16" else "<f4"
+    return np.frombuffer(base64.b64decode(packed["data"]), kind).astype(np.float32).reshape(shape)

@@ -2,23 +2,21 @@
 
 import base64
 import io
-import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from markup import unpack
 from seewhy.pages._embed import (
     MAP_SIDE,
     image_uri,
     pack,
     packed_size,
-    safe_json,
     sprite,
     sprite_columns,
     sprite_uri,
     thin,
-    unpack,
 )
 from seewhy.results.report_data import SampleTable
 
@@ -53,14 +51,6 @@ def test_a_large_map_is_thinned_to_values_of_its_own() -> None:
     assert np.abs(thinned[:, 0] // 3 - (np.arange(MAP_SIDE) + 0.5) * 1900 / MAP_SIDE).max() <= 1
     assert (thinned % 3 == 1).all()
     assert np.array_equal(thin(values[:20]), values[:20])
-
-
-def test_json_cannot_end_its_element() -> None:
-    """No markup character is left, NaN becomes null, and the rest reads back."""
-    value = {"label": "</script><!-- &", "p": [float("nan"), 0.5]}
-    written = safe_json(value)
-    assert not set("<>&") & set(written)
-    assert json.loads(written) == {"label": "</script><!-- &", "p": [None, 0.5]}
 
 
 def _open(uri: str) -> Image.Image:

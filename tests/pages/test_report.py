@@ -15,10 +15,9 @@ import pytest
 from PIL import Image
 
 import records
-from markup import Page
+from markup import Page, unpack
 from seewhy.core.view import Frame
 from seewhy.pages import report
-from seewhy.pages._embed import unpack
 from seewhy.pages.report import report_html
 from seewhy.plots.overview import overview_png
 from seewhy.plots.scales import scales_of

@@ -1,8 +1,7 @@
-"""Arrays, images and JSON inside one HTML file: base64, data URIs, and text that cannot end its element."""
+"""Arrays and images inside one HTML file: base64 and data URIs."""
 
 import base64
 import io
-import json
 import math
 from typing import TypedDict
 
@@ -10,7 +9,6 @@ import numpy as np
 from jaxtyping import Float32, Shaped, UInt8
 from PIL import Image
 
-from seewhy.core.metric import plain
 from seewhy.results.report_data import Photo, SampleTable
 
 _LONGEST = 1200
@@ -33,9 +31,6 @@ class Packed(TypedDict):
 def pack(values: Float32[np.ndarray, "h w"]) -> Packed:
     """Encode a map as text, in half precision where the error stays below a thousandth of the largest value.
 
-    Args:
-        values: values of the map; NaN and infinities are allowed.
-
     Example:
         >>> pack(np.array([[1.0, 0.0]], np.float32))
         {'dtype': 'float16', 'data': 'ADwAAA=='}
@@ -50,17 +45,6 @@ def pack(values: Float32[np.ndarray, "h w"]) -> Packed:
     return {"dtype": "float32", "data": base64_text(values.astype("<f4"))}
 
 
-def unpack(packed: Packed, shape: tuple[int, int]) -> Float32[np.ndarray, "h w"]:
-    """Decode what `pack` encoded, as the page's script does.
-
-    Args:
-        packed: from `pack`.
-        shape: height and width of the map.
-    """
-    kind = "<f2" if packed["dtype"] == "float16" else "<f4"
-    return np.frombuffer(base64.b64decode(packed["data"]), kind).astype(np.float32).reshape(shape)
-
-
 def packed_size(size: tuple[int, int]) -> tuple[int, int]:
     """Return the height and width at which a map of this size is embedded.
 
@@ -73,15 +57,7 @@ def packed_size(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def thin(values: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "a b"]:
-    """Drop evenly spaced rows and columns of a large map; the values that remain are unchanged.
-
-    Args:
-        values: a map of any size.
-
-    Example:
-        >>> thin(np.zeros((1800, 10), np.float32)).shape
-        (900, 5)
-    """
+    """Drop evenly spaced rows and columns of a large map; the values that remain are unchanged."""
     rows, columns = (
         ((np.arange(fewer) + 0.5) * length / fewer).astype(np.int64)
         for fewer, length in zip(packed_size(values.shape), values.shape, strict=True)
@@ -90,55 +66,27 @@ def thin(values: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "a b"]:
     return thinned
 
 
-def safe_json(value: object) -> str:
-    r"""Write JSON that is safe inside a ``<script>`` element: markup characters are escaped, NaN becomes null.
-
-    Example:
-        >>> safe_json("</script>")
-        '"\\u003c/script\\u003e"'
-    """
-    written = json.dumps(_without_nan(value), separators=(",", ":"), allow_nan=False)
-    for character in "<>&":
-        written = written.replace(character, f"\\u{ord(character):04x}")
-    return written
-
-
 def image_uri(photo: Photo) -> str:
-    """Return an image as a data URI, at most 1200 pixels long, as JPEG or PNG, whichever is smaller.
-
-    Args:
-        photo: photo of any size.
-    """
+    """Return an image as a data URI, at most 1200 pixels long, as JPEG or PNG, whichever is smaller."""
     image = Image.fromarray(photo)
     image.thumbnail((_LONGEST, _LONGEST), Image.Resampling.LANCZOS)
-    return min(_uri(image, "PNG"), jpeg_uri(image, quality=88), key=len)
+    return min(_uri(image, "PNG"), _uri(image, "JPEG", quality=88), key=len)
 
 
-def jpeg_uri(image: Image.Image, *, quality: int) -> str:
-    """Return an image as a JPEG data URI.
-
-    Args:
-        image: RGB.
-        quality: 1 to 95.
-    """
-    return _uri(image, "JPEG", quality=quality)
+def png_as_jpeg_uri(png: bytes, *, widest: int) -> str:
+    """Return a PNG file as a JPEG data URI, at most `widest` pixels wide."""
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    image.thumbnail((widest, 4 * widest))
+    return _uri(image, "JPEG", quality=80)
 
 
 def sprite_uri(samples: SampleTable) -> str:
-    """Return the sprite of the sampled windows as a lossless data URI.
-
-    Args:
-        samples: at least one window.
-    """
+    """Return the sprite of the sampled windows as a lossless data URI."""
     return _uri(Image.fromarray(sprite(samples)), "PNG")
 
 
 def sprite(samples: SampleTable) -> UInt8[np.ndarray, "height width 3"]:
-    """Put all patches into one image: the originals on top, then one block per sample, windows in reading order.
-
-    Args:
-        samples: at least one window.
-    """
+    """Put all patches into one image: the originals on top, then one block per sample, windows in reading order."""
     layers = [samples.originals, *np.moveaxis(samples.patches, 1, 0)]
     return np.concatenate([_block(layer, sprite_columns(samples)) for layer in layers])
 
@@ -153,22 +101,8 @@ def sprite_columns(samples: SampleTable) -> int:
 
 
 def base64_text(values: Shaped[np.ndarray, "*shape"]) -> str:
-    """Encode the bytes of an array in base64.
-
-    Example:
-        >>> base64_text(np.zeros(3, np.uint8))
-        'AAAA'
-    """
+    """Encode the bytes of an array in base64."""
     return base64.b64encode(values.tobytes()).decode("ascii")
-
-
-def _without_nan(value: object) -> object:
-    """Replace NaN and infinities, which JSON does not have, by None."""
-    if isinstance(value, dict):
-        return {key: _without_nan(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(part) for part in value]
-    return plain(value) if isinstance(value, float) else value
 
 
 def _uri(image: Image.Image, kind: str, **settings: int) -> str:

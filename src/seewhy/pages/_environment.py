@@ -4,7 +4,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from seewhy.pages._embed import image_uri, safe_json, sprite_uri
+from seewhy.pages._embed import image_uri, sprite_uri
 from seewhy.results import wording
 
 if TYPE_CHECKING:
@@ -25,12 +25,7 @@ _TEXT = {
 
 
 def render(template: str, **context: object) -> str:
-    """Return the HTML of a template. All text is escaped; a name that the context lacks is an error.
-
-    Args:
-        template: the name of a file in ``pages/templates``.
-        context: the values that the template shows.
-    """
+    """Return the HTML of a template. All text is escaped; a name that the context lacks is an error."""
     return _environment().get_template(template).render(context)
 
 
@@ -47,26 +42,14 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
     )
     environment.filters |= {**_TEXT, "css_percent": _css_percent, "image_uri": image_uri, "sprite_uri": sprite_uri}
-    environment.filters |= {"json": _json}
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     environment.globals |= {"static": _static}
     return environment
 
 
 def _css_percent(share: float) -> str:
-    """Write a share of 1 as a CSS length, limited to 0 % to 100 %.
-
-    Example:
-        >>> _css_percent(0.25)
-        '25.00%'
-    """
+    """Write a share of 1 as a CSS length, limited to 0 % to 100 %."""
     return f"{min(max(share, 0.0), 1.0):.2%}"
-
-
-def _json(value: object) -> "Markup":
-    """Write a value as JSON for a script element."""
-    from markupsafe import Markup  # noqa: PLC0415 - comes with Jinja2
-
-    return Markup(safe_json(value))  # noqa: S704 - safe_json escapes all markup characters
 
 
 def _static(name: str) -> "Markup":

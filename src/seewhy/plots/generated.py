@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -23,51 +22,6 @@ _TILE, _NAME = 68.0, 100.0
 """Longer side of an image with the gap beside it, and width of the names of the rows, points."""
 
 
-@runtime_checkable
-class Evaluation(Protocol):
-    """The figures of generators after one epoch, on held-out images; rates and errors are those of the worse direction."""
-
-    @property
-    def step(self) -> int:
-        """Iterations so far."""
-
-    @property
-    def flip(self) -> float:
-        """Share of adversarial images that are predicted as the other class."""
-
-    @property
-    def stable(self) -> float:
-        """Share of stable images that keep their class."""
-
-    @property
-    def cycle(self) -> float:
-        """Share of reconstructions that keep their class; NaN where there are none."""
-
-    @property
-    def change(self) -> float:
-        """Mean absolute difference of the adversarial image from the input."""
-
-    @property
-    def kept(self) -> float:
-        """Mean absolute difference of the stable image from the input."""
-
-    @property
-    def cycled(self) -> float:
-        """Mean absolute difference of the reconstruction from the input; NaN where there are none."""
-
-    @property
-    def loss(self) -> float:
-        """Of the generators in training."""
-
-    @property
-    def critic(self) -> float:
-        """Of the critics in training."""
-
-    @property
-    def held_out(self) -> float:
-        """Of the generators on held-out images."""
-
-
 _PANELS = (
     (
         "Share of held-out images",
@@ -78,21 +32,21 @@ _PANELS = (
 )
 
 
-def curves_png(evaluations: Sequence[Evaluation], length: int) -> bytes:
+def curves_png(evaluations: Sequence[Mapping[str, float]], length: int) -> bytes:
     """Draw rates, differences and losses against epochs as a PNG file.
 
     Args:
-        evaluations: one for each epoch.
+        evaluations: for each epoch the iterations so far (`step`) and the figures, NaN for what was not measured.
         length: iterations per epoch.
     """
-    epochs = [each.step / length for each in evaluations]
+    epochs = [each["step"] / length for each in evaluations]
     with style():
         figure, axes = panels(len(_PANELS))
         for panel, (name, curves) in zip(axes, _PANELS, strict=True):
             title(panel, name)
             panel.set_xlabel("epoch")
             for colour, (field, label) in zip(COLOURS, curves, strict=False):
-                values = [float(getattr(each, field)) for each in evaluations]
+                values = [each[field] for each in evaluations]
                 if any(map(math.isfinite, values)):
                     panel.plot(epochs, values, marker="o", markersize=3.5, color=colour, label=label)
             if panel.has_data():
