@@ -1,7 +1,7 @@
 """Audit counterfactual generators on many images: do they flip the prediction, does another classifier agree, are they realistic?"""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,8 +121,7 @@ def audit_counterfactual(
     if not total:
         names = ", ".join(label(each, opened) for each in loaded.classes)
         raise RequestError(f"expected images predicted as {names}, got none; use images of those classes")
-    counting = _counting(progress, total)
-    work = EvaluatedGenerators(loaded, asked, second, codes, collection, inputs.predicted, tau, seed, counting)
+    work = EvaluatedGenerators(loaded, asked, second, codes, collection, inputs.predicted, tau, seed, progress, total)
     found = [work.measure(*way, places) for way, places in groups.items()]
     first = next(iter(groups))
     audit = _Audit(
@@ -192,18 +191,6 @@ def _predict(collection: Collection, classifier: BatchedClassifier, oracle: Batc
         numbers = [names.index(name) if name in names else -1 for name in collection.classes] if names else None
         labels = collection.labels if numbers is None else np.array(numbers)[collection.labels]
     return _Inputs(found, labels, other)
-
-
-def _counting(progress: Progress, total: int) -> Callable[[int], None]:
-    """Report the images done in all directions instead of those of a batch."""
-    done = 0
-
-    def more(count: int) -> None:
-        nonlocal done
-        done += count
-        progress(done, total)
-
-    return more
 
 
 @dataclass(frozen=True, eq=False)

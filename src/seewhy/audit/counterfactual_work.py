@@ -17,7 +17,7 @@ from seewhy.core.arrays import Images
 from seewhy.core.attribution import as_map
 from seewhy.core.classifier import Classifier
 from seewhy.core.metric import MetricInput
-from seewhy.core.probe import Probe, as_distributions
+from seewhy.core.probe import Probe, Progress, as_distributions
 from seewhy.core.seeds import derive, normals
 from seewhy.images.collection import Collection
 from seewhy.infills.plain import gaussian_blur
@@ -131,7 +131,7 @@ class Direction:
 
 @dataclass(eq=False)
 class EvaluatedGenerators:
-    """The generators, together with all that their audit needs; `progress` is called with the number of images just done."""
+    """The generators, together with all that their audit needs; `total` and `done` count images."""
 
     generators: Generators
     classifier: BatchedClassifier
@@ -141,7 +141,9 @@ class EvaluatedGenerators:
     predicted: Int[np.ndarray, " n"]
     tau: float
     seed: int
-    progress: Callable[[int], None]
+    progress: Progress
+    total: int
+    done: int = 0
 
     @property
     def undoes(self) -> bool:
@@ -167,7 +169,8 @@ class EvaluatedGenerators:
             if start < CONTROLS:
                 first.append(generated.adversarial)
             _keep(shown, _examples(images, generated), rows[-1]["flipped"])
-            self.progress(len(batch))
+            self.done += len(batch)
+            self.progress(self.done, self.total)
         adversarial, controls = torch.cat(first)[:CONTROLS], places[:CONTROLS]
         real = self.images(np.flatnonzero(self.predicted == target)[:CONTROLS])
         return Direction(

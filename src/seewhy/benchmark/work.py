@@ -56,11 +56,9 @@ class Runner:
     _prepared: PreparedClassifier | None = field(default=None, init=False)
 
     def examine(self, labelled: Labelled) -> tuple[list[ScoreRow], ImageTask | None]:
-        """Explain an image by every method and score every map.
+        """Explain an image by every method and score every map; what fails becomes a row with its error.
 
-        Returns:
-            One row for each method and metric, those that failed with their error; and the task, None where the image cannot be
-            read.
+        The task is None where the image cannot be read.
 
         Raises:
             RequestError: the folder cannot be written, or the runtime that was asked for is not available.

@@ -15,14 +15,7 @@ _CONTROL = "#9aa0a6"
 
 
 def quality_png(rows: Sequence[SummaryRow]) -> bytes:
-    """Draw quality against cost as a PNG file, one panel per metric; up is better in every panel.
-
-    Args:
-        rows: rows of all metrics.
-
-    Returns:
-        The same bytes for the same rows.
-    """
+    """Draw quality against cost as a PNG file, one panel per metric; up is better in every panel."""
     metrics, methods = (list(dict.fromkeys(getattr(row, name) for row in rows)) for name in ("metric", "method"))
     with style():
         figure, axes = panels(len(metrics), legend=len(methods))

@@ -12,7 +12,7 @@ from matplotlib.transforms import Bbox
 from seewhy.core.attribution import BoolMap
 from seewhy.core.view import Frame
 from seewhy.plots.figures import INK, PAPER, QUIET, TICK, fit, png
-from seewhy.plots.overlay import place, resize_frame
+from seewhy.plots.outlines import hatch
 from seewhy.plots.overview import map_on_axes, map_tile, photo_tile
 from seewhy.plots.scales import Scale, scales_of
 from seewhy.plots.sheets import Heading, Row, Tile, page_width, rows, section, sheet
@@ -26,8 +26,6 @@ _STRONG = np.array([198, 205, 212]) / 255
 
 _LINE, _NAME, _NUMBER = 20.0, 150.0, 42.0
 """Height of a line of the table, and the widths of its columns, points."""
-
-_HATCHED = 400
 
 _READING = (
     "Disagreement: how far the maps are apart once each is scaled to the same average height (1 = by that height); hatched "
@@ -104,24 +102,10 @@ def _disagreement_tile(
     def draw(axes: Axes) -> None:
         map_on_axes(axes, photo, frame, panel, _DISAGREEMENT)
         if conflict is not None and share > 0:
-            _hatch(axes, frame, conflict)
+            hatch(axes, frame, conflict)
 
     subtitle = f"hatched: signs differ, {share:.1%}" if share > 0 else "of maps scaled to one height"
     return Tile("Disagreement", subtitle, draw, _DISAGREEMENT)
-
-
-def _hatch(axes: Axes, frame: Frame, conflict: BoolMap) -> None:
-    """Draw thin diagonals over a region."""
-    height, width = frame.image_size
-    factor = _HATCHED / max(height, width)
-    small = resize_frame(frame, max(2, round(height * factor)), max(2, round(width * factor)))
-    rows, columns = small.image_size
-    inside = np.nan_to_num(place(conflict.astype(np.float32), small))
-    across = (np.arange(columns) + 0.5) * width / columns
-    down = (np.arange(rows) + 0.5) * height / rows
-    limits = axes.axis()
-    axes.contourf(across, down, inside, levels=[0.5, 1.5], colors="none", hatches=["//////"])
-    axes.axis(limits)
 
 
 def _table(target: ComparedTarget, names: Sequence[str]) -> Row:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from jaxtyping import Float, Float32
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
@@ -27,12 +28,9 @@ def label(name: str, region: BoolMap) -> str:
 
 
 def draw_outlines(axes: Axes, frame: Frame, outlines: Mapping[str, BoolMap]) -> None:
-    """Draw a line around each region, and a legend with their names and areas.
+    """Draw a line around each region of the view, and a legend with their names and areas.
 
-    Args:
-        axes: whose coordinates are the pixels of the image.
-        frame: the part of the image that the classifier saw.
-        outlines: name → region in the classifier's view; an empty region is named, but has no line.
+    The coordinates of the axes are the pixels of the image. An empty region is named, but has no line.
     """
     lines = []
     for place, (name, region) in enumerate(outlines.items()):
@@ -49,11 +47,24 @@ def _outline(axes: Axes, frame: Frame, region: BoolMap, colour: str) -> None:
     """Draw the border of one region; the edge of the view is part of it."""
     if not region.any():
         return
+    limits = axes.axis()
+    for line_width, ink in ((_RIM, "white"), (_LINE, colour)):
+        axes.contour(*_on_photo(frame, region), levels=[0.5], colors=[ink], linewidths=line_width)
+    axes.axis(limits)
+
+
+def hatch(axes: Axes, frame: Frame, region: BoolMap) -> None:
+    """Draw thin diagonals over a region that is not empty."""
+    limits = axes.axis()
+    axes.contourf(*_on_photo(frame, region), levels=[0.5, 1.5], colors="none", hatches=["//////"])
+    axes.axis(limits)
+
+
+def _on_photo(
+    frame: Frame, region: BoolMap
+) -> tuple[Float[np.ndarray, " w"], Float[np.ndarray, " h"], Float32[np.ndarray, "h w"]]:
+    """Return where the columns and rows of a region lie on the photo, and the region; each with a border of nothing."""
     (left, top, right, bottom), (height, width) = frame.box, region.shape
     columns = left + (np.arange(-1, width + 1) + 0.5) * (right - left) / width
     rows = top + (np.arange(-1, height + 1) + 0.5) * (bottom - top) / height
-    inside = np.pad(region, 1).astype(np.float32)
-    limits = axes.axis()
-    for line_width, ink in ((_RIM, "white"), (_LINE, colour)):
-        axes.contour(columns, rows, inside, levels=[0.5], colors=[ink], linewidths=line_width)
-    axes.axis(limits)
+    return columns, rows, np.pad(region, 1).astype(np.float32)

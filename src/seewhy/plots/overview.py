@@ -23,14 +23,7 @@ def overview_png(data: ReportData) -> bytes:
 
 
 def overview_figure(data: ReportData, targets: Sequence[str] | None = None) -> Figure:
-    """Draw the overview of an explanation.
-
-    Args:
-        data: what is shown.
-        targets: keys of the maps to show, in this order; None for all of them.
-
-    Returns:
-        A figure for `figure.savefig`; it belongs to no window.
+    """Draw the maps of some targets, in their order, or of all of them; the figure belongs to no window.
 
     Raises:
         RequestError: there is no map of such a key.
@@ -82,16 +75,9 @@ def contact_sheet(
     footer: str,
     images: Sequence[ImagePanel] = (),
 ) -> Figure:
-    """Draw a photo and maps of it side by side.
+    """Draw a photo, or a smaller copy of it, and at least one map of it side by side, each on its own scale.
 
-    Args:
-        photo: the user's own image, or a smaller copy.
-        frame: the part of it that the classifier saw, at the size of the image or of the copy.
-        maps: at least one; each has its own scale.
-        title: title of the page.
-        subtitle: a quieter line below the title.
-        footer: how the maps were made, the last line of the page.
-        images: the image in the classifier's view, which is not shown, then those that the method made.
+    Of `images` those that the method made are shown, and not the input in the classifier's view.
     """
     frame, scales = resize_frame(frame, *photo.shape[:2]), scales_of(maps)
     others = sorted((each for each in images if each.name != "input"), key=lambda each: each.name != "stable")

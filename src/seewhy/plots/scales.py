@@ -32,14 +32,7 @@ Rgba = UInt8[np.ndarray, "*shape 4"]
 
 @dataclass(frozen=True)
 class Scale:
-    """A colour scale with its limits.
-
-    Args:
-        name: what the values are called.
-        unit: unit of the values; may be empty.
-        low: the value at the lower end.
-        high: the value at the upper end, more than ``low``.
-        diverging: whether zero is in the middle (and ``low == -high``).
+    """A colour scale with its limits; zero is in the middle of one that is diverging, and ``low == -high``.
 
     Example:
         >>> Scale("evidence", "nats", -2.0, 2.0, diverging=True).levels(np.array([-2.0, 0.0, 2.0, np.nan])).tolist()
@@ -53,11 +46,7 @@ class Scale:
     diverging: bool
 
     def levels(self, values: Float[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
-        """Return the entry of the colour table for each value; 0 where the value is NaN.
-
-        Args:
-            values: any shape; what lies beyond the limits takes the colour of the limit.
-        """
+        """Return the entry of the colour table for each value: 0 for NaN, that of the limit for what lies beyond it."""
         share = np.clip((values - self.low) / (self.high - self.low), 0, 1)
         # Half up rather than half to even, as the report's script does.
         levels = np.where(np.isnan(share), 0, 1 + np.floor(_STEPS * share + 0.5))
@@ -74,21 +63,14 @@ class Scale:
         return _diverging() if self.diverging else _sequential()
 
     def bar(self, steps: int) -> UInt8[np.ndarray, "steps 3"]:
-        """Return the colours of a bar from low to high, as they look on a greyed photo.
-
-        Args:
-            steps: the number of colours, at least 2.
-        """
+        """Return the colours of a bar from low to high, as they look on a greyed photo."""
         painted = self.paint(np.linspace(self.low, self.high, steps)).astype(np.float32)
         opacity = painted[:, 3:] / 255
         blend = painted[:, :3] * opacity + np.array(GROUND, np.float32) * (1 - opacity)
         return np.rint(blend).astype(np.uint8)
 
     def ticks(self, count: int = 6) -> list[tuple[float, str]]:
-        """Return round values for a colour bar, each with its label.
-
-        Args:
-            count: roughly the largest number of intervals.
+        """Return round values for a colour bar with about `count` intervals, each with its label.
 
         Example:
             >>> [text for _, text in Scale("evidence", "nats", -2.3, 2.3, diverging=True).ticks()]
@@ -114,14 +96,7 @@ class Scale:
 
 
 def scales_of(panels: Sequence[MapPanel]) -> dict[str, Scale]:
-    """Return the scale of each panel.
-
-    Args:
-        panels: the maps that are shown together.
-
-    Returns:
-        panel key → scale.
-    """
+    """Return the scale of each panel by the panel's key."""
     return {panel.key: _scale(panel) for panel in panels}
 
 
@@ -157,9 +132,6 @@ def _scale(panel: MapPanel) -> Scale:
 
 def round_up(value: float) -> float:
     """Return the next number of the ladder …, 1, 2, 5, 10, 20, 50, …; 1 for zero.
-
-    Args:
-        value: not negative.
 
     Example:
         >>> round_up(0.031), round_up(2.0), round_up(0.0)
