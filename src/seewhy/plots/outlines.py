@@ -62,7 +62,7 @@ def hatch(axes: Axes, frame: Frame, region: BoolMap) -> None:
 
 def _on_photo(
     frame: Frame, region: BoolMap
-) -> tuple[Float[np.ndarray, " w"], Float[np.ndarray, " h"], Float32[np.ndarray, "h w"]]:
+) -> tuple[Float[np.ndarray, " a"], Float[np.ndarray, " b"], Float32[np.ndarray, "b a"]]:
     """Return where the columns and rows of a region lie on the photo, and the region; each with a border of nothing."""
     (left, top, right, bottom), (height, width) = frame.box, region.shape
     columns = left + (np.arange(-1, width + 1) + 0.5) * (right - left) / width
