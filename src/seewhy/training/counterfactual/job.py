@@ -237,7 +237,8 @@ class Job:
         epoch, sheets = run.step // self.length, self.out / "epochs"
         sheets.mkdir(exist_ok=True)
         write_whole(sheets / f"epoch_{epoch:04d}.png", samples_png(self._samples(), f"epoch {epoch}"))
-        write_whole(self.out / "curves.png", curves_png([each.facts() for each in run.curve], self.length))
+        curve = [{name: float(value) for name, value in asdict(each).items()} for each in run.curve]
+        write_whole(self.out / "curves.png", curves_png(curve, self.length))
         run.save(self.out)
 
     def _better(self, new: Evaluation, kept: Evaluation) -> bool:
