@@ -1,15 +1,19 @@
 """Sphinx configuration; the documentation builds without network access."""
 
 from docutils import nodes
+from docutils.statemachine import StringList
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
 from sphinx.writers.html5 import HTML5Translator
+
+from seewhy import registry
 
 project = "seewhy"
 author = "The seewhy authors"
 copyright = "The seewhy authors, Apache-2.0"
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 default_role = "code"
 myst_enable_extensions = ["dollarmath"]
@@ -42,6 +46,21 @@ def block(translator: HTML5Translator, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
+class Registry(SphinxDirective):
+    """The functions behind the rows of a table of the registry, from their docstrings: ``.. registry:: infills``."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return one description per row."""
+        functions = (row.build for row in registry.table(self.arguments[0]).values())
+        lines = [f".. autofunction:: {function.__module__}.{function.__qualname__}" for function in functions]
+        node = nodes.Element()
+        self.state.nested_parse(StringList(lines, self.get_location()), self.content_offset, node)
+        return node.children
+
+
 def setup(app: Sphinx) -> None:
-    """Register the MathML writer."""
+    """Register the MathML writer, and the directive for tables of the registry."""
+    app.add_directive("registry", Registry)
     app.add_html_math_renderer("mathml", (inline, None), (block, None))
