@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from types import ModuleType
@@ -28,7 +29,7 @@ def code(page: str) -> str:
 
 
 @pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Install the code of the pages as a package, with the entry points that the pages declare."""
     module = ModuleType("my_package")
     monkeypatch.setitem(sys.modules, "my_package", module)
@@ -39,6 +40,9 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
         entries += [EntryPoint(name, value, group) for group, name, value in declared]
     points = EntryPoints(entries)
     monkeypatch.setattr(tables, "entry_points", lambda group: points.select(group=group))
+    tables._installed.cache_clear()
+    yield
+    tables._installed.cache_clear()
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Generic, Literal, TypeVar, cast, get_args, get_origin, overload
 
@@ -63,7 +64,13 @@ def table(kind: str) -> dict[str, Any]:
     """
     if kind not in TABLES:
         raise RequestError(f"unknown kind {kind!r}; {did_you_mean(kind, TABLES)}")
-    return {**{entry.name: entry.load() for entry in entry_points(group=f"seewhy.{kind}")}, **TABLES[kind]}
+    return {**_installed(kind), **TABLES[kind]}
+
+
+@cache
+def _installed(kind: str) -> dict[str, Any]:
+    """Return the rows of installed packages; their entry points are read once in a process."""
+    return {entry.name: entry.load() for entry in entry_points(group=f"seewhy.{kind}")}
 
 
 @overload
