@@ -167,8 +167,8 @@ def test_the_lists_name_what_there_is() -> None:
     """Names that a Spec can begin with, and their rows; as a table for people, in a notebook as HTML."""
     assert {"pmi", "rise"} <= set(seewhy.methods())
     head, *rows = repr(seewhy.methods()).splitlines()
-    assert head.split() == ["name", "family", "queries", "needs", "paper", "infill", "extra", "summary"]
-    assert any(re.match(r"rise +sampling +4,001 +labels +Petsiuk", row) for row in rows)
+    assert head.split() == ["name", "queries", "needs", "summary"]
+    assert any(re.match(r"rise +4,001 +labels +expected", row) for row in rows)
     assert "<td>rise</td><td>sampling</td><td>4,001</td>" in seewhy.methods()._repr_html_()
     assert {"gray", "patch-sampler"} <= set(seewhy.infills())
     assert {"deletion", "pointing"} <= set(seewhy.metrics())

@@ -1,5 +1,6 @@
 """The methods, in-fills and metrics that there are, as tables that a person can read."""
 
+from collections.abc import Collection
 from html import escape
 from typing import TypeVar
 
@@ -12,14 +13,15 @@ R = TypeVar("R", Method, InfillRow, Metric)
 class Listing(dict[str, R]):
     """Name → row. It prints as a table, also in a notebook; the numbers of queries hold for an image of 224 × 224 pixels."""
 
-    def _lines(self) -> list[list[str]]:
+    def _lines(self, *, without: Collection[str] = ()) -> list[list[str]]:
         """Return the heading and the rows of the table, without the columns that are empty throughout."""
         facts: list[Facts] = [{"name": name, **row.facts(), "summary": row.summary} for name, row in self.items()]
-        columns: list[str] = [column for column in (facts[0] if facts else {}) if any(row[column] for row in facts)]
+        filled = [column for column in (facts[0] if facts else {}) if any(row[column] for row in facts)]
+        columns: list[str] = [column for column in filled if column not in without]
         return [columns, *([row[column] or "" for column in columns] for row in facts)]
 
     def __repr__(self) -> str:
-        lines = self._lines()
+        lines = self._lines(without=("paper", "family", "infill", "extra"))  # what fits a terminal
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         padded = [[text.ljust(width) for text, width in zip(line, widths, strict=True)] for line in lines]
         return "\n".join("  ".join(line).rstrip() for line in padded)
