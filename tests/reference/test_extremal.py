@@ -113,11 +113,9 @@ def slow_slope(nodes: np.ndarray, game: Game, number: int, weight: float) -> np.
 
     def loss(moved: np.ndarray) -> float:
         region = slow_smooth(moved, (8, 6), 3, 4.0)
-        keeps = {"preserve": [region], "delete": [1 - region], "dual": [region, 1 - region]}[game]
-        images = torch.stack([slow_shown(keep, probe.image) for keep in keeps])
-        scores = network(images.flip(3) if number % 2 == 0 else images)[:, 0]
-        reward = {"preserve": scores[0], "delete": -scores[0], "dual": scores[0] - scores[-1]}[game]
-        return weight * 1.1**number * slow_penalty(region, 0.3) - float(reward)
+        images = slow_shown(region if game == "preserve" else 1 - region, probe.image)[None]
+        score = float(network(images.flip(3) if number % 2 == 0 else images)[0, 0])
+        return weight * 1.0035**number * slow_penalty(region, 0.3) - (score if game == "preserve" else -score)
 
     slope = np.zeros_like(nodes)
     for place in np.ndindex(*nodes.shape):
@@ -127,15 +125,15 @@ def slow_slope(nodes: np.ndarray, game: Game, number: int, weight: float) -> np.
     return slope
 
 
-@pytest.mark.parametrize("number", [0, 1])
-@pytest.mark.parametrize("game", ["preserve", "delete", "dual"])
+@pytest.mark.parametrize("number", [0, 101])
+@pytest.mark.parametrize("game", ["preserve", "delete"])
 def test_the_gradient_matches_the_reference(game: Game, number: int) -> None:
     """Test score, growing area penalty and flip at random nodes, where no two pixels have the same rank."""
     probe, _ = open_question()
     nodes = torch.rand(1, 3, 2, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
     smooth = Smooth.of((8, 6), 3, 4.0, torch.device("cpu"))
     weights = torch.eye(3)[0].double()
-    task = _Task(probe, weights, game, (0.3,), smooth, pyramid(probe.image), 0.01, 30.0, 1.1)
+    task = _Task(probe, weights, game, (0.3,), smooth, pyramid(probe.image), 0.01, 30.0)
     slope, _ = task._slope(nodes, [0], number)
     np.testing.assert_allclose(slope[0], slow_slope(nodes[0].numpy(), game, number, 30.0), atol=1e-4)
 
@@ -154,7 +152,7 @@ def test_the_steps_match_the_reference() -> None:
     np.testing.assert_allclose(found.values["class:0"], slow_smooth(nodes, (8, 6), 3, 4.0), atol=1e-4)
 
 
-@pytest.mark.parametrize("game", ["preserve", "delete", "dual"])
+@pytest.mark.parametrize("game", ["preserve", "delete"])
 def test_the_region_covers_the_relevant_patch(game: Game) -> None:
     """A region of the patch's area covers it, is the smallest with half the effect, and its true area is reported."""
     image = torch.rand(3, 24, 24, generator=torch.Generator().manual_seed(0)) * 0.2
@@ -199,16 +197,16 @@ def test_the_map_is_the_sum_over_the_areas() -> None:
 
 
 def test_query_count_and_budget() -> None:
-    """Each step, area and target costs one image, twice that for the dual game, and one more at the end."""
-    probe = Probe(OpenGame(small_cnn()), constant(), picture(), budget=Budget(queries=100))
+    """Each step, area and target costs one image, and one more at the end."""
+    probe = Probe(OpenGame(small_cnn()), constant(), picture(), budget=Budget(queries=50))
     maps = extremal_perturbation(
-        probe, [ClassEvidence(0), Contrast(0, 1)], game="dual", areas=(0.1, 0.2), step=5, perturbation="infill"
+        probe, [ClassEvidence(0), Contrast(0, 1)], areas=(0.1, 0.2), step=5, perturbation="infill"
     )
     assert maps.stopped_because == "queries"
     assert maps.settings["iterations"] == 11
-    assert (probe.queries.forward_images, probe.queries.backward_images) == (1 + 2 * 4 * 12, 2 * 4 * 11)
+    assert (probe.queries.forward_images, probe.queries.backward_images) == (1 + 4 * 12, 4 * 11)
     assert len(maps.traces["class:0: score, area 0.1"]) == 2
-    assert len(maps.traces["contrast:0/1: probabilities"]) == 4
+    assert len(maps.traces["contrast:0/1: probabilities"]) == 2
 
 
 @pytest.mark.parametrize("settings", [{"areas": (0.0,)}, {"areas": ()}, {"iterations": 0}, {"step": 0}, {"sigma": 0.0}])

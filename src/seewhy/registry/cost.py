@@ -125,8 +125,8 @@ def aise(run: Run) -> Cost:
 
 
 def extremal(run: Run) -> Cost:
-    """Return the cost of one optimisation for each area; the ``dual`` game shows two images per step."""
-    shown = len(run["areas"]) * (2 if run["game"] == "dual" else 1)
+    """Return the cost of one optimisation for each area."""
+    shown = len(run["areas"])
     return per_target(shown * (1 + run["iterations"]), run, backward=shown * run["iterations"])
 
 

@@ -19,7 +19,7 @@ from seewhy.infills.plain import gaussian_blur
 from seewhy.methods._shared import allow, at_least, positive, seeds
 from seewhy.methods.optimisation._perturbation import Learned, attribution
 
-Game = Literal["preserve", "delete", "dual"]
+Game = Literal["preserve", "delete"]
 Perturbation = Literal["pyramid", "infill"]
 
 Nodes = Float[Tensor, "n a b"]
@@ -33,6 +33,9 @@ LEVELS = 8
 
 STRONGEST = 20.0
 """Standard deviation of the strongest blur in the pyramid, pixels."""
+
+_GROWTH = 1.0035
+"""Factor by which the weight of the area penalty grows at each step, as in the authors' code."""
 
 _SHARPNESS = 20
 """Inverse temperature of the smooth maximum; higher values are closer to the maximum."""
@@ -53,15 +56,14 @@ def extremal_perturbation(
     sigma: float = 21.0,
     rate: float = 0.01,
     weight: float = 300.0,
-    growth: float = 1.0035,
 ) -> Attribution:
     """Learn for each area the smooth region of that area with the highest score (Fong, Patrick, Vedaldi, ICCV 2019).
 
-    Maximises over regions M in [0, 1] the class's score (logit) before the soft-max, minus ``weight · growth^t · mean
-    (sort(M) - r)²``, where r is 1 for the last fraction ``area`` of the sorted values and 0 before. M is smooth:
+    Maximises over regions M in [0, 1] the class's score (logit) before the soft-max, minus ``weight · 1.0035^t · mean
+    (sort(M) - r)²`` at step t, where r is 1 for the last fraction ``area`` of the sorted values and 0 before. M is smooth:
     ``M(u) = smooth-max over nodes v of k(|u - v| / sigma) m(v)`` with ``k(z) = exp(-2 max(0, z - 1/2)²)`` and a node
     every ``step`` pixels. ``preserve`` shows only the region; ``delete`` shows everything else and minimises the
-    score; ``dual`` maximises the difference between the two. The optimiser is stochastic gradient descent with
+    score. The optimiser is stochastic gradient descent with
     momentum and dampening 0.9, followed by a clip to [0, 1] after each step; images are mirrored at every second
     step. The area is measured on the visible pixels; the authors' code also counts a margin outside the image, in
     which a region can hide.
@@ -69,7 +71,7 @@ def extremal_perturbation(
     Args:
         probe: the classifier, in-fill, image, seed and budget, bound together.
         targets: classes and contrasts; each is optimised separately.
-        game: ``preserve``, ``delete`` or ``dual``, as above.
+        game: ``preserve`` or ``delete``, as above.
         areas: areas as fractions of the image, each between 0 and 1, for example ``0.05+0.1``; optimised in parallel.
         perturbation: ``pyramid``: blur more where more is removed, without the in-fill; ``infill``: blend with the
             in-fill.
@@ -78,7 +80,6 @@ def extremal_perturbation(
         sigma: reach of a node, pixels, above 0.
         rate: learning rate.
         weight: weight of the area penalty at the first step.
-        growth: factor by which the weight grows at each step.
 
     Returns:
         Maps of the sum of the regions: the number of regions that contain a pixel, 0 to ``len(areas)``; with one
@@ -90,8 +91,7 @@ def extremal_perturbation(
         RequestError: a setting is out of range, the budget is too small for one step, or the classifier has no
             gradients.
 
-    Cost: one query, and for each target and area ``1 + iterations`` queries with ``iterations`` backward passes;
-    twice that for ``dual``.
+    Cost: one query, and for each target and area ``1 + iterations`` queries with ``iterations`` backward passes.
     """
     if not areas or not all(0 < area < 1 for area in areas):
         raise RequestError(
@@ -99,17 +99,17 @@ def extremal_perturbation(
         )
     at_least(iterations=(iterations, 1), step=(step, 1))
     positive(sigma=sigma)
-    shown = len(targets) * len(areas) * (2 if game == "dual" else 1)  # in each step, and once more at the end
+    shown = len(targets) * len(areas)  # in each step, and once more at the end
     wanted, fewest = shown * (1 + iterations), 2 * shown
     steps = allow(probe, wanted, fewest=fewest, hint="fewer targets or areas", multiple=shown) // shown - 1
     smooth = Smooth.of(probe.size, step, sigma, probe.image.device)
     show = pyramid(probe.image) if perturbation == "pyramid" else _blending(probe)
     learned = {}
     for target, weights in zip(targets, weight_matrix(targets, probe.prediction).T, strict=True):
-        task = _Task(probe, weights, game, areas, smooth, show, rate, weight, growth)
+        task = _Task(probe, weights, game, areas, smooth, show, rate, weight)
         learned[target.key] = task.learn(steps)
     settings: dict[str, object] = {"game": game, "areas": areas, "perturbation": perturbation, "iterations": steps}
-    settings |= {"step": step, "sigma": sigma, "rate": rate, "weight": weight, "growth": growth}
+    settings |= {"step": step, "sigma": sigma, "rate": rate, "weight": weight}
     maps = attribution(learned, "regions", settings, reduced=steps < iterations)
     unused = "the in-fill was not used: removed parts were blurred instead"
     return replace(maps, findings=(*maps.findings, unused)) if perturbation == "pyramid" else maps
@@ -196,16 +196,14 @@ class _Task:
     show: Show
     rate: float
     weight: float
-    growth: float
 
     def learn(self, steps: int) -> Learned:
         """Optimise the regions of all areas in parallel, and evaluate each; 0 if no output ever changed."""
         nodes = self.probe.image.new_ones(len(self.areas), *self.smooth.nodes).requires_grad_()
         optimiser = torch.optim.SGD([nodes], lr=self.rate, momentum=0.9, dampening=0.9)
-        together = max(1, self.probe.batch_size // (2 if self.game == "dual" else 1))
         scores, why = [], None
         for number in range(steps):
-            rows = torch.split(torch.arange(len(self.areas)), together)
+            rows = torch.split(torch.arange(len(self.areas)), self.probe.batch_size)
             slopes, reached = zip(*(self._slope(nodes[some], some.tolist(), number) for some in rows), strict=True)
             nodes.grad = torch.cat(slopes)
             optimiser.step()
@@ -221,48 +219,38 @@ class _Task:
         regions = self.smooth(own)
         images = self._images(regions, number)
         answers = self.probe.scores(images.flip(3) if number % 2 == 0 else images)
-        scores = self._objective(answers @ self.weights.to(answers))
-        penalty = self.weight * self.growth**number * area_penalty(regions, [self.areas[index] for index in some])
+        scores = answers @ self.weights.to(answers) * (1 if self.game == "preserve" else -1)
+        penalty = self.weight * _GROWTH**number * area_penalty(regions, [self.areas[index] for index in some])
         (slope,) = self.probe.gradient((penalty - scores).sum(), [own], len(images))
         return slope, scores.detach()
 
-    def _images(self, regions: Keep, number: int) -> Float[Tensor, "m c h w"]:
-        """Return the perturbed images of some regions; for the dual game first those that show the region."""
-        keeps = {"preserve": [regions], "delete": [1 - regions], "dual": [regions, 1 - regions]}[self.game]
-        return self.show(torch.cat(keeps), number)
-
-    def _objective(self, answers: Float[Tensor, " m"]) -> Float[Tensor, " n"]:
-        """Return the quantity to maximise, one number per region."""
-        if self.game == "dual":
-            kept, left = answers.chunk(2)
-            return kept - left
-        return answers if self.game == "preserve" else -answers
+    def _images(self, regions: Keep, number: int) -> Images:
+        """Return the perturbed images of some regions."""
+        return self.show(regions if self.game == "preserve" else 1 - regions, number)
 
     def _evaluated(self, regions: Keep, scores: Float[Tensor, "s n"], why: str | None) -> Learned:
         """Show the learned regions once more, and record what happened."""
-        answers = torch.cat([self.probe.show(self._images(row, 0)) @ self.weights for row in torch.split(regions, 1)])
+        probabilities = torch.cat(
+            [self.probe.show(self._images(row, 0)) @ self.weights for row in torch.split(regions, 1)]
+        )
         full = self.probe.prediction @ self.weights
         traces = {f"score, area {area:g}": row[::10].tolist() for area, row in zip(self.areas, scores.T, strict=True)}
-        probabilities = answers.reshape(len(regions), -1).T  # for the dual game, first with only the region shown
-        traces |= {"probabilities": probabilities.flatten().tolist(), "areas": regions.mean((1, 2)).tolist()}
-        if all(
-            float(outputs.max() - outputs.min()) <= _UNCHANGED for outputs in (scores, torch.cat([answers, full[None]]))
-        ):
+        traces |= {"probabilities": probabilities.tolist(), "areas": regions.mean((1, 2)).tolist()}
+        spreads = [float(outputs.max() - outputs.min()) for outputs in (scores, torch.cat([probabilities, full[None]]))]
+        if max(spreads) <= _UNCHANGED:
             return Learned(0 * regions.sum(0), "no region changes the prediction", traces, why)
-        return Learned(regions.sum(0), self._finding(probabilities, float(full)), traces, why)
+        return Learned(regions.sum(0), self._finding(probabilities.tolist(), float(full)), traces, why)
 
-    def _finding(self, probabilities: Float[Tensor, "g n"], full: float) -> str:
+    def _finding(self, probabilities: Sequence[float], full: float) -> str:
         """State what each region does, and which is the smallest that has half the effect of the full image."""
-        statements = [f"the full image has probability {full:.3g}"]
-        games = {"preserve": [True], "delete": [False], "dual": [True, False]}[self.game]
-        for row, kept in zip(probabilities.tolist(), games, strict=True):
-            of_area = list(zip(self.areas, row, strict=True))
-            listed = ", ".join(f"{area:.1%}: {probability:.3g}" for area, probability in of_area)
-            effective = [area for area, probability in of_area if (probability > full / 2) is kept]
-            effect = "keeps more than half of it" if kept else "removes at least half of it"
-            smallest = f"the {min(effective):.1%} region {effect}" if effective else f"no region {effect}"
-            statements.append(f"{'only the region' if kept else 'without the region'} {listed}; {smallest}")
-        return "; ".join(statements)
+        kept = self.game == "preserve"
+        of_area = list(zip(self.areas, probabilities, strict=True))
+        listed = ", ".join(f"{area:.1%}: {probability:.3g}" for area, probability in of_area)
+        effective = [area for area, probability in of_area if (probability > full / 2) is kept]
+        shown = "only the region" if kept else "without the region"
+        effect = "keeps more than half of it" if kept else "removes at least half of it"
+        smallest = f"the {min(effective):.1%} region {effect}" if effective else f"no region {effect}"
+        return f"the full image has probability {full:.3g}; {shown} {listed}; {smallest}"
 
 
 def area_penalty(regions: Keep, areas: Sequence[float]) -> Float[Tensor, " n"]:
