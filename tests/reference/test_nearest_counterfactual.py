@@ -260,8 +260,8 @@ def test_the_candidate_with_the_smallest_area_is_chosen(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        (ClassEvidence(1), "The classifier predicts class 0, not class 1: there is nothing to change."),
-        (Contrast(2, 1), "does not rank class 2 above class 1"),
+        (ClassEvidence(1), "The classifier does not predict class 1: there is nothing to change."),
+        (Contrast(2, 1), "does not predict class 2 over class 1: there"),
     ],
 )
 def test_a_class_that_is_not_predicted_is_not_changed(tmp_path: Path, target: Target, message: str) -> None:

@@ -77,6 +77,12 @@ def class_name(probe: Probe, index: int) -> str:
     return f"'{labels[index]}'" if labels else f"class {index}"
 
 
+def requested_class(probe: Probe, target: Target) -> str:
+    """Name the class of a target; a contrast gives "A over B"."""
+    name = class_name(probe, int(target.weights(probe.prediction).argmax()))
+    return f"{name} over {class_name(probe, target.other)}" if isinstance(target, Contrast) else name
+
+
 def incompleteness(key: str, output: str, total: float, change: float) -> list[str]:
     """Report a map whose sum misses the change of the output that it should add up to."""
     if abs(total - change) <= _GAP * abs(change):

@@ -133,10 +133,9 @@ def extremal(run: Run) -> Cost:
 def minimal_region(run: Run) -> Cost:
     """Return the expected cost: the guide, the bisection, and about a third of the queries that pruning may take."""
     samples = (run["samples"] or 3) if run.stochastic else 1
-    guide = 0 if run["guide"] == "center" else run["guide_queries"]
     bisection = fewest(run.size, samples)
     pruning = math.ceil((most_queries(run.size, run["tile"], samples) - bisection) / 3)
-    return Cost(1 + guide + run.targets * (bisection + pruning), approximate=True)
+    return Cost(1 + run["guide_queries"] + run.targets * (bisection + pruning), approximate=True)
 
 
 def nearest_counterfactual(run: Run) -> Cost:

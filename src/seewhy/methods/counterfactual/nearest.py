@@ -12,7 +12,7 @@ from seewhy.core.probe import Probe
 from seewhy.core.target import Contrast, Target
 from seewhy.core.view import View
 from seewhy.images.collection import Collection, read_collection
-from seewhy.methods._shared import allow, at_least, class_name, wins
+from seewhy.methods._shared import allow, at_least, class_name, requested_class, wins
 from seewhy.methods.counterfactual._references import References
 from seewhy.methods.counterfactual._swap_search import Goal, Swap, most_queries
 
@@ -90,7 +90,11 @@ def nearest_counterfactual(
     if solvable and not found:
         raise RequestError("expected " + _no_reference(references, others[solvable[0].key], confidence))
     findings = (
-        *(_not_predicted(probe, target) for target in targets if target.key not in others),
+        *(
+            f"The classifier does not predict {requested_class(probe, target)}: there is nothing to change."
+            for target in targets
+            if target.key not in others
+        ),
         *(_sentence(references, best) for best in found.values()),
         *(
             f"Expected {_no_reference(references, other, confidence)}."
@@ -204,16 +208,6 @@ def _sentence(references: References, best: Found) -> str:
         f"With {swap.area:.1%} of the image taken from reference image {best.index}{labelled}, the classifier predicts "
         f"{class_name(probe, swap.goal.other)}{confident}. The change is {change:.3f} of full brightness on average. {choice}"
     )
-
-
-def _not_predicted(probe: Probe, target: Target) -> str:
-    """State why no counterfactual was searched for a target."""
-    requested = class_name(probe, int(target.weights(probe.prediction).argmax()))
-    if isinstance(target, Contrast):
-        other = class_name(probe, target.other)
-        return f"The classifier does not rank {requested} above {other}: there is nothing to change."
-    predicted = class_name(probe, int(probe.prediction.argmax()))
-    return f"The classifier predicts {predicted}, not {requested}: there is nothing to change."
 
 
 def _no_reference(references: References, other: int | None, confidence: float) -> str:

@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import Literal
 
 import numpy as np
 import torch
@@ -16,35 +15,27 @@ from jaxtyping import Int
 
 from seewhy.core.attribution import Attribution, BoolMap, Map
 from seewhy.core.errors import RequestError
-from seewhy.core.features import Windows
 from seewhy.core.probe import Answers, Probe
-from seewhy.core.target import Contrast, Target
-from seewhy.methods._shared import at_least, class_name, seeds, wins
-from seewhy.methods.controls import center
+from seewhy.core.target import Target
+from seewhy.methods._shared import at_least, class_name, requested_class, seeds, wins
 from seewhy.methods.sampling.rise import rise
-from seewhy.methods.windows.occlusion import occlusion
-
-Guide = Literal["rise", "occlusion", "center"]
 
 _FINEST = 1000
 """The area is searched in steps of the image's area divided by this, or of one pixel if that is larger."""
 
-Why = Literal["found", "not the answer", "in-fill"]
-
 _CELLS = 7
-"""Cells (rise) or windows (occlusion) along each side of the guide map."""
+"""Cells along each side of the grids that give the guide map."""
 
 
 def minimal_region(
     probe: Probe,
     targets: Sequence[Target],
     *,
-    guide: Guide = "rise",
     guide_queries: int = 600,
     tile: int = 16,
     samples: int | None = None,
 ) -> Attribution:
-    """Find the smallest sufficient and the smallest necessary region, guided by a map computed first.
+    """Find the smallest sufficient and the smallest necessary region, guided by a map of `rise` computed first.
 
     Sufficient: with everything else filled in, the target is still the predicted class (preservation). Necessary:
     with the region filled in, it no longer is (deletion; both after Fong, Vedaldi, ICCV 2017). A bisection finds the
@@ -55,8 +46,6 @@ def minimal_region(
     Args:
         probe: the classifier, in-fill, image, seed and budget, bound together.
         targets: classes and contrasts.
-        guide: the map that orders the search: ``rise``, ``occlusion``, or ``center``, the closeness to the image's
-            centre.
         guide_queries: queries for the guide map, 49 or more; under a budget at most half of it.
         tile: side of the tiles that are left out, pixels, 1 or more.
         samples: in-fills drawn for each query of the search, which must all agree, 1 or more; auto: 1 for a
@@ -72,11 +61,14 @@ def minimal_region(
     Cost at 224 x 224 with a deterministic in-fill: ``guide_queries``, 22, and at most two for each tile.
     """
     drawn = _drawn(probe, tile, samples)
-    guide_cost = _guide_queries(probe, guide, guide_queries, 1 + len(targets) * fewest(probe.size, drawn))
-    probe.plan(1 + guide_cost + len(targets) * most_queries(probe.size, tile, drawn))
-    guides = _guide(probe, targets, guide, guide_cost)
+    at_least(guide_queries=(guide_queries, _CELLS**2))
+    search = 1 + len(targets) * fewest(probe.size, drawn)
+    limit = probe.affordable(search + 2 * guide_queries, smallest=search + _CELLS**2, hint="fewer samples")
+    masks = min(guide_queries, max(_CELLS**2, (limit - search) // 2))
+    probe.plan(1 + masks + len(targets) * most_queries(probe.size, tile, drawn))
+    guides = rise(probe, targets, masks=masks, cells=_CELLS).values
     maps = minimal_region_of(probe, targets, guides, tile=tile, samples=drawn)
-    return replace(maps, settings={"guide": guide, "guide_queries": guide_cost, **maps.settings})
+    return replace(maps, settings={"guide_queries": masks, **maps.settings})
 
 
 def minimal_region_of(
@@ -96,7 +88,7 @@ def minimal_region_of(
         left = math.inf if probe.budget.queries is None else probe.budget.queries - max(1, probe.queries.forward_images)
         room = int(min(most, left // (len(targets) - number)))
         found.append(find_regions(probe, target, guides[target.key], tile=tile, samples=drawn, queries=room))
-    return _attribution(probe, targets, found, {"tile": tile, "samples": drawn})
+    return _attribution(targets, found, {"tile": tile, "samples": drawn})
 
 
 def _drawn(probe: Probe, tile: int, samples: int | None) -> int:
@@ -105,47 +97,18 @@ def _drawn(probe: Probe, tile: int, samples: int | None) -> int:
     return (3 if samples is None else samples) if probe.infill.stochastic else 1
 
 
-def _guide_queries(probe: Probe, guide: Guide, requested: int, search_queries: int) -> int:
-    """Return the number of queries for the guide map: under a budget at most half of what the search can spare."""
-    if guide == "center":
-        probe.affordable(search_queries, smallest=search_queries, hint="fewer samples")
-        return 0
-    least = _CELLS**2
-    at_least(guide_queries=(requested, least))
-    limit = probe.affordable(search_queries + 2 * requested, smallest=search_queries + least, hint="guide=center")
-    return min(requested, max(least, (limit - search_queries) // 2))
-
-
-def _guide(probe: Probe, targets: Sequence[Target], guide: Guide, queries: int) -> Mapping[str, Map]:
-    """Compute the maps that guide the search."""
-    if guide == "center":
-        return center(probe, targets).values
-    if guide == "rise":
-        return rise(probe, targets, masks=queries, cells=_CELLS).values
-    size = math.ceil(min(probe.size) / _CELLS)
-    strides = (stride for stride in range(1, size) if len(Windows(size, stride).positions(*probe.size)) <= queries)
-    return occlusion(probe, targets, size=size, stride=next(strides, size), samples=1).values
-
-
 @dataclass(frozen=True, eq=False)
 class Regions:
-    """The regions found for one target, all false where there is none, with their areas after each step.
+    """The regions found for one target, all false where there is none, with their areas after each step."""
 
-    ``why``: ``not the answer`` if the full image is classified differently; ``in-fill`` if the in-fill alone gives the
-    same prediction. ``instead`` is the predicted class once the necessary region is removed.
-    """
-
-    why: Why
+    finding: str
     sufficient: BoolMap
     necessary: BoolMap
-    instead: int | None = None
     areas: dict[str, tuple[float, ...]] = field(default_factory=dict)
     stopped_because: str = "complete"
 
 
-def _attribution(
-    probe: Probe, targets: Sequence[Target], found: Sequence[Regions], settings: dict[str, object]
-) -> Attribution:
+def _attribution(targets: Sequence[Target], found: Sequence[Regions], settings: dict[str, object]) -> Attribution:
     """Convert regions to maps, outlines, findings and traces."""
     values: dict[str, Map] = {}
     outlines: dict[str, BoolMap] = {}
@@ -161,27 +124,10 @@ def _attribution(
         "region",
         settings,
         next((end for regions in found if (end := regions.stopped_because) != "complete"), "complete"),
-        findings=tuple(_finding(probe, target, regions) for target, regions in zip(targets, found, strict=True)),
+        findings=tuple(regions.finding for regions in found),
         traces=traces,
         outlines=outlines,
     )
-
-
-def _finding(probe: Probe, target: Target, regions: Regions) -> str:
-    """State the result in a sentence."""
-    if isinstance(target, Contrast):
-        wanted = f"{class_name(probe, target.index)} over {class_name(probe, target.other)}"
-    else:
-        wanted = class_name(probe, int(target.weights(probe.prediction).argmax()))
-    if regions.why == "not the answer":
-        return f"The classifier does not predict {wanted} for the full image, so no region can keep this prediction."
-    if regions.why == "in-fill" or regions.instead is None:
-        return (
-            f"The in-fill alone is classified as {wanted}, so no part of the image is necessary; try another in-fill."
-        )
-    kept = f"{regions.sufficient.mean():.1%} of the image is sufficient for {wanted}"
-    removed = f"removing {regions.necessary.mean():.1%} changes the prediction to"
-    return f"{kept}; {removed} {class_name(probe, regions.instead)}."
 
 
 def fewest(size: tuple[int, int], samples: int) -> int:
@@ -206,12 +152,16 @@ def find_regions(probe: Probe, target: Target, guide: Map, *, tile: int, samples
     """
     if guide.shape != probe.size:
         raise RequestError(f"expected a map of {probe.size}, got {guide.shape}; explain with the same classifier")
-    nothing = np.zeros(probe.size, dtype=bool)
+    nothing, wanted = np.zeros(probe.size, dtype=bool), requested_class(probe, target)
     if not bool(wins(probe.prediction[None], target)):
-        return Regions("not the answer", nothing, nothing)
+        finding = f"The classifier does not predict {wanted} for the full image, so no region can keep this prediction."
+        return Regions(finding, nothing, nothing)
+    infill_alone = (
+        f"The in-fill alone is classified as {wanted}, so no part of the image is necessary; try another in-fill."
+    )
     tester = _Tester(probe, target, samples, queries)
     if tester.keeps(nothing):
-        return Regions("in-fill", nothing, nothing)
+        return Regions(infill_alone, nothing, nothing)
     order, tiles = np.argsort(-guide, axis=None, kind="stable"), _tiles(guide, tile)
     kept, removed = (_smallest(probe.size, order, works) for works in (tester.keeps, tester.loses))
     left = queries - tester.used
@@ -219,7 +169,13 @@ def find_regions(probe: Probe, target: Target, guide: Map, *, tile: int, samples
     removed += _pruned(removed[-1], tiles, tester.loses, tester.can_continue)
     steps = {"sufficient": kept, "necessary": removed}
     areas = {name: tuple(float(region.mean()) for region in regions) for name, regions in steps.items()}
-    return Regions("found", kept[-1], removed[-1], tester.instead, areas, tester.stopped)
+    if tester.instead is None:
+        return Regions(infill_alone, kept[-1], removed[-1], areas, tester.stopped)
+    finding = (
+        f"{areas['sufficient'][-1]:.1%} of the image is sufficient for {wanted}; removing {areas['necessary'][-1]:.1%} "
+        f"changes the prediction to {class_name(probe, tester.instead)}."
+    )
+    return Regions(finding, kept[-1], removed[-1], areas, tester.stopped)
 
 
 @dataclass(eq=False)
