@@ -19,7 +19,7 @@ from seewhy.core.view import View
 from seewhy.images.collection import Collection
 from seewhy.infills.plain import constant
 from seewhy.methods.counterfactual._references import References, distances
-from seewhy.methods.counterfactual._swap_search import Goal, Swap, most_queries
+from seewhy.methods.counterfactual._swap_search import Swap, most_queries
 from seewhy.methods.counterfactual.nearest import nearest_counterfactual
 
 SIDE, TILE = 32, 4
@@ -156,7 +156,7 @@ def test_the_search_matches_the_reference_implementation(seed: int) -> None:
     probe = probe_of()
     donor = image_of(picture(255, 50 + seed))
     answer = probe.show(donor[None])[0]
-    swap = Swap(probe, donor, Goal(2, 0.0), probability=float(answer[2]), edge=0.0)
+    swap = Swap(probe, donor, 2, probability=float(answer[2]), edge=0.0)
     assert swap.shrink(TILE, 100) == "complete"
     assert np.array_equal(swap.region, slow(probe.image, donor, 2))
     assert probe.queries.forward_images <= 1 + most_queries(probe.size, TILE)
@@ -216,18 +216,6 @@ def test_reference_images_go_through_the_view(tmp_path: Path) -> None:
         assert maps.outlines["contrast:0/2/taken"].mean() < 0.05
 
 
-def test_confidence_is_respected(tmp_path: Path) -> None:
-    """The counterfactual reaches the confidence with a larger region; reference images below it are not used."""
-    made = {}
-    for confidence in (0.0, 0.95):
-        maps = run(probe_of(), [Contrast(0, 2)], shelf(tmp_path, 255), confidence=confidence, tile=1)
-        made[confidence] = maps.outlines["contrast:0/2/taken"].sum()
-        assert maps.traces["contrast:0/2/probability"][-1] >= confidence
-    assert made[0.95] > made[0.0]
-    with pytest.raises(RequestError, match=r"classified as class 2 with p >= 0\.95, got none"):
-        run(probe_of(), [Contrast(0, 2)], shelf(tmp_path, 200), confidence=0.95)
-
-
 def test_images_labelled_with_the_class_are_queried_first(tmp_path: Path) -> None:
     """One query finds the distant labelled image, where otherwise the nearest images are queried."""
     pixels = np.stack([picture(box, 0 if box == 0 else 9) for box in [0] * 40 + [255]])
@@ -279,7 +267,7 @@ def test_a_constant_classifier_is_rejected(tmp_path: Path) -> None:
             run(probe_of(exact=exact), [ClassEvidence(0)], shelf(tmp_path, 0, 0))
 
 
-@pytest.mark.parametrize("settings", [{"candidates": 0}, {"pool": 0}, {"tile": 0}, {"edge": -1.0}, {"confidence": 1.0}])
+@pytest.mark.parametrize("settings", [{"candidates": 0}, {"pool": 0}, {"tile": 0}, {"edge": -1.0}])
 def test_settings_out_of_range_are_rejected(tmp_path: Path, settings: dict[str, float]) -> None:
     """The error comes before anything is read."""
     with pytest.raises(RequestError, match="expected"):
@@ -309,8 +297,8 @@ def test_no_image_is_queried_twice() -> None:
     probe = probe_of()
     pixels = np.stack([picture(box, seed) for seed, box in enumerate([0, 128, 255] * 10)])
     references = References(probe, Collection(pixels), limit=25)
-    assert len(references.find(Goal(1, 0.0), 3)) == 3
-    found = references.find(Goal(2, 0.0), 30)
+    assert len(references.find(1, 3)) == 3
+    found = references.find(2, 30)
     assert [references.distances[index] for index in found] == sorted(references.distances[found])
     assert references.contrast_class(0) == 1
     assert sum(count for _, count in references.predictions()) == probe.queries.forward_images - 1 == 25

@@ -14,7 +14,6 @@ from torch.nn import functional
 from seewhy.core.arrays import Image, Images
 from seewhy.core.probe import Probe
 from seewhy.images.collection import Collection
-from seewhy.methods.counterfactual._swap_search import Goal
 
 _CELLS = 16
 """Cells along each side of the images that are compared: single pixels would compare noise and small shifts."""
@@ -37,13 +36,13 @@ class References:
         """Return one of the images in the 8-bit levels in which all images are shown."""
         return self._shown(np.array([index]))[0]
 
-    def find(self, goal: Goal, count: int) -> list[int]:
-        """Find ``count`` images with the wanted prediction, or fewer if there are no more; return them nearest first.
+    def find(self, other: int, count: int) -> list[int]:
+        """Find ``count`` images predicted as ``other``, or fewer if there are no more; return them nearest first.
 
-        Those labelled with the wanted class are queried first, then by distance.
+        Those labelled with that class are queried first, then by distance.
         """
-        order = np.lexsort((self.distances, self._names != goal.other))
-        reached = (index for index, answer in self._queried(order) if bool(goal.reached(answer[None])))
+        order = np.lexsort((self.distances, self._names != other))
+        reached = (index for index, answer in self._queried(order) if int(answer.argmax()) == other)
         return sorted(islice(reached, count), key=lambda index: float(self.distances[index]))
 
     def contrast_class(self, source: int, first: int | None = None) -> int | None:
@@ -56,7 +55,7 @@ class References:
         prediction = self.probe.prediction.clone()
         prediction[source] = -1
         wanted = int(prediction.argmax()) if first is None else first
-        if prediction[wanted] > 0 and self.find(Goal(wanted, 0), 1):
+        if prediction[wanted] > 0 and self.find(wanted, 1):
             return wanted
         nearest = np.argsort(self.distances, kind="stable")
         others = (predicted for _, answer in self._queried(nearest) if (predicted := int(answer.argmax())) != source)

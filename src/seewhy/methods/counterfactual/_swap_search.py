@@ -15,21 +15,10 @@ from torch import Tensor
 
 from seewhy.core.arrays import Image, compose
 from seewhy.core.attribution import BoolMap
-from seewhy.core.probe import Answers, Probe
+from seewhy.core.probe import Probe
 from seewhy.methods.sampling._segments import fade
 
 Block = tuple[slice, slice]
-
-
-class Goal(NamedTuple):
-    """A wanted class and its minimum probability; 0: it only has to be the predicted class."""
-
-    other: int
-    confidence: float
-
-    def reached(self, answers: Answers) -> Bool[Tensor, " n"]:
-        """Return which outputs have the wanted prediction."""
-        return (answers.argmax(1) == self.other) & (answers[:, self.other] >= self.confidence)
 
 
 class Step(NamedTuple):
@@ -42,14 +31,14 @@ class Step(NamedTuple):
 
 @final
 class Swap:
-    """The probe's image with a part of a donor in it, which the classifier predicts as the wanted class.
+    """The probe's image with a part of a donor in it, which the classifier predicts as the class ``other``.
 
     The donor, in 8-bit levels, has that prediction, with the given probability. ``edge`` is the standard deviation of
     the soft edge in pixels; 0 for a hard one.
     """
 
-    def __init__(self, probe: Probe, donor: Image, goal: Goal, *, probability: float, edge: float) -> None:
-        self.probe, self.donor, self.goal, self.edge = probe, donor, goal, edge
+    def __init__(self, probe: Probe, donor: Image, other: int, *, probability: float, edge: float) -> None:
+        self.probe, self.donor, self.other, self.edge = probe, donor, other, edge
         self.steps: list[Step] = []
         self._accept(torch.ones(probe.size, dtype=torch.bool, device=donor.device), donor, probability)
 
@@ -92,9 +81,9 @@ class Swap:
             if why := self.probe.why_stop():
                 return why
             left -= 1
-            answer = self.probe.show(image[None])
-            if bool(self.goal.reached(answer)):
-                self._accept(fewer, image, float(answer[0, self.goal.other]))
+            answer = self.probe.show(image[None])[0]
+            if int(answer.argmax()) == self.other:
+                self._accept(fewer, image, float(answer[self.other]))
         return "complete"
 
     def _blocks(self, side: int) -> list[Block]:

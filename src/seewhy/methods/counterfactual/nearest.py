@@ -14,7 +14,7 @@ from seewhy.core.view import View
 from seewhy.images.collection import Collection, read_collection
 from seewhy.methods._shared import allow, at_least, class_name, requested_class, wins
 from seewhy.methods.counterfactual._references import References
-from seewhy.methods.counterfactual._swap_search import Goal, Swap, most_queries
+from seewhy.methods.counterfactual._swap_search import Swap, most_queries
 
 _TILES = 14
 """Default number of tiles along the longer side of the image."""
@@ -29,7 +29,6 @@ def nearest_counterfactual(
     pool: int = 500,
     tile: int | None = None,
     edge: float | None = None,
-    confidence: float = 0.0,
 ) -> Attribution:
     """Find the smallest part of a real image of another class that, pasted into the image, changes its class to that.
 
@@ -53,8 +52,6 @@ def nearest_counterfactual(
         pool: most reference images to query, 1 or more; under a budget at most half of it.
         tile: side of the smallest blocks, pixels, 1 or more; auto: a fourteenth of the longer side.
         edge: standard deviation of the soft edge, pixels, 0 or more; auto: half a tile.
-        confidence: minimum probability of the other class, from 0 to below 1; 0: it only has to be the predicted
-            class.
 
     Returns:
         Maps of intensity, where full brightness is 1, averaged over the colour channels: for a class how much each
@@ -71,8 +68,6 @@ def nearest_counterfactual(
     side = max(1, max(probe.size) // _TILES) if tile is None else tile
     soft = side / 2 if edge is None else edge
     at_least(candidates=(candidates, 1), pool=(pool, 1), tile=(side, 1), edge=(soft, 0))
-    if not 0 <= confidence < 1:
-        raise RequestError(f"expected confidence from 0 to below 1, got {confidence:g}")
     collection = _read(probe, reference)
     most = len(targets) * candidates * most_queries(probe.size, side)
     limit = 1 + allow(probe, min(pool, len(collection)) + most, fewest=1, hint="another method")
@@ -84,11 +79,10 @@ def nearest_counterfactual(
     wanted = sorted({other for other in others.values() if other is not None})
     for number, other in enumerate(wanted):
         share = (limit - probe.queries.forward_images) // (len(wanted) - number)
-        goal = Goal(other, confidence)
-        best = _best(references, goal, candidates=candidates, tile=side, edge=soft, queries=share)
+        best = _best(references, other, candidates=candidates, tile=side, edge=soft, queries=share)
         found |= {} if best is None else {other: best}
     if solvable and not found:
-        raise RequestError("expected " + _no_reference(references, others[solvable[0].key], confidence))
+        raise RequestError("expected " + _no_reference(references, others[solvable[0].key]))
     findings = (
         *(
             f"The classifier does not predict {requested_class(probe, target)}: there is nothing to change."
@@ -97,13 +91,12 @@ def nearest_counterfactual(
         ),
         *(_sentence(references, best) for best in found.values()),
         *(
-            f"Expected {_no_reference(references, other, confidence)}."
+            f"Expected {_no_reference(references, other)}."
             for other in dict.fromkeys(others.values())
             if other not in found
         ),
     )
-    settings: dict[str, object] = {"reference": reference, "candidates": candidates, "pool": pool}
-    settings |= {"tile": side, "edge": soft, "confidence": confidence}
+    settings = {"reference": reference, "candidates": candidates, "pool": pool, "tile": side, "edge": soft}
     of_target = {key: found[other] for key, other in others.items() if other in found}
     return replace(_attribution(probe, targets, of_target), settings=settings, findings=findings)
 
@@ -139,15 +132,15 @@ def _others(references: References, targets: Sequence[Target]) -> dict[str, int 
     }
 
 
-def _best(references: References, goal: Goal, *, candidates: int, tile: int, edge: float, queries: int) -> Found | None:
+def _best(references: References, other: int, *, candidates: int, tile: int, edge: float, queries: int) -> Found | None:
     """Search the region with each candidate, and return the smallest; None if no image is classified as wanted."""
     probe = references.probe
     last = probe.queries.forward_images + queries
-    indices = references.find(goal, candidates)
+    indices = references.find(other, candidates)
     if not indices:
         return None
     swaps = [
-        Swap(probe, references.image(index), goal, probability=float(references.answers[index][goal.other]), edge=edge)
+        Swap(probe, references.image(index), other, probability=float(references.answers[index][other]), edge=edge)
         for index in indices
     ]
     stopped = "complete"
@@ -170,7 +163,7 @@ def _attribution(probe: Probe, targets: Sequence[Target], found: Mapping[str, Fo
             values[target.key] = as_map((change if isinstance(target, Contrast) else change.abs()).mean(0))
             outlines[f"{target.key}/taken"] = swap.region
             traces |= {f"{target.key}/{name}": steps for name, steps in _traces(probe, swap).items()}
-    bests = {best.swap.goal.other: best for best in found.values()}
+    bests = {best.swap.other: best for best in found.values()}
     generated: dict[str, GeneratedPixels] = {}
     for other, best in bests.items():
         suffix = f"_{other}" if len(bests) > 1 else ""
@@ -206,20 +199,19 @@ def _sentence(references: References, best: Found) -> str:
         )
     return (
         f"With {swap.area:.1%} of the image taken from reference image {best.index}{labelled}, the classifier predicts "
-        f"{class_name(probe, swap.goal.other)}{confident}. The change is {change:.3f} of full brightness on average. {choice}"
+        f"{class_name(probe, swap.other)}{confident}. The change is {change:.3f} of full brightness on average. {choice}"
     )
 
 
-def _no_reference(references: References, other: int | None, confidence: float) -> str:
+def _no_reference(references: References, other: int | None) -> str:
     """State which prediction no reference image got, and which predictions they got."""
     probe = references.probe
     wanted = "any class other than that of the image" if other is None else class_name(probe, other)
-    confident = f" with p >= {confidence:g}" if confidence > 0 else ""
     predictions = ", ".join(f"{class_name(probe, index)} for {count}" for index, count in references.predictions()[:3])
     source = int(probe.prediction.argmax())
     possible = [index for index, _ in references.predictions() if index not in {source, other}]
     request = f"request contrast:{source}/{possible[0]}, " if possible else ""
     return (
-        f"reference images classified as {wanted}{confident}, got none among {len(references.answers)} queried "
+        f"reference images classified as {wanted}, got none among {len(references.answers)} queried "
         f"(predictions: {predictions}); {request}use other images, or raise pool and budget"
     )

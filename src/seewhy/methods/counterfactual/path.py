@@ -1,15 +1,14 @@
 """Path attribution between an image and its counterfactual (Charachon et al., iMIMIC 2021)."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float64
 from torch import Tensor
 
 from seewhy.core.arrays import Image, blend
-from seewhy.core.attribution import Attribution, GeneratedPixels, as_map
+from seewhy.core.attribution import Attribution, as_map
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target, weight_matrix
@@ -31,9 +30,8 @@ def counterfactual_path(
     steps: int = 24,
     weighting: Weighting = "output",
     signed: bool = False,
-    output: Literal["probability", "score"] = "probability",
 ) -> Attribution:
-    """Weight the difference between an image and its counterfactual by the output's gradients on the path between them.
+    """Weight the difference between an image and its counterfactual by the probability's gradients on the path between them.
 
     With the image x, its counterfactual ``x_a`` and the points ``g(l) = x + l (x_a - x)`` between them, the map is
     ``|x - x_a| Σ_l w(l) |∇f(g(l))|``, summed over the colour channels, with ``w(l) = |d f(g(l)) / dl|`` normalised to
@@ -50,10 +48,9 @@ def counterfactual_path(
         steps: number of points on the path, 1 or more: the midpoints of equal intervals.
         weighting: ``output``, as above; or ``even``, equal weights.
         signed: keep the signs: ``(x - x_a) Σ_l w(l) ∇f(g(l))``, positive where the image supports the target.
-        output: the output f: the class ``probability``, or the ``score`` (logit) before the soft-max.
 
     Returns:
-        Maps in the unit of the output, 0 or more unless ``signed``. With ``weighting=even,signed=true`` a map sums to
+        Maps of probability, 0 or more unless ``signed``. With ``weighting=even,signed=true`` a map sums to
         ``f(x) - f(x_a)``; a finding reports a discrepancy of more than 5 %.
 
     Raises:
@@ -70,85 +67,52 @@ def counterfactual_path(
         )
     at_least(steps=(steps, 1))
     reserve(probe, 3 + len(targets) * steps, hint="fewer steps or targets")
-    end = _End.made(probe, targets, weights) if baseline is None else _End.opened(probe, baseline)
+    if baseline is None:
+        made = translate(probe, targets, weights)
+        name, end, other, notes = "adversarial", made.adversarial, made.other, made.notes
+    else:
+        name, end, other, notes = "baseline", _opened(probe, baseline), None, ()
     with torch.no_grad():
-        ends = probe.scores(torch.stack([probe.image, end.image])).double()
-    values, findings = {}, [flip_finding(probe, end.other, ends[1].softmax(0)), *end.notes]
+        ends = probe.scores(torch.stack([probe.image, end])).double().softmax(1)
+    values, findings = {}, [flip_finding(probe, other, ends[1]), *notes]
     for target, column in zip(targets, weight_matrix(targets, probe.prediction).T, strict=True):
-        path = _Path(probe, end.image, column, as_probability=output == "probability")
-        shares = path.shares(steps, even=weighting == "even", signed=signed).sum(0)
+        shares = _shares(probe, end, column, steps, even=weighting == "even", signed=signed).sum(0)
         values[target.key] = as_map(shares)
         if weighting == "even" and signed:
-            before, after = path.read(ends).tolist()
-            findings += incompleteness(target.key, "output", float(shares.sum()), before - after)
-    settings = {"weights": weights, "baseline": baseline, "steps": steps, "weighting": weighting}
-    settings |= {"signed": signed, "output": output}
-    return Attribution(values, {}, output, settings, "complete", findings=tuple(findings), generated=end.generated)
+            before, after = (ends @ column).tolist()
+            findings += incompleteness(target.key, "probability", float(shares.sum()), before - after)
+    settings = {"weights": weights, "baseline": baseline, "steps": steps, "weighting": weighting, "signed": signed}
+    generated = {name: end.cpu().contiguous().numpy()}
+    return Attribution(values, {}, "probability", settings, "complete", findings=tuple(findings), generated=generated)
 
 
-@dataclass(frozen=True, eq=False)
-class _End:
-    """The counterfactual at the end of the path, the images that are saved, and findings about its origin.
-
-    It should be classified as ``other``; None: as any class other than that of the image.
-    """
-
-    image: Image
-    other: int | None
-    generated: Mapping[str, GeneratedPixels]
-    notes: tuple[str, ...] = ()
-
-    @classmethod
-    def made(cls, probe: Probe, targets: Sequence[Target], weights: str | None) -> "_End":
-        """Generate the counterfactual with trained generators."""
-        made = translate(probe, targets, weights)
-        return cls(made.adversarial, made.other, {"adversarial": made.generated["adversarial"]}, made.notes)
-
-    @classmethod
-    def opened(cls, probe: Probe, path: str) -> "_End":
-        """Read the counterfactual from a file: unchanged if it has the image's size, else through the classifier's view."""
-        picture = open_image(path)
-        as_it_is = picture.pixels.shape[:2] == probe.size
-        image, _ = apply_view(picture, View.native() if as_it_is else probe.classifier.view)
-        if image.shape != probe.image.shape:
-            rows, columns = probe.size
-            raise RequestError(
-                f"expected a baseline of {rows} x {columns} pixels, the size of the image, got {image.shape[1]} x "
-                f"{image.shape[2]}; use the counterfactual image saved with an explanation of this image"
-            )
-        return cls(image.to(probe.image), None, {"baseline": image.numpy()})
+def _opened(probe: Probe, path: str) -> Image:
+    """Read a counterfactual from a file: unchanged if it has the image's size, else through the classifier's view."""
+    picture = open_image(path)
+    as_it_is = picture.pixels.shape[:2] == probe.size
+    image, _ = apply_view(picture, View.native() if as_it_is else probe.classifier.view)
+    if image.shape != probe.image.shape:
+        rows, columns = probe.size
+        raise RequestError(
+            f"expected a baseline of {rows} x {columns} pixels, the size of the image, got {image.shape[1]} x "
+            f"{image.shape[2]}; use the counterfactual image saved with an explanation of this image"
+        )
+    return image.to(probe.image)
 
 
-@dataclass(frozen=True, eq=False)
-class _Path:
-    """The straight path from the image to its counterfactual, and which output is read along it."""
-
-    probe: Probe
-    end: Image
-    column: Float64[Tensor, " k"]
-    as_probability: bool
-
-    def read(self, scores: Float[Tensor, "n k"]) -> Float64[Tensor, " n"]:
-        """Convert scores to the output."""
-        exact = scores.double()
-        return (exact.softmax(1) if self.as_probability else exact) @ self.column
-
-    def shares(self, steps: int, *, even: bool, signed: bool) -> Float64[Tensor, "c h w"]:
-        """Sum the weighted gradients along the path, and multiply by the difference between its ends."""
-        image, end = self.probe.image, self.end
-        difference = (image - end).double()
-        total, weight = torch.zeros_like(difference), 0.0
-        for numbers in torch.split(torch.arange(steps, device=image.device), self.probe.batch_size):
-            slopes = self._slopes((numbers + 0.5) / steps)
-            weights = torch.ones_like(slopes[:, 0, 0, 0]) if even else (slopes * difference).sum((1, 2, 3)).abs()
-            total += torch.tensordot(weights, slopes if signed else slopes.abs(), 1)
-            weight += float(weights.sum())
-        mean = total / (weight or 1)  # all weights are 0 only if the output never changes: the gradients are 0 too
-        return difference * mean if signed else difference.abs() * mean
-
-    def _slopes(self, places: Float[Tensor, " n"]) -> Float64[Tensor, "n c h w"]:
-        """Return the gradient of the output at positions from 0, the image, to 1, the counterfactual."""
-        keep = (1 - places)[:, None, None].expand(-1, *self.probe.size)
-        perturbed = blend(self.probe.image, keep, self.end[None]).requires_grad_()
-        output = self.read(self.probe.scores(perturbed)).sum()
-        return self.probe.gradient(output, [perturbed], len(perturbed))[0].double()
+def _shares(
+    probe: Probe, end: Image, column: Float64[Tensor, " k"], steps: int, *, even: bool, signed: bool
+) -> Float64[Tensor, "c h w"]:
+    """Sum the weighted gradients along the path, and multiply by the difference between its ends."""
+    difference = (probe.image - end).double()
+    total, weight = torch.zeros_like(difference), 0.0
+    for numbers in torch.split(torch.arange(steps, device=end.device), probe.batch_size):
+        keep = (1 - (numbers + 0.5) / steps)[:, None, None].expand(-1, *probe.size)
+        images = blend(probe.image, keep, end[None]).requires_grad_()
+        output = (probe.scores(images).double().softmax(1) @ column).sum()
+        slopes = probe.gradient(output, [images], len(images))[0].double()
+        weights = torch.ones_like(slopes[:, 0, 0, 0]) if even else (slopes * difference).sum((1, 2, 3)).abs()
+        total += torch.tensordot(weights, slopes if signed else slopes.abs(), 1)
+        weight += float(weights.sum())
+    mean = total / (weight or 1)  # all weights are 0 only if the output never changes: the gradients are 0 too
+    return difference * mean if signed else difference.abs() * mean

@@ -64,11 +64,11 @@ def minimal_region(
     at_least(guide_queries=(guide_queries, _CELLS**2))
     search = 1 + len(targets) * fewest(probe.size, drawn)
     limit = probe.affordable(search + 2 * guide_queries, smallest=search + _CELLS**2, hint="fewer samples")
-    masks = min(guide_queries, max(_CELLS**2, (limit - search) // 2))
-    probe.plan(1 + masks + len(targets) * most_queries(probe.size, tile, drawn))
-    guides = rise(probe, targets, masks=masks, cells=_CELLS).values
+    grids = min(guide_queries, max(_CELLS**2, (limit - search) // 2))
+    probe.plan(1 + grids + len(targets) * most_queries(probe.size, tile, drawn))
+    guides = rise(probe, targets, masks=grids, cells=_CELLS).values
     maps = minimal_region_of(probe, targets, guides, tile=tile, samples=drawn)
-    return replace(maps, settings={"guide_queries": masks, **maps.settings})
+    return replace(maps, settings={"guide_queries": grids, **maps.settings})
 
 
 def minimal_region_of(
