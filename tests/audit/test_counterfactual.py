@@ -15,8 +15,8 @@ from torch.nn import functional
 import seewhy
 from games import Game
 from seewhy.audit.counterfactual import audit_counterfactual
-from seewhy.audit.counterfactual_report import CounterfactualReport, summarise
-from seewhy.audit.counterfactual_work import DISTURBANCES, group_by_direction
+from seewhy.audit.counterfactual_report import CounterfactualReport
+from seewhy.audit.counterfactual_work import DISTURBANCES, group_by_direction, summarise
 from seewhy.core.errors import RequestError
 from seewhy.core.intervals import Interval
 from seewhy.core.view import View
@@ -424,7 +424,7 @@ def test_the_record_is_read_back(arm: str, tmp_path: Path) -> None:
 
 def test_nothing_measured_is_none() -> None:
     """A system without a stable image has no such figure, and no NaN."""
-    found = summarise({"flipped": np.ones(3), "stays": np.full(3, np.nan), "even": np.zeros(3), "every": np.zeros(3)})
+    found = summarise({"flip": np.ones(3), "stable": np.full(3, np.nan), "even": np.zeros(3), "every": np.zeros(3)})
     assert {field.name for field in fields(found) if getattr(found, field.name) is not None} == {"n", "flip"}
 
 

@@ -1,16 +1,14 @@
 """Audit counterfactual generators on many images: do they flip the prediction, does another classifier agree, are they realistic?"""
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int, Shaped
 
 from seewhy import registry
-from seewhy.audit._image_statistics import frechet_distances
-from seewhy.audit.counterfactual_report import CounterfactualReport, findings, summarise, summarise_direction, worst
+from seewhy.audit.counterfactual_report import CounterfactualReport, findings, worst
 from seewhy.audit.counterfactual_work import (
     BatchedClassifier,
     Codes,
@@ -18,8 +16,10 @@ from seewhy.audit.counterfactual_work import (
     EvaluatedGenerators,
     Generators,
     group_by_direction,
+    summarise,
 )
 from seewhy.classifiers.validation import validate_classifier
+from seewhy.core.arrays import Images
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
 from seewhy.core.metric import plain
@@ -31,7 +31,6 @@ from seewhy.registry import ClassifierLike
 from seewhy.results.audit_counterfactual import (
     ClassName,
     CounterfactualRecord,
-    FrechetDistances,
     GeneratorsInfo,
     OracleInfo,
     OverallResult,
@@ -39,24 +38,6 @@ from seewhy.results.audit_counterfactual import (
 
 TAU = 0.05
 """Default threshold: a pixel is changed if its intensity in [0, 1] differs by more than this."""
-
-_FEWEST = 4
-"""Fréchet distances need at least this many real images of each class."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Inputs:
-    """Labels and predictions of the unmodified images; -1 is a label that the classifier does not have."""
-
-    probabilities: Float[np.ndarray, "n k"]
-    labels: Int[np.ndarray, " n"] | None
-    oracle: Int[np.ndarray, " n"] | None
-
-    @property
-    def predicted(self) -> Int[np.ndarray, " n"]:
-        """The class that the classifier predicts for each image."""
-        predicted: Int[np.ndarray, " n"] = self.probabilities.argmax(1)
-        return predicted
 
 
 def audit_counterfactual(
@@ -114,26 +95,32 @@ def audit_counterfactual(
     collection = _choose(collection, loaded, limit, seed)
     asked = BatchedClassifier(opened, batch_size)
     second = None if oracle is None else _open_oracle(oracle, opened, loaded, batch_size, trust=trust, device=device)
-    tested = validate_classifier(opened, collection.images(slice(0, 1))[0])
-    inputs = _predict(collection, asked, second)
-    groups = group_by_direction(loaded.classes, inputs.probabilities)
-    total = sum(map(len, groups.values()))
-    if not total:
-        names = ", ".join(label(each, opened) for each in loaded.classes)
-        raise RequestError(f"expected images predicted as {names}, got none; use images of those classes")
-    work = EvaluatedGenerators(loaded, asked, second, codes, collection, inputs.predicted, tau, seed, progress, total)
-    found = [work.measure(*way, places) for way, places in groups.items()]
-    first = next(iter(groups))
-    audit = _Audit(
-        started=started,
-        folder=str(generators) if isinstance(generators, str | Path) else None,
-        work=work,
-        inputs=inputs,
-        directions=found,
-        seconds_per_explanation=work.seconds(first, groups[first]),
-        warnings=tested.warnings,
+    warnings = validate_classifier(opened, collection.images(slice(0, 1))[0]).warnings
+    probabilities = _over_batches(asked.probabilities, collection, batch_size)
+    names = {index: label(index, opened) for index in loaded.classes}
+    groups = group_by_direction(loaded.classes, probabilities)
+    if not groups:
+        raise RequestError(
+            f"expected images predicted as {', '.join(names.values())}, got none; use images of those classes"
+        )
+    work = EvaluatedGenerators(
+        generators=loaded,
+        names=names,
+        classifier=asked,
+        oracle=second,
+        codes=codes,
+        collection=collection,
+        labels=_labels(collection, opened),
+        predicted=probabilities.argmax(1),
+        seen=None if second is None else _over_batches(second.classes, collection, batch_size),
+        tau=tau,
+        seed=seed,
+        progress=progress,
+        total=sum(map(len, groups.values())),
     )
-    return audit.report()
+    directions = [work.measure(way, places) for way, places in groups.items()]
+    folder = str(generators) if isinstance(generators, str | Path) else None
+    return CounterfactualReport(_record(work, directions, folder, warnings, started), directions)
 
 
 def _load(generators: Generators | str | Path, classifier: Classifier) -> Generators:
@@ -179,95 +166,63 @@ def _open_oracle(
     return BatchedClassifier(oracle, batch, dict(zip(map(oracle.labels.index, named), generators.classes, strict=True)))
 
 
-def _predict(collection: Collection, classifier: BatchedClassifier, oracle: BatchedClassifier | None) -> _Inputs:
-    """Query both classifiers about the unmodified images."""
-    starts = range(0, len(collection), classifier.batch)
-    batches = [slice(start, start + classifier.batch) for start in starts]
-    found = np.concatenate([classifier.probabilities(collection.images(some)) for some in batches])
-    other = None if oracle is None else np.concatenate([oracle.classes(collection.images(some)) for some in batches])
-    labels = None
-    if collection.labels is not None:
-        names = classifier.classifier.labels
-        numbers = [names.index(name) if name in names else -1 for name in collection.classes] if names else None
-        labels = collection.labels if numbers is None else np.array(numbers)[collection.labels]
-    return _Inputs(found, labels, other)
+def _over_batches(
+    query: Callable[[Images], Shaped[np.ndarray, "m ..."]], collection: Collection, batch: int
+) -> Shaped[np.ndarray, "n ..."]:
+    """Query a classifier about all images."""
+    starts = range(0, len(collection), batch)
+    return np.concatenate([query(collection.images(slice(start, start + batch))) for start in starts])
 
 
-@dataclass(frozen=True, eq=False)
-class _Audit:
-    """A finished audit, to be summarised; `started` is a time of the monotonic clock."""
+def _labels(collection: Collection, classifier: Classifier) -> Int[np.ndarray, " n"] | None:
+    """Return the labels as indices of the classifier; -1 for a class that it lacks."""
+    names = classifier.labels
+    if collection.labels is None or not names:
+        return collection.labels
+    numbers = [names.index(name) if name in names else -1 for name in collection.classes]
+    labels: Int[np.ndarray, " n"] = np.array(numbers)[collection.labels]
+    return labels
 
-    started: float
-    folder: str | None
-    work: EvaluatedGenerators
-    inputs: _Inputs
-    directions: list[Direction]
-    seconds_per_explanation: float
-    warnings: tuple[str, ...]
 
-    @property
-    def names(self) -> Mapping[int, str]:
-        """Index → name of each class that the generators know."""
-        return {each: label(each, self.work.classifier.classifier) for each in self.work.generators.classes}
+def _record(
+    work: EvaluatedGenerators,
+    directions: Sequence[Direction],
+    folder: str | None,
+    warnings: tuple[str, ...],
+    started: float,
+) -> CounterfactualRecord:
+    """Summarise all directions; `started` is a time of the monotonic clock."""
+    asked, collection, results = work.classifier, work.collection, tuple(each.result for each in directions)
+    columns = {name: np.concatenate([each.columns[name] for each in directions]) for name in directions[0].columns}
+    classes = tuple(ClassName(index, name) for index, name in work.names.items())
+    seconds = work.seconds(directions[0])
+    return CounterfactualRecord(
+        source=collection.source,
+        images=len(collection),
+        left_out=len(collection) - sum(len(each.places) for each in directions),
+        tau=work.tau,
+        seed=work.seed,
+        classifier=classifier_info(asked.classifier, asked.count),
+        view=asked.classifier.view.describe(),
+        generators=GeneratorsInfo(folder, work.generators.arm, classes, work.generators.size),
+        oracle=_oracle_info(work, np.concatenate([each.places for each in directions])),
+        directions=results,
+        overall=OverallResult(summarise(columns), worst(results)),
+        findings=findings(results),
+        warnings=warnings,
+        seconds_per_explanation=plain(seconds),
+        queries=asked.queries + (work.oracle.queries if work.oracle else 0),
+        seconds=round(time.monotonic() - started, 3),
+    )
 
-    def report(self) -> CounterfactualReport:
-        """Summarise all directions."""
-        names, work, asked, labels = self.names, self.work, self.work.classifier, self.inputs.labels
-        results = tuple(
-            summarise_direction(
-                each, names, self._frechet(each), None if labels is None else labels[each.places] == each.source
-            )
-            for each in self.directions
-        )
-        columns = self.directions[0].columns
-        every = {name: np.concatenate([each.columns[name] for each in self.directions]) for name in columns}
-        record = CounterfactualRecord(
-            source=work.collection.source,
-            images=len(work.collection),
-            left_out=len(work.collection) - sum(len(each.places) for each in self.directions),
-            tau=work.tau,
-            seed=work.seed,
-            classifier=classifier_info(asked.classifier, asked.count),
-            view=asked.classifier.view.describe(),
-            generators=GeneratorsInfo(
-                self.folder,
-                work.generators.arm,
-                tuple(ClassName(index, name) for index, name in names.items()),
-                work.generators.size,
-            ),
-            oracle=self._oracle(),
-            directions=results,
-            overall=OverallResult(summarise(every), worst(results)),
-            findings=findings(results),
-            warnings=self.warnings,
-            seconds_per_explanation=plain(self.seconds_per_explanation),
-            queries=asked.queries + (work.oracle.queries if work.oracle else 0),
-            seconds=round(time.monotonic() - self.started, 3),
-        )
-        return CounterfactualReport(record, self.directions, names)
 
-    def _oracle(self) -> OracleInfo | None:
-        """Describe the oracle and its accuracy on the input images, without which its predictions mean little."""
-        oracle, predicted, labels = self.work.oracle, self.inputs.oracle, self.inputs.labels
-        if oracle is None or predicted is None:
-            return None
-        places = np.concatenate([each.places for each in self.directions])
-        return OracleInfo(
-            classifier=classifier_info(oracle.classifier, oracle.count),
-            accuracy=None if labels is None else float((predicted[places] == labels[places]).mean()),
-            agreement=float((predicted[places] == self.inputs.predicted[places]).mean()),
-        )
-
-    def _frechet(self, found: Direction) -> FrechetDistances | None:
-        """Compare the adversarial images with real images, grouped by predicted class; None where they are too few."""
-        codes = self.work.codes
-        if codes is None or found.codes is None:
-            return None
-        real = [np.flatnonzero(self.inputs.predicted == each) for each in (found.source, found.target)]
-        if min(len(found.codes), *map(len, real)) < _FEWEST:
-            return None
-        source, target = (
-            np.concatenate([codes(self.work.images(some)) for some in np.array_split(places, -(-len(places) // 256))])
-            for places in real
-        )
-        return frechet_distances(found.codes, source, target)
+def _oracle_info(work: EvaluatedGenerators, places: Int[np.ndarray, " m"]) -> OracleInfo | None:
+    """Describe the oracle and its accuracy on the input images, without which its predictions mean little."""
+    if work.oracle is None or work.seen is None:
+        return None
+    seen = work.seen[places]
+    return OracleInfo(
+        classifier=classifier_info(work.oracle.classifier, work.oracle.count),
+        accuracy=None if work.labels is None else float((seen == work.labels[places]).mean()),
+        agreement=float((seen == work.predicted[places]).mean()),
+    )

@@ -4,24 +4,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from seewhy.audit.counterfactual_work import UNDISTURBED, Columns, Direction, Examples
-from seewhy.core.intervals import NOTHING, Interval, bootstrap, mean, wilson
-from seewhy.core.metric import plain
+from seewhy.audit.counterfactual_work import RATES, UNDISTURBED, Direction
+from seewhy.core.intervals import Interval
 from seewhy.nets.counterfactual_generators import LOWEST_VARIETY
-from seewhy.results.audit_counterfactual import (
-    FILE,
-    ClassName,
-    CounterfactualRecord,
-    DirectionResult,
-    Diversity,
-    Figures,
-    FrechetDistances,
-    Restored,
-)
+from seewhy.results.audit_counterfactual import FILE, CounterfactualRecord, DirectionResult
 from seewhy.results.codec import Json, json_bytes
 from seewhy.results.folder import check_free, table_csv, write_files
 
@@ -46,24 +35,6 @@ RELIABLE = 0.9
 FEW = 30
 """A direction with fewer images is reported as too small."""
 
-_RATES = {
-    "flip": "flipped",
-    "stable": "stays",
-    "cycle": "returns",
-    "oracle_flip": "oracle_flipped",
-    "oracle_agrees": "oracle_agrees",
-}
-_MEANS = {
-    "l1": "l1",
-    "l2": "l2",
-    "sparsity": "changed",
-    "error_stable": "error_stable",
-    "error_cycle": "error_cycle",
-    "iou": "iou",
-    "ncc": "ncc",
-    "iou_by_chance": "chance",
-}
-
 
 @dataclass(frozen=True, eq=False)
 class CounterfactualReport:
@@ -72,21 +43,22 @@ class CounterfactualReport:
     Args:
         record: all that is written to ``counterfactuals.json``.
         directions: the measurements of each direction, image by image.
-        names: class index → name.
     """
 
     record: CounterfactualRecord
     directions: Sequence[Direction]
-    names: Mapping[int, str]
 
     def sheet(self) -> bytes:
         """Draw example images of each direction, some that flipped and some that did not; PNG."""
         from seewhy.plots.generated import samples_png  # noqa: PLC0415 - matplotlib is loaded when something is drawn
 
-        return samples_png(
-            {title: rows for each in self.directions for title, rows in _blocks(each, self.names).items()},
-            "Counterfactuals: white is no difference",
-        )
+        blocks = {}
+        for each in self.directions:
+            for flipped, rows in each.shown.items():
+                count = int((each.columns["flip"] == flipped).sum())
+                words = f"{'flipped' if flipped else 'not flipped'} ({count:,} of {len(each.places):,})"
+                blocks[f"{each.result.title}: {words}"] = rows
+        return samples_png(blocks, "Counterfactuals: white is no difference")
 
     def save(self, folder: str | Path) -> Path:
         """Write ``counterfactuals.json``, ``rows.csv``, ``examples.png`` and ``report.md``, each whole or not at all.
@@ -104,70 +76,19 @@ class CounterfactualReport:
         return write_files(Path(folder), files)
 
 
-def summarise(columns: Columns) -> Figures:
-    """Summarise a set of images, flipped or not: fractions with Wilson intervals, means with bootstrap intervals.
-
-    ``shift`` is the fraction of the squared change that is the same at every pixel of an image; a figure is None where
-    nothing was measured.
-
-    Example:
-        >>> summarise({"flipped": np.array([1.0, 0.0]), "even": np.ones(2), "every": np.ones(2)}).flip.value
-        0.5
-    """
-    nothing = np.zeros(0)
-    found = {name: _fraction(columns.get(column, nothing)) for name, column in _RATES.items()}
-    for name, column in _MEANS.items():
-        values = columns.get(column, nothing)
-        found[name] = mean(values[np.isfinite(values)])
-    pair = np.stack([columns["even"], columns["every"]], 1)
-    found["shift"] = bootstrap(pair, lambda means: means[..., 0] / means[..., 1])
-    measured = {name: None if math.isnan(each.value) else each for name, each in found.items()}
-    return Figures(n=len(columns["flipped"]), **measured)
-
-
-def _fraction(values: np.ndarray) -> Interval:
-    """Return the fraction of ones among the values that are known."""
-    known = values[np.isfinite(values)]
-    return wilson(int(known.sum()), len(known)) if len(known) else NOTHING
-
-
-def summarise_direction(
-    found: Direction,
-    names: Mapping[int, str],
-    frechet: FrechetDistances | None,
-    correct: np.ndarray | None,
-) -> DirectionResult:
-    """Summarise one direction; `correct` says for each image whether the classifier predicts its label."""
-    generated, real = found.spread
-    return DirectionResult(
-        source=ClassName(found.source, names[found.source]),
-        target=ClassName(found.target, names[found.target]),
-        figures=summarise(found.columns),
-        frechet=frechet,
-        diversity=Diversity(plain(generated), plain(real), plain(generated / real) if real > 0 else None),
-        classes_apart=plain(found.apart),
-        restored=dict(found.restored),
-        undone_real=plain(found.undone_real),
-        correct=None if correct is None else summarise({name: each[correct] for name, each in found.columns.items()}),
-        incorrect=None
-        if correct is None
-        else summarise({name: each[~correct] for name, each in found.columns.items()}),
-    )
-
-
 def findings(directions: Sequence[DirectionResult]) -> tuple[str, ...]:
     """Describe in words what is wrong with the generators, direction by direction; the thresholds are our own."""
     found = []
     for each in directions:
         if each.figures.n < FEW:
             found.append(f"{each.title}: {each.figures.n} images are too few for reliable figures.")
-        sentences = (*_collapse(each), *_noise(each), *_controls(each))
+        sentences = (*_edits(each), *_controls(each))
         found += [f"{each.title}: {sentence}" for sentence in sentences]
     return tuple(found)
 
 
-def _collapse(each: DirectionResult) -> Iterator[str]:
-    """Report generators that make no edit, the same edit for every image, or a uniform change."""
+def _edits(each: DirectionResult) -> Iterator[str]:
+    """Report generators that make no edit, the same edit for every image, or a change that only one thing explains."""
     figures, apart, variety = each.figures, each.classes_apart, each.diversity.ratio
     flip, change = _value(figures.flip), _value(figures.l1)
     if flip < HALF and apart and change < UNMOVED * apart:
@@ -177,53 +98,48 @@ def _collapse(each: DirectionResult) -> Iterator[str]:
         )
     elif flip < RELIABLE:
         yield f"{flip:.0%} of the images flip; for the others the map shows a change that does not change the prediction."
-    if figures.stable and figures.stable.value < RELIABLE:
-        yield (
-            f"{figures.stable.value:.0%} of the stable images keep their class; use the input instead "
-            "(counterfactual:definition=input)."
-        )
+    if (stable := _value(figures.stable)) < RELIABLE:
+        yield f"{stable:.0%} of the stable images keep their class; use the input instead (counterfactual:definition=input)."
     if variety is not None and variety < LOWEST_VARIETY:
         yield (
             f"mode collapse: the adversarial images differ from each other {variety:.0%} as much as real images do, so the map "
             "shows more than this image needs."
         )
-    if figures.shift and figures.shift.value > SHIFTED:
-        yield f"{figures.shift.value:.0%} of the change is a change of overall brightness, not of any place."
-
-
-def _noise(each: DirectionResult) -> Iterator[str]:
-    """Report a change that the oracle does not see."""
-    flip, oracle = _value(each.figures.flip), each.figures.oracle_flip
-    if oracle is not None and flip - oracle.value > NOISE:
+    if (shift := _value(figures.shift)) > SHIFTED:
+        yield f"{shift:.0%} of the change is a change of overall brightness, not of any place."
+    if flip - (oracle := _value(figures.oracle_flip)) > NOISE:
         yield (
-            f"the classifier predicts the other class for {flip:.0%} of the adversarial images, the oracle for "
-            f"{oracle.value:.0%} (it agrees on {_value(each.figures.oracle_agrees):.0%} of the inputs): much of the change is "
-            "visible only to this classifier."
+            f"the classifier predicts the other class for {flip:.0%} of the adversarial images, the oracle for {oracle:.0%} (it "
+            f"agrees on {_value(figures.oracle_agrees):.0%} of the inputs): much of the change is visible only to this classifier."
         )
 
 
 def _controls(each: DirectionResult) -> Iterator[str]:
     """Report generators that undo or restore images by recognising their own output."""
-    if _value(each.figures.flip) < HALF:  # images that did not flip need no way back
+    if _value(each.figures.flip) < HALF or not each.restored:  # images that did not flip need no way back
         return
-    clean = each.restored.get(UNDISTURBED, Restored(None, None))
+    clean = each.restored[UNDISTURBED]
     if clean.undo is not None and each.undone_real is not None and clean.undo - each.undone_real > HALF:
         yield (
             f"the generator undoes {clean.undo:.0%} of its own images and {each.undone_real:.0%} of real images of that class: "
             "the stable image shows that the edit can be reversed, and is not independent evidence."
         )
-    for words, route in (
-        ("translated back", {name: shares.back for name, shares in each.restored.items()}),
-        ("undone", {name: shares.undo for name, shares in each.restored.items()}),
-    ):
-        known = {name: share for name, share in route.items() if share is not None}
-        lost = {name: share for name, share in known.items() if share < FRAGILE * known.get(UNDISTURBED, 0.0)}
-        if lost:
-            worst = min(lost, key=lost.__getitem__)
-            yield (
-                f"{known[UNDISTURBED]:.0%} of the images are {words}, but only {lost[worst]:.0%} after {worst}: the way back "
-                f"relies on a signal that is hardly visible (lost with {', '.join(lost)})."
-            )
+    yield from _hidden_signal("translated back", {name: shares.back for name, shares in each.restored.items()})
+    yield from _hidden_signal("undone", {name: shares.undo for name, shares in each.restored.items()})
+
+
+def _hidden_signal(words: str, shares: Mapping[str, float | None]) -> Iterator[str]:
+    """Report a way back that a disturbance closes; the shares are None where there is no such way."""
+    clean = shares[UNDISTURBED]
+    if clean is None:
+        return
+    lost = {name: share for name, share in shares.items() if share is not None and share < FRAGILE * clean}
+    if lost:
+        worst = min(lost, key=lost.__getitem__)
+        yield (
+            f"{clean:.0%} of the images are {words}, but only {lost[worst]:.0%} after {worst}: the way back relies on a signal "
+            f"that is hardly visible (lost with {', '.join(lost)})."
+        )
 
 
 def _value(figure: Interval | None) -> float:
@@ -233,13 +149,10 @@ def _value(figure: Interval | None) -> float:
 
 def worst(directions: Sequence[DirectionResult]) -> dict[str, float]:
     """Return each figure that has a better and a worse side, in its worst direction."""
-    found = {}
-    for name in _RATES:
-        figures: list[Interval | None] = [getattr(each.figures, name) for each in directions]
-        if known := [figure.value for figure in figures if figure is not None]:
-            found[name] = min(known)
+    rates = {name: [_value(getattr(each.figures, name)) for each in directions] for name in RATES}
     ratios = [each.frechet.ratio for each in directions if each.frechet and each.frechet.ratio is not None]
-    return {**found, "ratio": max(ratios)} if ratios else found
+    lowest = {name: float(np.nanmin(values)) for name, values in rates.items() if not np.isnan(values).all()}
+    return {**lowest, "ratio": max(ratios)} if ratios else lowest
 
 
 def as_csv(directions: Sequence[Direction]) -> bytes:
@@ -247,26 +160,14 @@ def as_csv(directions: Sequence[Direction]) -> bytes:
     names = list(directions[0].columns)
     rows: list[dict[str, Json]] = []
     for each in directions:
-        for row, place in enumerate(each.places.tolist()):
-            values = {name: float(each.columns[name][row]) for name in names}
-            cells = {name: None if math.isnan(value) else f"{value:.6g}" for name, value in values.items()}
-            rows.append({"image": place, "source": each.source, "target": each.target, **cells})
+        way = {"source": each.result.source.index, "target": each.result.target.index}
+        for place, *values in zip(each.places.tolist(), *each.columns.values(), strict=True):
+            cells = {name: f"{value:.6g}" for name, value in zip(names, values, strict=True) if not math.isnan(value)}
+            rows.append({"image": place, **way, **cells})
     return table_csv(["image", "source", "target", *names], rows)
 
 
-def _blocks(found: Direction, names: Mapping[int, str]) -> dict[str, Examples]:
-    """Return the first images that flipped and the first that did not, each set with a title."""
-    way, total = f"{names[found.source]} → {names[found.target]}", len(found.places)
-    blocks: dict[str, Examples] = {}
-    for outcome, words in ((True, "flipped"), (False, "not flipped")):
-        count = int((found.columns["flipped"] == outcome).sum())
-        if count:
-            blocks[f"{way}: {words} ({count:,} of {total:,})"] = found.shown[outcome]
-    return blocks
-
-
 LINES = {
-    "images": "n",
     "flip": "flip",
     "oracle flip": "oracle_flip",
     "oracle agrees on inputs": "oracle_agrees",
@@ -289,33 +190,26 @@ def table_rows(record: CounterfactualRecord) -> list[tuple[str, ...]]:
     """Return the figures as a table: the head, then one row per figure with one column per direction."""
     directions = record.directions
     columns = [*(each.figures for each in directions), record.overall.figures]
-    table = [("", *(each.title for each in directions), "all")]
-    for title, name in LINES.items():
-        figures = [getattr(each, name) for each in columns]
-        if any(figure is not None for figure in figures):
-            table.append((title, *map(_cell, figures)))
+    rows = {title: [getattr(each, name) for each in columns] for title, name in LINES.items()}
     distances = [each.frechet for each in directions]
-    if any(distances):
-        table.append(("Fréchet to target / real-real", *(_ratio(each, "to_target") for each in distances), ""))
-        table.append(("the same for two halves", *(_ratio(each, "floor") for each in distances), ""))
-    ratios = (each.diversity.ratio for each in directions)
-    table.append(("diversity, generated / real", *("–" if each is None else f"{each:.2f}" for each in ratios), ""))
+    rows["Fréchet to target / real-real"] = [each and each.ratio for each in distances]
+    rows["the same for two halves"] = [each and each.floor_ratio for each in distances]
+    rows["diversity, generated / real"] = [each.diversity.ratio for each in directions]
+    table = [("", *(each.title for each in directions), "all"), ("images", *(f"{each.n:,}" for each in columns))]
+    for title, row in rows.items():
+        if any(each is not None for each in row):
+            overall = [""] * (len(columns) - len(row))  # some figures are of a direction only
+            table.append((title, *map(_cell, row), *overall))
     return table
 
 
-def _cell(figure: int | Interval | None) -> str:
-    """Return one figure with its interval as text."""
+def _cell(figure: float | Interval | None) -> str:
+    """Return one figure as text, with its interval if it has one."""
     if figure is None:
         return "–"
-    if isinstance(figure, int):
-        return f"{figure:,}"
-    return f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"
-
-
-def _ratio(frechet: FrechetDistances | None, name: Literal["to_target", "floor"]) -> str:
-    """Return a Fréchet distance as text, in units of that between real images of the two classes."""
-    distance: float | None = getattr(frechet, name, None)
-    return f"{distance / frechet.real:.3f}" if frechet and frechet.real and distance is not None else "–"
+    if isinstance(figure, Interval):
+        return f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"
+    return f"{figure:.3f}"
 
 
 def as_page(record: CounterfactualRecord) -> str:

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seewhy import registry
@@ -16,14 +16,22 @@ from seewhy.audit import _image_statistics as statistics
 from seewhy.core.arrays import Images
 from seewhy.core.attribution import as_map
 from seewhy.core.classifier import Classifier
-from seewhy.core.metric import MetricInput
+from seewhy.core.intervals import bootstrap, mean, wilson
+from seewhy.core.metric import MetricInput, plain
 from seewhy.core.probe import Probe, Progress, as_distributions
 from seewhy.core.seeds import derive, normals
 from seewhy.images.collection import Collection
 from seewhy.infills.plain import gaussian_blur
 from seewhy.metrics.localisation import iou, ncc
 from seewhy.nets.counterfactual_generators import GeneratedBatch
-from seewhy.results.audit_counterfactual import Restored
+from seewhy.results.audit_counterfactual import (
+    ClassName,
+    DirectionResult,
+    Diversity,
+    Figures,
+    FrechetDistances,
+    Restored,
+)
 
 CONTROLS = 200
 """At most this many images of a direction are used for the controls, the disturbances and the diversity."""
@@ -41,12 +49,22 @@ UNDISTURBED, EIGHT_BITS, BLURRED = "none", "8 bits", "blur 0.5 px"
 DISTURBANCES = (UNDISTURBED, EIGHT_BITS, *(f"noise {sigma:g}" for sigma in NOISES), BLURRED)
 """The disturbances of an adversarial image before it is translated back."""
 
+Way = tuple[int, int]
+"""Source class and target class."""
+
 Column = Float[np.ndarray, " n"]
 Columns = Mapping[str, Column]
 """Name → one number per image; NaN where nothing was measured."""
 
 Examples = Mapping[str, Float[np.ndarray, "_ 3 h w"]]
 """Input, stable, adversarial, cycle, difference → the same number of images each."""
+
+_FEWEST = 4
+"""Fréchet distances need at least this many real images of each class."""
+
+RATES = ("flip", "stable", "cycle", "oracle_flip", "oracle_agrees")
+_MEANS = ("l1", "l2", "sparsity", "error_stable", "error_cycle", "iou", "ncc", "iou_by_chance")
+"""Figures that are fractions of the images, and figures that are means over them; named like their columns."""
 
 Codes = Callable[[Images], Float[np.ndarray, "n d"]]
 """An embedding that was trained without the classifier."""
@@ -105,40 +123,38 @@ class Direction:
     """Measurements of the images of one class, translated to another class.
 
     Args:
-        source: the class that the images are predicted as.
-        target: the class that they are translated to.
         places: indices of the images in the collection.
-        columns: the measurements.
-        codes: embedding codes of the adversarial images; None without an embedding.
-        spread: mean difference of two adversarial images, and of two real images of the target class.
-        apart: mean difference of a real image of the source class and one of the target class.
-        restored: disturbance → the fractions of images that are predicted as the source class again.
-        undone_real: fraction of real images of the target class that the undoing generator translates to the source class.
+        columns: the measurements of each image.
+        result: their summary.
         shown: whether they flipped → the first such images with their generated images, in [0, 1].
     """
 
-    source: int
-    target: int
     places: Int[np.ndarray, " n"]
     columns: Columns
-    codes: Float[np.ndarray, "n d"] | None
-    spread: tuple[float, float]
-    apart: float
-    restored: Mapping[str, Restored]
-    undone_real: float
+    result: DirectionResult
     shown: Mapping[bool, Examples]
 
 
 @dataclass(eq=False)
 class EvaluatedGenerators:
-    """The generators, together with all that their audit needs; `total` and `done` count images."""
+    """The generators, together with all that their audit needs; `total` and `done` count images.
+
+    Args:
+        names: index → name of each class that the generators know.
+        labels: label of each image as an index of the classifier; -1 for a class that it lacks; None without labels.
+        predicted: class of each image according to the classifier.
+        seen: class of each image according to the oracle; None without an oracle.
+    """
 
     generators: Generators
+    names: Mapping[int, str]
     classifier: BatchedClassifier
     oracle: BatchedClassifier | None
     codes: Codes | None
     collection: Collection
+    labels: Int[np.ndarray, " n"] | None
     predicted: Int[np.ndarray, " n"]
+    seen: Int[np.ndarray, " n"] | None
     tau: float
     seed: int
     progress: Progress
@@ -155,39 +171,47 @@ class EvaluatedGenerators:
         return self.collection.images(places).to(self.classifier.classifier.device)
 
     @torch.no_grad()
-    def measure(self, source: int, target: int, places: Int[np.ndarray, " n"]) -> Direction:
+    def measure(self, way: Way, places: Int[np.ndarray, " n"]) -> Direction:
         """Translate images from the source to the target class and measure the result."""
-        way, rows, codes, first = (source, target), list[Columns](), [], list[Images]()
-        shown: dict[bool, Examples] = {}
+        (source, target), controls = way, places[:CONTROLS]
+        columns, codes, adversarial = self._translate(way, places)
+        real = self.images(np.flatnonzero(self.predicted == target)[:CONTROLS])
+        correct = None if self.labels is None else self.labels[places] == source
+        result = DirectionResult(
+            source=ClassName(source, self.names[source]),
+            target=ClassName(target, self.names[target]),
+            figures=summarise(columns),
+            frechet=None if codes is None else self._frechet(codes, way),
+            diversity=_diversity(adversarial, real),
+            classes_apart=plain(_apart(self.images(controls), real)),
+            restored=self._restored(adversarial, controls, way),
+            undone_real=self._fraction(real, way, source) if self.undoes and len(real) else None,
+            correct=None if correct is None else summarise(columns, correct),
+            incorrect=None if correct is None else summarise(columns, ~correct),
+        )
+        return Direction(places, columns, result, self._examples(places, columns["flip"], way))
+
+    def _translate(
+        self, way: Way, places: Int[np.ndarray, " n"]
+    ) -> tuple[Columns, Float[np.ndarray, "n d"] | None, Images]:
+        """Return the measurements and the codes of the adversarial images, and the first of these images."""
+        rows, codes, first = list[Columns](), [], list[Images]()
         for start in range(0, len(places), self.classifier.batch):
             batch = places[start : start + self.classifier.batch]
             images = self.images(batch)
-            generated = self.generators(images, source, target)
+            generated = self.generators(images, *way)
             rows.append(self._columns(images, generated, batch, way))
             if self.codes is not None:
                 codes.append(self.codes(generated.adversarial))
             if start < CONTROLS:
                 first.append(generated.adversarial)
-            _keep(shown, _examples(images, generated), rows[-1]["flipped"])
             self.done += len(batch)
             self.progress(self.done, self.total)
-        adversarial, controls = torch.cat(first)[:CONTROLS], places[:CONTROLS]
-        real = self.images(np.flatnonzero(self.predicted == target)[:CONTROLS])
-        return Direction(
-            source=source,
-            target=target,
-            places=places,
-            columns={name: np.concatenate([row[name] for row in rows]) for name in rows[0]},
-            codes=np.concatenate(codes) if codes else None,
-            spread=(statistics.spread(adversarial), statistics.spread(real)),
-            apart=_apart(self.images(controls), real),
-            restored=self._restored(adversarial, controls, way),
-            undone_real=self._fraction(real, way, source) if self.undoes and len(real) else math.nan,
-            shown=shown,
-        )
+        columns = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+        return columns, np.concatenate(codes) if codes else None, torch.cat(first)[:CONTROLS]
 
     def _columns(
-        self, images: Images, generated: GeneratedBatch, places: Int[np.ndarray, " m"], way: tuple[int, int]
+        self, images: Images, generated: GeneratedBatch, places: Int[np.ndarray, " m"], way: Way
     ) -> dict[str, Column]:
         """Measure everything about each image of a batch."""
         source, target = way
@@ -198,20 +222,20 @@ class EvaluatedGenerators:
         probabilities, cycle = self.classifier.probabilities(generated.adversarial), generated.cycle
         columns = {
             "p_target": probabilities[:, target],
-            "flipped": _is(probabilities.argmax(1), target),
-            "stays": _is(self.classifier.classes(generated.stable), source) if own else nothing,
-            "returns": nothing if cycle is None else _is(self.classifier.classes(cycle), source),
+            "flip": _is(probabilities.argmax(1), target),
+            "stable": _is(self.classifier.classes(generated.stable), source) if own else nothing,
+            "cycle": nothing if cycle is None else _is(self.classifier.classes(cycle), source),
             "l1": l1,
             "l2": l2,
-            "changed": statistics.sparsity(generated.stable, generated.adversarial, tau=self.tau),
+            "sparsity": statistics.sparsity(generated.stable, generated.adversarial, tau=self.tau),
             "error_stable": statistics.proximity(images, generated.stable)[0] if own else nothing,
             "error_cycle": nothing if cycle is None else statistics.proximity(images, cycle)[0],
             "even": even,
             "every": every,
         }
-        if self.oracle is not None:
-            columns["oracle_agrees"] = _is(self.oracle.classes(images), source)
-            columns["oracle_flipped"] = _is(self.oracle.classes(generated.adversarial), target)
+        if self.oracle is not None and self.seen is not None:
+            columns["oracle_agrees"] = _is(self.seen[places], source)
+            columns["oracle_flip"] = _is(self.oracle.classes(generated.adversarial), target)
         return columns | self._located(images, generated, places, source)
 
     def _located(
@@ -220,7 +244,7 @@ class EvaluatedGenerators:
         """Compare the map of each image with its true region, where there is one."""
         if self.collection.regions is None:
             return {}
-        found = {name: np.full(len(images), np.nan) for name in ("iou", "ncc", "chance")}
+        found = {name: np.full(len(images), np.nan) for name in ("iou", "ncc", "iou_by_chance")}
         maps = statistics.change(generated.stable, generated.adversarial)
         classifier = self.classifier.classifier
         infill = registry.infill("gray", classifier)[1]
@@ -231,12 +255,10 @@ class EvaluatedGenerators:
                 found["iou"][row] = iou(probe, as_map(maps[row]), case).value
                 found["ncc"][row] = ncc(probe, as_map(maps[row]), case).value
                 share = float(region.mean())
-                found["chance"][row] = share / (2 - share)
+                found["iou_by_chance"][row] = share / (2 - share)
         return found
 
-    def _restored(
-        self, adversarial: Images, places: Int[np.ndarray, " m"], way: tuple[int, int]
-    ) -> dict[str, Restored]:
+    def _restored(self, adversarial: Images, places: Int[np.ndarray, " m"], way: Way) -> dict[str, Restored]:
         """Translate adversarial images back after disturbances that are hardly visible."""
         source, target = way
         back = self.generators.arm in {"syce", "cyce"}
@@ -250,20 +272,49 @@ class EvaluatedGenerators:
             )
         return found
 
-    def _fraction(self, images: Images, route: tuple[int, int], wanted: int) -> float:
+    def _fraction(self, images: Images, route: Way, wanted: int) -> float:
         """Translate images and return the fraction that is then predicted as the wanted class."""
         translated = [self.generators(some, *route).adversarial for some in torch.split(images, self.classifier.batch)]
         return float((self.classifier.classes(torch.cat(translated)) == wanted).mean())
 
-    def seconds(self, way: tuple[int, int], places: Int[np.ndarray, " m"]) -> float:
+    def _frechet(self, generated: Float[np.ndarray, "n d"], way: Way) -> FrechetDistances | None:
+        """Compare adversarial images with real images, grouped by predicted class; None where they are too few."""
+        real = [np.flatnonzero(self.predicted == each) for each in way]
+        if self.codes is None or min(len(generated), *map(len, real)) < _FEWEST:
+            return None
+        source, target = (
+            np.concatenate([self.codes(self.images(some)) for some in np.array_split(each, -(-len(each) // 256))])
+            for each in real
+        )
+        return statistics.frechet_distances(generated, source, target)
+
+    def _examples(self, places: Int[np.ndarray, " n"], flipped: Column, way: Way) -> dict[bool, Examples]:
+        """Generate the first images that flipped and the first that did not; in the difference, white is no change."""
+        shown: dict[bool, Examples] = {}
+        for outcome in (True, False):
+            if len(chosen := places[flipped == outcome][:SHOWN]):
+                images = self.images(chosen)
+                generated = self.generators(images, *way)
+                rows = {
+                    "input": images,
+                    "stable": generated.stable,
+                    "adversarial": generated.adversarial,
+                    "cycle": generated.cycle,
+                    "difference": (1 - (generated.stable - generated.adversarial).abs()).clamp(0, 1),
+                }
+                shown[outcome] = {name: row.cpu().numpy() for name, row in rows.items() if row is not None}
+        return shown
+
+    @torch.no_grad()
+    def seconds(self, direction: Direction) -> float:
         """Return the median time of one explanation, one image at a time, after one warm-up."""
+        source, target = direction.result.source.index, direction.result.target.index
         times = []
-        for place in places[: TIMED + 1]:
+        for place in direction.places[: TIMED + 1]:
             image = self.images(np.array([place]))
             started = time.perf_counter()
-            with torch.no_grad():
-                generated = self.generators(image, *way)
-                statistics.change(generated.stable, generated.adversarial).cpu()
+            generated = self.generators(image, source, target)
+            statistics.change(generated.stable, generated.adversarial).cpu()
             times.append(time.perf_counter() - started)
         return float(np.median(times[1:])) if len(times) > 1 else math.nan
 
@@ -274,25 +325,38 @@ def _is(found: Int[np.ndarray, " n"], wanted: int) -> Column:
     return hits
 
 
+def summarise(columns: Columns, chosen: Bool[np.ndarray, " n"] | slice = slice(None)) -> Figures:
+    """Summarise the chosen images, flipped or not: fractions with Wilson intervals, means with bootstrap intervals.
+
+    ``shift`` is the fraction of the squared change that is the same at every pixel of an image.
+
+    Example:
+        >>> summarise({"flip": np.array([1.0, 0.0]), "even": np.ones(2), "every": np.ones(2)}).flip.value
+        0.5
+    """
+    values = {name: column[chosen] for name, column in columns.items()}
+    known = {name: values[name][np.isfinite(values[name])] for name in (*RATES, *_MEANS) if name in values}
+    figures = {
+        name: wilson(int(numbers.sum()), len(numbers)) if name in RATES else mean(numbers)
+        for name, numbers in known.items()
+        if len(numbers)
+    }
+    if values["every"].any():
+        pair = np.stack([values["even"], values["every"]], 1)
+        figures["shift"] = bootstrap(pair, lambda means: means[..., 0] / means[..., 1])
+    return Figures(len(values["flip"]), **figures)
+
+
+def _diversity(generated: Images, real: Float[Tensor, "m c h w"]) -> Diversity:
+    """Compare how much generated images differ from each other with how much real images do."""
+    own, natural = statistics.spread(generated), statistics.spread(real)
+    return Diversity(plain(own), plain(natural), plain(own / natural) if natural > 0 else None)
+
+
 def _apart(first: Images, second: Float[Tensor, "m c h w"]) -> float:
     """Return the mean absolute difference between images of two sets; NaN where one is empty."""
     pairs = [float((second - image).abs().mean()) for image in first] if len(second) else []
     return float(np.mean(pairs)) if pairs else math.nan
-
-
-def _keep(shown: dict[bool, Examples], examples: Examples, flipped: Column) -> None:
-    """Add examples to those that are kept, up to `SHOWN` of each outcome."""
-    for outcome in (True, False):
-        new = {name: images[flipped == outcome][:SHOWN] for name, images in examples.items()}
-        kept = shown.get(outcome, {name: images[:0] for name, images in new.items()})
-        shown[outcome] = {name: np.concatenate([kept[name], new[name]])[:SHOWN] for name in new}
-
-
-def _examples(images: Images, generated: GeneratedBatch) -> Examples:
-    """Collect the images to show; in the difference white is no change and black is the largest possible change."""
-    difference = (1 - (generated.stable - generated.adversarial).abs()).clamp(0, 1)
-    rows = {"input": images, "stable": generated.stable, "adversarial": generated.adversarial, "cycle": generated.cycle}
-    return {name: each.cpu().numpy() for name, each in {**rows, "difference": difference}.items() if each is not None}
 
 
 def _disturb(images: Images, how: str, seeds: Int[Tensor, " n"]) -> Images:
@@ -310,7 +374,7 @@ def _disturb(images: Images, how: str, seeds: Int[Tensor, " n"]) -> Images:
 
 def group_by_direction(
     classes: Sequence[int], probabilities: Float[np.ndarray, "n k"]
-) -> dict[tuple[int, int], Int[np.ndarray, " m"]]:
+) -> dict[Way, Int[np.ndarray, " m"]]:
     """Group images by direction: from the predicted class to the most probable other class that the generators know.
 
     Images that are predicted as a class unknown to the generators are left out.

@@ -29,20 +29,20 @@ class Figures:
     """
 
     n: int
-    flip: Interval | None
-    stable: Interval | None
-    cycle: Interval | None
-    oracle_flip: Interval | None
-    oracle_agrees: Interval | None
-    l1: Interval | None
-    l2: Interval | None
-    sparsity: Interval | None
-    error_stable: Interval | None
-    error_cycle: Interval | None
-    iou: Interval | None
-    ncc: Interval | None
-    iou_by_chance: Interval | None
-    shift: Interval | None
+    flip: Interval | None = None
+    stable: Interval | None = None
+    cycle: Interval | None = None
+    oracle_flip: Interval | None = None
+    oracle_agrees: Interval | None = None
+    l1: Interval | None = None
+    l2: Interval | None = None
+    sparsity: Interval | None = None
+    error_stable: Interval | None = None
+    error_cycle: Interval | None = None
+    iou: Interval | None = None
+    ncc: Interval | None = None
+    iou_by_chance: Interval | None = None
+    shift: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,11 @@ class FrechetDistances:
     real: float
     floor: float
     ratio: float | None
+
+    @property
+    def floor_ratio(self) -> float | None:
+        """The floor in units of the distance between real images of the two classes, like ``ratio``."""
+        return self.floor / self.real if self.real > 0 else None
 
 
 @dataclass(frozen=True)
