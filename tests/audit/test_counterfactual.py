@@ -239,7 +239,7 @@ def test_a_hidden_signal_is_found() -> None:
     """Translating back is perfect, survives rounding to eight bits, and fails under noise."""
     report = report_on(Fake(hiding))
     for way in directions(report):
-        assert tuple(way.restored) == DISTURBANCES
+        assert tuple(way.restored) == tuple(DISTURBANCES)
         assert way.restored["none"] == way.restored["8 bits"] == Restored(back=1.0, undo=1.0)
         noisy = way.restored["noise 0.1"].back
         assert noisy is not None

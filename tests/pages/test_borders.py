@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from seewhy.pages._borders import borders
+from seewhy.pages.report import borders
 
 
 def test_a_rectangle_has_four_sides() -> None:

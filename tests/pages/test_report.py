@@ -218,6 +218,16 @@ def test_empty_maps_make_a_page(make_data: DataMaker, fill: float) -> None:
     assert all(scale["high"] > scale["low"] for scale in data["scales"])
 
 
+def test_an_answer_that_is_not_a_number_makes_a_page(make_data: DataMaker) -> None:
+    """JSON has no NaN: the script gets null for a probability that a method left open, and a finished explanation is saved."""
+    data = make_data()
+    assert data.samples is not None
+    probabilities = data.samples.probabilities.copy()
+    probabilities[0, 0, 0] = np.nan
+    html = report_html(make_data(samples=replace(data.samples, probabilities=probabilities)))
+    assert _script_data(html)["samples"]["probabilities"][0][0][0] is None
+
+
 def test_the_way_to_read_follows_the_unit(make_data: DataMaker) -> None:
     """Nats are explained as likelihoods; another unit is not."""
     panel = replace(make_data().maps[1], unit="logit")

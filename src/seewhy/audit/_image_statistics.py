@@ -7,7 +7,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seewhy.core.arrays import Images
-from seewhy.core.errors import RequestError
 from seewhy.results.audit_counterfactual import FrechetDistances
 
 Codes = Float[np.ndarray, "n d"]
@@ -62,19 +61,13 @@ def frechet(first: Codes, second: Float[np.ndarray, "m d"]) -> float:
 
     ``‖m₁ − m₂‖² + tr(C₁ + C₂ − 2 (C₁ C₂)^½)``, as used by Heusel et al. (NeurIPS 2017) for images. The trace of the root is
     the sum of the square roots of the eigenvalues of ``C₁^½ C₂ C₁^½``. The unit is the square of the embedding's unit, so
-    only the ratio to the distance between real sets is meaningful. For small sets the distance is biased upwards.
-
-    Raises:
-        RequestError: a set has fewer than two rows.
+    only the ratio to the distance between real sets is meaningful. For small sets, of two rows or more, the distance is
+    biased upwards.
 
     Example:
         >>> frechet(np.array([[0.0], [2.0]]), np.array([[3.0], [5.0]]))
         9.0
     """
-    if min(len(first), len(second)) < 2:
-        raise RequestError(
-            f"expected two sets of at least 2 images, got {len(first)} and {len(second)}; use more images"
-        )
     apart = np.square(first.mean(0, dtype=np.float64) - second.mean(0, dtype=np.float64)).sum()
     one, other = (np.atleast_2d(np.cov(codes.T.astype(np.float64))) for codes in (first, second))
     values, vectors = np.linalg.eigh(one)

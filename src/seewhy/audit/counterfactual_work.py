@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -42,12 +43,7 @@ SHOWN = 10
 TIMED = 20
 """The number of explanations that are timed."""
 
-NOISES = (0.02, 0.05, 0.1)
-"""Standard deviations, in intensity, of the noise added to an adversarial image before it is translated back."""
-
-UNDISTURBED, EIGHT_BITS, BLURRED = "none", "8 bits", "blur 0.5 px"
-DISTURBANCES = (UNDISTURBED, EIGHT_BITS, *(f"noise {sigma:g}" for sigma in NOISES), BLURRED)
-"""The disturbances of an adversarial image before it is translated back."""
+UNDISTURBED = "none"
 
 Way = tuple[int, int]
 """Source class and target class."""
@@ -264,9 +260,9 @@ class EvaluatedGenerators:
         back = self.generators.arm in {"syce", "cyce"}
         seeds = derive(self.seed, torch.from_numpy(places))
         found: dict[str, Restored] = {}
-        for disturbance in DISTURBANCES if back or self.undoes else ():
-            disturbed = _disturb(adversarial, disturbance, seeds)
-            found[disturbance] = Restored(
+        for name, disturb in DISTURBANCES.items() if back or self.undoes else ():
+            disturbed = disturb(adversarial, seeds)
+            found[name] = Restored(
                 back=self._fraction(disturbed, (target, source), source) if back else None,
                 undo=self._fraction(disturbed, (source, target), source) if self.undoes else None,
             )
@@ -359,17 +355,19 @@ def _apart(first: Images, second: Float[Tensor, "m c h w"]) -> float:
     return float(np.mean(pairs)) if pairs else math.nan
 
 
-def _disturb(images: Images, how: str, seeds: Int[Tensor, " n"]) -> Images:
-    """Disturb images in a way that is hardly visible."""
-    if how == UNDISTURBED:
-        return images
-    if how == EIGHT_BITS:
-        return (images * 255).round() / 255
-    if how == BLURRED:
-        return torch.stack([gaussian_blur(image, 0.5) for image in images])
-    sigma = float(how.removeprefix("noise "))
+def _noise(sigma: float, images: Images, seeds: Int[Tensor, " n"]) -> Images:
+    """Add noise with a standard deviation, in intensity."""
     drawn = normals(seeds, images[0].numel()).view(images.shape).to(images)
     return (images + sigma * drawn).clamp(0, 1)
+
+
+DISTURBANCES: Mapping[str, Callable[[Images, Int[Tensor, " n"]], Images]] = {
+    UNDISTURBED: lambda images, _: images,
+    "8 bits": lambda images, _: (images * 255).round() / 255,
+    **{f"noise {sigma:g}": partial(_noise, sigma) for sigma in (0.02, 0.05, 0.1)},
+    "blur 0.5 px": lambda images, _: torch.stack([gaussian_blur(image, 0.5) for image in images]),
+}
+"""Changes of an adversarial image, hardly visible, before it is translated back; each takes one seed per image."""
 
 
 def group_by_direction(

@@ -83,13 +83,14 @@ def audit_rules(
     Cost in queries: at most two for each image, rule and strength (identical images are shown once); seven for the self-test.
     """
     asked = registry.classifier(classifier, trust=trust, device=device)
-    bound = [registry.lookup("rules", spec) for spec in ([rules] if isinstance(rules, str) else rules)]
-    questions = [_Question(rule, strength) for rule in bound for strength in rule.row.strengths]
+    specs = [rules] if isinstance(rules, str) else dict.fromkeys(rules)
+    bound = [registry.lookup("rules", spec) for spec in specs]
+    questions = [_Question(rule, str(rule.spec), strength) for rule in bound for strength in rule.row.strengths]
     if not questions:
         raise RequestError("expected at least one rule, got none; see seewhy list rules")
     infill_spec, filler = registry.infill(infill, asked, trust=trust)
     photos = list_labelled(source, only)[:limit]
-    if any(question.row.region for question in questions) and not any(photo.boxes for photo in photos):
+    if any(rule.row.region for rule in bound) and not any(photo.boxes for photo in photos):
         raise RequestError(
             f"expected boxes for a rule about regions, got none; give {source}/labels.csv with boxes_norm"
         )
@@ -110,24 +111,15 @@ class _Question:
     """One rule at one strength."""
 
     rule: Bound[Rule]
+    spec: str
     strength: float
-
-    @property
-    def row(self) -> Rule:
-        """The rule's row."""
-        return self.rule.row
-
-    @property
-    def spec(self) -> str:
-        """The rule's Spec."""
-        return str(self.rule.spec)
 
     def pair(self, shot: "_Shot", infill: Infill) -> tuple[Image, Image]:
         """Make the image that the changed one is compared with, and the changed one."""
-        before = self.row.before(shot.image, self.strength) if self.row.before else shot.image
-        about = (torch.from_numpy(shot.where), infill) if self.row.region else ()
-        after = self.row.run(shot.image, self.strength, shot.seed, *about, **self.rule.settings)
-        return before, after
+        row = self.rule.row
+        before = row.before(shot.image, self.strength) if row.before else shot.image
+        about = (torch.from_numpy(shot.where), infill) if row.region else ()
+        return before, row.run(shot.image, self.strength, shot.seed, *about, **self.rule.settings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,9 +139,9 @@ class _Shot:
         own = int(derive(seed, torch.tensor(int(picture.sha256[:15], 16))))
         return cls(photo, image, region(photo.boxes, frame), own)
 
-    def unfit(self, question: _Question) -> str:
+    def unfit(self, rule: Rule) -> str:
         """Say why a rule cannot be tested on this image; empty if it can."""
-        if not question.row.region:
+        if not rule.region:
             return ""
         if self.where is None:
             return "no boxes"
@@ -195,14 +187,14 @@ class _Audit:
                 self.rows.append(RuleRow(photo.path.name, note=f"error: {problem}"))
                 continue
             for question in self.questions:
-                if unfit := shot.unfit(question):
+                if unfit := shot.unfit(question.rule.row):
                     self.rows.append(RuleRow(photo.path.name, question.spec, question.strength, note=unfit))
                 else:
                     before, after = (_add(gallery, image) for image in question.pair(shot, self.infill))
                     pairs.append((shot, question, before, after))
         answers = dict(zip(gallery, self._ask(list(gallery.values())), strict=True))
         for shot, question, before, after in pairs:
-            self._compare(shot, question, [gallery[before], gallery[after]], (answers[before], answers[after]))
+            self._compare(shot, question, (gallery[before], gallery[after]), (answers[before], answers[after]))
 
     def _ask(self, images: Sequence[Image]) -> list[Float[Tensor, " k"]]:
         """Show images, those of one size in batches; the first one prepares the classifier."""
@@ -231,27 +223,22 @@ class _Audit:
         """Compare the two answers with what the rule says."""
         before, after = (int(answer.argmax()) for answer in said)
         p, p_after = (float(answer[before]) for answer in said)
+        names = label(before, self.classifier), label(after, self.classifier)
+        rule, file = question.rule.row, shot.photo.path.name
         row = RuleRow(
-            shot.photo.path.name,
-            question.spec,
-            question.strength,
-            predicted=label(before, self.classifier),
-            p=p,
-            predicted_after=label(after, self.classifier),
-            p_after=p_after,
+            file, question.spec, question.strength, predicted=names[0], p=p, predicted_after=names[1], p_after=p_after
         )
-        if question.row.region and shot.photo.label not in {None, before}:
+        if rule.region and shot.photo.label not in {None, before}:
             self.rows.append(replace(row, note="the boxes belong to another class than the predicted one"))
             return
-        stays = question.row.claim == "stays"
+        stays = rule.claim == "stays"
         holds = (before == after) is stays
         self.rows.append(replace(row, holds=holds))
         if not holds:
-            badness = p - p_after if stays else p_after
-            shown = [(picture * 255).round().to(torch.uint8).permute(1, 2, 0).numpy() for picture in pictures]
-            words = (row.predicted, p), (row.predicted_after, float(said[1][after]))
-            found = CounterExample(row.file, question.strength, shown[0], shown[1], *words, badness)
-            keep_worst(self.examples.setdefault(question.spec, []), found)
+            first, last = ((picture * 255).round().to(torch.uint8).permute(1, 2, 0).numpy() for picture in pictures)
+            words = (names[0], p), (names[1], float(said[1][after]))
+            example = CounterExample(file, question.strength, first, last, *words, p - p_after if stays else p_after)
+            keep_worst(self.examples.setdefault(question.spec, []), example)
 
     def report(self, source: str, images: int, infill: str) -> RulesReport:
         """Summarise what was found."""
@@ -267,17 +254,16 @@ class _Audit:
             view=self.classifier.view.describe(),
             runtime=self.prepared.info(),
             warnings=tuple(self.prepared.validation.warnings),
-            rules=tuple(self._result(spec) for spec in dict.fromkeys(question.spec for question in self.questions)),
+            rules=tuple(self._result(list(alike)) for _, alike in groupby(self.questions, lambda each: each.spec)),
             queries=self.queries,
             seconds=round(time.monotonic() - self.started, 3),
         )
         return RulesReport(record, self.rows, self.examples)
 
-    def _result(self, spec: str) -> RuleResult:
-        """Summarise one rule."""
-        asked = [question for question in self.questions if question.spec == spec]
+    def _result(self, questions: Sequence[_Question]) -> RuleResult:
+        """Summarise one rule at its strengths."""
+        spec, rule = questions[0].spec, questions[0].rule.row
         rows = [row for row in self.rows if row.rule == spec]
-        strengths = [question.strength for question in asked]
+        strengths = [question.strength for question in questions]
         results = tuple(summarise(each, [row for row in rows if row.strength == each]) for each in strengths)
-        rule = asked[0].row
         return RuleResult(spec, rule.summary, rule.claim, rule.unit, results)

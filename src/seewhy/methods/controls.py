@@ -73,4 +73,4 @@ def _slope(brightness: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:
 
 def _same_for_all(targets: Sequence[Target], values: Float[Tensor, "h w"]) -> Attribution:
     """Return the same map for every target."""
-    return Attribution(name_maps(targets, values.repeat(len(targets), 1, 1)), {}, "no unit", {}, "complete")
+    return Attribution(name_maps(targets, values.repeat(len(targets), 1, 1)), {}, "", {}, "complete")

@@ -6,17 +6,21 @@ table as those of the overview.
 
 import numpy as np
 
-from seewhy.pages._borders import borders
+from seewhy.core.attribution import BoolMap
 from seewhy.pages._embed import base64_text, pack, packed_size, png_as_jpeg_uri, sprite_columns, thin
 from seewhy.pages._environment import render
 from seewhy.plots.outlines import COLOURS, label
 from seewhy.plots.overview import overview_png
 from seewhy.plots.scales import Scale, distinct, scales_of
 from seewhy.results import wording
+from seewhy.results.codec import to_json
 from seewhy.results.command import explain_command
 from seewhy.results.recipe import recipe
 from seewhy.results.record import Record
 from seewhy.results.report_data import MapPanel, ReportData, SampleTable
+
+Segment = tuple[int, int, int, int]
+"""Row and column where a straight piece of a border begins, then where it ends; borders run between pixels."""
 
 
 def report_html(data: ReportData, overview: bytes | None = None) -> str:
@@ -46,7 +50,7 @@ def report_html(data: ReportData, overview: bytes | None = None) -> str:
         reading=wording.reading(data.maps),
         command=explain_command(record),
         recipe=recipe(record),
-        script_data=_script_data(data),
+        script_data=to_json(_script_data(data)),
     )
 
 
@@ -109,3 +113,26 @@ def _samples_data(samples: SampleTable) -> dict[str, object]:
         "baseline": np.round(samples.baseline.astype(np.float64), 6).tolist(),
         "probabilities": np.round(samples.probabilities.astype(np.float64), 6).tolist(),
     }
+
+
+def borders(region: BoolMap) -> list[Segment]:
+    """Return the straight lines between the pixels of a region and the other pixels, including the edge of the map.
+
+    Args:
+        region: in the classifier's view.
+
+    Example:
+        >>> borders(np.array([[True]]))
+        [(0, 0, 0, 1), (1, 0, 1, 1), (0, 0, 1, 0), (0, 1, 1, 1)]
+    """
+    across = [(row, start, row, stop) for row, start, stop in _runs(region)]
+    down = [(start, column, stop, column) for column, start, stop in _runs(region.T)]
+    return across + down
+
+
+def _runs(region: BoolMap) -> list[tuple[int, int, int]]:
+    """Find where a row of pixels differs from the one above it: the line, its first and its last column."""
+    edge = np.diff(np.pad(region, ((1, 1), (0, 0))).astype(np.int8), axis=0) != 0
+    ends = np.diff(np.pad(edge, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    lines, starts = np.nonzero(ends == 1)
+    return list(zip(lines.tolist(), starts.tolist(), np.nonzero(ends == -1)[1].tolist(), strict=True))

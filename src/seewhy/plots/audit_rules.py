@@ -44,7 +44,7 @@ def _draw(axes: Axes, rule: RuleResult) -> None:
     strengths, errors, lows, highs = np.array(rows, dtype=np.float64).T
     places = np.arange(len(rows))
     reach = np.clip([errors - lows, highs - errors], 0, None)
-    axes.errorbar(places, errors, reach, fmt="o-", color=ACCENT, capsize=3, markersize=5, clip_on=False)
+    axes.errorbar(places, errors, reach, fmt="o-", color=ACCENT, capsize=3, markersize=5, clip_on=False, zorder=3)
     axes.set_xticks(places, [f"{strength:g}" if rule.unit else "" for strength in strengths])
     axes.set_xlim(-0.5, len(rows) - 0.5)
 

@@ -1,6 +1,7 @@
 """Regions as lines around them, drawn on the axes of a map."""
 
 from collections.abc import Mapping
+from itertools import cycle
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -30,27 +31,19 @@ def label(name: str, region: BoolMap) -> str:
 def draw_outlines(axes: Axes, frame: Frame, outlines: Mapping[str, BoolMap]) -> None:
     """Draw a line around each region of the view, and a legend with their names and areas.
 
-    The coordinates of the axes are the pixels of the image. An empty region is named, but has no line.
+    The coordinates of the axes are the pixels of the image; the edge of the view is part of a line. An empty region is named,
+    but has no line.
     """
-    lines = []
-    for place, (name, region) in enumerate(outlines.items()):
-        colour = COLOURS[place % len(COLOURS)]
-        _outline(axes, frame, region, colour)
+    lines, limits = [], axes.axis()
+    for colour, (name, region) in zip(cycle(COLOURS), outlines.items(), strict=False):
+        for line_width, ink in ((_RIM, "white"), (_LINE, colour)) if region.any() else ():
+            axes.contour(*_on_photo(frame, region), levels=[0.5], colors=[ink], linewidths=line_width)
         lines.append(Line2D([], [], color=colour, linewidth=_LINE, label=label(name, region)))
+    axes.axis(limits)
     if lines:
         legend = axes.legend(handles=lines, loc="lower left", fontsize=TICK, borderaxespad=0.6, handlelength=1.4)
         legend.set_frame_on(True)
         legend.get_frame().set(facecolor="white", edgecolor="none", alpha=0.85)
-
-
-def _outline(axes: Axes, frame: Frame, region: BoolMap, colour: str) -> None:
-    """Draw the border of one region; the edge of the view is part of it."""
-    if not region.any():
-        return
-    limits = axes.axis()
-    for line_width, ink in ((_RIM, "white"), (_LINE, colour)):
-        axes.contour(*_on_photo(frame, region), levels=[0.5], colors=[ink], linewidths=line_width)
-    axes.axis(limits)
 
 
 def hatch(axes: Axes, frame: Frame, region: BoolMap) -> None:
