@@ -133,9 +133,9 @@ def test_output_that_is_an_image(tmp_path: Path) -> None:
 def test_several_outputs(images: Tensor, tmp_path: Path) -> None:
     """With several outputs the user must choose one."""
     path = single("GlobalAveragePool", ["n", 3, 12, 16], tmp_path / "two.onnx", outputs=2)
-    with pytest.raises(RequestError, match=r"one output, got y0, y1; choose one with output="):
+    with pytest.raises(RequestError, match=r"output= one of y0, y1, got auto; name one of them"):
         onnx(path=path)
-    with pytest.raises(RequestError, match=r"got 'y3'; did you mean"):
+    with pytest.raises(RequestError, match=r"output= one of y0, y1, got y3"):
         onnx(path=path, output="y3")
     assert onnx(path=path, output="y1", outputs="logits")(images).shape == (5, 3)
 

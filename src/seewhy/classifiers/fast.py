@@ -191,5 +191,6 @@ def _code(module: nn.Module) -> list[str]:
 
 def _of_graph(classifier: OnnxClassifier) -> Answer:
     """Run an ONNX graph with OpenVINO, with the classifier's own preprocessing and softmax."""
-    graph = classifier.graph
-    return replace(classifier, graph=replace(graph, session=openvino.Session(graph.file)))
+    scorer = classifier.scorer
+    graph = replace(scorer.graph, run=openvino.run_graph(scorer.graph.file))
+    return replace(classifier, scorer=replace(scorer, graph=graph))

@@ -31,7 +31,7 @@ from seewhy.core.classifier import Color
 from seewhy.core.errors import ClassifierError, RequestError
 from seewhy.core.view import Fit, View
 from seewhy.runtime.code import noting
-from seewhy.runtime.engines import fill_batch
+from seewhy.runtime.engines import in_batches
 
 Dtype = Literal["uint8", "float32"]
 Returns = Literal["probabilities", "logits", "labels", "top-k"]
@@ -75,22 +75,18 @@ class FunctionClassifier:
 
     def __call__(self, images: Images) -> Probabilities:
         """Return class probabilities. If the function returns labels, the predicted class gets 1 and all others 0."""
-        pieces = torch.split(images.detach().cpu(), self.batch or max(1, len(images)))
-        scores = torch.cat([self._call(piece) for piece in pieces])
+        scores = in_batches(self._call, images.detach().cpu(), self.batch, fixed=self.fixed)
         return as_probabilities(scores, len(images), "logits" if self.outputs == "logits" else "probabilities")
 
     def _call(self, images: Images) -> Float[Tensor, "n k"]:
         """Call the function once, with a copy of the images in its input format."""
-        rows = len(images)
-        if self.fixed and self.batch is not None:
-            images = fill_batch(images, self.batch)
         array = _as_array(images, self.dtype, self.channels)
         with noting(f"while {self.name} was called with an array of shape {array.shape}, {array.dtype}"):
             answer = self.function(array)
         if self.classes is not None:
             spread = _spread_labels if self.outputs == "labels" else _spread_top
-            return spread(answer, len(images), self.classes)[:rows]
-        return _as_rows(answer, len(images))[:rows]
+            return spread(answer, len(images), self.classes)
+        return _as_rows(answer, len(images))
 
 
 def _as_array(images: Images, dtype: Dtype, channels: Channels) -> Shaped[np.ndarray, "n h w 3"]:

@@ -1,5 +1,6 @@
 """Wrap an ONNX file as a classifier, run by ONNX Runtime (extra ``onnx``)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, final
@@ -29,12 +30,12 @@ from seewhy.classifiers.settings import (
 from seewhy.core.access import Access
 from seewhy.core.arrays import Images, Probabilities
 from seewhy.core.classifier import Color
-from seewhy.core.errors import ClassifierError, RequestError, did_you_mean
+from seewhy.core.errors import ClassifierError, RequestError
 from seewhy.core.probe import SUM_TOLERANCE
 from seewhy.core.view import Fit, View
 from seewhy.runtime.code import noting
-from seewhy.runtime.engines import fill_batch
-from seewhy.runtime.graphs import ELEMENTS, Runnable, Session, contents, open_graph, runtime_name
+from seewhy.runtime.engines import in_batches
+from seewhy.runtime.graphs import Graph, ImageInput, contents, open_graph, runtime_name
 
 Layout = Literal["nchw", "nhwc"]
 Scale = Literal["auto", "unit", "255"]
@@ -43,53 +44,42 @@ _PROBE_SIZE = (224, 224)
 """Size of the test images for a graph with an open input size."""
 
 
-@dataclass(frozen=True)
-class InputSpec:
-    """The input of an ONNX graph; a batch size, height or width that the graph leaves open is None."""
-
-    name: str
-    dtype: type[np.generic]
-    layout: Layout
-    batch: int | None
-    size: tuple[int | None, int | None]
-
-
 @final
 @dataclass(frozen=True, eq=False)
-class Graph:
+class Scorer:
     """An ONNX graph and its preprocessing: channel order, value of white (``top``: 1 or 255), then ``scaling``."""
 
-    file: Path
-    session: Runnable
-    input_spec: InputSpec
+    graph: Graph
     output: str
+    layout: Layout
     scaling: Scaling
     top: float
     channels: Channels
 
-    def scores(self, images: Images) -> Float[Tensor, "n k"]:
-        """Return the raw output of the graph, before any softmax."""
-        pieces = torch.split(images.detach().cpu(), self.input_spec.batch or max(1, len(images)))
-        return torch.cat([self._run(piece) for piece in pieces])
+    @property
+    def input(self) -> ImageInput:
+        """The graph's input."""
+        return self.graph.inputs[0]
+
+    def __call__(self, images: Images) -> Float[Tensor, "n k"]:
+        """Return the raw output of the graph, before any softmax; a fixed batch is filled up with repeats."""
+        return in_batches(self._run, images.detach().cpu(), self.input.axes[0], fixed=True)
 
     def _run(self, images: Images) -> Float[Tensor, "n k"]:
-        """Run one batch; a fixed batch is padded with repeats, whose outputs are dropped."""
-        rows = len(images)
-        if self.input_spec.batch is not None:
-            images = fill_batch(images, self.input_spec.batch)
-        array = self._input(images)
+        """Run one batch."""
+        array = self._array(images)
         with noting(f"while the ONNX graph was run on an array of shape {array.shape}, {array.dtype}"):
-            (answer,) = self.session.run([self.output], {self.input_spec.name: array})
+            (answer,) = self.graph.run([self.output], {self.input.name: array})
         scores = torch.from_numpy(np.array(answer, dtype=np.float32))
-        return as_probabilities(scores, len(images), "probabilities")[:rows]  # only checks the shape
+        return as_probabilities(scores, len(images), "probabilities")  # only checks the shape
 
-    def _input(self, images: Images) -> Shaped[np.ndarray, "n x y z"]:
+    def _array(self, images: Images) -> Shaped[np.ndarray, "n x y z"]:
         """Convert images to the graph's channel order, range, layout and type."""
         pixels = images.flip(1) if self.channels == "bgr" else images
         pixels = pixels if self.top == 1 else pixels * self.top
-        pixels = pixels.round().clamp(0, 255) if self.input_spec.dtype == np.uint8 else self.scaling.apply(pixels)
-        pixels = pixels.permute(0, 2, 3, 1) if self.input_spec.layout == "nhwc" else pixels
-        return np.ascontiguousarray(pixels.numpy().astype(self.input_spec.dtype))
+        pixels = pixels.round().clamp(0, 255) if self.input.dtype == np.uint8 else self.scaling.apply(pixels)
+        pixels = pixels.permute(0, 2, 3, 1) if self.layout == "nhwc" else pixels
+        return np.ascontiguousarray(pixels.numpy().astype(self.input.dtype))
 
 
 @final
@@ -97,7 +87,7 @@ class Graph:
 class OnnxClassifier:
     """A classifier that wraps an ONNX graph; created by `onnx`, which describes the settings."""
 
-    graph: Graph
+    scorer: Scorer
     name: str
     labels: tuple[str, ...] | None
     view: View
@@ -112,7 +102,7 @@ class OnnxClassifier:
 
     def __call__(self, images: Images) -> Probabilities:
         """Return class probabilities."""
-        return as_probabilities(self.graph.scores(images), len(images), self.outputs)
+        return as_probabilities(self.scorer(images), len(images), self.outputs)
 
 
 def onnx(
@@ -164,22 +154,26 @@ def onnx(
     """
     check_choice("outputs", outputs, ("auto", "logits", "probabilities"))
     check_choice("channels", channels, ("rgb", "bgr"))
-    file = Path(path)
-    session = open_graph(file)
-    input_spec = _read_input(session, layout)
-    top = _top(scale, input_spec.dtype, scaled=mean is not None or std is not None)
+    graph = open_graph(Path(path))
+    if len(graph.inputs) != 1:
+        names = ", ".join(entry.name for entry in graph.inputs)
+        raise RequestError(
+            f"expected a graph with one input, got {len(graph.inputs)} ({names}); export the classifier alone"
+        )
+    order = _layout(graph.inputs[0].axes, layout)
+    axes = graph.inputs[0].axes[2:] if order == "nchw" else graph.inputs[0].axes[1:3]
+    top = _top(scale, graph.inputs[0].dtype, scaled=mean is not None or std is not None)
     scaling = make_scaling(mean, std, top=top)
-    view = _view(input_spec, size, short_side, fit)
-    graph = Graph(file, session, input_spec, _output(session, output), scaling, top, channels)
-    kind = _read_outputs(graph, view.size) if outputs == "auto" else outputs
+    view = _view((axes[0], axes[1]), size, short_side, fit)
+    scorer = Scorer(graph, graph.output(output), order, scaling, top, channels)
+    kind = _read_outputs(scorer, view.size) if outputs == "auto" else outputs
+    settings = (graph.inputs, scorer.output, order, view, scaling, top, channels, kind)
     return OnnxClassifier(
-        graph=graph,
-        name=name or f"onnx:path={file.name},outputs={kind}",
+        scorer=scorer,
+        name=name or f"onnx:path={graph.file.name},outputs={kind}",
         labels=read_labels(labels),
         view=view,
-        fingerprint=digest(
-            _fingerprint_part(input_spec), graph.output, view, scaling, top, channels, kind, *contents(file)
-        ),
+        fingerprint=digest(*settings, *contents(graph.file)),
         mean_color=make_mean_color(mean_color, scaling, channels, top=top),
         channels=channels,
         outputs=kind,
@@ -187,47 +181,22 @@ def onnx(
     )
 
 
-def _fingerprint_part(input_spec: InputSpec) -> bytes:
-    """Return the input's part of the fingerprint; the class's first name keeps fingerprints in saved results valid."""
-    return repr(input_spec).replace(type(input_spec).__name__, "Door", 1).encode()
-
-
-def _read_input(session: Session, layout: Literal["auto", "nchw", "nhwc"]) -> InputSpec:
-    """Read the input properties that the graph declares."""
-    inputs = session.get_inputs()
-    if len(inputs) != 1:
-        names = ", ".join(entry.name for entry in inputs)
-        raise RequestError(f"expected a graph with one input, got {len(inputs)} ({names}); export the classifier alone")
-    entry = inputs[0]
-    if entry.type not in ELEMENTS:
-        raise RequestError(
-            f"expected an input of type float, float16 or uint8, got {entry.type}; export it with float32 input"
-        )
-    if len(entry.shape) != 4:
-        raise RequestError(
-            f"expected an input of 4 axes (batch, channels, height, width), got {entry.shape}; export it with 4 axes"
-        )
-    axes = [axis if isinstance(axis, int) and axis > 0 else None for axis in entry.shape]
-    order = _layout(axes, layout)
-    channels, height, width = axes[1:] if order == "nchw" else (axes[3], axes[1], axes[2])
-    if channels not in {3, None}:
-        raise RequestError(
-            f"expected 3 input channels ({order}), got {channels} in {entry.shape}; "
-            "wrap it in a function that converts RGB to them"
-        )
-    return InputSpec(entry.name, ELEMENTS[entry.type], order, axes[0], (height, width))
-
-
-def _layout(axes: list[int | None], layout: Literal["auto", "nchw", "nhwc"]) -> Layout:
-    """Infer the axis order from the position of the three channels."""
+def _layout(axes: Sequence[int | None], layout: Literal["auto", "nchw", "nhwc"]) -> Layout:
+    """Return the axis order: as given, or inferred from the position of the three channels."""
     check_choice("layout", layout, ("auto", "nchw", "nhwc"))
-    if layout != "auto":
-        return layout
-    if axes[1] is None and axes[3] is None:
+    if layout == "auto" and axes[1] is None and axes[3] is None:
         raise RequestError(
             f"expected a graph that declares its channel axis, got axes {axes}; set layout=nchw or layout=nhwc"
         )
-    return "nhwc" if axes[3] == 3 and axes[1] != 3 else "nchw"
+    inferred: Layout = "nhwc" if axes[3] == 3 and axes[1] != 3 else "nchw"
+    order = inferred if layout == "auto" else layout
+    channels = axes[1 if order == "nchw" else 3]
+    if channels not in {3, None}:
+        raise RequestError(
+            f"expected 3 input channels ({order}), got {channels} in {axes}; "
+            "wrap it in a function that converts RGB to them"
+        )
+    return order
 
 
 def _top(scale: Scale, dtype: type[np.generic], *, scaled: bool) -> float:
@@ -238,35 +207,25 @@ def _top(scale: Scale, dtype: type[np.generic], *, scaled: bool) -> float:
     return 255.0 if scale == "255" or dtype == np.uint8 else 1.0
 
 
-def _view(input_spec: InputSpec, size: Size | None, short_side: int | None, fit: Fit) -> View:
-    """Return the view that matches the graph's input size."""
+def _view(axes: tuple[int | None, int | None], size: Size | None, short_side: int | None, fit: Fit) -> View:
+    """Return the view that matches height and width of the graph's input, where it fixes them."""
+    height, width = axes
     if size is None:
-        if (input_spec.size[0] is None) != (input_spec.size[1] is None):
-            raise RequestError(f"expected a size for a graph with input {input_spec.size}; add size=HEIGHTxWIDTH")
-        height, width = input_spec.size
+        if (height is None) != (width is None):
+            raise RequestError(f"expected a size for a graph with input {axes}; add size=HEIGHTxWIDTH")
         return make_view(None if height is None or width is None else (height, width), short_side, fit)
     wanted = read_size(size)
-    if any(axis not in {None, side} for axis, side in zip(input_spec.size, wanted, strict=True)):
-        raise RequestError(f"expected the graph's own size {input_spec.size}, got size={wanted}; omit size=")
+    if any(axis not in {None, side} for axis, side in zip(axes, wanted, strict=True)):
+        raise RequestError(f"expected the graph's own size {axes}, got size={wanted}; omit size=")
     return make_view(wanted, short_side, fit)
 
 
-def _output(session: Session, output: str | None) -> str:
-    """Choose the output to read."""
-    names: list[str] = [entry.name for entry in session.get_outputs()]
-    if output is None and len(names) > 1:
-        raise RequestError(f"expected a graph with one output, got {', '.join(names)}; choose one with output=")
-    if output is not None and output not in names:
-        raise RequestError(f"expected output {' or '.join(names)}, got {output!r}; {did_you_mean(output, names)}")
-    return output or names[0]
-
-
-def _read_outputs(graph: Graph, size: tuple[int, int] | None) -> Outputs:
+def _read_outputs(scorer: Scorer, size: tuple[int, int] | None) -> Outputs:
     """Distinguish probabilities from logits by the outputs for two images: noise, and a ramp from black to white."""
     height, width = size or _PROBE_SIZE
     noise = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0))
     ramp = torch.linspace(0, 1, width).expand(1, 3, height, width)
-    scores = graph.scores(torch.cat([noise, ramp]))
+    scores = scorer(torch.cat([noise, ramp]))
     if bool((scores < 0).any()) or bool((scores > 1 + SUM_TOLERANCE).any()):
         return "logits"
     if bool(((scores.sum(1) - 1).abs() <= SUM_TOLERANCE).all()):

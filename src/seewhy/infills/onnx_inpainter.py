@@ -1,7 +1,7 @@
 """In-painting networks in ONNX files as in-fills, run by ONNX Runtime (extra ``onnx``)."""
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, final
@@ -12,7 +12,7 @@ from jaxtyping import Shaped
 from seewhy.core.errors import RequestError
 from seewhy.infills.external import Inpainter, Kept, Pixels
 from seewhy.runtime.code import noting
-from seewhy.runtime.graphs import ELEMENTS, GraphValue, Session, contents, open_graph
+from seewhy.runtime.graphs import Graph, ImageInput, contents, open_graph
 
 Scale = Literal["auto", "unit", "signed", "255"]
 Order = Literal["auto", "image-first", "hole-first"]
@@ -21,25 +21,14 @@ _RANGES = {"unit": (0.0, 1.0), "signed": (-1.0, 1.0), "255": (0.0, 255.0)}
 _TEST_SIDE = 256  # minimum side of the test image for a graph that accepts any size
 
 
-@dataclass(frozen=True)
-class _Input:
-    """An input of a graph with axes (batch, channels, height, width); an axis of dynamic size is None."""
-
-    name: str
-    dtype: type[np.generic]
-    batch: int | None
-    channels: int | None
-    size: tuple[int | None, int | None]
-
-
 @final
 @dataclass(frozen=True, eq=False)
-class _Graph:
+class _Painter:
     """A graph, its inputs, and the encoding of an image and its hole in them."""
 
-    session: Session
-    image: _Input  # for image and hole together if there is no input for the hole
-    hole: _Input | None
+    graph: Graph
+    image: ImageInput  # for image and hole together if there is no input for the hole
+    hole: ImageInput | None
     marks: tuple[float, float]  # mask values inside the hole and elsewhere
     hole_first: bool  # whether the mask is the first of the four channels of a combined input
     black_white: tuple[float, float]  # values of black and white in the input image
@@ -48,7 +37,7 @@ class _Graph:
 
     def __call__(self, images: Pixels, keep: Kept) -> Pixels:
         """Fill the holes in batches of the graph's fixed size, or else one by one, so that rows stay independent."""
-        size = self.image.batch or 1
+        size = self.image.axes[0] or 1
         parts = [slice(start, start + size) for start in range(0, len(images), size)]
         raw = np.concatenate([self.run(images[part], keep[part]) for part in parts])
         black, white = self.result
@@ -57,10 +46,10 @@ class _Graph:
 
     def run(self, images: Pixels, keep: Kept) -> Shaped[np.ndarray, "n 3 a b"]:
         """Run one batch, padded with repeated rows to a fixed batch size, and return the output in the graph's own scale."""
-        rows = np.arange(self.image.batch or len(images)).clip(max=len(images) - 1)
+        rows = np.arange(self.image.axes[0] or len(images)).clip(max=len(images) - 1)
         arrays = self._arrays(images[rows], keep[rows])
         with noting(f"while the ONNX graph was run on {', '.join(str(array.shape) for array in arrays.values())}"):
-            (answer,) = self.session.run([self.output], arrays)
+            (answer,) = self.graph.run([self.output], arrays)
         expected = (len(rows), 3, *keep.shape[1:])
         if np.shape(answer) != expected or not np.isfinite(answer).all():
             raise RequestError(
@@ -120,9 +109,8 @@ def onnx_inpainter(
     Example:
         ``onnx_inpainter(path="lama.onnx", hole=1, kept=0, scale="unit")``
     """
-    file = Path(path)
-    session = open_graph(file)
-    shown, marked = _inputs(session, image)
+    graph = open_graph(Path(path))
+    shown, marked = _inputs(graph.inputs, image)
     whole = all(mark in range(256) for mark in (hole, kept))
     if hole == kept or ((marked or shown).dtype == np.uint8 and not whole):
         raise RequestError(
@@ -131,42 +119,41 @@ def onnx_inpainter(
         )
     if shown.dtype == np.uint8 and scale == "auto":
         scale = "255"
-    graph = _Graph(
-        session=session,
+    painter = _Painter(
+        graph=graph,
         image=shown,
         hole=marked,
         marks=(hole, kept),
         hole_first=_hole_first(order, marked),
         black_white=_range("scale", scale, ["255"] if shown.dtype == np.uint8 else _RANGES),
-        output=_output(session, output),
+        output=graph.output(output),
     )
     size = _size(shown, marked)
     test_size = size or (-(-_TEST_SIDE // multiple) * multiple,) * 2
     result = (
-        _detected_range(graph, test_size) if output_scale == "auto" else _range("output_scale", output_scale, _RANGES)
+        _detected_range(painter, test_size) if output_scale == "auto" else _range("output_scale", output_scale, _RANGES)
     )
-    sums = contents(file)
+    sums = contents(graph.file)
     return Inpainter(
-        replace(graph, result=result),
+        replace(painter, result=result),
         size=size,
         multiple=multiple if size is None else 1,
         checksum=(sums[0] if len(sums) == 1 else hashlib.sha256(b"".join(sums)).digest()).hex(),
     )
 
 
-def _inputs(session: Session, image: str | None) -> tuple[_Input, _Input | None]:
+def _inputs(inputs: Sequence[ImageInput], image: str | None) -> tuple[ImageInput, ImageInput | None]:
     """Find the input for the image and the input for the hole mask, or one combined input and None."""
-    inputs = [_read(entry) for entry in session.get_inputs()]
-    described = ", ".join(f"{entry.name} with {entry.channels or 'any'} channels" for entry in inputs)
+    described = ", ".join(f"{entry.name} with {entry.axes[1] or 'any'} channels" for entry in inputs)
     if image is not None and image not in [entry.name for entry in inputs]:
         raise RequestError(f"expected image= the name of an input, got {image!r}; the graph has {described}")
-    if len(inputs) == 1 and inputs[0].channels in {4, None}:
+    if len(inputs) == 1 and inputs[0].axes[1] in {4, None}:
         return inputs[0], None
-    candidates = [entry for entry in inputs if (entry.name == image if image else entry.channels == 3)]
+    candidates = [entry for entry in inputs if (entry.name == image if image else entry.axes[1] == 3)]
     if len(inputs) == 2 and len(candidates) != 1:
         raise RequestError(f"expected exactly one input that can be the image, got {described}; set image=NAME")
     others = [entry for entry in inputs if entry not in candidates]
-    if len(others) != 1 or candidates[0].channels not in {3, None} or others[0].channels not in {1, None}:
+    if len(others) != 1 or candidates[0].axes[1] not in {3, None} or others[0].axes[1] not in {1, None}:
         raise RequestError(
             f"expected one input of 4 channels, or an image of 3 channels and a mask of 1, got {described}; "
             "re-export the graph with such inputs"
@@ -174,27 +161,16 @@ def _inputs(session: Session, image: str | None) -> tuple[_Input, _Input | None]
     return candidates[0], others[0]
 
 
-def _read(entry: GraphValue) -> _Input:
-    """Read type and shape of an input."""
-    if entry.type not in ELEMENTS or len(entry.shape) != 4:
-        raise RequestError(
-            f"expected inputs of 4 axes (batch, channels, height, width), float, float16 or uint8, got {entry.name}: "
-            f"{entry.shape} {entry.type}; re-export the graph with such inputs, or wrap it in a function"
-        )
-    batch, channels, height, width = (axis if isinstance(axis, int) and axis > 0 else None for axis in entry.shape)
-    return _Input(entry.name, ELEMENTS[entry.type], batch, channels, (height, width))
-
-
-def _size(image: _Input, hole: _Input | None) -> tuple[int, int] | None:
+def _size(image: ImageInput, hole: ImageInput | None) -> tuple[int, int] | None:
     """Return the only height and width that a graph accepts, or None for any."""
-    height, width = image.size
-    if (height is None) != (width is None) or (hole is not None and hole.size != image.size):
-        sizes = f"{image.size}" if hole is None else f"{image.size} and {hole.size}"
+    height, width = image.axes[2:]
+    if (height is None) != (width is None) or (hole is not None and hole.axes[2:] != image.axes[2:]):
+        sizes = " and ".join(str(entry.axes[2:]) for entry in (image, hole) if entry is not None)
         raise RequestError(f"expected height and width both fixed or both dynamic, got {sizes}; re-export the graph")
     return None if height is None or width is None else (height, width)
 
 
-def _hole_first(order: Order, hole: _Input | None) -> bool:
+def _hole_first(order: Order, hole: ImageInput | None) -> bool:
     """Return whether the mask comes first in a combined input, or raise if the order is missing or not applicable."""
     if hole is not None and order != "auto":
         raise RequestError(f"expected no order= for a graph with two inputs, got {order}; leave it out")
@@ -216,23 +192,13 @@ def _range(setting: str, scale: str, allowed: Collection[str]) -> tuple[float, f
     return _RANGES[scale]
 
 
-def _output(session: Session, output: str | None) -> str:
-    """Return the name of the output to read."""
-    names: list[str] = [entry.name for entry in session.get_outputs()]
-    if (output is None and len(names) > 1) or (output is not None and output not in names):
-        raise RequestError(
-            f"expected output= one of {', '.join(names)}, got {output or 'auto'}; name the output that is the image"
-        )
-    return output or names[0]
-
-
-def _detected_range(graph: _Graph, size: tuple[int, int]) -> tuple[float, float]:
+def _detected_range(painter: _Painter, size: tuple[int, int]) -> tuple[float, float]:
     """Detect the value range of the output on a ramp from black to white with a hole in the middle."""
     height, width = size
     ramp = np.linspace(0, 255, width).round().astype(np.uint8)
     keep = np.ones((1, height, width), dtype=np.bool_)
     keep[:, height // 3 : height // 2 + 1, width // 3 : width // 2 + 1] = False
-    answer = graph.run(np.broadcast_to(ramp[:, None], (1, height, width, 3)) * keep[..., None], keep)
+    answer = painter.run(np.broadcast_to(ramp[:, None], (1, height, width, 3)) * keep[..., None], keep)
     low, high = float(answer.min()), float(answer.max())
     if high > 8:
         return _RANGES["255"]

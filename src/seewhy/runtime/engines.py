@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from seewhy.core.arrays import Images, Probabilities
@@ -62,9 +61,14 @@ class Candidate:
     tolerance: float = TOLERANCE
 
 
-def fill_batch(images: Images, size: int) -> Float[Tensor, "{size} c h w"]:
-    """Repeat the last image until there are ``size`` images."""
-    return torch.cat([images, images[-1:].expand(size - len(images), -1, -1, -1)])
+def in_batches(run: Callable[[Images], Tensor], images: Images, size: int | None, *, fixed: bool) -> Tensor:
+    """Run images in batches of at most ``size``; a smaller batch is filled up with repeats if ``size`` is fixed."""
+    answers = []
+    for batch in torch.split(images, size or max(1, len(images))):
+        repeats = size - len(batch) if fixed and size else 0
+        padded = torch.cat([batch, batch[-1:].expand(repeats, -1, -1, -1)]) if repeats else batch
+        answers.append(run(padded)[: len(batch)])
+    return torch.cat(answers)
 
 
 def missing(package: str, extra: str) -> RequestError:

@@ -3,10 +3,10 @@
 import hashlib
 import importlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from seewhy.core.errors import RequestError
 from seewhy.runtime.cache import Cache
 from seewhy.runtime.engines import Answer, missing
 
-ELEMENTS: dict[str, type[np.generic]] = {
+_TYPES: dict[str, type[np.generic]] = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
     "tensor(uint8)": np.uint8,
@@ -40,42 +40,37 @@ _ERRORS = (
 """Exceptions that ONNX Runtime raises for a file it cannot run; their only common base class is Exception."""
 
 
-@runtime_checkable
-class GraphValue(Protocol):
-    """An input or output that a graph declares; onnxruntime ships no types."""
-
-    @property
-    def name(self) -> str:
-        """Name in the graph."""
-
-    @property
-    def shape(self) -> Sequence[int | str | None]:
-        """Length of each axis; a name or None for a dynamic axis."""
-
-    @property
-    def type(self) -> str:
-        """Type of the elements, such as ``tensor(float)``."""
+Run = Callable[[Sequence[str], Mapping[str, Shaped[np.ndarray, "..."]]], Sequence[Shaped[np.ndarray, "..."]]]
+"""Runs a graph: names of outputs, and name → array of each input → those outputs."""
 
 
-@runtime_checkable
-class Runnable(Protocol):
-    """A graph that can be run."""
+@dataclass(frozen=True)
+class ImageInput:
+    """An input of a graph; of its four ``axes``, those of any length are None."""
 
-    def run(
-        self, outputs: Sequence[str], inputs: Mapping[str, Shaped[np.ndarray, "..."]], /
-    ) -> Sequence[Shaped[np.ndarray, "..."]]:
-        """Run the graph and return the named outputs."""
+    name: str
+    dtype: type[np.generic]
+    axes: tuple[int | None, ...]
 
 
-@runtime_checkable
-class Session(Runnable, Protocol):
-    """A graph that can be run and inspected: an ``onnxruntime.InferenceSession``."""
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """An ONNX file, what it declares, and the function that runs it."""
 
-    def get_inputs(self) -> Sequence[GraphValue]:
-        """Return the inputs that the graph declares."""
+    file: Path
+    inputs: tuple[ImageInput, ...]
+    outputs: tuple[str, ...]
+    run: Run
 
-    def get_outputs(self) -> Sequence[GraphValue]:
-        """Return the outputs that the graph declares."""
+    def output(self, name: str | None) -> str:
+        """Return the name of the output to read: the given one, or the only one.
+
+        Raises:
+            RequestError: there is no such output, or there are several and no name is given.
+        """
+        if name in self.outputs or (name is None and len(self.outputs) == 1):
+            return name or self.outputs[0]
+        raise RequestError(f"expected output= one of {', '.join(self.outputs)}, got {name or 'auto'}; name one of them")
 
 
 def _onnxruntime() -> ModuleType:
@@ -91,12 +86,12 @@ def runtime_name() -> str:
     return f"onnxruntime {_onnxruntime().__version__}, cpu"
 
 
-def open_graph(file: Path) -> Session:
-    """Load a graph for execution on the CPU.
+def open_graph(file: Path) -> Graph:
+    """Load a graph of images for execution on the CPU.
 
     Raises:
-        RequestError: the extra ``onnx`` is missing, the file does not exist, or it is not a graph of standard
-            operators.
+        RequestError: the extra ``onnx`` is missing, the file does not exist, it is not a graph of standard operators, or
+            an input is not a batch of images of a supported type.
     """
     runtime = _onnxruntime()
     if not file.is_file():
@@ -106,14 +101,25 @@ def open_graph(file: Path) -> Session:
     options.log_severity_level = 3  # errors are raised; everything else is noise on stderr
     errors = tuple(getattr(runtime.capi.onnxruntime_pybind11_state, name) for name in _ERRORS)
     try:
-        session: Session = runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        session = runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     except errors as error:
         reason = str(error).splitlines()[0].replace(str(file), file.name)
         raise RequestError(
             f"expected an ONNX graph of standard operators, got {file.name}, which ONNX Runtime rejects: {reason}; "
             "export it again"
         ) from error
-    return session
+    inputs = tuple(_image_input(entry.name, entry.type, entry.shape) for entry in session.get_inputs())
+    return Graph(file, inputs, tuple(entry.name for entry in session.get_outputs()), session.run)
+
+
+def _image_input(name: str, kind: str, shape: Sequence[int | str | None]) -> ImageInput:
+    """Read the declaration of an input."""
+    if kind not in _TYPES or len(shape) != 4:
+        raise RequestError(
+            "expected an input of 4 axes (batch, channels, height, width) of type float, float16 or uint8, "
+            f"got {kind} {shape} for {name}; export the graph with such inputs, or wrap it in a function"
+        )
+    return ImageInput(name, _TYPES[kind], tuple(axis if isinstance(axis, int) and axis > 0 else None for axis in shape))
 
 
 def from_network(network: nn.Module, size: tuple[int, int], cache: Cache, key: str) -> Answer:
@@ -126,11 +132,10 @@ def from_network(network: nn.Module, size: tuple[int, int], cache: Cache, key: s
     """
     _onnxruntime()
     entry = cache.need(key, lambda folder: _export(network, size, folder / _MODEL))
-    session = open_graph(entry / _MODEL)
-    outputs = [output.name for output in session.get_outputs()]
+    graph = open_graph(entry / _MODEL)
 
     def answer(images: Images) -> Probabilities:
-        return torch.from_numpy(session.run(outputs, {"images": images.contiguous().numpy()})[0])
+        return torch.from_numpy(graph.run(graph.outputs, {"images": images.contiguous().numpy()})[0])
 
     return answer
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from seewhy.runtime.cache import Cache
 from seewhy.runtime.engines import Answer, Candidate, Engine, missing
+from seewhy.runtime.graphs import Run
 from seewhy.runtime.machine import installed
 
 _MODEL = "network.xml"
@@ -49,18 +50,15 @@ def from_network(network: nn.Module, shape: Sequence[int], cache: Cache, key: st
     return answer
 
 
-class Session:
-    """An ONNX file run by OpenVINO, with the interface of an ``onnxruntime.InferenceSession``."""
+def run_graph(file: Path) -> Run:
+    """Compile an ONNX file."""
+    compiled = _compile(file)
 
-    def __init__(self, file: Path) -> None:
-        self.compiled = _compile(file)
-
-    def run(
-        self, outputs: Sequence[str], inputs: Mapping[str, Shaped[np.ndarray, "..."]]
-    ) -> list[Shaped[np.ndarray, "..."]]:
-        """Return the named outputs for the named inputs."""
-        arrays = self.compiled(dict(inputs))
+    def run(outputs: Sequence[str], inputs: Mapping[str, Shaped[np.ndarray, "..."]]) -> list[Shaped[np.ndarray, "..."]]:
+        arrays = compiled(dict(inputs))
         return [arrays[name] for name in outputs]
+
+    return run
 
 
 def _openvino() -> ModuleType:
