@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import groupby, pairwise
 
 import pytest
 import torch
@@ -12,7 +11,7 @@ from games import picture
 from seewhy.core.arrays import Images, Probabilities
 from seewhy.core.errors import ClassifierError, RequestError
 from seewhy.runtime.engines import TOLERANCE, Answer, Candidate
-from seewhy.runtime.tune import COPIES, Timing, difference, fastest, perturbed, search, speed_ratio
+from seewhy.runtime.tune import COPIES, Timing, difference, fastest, perturbed, search
 
 
 @dataclass
@@ -200,23 +199,6 @@ def test_windows_stand_anywhere_and_nothing_else_changes() -> None:
     assert set(rows.sum(1).tolist()) == set(columns.sum(1).tolist()) == {3}
     assert {int(row.int().argmax()) for row in rows} == set(range(7))
     assert {int(column.int().argmax()) for column in columns} == set(range(10))
-
-
-def test_two_engines_are_compared_in_turns() -> None:
-    """A machine that slows down between rounds does not change the ratio; each engine uses its own batch size."""
-    clock, turns = Clock(), list[str]()
-
-    def engine_of(name: str, cost: float) -> Answer:
-        def answer(images: Images) -> Probabilities:
-            turns.append(name)
-            clock.now += cost * len(images) * (1 + sum(a != b for a, b in pairwise(turns)) // 2)
-            return truth(images)
-
-        return answer
-
-    found = speed_ratio((engine_of("a", 1.0), 5), (engine_of("b", 3.0), 2), picture(4, 4)[None], clock)
-    assert found == pytest.approx(3)
-    assert [name for name, _ in groupby(turns)] == ["a", "b"] * 3
 
 
 def test_a_difference_is_the_largest() -> None:

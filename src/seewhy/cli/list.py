@@ -6,7 +6,7 @@ from seewhy import registry
 from seewhy.cli import options
 from seewhy.cli.progress import print_json
 from seewhy.core.settings import describe, schema
-from seewhy.registry.tables import TABLES, function_of
+from seewhy.registry.tables import TABLES
 
 
 @click.command("list")
@@ -34,7 +34,7 @@ def list_(kind: str, *, as_json: bool) -> None:
 
 def _settings(row: registry.Row) -> dict[str, dict[str, str]]:
     """Return the settings of a row with their types and defaults."""
-    types = schema(function_of(row))
+    types = schema(row.run)
     settings = {
         name: {"type": describe(types[name][0]), "default": default}
         for name, default in registry.resolved(row, {}).items()

@@ -4,38 +4,38 @@ Every target is linear in the evidence vector e(y) over the classes. A class is 
 information is the expectation of e under the prediction. One set of queries therefore answers all targets.
 """
 
-from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from dataclasses import astuple, dataclass
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
 TargetKind = Literal["class", "contrast", "woe", "information"]
 
 
-@runtime_checkable
-class Target(Protocol):
-    """A target of an explanation; subclasses are values."""
+@dataclass(frozen=True)
+class Target:
+    """A target of an explanation; its fields are the classes that it names."""
 
     kind: ClassVar[TargetKind]
 
     @property
-    @abstractmethod
     def classes(self) -> tuple[int, ...]:
         """The classes that it names, the one that is explained first; empty for the information."""
+        return astuple(self)
 
     @property
     def key(self) -> str:
         """Key of the target's map in an explanation: ``class:INDEX``, ``contrast:INDEX/OTHER`` and so on."""
         return ":".join(filter(None, (self.kind, "/".join(map(str, self.classes)))))
 
-    @abstractmethod
     def weights(self, prediction: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
-        """Return the weight of each class in this target, given the prediction on the unmodified image."""
+        """Return the weight of each class, given the prediction on the unmodified image: 1 at the explained class."""
+        weights = torch.zeros_like(prediction)
+        weights[self.classes[0]] = 1
+        return weights
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,6 @@ class ClassEvidence(Target):
 
     index: int
     kind: ClassVar[TargetKind] = "class"
-
-    @property
-    def classes(self) -> tuple[int, ...]:
-        """The class."""
-        return (self.index,)
-
-    def weights(self, prediction: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
-        """Return 1 at the class, 0 elsewhere."""
-        return _one_hot(self.index, prediction)
 
 
 @dataclass(frozen=True)
@@ -73,14 +64,9 @@ class Contrast(Target):
     other: int
     kind: ClassVar[TargetKind] = "contrast"
 
-    @property
-    def classes(self) -> tuple[int, ...]:
-        """Both classes."""
-        return (self.index, self.other)
-
     def weights(self, prediction: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
         """Return 1 at the explained class, -1 at the contrast class."""
-        return _one_hot(self.index, prediction) - _one_hot(self.other, prediction)
+        return super().weights(prediction) - ClassEvidence(self.other).weights(prediction)
 
 
 @dataclass(frozen=True)
@@ -88,20 +74,11 @@ class WeightOfEvidence(Target):
     """Weight of evidence for a class against all other classes: its log odds instead of its log probability.
 
     ``PMI(y) - PMI(not y)`` (Good, 1950; prediction difference: Robnik-Šikonja, Kononenko, 2008). Unlike PMI it has no
-    upper limit for a class with a probability near 1.
+    upper limit for a class with a probability near 1. The evidence against the class has weight -1, see `complement_matrix`.
     """
 
     index: int
     kind: ClassVar[TargetKind] = "woe"
-
-    @property
-    def classes(self) -> tuple[int, ...]:
-        """The class."""
-        return (self.index,)
-
-    def weights(self, prediction: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
-        """Return 1 at the class; the evidence against it has weight -1, see `complement_matrix`."""
-        return _one_hot(self.index, prediction)
 
 
 @dataclass(frozen=True)
@@ -110,19 +87,9 @@ class Information(Target):
 
     kind: ClassVar[TargetKind] = "information"
 
-    @property
-    def classes(self) -> tuple[int, ...]:
-        """None."""
-        return ()
-
     def weights(self, prediction: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
         """Return the prediction itself, so that the target is the expectation under it."""
         return prediction
-
-
-def _one_hot(index: int, prediction: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
-    """Return 1 at the class, 0 elsewhere."""
-    return functional.one_hot(torch.tensor(index), len(prediction)).to(prediction)
 
 
 def weight_matrix(targets: Sequence[Target], prediction: Float[Tensor, " k"]) -> Float[Tensor, "k t"]:

@@ -236,4 +236,4 @@ def _image_info(opened: OpenedImage, source: str | None) -> ImageInfo:
 def _method_info(method: Bound[Method], maps: Attribution) -> MethodInfo:
     """Describe a method, with every setting as it was run."""
     spec = str(method.full(maps.settings))
-    return MethodInfo(method.name, spec, as_settings(maps.settings), method.row.paper, method.row.signed)
+    return MethodInfo(method.name, spec, as_settings(maps.settings), method.row.paper or "", method.row.signed)

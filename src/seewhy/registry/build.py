@@ -34,8 +34,8 @@ def infill(spec: str | Spec, classifier: Classifier, *, trust: bool = True) -> t
     _check_trust(bound.row, str(spec), trust=trust)
     settings = {name: getattr(classifier, attribute) for name, attribute in bound.row.from_classifier.items()}
     settings |= bound.settings
-    require(bound.row.build, settings, bound.name)
-    return bound.full(settings), bound.row.build(**settings)
+    require(bound.row.run, settings, bound.name)
+    return bound.full(settings), bound.row.run(**settings)
 
 
 def classifier(
@@ -88,8 +88,8 @@ def _from_spec(text: str, *, trust: bool, settings: dict[str, Any]) -> Classifie
     bound = lookup("classifiers", text)
     _check_trust(bound.row, text, trust=trust)
     every = {**bound.settings, **settings}
-    require(bound.row.build, every, bound.name)
-    built = bound.row.build(**every)
+    require(bound.row.run, every, bound.name)
+    built = bound.row.run(**every)
     # a classifier of another package may keep its own account of how it is opened
     return replace(built, spec=_reopening(text, bound, settings)) if is_dataclass(built) else built
 
@@ -98,7 +98,7 @@ def _reopening(text: str, bound: Bound[ClassifierRow], settings: Mapping[str, ob
     """Return the Spec that opens a classifier again with settings given in Python; None where one cannot be typed."""
     if not settings:
         return text.strip()
-    known = schema(bound.row.build)
+    known = schema(bound.row.run)
     typed = {name: as_text(value, known[name][0]) for name, value in settings.items()}
     spec = Spec(bound.name, bound.spec.settings | typed)
     try:

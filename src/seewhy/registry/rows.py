@@ -33,13 +33,31 @@ _RANDOM = {True: "yes", False: "no", None: "up to its settings"}
 
 
 @dataclass(frozen=True)
-class Method:
-    """A row of the table of methods. Everything but the first three fields has the usual value as its default.
+class Entry:
+    """What a row states, whatever its table.
 
     Args:
-        run: the function ``(probe, targets, *, settings) → Attribution``.
-        summary: what its map shows, in one line.
-        paper: author, venue, year.
+        run: the function; its keyword-only arguments are the settings.
+        summary: what it does, in one line.
+        paper: author, venue, year, where there is one.
+        extra: the optional dependency group that it needs.
+    """
+
+    run: Callable[..., object]
+    summary: str
+    paper: str | None = None
+    extra: str | None = field(default=None, kw_only=True)
+
+    def facts(self) -> Facts:
+        """Return what people are told about the row."""
+        return {"paper": self.paper, "extra": self.extra}
+
+
+@dataclass(frozen=True)
+class Method(Entry):
+    """A row of the table of methods: an `Entry` whose function is ``(probe, targets, *, settings) → Attribution``.
+
+    Args:
         access: what it needs from the classifier.
         infill: the Spec used when none is given.
         large: the side in pixels of the largest window that this in-fill can fill, and the Spec used for larger ones.
@@ -56,12 +74,9 @@ class Method:
         needs: what the user has to provide besides the classifier, in words; without it the method does not run.
         generated: names of the images that it generates with the map.
         small: settings for a quick run on a small image, as in a Spec; the contract tests use them.
-        extra: the optional dependency group that it needs.
     """
 
     run: Callable[..., Attribution]
-    summary: str
-    paper: str
     access: Access = Access.LABEL
     infill: str = "gray"
     large: tuple[int, str] | None = None
@@ -78,7 +93,6 @@ class Method:
     needs: str = ""
     generated: tuple[str, ...] = ()
     small: str = ""
-    extra: str | None = None
 
     def cost(
         self,
@@ -127,31 +141,24 @@ class Method:
 
 
 @dataclass(frozen=True)
-class Metric:
-    """A row of the table of metrics.
+class Metric(Entry):
+    """A row of the table of metrics: an `Entry` whose function is ``(probe, map, case, *, settings) → MetricResult``.
 
     Args:
-        run: the function ``(probe, map, case, *, settings) → MetricResult``.
-        summary: what it measures, in one line.
-        paper: author, venue, year.
         higher_is_better: the direction; None where neither is.
         infill: the Spec of the in-fill used when none is given; part of the metric's protocol.
         queries: its cost: a `Cost`, or a function of the planned `Run`.
         region: whether it needs the region of the object.
-        small: settings for a quick run on a small image, as in a Spec; the contract tests use them.
-        extra: the optional dependency group that it needs.
+        small: as for a `Method`.
         pool: aggregates the measurements of many images into one value, where that is not the mean of the values.
     """
 
     run: Callable[..., MetricResult]
-    summary: str
-    paper: str
     higher_is_better: bool | None = True
     infill: str = "gray"
     queries: CostRule = Cost()  # noqa: RUF009 - frozen
     region: bool = False
     small: str = ""
-    extra: str | None = None
     pool: Callable[[Sequence[MetricResult]], float] | None = None
 
     def cost(self, settings: Mapping[str, object] = MappingProxyType({}), size: tuple[int, int] = _USUAL_SIZE) -> Cost:
@@ -181,27 +188,20 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class InfillRow:
-    """A row of the table of in-fills.
+class InfillRow(Entry):
+    """A row of the table of in-fills: an `Entry` whose function makes the in-fill.
 
     Args:
-        build: makes the in-fill from keyword-only settings.
-        summary: what it puts where something was removed, in one line.
-        paper: author, venue, year, where there is one.
         random: whether another seed gives another image; None where the user's settings decide.
         largest: the side in pixels of the largest hole that it can fill; None: any.
         from_classifier: setting → the attribute of the classifier that is its default.
-        extra: the optional dependency group that it needs.
         runs_code: whether it runs code that the user names; needs ``--trust`` on the command line.
     """
 
-    build: Callable[..., Infill]
-    summary: str
-    paper: str | None = None
+    run: Callable[..., Infill]
     random: bool | None = False
     largest: int | None = None
     from_classifier: Mapping[str, str] = field(default_factory=dict)
-    extra: str | None = None
     runs_code: bool = False
 
     def facts(self) -> Facts:
@@ -209,32 +209,20 @@ class InfillRow:
         return {
             "random": _RANDOM[self.random],
             "largest hole": f"{self.largest} × {self.largest} pixels" if self.largest else None,
-            "paper": self.paper,
-            "extra": self.extra,
+            **super().facts(),
         }
 
 
 @dataclass(frozen=True)
-class ClassifierRow:
-    """A row of the table of classifiers.
+class ClassifierRow(Entry):
+    """A row of the table of classifiers: an `Entry` whose function makes the classifier.
 
     Args:
-        build: makes the classifier from keyword-only settings.
-        summary: what it is, in one line.
-        paper: author, venue, year, where there is one.
-        extra: the optional dependency group that it needs.
         runs_code: whether it runs code that the user names; needs ``--trust`` on the command line.
     """
 
-    build: Callable[..., Classifier]
-    summary: str
-    paper: str | None = None
-    extra: str | None = None
+    run: Callable[..., Classifier]
     runs_code: bool = False
-
-    def facts(self) -> Facts:
-        """Return what people are told about the classifier."""
-        return {"paper": self.paper, "extra": self.extra}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Find a row by what a user typed: one way for every kind of row."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import entry_points
@@ -138,17 +138,12 @@ def _strengths(*, strengths: tuple[float, ...]) -> None:
 
 def _read(row: Row, spec: Spec) -> dict[str, object]:
     """Read the settings of a Spec as the types that the row's function declares."""
-    return bind(function_of(row), spec.settings, spec.name)
-
-
-def function_of(row: Row) -> Callable[..., object]:
-    """Return the function whose keyword-only arguments are a row's settings."""
-    return row.build if isinstance(row, InfillRow | ClassifierRow) else row.run
+    return bind(row.run, spec.settings, spec.name)
 
 
 def resolved(row: Row, settings: Mapping[str, object]) -> dict[str, str]:
     """Write every setting of a row as text, defaults included, so that a Spec is complete."""
-    known = schema(function_of(row))
+    known = schema(row.run)
     return {name: as_text(settings.get(name, default), hint) for name, (hint, default) in known.items()}
 
 

@@ -1,7 +1,6 @@
 """Find the fastest way to run a network whose outputs still match those of the original."""
 
 import math
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,7 +17,6 @@ COPIES = 32
 Clock = Callable[[], float]
 """Returns seconds since an arbitrary start; on an asynchronous device, after synchronisation."""
 
-_ROUNDS = 3
 _MAX_REPEATS = 5
 _MAX_SECONDS = 0.1
 """Seconds after which the timing of a batch size ends, once it has been run twice."""
@@ -102,15 +100,6 @@ def fastest(answer: Answer, images: Images, batches: Sequence[int], clock: Clock
     return best, speed
 
 
-def speed_ratio(one: tuple[Answer, int], other: tuple[Answer, int], images: Images, clock: Clock) -> float:
-    """Return the speed ratio of one runtime to another, each at its own batch size.
-
-    Both are timed in every round, and the median over rounds is returned, to reduce the effect of other load.
-    """
-    rounds = [[seconds(answer, images, size, clock) / size for answer, size in (one, other)] for _ in range(_ROUNDS)]
-    return statistics.median(slow / max(fast, 1e-9) for fast, slow in rounds)
-
-
 def attempt(
     candidate: Candidate,
     images: Images,
@@ -180,28 +169,14 @@ def search(
             tried.append(Timing(candidate.name, candidate.precision, reason=reason))
             continue
         timing, built = attempt(candidate, images, truth, clock, batches)
-        if built is not None and candidate.box is not None:
-            timing = _compared((timing, built), (best, answer), images, clock)
+        gain = (timing.queries_per_second or 0) / (best.queries_per_second or 1)
+        if candidate.box is not None and timing.reason is None and gain < _MIN_RATIO_PARTIAL:
+            reason = f"{gain:.2f} times as fast as {best.name}, less than {_MIN_RATIO_PARTIAL:g}"
+            timing = replace(timing, reason=reason)
         tried.append(timing)
-        if built is not None and timing.reason is None and (candidate.box is not None or _faster(timing, best)):
+        if built is not None and timing.reason is None and gain > 1:
             best, answer = timing, built
     return best, answer, tuple(tried)
-
-
-def _compared(one: tuple[Timing, Answer], best: tuple[Timing, Answer], images: Images, clock: Clock) -> Timing:
-    """Time a candidate for windows and the best of the others in turn, and reject one that gains too little."""
-    (timing, built), (other, answer) = one, best
-    if timing.reason is not None or timing.batch_size is None or other.batch_size is None:
-        return timing
-    ratio = speed_ratio((built, timing.batch_size), (answer, other.batch_size), images, clock)
-    if ratio >= _MIN_RATIO_PARTIAL:
-        return timing
-    return replace(timing, reason=f"{ratio:.2f} times as fast as {other.name}, less than {_MIN_RATIO_PARTIAL:g}")
-
-
-def _faster(one: Timing, other: Timing) -> bool:
-    """Return whether one candidate was timed faster than another."""
-    return (one.queries_per_second or 0) > (other.queries_per_second or 0)
 
 
 def _first_line(problem: BaseException) -> str:
