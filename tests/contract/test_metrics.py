@@ -57,15 +57,14 @@ def ask(name: str, probe: Probe, saliency: Map, *, again: Callable[..., Map] | N
     return measured
 
 
-def test_the_value_is_finite_and_its_settings_are_recorded(name: str) -> None:
-    """The value is finite, a curve lies on a 0 to 1 axis, and every setting is recorded."""
+def test_the_value_is_finite(name: str) -> None:
+    """The value is finite, and a curve lies on a 0 to 1 axis."""
     game = Game(small_cnn().double())
     saliency = np.random.default_rng(0).random((20, 17)).astype(np.float32)
     measured = ask(name, Probe(game, infill_of(name, game), picture()), saliency)
     assert np.isfinite(measured.value)
     assert isinstance(measured.value, float)
     assert not measured.note
-    assert set(measured.settings) == set(schema(registry.METRICS[name].run))
     if measured.curve is not None:
         assert measured.curve.x.shape == measured.curve.y.shape
         assert (np.diff(measured.curve.x) >= 0).all()

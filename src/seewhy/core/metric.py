@@ -75,12 +75,10 @@ class MetricResult:
         value: the score; NaN if it is undefined for this map, with the reason in ``note``.
         curve: the curve behind the score, if any.
         note: why there is no value.
-        settings: all settings used.
         parts: name → arrays needed to pool the value over many images, if it is not the mean of the individual values.
     """
 
     value: float
     curve: Curve | None = None
     note: str = ""
-    settings: dict[str, object] = field(default_factory=dict)
     parts: dict[str, Shaped[np.ndarray, "..."]] = field(default_factory=dict)

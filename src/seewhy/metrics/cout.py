@@ -48,10 +48,9 @@ def cout(
     curves.check_map(probe, saliency)
     if not 1 <= steps <= saliency.size:
         raise RequestError(f"expected steps from 1 to {saliency.size}, the number of pixels, got {steps}")
-    settings: dict[str, object] = {"steps": steps, "order": order}
     name = next((name for name in COUNTERFACTUALS if name in case.generated), None)
     if name is None:
-        return MetricResult(math.nan, note="the explanation has no counterfactual image", settings=settings)
+        return MetricResult(math.nan, note="the explanation has no counterfactual image")
     curves.plan(probe, steps + 1, "fewer steps")
     other = torch.from_numpy(case.generated[name]).to(probe.image)
     ranking = saliency if order == "map" else (probe.image - other).abs().mean(0).cpu().numpy()
@@ -61,7 +60,7 @@ def cout(
     rivals[case.target] = -1
     difference = answers[:, rivals.argmax()] - answers[:, case.target]
     x = counts / saliency.size
-    return MetricResult(curves.area(x, difference), Curve(x, difference), settings=settings)
+    return MetricResult(curves.area(x, difference), Curve(x, difference))
 
 
 def _answers(

@@ -56,8 +56,7 @@ def degradation(probe: Probe, saliency: Map, case: MetricInput, *, tile: int = 8
     morf, lerf = (np.array([top, *inner, bottom]) for inner in (most, least))
     x = np.array([0, *between, count]) / count
     parts = {"morf": morf, "lerf": lerf}
-    settings: dict[str, object] = {"tile": tile, "steps": steps}
-    return MetricResult(curves.area(x, lerf - morf), Curve(x, lerf - morf), settings=settings, parts=parts)
+    return MetricResult(curves.area(x, lerf - morf), Curve(x, lerf - morf), parts=parts)
 
 
 def pooled(measured: Sequence[MetricResult]) -> float:

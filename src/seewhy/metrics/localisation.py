@@ -39,7 +39,7 @@ def pointing(probe: Probe, saliency: Map, case: MetricInput, *, tolerance: float
 
     distance = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     hits = distance[saliency == saliency.max()] <= tolerance
-    return MetricResult(float(hits.mean()), settings={"tolerance": tolerance})
+    return MetricResult(float(hits.mean()))
 
 
 def energy_in_box(probe: Probe, saliency: Map, case: MetricInput) -> MetricResult:
@@ -113,11 +113,10 @@ def box_ratio(probe: Probe, saliency: Map, case: MetricInput, *, largest: float 
     curves.check_map(probe, saliency)
     if not 0 < largest <= 1:
         raise RequestError(f"expected largest in (0, 1], got {largest}")
-    settings: dict[str, object] = {"largest": largest}
     share = float(case.where().mean())
     if share > largest:
-        return MetricResult(math.nan, note=f"the object covers {share:.0%}, more than {largest:.0%}", settings=settings)
-    return MetricResult(_common(saliency, case) / int(case.where().sum()), settings=settings)
+        return MetricResult(math.nan, note=f"the object covers {share:.0%}, more than {largest:.0%}")
+    return MetricResult(_common(saliency, case) / int(case.where().sum()))
 
 
 def iou(probe: Probe, saliency: Map, case: MetricInput) -> MetricResult:
@@ -176,4 +175,4 @@ def iou_percentiles(probe: Probe, saliency: Map, case: MetricInput, *, start: in
     taken = np.maximum(1, np.rint((1 - out) * saliency.size).astype(np.int64))
     common = hits[taken - 1]
     overlap = common / (taken + hits[-1] - common)
-    return MetricResult(float(overlap.mean()), Curve(out, overlap), settings={"start": start})
+    return MetricResult(float(overlap.mean()), Curve(out, overlap))

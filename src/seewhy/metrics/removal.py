@@ -77,4 +77,4 @@ def _area(probe: Probe, saliency: Map, case: MetricInput, *, steps: int, until: 
     counts = np.rint(np.linspace(0, until * saliency.size, steps + 1)).astype(np.int64)
     y = curves.curve(probe, curves.places(saliency), counts.tolist(), case.target, put_in=put_in)
     x = counts / saliency.size
-    return MetricResult(curves.area(x, y), Curve(x, y), settings={"steps": steps, "until": until})
+    return MetricResult(curves.area(x, y), Curve(x, y))

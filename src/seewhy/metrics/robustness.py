@@ -40,10 +40,9 @@ def seed_reproducibility(probe: Probe, saliency: Map, case: MetricInput, *, seed
     maps = [saliency, *(reexplain(seed=probe.seed + 1 + number) for number in range(seeds))]
     correlations = [spearman(one, other) for one, other in combinations(maps, 2)]
     defined = [value for value in correlations if value is not None]
-    settings: dict[str, object] = {"seeds": seeds}
     if len(defined) < len(correlations):
-        return MetricResult(math.nan, note="one of the maps is constant", settings=settings)
-    return MetricResult(sum(defined) / len(defined), settings=settings)
+        return MetricResult(math.nan, note="one of the maps is constant")
+    return MetricResult(sum(defined) / len(defined))
 
 
 def parameter_randomisation(probe: Probe, saliency: Map, case: MetricInput) -> MetricResult:

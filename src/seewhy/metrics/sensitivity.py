@@ -76,9 +76,8 @@ def sensitivity_n(
         sums[level] = removed.cpu().numpy() @ tiles
         falls[level] = whole - _level(_ask(probe, removed, numbers, level, case.target), score)
     rows = _correlations(sums, falls)
-    settings: dict[str, object] = {"tile": tile, "sizes": sizes, "sets": sets, "score": score}
     note = "" if np.isfinite(rows).any() else "the map or the score is the same for all sets"
-    return MetricResult(_mean(rows), Curve(each / count, rows), note, settings, {"sums": sums, "falls": falls})
+    return MetricResult(_mean(rows), Curve(each / count, rows), note, {"sums": sums, "falls": falls})
 
 
 def pooled(measured: Sequence[MetricResult]) -> float:
