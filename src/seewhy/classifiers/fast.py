@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import final
 
 import torch
@@ -10,11 +10,10 @@ from torch import Tensor, nn
 
 from seewhy.classifiers.module import TorchClassifier
 from seewhy.classifiers.onnx import OnnxClassifier
-from seewhy.classifiers.settings import digest, source_of
+from seewhy.classifiers.settings import Described, digest, source_of
 from seewhy.core.access import Access
 from seewhy.core.arrays import Image, Images, Probabilities
-from seewhy.core.classifier import Classifier, Color
-from seewhy.core.view import View
+from seewhy.core.classifier import Classifier
 from seewhy.runtime import graphs, openvino
 from seewhy.runtime.cache import Cache
 from seewhy.runtime.engines import BATCHES, Answer, Candidate, Engine
@@ -38,31 +37,21 @@ _TOLERANCE_PARTIAL = 1e-5
 """Stricter than for other runtimes: errors near the edge of a crop are small and must not pass as rounding (decision
 017)."""
 
-_SHARED = ("name", "spec", "labels", "view", "fingerprint", "mean_color", "device")
-"""What a classifier in another runtime has in common with the original."""
-
 
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
-class FastClassifier:
+class FastClassifier(Described):
     """A classifier executed by another runtime, which gives probabilities only; ``original`` has the gradients."""
 
     original: Classifier
     answer: Answer
     runtime: str
-    name: str
-    spec: str | None
-    labels: tuple[str, ...] | None
-    view: View
-    fingerprint: str
-    mean_color: Color
-    device: torch.device
     access: Access = Access.PROBABILITIES
 
     @classmethod
     def of(cls, original: Classifier, answer: Answer, runtime: str) -> "FastClassifier":
         """Run a classifier by another function; everything else stays the original's."""
-        shared = {name: getattr(original, name) for name in _SHARED}
+        shared = {field.name: getattr(original, field.name) for field in fields(Described)}
         return cls(original=original, answer=answer, runtime=runtime, **shared)
 
     def on(self, image: Image) -> "FastClassifier":

@@ -10,8 +10,8 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from seewhy.classifiers.settings import (
-    CPU,
     Channels,
+    Described,
     Labels,
     Scaling,
     Size,
@@ -27,9 +27,8 @@ from seewhy.classifiers.settings import (
 )
 from seewhy.core.access import Access
 from seewhy.core.arrays import Images, Probabilities
-from seewhy.core.classifier import Color
 from seewhy.core.errors import ClassifierError, RequestError
-from seewhy.core.view import Fit, View
+from seewhy.core.view import Fit
 from seewhy.runtime.code import noting
 from seewhy.runtime.engines import in_batches
 
@@ -49,15 +48,10 @@ _ACCESS = {"labels": Access.LABEL, "top-k": Access.TOP_K}
 
 @final
 @dataclass(frozen=True, eq=False)
-class FunctionClassifier:
+class FunctionClassifier(Described):
     """A classifier that wraps a Python function; created by `from_function`, which describes the settings."""
 
     function: Function
-    name: str
-    labels: tuple[str, ...] | None
-    view: View
-    fingerprint: str
-    mean_color: Color
     dtype: Dtype
     channels: Channels
     outputs: Returns
@@ -65,8 +59,6 @@ class FunctionClassifier:
     batch: int | None
     fixed: bool
     access: Access
-    device: torch.device = CPU
-    spec: str | None = None
 
     @property
     def runtime(self) -> str:

@@ -10,6 +10,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from seewhy.classifiers.settings import (
     Channels,
+    Described,
     Labels,
     Outputs,
     Scaling,
@@ -27,30 +28,23 @@ from seewhy.classifiers.settings import (
 )
 from seewhy.core.access import Access
 from seewhy.core.arrays import Images, Probabilities
-from seewhy.core.classifier import Color, Scores
+from seewhy.core.classifier import Scores
 from seewhy.core.errors import ClassifierError
-from seewhy.core.view import Fit, View
+from seewhy.core.view import Fit
 from seewhy.runtime.code import noting
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class TorchClassifier:
+class TorchClassifier(Described):
     """A classifier that wraps a torch module; created by `from_module`, which describes the settings."""
 
     module: nn.Module
-    name: str
-    labels: tuple[str, ...] | None
-    view: View
-    fingerprint: str
-    mean_color: Color
-    device: torch.device
     dtype: torch.dtype
     scaling: Scaling
     outputs: Outputs
     channels: Channels
     access: Access = Access.INTERNALS
-    spec: str | None = None
 
     @property
     def network(self) -> nn.Module:

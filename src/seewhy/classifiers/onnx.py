@@ -11,8 +11,8 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from seewhy.classifiers.settings import (
-    CPU,
     Channels,
+    Described,
     Labels,
     Outputs,
     Scaling,
@@ -29,7 +29,6 @@ from seewhy.classifiers.settings import (
 )
 from seewhy.core.access import Access
 from seewhy.core.arrays import Images, Probabilities
-from seewhy.core.classifier import Color
 from seewhy.core.errors import ClassifierError, RequestError
 from seewhy.core.probe import SUM_TOLERANCE
 from seewhy.core.view import Fit, View
@@ -84,21 +83,14 @@ class Scorer:
 
 @final
 @dataclass(frozen=True, eq=False)
-class OnnxClassifier:
+class OnnxClassifier(Described):
     """A classifier that wraps an ONNX graph; created by `onnx`, which describes the settings."""
 
     scorer: Scorer
-    name: str
-    labels: tuple[str, ...] | None
-    view: View
-    fingerprint: str
-    mean_color: Color
     channels: Channels
     outputs: Outputs
     runtime: str
     access: Access = Access.PROBABILITIES
-    device: torch.device = CPU
-    spec: str | None = None
 
     def __call__(self, images: Images) -> Probabilities:
         """Return class probabilities."""

@@ -30,6 +30,19 @@ Channels = Literal["rgb", "bgr"]
 CPU = torch.device("cpu")
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Described:
+    """What every classifier states about itself; see `seewhy.core.classifier.Classifier`."""
+
+    name: str
+    labels: tuple[str, ...] | None
+    view: View
+    fingerprint: str
+    mean_color: Color
+    device: torch.device = CPU
+    spec: str | None = None
+
+
 def check_choice(setting: str, value: str, choices: Sequence[str]) -> None:
     """Reject a value that is not one of the choices."""
     if value not in choices:

@@ -129,7 +129,7 @@ class _Scorer:
         case = MetricInput(index, self.region, again, explanation.generated)
         result: MetricResult = metric.row.run(probe, explanation.maps[target.key], case, **metric.bound.settings)
         return Score(
-            metric=str(metric.bound.full({**metric.bound.settings, **result.settings})),
+            metric=str(metric.bound.full()),
             target=target.key,
             value=float(result.value),
             higher_is_better=metric.row.higher_is_better,
