@@ -169,7 +169,7 @@ def here(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     for name in ("METHODS", "INFILLS", "CLASSIFIERS"):  # a page may add a row
         for row in getattr(registry, name).items():
             monkeypatch.setitem(getattr(registry, name), *row)
-    row = replace(registry.CLASSIFIERS["efficientnet-lite0"], build=small_network)
+    row = replace(registry.CLASSIFIERS["efficientnet-lite0"], run=small_network)
     monkeypatch.setitem(registry.CLASSIFIERS, "efficientnet-lite0", row)
     for name, contents in stand_ins().items():
         monkeypatch.setitem(sys.modules, name, contents)

@@ -16,7 +16,18 @@ from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.runtime.cache import Cache, default_cache
 from seewhy.runtime.engines import FAILURES, Answer, Candidate
 from seewhy.runtime.machine import machine
-from seewhy.runtime.tune import COPIES, Clock, Timing, ask, attempt, difference, perturbed, search, seconds
+from seewhy.runtime.tune import (
+    COPIES,
+    Clock,
+    RuntimeChoice,
+    Timing,
+    ask,
+    attempt,
+    difference,
+    perturbed,
+    search,
+    seconds,
+)
 
 PLAIN_BATCH = 4
 """Batch size for a classifier in its native runtime."""
@@ -43,20 +54,6 @@ Log = Callable[[str], object]
 def no_log(text: str) -> None:
     """Ignore log messages."""
     del text
-
-
-@dataclass(frozen=True)
-class RuntimeChoice:
-    """The chosen runtime and the reason for it; the fields are those of `seewhy.results.record.RuntimeInfo`."""
-
-    name: str
-    precision: str
-    batch_size: int
-    queries_per_second: float | None
-    agreement: float
-    why: str
-    cached: bool = False
-    tried: tuple[Timing, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,33 +87,24 @@ def tune(
     Under ``auto``, an earlier choice for this classifier and machine is reused if it agrees on this image. Otherwise
     the candidates are tested, provided that the run would take 5 s or more in the native runtime; see
     `seewhy.runtime.tune.search`. A run that queries windows may get partial recomputation (`seewhy.runtime.partial`).
+    An earlier choice costs four queries; a search costs 33 of the original, and for each candidate the same number plus a few
+    dozen to measure its speed.
 
     Args:
         classifier: the classifier to run.
         image: the image in the classifier's view, ``(3, h, w)`` in [0, 1].
         request: the requested runtime and batch size.
         queries: approximate number of queries of the run; None to search anew and without a time limit.
-        box: side in pixels of the window in which a query differs from the image, or of the smallest window if there
-            are several sizes; None if there are no windows.
+        box: side in pixels of the smallest window in which a query differs from the image; None if there are no windows.
         cache: stores choices and converted networks; None for the user's cache.
         clock: returns the time; None for the system clock.
         log: receives a message before a search.
 
     Returns:
-        The classifier to query from now on, which is the original if its native runtime was chosen, and the choice. For
-        queries about another image see `seewhy.classifiers.fast.FastClassifier.on`.
+        The classifier to query from now on, which is the original if its native runtime was chosen, and the choice.
 
     Raises:
         RequestError: the requested runtime is not available here, or its outputs differ from the original's.
-
-    Cost in queries: none if there is only one runtime; four for an earlier choice. A search costs 33 queries of the
-    original for reference, and for each candidate the same number plus a few dozen to measure its speed.
-
-    Example:
-        >>> from seewhy.classifiers.function import from_function
-        >>> even = from_function(lambda pictures: [[0.5, 0.5]] * len(pictures), size=8)
-        >>> tune(even, torch.zeros(3, 8, 8), RuntimeRequest())[1].why
-        'no other runtime is available'
     """
     cache, image = cache or default_cache(), image.to(classifier.device)
     if request.runtime == "auto" and queries is not None and queries < _MIN_QUERIES_PARTIAL:
@@ -216,7 +204,7 @@ class _Job:
         return self._use(timing, answer, "requested", (timing,))
 
     def _images(self) -> Images:
-        """Return the image and copies for a check: half of them with noise in a window, first, if there are windows."""
+        """Return the image and copies for a check; if there are windows, half of them have noise in one."""
         if self.box is None:
             return perturbed(self.image)
         return torch.cat([perturbed(self.image, COPIES // 2, self.box), perturbed(self.image, COPIES // 2)[1:]])

@@ -29,11 +29,7 @@ def candidate(build: Callable[[], Answer]) -> Candidate:
 def from_network(network: nn.Module, shape: Sequence[int], cache: Cache, key: str) -> Engine:
     """Convert a network on the CPU or a part of one, or take it from the cache, and compile it for any batch size.
 
-    Args:
-        network: the network.
-        shape: channels, height and width of its input.
-        cache: stores the converted network.
-        key: cache key of this network.
+    ``shape`` is the channels, height and width of its input.
 
     Raises:
         RequestError: the extra ``openvino`` is missing.

@@ -49,6 +49,20 @@ class Timing:
     reason: str | None = None
 
 
+@dataclass(frozen=True)
+class RuntimeChoice:
+    """The chosen runtime, why it was chosen, whether that was in an earlier run (``cached``), and what was tried."""
+
+    name: str
+    precision: str
+    batch_size: int
+    queries_per_second: float | None
+    agreement: float
+    why: str
+    cached: bool = False
+    tried: tuple[Timing, ...] = ()
+
+
 def perturbed(image: Image, copies: int = COPIES, box: int | None = None) -> Images:
     """Return the image and copies of it, the same every time, each with noise in one place, like those that methods query.
 
@@ -109,15 +123,8 @@ def attempt(
 ) -> tuple[Timing, Answer | None]:
     """Build a candidate, find the fastest of its batch sizes or of the given ones, and compare it with the original.
 
-    Args:
-        candidate: the candidate to test.
-        images: images from `perturbed`.
-        truth: outputs of the original; None for the original itself.
-        clock: returns the time.
-        batches: batch sizes in increasing order.
-
-    Returns:
-        The result of the test, and the built candidate; None in place of the latter if it cannot be built or run.
+    ``truth`` is the outputs of the original for the images; None for the original itself. The function that runs the candidate
+    is None if it cannot be built or run.
     """
     named = Timing(candidate.name, candidate.precision)
     try:

@@ -72,16 +72,9 @@ class Cut:
 
 
 def cuts(traced: fx.GraphModule, images: Images) -> list[Cut]:
-    """Find every point at which the network can be cut after local steps only, in graph order.
+    """Find every point at which a traced network can be cut after local steps only, in graph order.
 
-    Args:
-        traced: a module in eval mode, traced by ``torch.fx``.
-        images: an example input; the network is run once on it, and the shapes are stored in ``meta``.
-
-    Example:
-        >>> net = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten()).eval()
-        >>> [cut.node.name for cut in cuts(fx.symbolic_trace(net), torch.zeros(1, 3, 8, 8))]
-        ['_0', '_1']
+    The network is run once on the images, and the shapes of its maps are stored in ``meta``.
     """
     ShapeProp(traced).propagate(images)
     values = _values(traced)

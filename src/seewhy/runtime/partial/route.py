@@ -71,19 +71,9 @@ class Place:
 def plan(near: Reach, far: Reach, box: int, sizes: tuple[int, int, int]) -> Axis:
     """Plan a stage along one axis: the input and output cells that a box changes, and the necessary crop.
 
-    The crop starts at a multiple of the stride, and its end is a multiple of the stride from the end of the map. Every
-    layer inside is therefore aligned on the crop as on the whole map.
-
-    Args:
-        near: receptive field of the cells of the stage's input.
-        far: receptive field of the cells of its output.
-        box: side of the box in pixels.
-        sizes: length of the image, the input and the output along this axis.
-
-    Example:
-        >>> axis = plan(Reach(1, 0, 0), Reach(2, -1, 1), 2, (16, 16, 8))
-        >>> axis.size, axis.windows[6]
-        (6, Window(crop=4, before=(2, 4), after=(1, 3)))
+    ``near`` and ``far`` are the receptive fields of the cells of the stage's input and output, ``sizes`` the lengths of the
+    image, the input and the output. The crop starts at a multiple of the stride, and its end is a multiple of the stride from
+    the end of the map. Every layer inside is therefore aligned on the crop as on the whole map.
     """
     pixels, here, there = sizes
     stride = far.stride // near.stride

@@ -134,32 +134,14 @@ class Partial:
 
 @torch.no_grad()
 def split(network: nn.Module, base: Image, box: int, compile_part: Compile, whole: Engine | None = None) -> Partial:
-    """Cut a network so that the least work remains for a box of this size anywhere in the image.
+    """Cut a network so that the least work remains for a box of this many pixels anywhere in the image.
 
-    The decision counts multiply-adds and values written, so it is the same on every machine. The caller must time
-    whether it pays off in an engine.
-
-    Args:
-        network: maps images ``(n, 3, h, w)`` to probabilities ``(n, k)``; in eval mode, traceable by ``torch.fx``.
-        base: the base image, ``(3, h, w)`` in [0, 1].
-        box: side in pixels of the box that may change.
-        compile_part: compiles each part.
-        whole: the compiled full network, for images that differ in a larger region; None to compile it.
-
-    Returns:
-        A function whose outputs match the network's within 1e-5 for any batch size.
+    The network maps images to probabilities, in eval mode. The decision counts multiply-adds and values written, so it is the
+    same on every machine; the caller must time whether it pays off in an engine. ``whole`` is the compiled full network, for
+    images that differ in a larger region; None to compile it. The outputs match the network's within 1e-5.
 
     Raises:
         RequestError: the network cannot be traced, the box is larger than the image, or no cut reduces the work.
-
-    Example:
-        >>> first = (nn.Conv2d(3, 64, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(64, 8, 3))
-        >>> net = nn.Sequential(*first, nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
-        >>> image = torch.rand(3, 128, 128)
-        >>> partial, others = split(net, image, 8, lambda part, example: part), image.repeat(2, 1, 1, 1)
-        >>> others[1, :, 3:9, 120:] = 0
-        >>> partial.cuts, bool(torch.allclose(partial(others), net(others), atol=1e-6))
-        (('_2',), True)
     """
     if not 1 <= box <= min(base.shape[1:]):
         raise RequestError(
