@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -31,7 +31,7 @@ CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Described:
+class Described(Protocol):
     """What every classifier states about itself; see `seewhy.core.classifier.Classifier`."""
 
     name: str

@@ -19,7 +19,6 @@ from seewhy.runtime.machine import machine
 from seewhy.runtime.tune import (
     COPIES,
     Clock,
-    RuntimeChoice,
     Timing,
     ask,
     attempt,
@@ -54,6 +53,20 @@ Log = Callable[[str], object]
 def no_log(text: str) -> None:
     """Ignore log messages."""
     del text
+
+
+@dataclass(frozen=True)
+class RuntimeChoice:
+    """The chosen runtime and the reason for it; the fields are those of `seewhy.results.record.RuntimeInfo`."""
+
+    name: str
+    precision: str
+    batch_size: int
+    queries_per_second: float | None
+    agreement: float
+    why: str
+    cached: bool = False
+    tried: tuple[Timing, ...] = ()
 
 
 @dataclass(frozen=True)

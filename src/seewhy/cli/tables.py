@@ -7,6 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
 from seewhy.audit.counterfactual_report import table_rows
+from seewhy.classifiers.tuning import RuntimeChoice
 from seewhy.core.intervals import Interval
 from seewhy.results import wording
 from seewhy.results.audit_counterfactual import CounterfactualRecord
@@ -14,10 +15,9 @@ from seewhy.results.audit_rules import RuleResult, StrengthResult
 from seewhy.results.benchmark import SummaryRow
 from seewhy.results.diagnostics import FaithfulnessCheck, RegionEffect
 from seewhy.results.infill_comparison import InfillComparisonRecord
-from seewhy.results.record import Extreme, Record
+from seewhy.results.record import Extreme, Record, RuntimeInfo
 from seewhy.results.report_data import INTENSITY
 from seewhy.results.scores import Score
-from seewhy.runtime.tune import RuntimeChoice
 
 _BETTER = {True: "higher", False: "lower", None: "neither"}
 """Direction of a score → what the tables call better."""
@@ -72,7 +72,7 @@ def agreement_table(record: InfillComparisonRecord) -> Table:
     return table
 
 
-def runtime_table(choice: RuntimeChoice) -> Table:
+def runtime_table(choice: RuntimeChoice | RuntimeInfo) -> Table:
     """Tabulate the runtimes that were tried: speed, difference to the original classifier, and why some are rejected."""
     table = _table(f"{choice.name}: {choice.why}", "", ("precision", "batch", "queries/s", "difference"))
     table.add_column("rejected because")

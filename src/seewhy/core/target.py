@@ -6,7 +6,7 @@ information is the expectation of e under the prediction. One set of queries the
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -15,8 +15,9 @@ from torch import Tensor
 TargetKind = Literal["class", "contrast", "woe", "information"]
 
 
+@runtime_checkable
 @dataclass(frozen=True)
-class Target:
+class Target(Protocol):
     """A target of an explanation; its fields are the classes that it names."""
 
     kind: ClassVar[TargetKind]

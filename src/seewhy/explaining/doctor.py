@@ -8,12 +8,11 @@ import torch
 from torch.nn.functional import interpolate
 
 from seewhy import registry
-from seewhy.classifiers.tuning import RuntimeRequest, tune
+from seewhy.classifiers.tuning import RuntimeChoice, RuntimeRequest, tune
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
 from seewhy.runtime.extras import extras
 from seewhy.runtime.machine import installed
-from seewhy.runtime.tune import RuntimeChoice
 
 
 def examine() -> dict[str, dict[str, str]]:

@@ -1,12 +1,12 @@
 """What stands ready before an explanation: the image as the classifier sees it, and the classifier, tested and bound to a runtime."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 
 from seewhy.classifiers.fast import FastClassifier
-from seewhy.classifiers.tuning import Log, RuntimeRequest, no_log, tune
+from seewhy.classifiers.tuning import Log, RuntimeChoice, RuntimeRequest, no_log, tune
 from seewhy.classifiers.validation import Validation, validate_classifier
 from seewhy.core.access import Access
 from seewhy.core.arrays import Image
@@ -17,7 +17,6 @@ from seewhy.explaining.request import Request
 from seewhy.images.open import ImageLike, OpenedImage, open_image
 from seewhy.images.view import apply_view
 from seewhy.results.record import RuntimeInfo
-from seewhy.runtime.tune import RuntimeChoice
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +54,9 @@ class PreparedClassifier:
 
     def info(self) -> RuntimeInfo:
         """Describe how the classifier is run, for the record."""
+        choice = {name: getattr(self.choice, name) for name in asdict(self.choice)}
         return RuntimeInfo(
-            **vars(self.choice),
+            **choice,
             engine=self.classifier.runtime,
             alone_or_in_batch=self.validation.agreement,
             device=str(self.original.device),

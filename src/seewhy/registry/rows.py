@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, Protocol
 
 from seewhy.core.access import Access
 from seewhy.core.arrays import Image
@@ -33,7 +33,7 @@ _RANDOM = {True: "yes", False: "no", None: "up to its settings"}
 
 
 @dataclass(frozen=True)
-class Entry:
+class Entry(Protocol):
     """What a row states, whatever its table.
 
     Args:

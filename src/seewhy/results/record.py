@@ -11,7 +11,7 @@ from seewhy.core.budget import Budget, Queries
 from seewhy.core.view import Frame
 from seewhy.results.codec import SCHEMA_VERSION, Setting
 from seewhy.results.diagnostics import Diagnostics
-from seewhy.runtime.tune import RuntimeChoice
+from seewhy.runtime.tune import Timing
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,18 @@ class ClassifierInfo:
     access: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class RuntimeInfo(RuntimeChoice):
-    """How the classifier was run: the choice, and where."""
+@dataclass(frozen=True)
+class RuntimeInfo:
+    """How the classifier was run."""
 
+    name: str
+    precision: str
+    batch_size: int
+    queries_per_second: float | None
+    agreement: float
+    why: str
+    cached: bool
+    tried: tuple[Timing, ...]
     engine: str
     alone_or_in_batch: float
     device: str

@@ -49,20 +49,6 @@ class Timing:
     reason: str | None = None
 
 
-@dataclass(frozen=True)
-class RuntimeChoice:
-    """The chosen runtime, why it was chosen, whether that was in an earlier run (``cached``), and what was tried."""
-
-    name: str
-    precision: str
-    batch_size: int
-    queries_per_second: float | None
-    agreement: float
-    why: str
-    cached: bool = False
-    tried: tuple[Timing, ...] = ()
-
-
 def perturbed(image: Image, copies: int = COPIES, box: int | None = None) -> Images:
     """Return the image and copies of it, the same every time, each with noise in one place, like those that methods query.
 
