@@ -72,11 +72,9 @@ def read_transform(transform: object) -> Preprocessing:
 
 
 def with_transform(settings: dict[str, Any], *, normalises: bool = True) -> dict[str, Any]:
-    """Replace ``transform`` among a classifier's settings by those that it determines.
+    """Replace ``transform`` among the settings that a user gave by those that it determines.
 
-    Args:
-        settings: as the user gave them.
-        normalises: whether the classifier can normalise its input; a function is called with plain pixels.
+    A classifier that does not normalise is a function, which is called with plain pixels.
 
     Raises:
         RequestError: the transform cannot be read, or another setting contradicts it.

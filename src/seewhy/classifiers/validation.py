@@ -26,12 +26,9 @@ _MIN_LOG_SPREAD = 1e-3
 
 @dataclass(frozen=True)
 class Validation:
-    """Result of a self-test.
+    """Result of a self-test: suspected problems, each with the likely mistake, and the queries that it cost.
 
-    Args:
-        warnings: suspected problems, each with the likely mistake; empty if there are none.
-        agreement: largest difference of a probability between the image alone and in a batch.
-        queries: number of images in the queries.
+    ``agreement`` is the largest difference of a probability between the image alone and in a batch.
     """
 
     warnings: tuple[str, ...]

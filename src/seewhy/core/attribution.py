@@ -43,13 +43,9 @@ def as_map(values: Float[Tensor, "h w"]) -> Map:
 
 @dataclass(frozen=True)
 class WindowEffect:
-    """Summary of the effect of windows of one size.
+    """Summary of the effect of windows with a side of ``size`` pixels, of which ``windows`` were queried.
 
-    Args:
-        size: side of a window in pixels.
-        windows: number of windows that were queried.
-        strongest: target → value and standard error at the pixel with the largest absolute value in the map of this
-            window size.
+    ``strongest`` maps a target to value and standard error at the pixel with the largest absolute value in the map of this size.
     """
 
     size: int
@@ -77,16 +73,10 @@ def worst_error(values: Iterable[Map], errors: Iterable[Map]) -> float:
 
 
 def reliability(values: Map, error: Map, *, predicted: bool) -> float:
-    """Return the reproducible fraction of a map's variance: its squared expected correlation with the converged map.
+    """Return the reproducible fraction of a map's variance, 0 to 1: its squared expected correlation with the converged map.
 
-    Args:
-        values: values of the map.
-        error: its standard errors.
-        predicted: as in `Attribution`. The variance of a best prediction is the true variance minus the error variance; the
-            variance of an unbiased estimate is their sum.
-
-    Returns:
-        A value in [0, 1]; 0 for a constant map.
+    The variance of a best prediction (``predicted``, see `Attribution`) is the true variance minus the error variance; the
+    variance of an unbiased estimate is their sum. A constant map has 0.
     """
     variance = float(values.var(dtype=np.float64))
     noise = float(np.square(error, dtype=np.float64).mean())

@@ -22,13 +22,9 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Labelled:
-    """An image file and its annotations.
+    """An image file and its annotations; ``label`` is None and ``boxes`` empty where unknown.
 
-    Args:
-        path: path of the file.
-        label: class index; None if unknown.
-        boxes: bounding boxes of the object; empty if unknown.
-        size: height and width before the file was resized to another aspect ratio; None if it was not.
+    ``size`` is the height and width before the file was resized to another aspect ratio; None if it was not.
     """
 
     path: Path

@@ -28,10 +28,6 @@ def shipped(patch: int) -> Path:
 
     Raises:
         RequestError: no weights are shipped for this side.
-
-    Example:
-        >>> shipped(8).name
-        'compact_8'
     """
     if patch not in SHIPPED:
         raise RequestError(
@@ -43,13 +39,7 @@ def shipped(patch: int) -> Path:
 
 @dataclass(frozen=True)
 class Trained:
-    """A reference to trained weights on disk, not yet loaded.
-
-    Attributes:
-        folder: folder with the weight file and its card.
-        patch: side K of the drawn patch, in pixels.
-        checksum: SHA-256 of the weight file.
-    """
+    """A reference to trained weights on disk, not yet loaded, for patches of ``patch`` × ``patch`` pixels."""
 
     folder: Path
     patch: int

@@ -44,18 +44,9 @@ def curve(
     put_in: bool = False,
     stream: int = 0,
 ) -> Float[np.ndarray, " n"]:
-    """Compute a deletion or insertion curve: query the image with the first ranks removed, or with only them kept.
+    """Return the probability of the target class with the first ``counts`` ranks removed, or with only them kept (``put_in``).
 
-    Args:
-        probe: the probe; its in-fill replaces removed pixels.
-        where: rank of each pixel.
-        counts: number of ranks to remove or insert, for each query.
-        target: class whose probability is measured.
-        put_in: insertion: keep the first ranks and remove all others.
-        stream: number of the random stream; another number draws other in-fills.
-
-    Returns:
-        Probability of the class for each count; one query each.
+    These are a deletion and an insertion curve. Each count costs a query; another ``stream`` draws other in-fills.
     """
     ranked = torch.from_numpy(where).to(probe.image.device)
     reached = torch.tensor(counts, device=ranked.device)

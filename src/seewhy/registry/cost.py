@@ -45,13 +45,9 @@ class Cost:
 
 @dataclass(frozen=True)
 class Run:
-    """A planned run: everything that its cost follows from.
+    """A planned run: everything that its cost follows from; ``run["masks"]`` reads a setting, defaults included.
 
-    Args:
-        settings: those of the method, defaults included; ``run["masks"]`` reads one.
-        size: height and width of the image in the classifier's view, pixels.
-        targets: number of targets.
-        stochastic: whether the in-fill gives another image for another seed.
+    ``size`` is that of the image in the classifier's view, in pixels; ``stochastic``: another seed gives another in-fill.
     """
 
     settings: Mapping[str, Any]

@@ -31,13 +31,7 @@ TABLES: dict[str, Mapping[str, Row]] = {
 
 @dataclass(frozen=True, eq=False)
 class Bound(Generic[R]):
-    """A row with the settings that a user asked for.
-
-    Args:
-        row: row of the table.
-        spec: as the user wrote it.
-        settings: the user's, read; those left out have their defaults.
-    """
+    """A row with the settings that a user asked for; those left out have their defaults."""
 
     row: R
     spec: Spec

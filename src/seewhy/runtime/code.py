@@ -21,12 +21,9 @@ def noting(note: str) -> Iterator[None]:
 
 
 def find(text: str) -> object:
-    """Import a user module, with the working directory first on the search path, and return an attribute.
+    """Import a user module, with the working directory first on the search path, and return an attribute: ``module:attribute``.
 
     This runs the module's code.
-
-    Args:
-        text: ``module:attribute``.
 
     Raises:
         RequestError: the module or attribute does not exist; the message suggests the closest names.

@@ -45,11 +45,8 @@ class Candidate:
         name: as in ``--runtime``.
         build: prepares the network; raises one of `FAILURES` if that is not possible.
         text: description with the version, for the record.
-        precision: precision of the multiplications.
-        batches: sizes to test, in increasing order.
         box: side in pixels of the window that may differ from the base image it was built for; None if it accepts any
             image.
-        tolerance: maximum difference of a probability from the original's.
     """
 
     name: str

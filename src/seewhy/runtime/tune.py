@@ -30,15 +30,9 @@ _MIN_RATIO_PARTIAL = 1.15
 
 @dataclass(frozen=True)
 class Timing:
-    """The result of testing a candidate.
+    """The result of testing a candidate at its fastest batch size.
 
-    Args:
-        name: name of the candidate.
-        precision: precision of its multiplications.
-        batch_size: the fastest one.
-        queries_per_second: throughput at that batch size.
-        agreement: largest difference of a probability from the original.
-        reason: why the candidate was rejected, or None if it was not.
+    ``agreement`` is the largest difference of a probability from the original, ``reason`` why the candidate was rejected.
     """
 
     name: str
@@ -135,14 +129,8 @@ def search(
 ) -> tuple[Timing, Answer, tuple[Timing, ...]]:
     """Test candidates and choose the fastest one that agrees with the first, the original.
 
-    A candidate for windows is tested whatever the limit, and must be 1.15 times as fast as the best of the others.
-
-    Args:
-        candidates: the original first, the candidate most likely to win second, those for windows last.
-        images: images from `perturbed`.
-        clock: returns the time.
-        limit: seconds after which no further candidate for any image is started, except the second.
-        batches: batch sizes to test; None for each candidate's own.
+    The candidate most likely to win comes second, those for windows last. The latter and the second are tested whatever the
+    ``limit``, in seconds, after which no other is started. One for windows must be 1.15 times as fast as the best of the others.
 
     Returns:
         The result of the best candidate, the function that runs it, and the results of all candidates in order.

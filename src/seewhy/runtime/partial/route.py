@@ -25,10 +25,8 @@ _COST_PER_STAGE = 8e6
 class Window(NamedTuple):
     """Position of a changed box at one stage, along one axis.
 
-    Args:
-        crop: first cell of the crop of the stage's input.
-        before: changed cells of the input, counted from the start of the crop.
-        after: changed cells of the output, counted from the start of the output's crop.
+    ``crop`` is the first cell of the crop of the stage's input; the changed cells of the input (``before``) and of the output
+    (``after``) are counted from the starts of their crops.
     """
 
     crop: int

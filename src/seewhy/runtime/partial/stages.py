@@ -71,15 +71,9 @@ def _extent(changed: Bool[np.ndarray, " s"]) -> Span:
 @final
 @dataclass(frozen=True, eq=False)
 class Partial:
-    """A faster equivalent of a network on images that differ from a base image in a small box; created by `split`.
+    """A faster equivalent of a network on images that differ from a base image in a box of at most ``box`` pixels.
 
-    Args:
-        base: the base image, ``(3, h, w)``.
-        box: side of the largest box in pixels.
-        stages: parts of the network; the last one outputs the probabilities.
-        whole: the full network, for all other images.
-        cuts: names of the steps after which the network is cut.
-        share: expected work as a fraction of the work of the full network.
+    Created by `split`. ``share`` is the expected work as a fraction of that of the full network.
     """
 
     base: Image
