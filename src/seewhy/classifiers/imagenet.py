@@ -53,26 +53,12 @@ def efficientnet_lite0(*, device: str | torch.device | None = None) -> TorchClas
 
 
 def efficientnet_lite1(*, device: str | torch.device | None = None) -> TorchClassifier:
-    """Return EfficientNet-Lite1: 5.4 million weights, input 240 × 240.
-
-    Args:
-        device: device to run on; None for the CPU.
-
-    Raises:
-        RequestError: the extra ``demo`` is not installed, or the device is not available.
-    """
+    """Return EfficientNet-Lite1: 5.4 million weights, input 240 × 240; see `efficientnet_lite0`."""
     return _build(1, device)
 
 
 def efficientnet_lite2(*, device: str | torch.device | None = None) -> TorchClassifier:
-    """Return EfficientNet-Lite2: 6.1 million weights, input 260 × 260.
-
-    Args:
-        device: device to run on; None for the CPU.
-
-    Raises:
-        RequestError: the extra ``demo`` is not installed, or the device is not available.
-    """
+    """Return EfficientNet-Lite2: 6.1 million weights, input 260 × 260; see `efficientnet_lite0`."""
     return _build(2, device)
 
 

@@ -89,18 +89,10 @@ def read_triple(setting: str, value: Triple) -> Color:
 
 @dataclass(frozen=True)
 class Scaling:
-    """Input normalisation of a network: ``(x - mean) / std`` per channel.
-
-    Args:
-        mean: subtracted from the input, one number per channel, in the network's channel order.
-        std: divisor after the subtraction, one number per channel.
+    """Input normalisation of a network: ``(x - mean) / std`` per channel, in the network's channel order.
 
     Raises:
         RequestError: a ``std`` is not positive.
-
-    Example:
-        >>> Scaling((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)).apply(torch.ones(1, 3, 1, 1)).flatten().tolist()
-        [1.0, 1.0, 1.0]
     """
 
     mean: Color = (0.0, 0.0, 0.0)

@@ -97,21 +97,13 @@ def tune(
 ) -> tuple[Classifier, RuntimeChoice]:
     """Choose a runtime, or prepare the requested one.
 
-    Under ``auto``, an earlier choice for this classifier and machine is reused if it agrees on this image. Otherwise
-    the candidates are tested, provided that the run would take 5 s or more in the native runtime; see
+    Under ``auto``, an earlier choice for this classifier and machine is reused if it agrees on this image, which costs four
+    queries. Otherwise the candidates are tested, provided that the run would take 5 s or more in the native runtime; see
     `seewhy.runtime.tune.search`. A run that queries windows may get partial recomputation (`seewhy.runtime.partial`).
-    An earlier choice costs four queries; a search costs 33 of the original, and for each candidate the same number plus a few
-    dozen to measure its speed.
 
-    Args:
-        classifier: the classifier to run.
-        image: the image in the classifier's view, ``(3, h, w)`` in [0, 1].
-        request: the requested runtime and batch size.
-        queries: approximate number of queries of the run; None to search anew and without a time limit.
-        box: side in pixels of the smallest window in which a query differs from the image; None if there are no windows.
-        cache: stores choices and converted networks; None for the user's cache.
-        clock: returns the time; None for the system clock.
-        log: receives a message before a search.
+    The image is in the classifier's view. ``queries`` is the approximate number of queries of the run; None to search anew and
+    without a time limit. ``box`` is the side in pixels of the smallest window in which a query differs from the image; None if
+    there are no windows. ``log`` receives a message before a search.
 
     Returns:
         The classifier to query from now on, which is the original if its native runtime was chosen, and the choice.

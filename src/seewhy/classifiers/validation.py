@@ -38,23 +38,14 @@ class Validation:
 
 @torch.no_grad()
 def validate_classifier(classifier: Classifier, image: Image) -> Validation:
-    """Query a classifier on one image and simple variants of it.
+    """Query a classifier on a natural image in its view and on simple variants of it.
 
-    Contradictions raise an error; suspected problems are returned.
-
-    Costs 7 queries in 3 calls: the image alone, twice, and a batch of five: noise, the image, the image with red and
-    blue swapped, its negative, and its mirror image.
-
-    Args:
-        classifier: the classifier to test.
-        image: a natural image in the classifier's view, ``(3, h, w)`` in [0, 1].
+    Contradictions raise an error; suspected problems are returned. This costs 7 queries in 3 calls: the image alone, twice, and
+    a batch of five: noise, the image, the image with red and blue swapped, its negative, and its mirror image.
 
     Raises:
         ClassifierError: an output is not a distribution over as many classes as there are labels, changes when the call
             is repeated, or depends on the rest of the batch; or the module is in training mode.
-
-    Example:
-        ``validate_classifier(classifier, image).warnings`` is ``()`` for EfficientNet-Lite0 on a photograph.
     """
     _check_module(classifier)
     image = image.to(classifier.device)

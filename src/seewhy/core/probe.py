@@ -37,6 +37,10 @@ def pieces(total: int, step: int) -> Iterator[tuple[int, int]]:
     """Split ``0 … total`` into pieces of at most ``step`` that end at every multiple of `LOOK_EVERY`.
 
     A run thus evaluates its errors, and may stop, at the same points for every batch size.
+
+    Example:
+        >>> list(pieces(100, 50))
+        [(0, 50), (50, 64), (64, 100)]
     """
     start = 0
     while start < total:

@@ -19,12 +19,7 @@ def order(saliency: Map) -> Int[np.ndarray, " n"]:
     """Return flat pixel indices (row-major) from the most to the least salient pixel.
 
     A stable ascending sort is reversed, as in the RISE authors' code, so the last of several equal pixels comes first.
-
-    Example:
-        >>> order(np.array([[0.0, 2.0], [2.0, 1.0]])).tolist()
-        [2, 1, 3, 0]
     """
-    _check_finite(saliency)
     return np.argsort(saliency, axis=None, kind="stable")[::-1]
 
 
@@ -70,11 +65,6 @@ def check_map(probe: Probe, saliency: Map) -> None:
             f"expected a map of {probe.size[0]} × {probe.size[1]} pixels, got {saliency.shape[0]} × {saliency.shape[1]}; "
             "explain the same image with the same classifier"
         )
-    _check_finite(saliency)
-
-
-def _check_finite(saliency: Map) -> None:
-    """Raise if a value is NaN or infinite, so that the values cannot be sorted."""
     if not np.isfinite(saliency).all():
         raise RequestError("expected a finite map, got NaN or infinity; explain with more queries or another method")
 

@@ -27,10 +27,6 @@ class Reach:
     """Receptive field along one axis: cell ``i`` sees pixels ``stride * i + first`` to ``stride * i + last``.
 
     Pixels beyond the edge are padding. ``first`` is never positive, because layers that crop are not treated as local.
-
-    Example:
-        >>> Reach(1, 0, 0).through(kernel=3, stride=2, before=1)
-        Reach(stride=2, first=-1, last=1)
     """
 
     stride: int
