@@ -20,7 +20,7 @@ from seewhy.core.view import Frame
 from seewhy.pages import report
 from seewhy.pages.report import report_html
 from seewhy.plots.overview import overview_png
-from seewhy.plots.scales import scales_of
+from seewhy.plots.scales import scale_of
 from seewhy.results.diagnostics import AgreementLevel, InfillAgreement, SkippedInfill
 from seewhy.results.record import ClassProbability, Record
 from seewhy.results.report_data import ReportData, SampleTable
@@ -111,7 +111,7 @@ def test_the_maps_are_embedded_as_numbers(make_data: DataMaker) -> None:
         back = unpack(sent["values"], data.frame.size)
         assert np.abs(back - panel.values).max() <= 1e-3 * np.abs(panel.values).max()
         assert (sent["stderr"] is None) == (panel.stderr is None)
-        scale = scales_of(data.maps)[panel.key]
+        scale = scale_of(panel)
         sent_scale = sent_data["scales"][sent["scale"]]
         colours = unpack({"dtype": "float16", "data": sent_scale["colours"]}, (256, 2))
         assert colours.astype("<f2").tobytes() == scale.colours.view("<f2").astype(np.float32).astype("<f2").tobytes()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from seewhy.plots.scales import Scale, distinct, round_up, scales_of, signed
+from seewhy.plots.scales import Scale, round_up, scale_of, signed
 from seewhy.results.report_data import MapPanel
 
 EVIDENCE = Scale("evidence", "nats", -2.0, 2.0, diverging=True)
@@ -52,11 +52,11 @@ def test_each_map_has_a_scale_that_ends_at_a_round_number() -> None:
         _panel("class:2", [0.01, 0.03]),
         _panel("class:3", [-2.2, 4.9]),
     ]
-    scales = scales_of(panels)
+    scales = {panel.key: scale_of(panel) for panel in panels}
     assert (scales["class:1"].low, scales["class:1"].high) == (-5.0, 5.0)
     assert scales["class:2"].high == 0.05
     assert (scales["information"].low, scales["information"].high) == (0.0, 5.0)
-    assert len(distinct(scales.values())) == 3
+    assert len(set(scales.values())) == 3
 
 
 @pytest.mark.parametrize(("value", "limit"), [(1.0, 1.0), (1.01, 2.0), (0.5, 0.5), (0.051, 0.1), (70.0, 100.0)])
@@ -71,7 +71,7 @@ def test_limits_come_from_a_fixed_ladder(value: float, limit: float) -> None:
 def test_a_map_without_any_value_has_a_sensible_scale(key: str, *, diverging: bool, values: list[float]) -> None:
     """All zero or all unknown: limits of 1, nothing painted, no warning."""
     panel = _panel(key, values, diverging=diverging)
-    scale = scales_of([panel])[key]
+    scale = scale_of(panel)
     assert scale.high == 1.0
     assert scale.paint(panel.values)[:, :, 3].max() == 0
     assert scale.ticks()
@@ -79,9 +79,9 @@ def test_a_map_without_any_value_has_a_sensible_scale(key: str, *, diverging: bo
 
 def test_a_strength_that_never_reaches_zero_begins_at_its_smallest_value() -> None:
     """A RISE map between 0.4 and 0.6 uses the whole scale; a constant one begins at zero."""
-    scale = scales_of([_panel("class:1", [0.4, 0.6], diverging=False, unit="")])["class:1"]
+    scale = scale_of(_panel("class:1", [0.4, 0.6], diverging=False, unit=""))
     assert (scale.low, scale.high) == pytest.approx((0.4, 0.6))
-    constant = scales_of([_panel("class:1", [0.5, 0.5], diverging=False, unit="")])["class:1"]
+    constant = scale_of(_panel("class:1", [0.5, 0.5], diverging=False, unit=""))
     assert (constant.low, constant.high) == (0.0, 0.5)
 
 

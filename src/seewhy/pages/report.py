@@ -11,7 +11,7 @@ from seewhy.pages._embed import base64_text, pack, packed_size, png_as_jpeg_uri,
 from seewhy.pages._environment import render
 from seewhy.plots.outlines import COLOURS, label
 from seewhy.plots.overview import overview_png
-from seewhy.plots.scales import Scale, distinct, scales_of
+from seewhy.plots.scales import Scale, scale_of
 from seewhy.results import wording
 from seewhy.results.codec import to_json
 from seewhy.results.command import explain_command
@@ -62,7 +62,7 @@ def _meaning(record: Record) -> str:
 
 def _scales(data: ReportData) -> list[Scale]:
     """Return the scales in the order in which the page numbers them."""
-    return distinct(scales_of(data.maps).values())
+    return list(dict.fromkeys(map(scale_of, data.maps)))
 
 
 def _shown_samples(data: ReportData) -> SampleTable | None:
@@ -72,7 +72,7 @@ def _shown_samples(data: ReportData) -> SampleTable | None:
 
 def _script_data(data: ReportData) -> dict[str, object]:
     """Collect what ``viewer.js`` needs; `grid` is the size of the embedded maps, and a map's `scale` an index."""
-    scales, shared, samples = _scales(data), scales_of(data.maps), _shown_samples(data)
+    scales, samples = _scales(data), _shown_samples(data)
     return {
         "frame": {
             "box": data.frame.box,
@@ -81,7 +81,7 @@ def _script_data(data: ReportData) -> dict[str, object]:
             "photo": data.photo.shape[:2],
         },
         "scales": [{"low": each.low, "high": each.high, "colours": base64_text(each.colours)} for each in scales],
-        "maps": [_map_data(panel, scales.index(shared[panel.key])) for panel in data.maps],
+        "maps": [_map_data(panel, scales.index(scale_of(panel))) for panel in data.maps],
         "samples": None if samples is None else _samples_data(samples),
     }
 

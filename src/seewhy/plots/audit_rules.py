@@ -50,11 +50,7 @@ def _draw(axes: Axes, rule: RuleResult) -> None:
 
 
 def examples_png(examples: Mapping[str, Sequence[CounterExample]]) -> bytes:
-    """Draw the strongest counter-examples of each rule as a PNG file: before and after, with the predictions.
-
-    Args:
-        examples: rule → its counter-examples, the strongest first.
-    """
+    """Draw the strongest counter-examples of each rule as a PNG file: before and after, with the predictions."""
     blocks: list[Row | Heading] = []
     for rule, shown in examples.items():
         blocks.append(section(rule, "" if shown else "No tested image contradicts this rule.", _PAIR))

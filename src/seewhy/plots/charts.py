@@ -19,11 +19,9 @@ _TITLE_WIDTH = 270.0
 
 
 def panels(count: int, *, legend: int = 0) -> tuple[Figure, list[Axes]]:
-    """Make a figure with panels in rows of up to three; call it in `seewhy.plots.figures.style`.
+    """Make a figure with panels in rows of up to three, above a legend of some entries; without panels, a blank one.
 
-    Args:
-        count: number of the panels; a figure without panels has one that is blank.
-        legend: the number of entries of the legend below them.
+    Call it in `seewhy.plots.figures.style`.
     """
     columns = 2 if count in {2, 4} else min(_MOST_COLUMNS, max(1, count))
     rows = math.ceil(max(1, count) / columns)

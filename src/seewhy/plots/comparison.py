@@ -14,7 +14,7 @@ from seewhy.core.view import Frame
 from seewhy.plots.figures import INK, PAPER, QUIET, TICK, fit, png
 from seewhy.plots.outlines import hatch
 from seewhy.plots.overview import map_on_axes, map_tile, photo_tile
-from seewhy.plots.scales import Scale, scales_of
+from seewhy.plots.scales import Scale
 from seewhy.plots.sheets import Heading, Row, Tile, page_width, rows, section, sheet
 from seewhy.results import wording
 from seewhy.results.infill_comparison import ComparedTarget, InfillComparisonRecord
@@ -40,21 +40,14 @@ def comparison_png(
     disagreement: Mapping[str, Float32[np.ndarray, "h w"]],
     sign_conflict: Mapping[str, BoolMap],
 ) -> bytes:
-    """Draw a comparison of in-fills as a PNG file; the same bytes for the same arguments.
-
-    Args:
-        record: record of the comparison.
-        data: one for each in-fill, in the order of the record; all of the same image.
-        disagreement: target → how far the in-fills are apart at each pixel, from 0 on.
-        sign_conflict: target → where signs differ; a target whose maps have no sign is left out.
-    """
+    """Draw the parts of a `seewhy.InfillComparison` as a PNG file; the same bytes for the same arguments."""
     photo, frame = data[0].photo, data[0].frame
     blocks: list[Row | Heading] = []
     for target in record.targets:
         panels = _numbered(record, data, target.key)
         tiles = [
             photo_tile(photo, frame),
-            *(map_tile(photo, frame, panel, scales_of([panel])[panel.key]) for panel in panels),
+            *(map_tile(photo, frame, panel) for panel in panels),
             _disagreement_tile(photo, frame, disagreement[target.key], sign_conflict.get(target.key)),
         ]
         images = rows(tiles, frame.image_size, stacked=len(record.targets))

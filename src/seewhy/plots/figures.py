@@ -126,14 +126,7 @@ def height_of(lines: Sequence[Line]) -> float:
 
 
 def write(figure: Figure, left: float, top: float, lines: Sequence[Line]) -> None:
-    """Write lines below each other.
-
-    Args:
-        figure: the page.
-        left: left edge of the lines, points.
-        top: top edge of the first line, points from the top of the page.
-        lines: from `fit`.
-    """
+    """Write lines below each other; ``left`` and ``top`` are their edges, in points from the top left of the page."""
     width, height = size_of(figure)
     for number, line in enumerate(lines):
         baseline = top + height_of(lines[:number]) + line.size

@@ -33,14 +33,9 @@ def at_display_size(photo: Photo, frame: Frame) -> tuple[UInt8[np.ndarray, "tall
 
 
 def place(values: Float32[np.ndarray, "h w"], frame: Frame) -> Float32[np.ndarray, "height width"]:
-    """Bring a map from the classifier's view onto the image, by bilinear interpolation.
+    """Bring a map from the classifier's view onto the image, by bilinear interpolation; NaN is an unknown value.
 
-    Args:
-        values: NaN where nothing is known.
-        frame: the part of the image that the classifier saw.
-
-    Returns:
-        One value per pixel of the image; NaN outside the frame and where most of the weight is on unknown values.
+    Also NaN are the pixels outside the frame, and those where most of the weight is on unknown values.
     """
     known = ~np.isnan(values)
     total, weight = (_stretch(layer.astype(np.float32), frame) for layer in (np.where(known, values, 0), known))
@@ -98,13 +93,7 @@ def fade_outside(photo: Photo, frame: Frame) -> Photo:
 
 
 def lay_in(photo: Photo, frame: Frame, pixels: UInt8[np.ndarray, "h w 3"]) -> Photo:
-    """Put another image where the classifier saw this one, and fade the rest.
-
-    Args:
-        photo: has the size of the frame's image.
-        frame: the part of it that the classifier saw.
-        pixels: the other image, in the classifier's view.
-    """
+    """Put another image, in the classifier's view, where the classifier saw this photo, and fade the rest."""
     left, top, right, bottom = (round(side) for side in frame.box)
     combined = photo.copy()
     combined[top:bottom, left:right] = resize(pixels, bottom - top, right - left)

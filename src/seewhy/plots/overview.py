@@ -6,12 +6,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from seewhy.core.errors import RequestError
 from seewhy.core.view import Frame
 from seewhy.plots.figures import png
 from seewhy.plots.outlines import draw_outlines
 from seewhy.plots.overlay import at_display_size, draw_map, fade_outside, lay_in, resize_frame, seen
-from seewhy.plots.scales import Scale, scales_of
+from seewhy.plots.scales import Scale, scale_of
 from seewhy.plots.sheets import Tile, rows, sheet
 from seewhy.results import wording
 from seewhy.results.report_data import ImagePanel, MapPanel, Photo, ReportData
@@ -23,17 +22,13 @@ def overview_png(data: ReportData) -> bytes:
 
 
 def overview_figure(data: ReportData, targets: Sequence[str] | None = None) -> Figure:
-    """Draw the maps of some targets, in their order, or of all of them; the figure belongs to no window.
-
-    Raises:
-        RequestError: there is no map of such a key.
-    """
-    record = data.record
+    """Draw the maps of some targets, in their order, or of all of them; the figure belongs to no window."""
+    record, maps = data.record, data.maps if targets is None else [_panel(data, key) for key in targets]
     classes = [f"{each.label} {wording.probability(each.probability)}" for each in record.predicted[:3]]
     return contact_sheet(
         data.photo,
         data.frame,
-        _chosen(data.maps, targets),
+        maps,
         title=wording.headline(record),
         subtitle="  ·  ".join([record.image.name, *classes]),
         footer=wording.footer(record),
@@ -43,26 +38,21 @@ def overview_figure(data: ReportData, targets: Sequence[str] | None = None) -> F
 
 def plot_on_axes(axes: Axes, data: ReportData, key: str) -> Axes:
     """Draw the map of a target over the photo on the caller's axes, with its title."""
-    (panel,) = _chosen(data.maps, [key])
-    map_on_axes(axes, data.photo, resize_frame(data.frame, *data.photo.shape[:2]), panel, scales_of(data.maps)[key])
+    panel = _panel(data, key)
+    map_on_axes(axes, data.photo, resize_frame(data.frame, *data.photo.shape[:2]), panel, scale_of(panel))
     axes.set_title(panel.title)
     return axes
 
 
 def overlay(data: ReportData, key: str) -> Photo:
     """Return the map of a target in colour over the greyed photo, at the photo's size."""
-    (panel,) = _chosen(data.maps, [key])
-    return draw_map(data.photo, data.frame, panel.values, scales_of(data.maps)[key])
+    panel = _panel(data, key)
+    return draw_map(data.photo, data.frame, panel.values, scale_of(panel))
 
 
-def _chosen(maps: Sequence[MapPanel], targets: Sequence[str] | None) -> Sequence[MapPanel]:
-    """Return the maps of some keys."""
-    if targets is None:
-        return maps
-    named = {panel.key: panel for panel in maps}
-    if unknown := [key for key in targets if key not in named]:
-        raise RequestError(f"expected targets among {', '.join(named)}, got {unknown[0]!r}")
-    return [named[key] for key in targets]
+def _panel(data: ReportData, key: str) -> MapPanel:
+    """Return the map of a key, which `seewhy.Explanation` has checked."""
+    return next(panel for panel in data.maps if panel.key == key)
 
 
 def contact_sheet(
@@ -79,12 +69,12 @@ def contact_sheet(
 
     Of `images` those that the method made are shown, and not the input in the classifier's view.
     """
-    frame, scales = resize_frame(frame, *photo.shape[:2]), scales_of(maps)
+    frame = resize_frame(frame, *photo.shape[:2])
     others = sorted((each for each in images if each.name != "input"), key=lambda each: each.name != "stable")
     tiles = [
         photo_tile(photo, frame),
         *(_generated_tile(photo, frame, panel) for panel in others),
-        *(map_tile(photo, frame, panel, scales[panel.key]) for panel in maps),
+        *(map_tile(photo, frame, panel) for panel in maps),
     ]
     blocks = rows(tiles, frame.image_size)
     return sheet(blocks, title=title, subtitle=subtitle, reading=wording.caption(maps), footer=footer)
@@ -101,8 +91,9 @@ def photo_tile(photo: Photo, frame: Frame) -> Tile:
     return Tile("Image", f"{width} × {height} pixels{part}", draw)
 
 
-def map_tile(photo: Photo, frame: Frame, panel: MapPanel, scale: Scale) -> Tile:
+def map_tile(photo: Photo, frame: Frame, panel: MapPanel) -> Tile:
     """Return the tile of a map; where its scale ends is the last thing in its subtitle."""
+    scale = scale_of(panel)
     subtitle = " · ".join(part for part in (panel.subtitle, scale.statement) if part)
     return Tile(panel.title, subtitle, lambda axes: map_on_axes(axes, photo, frame, panel, scale), scale)
 

@@ -10,7 +10,6 @@ its own, the middle one.
 """
 
 import math
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,14 +94,13 @@ class Scale:
         return f"scale {_plain(self.low)} to {_plain(self.high)} {self.unit}".rstrip()
 
 
-def scales_of(panels: Sequence[MapPanel]) -> dict[str, Scale]:
-    """Return the scale of each panel by the panel's key."""
-    return {panel.key: _scale(panel) for panel in panels}
-
-
-def distinct(scales: Iterable[Scale]) -> list[Scale]:
-    """Return each scale once, in the order of first appearance."""
-    return list(dict.fromkeys(scales))
+def scale_of(panel: MapPanel) -> Scale:
+    """Return the scale of a map, which depends on that map alone."""
+    finite = panel.values[np.isfinite(panel.values)]
+    information = panel.key == "information"
+    low, high = _limits(finite, diverging=panel.diverging, from_zero=information or panel.unit == INTENSITY)
+    name = "information" if information else _NAMES.get(panel.unit, "attribution")
+    return Scale(name, panel.unit, low, high, panel.diverging)
 
 
 def signed(value: float) -> str:
@@ -119,15 +117,6 @@ def signed(value: float) -> str:
 def _plain(value: float) -> str:
     """Three digits and a true minus; a rounding error around zero is zero."""
     return "0" if abs(value) < 1e-12 else f"{value:.3g}".replace("-", "−")
-
-
-def _scale(panel: MapPanel) -> Scale:
-    """Build the scale of one panel."""
-    finite = panel.values[np.isfinite(panel.values)]
-    information = panel.key == "information"
-    low, high = _limits(finite, diverging=panel.diverging, from_zero=information or panel.unit == INTENSITY)
-    name = "information" if information else _NAMES.get(panel.unit, "attribution")
-    return Scale(name, panel.unit, low, high, panel.diverging)
 
 
 def round_up(value: float) -> float:

@@ -120,12 +120,9 @@ def section(title: str, subtitle: str, width: float) -> Heading:
 
 
 def rows(tiles: Sequence[Tile], shape: tuple[int, int], *, stacked: int = 1) -> list[Row]:
-    """Arrange tiles in rows that come closest to a page of 3:2 and leave few places empty.
+    """Arrange tiles in rows that come closest to a page of 3:2 and leave few places empty; the fewer tiles, the larger.
 
-    Args:
-        tiles: at least one.
-        shape: height and width of the images, pixels; the fewer the tiles, the larger they are drawn.
-        stacked: how many such sections stand below each other on the page.
+    ``shape`` is the height and width of the images in pixels, ``stacked`` the number of such sections below each other.
     """
     area = min(max(_PAGE_AREA / (len(tiles) * stacked), _SMALLEST**2), _LARGEST**2)
     scale = min(math.sqrt(area / math.prod(shape)), _TALLEST / shape[0], _WIDEST / shape[1])
@@ -158,15 +155,7 @@ def sheet(
     reading: str = "",
     footer: str = "",
 ) -> Figure:
-    """Draw a page.
-
-    Args:
-        blocks: what stands below each other between header and foot.
-        title: title of the page.
-        subtitle: a quieter line below the title.
-        reading: how to read the page.
-        footer: how it was made; below a rule.
-    """
+    """Draw a page: a header, the blocks below each other, how to read them and, below a rule, how they were made."""
     width = page_width([block for block in blocks if isinstance(block, Row)])
     header = fit(title, HEADLINE, width=width, bold=True) + fit(subtitle, TEXT + 1, width=width, colour=QUIET)
     prose = fit(reading, width=min(width, _LONGEST_LINE), most=9)
