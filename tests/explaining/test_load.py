@@ -1,11 +1,13 @@
 """Read every kind of result back, and show progress."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import load, save
 
 import seewhy
 from seewhy.explaining.progress import showing
@@ -103,6 +105,15 @@ def test_what_is_no_result_is_refused(explained: Path, photos: Path) -> None:
         seewhy.load(photos / "one.png")
     with pytest.raises(seewhy.RequestError, match=r"expected RulesRecord in .*, got Explanation \(explanation\.json\)"):
         seewhy.load(explained / "one", RulesRecord)
+
+
+def test_maps_of_another_size_than_the_record_says_are_refused(explained: Path, tmp_path: Path) -> None:
+    """The folder was put together from two explanations, or damaged."""
+    folder = shutil.copytree(explained / "one", tmp_path / "one")
+    file = folder / "maps.safetensors"
+    file.write_bytes(save({name: values[..., :-1].copy() for name, values in load(file.read_bytes()).items()}))
+    with pytest.raises(seewhy.RequestError, match=r"one is damaged: expected .* of size \(\d+, \d+\).*make it again"):
+        seewhy.load(folder)
 
 
 def test_what_an_explanation_says(explained: Path) -> None:

@@ -21,16 +21,7 @@ _WITH = "@"
 
 @dataclass(frozen=True, eq=False)
 class BenchmarkPlan:
-    """Which methods are compared by which metrics.
-
-    Args:
-        classifier: the classifier that is explained.
-        methods: Spec as the user wrote it → the question; the others are compared with the first.
-        metrics: Spec as the user wrote it → the metric.
-        controls: the methods that ignore the classifier.
-        seed: seed of every explanation and every score.
-        runtime_request: how the classifier is to be run.
-    """
+    """Which methods are compared by which metrics, each under its Spec as the user wrote it; ``controls`` ignore the classifier."""
 
     classifier: Classifier
     methods: Mapping[str, Request]
@@ -71,9 +62,6 @@ def plan_benchmark(
     A method is a Spec, optionally followed by ``@`` and the Spec of an in-fill; one that is named twice counts once. Without
     metrics, `seewhy.explaining.score.DEFAULT_METRICS` are taken, and `LOCATED` where the regions of the objects are known
     (`located`). The other arguments are those of `seewhy.compare`.
-
-    Raises:
-        RequestError: no method is named, a name or a setting is unknown, or a method needs more than the classifier gives.
     """
     if not methods:
         raise RequestError("expected at least one method, got none; name one with --method, see `seewhy list methods`")

@@ -8,19 +8,19 @@ from pathlib import Path
 import numpy as np
 
 from seewhy.benchmark.plan import plan_benchmark
-from seewhy.benchmark.store import open_folder
 from seewhy.benchmark.work import ImageTask, Runner
 from seewhy.classifiers.tuning import Log, no_log
 from seewhy.core.errors import RequestError
 from seewhy.explaining.progress import ProgressLike, showing
 from seewhy.images.labelled import Labelled, list_labelled
 from seewhy.registry import ClassifierLike
-from seewhy.results.benchmark import ROWS, TABLE, BenchmarkResult, ScoreRow, SummaryRow, caveats, flat, summarise
-from seewhy.results.folder import table_csv, write_files
+from seewhy.results.benchmark import FILE, ROWS, TABLE, BenchmarkResult, ScoreRow, SummaryRow, caveats, flat, summarise
+from seewhy.results.codec import json_bytes
+from seewhy.results.folder import check_free, table_csv, write_files
 from seewhy.results.report_data import MapPanel
 from seewhy.results.samples import display_copy
 
-IMAGES = "images"
+CACHE, IMAGES = "cache", "images"
 
 
 def compare(
@@ -74,7 +74,8 @@ def compare(
 
     Cost in queries: those of the methods and metrics for each image, one for its class, and seven for the self-test.
     """
-    entries = _unlike(list_labelled(source, only)[:limit])
+    entries = list_labelled(source, only)[:limit]
+    _refuse_equal_names(entries)
     located = any(entry.boxes for entry in entries)
     plan = plan_benchmark(
         classifier,
@@ -88,10 +89,11 @@ def compare(
         device=device,
     )
     folder = Path(out)
-    cache = open_folder(folder, plan.record())
+    check_free(folder, FILE)
+    write_files(folder, {FILE: json_bytes(plan.record())})
     rows: list[ScoreRow] = []
     with showing(progress, "compare") as tick:
-        runner = Runner(plan, cache, len(entries), tick, log, max_megapixels)
+        runner = Runner(plan, folder / CACHE, len(entries), tick, log, max_megapixels)
         for number, entry in enumerate(entries):
             found, task = runner.examine(entry)
             rows += found
@@ -116,16 +118,11 @@ def _write(folder: Path, rows: Sequence[ScoreRow], summary: Sequence[SummaryRow]
     write_files(folder, files)
 
 
-def _unlike(entries: list[Labelled]) -> list[Labelled]:
-    """Refuse two images with the same name: scores are paired by it.
-
-    Raises:
-        RequestError: there are two.
-    """
+def _refuse_equal_names(entries: Sequence[Labelled]) -> None:
+    """Refuse two images with the same name: scores are paired by it."""
     twice = [name for name, count in Counter(entry.path.stem for entry in entries).items() if count > 1]
     if twice:
         raise RequestError(f"expected images with different names, got {twice[0]} twice; rename one")
-    return entries
 
 
 def _contact_sheet(runner: Runner, task: ImageTask, row: ScoreRow) -> bytes:

@@ -9,9 +9,17 @@ import torch
 from jaxtyping import Bool
 
 from seewhy.benchmark.plan import BenchmarkPlan, in_full
-from seewhy.benchmark.store import CachedMap, CachedScore, PredictedClass, key, read_map, read_work, write_work
+from seewhy.benchmark.store import (
+    CachedMap,
+    CachedScore,
+    PredictedClass,
+    key,
+    read_map,
+    read_work,
+    write_map,
+    write_work,
+)
 from seewhy.classifiers.tuning import Log, no_log
-from seewhy.core.access import Access
 from seewhy.core.attribution import Attribution, GeneratedPixels, Map
 from seewhy.core.errors import RequestError
 from seewhy.core.metric import MetricInput, MetricResult
@@ -38,12 +46,9 @@ class ImageTask:
 
 @dataclass(eq=False)
 class Runner:
-    """Works through the images; what is done is in the folder before the next begins, and is not done again.
+    """Works through ``images`` images; what is done is in the folder before the next begins, and is not done again.
 
-    Args:
-        folder: folder of the cached work.
-        images: the number of images.
-        progress: called with (explanations and scores done, the number planned).
+    ``progress`` is called with (explanations and scores done, the number planned).
     """
 
     plan: BenchmarkPlan
@@ -59,10 +64,6 @@ class Runner:
         """Explain an image by every method and score every map; what fails becomes a row with its error.
 
         The task is None where the image cannot be read.
-
-        Raises:
-            RequestError: the folder cannot be written, or the runtime that was asked for is not available.
-            ClassifierError: the classifier contradicts its own description.
         """
         try:
             task = self._task(labelled)
@@ -154,7 +155,8 @@ class Runner:
             except RequestError as problem:
                 self._tick(1 + len(metrics))
                 return [replace(start, method=title, error=str(problem))]
-            write_work(self.folder, name, work, values, generated)
+            write_map(self.folder, name, values, generated)
+            write_work(self.folder, name, work)
         self._tick()
         row = replace(start, method=title, seconds=work.seconds, **asdict(work.queries))
         return [self._scored(task, name, metric, request, row) for metric in metrics]
@@ -190,23 +192,11 @@ def _explain(
     prepared: PreparedClassifier, task: ImageTask, request: Request, target: int
 ) -> tuple[CachedMap, Map, Mapping[str, GeneratedPixels]]:
     """Explain one class by one method."""
-    method, image = request.method, task.viewed.image
-    probabilities = method.row.access <= Access.PROBABILITIES
-    batched = replace(request, batch_size=prepared.choice.batch_size)
-    probe = bind(prepared.for_image(request, image) if probabilities else batched, image, no_progress)
+    explained, method, image = ClassEvidence(target), request.method, task.viewed.image
+    probe = bind(prepared.for_image(request, image), image, no_progress)
     probe.prediction  # noqa: B018 - every explanation begins with this query, as `seewhy explain` does
-    maps: Attribution = method.row.run(probe, [ClassEvidence(target)], **method.settings)
-    work = CachedMap(
-        method=in_full(request),
-        target=target,
-        unit=maps.unit,
-        queries=probe.queries,
-        seconds=round(probe.seconds, 4),
-        stopped_because=maps.stopped_because,
-        runtime=probe.classifier.runtime,
-        findings=tuple(maps.findings),
-    )
-    return work, maps.values[ClassEvidence(target).key], maps.generated
+    maps: Attribution = method.row.run(probe, [explained], **method.settings)
+    return CachedMap(maps.unit, probe.queries, round(probe.seconds, 4)), maps.values[explained.key], maps.generated
 
 
 def _score(
@@ -220,6 +210,5 @@ def _score(
             return CachedScore(float("nan"), str(problem))
     batch = prepared.choice.batch_size
     probe = Probe(prepared.classifier, metric.infill, task.viewed.image, seed=seed, batch_size=batch)
-    found: MetricResult = metric.row.run(probe, values, case, **metric.bound.settings)
-    repeated = case.reexplain.asked if isinstance(case.reexplain, Reexplainer) else ()
-    return CachedScore(float(found.value), found.note, found.curve, (probe.queries, *repeated), round(probe.seconds, 4))
+    result: MetricResult = metric.row.run(probe, values, case, **metric.bound.settings)
+    return CachedScore(float(result.value), result.note)

@@ -12,15 +12,12 @@ from seewhy.core.intervals import Interval
 from seewhy.results import wording
 from seewhy.results.audit_counterfactual import CounterfactualRecord
 from seewhy.results.audit_rules import RuleResult, StrengthResult
-from seewhy.results.benchmark import SummaryRow
+from seewhy.results.benchmark import DIRECTIONS, SummaryRow
 from seewhy.results.diagnostics import FaithfulnessCheck, RegionEffect
 from seewhy.results.infill_comparison import InfillComparisonRecord
 from seewhy.results.record import Extreme, Record, RuntimeInfo
 from seewhy.results.report_data import INTENSITY
 from seewhy.results.scores import Score
-
-_BETTER = {True: "higher", False: "lower", None: "neither"}
-"""Direction of a score → what the tables call better."""
 
 
 def explanation_table(record: Record) -> Table:
@@ -89,7 +86,7 @@ def score_table(name: str, scores: Sequence[Score], labels: Mapping[str, str]) -
     table.add_column("metric", overflow="fold")
     table.add_column("in-fill", overflow="fold")
     for each in scores:
-        better, asked = _BETTER[each.higher_is_better], f"{each.queries.forward_images:,}"
+        better, asked = DIRECTIONS[each.higher_is_better] or "neither", f"{each.queries.forward_images:,}"
         table.add_row(labels[each.target], _number(each.value, ".3f"), better, asked, each.metric, each.infill or "")
     return table
 

@@ -8,7 +8,7 @@ import torch
 
 from seewhy.classifiers.settings import make_view
 from seewhy.cli.options import device_option, threads_option
-from seewhy.cli.training import new_folder_option, training_bar
+from seewhy.cli.training import new_folder_option, setting_option, training_bar
 from seewhy.core.view import Fit, View
 from seewhy.images.collection import read_collection
 from seewhy.nets.small_classifier import Arch
@@ -23,43 +23,19 @@ from seewhy.training.classifier import Plan, Trained, train_classifier
 @click.option("--test", type=click.Path(exists=True, path_type=Path), help="Labelled images for the final test.")
 @click.option("--classes", help="Keep only these classes, in this order: A,B.")
 @click.option("--size", help="Input size, as one side or HEIGHTxWIDTH. Default: the size of the images.")
-@click.option(
-    "--fit",
-    default="crop",
-    show_default=True,
-    type=click.Choice(["crop", "stretch"]),
-    help="How images are fitted to --size.",
-)
-@click.option(
-    "--arch", default=Plan.arch, show_default=True, type=click.Choice(get_args(Arch)), help="Network architecture."
-)
-@click.option("--width", default=Plan.width, show_default=True, help="Number of channels of the deepest level.")
-@click.option("--epochs", default=Plan.epochs, show_default=True, help="Largest number of epochs.")
-@click.option("--batch", default=Plan.batch, show_default=True, help="Images per step.")
-@click.option("--rate", default=Plan.rate, show_default=True, help="Peak learning rate.")
-@click.option(
-    "--patience", default=Plan.patience, show_default=True, help="Stop after this many epochs without progress."
-)
-@click.option(
-    "--held-out", default=Plan.held_out, show_default=True, help="Fraction of the images held out for evaluation."
-)
-@click.option(
-    "--turn", default=Augment.turn, show_default=True, help="Largest random rotation of training images, in degrees."
-)
-@click.option(
-    "--zoom", default=Augment.zoom, show_default=True, help="Largest random stretch, as a fraction of the side."
-)
-@click.option(
-    "--shift", default=Augment.shift, show_default=True, help="Largest random shift, as a fraction of the side."
-)
-@click.option(
-    "--mirror",
-    default=Augment.mirror,
-    show_default=True,
-    type=click.Choice(get_args(Mirror)),
-    help="Mirror half of the training images along this axis.",
-)
-@click.option("--seed", default=Plan.seed, show_default=True, help="Seed of the weights, the split and the batches.")
+@setting_option("--fit", "crop", "How images are fitted to --size.", ["crop", "stretch"])
+@setting_option("--arch", Plan.arch, "Network architecture.", get_args(Arch))
+@setting_option("--width", Plan.width, "Number of channels of the deepest level.")
+@setting_option("--epochs", Plan.epochs, "Largest number of epochs.")
+@setting_option("--batch", Plan.batch, "Images per step.")
+@setting_option("--rate", Plan.rate, "Peak learning rate.")
+@setting_option("--patience", Plan.patience, "Stop after this many epochs without progress.")
+@setting_option("--held-out", Plan.held_out, "Fraction of the images held out for evaluation.")
+@setting_option("--turn", Augment.turn, "Largest random rotation of training images, in degrees.")
+@setting_option("--zoom", Augment.zoom, "Largest random stretch, as a fraction of the side.")
+@setting_option("--shift", Augment.shift, "Largest random shift, as a fraction of the side.")
+@setting_option("--mirror", Augment.mirror, "Mirror half of the training images along this axis.", get_args(Mirror))
+@setting_option("--seed", Plan.seed, "Seed of the weights, the split and the batches.")
 @device_option
 @threads_option
 def classifier(

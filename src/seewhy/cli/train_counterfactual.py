@@ -13,7 +13,7 @@ from seewhy.cli.options import (
     threads_option,
     trust_option,
 )
-from seewhy.cli.training import new_folder_option, training_bar
+from seewhy.cli.training import new_folder_option, setting_option, training_bar
 from seewhy.nets.counterfactual_generators import Arm
 from seewhy.training.counterfactual.plan import Preset, make_plan, read_changes
 from seewhy.training.counterfactual.train import train_counterfactual
@@ -28,16 +28,8 @@ _DIRECT = ("epochs", "batch", "seed", "patience")
     "--classes", help="Two or more classes, by name or index: A,B. Default: both classes of a binary classifier."
 )
 @new_folder_option("Folder for the generators.")
-@click.option(
-    "--arm", default="syce", show_default=True, type=click.Choice(get_args(Arm)), help="Generator system to train."
-)
-@click.option(
-    "--preset",
-    default="usual",
-    show_default=True,
-    type=click.Choice(get_args(Preset)),
-    help="Training settings to start from.",
-)
+@setting_option("--arm", "syce", "Generator system to train.", get_args(Arm))
+@setting_option("--preset", "usual", "Training settings to start from.", get_args(Preset))
 @click.option("--epochs", type=int, help="Largest number of epochs.")
 @click.option("--batch", type=int, help="Images of each class per iteration.")
 @click.option("--patience", type=int, help="Stop after this many epochs without progress.")

@@ -13,7 +13,7 @@ from seewhy.cli.options import (
     threads_option,
     trust_option,
 )
-from seewhy.cli.training import new_folder_option, training_bar
+from seewhy.cli.training import new_folder_option, setting_option, training_bar
 from seewhy.images.sources import list_images
 from seewhy.training.bottleneck.readout import Plan, train_readout
 from seewhy.training.bottleneck.statistics import measure
@@ -68,11 +68,11 @@ class _PlanSettings(TypedDict):
     help="Layer to read, repeatable; noise is added to the first. Default: three feature maps chosen by stride.",
 )
 @new_folder_option("Folder for the weights.")
-@click.option("--steps", default=Plan.steps, show_default=True, help="Number of Adam steps.")
-@click.option("--batch", default=Plan.batch, show_default=True, help="Photos per step.")
-@click.option("--rate", default=Plan.rate, show_default=True, help="Learning rate.")
-@click.option("--beta", default=Plan.beta, show_default=True, help="Weight of the information term.")
-@click.option("--seed", default=Plan.seed, show_default=True, help="Seed of the weights, the batches and the noise.")
+@setting_option("--steps", Plan.steps, "Number of Adam steps.")
+@setting_option("--batch", Plan.batch, "Photos per step.")
+@setting_option("--rate", Plan.rate, "Learning rate.")
+@setting_option("--beta", Plan.beta, "Weight of the information term.")
+@setting_option("--seed", Plan.seed, "Seed of the weights, the batches and the noise.")
 @device_option
 @threads_option
 @trust_option

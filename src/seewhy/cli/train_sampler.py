@@ -7,7 +7,7 @@ import click
 import torch
 
 from seewhy.cli.options import device_option, threads_option
-from seewhy.cli.training import new_folder_option, training_bar
+from seewhy.cli.training import new_folder_option, setting_option, training_bar
 from seewhy.infills.patch_sampler import shipped
 from seewhy.training.sampler.train import Plan, train_sampler
 
@@ -28,33 +28,19 @@ class _Settings(TypedDict):
 @click.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @new_folder_option("Folder for the weights and the card.")
-@click.option("--patch", default=Plan.patch, show_default=True, help="Side K of the patch, in pixels.")
+@setting_option("--patch", Plan.patch, "Side K of the patch, in pixels.")
 @click.option("--begin", help="Start from trained weights: a folder, or the word shipped.")
-@click.option("--steps", default=Plan.steps, show_default=True, help="Number of steps in the schedule.")
-@click.option("--batch", default=Plan.batch, show_default=True, help="Windows per step.")
-@click.option("--rate", default=Plan.rate, show_default=True, help="Peak learning rate.")
-@click.option("--seed", default=Plan.seed, show_default=True, help="Seed of the weights and the batches.")
+@setting_option("--steps", Plan.steps, "Number of steps in the schedule.")
+@setting_option("--batch", Plan.batch, "Windows per step.")
+@setting_option("--rate", Plan.rate, "Peak learning rate.")
+@setting_option("--seed", Plan.seed, "Seed of the weights and the batches.")
 @device_option
 @click.option("--half", is_flag=True, help="Compute in bfloat16.")
 @threads_option
-@click.option(
-    "--check-every",
-    default=Plan.check_every,
-    show_default=True,
-    help="Steps between evaluations on the held-out photos.",
-)
-@click.option(
-    "--patience", default=Plan.patience, show_default=True, help="Stop after this many evaluations without progress."
-)
-@click.option(
-    "--data", default="photos of the user's own", show_default=True, help="Description of the photos, for the card."
-)
-@click.option(
-    "--licence",
-    default="that of the photos it was trained on",
-    show_default=True,
-    help="Licence of the weights, for the card.",
-)
+@setting_option("--check-every", Plan.check_every, "Steps between evaluations on the held-out photos.")
+@setting_option("--patience", Plan.patience, "Stop after this many evaluations without progress.")
+@setting_option("--data", "photos of the user's own", "Description of the photos, for the card.")
+@setting_option("--licence", "that of the photos it was trained on", "Licence of the weights, for the card.")
 def sampler(
     folders: tuple[Path, ...],
     out: Path,

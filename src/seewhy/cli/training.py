@@ -1,6 +1,6 @@
 """What the commands of ``seewhy train`` share: where they write, and how they show their progress."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,12 @@ def new_folder_option(text: str) -> Decorator:
     return click.option(
         "--out", metavar="DIR", required=True, type=click.Path(file_okay=False, path_type=Path), help=text
     )
+
+
+def setting_option(name: str, default: object, text: str, choices: Sequence[str] | None = None) -> Decorator:
+    """Make the option for a setting that has a default."""
+    kind = None if choices is None else click.Choice(choices)
+    return click.option(name, default=default, show_default=True, type=kind, help=text)
 
 
 @contextmanager

@@ -1,15 +1,14 @@
 """Explain one image with several in-fills: where do the maps agree, and where do they depend on the in-fill?"""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Unpack
 
-import numpy as np
-from jaxtyping import Bool
 from safetensors.numpy import save as write_tensors
 
-from seewhy.core.attribution import Map
+from seewhy.core.attribution import BoolMap, Map
 from seewhy.core.errors import ClassifierError, RequestError
 from seewhy.core.infill import Infill
 from seewhy.core.probe import Progress
@@ -31,7 +30,7 @@ from seewhy.images.open import ImageLike
 from seewhy.registry import ClassifierLike
 from seewhy.results.codec import JsonObject, json_bytes, to_json
 from seewhy.results.command import compare_infills_command
-from seewhy.results.folder import read_record, read_tensors, write_files
+from seewhy.results.folder import read_record, write_files
 from seewhy.results.infill_comparison import (
     FILE,
     AgreementProtocol,
@@ -48,9 +47,6 @@ INFILLS = ("patch-sampler", "exemplar", "telea", "donor", "gray")
 Watch = Callable[[str], Progress]
 """Function from the title of an in-fill to its progress callback."""
 
-_TENSORS = "disagreement.safetensors"
-_SPREAD, _CONFLICT = "disagreement/", "sign_conflict/"
-
 
 @dataclass(frozen=True, eq=False)
 class InfillComparison:
@@ -58,17 +54,31 @@ class InfillComparison:
 
     Args:
         explanations: in-fill → its explanation; all were asked about the same windows.
-        disagreement: target → how far the in-fills are apart at each pixel, ``(h, w)`` from 0; see
-            `seewhy.explaining.diagnostics.agreement.disagreement`.
-        sign_conflict: target → where one in-fill says *supports* and another *opposes*, ``(h, w)``; not for the information.
-            See `seewhy.explaining.diagnostics.agreement.sign_conflict`.
         record: all that is written to ``comparison.json``.
     """
 
     explanations: Mapping[str, Explanation]
-    disagreement: Mapping[str, Map]
-    sign_conflict: Mapping[str, Bool[np.ndarray, "h w"]]
     record: InfillComparisonRecord
+
+    @cached_property
+    def disagreement(self) -> dict[str, Map]:
+        """Target → how far the in-fills are apart at each pixel, ``(h, w)`` from 0.
+
+        See `seewhy.explaining.diagnostics.agreement.disagreement`.
+        """
+        answers = self.explanations.values()
+        return {
+            target.key: disagreement([answer.maps[target.key] for answer in answers]) for target in self.record.targets
+        }
+
+    @cached_property
+    def sign_conflict(self) -> dict[str, BoolMap]:
+        """Target → where one in-fill says *supports* and another *opposes*, ``(h, w)``; not for the information.
+
+        See `seewhy.explaining.diagnostics.agreement.sign_conflict`.
+        """
+        keys = [target.key for target in self.record.targets if target.sign_conflict is not None]
+        return {key: _sign_conflict(key, self.explanations.values()) for key in keys}
 
     @property
     def correlation(self) -> dict[str, float | None]:
@@ -90,10 +100,10 @@ class InfillComparison:
         """
         for name, explanation in self.explanations.items():
             explanation.save(Path(folder) / name)
-        spread = {_SPREAD + key: values for key, values in self.disagreement.items()}
-        conflict = {_CONFLICT + key: values for key, values in self.sign_conflict.items()}
+        spread = {f"disagreement/{key}": values for key, values in self.disagreement.items()}
+        conflict = {f"sign_conflict/{key}": values for key, values in self.sign_conflict.items()}
         files = {
-            _TENSORS: write_tensors({**spread, **conflict}),
+            "disagreement.safetensors": write_tensors({**spread, **conflict}),
             "comparison.png": self.overview(),
             FILE: json_bytes(self.to_json()),
         }
@@ -107,13 +117,7 @@ class InfillComparison:
 def read_comparison(folder: Path) -> InfillComparison:
     """Read a comparison's folder back, with the explanations in it."""
     record = read_record(InfillComparisonRecord, folder / FILE)
-    tensors = read_tensors(folder / _TENSORS)
-    spread, conflict = (
-        {target.key: tensors[kind + target.key] for target in record.targets if kind + target.key in tensors}
-        for kind in (_SPREAD, _CONFLICT)
-    )
-    explanations = {infill.name: read_explanation(folder / infill.name) for infill in record.infills}
-    return InfillComparison(explanations, spread, conflict, record)
+    return InfillComparison({infill.name: read_explanation(folder / infill.name) for infill in record.infills}, record)
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,11 +185,7 @@ def compare_infills(
 def prepare_variants(
     classifier: ClassifierLike, infills: Sequence[str | Infill] | None, **question: Unpack[Question]
 ) -> list[Variant]:
-    """Check a comparison before any work starts; ``infills`` as for `compare_infills`.
-
-    Raises:
-        RequestError: there are fewer than two in-fills, or anything else is wrong with the request.
-    """
+    """Check a comparison before any work starts; ``infills`` as for `compare_infills`."""
     compared = INFILLS if infills is None else infills
     if len(compared) < 2:
         raise RequestError(
@@ -206,12 +206,7 @@ def prepare_variants(
 def compare_variants(
     variants: Sequence[Variant], viewed: Viewed, *, prepared: PreparedClassifier, watch: Watch
 ) -> InfillComparison:
-    """Carry out a comparison on one image with a prepared classifier.
-
-    Raises:
-        RequestError: the image, the targets or the budget do not fit the method, or an in-fill cannot fill its holes.
-        ClassifierError: the classifier contradicts its own description.
-    """
+    """Carry out a comparison on one image with a prepared classifier; raises as `compare_infills` does."""
     answers: dict[Variant, Explanation] = {}
     skipped: dict[str, RequestError] = {}
     for variant in sorted(variants, key=_turn):
@@ -245,46 +240,43 @@ def _compare(
     first, every = next(iter(answers)).request, list(answers.values())
     usual = {"information", f"class:{led.predicted[0].index}"}
     targets = [target for target in led.targets if first.targets is not None or target.key in usual]
-    spread = {target.key: disagreement([answer.maps[target.key] for answer in every]) for target in targets}
-    conflict = {
-        target.key: sign_conflict(
-            [answer.maps[target.key] for answer in every], [answer.stderr.get(target.key) for answer in every]
-        )
-        for target in targets
-        if target.kind != "information"
-    }
     record = InfillComparisonRecord(
         **{name: getattr(led, name) for name in _SHARED},
         method=led.method.spec,
         paper=led.method.paper,
         infills=tuple(_about(variant, answer.record) for variant, answer in answers.items()),
         skipped=tuple(LeftOut(title, str(problem)) for title, problem in skipped.items()),
-        targets=tuple(_compared(target, every, conflict.get(target.key)) for target in targets),
+        targets=tuple(_compared(target, every) for target in targets),
         protocol=AgreementProtocol(AGREE, PARTLY, CERTAIN, VISIBLE),
         budget=first.budget,
         queries=sum(answer.queries.forward_images for answer in every),
         seconds=round(sum(answer.seconds for answer in every), 3),
         warnings=(*led.warnings, *(f"skipped {title}: {problem}" for title, problem in skipped.items())),
     )
-    return InfillComparison({variant.name: answers[variant] for variant in answers}, spread, conflict, record)
+    return InfillComparison({variant.name: answer for variant, answer in answers.items()}, record)
 
 
 _SHARED = ("image", "view", "classifier", "runtime", "predicted", "requested", "seed", "unit", "versions")
 """The facts that are the same for every in-fill."""
 
 
-def _compared(
-    target: TargetInfo, answers: Sequence[Explanation], conflict: Bool[np.ndarray, "h w"] | None
-) -> ComparedTarget:
+def _compared(target: TargetInfo, answers: Sequence[Explanation]) -> ComparedTarget:
     """Measure how far the maps of one target agree."""
+    conflict = None if target.kind == "information" else float(_sign_conflict(target.key, answers).mean())
     maps, sure = zip(*((answer.maps[target.key], answer.reliability(target.key)) for answer in answers), strict=True)
     return ComparedTarget(
         key=target.key,
         label=target.label,
         probability=target.probability,
-        sign_conflict=None if conflict is None else float(conflict.mean()),
+        sign_conflict=conflict,
         **asdict(agreement(maps, sure)),
     )
+
+
+def _sign_conflict(key: str, answers: Iterable[Explanation]) -> BoolMap:
+    """Return where the signs of the maps of one target differ."""
+    maps, errors = zip(*((answer.maps[key], answer.stderr.get(key)) for answer in answers), strict=True)
+    return sign_conflict(maps, errors)
 
 
 def _about(variant: Variant, record: Record) -> ComparedInfill:

@@ -183,12 +183,7 @@ def _named(images: str | Path | Batch | Iterable[ImageLike]) -> Iterator[tuple[I
 def explain_viewed(
     request: Request, viewed: Viewed, *, prepared: PreparedClassifier, progress: Progress = no_progress
 ) -> Explanation:
-    """Carry out a request on one image with a prepared classifier.
-
-    Raises:
-        RequestError: the image, the targets or the budget do not fit the method.
-        ClassifierError: the classifier contradicts its own description.
-    """
+    """Carry out a request on one image with a prepared classifier; raises as `explain` does."""
     request, original = prepared.for_image(request, viewed.image), prepared.original
     probe = bind(request, viewed.image, progress)
     targets = request.targets_for(probe)

@@ -252,6 +252,12 @@ def read_explanation(folder: Path) -> Explanation:
         shown = QuerySamples.from_tensors(samples)
     except KeyError as problem:
         raise RequestError(f"the explanation in {folder} is damaged: it lacks {problem}; make it again") from problem
+    for key, values in tensors.items():
+        if values.shape[-2:] != record.view.size:
+            raise RequestError(
+                f"the explanation in {folder} is damaged: expected {key} of size {record.view.size}, as its record says, "
+                f"got {values.shape}; make it again"
+            )
     stderr = {key: tensors[_STDERR + key] for key in maps if _STDERR + key in tensors}
     outlines = {key.removeprefix(_OUTLINE): where for key, where in tensors.items() if key.startswith(_OUTLINE)}
     return Explanation(maps, stderr, record, shown, outlines, generated)

@@ -48,8 +48,13 @@ class PreparedClassifier:
     choice: RuntimeChoice
 
     def for_image(self, request: Request, image: Image) -> Request:
-        """Point a request at the classifier as it is run now, ready for questions about an image in its view."""
-        asked = self.classifier.on(image) if isinstance(self.classifier, FastClassifier) else self.classifier
+        """Point a request at the classifier as it is run now, ready for questions about an image in its view.
+
+        A method that needs more than probabilities runs the classifier unchanged.
+        """
+        asked = self.classifier if request.method.row.access <= Access.PROBABILITIES else self.original
+        if isinstance(asked, FastClassifier):
+            asked = asked.on(image)
         return replace(request, classifier=asked, batch_size=self.choice.batch_size, runtime=self.choice.name)
 
     def info(self) -> RuntimeInfo:
@@ -68,10 +73,6 @@ def prepare_classifier(request: Request, image: Image, log: Log = no_log) -> Pre
     """Test the classifier of a request on an image and choose how it is run, once for many images.
 
     A method that needs more than probabilities runs the classifier unchanged.
-
-    Raises:
-        RequestError: the runtime that was asked for is not available.
-        ClassifierError: the classifier contradicts its own description.
     """
     method, runtime = request.method, request.runtime
     if method.row.access > Access.PROBABILITIES:

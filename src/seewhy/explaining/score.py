@@ -13,13 +13,13 @@ from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.core.metric import MetricInput, MetricResult
 from seewhy.core.probe import Probe, Progress
-from seewhy.core.target import ClassEvidence, Contrast, Information, Target, WeightOfEvidence
 from seewhy.explaining.bound_metric import BoundMetric, Reexplainer, bind_metric
 from seewhy.explaining.explanation import Explanation
 from seewhy.explaining.prepared import expected_queries
 from seewhy.explaining.progress import ProgressLike, showing
 from seewhy.explaining.reopen import Reopened, reopen
 from seewhy.explaining.request import Request
+from seewhy.explaining.targets import parse_targets
 from seewhy.images.labelled import Box
 from seewhy.images.labelled import region as region_of
 from seewhy.registry import ClassifierLike
@@ -117,7 +117,8 @@ class _Scorer:
         """Ask one metric about one map; ``index`` is the class that it watches."""
         explanation, image = self.opened.explanation, self.opened.image
         request = self.request
-        again = None if request is None else Reexplainer(request, self.classifier, image, _as_target(target))
+        (explained,) = parse_targets(target.key, None, information=True)
+        again = None if request is None else Reexplainer(request, self.classifier, image, explained)
         probe = Probe(
             self.classifier,
             metric.infill,
@@ -145,15 +146,6 @@ def _cost(metric: BoundMetric, opened: Reopened, request: Request | None) -> int
     height, width = opened.image.shape[1:]
     cost = metric.row.cost(metric.bound.settings, (height, width))
     return cost.forward + (cost.explanations * expected_queries(request, opened.image) if request else 0)
-
-
-def _as_target(info: TargetInfo) -> Target:
-    """Make a target of its record."""
-    if info.index is None:
-        return Information()
-    if info.other is not None:
-        return Contrast(info.index, info.other)
-    return (WeightOfEvidence if info.kind == "woe" else ClassEvidence)(info.index)
 
 
 def _check_region(metrics: Sequence[BoundMetric], where: Bool[np.ndarray, "h w"] | None) -> None:

@@ -93,19 +93,16 @@ def answer(panel: ImagePanel) -> str:
 
 def generated(record: Record) -> list[str]:
     """Return one line per generated image: its title and the classifier's prediction."""
-    first = record.predicted[0].index if record.predicted else None
     lines = []
     for image in record.generated.images:
         top = image.predicted
-        flipped = None if first is None else top.index != first
+        flipped = top.index != record.predicted[0].index
         lines.append(f"{image_title(image.name)}: {_prediction(top.label, top.probability, flipped)}")
     return lines
 
 
 def headline(record: Record) -> str:
     """Return the question that the report answers."""
-    if not record.predicted:
-        return "Which parts of the image matter to the classifier?"
     return f"Why did the classifier predict “{record.predicted[0].label}”?"
 
 
