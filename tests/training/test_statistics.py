@@ -32,9 +32,8 @@ def test_statistics_of_a_folder_are_those_of_its_photos(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.mean, expected.mean(0), atol=1e-6)
     np.testing.assert_allclose(found.std, expected.std(0, correction=0), atol=1e-6)
     assert (layer, told[-1]) == ("1", (len(photos), len(photos)))
-    again, name = load_statistics(tmp_path / "out", layer=None, fingerprint=classifier.fingerprint)
+    _, name = load_statistics(tmp_path / "out", layer=None, fingerprint=classifier.fingerprint)
     assert name == "1"
-    assert torch.equal(again.rms, found.rms)
     explained = seewhy.explain(
         classifier, photos[0], method=f"iba:steps=2,samples=2,statistics={tmp_path / 'out'}", targets=[0]
     )

@@ -81,10 +81,7 @@ class Windows:
         return 1 - inside_y[:, :, None].float() * inside_x[:, None, :].float()
 
 
-Sampling = Literal["independent", "antithetic", "balanced"]
-
-BLOCK = 64
-"""Number of grids that are sampled jointly under ``balanced``."""
+Sampling = Literal["independent", "antithetic"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,10 +120,8 @@ class RandomGrids:
     Args:
         cells: number of cells along each side of the grid.
         p: probability that a cell is kept, between 0 and 1.
-        sampling: ``independent``; ``antithetic``: pairs with a common shift whose cells are drawn from u and 1 - u,
-            which are complements for p = 0.5 (Hammersley, Morton, 1956); or ``balanced``: blocks of 64 in which every
-            cell is kept equally often, up to a difference of one (Latin hypercube: McKay, Beckman, Conover,
-            Technometrics, 1979).
+        sampling: ``independent``; or ``antithetic``: pairs with a common shift whose cells are drawn from u and 1 - u,
+            which are complements for p = 0.5 (Hammersley, Morton, 1956).
 
     Raises:
         RequestError: ``cells`` is not positive, or ``p`` is not strictly between 0 and 1.
@@ -145,18 +140,17 @@ class RandomGrids:
     @property
     def together(self) -> int:
         """Number of consecutive grids that depend on each other; they are independent of the next group."""
-        return {"independent": 1, "antithetic": 2, "balanced": BLOCK}[self.sampling]
+        return 2 if self.sampling == "antithetic" else 1
 
     def draw(self, seed: int, numbers: Int[Tensor, " n"]) -> Grids:
         """Draw grids by their number within a run, whichever others are drawn with them."""
-        single, pair = derive(seed, numbers), derive(seed, numbers - numbers % 2)
-        if self.sampling == "balanced":
-            uniform = _stratified(seed, numbers, self.cells**2)
-        elif self.sampling == "antithetic":
-            uniform = (uniforms(pair, self.cells**2) - numbers[:, None] % 2).abs()
+        if self.sampling == "antithetic":
+            own = derive(seed, numbers - numbers % 2)
+            uniform = (uniforms(own, self.cells**2) - numbers[:, None] % 2).abs()
         else:
-            uniform = uniforms(single, self.cells**2)
-        shift = uniforms(pair if self.sampling == "antithetic" else single, 2, stream=1)
+            own = derive(seed, numbers)
+            uniform = uniforms(own, self.cells**2)
+        shift = uniforms(own, 2, stream=1)
         return Grids((uniform < self.p).float().view(-1, self.cells, self.cells), shift)
 
     def overlap(self, rows: Float[Tensor, " a"], others: Float[Tensor, " b"], length: int) -> Float[Tensor, "a b"]:
@@ -168,14 +162,6 @@ class RandomGrids:
         shifts = (torch.arange(cell, dtype=rows.dtype, device=rows.device) + 0.5) / cell
         one, other = (_bilinear_weights(where, shifts, length, self.cells) for where in (rows, others))
         return torch.einsum("sac,sbc->ab", one, other) / cell
-
-
-def _stratified(seed: int, numbers: Int[Tensor, " n"], count: int) -> Float[Tensor, "n m"]:
-    """Draw one number per cell from each of `BLOCK` equal strata, in random order over the grids of the block."""
-    blocks, place = torch.unique(numbers // BLOCK, return_inverse=True)
-    order = uniforms(derive(seed, blocks), BLOCK * count, stream=2).view(-1, BLOCK, count)
-    strata = order.argsort(dim=1, stable=True).argsort(dim=1)[place, numbers % BLOCK]
-    return (strata + uniforms(derive(seed, numbers), count)) / BLOCK
 
 
 def _bilinear_weights(

@@ -34,28 +34,22 @@ class Statistics:
     Args:
         mean: mean of each feature; ``h`` and ``w`` are 1 for statistics per channel.
         std: standard deviation of each feature.
-        rms: root mean square of the nonzero values of each feature, for features after a ReLU.
         photos: number of images that the statistics were measured on.
     """
 
     mean: Float[Tensor, "c #h #w"]
     std: Float[Tensor, "c #h #w"]
-    rms: Float[Tensor, "c #h #w"]
     photos: int
 
     @classmethod
     def of_one(cls, features: Feature) -> "Statistics":
         """Compute the statistics of one image, per channel over all positions."""
         places = features.flatten(1)
-        active = (places != 0).sum(1).clamp(min=1)
-        rms = (places.square().sum(1) / active).sqrt()
         mean, std = places.mean(1), places.std(1, correction=0)
-        return cls(mean[:, None, None], std[:, None, None], rms[:, None, None], 1)
+        return cls(mean[:, None, None], std[:, None, None], 1)
 
-    def noise(self, *, relu: bool) -> tuple[Float[Tensor, "c #h #w"], Float[Tensor, "c #h #w"]]:
-        """Return mean and standard deviation of the noise; after a ReLU these are 0 and the root mean square of nonzero values."""
-        if relu:
-            return torch.zeros_like(self.mean), self.rms.clamp(min=SMALLEST_STD)
+    def noise(self) -> tuple[Float[Tensor, "c #h #w"], Float[Tensor, "c #h #w"]]:
+        """Return mean and standard deviation of the noise."""
         return self.mean, self.std.clamp(min=SMALLEST_STD)
 
 
@@ -66,8 +60,6 @@ class Counting:
     photos: int = 0
     _mean: Tensor = field(default_factory=lambda: torch.zeros(()))
     _square: Tensor = field(default_factory=lambda: torch.zeros(()))
-    _power: Tensor = field(default_factory=lambda: torch.zeros(()))
-    _active: Tensor = field(default_factory=lambda: torch.zeros(()))
 
     def add(self, features: Feature) -> None:
         """Add the features of one image."""
@@ -76,19 +68,16 @@ class Counting:
         before = value - self._mean
         self._mean = self._mean + before / self.photos
         self._square = self._square + before * (value - self._mean)
-        self._power = self._power + value.square()
-        self._active = self._active + (value != 0)
 
     def result(self) -> Statistics:
         """Return the statistics of all images so far, of which there must be at least one."""
         std = (self._square / self.photos).sqrt()
-        rms = (self._power / self._active.clamp(min=1)).sqrt()
-        return Statistics(self._mean.float(), std.float(), rms.float(), self.photos)
+        return Statistics(self._mean.float(), std.float(), self.photos)
 
 
 def save_statistics(folder: Path, statistics: Statistics, facts: Card) -> None:
     """Write statistics and card; the card needs at least ``layer``, ``fingerprint`` and ``classifier``."""
-    tensors = {name: getattr(statistics, name) for name in ("mean", "std", "rms")}
+    tensors = {name: getattr(statistics, name) for name in ("mean", "std")}
     write_checkpoint(folder, TENSORS, tensors, {**facts, "photos": statistics.photos})
 
 

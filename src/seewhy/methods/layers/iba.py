@@ -37,7 +37,6 @@ def iba(
     samples: int = 10,
     rate: float = 1.0,
     sigma: float = 1.0,
-    relu: bool = False,
     statistics: str | None = None,
 ) -> Attribution:
     """Measure how much information the decision needs from each feature of a layer, by replacing features with noise.
@@ -59,8 +58,6 @@ def iba(
         samples: noise samples per step, 1 or more; shown in one batch, whatever the batch size of the run.
         rate: learning rate, above 0.
         sigma: standard deviation of the blur, in positions of the layer; 0 for none.
-        relu: the layer follows a ReLU: centre the noise at 0, estimate its standard deviation from the nonzero
-            values, and clip at 0.
         statistics: folder with the mean and standard deviation of the features, written by ``seewhy train iba``;
             auto: those of this image's own features, channel by channel, which a finding reports.
 
@@ -83,11 +80,11 @@ def iba(
     where = find(probe, layer, stride=IBA_STRIDE)
     bits, traces = [], {}
     for target, column in zip(targets, weights.T, strict=True):
-        neck = _Bottleneck.start(probe, where, known, sigma=sigma, relu=relu)
+        neck = _Bottleneck.start(probe, where, known, sigma)
         traces[f"{target.key} loss"] = neck.learn(column, steps, samples, rate, beta)
         bits.append(bits_per_pixel(neck.nats().detach(), probe.size))
     settings = {"layer": where.layer, "beta": beta, "steps": steps, "samples": samples, "rate": rate, "sigma": sigma}
-    settings |= {"relu": relu, "statistics": statistics}
+    settings["statistics"] = statistics
     values = name_maps(targets, enlarge(torch.stack(bits), probe.size))
     return Attribution(values, {}, "bits per pixel", settings, "complete", findings=_findings(known), traces=traces)
 
@@ -100,12 +97,11 @@ class _Bottleneck:
     where: Layout
     known: Statistics | None
     sigma: float
-    relu: bool
     alpha: Tensor
     deviation: Tensor
 
     @classmethod
-    def start(cls, probe: Probe, where: Layout, known: Statistics | None, *, sigma: float, relu: bool) -> "_Bottleneck":
+    def start(cls, probe: Probe, where: Layout, known: Statistics | None, sigma: float) -> "_Bottleneck":
         """Start with nearly everything passing."""
         shape = (where.channels, where.rows, where.columns)
         if known is not None and known.mean.shape != shape:
@@ -114,7 +110,7 @@ class _Bottleneck:
                 "statistics were measured at"
             )
         alpha = torch.full(shape, _START, device=probe.image.device, requires_grad=True)
-        return cls(probe, where, known, sigma, relu, alpha, torch.zeros_like(alpha))
+        return cls(probe, where, known, sigma, alpha, torch.zeros_like(alpha))
 
     def learn(self, column: Float[Tensor, " k"], steps: int, samples: int, rate: float, beta: float) -> list[float]:
         """Optimise the fractions, and return the loss before each step."""
@@ -153,10 +149,9 @@ class _Bottleneck:
     def _mix(self, features: Float[Tensor, "n c h w"], noise: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Replace a fraction of the features with noise of the same mean and standard deviation."""
         known = self.known or Statistics.of_one(features[0])
-        mean, std = (part.to(features.device) for part in known.noise(relu=self.relu))
+        mean, std = (part.to(features.device) for part in known.noise())
         self.deviation = (features[0] - mean) / std
-        mixed = features + self._removed() * (mean + std * noise - features)
-        return mixed.relu() if self.relu else mixed
+        return features + self._removed() * (mean + std * noise - features)
 
 
 def _findings(known: Statistics | None) -> tuple[str, ...]:

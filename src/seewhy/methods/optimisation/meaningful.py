@@ -11,7 +11,6 @@ from torch.nn import functional
 
 from seewhy.core.arrays import Image, Images, Keep, blend
 from seewhy.core.attribution import Attribution
-from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import uniforms
 from seewhy.core.target import Target, weight_matrix
@@ -39,7 +38,6 @@ def meaningful_perturbation(
     beta: float = 3.0,
     rate: float = 0.1,
     jitter: int = 4,
-    top: int = 0,
 ) -> Attribution:
     """Learn a small, smooth region whose removal lowers the probability (Fong, Vedaldi, ICCV 2017).
 
@@ -48,8 +46,7 @@ def meaningful_perturbation(
     forward differences. The grid is enlarged cell by cell and blurred. The optimiser is Adam with a clip to [0, 1]
     after each step. At each step the image and the in-fill are shifted by a few pixels, while the mask stays in
     place. The start is the smallest centred disc with 99 % of the largest disc's effect. The default settings are the
-    authors'. Their gradient bypasses the blur of the mask; here it passes through it. Their localisation settings are
-    ``lambda1=1e-3,beta=2,top=5``.
+    authors'. Their gradient bypasses the blur of the mask; here it passes through it.
 
     Args:
         probe: the classifier, in-fill, image, seed and budget, bound together.
@@ -63,8 +60,6 @@ def meaningful_perturbation(
         beta: exponent of the total variation.
         rate: learning rate of Adam.
         jitter: number of shifts along each axis, starting at 0 pixels; 1 for none.
-        top: explain the summed probability of this many most probable classes instead of the target; 0: explain the
-            target.
 
     Returns:
         Maps of the fraction of each pixel that is removed (preservation: kept), 0 to 1. Findings state the effect of
@@ -76,21 +71,16 @@ def meaningful_perturbation(
 
     Cost: one query, and for each target ``36 + iterations`` queries with ``iterations`` backward passes.
     """
-    at_least(iterations=(iterations, 1), cells=(cells, 2), sigma=(sigma, 0), jitter=(jitter, 1), top=(top, 0))
-    if top > len(probe.prediction):
-        raise RequestError(f"expected top <= {len(probe.prediction)} classes, got {top}")
+    at_least(iterations=(iterations, 1), cells=(cells, 2), sigma=(sigma, 0), jitter=(jitter, 1))
     around = _RADII + 1  # queries for the start and the final evaluation
     wanted, fewest = (len(targets) * (around + steps) for steps in (iterations, 1))
     steps = allow(probe, wanted, fewest=fewest, hint="fewer targets", multiple=len(targets)) // len(targets) - around
-    columns = weight_matrix(targets, probe.prediction).T
-    if top:
-        columns = (probe.prediction >= probe.prediction.topk(top).values[-1]).to(columns).expand_as(columns)
     learned = {}
-    for target, weights in zip(targets, columns, strict=True):
+    for target, weights in zip(targets, weight_matrix(targets, probe.prediction).T, strict=True):
         task = _Task(probe, weights, game, cells, sigma, lambda1, lambda2, beta, jitter)
         learned[target.key] = task.learn(steps, rate)
     settings = {"game": game, "iterations": steps, "cells": cells, "sigma": sigma, "lambda1": lambda1}
-    settings |= {"lambda2": lambda2, "beta": beta, "rate": rate, "jitter": jitter, "top": top}
+    settings |= {"lambda2": lambda2, "beta": beta, "rate": rate, "jitter": jitter}
     unit = f"share {'removed' if game == 'deletion' else 'kept'}"
     return attribution(learned, unit, settings, reduced=steps < iterations)
 

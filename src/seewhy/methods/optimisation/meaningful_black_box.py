@@ -9,12 +9,14 @@ from torch import Tensor
 
 from seewhy.core.arrays import Keep
 from seewhy.core.attribution import Attribution
-from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import uniforms
 from seewhy.core.target import Target, weight_matrix
 from seewhy.methods._shared import allow, at_least, enlarge, seeds
 from seewhy.methods.optimisation._perturbation import Game, Learned, attribution, finding, region
+
+_REACH = 0.2
+"""Size of the perturbations from which the gradient is estimated; perturbed values are clipped to [0, 1]."""
 
 Grids = Float[Tensor, "n c c"]
 """A coarse ``keep`` mask for each target."""
@@ -28,7 +30,6 @@ def meaningful_black_box(
     steps: int = 500,
     cells: int = 7,
     area_weight: float = 0.784,
-    reach: float = 0.2,
     rate: float = 0.05,
 ) -> Attribution:
     """Learn a small region whose removal lowers the probability, without gradients.
@@ -36,7 +37,7 @@ def meaningful_black_box(
     Minimises ``p(y | m x + (1 - m) in-fill) + area_weight · mean(1 - m)`` over a grid m in [0, 1], 1 = kept. This is the
     objective of Fong, Vedaldi, ICCV 2017, with fewer cells and bilinear upsampling, which makes the edge penalty
     unnecessary; preservation minimises ``area_weight · mean m - p``. The gradient of p is estimated from two queries, ``Δ
-    (p(m + cΔ) - p(m - cΔ)) / 2c`` with random signs Δ (simultaneous perturbation: Spall, IEEE Transactions on
+    (p(m + cΔ) - p(m - cΔ)) / 2c`` with c = 0.2 and random signs Δ (simultaneous perturbation: Spall, IEEE Transactions on
     Automatic Control 37, 1992). Adam follows it, with a step size that decays to a tenth and a clip to [0, 1].
 
     Args:
@@ -48,7 +49,6 @@ def meaningful_black_box(
         area_weight: cost of removing (preservation: keeping) the full image, in probability. The default equals 28 x 28
             cells at 0.001 each, the authors' localisation setting; at their usual 0.0001 the cost would be lost in
             the noise of the gradient.
-        reach: the perturbation size c, above 0 and at most 0.5; perturbed values are clipped to [0, 1].
         rate: initial step size.
 
     Returns:
@@ -61,14 +61,12 @@ def meaningful_black_box(
     Cost: one query, and for each target ``1 + 2 steps``.
     """
     at_least(steps=(steps, 1), cells=(cells, 1))
-    if not 0 < reach <= 0.5:
-        raise RequestError(f"expected reach above 0 and at most 0.5, got {reach}")
     pair = 2 * len(targets)
     final = 1 + len(targets)  # one query for the prediction, and one for each learned region
     made = allow(probe, pair * steps, fewest=pair, hint="fewer targets", first=final, multiple=pair) // pair
-    search = _Search(probe, weight_matrix(targets, probe.prediction).T, game, area_weight, reach)
+    search = _Search(probe, weight_matrix(targets, probe.prediction).T, game, area_weight)
     learned = search.learn(cells, made, rate)
-    settings = {"game": game, "steps": made, "cells": cells, "area_weight": area_weight, "reach": reach, "rate": rate}
+    settings = {"game": game, "steps": made, "cells": cells, "area_weight": area_weight, "rate": rate}
     unit = f"share {'removed' if game == 'deletion' else 'kept'}"
     keys = [target.key for target in targets]
     return attribution(dict(zip(keys, learned, strict=True)), unit, settings, reduced=made < steps)
@@ -82,7 +80,6 @@ class _Search:
     weights: Float[Tensor, "n k"]
     game: Game
     area_weight: float
-    reach: float
 
     def learn(self, cells: int, steps: int, rate: float) -> list[Learned]:
         """Optimise the grids step by step, and evaluate each with one more query."""
@@ -113,8 +110,8 @@ class _Search:
         """Return the probabilities and their gradient, estimated from two queries with opposite random signs."""
         cells = grids.shape[1]
         signs = ((uniforms(seeds(self.probe, number), cells**2) < 0.5).float() * 2 - 1).view(1, cells, cells)
-        up, down = (self._query((grids + move * self.reach * signs).clamp(0, 1), number) for move in (1, -1))
-        return (up + down) / 2, (up - down).float()[:, None, None] * signs / (2 * self.reach)
+        up, down = (self._query((grids + move * _REACH * signs).clamp(0, 1), number) for move in (1, -1))
+        return (up + down) / 2, (up - down).float()[:, None, None] * signs / (2 * _REACH)
 
     def _query(self, grids: Grids, number: int) -> Float[Tensor, " n"]:
         """Return the probability of each target with its own grid; both queries of a step use the same in-fill."""

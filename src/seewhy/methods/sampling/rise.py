@@ -56,12 +56,11 @@ def rise(
         p: probability that a cell is kept.
         cells: number of cells along each side of the grid.
         normalisation: ``regression``, ``coverage`` or ``paper``.
-        sampling: ``antithetic`` (pairs of complements), ``balanced`` (blocks of 64 that keep each cell equally often)
-            or ``independent``, as in the paper.
+        sampling: ``antithetic`` (pairs of complements) or ``independent``, as in the paper.
 
     Returns:
         Maps of the expected probability given that the pixel is kept, 0 to 1 (contrasts: -1 to 1) up to noise.
-        Standard errors are estimated from the variation between pairs, blocks or single masks. ``coverage`` gives NaN
+        Standard errors are estimated from the variation between pairs or single masks. ``coverage`` gives NaN
         where a pixel was never kept.
 
     Raises:
@@ -94,12 +93,11 @@ def _query_all(
     probe: Probe, grids: RandomGrids, allowed: int, estimator: "_Estimator", weights: Float[Tensor, "k t"]
 ) -> str | None:
     """Draw, query and accumulate, piece by piece; return why it stopped if it stopped early."""
-    step = max(_STEP, grids.together)
-    for start, stop in pieces(allowed, max(step, probe.rows // step * step)):
+    for start, stop in pieces(allowed, max(_STEP, probe.rows // _STEP * _STEP)):
         numbers = torch.arange(start, stop, device=probe.image.device)
         drawn = grids.draw(probe.seed, numbers)
         answers = _query(probe, drawn, derive(probe.seed, numbers)) @ weights
-        for rows in torch.split(torch.arange(stop - start, device=numbers.device), step):
+        for rows in torch.split(torch.arange(stop - start, device=numbers.device), _STEP):
             estimator.add(drawn[rows], answers[rows])
         if _fewest(grids) <= stop < allowed and (why := probe.why_stop(estimator.ratio.worst_error, done=stop)):
             return why
@@ -141,7 +139,7 @@ class _Estimator:
         return cls(grids, probe.size, rows, columns, normalisation, learned, _Ratio(*sums, *below))
 
     def add(self, drawn: Grids, answers: Float[Tensor, "n t"]) -> None:
-        """Add a few grids and the outputs for them; a pair or block counts as one term."""
+        """Add a few grids and the outputs for them; a pair counts as one term."""
         keep = drawn.at(self.rows, self.columns, *self.size)
         factors, constant, weight = answers, answers.new_zeros(()), 1.0
         if self.surrogate is not None:

@@ -119,7 +119,7 @@ def _build(probe: Probe, photos: Sequence[Path], layers: Sequence[str], plan: Pl
         for count, source in zip(counting, sources, strict=True):
             count.add(source[0])
         progress(number, len(photos), "photos", "")
-    spreads = [count.result().noise(relu=False) for count in counting]
+    spreads = [count.result().noise() for count in counting]
     net = build_readout([(len(mean), *mean.shape[1:]) for mean, _ in spreads], seed=plan.seed)
     for number, (mean, std) in enumerate(spreads):
         for name, values in ((f"mean{number}", mean), (f"std{number}", std)):
