@@ -1,6 +1,7 @@
 """What most methods do at their start and end: check settings, fit the budget, number the in-fills, name the maps."""
 
 from collections.abc import Sequence
+from itertools import product
 from typing import SupportsFloat
 
 import torch
@@ -69,6 +70,12 @@ def enlarge(values: Float[Tensor, "n a b"], size: tuple[int, int], mode: str = "
     """Interpolate coarse values to the image's size."""
     corners = None if mode == "nearest" else False
     return functional.interpolate(values[:, None], size=size, mode=mode, align_corners=corners)[:, 0]
+
+
+def blocks(size: tuple[int, int], side: int) -> list[tuple[slice, slice]]:
+    """Cut an image into square blocks, row by row; those at the far borders may be smaller."""
+    corners = product(*(range(0, length, side) for length in size))
+    return [(slice(top, top + side), slice(left, left + side)) for top, left in corners]
 
 
 def class_name(probe: Probe, index: int) -> str:

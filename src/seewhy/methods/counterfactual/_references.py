@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
-from typing import final
 
 import numpy as np
 import torch
@@ -22,7 +21,6 @@ _TOGETHER = 16
 """Images queried together, whatever the batch size, so that the batch size does not change the result."""
 
 
-@final
 class References:
     """Reference images that are queried nearest first, until enough match or ``limit`` of them were queried, each once."""
 

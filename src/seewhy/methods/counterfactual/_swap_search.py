@@ -1,12 +1,7 @@
-"""Search for the smallest part of another image that changes the prediction when pasted into this one.
-
-Every returned image was shown to the classifier. A smaller part may exist: the search follows a grid, and the
-prediction need not be monotone in the region.
-"""
+"""Search for the smallest part of another image that changes the prediction when pasted into this one."""
 
 import math
-from itertools import product
-from typing import NamedTuple, final
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,9 +11,8 @@ from torch import Tensor
 from seewhy.core.arrays import Image, compose
 from seewhy.core.attribution import BoolMap
 from seewhy.core.probe import Probe
+from seewhy.methods._shared import blocks
 from seewhy.methods.sampling._segments import fade
-
-Block = tuple[slice, slice]
 
 
 class Step(NamedTuple):
@@ -29,7 +23,6 @@ class Step(NamedTuple):
     queries: int
 
 
-@final
 class Swap:
     """The probe's image with a part of a donor in it, which the classifier predicts as the class ``other``.
 
@@ -63,9 +56,7 @@ class Swap:
 
         Blocks are half the image at first, then half as wide, and so on down to ``tile``. Unnecessary parts are thus
         removed in a few large pieces, and the remaining region tends to be connected. It is valid after each query.
-
-        Returns:
-            Why it stopped: ``complete``, ``queries`` or ``seconds``.
+        Returns why it stopped: ``complete``, ``queries`` or ``seconds``.
         """
         left = queries
         for block in (block for side in sides(self.probe.size, tile) for block in self._blocks(side)):
@@ -86,13 +77,12 @@ class Swap:
                 self._accept(fewer, image, float(answer[self.other]))
         return "complete"
 
-    def _blocks(self, side: int) -> list[Block]:
+    def _blocks(self, side: int) -> list[tuple[slice, slice]]:
         """Cut the current region into blocks, sorted by the difference between the two images, smallest first."""
-        corners = product(*(range(0, length, side) for length in self.probe.size))
-        blocks = [(slice(top, top + side), slice(left, left + side)) for top, left in corners]
         change: np.ndarray = ((self.donor - self.probe.image).abs().sum(0) * self.taken).double().cpu().numpy()
         region = self.region
-        return sorted((block for block in blocks if region[block].any()), key=lambda block: float(change[block].sum()))
+        inside = (block for block in blocks(self.probe.size, side) if region[block].any())
+        return sorted(inside, key=lambda block: float(change[block].sum()))
 
     def _blended(self, taken: Bool[Tensor, "h w"]) -> Image:
         """Paste the region of the other image, with soft edges."""
@@ -101,12 +91,7 @@ class Swap:
 
 
 def sides(size: tuple[int, int], tile: int) -> list[int]:
-    """Return the block sides: ``tile``, twice that and so on, until two blocks cover the longer side; largest first.
-
-    Example:
-        >>> sides((224, 224), 16)
-        [128, 64, 32, 16]
-    """
+    """Return the block sides: ``tile``, twice that and so on, until two blocks cover the longer side; largest first."""
     doublings = max(0, math.ceil(math.log2(max(size) / tile)) - 1)
     return [tile * 2**power for power in range(doublings, -1, -1)]
 

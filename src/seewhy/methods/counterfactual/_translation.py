@@ -41,11 +41,7 @@ class Translated:
 
 
 def translate(probe: Probe, targets: Sequence[Target], weights: str | None) -> Translated:
-    """Generate the adversarial and the stable image with the generators in a folder; costs the query for the prediction.
-
-    Raises:
-        RequestError: as in `counterfactual`.
-    """
+    """Generate the adversarial and the stable image with the generators in a folder; costs the query for the prediction."""
     if weights is None:
         raise RequestError(f"expected weights=FOLDER of trained generators, got none; {REMEDY}")
     generators, card = load_generators(Path(weights), fingerprint=probe.classifier.fingerprint)

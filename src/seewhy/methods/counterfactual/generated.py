@@ -88,12 +88,9 @@ def trained_classes(settings: Mapping[str, object]) -> tuple[int, ...] | None:
 def _unstable(probe: Probe, answers: Float[Tensor, "n k"]) -> list[str]:
     """Warn if the stable image is classified differently from the input image."""
     source = int(probe.prediction.argmax())
-    classes = [predicted for predicted in answers.argmax(1).tolist() if predicted != source]
-    return [
-        f"The stable image is classified as {class_name(probe, predicted)}, not {class_name(probe, source)}: the map also "
-        "shows artefacts of the generators."
-        for predicted in classes
-    ]
+    text = "The stable image is classified as {}, not {}: the map also shows artefacts of the generators."
+    others = [predicted for predicted in answers.argmax(1).tolist() if predicted != source]
+    return [text.format(class_name(probe, other), class_name(probe, source)) for other in others]
 
 
 def _extent(change: Float[Tensor, "h w"]) -> str:

@@ -1,7 +1,7 @@
 """Nearest counterfactual: the smallest part of a real image of another class that changes the prediction."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -98,7 +98,7 @@ def nearest_counterfactual(
     )
     settings = {"reference": reference, "candidates": candidates, "pool": pool, "tile": side, "edge": soft}
     of_target = {key: found[other] for key, other in others.items() if other in found}
-    return replace(_attribution(probe, targets, of_target), settings=settings, findings=findings)
+    return _attribution(probe, targets, of_target, settings, findings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +151,13 @@ def _best(references: References, other: int, *, candidates: int, tile: int, edg
     return Found(indices[best], best + 1, len(swaps), swaps[best], stopped)
 
 
-def _attribution(probe: Probe, targets: Sequence[Target], found: Mapping[str, Found]) -> Attribution:
+def _attribution(
+    probe: Probe,
+    targets: Sequence[Target],
+    found: Mapping[str, Found],
+    settings: Mapping[str, object],
+    findings: tuple[str, ...],
+) -> Attribution:
     """Convert the results to maps, outlines, images and traces; a target without a result gets a map of zeros."""
     values = {target.key: np.zeros(probe.size, dtype=np.float32) for target in targets}
     outlines: dict[str, BoolMap] = {}
@@ -162,7 +168,11 @@ def _attribution(probe: Probe, targets: Sequence[Target], found: Mapping[str, Fo
             change = probe.image - swap.image
             values[target.key] = as_map((change if isinstance(target, Contrast) else change.abs()).mean(0))
             outlines[f"{target.key}/taken"] = swap.region
-            traces |= {f"{target.key}/{name}": steps for name, steps in _traces(probe, swap).items()}
+            areas, probabilities, queries = zip(*swap.steps, strict=True)
+            traces[f"{target.key}/area"] = areas
+            if probe.classifier.access > Access.LABEL:
+                traces[f"{target.key}/probability"] = probabilities
+            traces[f"{target.key}/queries"] = tuple(map(float, queries))
     bests = {best.swap.other: best for best in found.values()}
     generated: dict[str, GeneratedPixels] = {}
     for other, best in bests.items():
@@ -170,14 +180,17 @@ def _attribution(probe: Probe, targets: Sequence[Target], found: Mapping[str, Fo
         generated["counterfactual" + suffix] = best.swap.image.cpu().numpy()
         generated["reference" + suffix] = best.swap.donor.cpu().numpy()
     stopped = next((end for best in bests.values() if (end := best.stopped_because) != "complete"), "complete")
-    return Attribution(values, {}, "intensity", {}, stopped, traces=traces, outlines=outlines, generated=generated)
-
-
-def _traces(probe: Probe, swap: Swap) -> dict[str, tuple[float, ...]]:
-    """List area and queries of each successful region, and the other class's probability where available."""
-    areas, probabilities, queries = zip(*swap.steps, strict=True)
-    given = {"probability": probabilities} if probe.classifier.access > Access.LABEL else {}
-    return {"area": areas, **given, "queries": tuple(map(float, queries))}
+    return Attribution(
+        values,
+        {},
+        "intensity",
+        settings,
+        stopped,
+        findings=findings,
+        traces=traces,
+        outlines=outlines,
+        generated=generated,
+    )
 
 
 def _sentence(references: References, best: Found) -> str:

@@ -51,10 +51,6 @@ def layout(layer: str, shape: tuple[int, ...], size: tuple[int, int]) -> Layout 
 
     Four axes are ``(n, c, h, w)`` with at least 2 × 2 positions. Three axes are ``(n, tokens, c)``: the grid of
     square patches of the image, after at most five extra tokens.
-
-    Example:
-        >>> layout("encoder", (1, 197, 768), (224, 224))
-        Layout(layer='encoder', channels=768, rows=14, columns=14, extra=1)
     """
     if len(shape) == 4 and 2 <= shape[2] <= size[0] and 2 <= shape[3] <= size[1]:
         return Layout(layer, *shape[1:])
@@ -74,10 +70,6 @@ def find(probe: Probe, layer: str | None, *, stride: float | None) -> Layout:
     are closest to that many pixels apart, the last of the outermost ones (those with the fewest dots in their names:
     a full block rather than a part that a shortcut bypasses). In a transformer no layer is chosen, because all its
     maps have the same size. Costs one query.
-
-    Raises:
-        RequestError: the layer does not exist, or its output is not a map; the message lists layers whose output is
-            one.
     """
     shapes = probe.layers()
     maps = {name: found for name, shape in shapes.items() if (found := layout(name, shape, probe.size))}

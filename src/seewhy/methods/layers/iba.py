@@ -162,8 +162,5 @@ def _findings(known: Statistics | None) -> tuple[str, ...]:
             "of a photo collection, as in the paper, run seewhy train iba and give iba:statistics=FOLDER."
         )
         return (own,)
-    if known.photos < ADVISED:
-        return (
-            f"The noise statistics come from {known.photos} photos; the authors advise 10,000 and warn below 1,000.",
-        )
-    return ()
+    few = f"The noise statistics come from {known.photos} photos; the authors advise 10,000 and warn below 1,000."
+    return (few,) if known.photos < ADVISED else ()

@@ -66,9 +66,6 @@ def gather(probe: Probe, layers: Sequence[str], images: Images) -> list[Source]:
     """Show images to the classifier and collect the inputs of a readout: the features of each layer, then the scores.
 
     The first layer is the one with the bottleneck. Of a later one that runs several times, the last run counts.
-
-    Raises:
-        RequestError: a layer does not exist, the first runs more than once, or an output cannot be arranged as a map.
     """
     seen: dict[str, list[Tensor]] = {layer: [] for layer in layers}
 

@@ -126,7 +126,8 @@ class _Task:
             keep = self._enlarged(grid)
             probabilities = torch.softmax(self.probe.scores(blend(image, keep, fill)), dim=1)[0]
             score = probabilities @ self.weights.to(probabilities)
-            loss = self._penalty(grid) + (score if self.game == "deletion" else -score)
+            penalty = self.lambda1 * region(grid, self.game).sum() + self.lambda2 * total_variation(grid, self.beta)
+            loss = penalty + (score if self.game == "deletion" else -score)
             (grid.grad,) = self.probe.gradient(loss, [grid], 1)
             optimiser.step()
             grid.data.clamp_(0, 1)
@@ -157,10 +158,6 @@ class _Task:
         """Enlarge the grid to the image's size: each cell a block, then a Gaussian blur."""
         keep = enlarge(grid[None], self.probe.size, "nearest")
         return gaussian_blur(keep, self.sigma) if self.sigma else keep
-
-    def _penalty(self, grid: Grid) -> Float[Tensor, ""]:
-        """Return the cost of the grid's area and of its edges."""
-        return self.lambda1 * region(grid, self.game).sum() + self.lambda2 * total_variation(grid, self.beta)
 
     def _shifted(self) -> Iterator[tuple[Image, Images]]:
         """Yield the image and the in-fill, slightly enlarged and cropped at a random position.

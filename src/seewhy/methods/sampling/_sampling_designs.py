@@ -32,9 +32,7 @@ def ask_design(
     """Query the rows of a design in order, until all are answered or the time budget runs out.
 
     The fewest rows are queried in any case, and the run ends after a multiple of the rows that belong together.
-
-    Returns:
-        The outputs for the first rows, and why it stopped early: ``"seconds"`` or None.
+    Returns the outputs, and why it stopped early, if it did.
     """
     outputs = [design.new_zeros(0, weights.shape[1], dtype=torch.float64)]
     own = seeds(probe, 0, len(design))
@@ -54,11 +52,7 @@ def even_samples(samples: int, fewest: int, segments: int) -> None:
 
 
 def cells_to_keep(grid: int, size: tuple[int, int]) -> Draw:
-    """Return a function that enlarges ``grid x grid`` cells to the image's size, each cell a block with hard edges.
-
-    Raises:
-        RequestError: the grid has no cell, or more cells along a side than the image has pixels.
-    """
+    """Return a function that enlarges ``grid x grid`` cells to the image's size, each cell a block with hard edges."""
     if not 1 <= grid <= min(size):
         raise RequestError(f"expected grid from 1 to {min(size)}, the pixels of the shorter side, got {grid}")
     return lambda rows: enlarge(rows.view(-1, grid, grid), size, "nearest")

@@ -21,10 +21,6 @@ def split(image: Image, count: int, shape: Shape) -> Labels:
 
     ``slic`` groups neighbouring pixels of similar colour (Achanta et al., TPAMI 2012; scikit-image, compactness 10).
     ``grid`` cuts as many rows as columns, and has no optional dependency.
-
-    Raises:
-        RequestError: ``count`` is not positive or exceeds the number of pixels, or scikit-image is required and not
-            installed.
     """
     _, height, width = image.shape
     if not 1 <= count <= height * width:

@@ -6,7 +6,7 @@ form. Only the unexplained rest is estimated. The model is learned from queries 
 the estimate is unbiased.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -34,11 +34,8 @@ class Surrogate:
     shared: tuple[Float[Tensor, "h a"], Float[Tensor, "w b"]]
     moments: Float[Tensor, "k k"]
     products: Float[Tensor, "k t"]
-    coefficients: Float[Tensor, "k t"] = field(init=False)
+    coefficients: Float[Tensor, "k t"]
     queries: int = 0
-
-    def __post_init__(self) -> None:
-        self.coefficients = torch.zeros_like(self.products)
 
     @classmethod
     def start(
@@ -63,9 +60,9 @@ class Surrogate:
         moments = rows.new_zeros(1 + count, 1 + count)
         moments[1:, 1:] = count / 2 * grids.p * (1 - grids.p) * torch.kron(within[0], within[1])
         moments.diagonal().add_(1e-9)  # points of a tiny image may coincide
-        return cls(
-            grids.p, size, (points[0], points[1]), (shared[0], shared[1]), moments, rows.new_zeros(1 + count, targets)
-        )
+        products = rows.new_zeros(1 + count, targets)
+        pairs = (points[0], points[1]), (shared[0], shared[1])
+        return cls(grids.p, size, *pairs, moments, products, torch.zeros_like(products))
 
     @property
     def weight(self) -> float:

@@ -1,7 +1,7 @@
 """AISE: optimised Gaussian windows (Adaptive Input Sampling for Explanation, OpenVINO XAI 1.1)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -56,16 +56,15 @@ def aise(probe: Probe, targets: Sequence[Target], *, preset: Preset = "balance")
     """
     windows, widths = PRESETS[preset]
     searches = 2 * len(targets) * len(widths)
-    limit = (
-        allow(probe, searches * windows, fewest=searches * _FEWEST, hint="fewer targets", multiple=searches) // searches
-    )
+    allowed = allow(probe, searches * windows, fewest=searches * _FEWEST, hint="fewer targets", multiple=searches)
+    limit = allowed // searches
     values: dict[str, Map] = {}
     findings = []
     early = None
     for number, (target, column) in enumerate(zip(targets, weight_matrix(targets, probe.prediction).T, strict=True)):
         total = torch.zeros(probe.size, dtype=torch.float64, device=column.device)
         for place, width in enumerate(widths):
-            search = _Search(probe, column, width, limit, number * len(widths) + place)
+            search = _Search(probe, column, width, limit, number * len(widths) + place, torch.zeros_like(total))
             early = search.run() or early
             total += search.total / top if (top := search.total.max()) > 0 else search.total
         if total.max() <= 0 > total.min():
@@ -90,11 +89,8 @@ class _Search:
     width: float
     limit: int
     number: int
-    total: Float[Tensor, "h w"] = field(init=False)
+    total: Float[Tensor, "h w"]
     tried: int = 0
-
-    def __post_init__(self) -> None:
-        self.total = torch.zeros(self.probe.size, dtype=torch.float64, device=self.weights.device)
 
     def run(self) -> str | None:
         """Search until the limit is reached; return ``"seconds"`` if the time budget ran out first, else None."""

@@ -75,11 +75,7 @@ def dependence(design: Design, outputs: Float[Tensor, " n"]) -> tuple[Float[Tens
     """
     centred = design.double() - design.double().mean(0)
     width = outputs.abs().quantile(0.5).clamp(min=1e-12)  # a median of 0 leaves only equal and unequal outputs
-    smooth = torch.cat([_similar(some, outputs, width) @ centred for some in torch.split(outputs, _ROWS)])
+    kernel_rows = (torch.exp(-(((some[:, None] - outputs) / width) ** 2) / 2) for some in torch.split(outputs, _ROWS))
+    smooth = torch.cat([rows @ centred for rows in kernel_rows])
     parts = 2 * centred * (smooth - smooth.mean(0)) / len(outputs)
     return parts.mean(0), 2 * parts.std(0) / len(outputs) ** 0.5
-
-
-def _similar(some: Float[Tensor, " m"], outputs: Float[Tensor, " n"], width: Float[Tensor, ""]) -> Float[Tensor, "m n"]:
-    """Return some rows of the kernel matrix of the outputs."""
-    return torch.exp(-(((some[:, None] - outputs) / width) ** 2) / 2)

@@ -1,13 +1,8 @@
-"""Minimal region: the smallest region sufficient for the prediction, and the smallest necessary for it, guided by a map.
-
-Every returned region was shown to the classifier. A smaller one may exist: the search follows the map, and the
-prediction need not be monotone in the region.
-"""
+"""Minimal region: the smallest region sufficient for the prediction, and the smallest necessary for it, guided by a map."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
 
 import numpy as np
 import torch
@@ -17,7 +12,7 @@ from seewhy.core.attribution import Attribution, BoolMap, Map
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Answers, Probe
 from seewhy.core.target import Target
-from seewhy.methods._shared import at_least, class_name, requested_class, seeds, wins
+from seewhy.methods._shared import at_least, blocks, class_name, requested_class, seeds, wins
 from seewhy.methods.sampling.rise import rise
 
 _FINEST = 1000
@@ -41,7 +36,8 @@ def minimal_region(
     with the region filled in, it no longer is (deletion; both after Fong, Vedaldi, ICCV 2017). A bisection finds the
     area, in the order of the guide map. Then tiles are left out, lowest map value first, wherever the remaining
     region still works. Only the predicted class of each query is used, so a classifier that outputs labels alone is
-    sufficient.
+    sufficient. A smaller region may exist: the search follows the map, and the prediction need not be monotone in the
+    region.
 
     Args:
         probe: the classifier, in-fill, image, seed and budget, bound together.
@@ -74,11 +70,7 @@ def minimal_region(
 def minimal_region_of(
     probe: Probe, targets: Sequence[Target], guides: Mapping[str, Map], *, tile: int, samples: int | None
 ) -> Attribution:
-    """Find the same regions as `minimal_region`, guided by the map of each target in ``guides``, by key.
-
-    Raises:
-        RequestError: a setting is out of range, or the budget is too small.
-    """
+    """Find the same regions as `minimal_region`, guided by the map of each target in ``guides``, by key."""
     drawn = _drawn(probe, tile, samples)
     least, most = fewest(probe.size, drawn), most_queries(probe.size, tile, drawn)
     spent = max(1, probe.queries.forward_images)
@@ -146,9 +138,6 @@ def find_regions(probe: Probe, target: Target, guide: Map, *, tile: int, samples
 
     Every region was verified, with the same ``samples`` in-fills, whose predictions must all agree. Fewer queries, at
     least `fewest`, end the pruning earlier.
-
-    Raises:
-        RequestError: the map does not have the image's size.
     """
     if guide.shape != probe.size:
         raise RequestError(f"expected a map of {probe.size}, got {guide.shape}; explain with the same classifier")
@@ -246,9 +235,7 @@ def _smallest(size: tuple[int, int], order: Int[np.ndarray, " n"], works: Callab
 
 def _tiles(guide: Map, side: int) -> list[tuple[slice, slice]]:
     """Cut the image into tiles, lowest mean map value first."""
-    corners = product(*(range(0, length, side) for length in guide.shape))
-    tiles = [(slice(top, top + side), slice(left, left + side)) for top, left in corners]
-    return sorted(tiles, key=lambda tile: float(guide[tile].mean()))
+    return sorted(blocks((guide.shape[0], guide.shape[1]), side), key=lambda tile: float(guide[tile].mean()))
 
 
 def _pruned(

@@ -120,9 +120,8 @@ def _predict(
 ) -> tuple[Stack, Float[Tensor, "h w"], Float[Tensor, "m t"]]:
     """Predict a field of variance 1; blocks of the image with a similar number of nearby windows are solved together.
 
-    Returns:
-        The value of each pixel, the variance of its error, which is the same for every target, and each window's
-        squared leave-one-out error, divided by its expected value.
+    Returns the pixels' values, the variance of their errors, which is the same for every target, and each window's
+    squared leave-one-out error, divided by its expected value.
     """
     axes = [_Axis.of(length, size) for length in image_size]
     cells = [-(-length // size) for length in image_size]

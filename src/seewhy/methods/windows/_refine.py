@@ -54,9 +54,6 @@ def refine(
     The value of a pixel is a prediction of the mean over all windows that cover it, from the windows that were
     queried. With several sizes it is the mean over the sizes, weighted equally. Standard errors include the variation
     of the in-fills and the windows that were not queried.
-
-    Raises:
-        RequestError: the image is smaller than a window, or the budget does not cover it once.
     """
     searches = [_Search.start(size, probe.size) for size in sizes]
     wanted, allowed = _queries(probe, searches, samples)
@@ -138,15 +135,9 @@ class Lattice:
         return new, cells_y[new[:, 0]] * level.shape[1] + cells_x[new[:, 1]]
 
     def refine(self, level: Level, gain: Float[Tensor, "a b"], count: int) -> tuple[Positions, Level]:
-        """Refine by one level the cells with the highest gain per window.
+        """Refine by one level the cells with the highest gain per window, until they add ``count`` windows or more.
 
-        Args:
-            level: level of each cell.
-            gain: gain of each cell from its next level.
-            count: number of windows wanted; the last cell may add a few more.
-
-        Returns:
-            The new windows, highest gain first, and the new levels. No windows if every cell is at the finest stride.
+        Returns the new windows, highest gain first (none if every cell is at the finest stride), and the new levels.
         """
         while True:
             windows, cell = self._finer(level)

@@ -1,8 +1,7 @@
 """Slide a window over the image at a fixed stride, query each position, and average the results over the pixels.
 
-This is the plain scheme of the papers; `seewhy.methods.windows._refine` needs far fewer queries. Windows are ordered coarse to
-fine, and each is completed (all its samples) before the next. Memory therefore holds sums per pixel and no individual
-queries, and the sweep can stop after any window once the image is covered.
+This is the plain scheme of the papers; `seewhy.methods.windows._refine` needs far fewer queries. Windows are ordered
+coarse to fine, so that the sweep can stop after any of them once the image is covered.
 """
 
 import math
@@ -82,11 +81,7 @@ def sweep(
     unit: str,
     settings: dict[str, object],
 ) -> Attribution:
-    """Query every window at a stride, and give each pixel the mean score of the windows that cover it.
-
-    Raises:
-        RequestError: the budget does not cover the image once, or a setting is out of range.
-    """
+    """Query every window at a stride, and give each pixel the mean score of the windows that cover it."""
     (size,) = sizes
     windows = Windows(size, stride)
     positions, covering = windows.positions(*probe.size), windows.covering(*probe.size)

@@ -1,7 +1,6 @@
 """What every method that removes windows shares: its settings, its queries, and some of them kept for the report."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -42,9 +41,6 @@ def read_settings(
     """Return the sides of the windows and the number of in-fills drawn for each, chosen within the budget if None.
 
     A deterministic in-fill is drawn once.
-
-    Raises:
-        RequestError: a size is repeated, several sizes have a stride, or the number of samples is not positive.
     """
     sizes = (size,) if isinstance(size, int) else size
     if len(set(sizes)) < len(sizes):
@@ -90,30 +86,22 @@ def watched(targets: Sequence[Target], prediction: Float[Tensor, " k"]) -> tuple
     return tuple(dict.fromkeys(named)) or (int(prediction.argmax()),)
 
 
-@dataclass
 class Log:
     """The queries of the first few windows, kept for the report as long as there is ``room`` for more windows."""
 
-    size: int
-    watched: tuple[int, ...]
-    room: int
-    positions: list[Positions] = field(default_factory=list)
-    seeds: list[Tensor] = field(default_factory=list)
-    answers: list[Tensor] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.room = min(self.room, _WINDOWS)
+    def __init__(self, size: int, watched: tuple[int, ...], room: int) -> None:
+        self.size, self.watched, self.room = size, watched, min(room, _WINDOWS)
+        self.batches: list[tuple[Tensor, ...]] = []
 
     def add(self, positions: Positions, seeds: Int[Tensor, "m s"], answers: Answers) -> None:
         """Keep some samples of these windows while there is room."""
-        take = min(self.room, len(seeds))
-        if take > 0:
-            self.positions.append(positions[:take].cpu())
-            self.seeds.append(seeds[:take, :_SAMPLES].cpu())
-            self.answers.append(answers[:take, :_SAMPLES][..., list(self.watched)].float().cpu())
-        self.room -= take
+        if self.room > 0:
+            some = answers[: self.room, :_SAMPLES, list(self.watched)]
+            batch = positions[: self.room], seeds[: self.room, :_SAMPLES], some.float()
+            self.batches.append(tuple(part.cpu() for part in batch))
+        self.room -= len(seeds)
 
     def sampled(self) -> SampledQueries:
         """Return what was kept."""
-        positions, seeds, answers = (torch.cat(part).numpy() for part in (self.positions, self.seeds, self.answers))
+        positions, seeds, answers = (torch.cat(part).numpy() for part in zip(*self.batches, strict=True))
         return SampledQueries(self.size, positions, seeds, answers, self.watched)

@@ -25,14 +25,14 @@ def occlusion(
     """Measure how much the probability of a class drops when a window is covered.
 
     The value of a window is ``p(y|x) - mean over the samples of p(y | x with the window filled in)``. The value of a
-    pixel is the mean over the windows that cover it. Without a stride, the windows are chosen adaptively, denser
-    where the map is least certain, and the mean over all windows is predicted from them (`seewhy.methods.windows._refine`).
+    pixel is the mean over the windows that cover it.
 
     Args:
         probe: the classifier, in-fill, image, seed and budget, bound together.
         targets: classes and contrasts.
         size: side of a window, pixels; with several sizes, as ``16+32+64``, the map is the mean over the sizes.
-        stride: step between windows, pixels, 1 to ``size``; auto: adaptive, denser where the map is least certain.
+        stride: step between windows, pixels, 1 to ``size``; auto: the windows are chosen adaptively,
+            denser where the map is least certain, and the mean over all windows is predicted from them.
         samples: in-fills drawn for each window, 1 or more; auto: 1 for a deterministic in-fill, else 2; with a stride
             4, or what the budget allows from 2 to 8.
 

@@ -43,9 +43,6 @@ def pmi(
     weight of evidence and the information. ``size=8, stride=1, samples=8, correction=none`` is the setting of the
     paper's authors.
 
-    Without a stride, the windows are chosen adaptively, denser where the map is least certain, and the mean over all
-    windows is predicted from them (`seewhy.methods.windows._refine`). With a stride, every window at that stride is queried.
-
     With few samples both measures are biased upwards by about ``Var[p(y)] / (2 N p̄(y)²)``; the jackknife
     (Quenouille, 1956; Efron, 1982) removes that term and gives the standard error. It needs two samples.
 
@@ -53,7 +50,8 @@ def pmi(
         probe: the classifier, in-fill, image, seed and budget, bound together.
         targets: classes, contrasts, weights of evidence and the information.
         size: side of a window, pixels; with several sizes, as ``8+16+32``, the map is the mean over the sizes.
-        stride: step between windows, pixels, 1 to ``size``; auto: adaptive, denser where the map is least certain.
+        stride: step between windows, pixels, 1 to ``size``; auto: the windows are chosen adaptively,
+            denser where the map is least certain, and the mean over all windows is predicted from them.
         samples: in-fills drawn for each window, 1 or more; auto: 2, or 1 if the budget is too small for 2; with a
             stride 4, or what the budget allows from 2 to 8. A deterministic in-fill is drawn once.
         correction: ``jackknife`` or ``none``; auto: jackknife if there are at least two samples.
