@@ -53,7 +53,7 @@ class Registry(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return one description per row."""
-        functions = (row.build for row in registry.table(self.arguments[0]).values())
+        functions = (row.run for row in registry.table(self.arguments[0]).values())
         lines = [f".. autofunction:: {function.__module__}.{function.__qualname__}" for function in functions]
         node = nodes.Element()
         self.state.nested_parse(StringList(lines, self.get_location()), self.content_offset, node)
