@@ -81,7 +81,7 @@ def audit_counterfactual(
         RequestError: ``tau`` is out of range, the generators belong to another classifier or another image size, the oracle
             lacks one of the classes, or no image is predicted as a class that the generators know.
 
-    Cost in queries: four per image (two of them of the oracle), and up to fourteen for each of the first 200 images of a
+    Cost in queries: up to six per image (two of them of the oracle), and up to fourteen for each of the first 200 images of a
     direction.
     """
     started = time.monotonic()
@@ -90,6 +90,7 @@ def audit_counterfactual(
             f"expected tau from 0 to less than 1, a change of intensity, got {tau}; {TAU} is the default"
         )
     opened = registry.classifier(classifier, trust=trust, device=device)
+    folder = str(generators) if isinstance(generators, str | Path) else None
     loaded = _load(generators, opened)
     collection = source if isinstance(source, Collection) else read_collection(source, view=opened.view)
     collection = _choose(collection, loaded, limit, seed)
@@ -119,7 +120,6 @@ def audit_counterfactual(
         total=sum(map(len, groups.values())),
     )
     directions = [work.measure(way, places) for way, places in groups.items()]
-    folder = str(generators) if isinstance(generators, str | Path) else None
     return CounterfactualReport(_record(work, directions, folder, warnings, started), directions)
 
 
@@ -127,8 +127,7 @@ def _load(generators: Generators | str | Path, classifier: Classifier) -> Genera
     """Load the generators if they are in a folder."""
     if not isinstance(generators, str | Path):
         return generators
-    loaded, _ = load_generators(Path(generators), fingerprint=classifier.fingerprint)
-    return loaded.to(classifier.device)
+    return load_generators(Path(generators), fingerprint=classifier.fingerprint)[0].to(classifier.device)
 
 
 def _choose(collection: Collection, generators: Generators, limit: int | None, seed: int) -> Collection:

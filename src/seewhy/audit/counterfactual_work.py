@@ -179,7 +179,7 @@ class EvaluatedGenerators:
             figures=summarise(columns),
             frechet=None if codes is None else self._frechet(codes, way),
             diversity=_diversity(adversarial, real),
-            classes_apart=plain(_apart(self.images(controls), real)),
+            classes_apart=plain(statistics.apart(self.images(controls), real)),
             restored=self._restored(adversarial, controls, way),
             undone_real=self._fraction(real, way, source) if self.undoes and len(real) else None,
             correct=None if correct is None else summarise(columns, correct),
@@ -347,12 +347,6 @@ def _diversity(generated: Images, real: Float[Tensor, "m c h w"]) -> Diversity:
     """Compare how much generated images differ from each other with how much real images do."""
     own, natural = statistics.spread(generated), statistics.spread(real)
     return Diversity(plain(own), plain(natural), plain(own / natural) if natural > 0 else None)
-
-
-def _apart(first: Images, second: Float[Tensor, "m c h w"]) -> float:
-    """Return the mean absolute difference between images of two sets; NaN where one is empty."""
-    pairs = [float((second - image).abs().mean()) for image in first] if len(second) else []
-    return float(np.mean(pairs)) if pairs else math.nan
 
 
 def _noise(sigma: float, images: Images, seeds: Int[Tensor, " n"]) -> Images:

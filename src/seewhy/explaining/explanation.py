@@ -118,7 +118,7 @@ class Explanation:
 
     def _repr_html_(self) -> str:
         """Show the overview and the findings in a notebook."""
-        from seewhy.pages.notebook import notebook_html  # noqa: PLC0415 - Jinja2 is loaded when a page is made
+        from seewhy.pages.report import notebook_html  # noqa: PLC0415 - Jinja2 is loaded when a page is made
 
         return notebook_html(self.overview(), self.findings)
 

@@ -1,8 +1,10 @@
-"""The report: one HTML file that opens from disk, needs no network, and lets a reader check the maps.
+"""The report: one HTML file that opens from disk, needs no network, and lets a reader check the maps; and the notebook view.
 
 The maps are embedded as numbers rather than as images, so that the pointer finds values. Their colours come from the same
 table as those of the overview.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -32,7 +34,6 @@ def report_html(data: ReportData, overview: bytes | None = None) -> str:
     """
     record = data.record
     warnings, notes = wording.notices(record)
-    samples = _shown_samples(data)
     return render(
         "report.html",
         data=data,
@@ -43,8 +44,8 @@ def report_html(data: ReportData, overview: bytes | None = None) -> str:
         notes=notes,
         overview=png_as_jpeg_uri(overview_png(data) if overview is None else overview, widest=1400),
         scales=_scales(data),
-        has_samples=samples is not None,
-        sample_count=0 if samples is None else samples.patches.shape[1],
+        has_samples=data.samples is not None,
+        sample_count=0 if data.samples is None else data.samples.patches.shape[1],
         meaning=_meaning(record),
         titles={panel.key: panel.title for panel in data.maps},
         reading=wording.reading(data.maps),
@@ -52,6 +53,11 @@ def report_html(data: ReportData, overview: bytes | None = None) -> str:
         recipe=recipe(record),
         script_data=to_json(_script_data(data)),
     )
+
+
+def notebook_html(overview: bytes, findings: Sequence[str]) -> str:
+    """Return the overview, a PNG file, and the findings as a fragment of HTML, small enough to keep in a notebook."""
+    return render("notebook.html", overview=png_as_jpeg_uri(overview, widest=1000), findings=findings)
 
 
 def _meaning(record: Record) -> str:
@@ -65,14 +71,9 @@ def _scales(data: ReportData) -> list[Scale]:
     return list(dict.fromkeys(map(scale_of, data.maps)))
 
 
-def _shown_samples(data: ReportData) -> SampleTable | None:
-    """Return the sampled queries, or None where there are none to show."""
-    return data.samples if data.samples is not None and len(data.samples.positions) else None
-
-
 def _script_data(data: ReportData) -> dict[str, object]:
     """Collect what ``viewer.js`` needs; `grid` is the size of the embedded maps, and a map's `scale` an index."""
-    scales, samples = _scales(data), _shown_samples(data)
+    scales = _scales(data)
     return {
         "frame": {
             "box": data.frame.box,
@@ -82,7 +83,7 @@ def _script_data(data: ReportData) -> dict[str, object]:
         },
         "scales": [{"low": each.low, "high": each.high, "colours": base64_text(each.colours)} for each in scales],
         "maps": [_map_data(panel, scales.index(scale_of(panel))) for panel in data.maps],
-        "samples": None if samples is None else _samples_data(samples),
+        "samples": None if data.samples is None else _samples_data(data.samples),
     }
 
 
