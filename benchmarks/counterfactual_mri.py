@@ -62,8 +62,8 @@ TUMOUR = 1
 
 AUGMENT = Augment(turn=15.0, zoom=0.15, shift=0.05, mirror="horizontal")
 CLASSIFIERS = {
-    "classifier": Plan(arch="plain", epochs=25, patience=8, augment=AUGMENT, seed=0),
-    "oracle": Plan(arch="residual", epochs=25, patience=8, augment=AUGMENT, seed=1),
+    "classifier": Plan(arch="plain", epochs=25, augment=AUGMENT, seed=0),
+    "oracle": Plan(arch="residual", epochs=25, augment=AUGMENT, seed=1),
 }
 """Training plans by folder: the explained classifier, and the oracle that checks whether changes generalise."""
 

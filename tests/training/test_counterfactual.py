@@ -301,8 +301,8 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     words = ["train", "counterfactual", "bars.npz", "--classifier", "python:object=sides_of_bars:net,size=8", "--trust"]
-    words += ["--classes", "0,1", "--out", "generators", "--epochs", "2", "--batch", "8"]
-    for name, value in (("widths", "4+8"), ("critic_widths", "4+8"), ("length", "3")):
+    words += ["--classes", "0,1", "--out", "generators", "--epochs", "2"]
+    for name, value in (("batch", "8"), ("widths", "4+8"), ("critic_widths", "4+8"), ("length", "3")):
         words += ["--set", f"{name}={value}"]
     done = CliRunner().invoke(cli, words)
     assert done.exit_code == 0, done.output

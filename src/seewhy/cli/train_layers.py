@@ -1,34 +1,28 @@
 """The commands ``seewhy train iba`` and ``readout``, for methods that read a network's inner layers."""
 
 from pathlib import Path
-from typing import TypedDict, Unpack
 
 import click
 import torch
 
 from seewhy import registry
-from seewhy.cli.options import (
-    classifier_option,
-    device_option,
-    threads_option,
-    trust_option,
-)
-from seewhy.cli.training import new_folder_option, setting_option, training_bar
+from seewhy.cli import options
+from seewhy.cli.training import new_folder_option, rate_option, training_bar
 from seewhy.images.sources import list_images
 from seewhy.training.bottleneck.readout import Plan, train_readout
 from seewhy.training.bottleneck.statistics import measure
 
+_computer_options = options.in_order(options.device_option, options.threads_option, options.trust_option)
+
 
 @click.command("iba")
-@click.argument("photos", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@classifier_option
-@click.option("--layer", help="Name of the layer. Default: the layer that iba chooses.")
-@new_folder_option("Folder for the statistics.")
-@device_option
-@threads_option
-@trust_option
+@options.images_argument
+@options.classifier_option
+@click.option("--layer", metavar="NAME", help="Measure this layer. Default: the layer that iba chooses.")
+@new_folder_option
+@_computer_options
 def iba(
-    photos: tuple[Path, ...],
+    images: tuple[Path, ...],
     classifier: str,
     layer: str | None,
     out: Path,
@@ -39,62 +33,57 @@ def iba(
 ) -> None:
     """Measure a layer's feature statistics for the method iba.
 
-    The mean and standard deviation are taken over PHOTOS (files or folders). Nothing is written before all photos are
+    The mean and standard deviation are taken over the images (files or folders). Nothing is written before all images are
     processed.
     """
     torch.set_num_threads(threads)
     opened = registry.classifier(classifier, trust=trust, device=device)
     with training_bar() as progress:
-        name, statistics = measure(opened, list_images(photos), out, layer=layer, progress=progress)
+        name, statistics = measure(opened, list_images(images), out, layer=layer, progress=progress)
     click.echo(f"layer {name}, {statistics.photos} photos; use it with: --method iba:statistics={out}")
 
 
-class _PlanSettings(TypedDict):
-    """Settings of the training, as `Plan` takes them."""
-
-    steps: int
-    batch: int
-    rate: float
-    beta: float
-    seed: int
-
-
 @click.command("readout")
-@click.argument("photos", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@classifier_option
-@click.option(
+@options.images_argument
+@options.classifier_option
+@options.repeatable_option(
     "--layer",
-    multiple=True,
-    help="Layer to read, repeatable; noise is added to the first. Default: three feature maps chosen by stride.",
+    "layers",
+    "NAME",
+    "Read this layer; noise is added to the first. Default: three feature maps chosen by stride.",
 )
-@new_folder_option("Folder for the weights.")
-@setting_option("--steps", Plan.steps, "Number of Adam steps.")
-@setting_option("--batch", Plan.batch, "Photos per step.")
-@setting_option("--rate", Plan.rate, "Learning rate.")
-@setting_option("--beta", Plan.beta, "Weight of the information term.")
-@setting_option("--seed", Plan.seed, "Seed of the weights, the batches and the noise.")
-@device_option
-@threads_option
-@trust_option
+@new_folder_option
+@options.count_option("--steps", Plan.steps, "Train for N steps.")
+@options.count_option("--batch", Plan.batch, "Train on N images per step.")
+@rate_option(Plan.rate)
+@click.option(
+    "--beta", metavar="X", default=Plan.beta, show_default=True, help="Set the weight of the information term."
+)
+@options.seed_option
+@_computer_options
 def readout(
-    photos: tuple[Path, ...],
+    images: tuple[Path, ...],
     classifier: str,
-    layer: tuple[str, ...],
+    layers: tuple[str, ...],
     out: Path,
     *,
+    steps: int,
+    batch: int,
+    rate: float,
+    beta: float,
+    seed: int,
     device: str | None,
     threads: int,
     trust: bool,
-    **plan: Unpack[_PlanSettings],
 ) -> None:
     """Train the readout network of the method iba-readout.
 
-    The network is trained on PHOTOS (files or folders). Nothing is written before training ends.
+    The network is trained on the images (files or folders). Nothing is written before training ends.
     """
     torch.set_num_threads(threads)
-    opened = registry.classifier(classifier, trust=trust, device=device)
+    opened, plan = registry.classifier(classifier, trust=trust, device=device), Plan(steps, batch, rate, beta, seed)
     with training_bar() as progress:
-        trained = train_readout(opened, list_images(photos), out, layers=layer, plan=Plan(**plan), progress=progress)
+        trained = train_readout(opened, list_images(images), out, layers=layers, plan=plan, progress=progress)
     click.echo(
         f"layers {', '.join(trained.layers)}; {trained.losses[-1]}; use it with: --method iba-readout:weights={out}"
     )

@@ -6,8 +6,8 @@ from typing import TypedDict, Unpack
 import click
 import torch
 
-from seewhy.cli.options import device_option, threads_option
-from seewhy.cli.training import new_folder_option, setting_option, training_bar
+from seewhy.cli import options
+from seewhy.cli.training import half_option, new_folder_option, rate_option, training_bar
 from seewhy.infills.patch_sampler import shipped
 from seewhy.training.sampler.train import Plan, train_sampler
 
@@ -21,26 +21,26 @@ class _Settings(TypedDict):
     rate: float
     seed: int
     half: bool
-    check_every: int
-    patience: int
 
 
 @click.command()
-@click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@new_folder_option("Folder for the weights and the card.")
-@setting_option("--patch", Plan.patch, "Side K of the patch, in pixels.")
-@click.option("--begin", help="Start from trained weights: a folder, or the word shipped.")
-@setting_option("--steps", Plan.steps, "Number of steps in the schedule.")
-@setting_option("--batch", Plan.batch, "Windows per step.")
-@setting_option("--rate", Plan.rate, "Peak learning rate.")
-@setting_option("--seed", Plan.seed, "Seed of the weights and the batches.")
-@device_option
-@click.option("--half", is_flag=True, help="Compute in bfloat16.")
-@threads_option
-@setting_option("--check-every", Plan.check_every, "Steps between evaluations on the held-out photos.")
-@setting_option("--patience", Plan.patience, "Stop after this many evaluations without progress.")
-@setting_option("--data", "photos of the user's own", "Description of the photos, for the card.")
-@setting_option("--licence", "that of the photos it was trained on", "Licence of the weights, for the card.")
+@click.argument(
+    "folders",
+    metavar="DIR...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+)
+@new_folder_option
+@options.count_option("--patch", Plan.patch, "Train for patches of N x N pixels: 4, 8 or 16.")
+@click.option("--begin", metavar="DIR", help="Start from the weights in this folder, or from the word shipped.")
+@options.count_option("--steps", Plan.steps, "Train for N steps.")
+@options.count_option("--batch", Plan.batch, "Train on N windows per step.")
+@rate_option(Plan.rate)
+@half_option
+@options.seed_option
+@options.device_option
+@options.threads_option
 def sampler(
     folders: tuple[Path, ...],
     out: Path,
@@ -48,26 +48,16 @@ def sampler(
     begin: str | None,
     device: str | None,
     threads: int,
-    data: str,
-    licence: str,
     **settings: Unpack[_Settings],
 ) -> None:
     """Train the patch sampler, an in-fill, on photos.
 
-    FOLDERS are searched recursively. CUDA is used if there is any and no --device is given. Run the same command again
+    Each DIR is searched recursively. CUDA is used if there is any and no --device is given. Run the same command again
     to resume after an interruption.
     """
     torch.set_num_threads(threads)
     start = shipped(settings["patch"]) if begin == "shipped" else None if begin is None else Path(begin)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     with training_bar(out) as progress:
-        result = train_sampler(
-            folders,
-            out,
-            plan=Plan(**settings),
-            device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
-            begin=start,
-            data=data,
-            licence=licence,
-            progress=progress,
-        )
-    click.echo(f"{result.bits:.4f} bits per sub-pixel on held-out photos after {result.steps} steps ({result.stopped})")
+        result = train_sampler(folders, out, plan=Plan(**settings), device=device, begin=start, progress=progress)
+    click.echo(f"{result.bits:.4f} bits per sub-pixel on held-out photos, at step {result.step} of {settings['steps']}")

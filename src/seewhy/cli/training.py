@@ -10,12 +10,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from seewhy.cli.options import INTERRUPTED, Decorator
 from seewhy.cli.progress import messages
 
+new_folder_option = click.option(
+    "--out",
+    metavar="DIR",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write weights and card to this folder.",
+)
+half_option = click.option("--half", is_flag=True, help="Compute in bfloat16.")
 
-def new_folder_option(text: str) -> Decorator:
-    """Make the required option for the folder that trained networks are written to."""
-    return click.option(
-        "--out", metavar="DIR", required=True, type=click.Path(file_okay=False, path_type=Path), help=text
-    )
+
+def rate_option(default: float) -> Decorator:
+    """Make the option for the learning rate."""
+    return click.option("--rate", metavar="X", default=default, show_default=True, help="Set the learning rate.")
 
 
 def setting_option(name: str, default: object, text: str, choices: Sequence[str] | None = None) -> Decorator:

@@ -24,21 +24,17 @@ class Performance:
         loss: cross-entropy in nats, averaged over the images of each class and then over classes.
         accuracy: fraction of the images that are classified correctly.
         auc: area under the ROC curve of the second class; None unless there are exactly two classes.
-        right: number of correctly classified images of each class.
-        pictures: number of images of each class.
-        called: number of images predicted as each class, correct or not.
+        right: class → number of its images that are classified correctly, and number of its images.
     """
 
     loss: float
     accuracy: float
     auc: float | None
-    right: tuple[int, ...]
-    pictures: tuple[int, ...]
-    called: tuple[int, ...]
+    right: dict[str, tuple[int, int]]
 
     def __str__(self) -> str:
         auc = "" if self.auc is None else f", AUC {self.auc:.4f}"
-        return f"accuracy {self.accuracy:.4f}{auc} on {sum(self.pictures)} images"
+        return f"accuracy {self.accuracy:.4f}{auc} on {sum(count for _, count in self.right.values())} images"
 
 
 def labels_of(collection: Collection) -> Int64[np.ndarray, "n"]:
@@ -71,19 +67,15 @@ def evaluate(net: nn.Module, collection: Collection, device: torch.device) -> Pe
     """Evaluate a network, in evaluation mode, on labelled images of every class."""
     starts = range(0, len(collection), AT_ONCE)
     scores = torch.cat([net(collection.images(slice(at, at + AT_ONCE)).to(device)).cpu() for at in starts])
-    labels = torch.from_numpy(labels_of(collection))
-    classes = len(collection.classes)
+    labels, count = torch.from_numpy(labels_of(collection)), len(collection.classes)
     losses = functional.cross_entropy(scores, labels, reduction="none").double()
-    pictures, called = labels.bincount(minlength=classes), scores.argmax(1).bincount(minlength=classes)
-    per_class = losses.new_zeros(classes).index_add_(0, labels, losses) / pictures
-    right = labels[scores.argmax(1) == labels].bincount(minlength=classes)
+    pictures = labels.bincount(minlength=count)
+    right = labels[scores.argmax(1) == labels].bincount(minlength=count)
     return Performance(
-        loss=per_class.mean().item(),
+        loss=(losses.new_zeros(count).index_add_(0, labels, losses) / pictures).mean().item(),
         accuracy=right.sum().item() / len(labels),
-        auc=area(scores[:, 1] - scores[:, 0], labels == 1) if classes == 2 else None,
-        right=tuple(right.tolist()),
-        pictures=tuple(pictures.tolist()),
-        called=tuple(called.tolist()),
+        auc=area(scores[:, 1] - scores[:, 0], labels == 1) if count == 2 else None,
+        right=dict(zip(collection.classes, zip(right.tolist(), pictures.tolist(), strict=True), strict=True)),
     )
 
 

@@ -30,6 +30,7 @@ from seewhy.training.loop import Progress, Run, check_settings, no_progress
 FEWEST = 10
 """Smallest number of images per class, before some are held out."""
 
+_HELD_OUT = 0.2  # fraction of the images that are never used for training
 _SHORTEST = 20  # fewest batches per epoch, so that batch norm's running averages keep up when images are few
 _DECAY = 0.01  # weight decay of AdamW
 _FLATTEST = 0.01  # smallest standard deviation used as a divisor
@@ -42,12 +43,10 @@ class Plan:
     Args:
         arch: network architecture, ``plain`` or ``residual``.
         width: number of channels of the deepest level.
-        epochs: largest number of epochs. One epoch shows as many images as there are, every class equally often, in at
-            least 20 batches.
+        epochs: number of epochs. One epoch shows as many images as there are, every class equally often, in at least
+            20 batches.
         batch: images per step.
         rate: peak learning rate of AdamW; it follows a cosine schedule.
-        patience: number of epochs without a lower held-out loss after which training stops.
-        held_out: fraction of the images that are never used for training.
         augment: augmentation applied to training images.
         seed: seed of the weights, the split, the batches and every random draw.
 
@@ -60,8 +59,6 @@ class Plan:
     epochs: int = 10
     batch: int = 64
     rate: float = 2e-3
-    patience: int = 4
-    held_out: float = 0.2
     augment: Augment = field(default_factory=Augment)
     seed: int = 0
 
@@ -69,9 +66,9 @@ class Plan:
         if self.arch not in get_args(Arch):
             raise RequestError(f"expected arch {' or '.join(get_args(Arch))}, got {self.arch!r}; choose one of them")
         check_settings(self, ("width", "batch"), lambda value: value >= 2, ">= 2")
-        check_settings(self, ("epochs", "patience"), lambda value: value >= 1, ">= 1")
+        check_settings(self, ("epochs",), lambda value: value >= 1, ">= 1")
         check_settings(self, ("seed",), lambda value: value >= 0, ">= 0")
-        check_settings(self, ("rate", "held_out"), lambda value: 0 < value < 1, "between 0 and 1")
+        check_settings(self, ("rate",), lambda value: 0 < value < 1, "between 0 and 1")
 
 
 @dataclass(frozen=True)
@@ -88,14 +85,13 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Trained:
-    """The classifier that was written, the epoch that was kept, why training stopped, all epochs, and the test.
+    """The classifier that was written, the epoch that was kept, all epochs, and the test.
 
     ``notes`` are warnings about the training or the data, one sentence each.
     """
 
     classifier: TorchClassifier
     kept: Evaluation
-    stopped: str
     curve: tuple[Evaluation, ...]
     test: Performance | None
     notes: tuple[str, ...]
@@ -139,18 +135,18 @@ def train_classifier(
             f"expected a view of the images' size {collection.size}, got {view.size}; omit view to use that size"
         )
     place = read_device(device) or torch.device("cpu")
-    rest, held_out = split(collection, share=plan.held_out, seed=plan.seed)
+    rest, held_out = split(collection, share=_HELD_OUT, seed=plan.seed)
     for side, name in ((rest, "training"), (held_out, "the held-out images")):
         _check(side, collection.classes, collection.size, 1, where=f" in {name}")
     _claim(out)
     job = _Job(rest, held_out, plan, place)
-    stopped, kept = job.train(progress), job.run.kept
+    job.train(progress)
     performance = None if test is None else evaluate(job.net, test, place)
-    notes = _notes(kept.held_out, collection, test)
-    card = _facts(job, collection, performance, view) | {"stopped": stopped, "notes": list(notes)}
+    notes = _notes(job.run.kept.held_out, collection, test)
+    card = _facts(job, collection, performance, view) | {"notes": list(notes)}
     classifier = as_classifier(job.net, card, device=place)
     save_small(out, job.net, card | {"fingerprint": classifier.fingerprint})
-    return Trained(classifier, kept, stopped, tuple(job.run.curve), performance, notes)
+    return Trained(classifier, job.run.kept, tuple(job.run.curve), performance, notes)
 
 
 def _check(
@@ -200,44 +196,38 @@ class _Job:
     best: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.labels, (self.color, spread) = labels_of(self.rest), _colors(self.rest)
+        plan, rest = self.plan, self.rest
+        self.labels, (self.color, spread) = labels_of(rest), _colors(rest)
         self.net: SmallClassifier = build_small(
-            arch=self.plan.arch,
-            classes=len(self.rest.classes),
-            channels=self.rest.channels,
-            widths=usual_widths(self.rest.size, self.plan.width),
+            arch=plan.arch,
+            classes=len(rest.classes),
+            channels=rest.channels,
+            widths=usual_widths(rest.size, plan.width),
             color=self.color,
             spread=spread,
-            seed=self.plan.seed,
+            seed=plan.seed,
         ).to(self.device)
-        self.length = max(_SHORTEST, math.ceil(len(self.rest) / self.plan.batch))
-        self.adam = torch.optim.AdamW(self.net.parameters(), lr=self.plan.rate, weight_decay=_DECAY)
-        self.run: Run[Evaluation] = Run(
-            {"net": self.net}, [self.adam], lambda new, old: new.held_out.loss < old.held_out.loss
-        )
+        self.length = max(_SHORTEST, math.ceil(len(rest) / plan.batch))
+        self.adam = torch.optim.AdamW(self.net.parameters(), lr=plan.rate, weight_decay=_DECAY)
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.adam, plan.epochs * self.length)
+        self.run: Run[Evaluation] = Run({}, [], lambda new, old: new.held_out.loss < old.held_out.loss)
 
-    def train(self, progress: Progress) -> str:
-        """Train, restore the weights of the best epoch, and return why training stopped."""
-        stopped = self.run.train(
-            self.take_step,
-            steps=self.plan.epochs * self.length,
-            progress=progress,
-            evaluate=self.evaluate,
-            every=self.length,
-            ended=lambda: "patience" if self.run.stale >= self.plan.patience else "",
-        )
+    def train(self, progress: Progress) -> None:
+        """Train, and restore the weights of the best epoch."""
+        steps = self.plan.epochs * self.length
+        self.run.train(self.take_step, steps=steps, progress=progress, evaluate=self.evaluate, every=self.length)
         self.net.load_state_dict(self.best)
         self.net.requires_grad_(requires_grad=False)
-        return stopped or "epochs"
 
     def take_step(self, step: int) -> str:
         """Take one step, and return the loss before it."""
         epoch, place = divmod(step, self.length)
         if place == 0:
-            self._begin(epoch)
+            rng = np.random.default_rng([self.plan.seed, epoch])
+            self.generator = torch.Generator().manual_seed(int(rng.integers(1 << 63)))
+            self.order = shuffled(self.labels, self.length * self.plan.batch, rng).reshape(self.length, -1)
+            self.net.train()
         chosen = self.order[place]
-        share = (1 + math.cos(math.pi * step / (self.plan.epochs * self.length))) / 2
-        self.adam.param_groups[0]["lr"] = self.plan.rate * share
         images = self.plan.augment(self.rest.images(chosen).to(self.device), self.generator)
         loss = functional.cross_entropy(self.net(images), torch.from_numpy(self.labels[chosen]).to(self.device))
         if not loss.isfinite():
@@ -245,15 +235,9 @@ class _Job:
         self.adam.zero_grad()
         torch.autograd.backward(loss)
         self.adam.step()
+        self.schedule.step()
         self.losses.append(loss.item())
         return f"loss {self.losses[-1]:.3f}"
-
-    def _begin(self, epoch: int) -> None:
-        """Draw the order of the images in an epoch."""
-        rng = np.random.default_rng([self.plan.seed, epoch])
-        self.generator = torch.Generator().manual_seed(int(rng.integers(1 << 63)))
-        self.order = shuffled(self.labels, self.length * self.plan.batch, rng).reshape(self.length, -1)
-        self.net.train()
 
     def evaluate(self) -> None:
         """Evaluate the network on the held-out images, and keep its weights if they are the best so far."""
@@ -291,22 +275,14 @@ def _colors(collection: Collection) -> tuple[Color, Color]:
 def _notes(held_out: Performance, collection: Collection, test: Collection | None) -> tuple[str, ...]:
     """Return warnings about the training and the test set."""
     notes = []
-    if max(held_out.called) == sum(held_out.called):
-        only = collection.classes[held_out.called.index(max(held_out.called))]
-        notes.append(
-            f"every held-out image is predicted as {only}: nothing was learned; try more images or a lower rate"
-        )
-    if test is not None:
-        known = {_digest(picture) for picture in collection.pixels}
-        again = sum(_digest(picture) in known for picture in test.pixels)
-        if again:
-            notes.append(f"{again} test images are also in the training data: the test accuracy is optimistic")
-        if collection.groups is not None and test.groups is not None:
-            shared = np.intersect1d(collection.groups, test.groups)
-            if len(shared):
-                notes.append(
-                    f"{len(shared)} test groups are also in the training data: the test accuracy is optimistic"
-                )
+    recognised = [name for name, (right, _) in held_out.right.items() if right]
+    if len(recognised) < 2:
+        only = " and ".join(recognised) or "no class"
+        notes.append(f"of the held-out images, {only} alone is recognised: try more images or a lower rate")
+    known = {_digest(picture) for picture in collection.pixels}
+    again = 0 if test is None else sum(_digest(picture) in known for picture in test.pixels)
+    if again:
+        notes.append(f"{again} test images are also in the training data: the test accuracy is optimistic")
     return tuple(notes)
 
 
@@ -329,8 +305,8 @@ def _facts(job: _Job, collection: Collection, test: Performance | None, view: Vi
         "pictures": dict(zip(collection.classes, np.bincount(job.labels).tolist(), strict=True)),
         "plan": asdict(job.plan),
         "epoch": kept.epoch,
-        "held_out": _report(kept.held_out, collection.classes),
-        "test": None if test is None else _report(test, collection.classes),
+        "held_out": _report(kept.held_out),
+        "test": None if test is None else _report(test),
         "curve": [
             [evaluation.epoch, round(evaluation.trained, 4), round(evaluation.held_out.loss, 4)]
             for evaluation in job.run.curve
@@ -339,12 +315,6 @@ def _facts(job: _Job, collection: Collection, test: Performance | None, view: Vi
     }
 
 
-def _report(performance: Performance, classes: Sequence[str]) -> dict[str, Any]:
-    """Return the performance for the card, with the numbers of correct and of all images per class."""
-    rounded = {
-        name: None if value is None else round(value, 5)
-        for name, value in (("loss", performance.loss), ("accuracy", performance.accuracy), ("auc", performance.auc))
-    }
-    return rounded | {
-        "right": dict(zip(classes, zip(performance.right, performance.pictures, strict=True), strict=True))
-    }
+def _report(performance: Performance) -> dict[str, Any]:
+    """Return the performance for the card, rounded."""
+    return {name: round(value, 5) if isinstance(value, float) else value for name, value in asdict(performance).items()}

@@ -41,7 +41,6 @@ class Plan:
         rate: peak learning rate.
         half: compute in bfloat16 where that is safe.
         check_every: steps between evaluations on the held-out photos.
-        patience: number of evaluations without progress after which training stops.
     """
 
     patch: int = 8
@@ -51,10 +50,9 @@ class Plan:
     seed: int = 0
     half: bool = False
     check_every: int = 250
-    patience: int = 8
 
     def __post_init__(self) -> None:
-        check_settings(self, ("steps", "batch", "check_every", "patience"), lambda value: value >= 1, ">= 1")
+        check_settings(self, ("steps", "batch", "check_every"), lambda value: value >= 1, ">= 1")
 
 
 @dataclass(frozen=True)
@@ -71,11 +69,10 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Result:
-    """A training run: its steps, the held-out bits per sub-pixel of the weights written, and why it stopped."""
+    """The step and the held-out bits per sub-pixel of the weights that were written, and all evaluations."""
 
-    steps: int
+    step: int
     bits: float
-    stopped: str
     curve: tuple[Evaluation, ...]
 
 
@@ -137,8 +134,6 @@ def train_sampler(
     device: str | torch.device | None = None,
     begin: Path | None = None,
     photos: int | None = None,
-    data: str = "photos of the user's own",
-    licence: str = "that of the photos it was trained on",
     progress: Progress = no_progress,
 ) -> Result:
     """Train a patch sampler and write ``weights.safetensors`` and ``card.json``.
@@ -153,8 +148,6 @@ def train_sampler(
         device: torch device; None for the CPU.
         begin: folder of a trained sampler to start from; None for random weights.
         photos: use at most this many training photos, to measure the benefit of more; None for all.
-        data: description of the photos, for the card.
-        licence: licence of the weights, for the card.
         progress: called after each step.
 
     Raises:
@@ -166,8 +159,8 @@ def train_sampler(
     net, begun_from = (
         (build_sampler(plan.patch, seed=plan.seed), None) if begin is None else load_sampler(begin, patch=plan.patch)
     )
-    facts = _card(net, plan) | {"data": data, "licence": licence, "begun_from": begun_from}
-    facts["photos"] = {"trained_on": len(train), "held_out": len(held_out)}
+    photo_counts = {"trained_on": len(train), "held_out": len(held_out)}
+    facts = _card(net, plan) | {"begun_from": begun_from, "photos": photo_counts}
     out.mkdir(parents=True, exist_ok=True)
     job = _Job(net.to(read_device(device)), plan, train, held_out_windows(held_out, plan.patch), out, facts)
     if (out / CHECKPOINT).exists():
@@ -206,16 +199,9 @@ class _Job:
     def train(self, progress: Progress) -> Result:
         """Train to the end."""
         run, plan = self.run, self.plan
-        stopped = run.train(
-            self.take_step,
-            steps=plan.steps,
-            progress=progress,
-            evaluate=self.evaluate,
-            every=plan.check_every,
-            ended=lambda: "patience" if run.stale >= plan.patience else "",
-        )
+        run.train(self.take_step, steps=plan.steps, progress=progress, evaluate=self.evaluate, every=plan.check_every)
         (self.out / CHECKPOINT).unlink(missing_ok=True)
-        return Result(run.step, run.kept.held_out, stopped or "steps", tuple(run.curve))
+        return Result(run.kept.step, run.kept.held_out, tuple(run.curve))
 
     def take_step(self, step: int) -> str:
         """Take one step on one batch, and update the moving average."""
