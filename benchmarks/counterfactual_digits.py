@@ -37,7 +37,7 @@ from seewhy.core.intervals import Interval
 from seewhy.images.collection import Collection, read_collection
 from seewhy.nets.checkpoints import CARD
 from seewhy.nets.counterfactual_generators import load_generators
-from seewhy.nets.embedding import Embedding, build_embedding
+from seewhy.nets.embedding import Embedding
 from seewhy.results.audit_counterfactual import CounterfactualRecord, Restored
 from seewhy.results.codec import from_json, to_json
 from seewhy.training.accuracy import keep_classes
@@ -98,7 +98,7 @@ def prepare(train: Collection, test: Collection, out: Path) -> None:
 
 def read_embedding(pictures: Collection, out: Path) -> Embedding:
     """Read the embedding trained by `prepare`."""
-    net = build_embedding(pictures.channels, pictures.size, dim=64, seed=0)
+    net = Embedding(pictures.channels, pictures.size, dim=64, seed=0)
     net.load_state_dict(load_file(out / EMBEDDING))
     return net.eval().requires_grad_(requires_grad=False)
 

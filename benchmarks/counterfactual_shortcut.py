@@ -51,7 +51,7 @@ from seewhy.classifiers.trained import as_classifier, trained
 from seewhy.core.attribution import Map
 from seewhy.images.collection import Collection
 from seewhy.nets.checkpoints import CARD
-from seewhy.nets.small_classifier import build_small, load_small
+from seewhy.nets.small_classifier import SmallClassifier, load_small
 from seewhy.training.classifier import Plan, train_classifier
 
 ILL = 1
@@ -136,7 +136,7 @@ def randomised(study: Study, seed: int) -> TorchClassifier:
     """Build the classifier with random weights, and a bias with which it predicts half of the images as ill."""
     _, card = load_small(study.out / "classifier")
     settings = {**card["net"], "widths": tuple(card["net"]["widths"])}
-    net = build_small(**settings, color=tuple(card["mean_color"]), seed=1000 + seed)
+    net = SmallClassifier(**settings, color=tuple(card["mean_color"]), seed=1000 + seed).eval()
     with torch.no_grad():
         scores = net(study.train.images(slice(0, TEST)))
         net.last.bias[ILL] -= (scores[:, ILL] - scores[:, 1 - ILL]).median()

@@ -124,7 +124,7 @@ def learn(net: Trainable, photos: Sequence[Image.Image], *, steps: int, batch: i
     for step in range(steps):
         cut = batch_at(photos, step, batch)
         start = time.perf_counter()
-        bits = descend(net, optimiser, cut, rate=rate * schedule(step, steps), half=True)
+        bits = descend(net.log_likelihood, optimiser, cut, rate=rate * schedule(step, steps), half=True)
         seconds.append(time.perf_counter() - start)
         if (step + 1) % 100 == 0:
             click.echo(f"{type(net).__name__}: step {step + 1}/{steps}, {bits:.3f} bits", err=True)
@@ -137,13 +137,13 @@ def measure(folders: Sequence[Path], *, steps: int, batch: int) -> Row:
     windows = held_out_windows(held_out, PATCH)
     gaussian = GaussianSampler(PATCH)
     gaussian.fit(train, windows=steps * batch)
-    rows: list[Row] = [{"family": "gaussian", "bits": bits_per_subpixel(gaussian, windows)}]
+    rows: list[Row] = [{"family": "gaussian", "bits": bits_per_subpixel(gaussian.log_likelihood, windows)}]
     networks: dict[str, Callable[[], Trainable]] = {"factorised": Factorised, "dct": Cosine, "compact": CompactSampler}
     for name, build in networks.items():
         torch.manual_seed(0)
         net = build()
         seconds = learn(net, train, steps=steps, batch=batch, rate=2e-3)
-        bits = bits_per_subpixel(net.eval(), windows)
+        bits = bits_per_subpixel(net.eval().log_likelihood, windows)
         rows.append(
             {
                 "family": name,

@@ -24,10 +24,9 @@ from seewhy.images.collection import Collection
 from seewhy.nets.counterfactual_generators import (
     CounterfactualGenerators,
     GeneratedBatch,
-    build_generators,
     save_generators,
 )
-from seewhy.nets.embedding import build_embedding
+from seewhy.nets.embedding import Embedding
 from seewhy.results.audit_counterfactual import CounterfactualRecord, DirectionResult, Restored
 from seewhy.training.embedding import train_embedding
 
@@ -387,7 +386,7 @@ def test_wrong_requests_are_refused(tmp_path: Path) -> None:
 
 def small() -> CounterfactualGenerators:
     """Return real, untrained generators."""
-    return build_generators(arm="syce", classes=(0, 1), channels=1, size=(SIDE, SIDE), widths=(4, 4))
+    return CounterfactualGenerators(arm="syce", classes=(0, 1), channels=1, size=(SIDE, SIDE), widths=(4, 4))
 
 
 def test_real_generators_are_loaded_audited_and_saved(tmp_path: Path) -> None:
@@ -434,7 +433,7 @@ def test_the_embedding_learns_and_codes_do_not_depend_on_the_batch() -> None:
     net, again = (train_embedding(images, dim=4, steps=25, seed=1) for _ in range(2))
     batch = images.images(slice(None))
     planes = net.planes(batch)
-    before = functional.mse_loss(build_embedding(1, (SIDE, SIDE), dim=4, seed=1)(planes), planes)
+    before = functional.mse_loss(Embedding(1, (SIDE, SIDE), dim=4, seed=1)(planes), planes)
     assert functional.mse_loss(net(planes), planes) < 0.7 * before
     np.testing.assert_allclose(net.codes(batch)[:3], net.codes(batch[:3]), atol=1e-5)
     np.testing.assert_array_equal(net.codes(batch), again.codes(batch))
@@ -443,9 +442,9 @@ def test_the_embedding_learns_and_codes_do_not_depend_on_the_batch() -> None:
 @pytest.mark.parametrize(("channels", "size"), [(1, (16, 16)), (3, (28, 28)), (1, (33, 47)), (3, (128, 96))])
 def test_the_embedding_accepts_images_of_usual_sizes(channels: int, size: tuple[int, int]) -> None:
     """Codes have 64 numbers, and the reconstruction has the size of the image."""
-    net = build_embedding(channels, size)
+    net = Embedding(channels, size)
     images = torch.rand(2, 3, *size)
     assert net.codes(images).shape == (2, 64)
     assert net(net.planes(images)).shape == (2, channels, *size)
     with pytest.raises(RequestError, match="sides from"):
-        build_embedding(channels, (4, 4))
+        Embedding(channels, (4, 4))

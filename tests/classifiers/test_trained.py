@@ -11,7 +11,7 @@ from seewhy.classifiers.trained import as_classifier, trained
 from seewhy.core.access import Access
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
-from seewhy.nets.small_classifier import TENSORS, SmallClassifier, build_small, save_small
+from seewhy.nets.small_classifier import TENSORS, SmallClassifier, save_small
 
 CARD = {
     "classifier": "plain on shapes",
@@ -27,7 +27,7 @@ CARD = {
 @pytest.fixture
 def net() -> SmallClassifier:
     """Return an untrained network."""
-    return build_small(arch="plain", classes=2, channels=3, widths=(4, 8))
+    return SmallClassifier(arch="plain", classes=2, channels=3, widths=(4, 8)).eval()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from seewhy import registry
 from seewhy.cli import main
-from seewhy.nets.counterfactual_generators import build_generators, save_generators
+from seewhy.nets.counterfactual_generators import CounterfactualGenerators, save_generators
 from seewhy.results.audit_counterfactual import CounterfactualRecord
 from seewhy.results.codec import from_json
 
@@ -37,7 +37,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pixels[1::2, :, SIDE // 2 :] += 100
     np.savez(tmp_path / "images.npz", images=pixels, labels=np.arange(COUNT) % 2)
     facts = {"fingerprint": registry.classifier(SPEC).fingerprint, "classifier": SPEC}
-    generators = build_generators(arm="syce", classes=(0, 1), channels=3, size=(SIDE, SIDE), widths=(4, 4))
+    generators = CounterfactualGenerators(arm="syce", classes=(0, 1), channels=3, size=(SIDE, SIDE), widths=(4, 4))
     save_generators(tmp_path / "generators", generators, facts)
     return tmp_path
 

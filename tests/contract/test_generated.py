@@ -17,7 +17,7 @@ from seewhy.core.settings import schema
 from seewhy.core.target import ClassEvidence
 from seewhy.explaining.samples import checked_images
 from seewhy.infills.plain import constant
-from seewhy.nets.counterfactual_generators import build_generators, save_generators
+from seewhy.nets.counterfactual_generators import CounterfactualGenerators, save_generators
 
 SIZE = (20, 17)
 
@@ -33,7 +33,7 @@ class Light(nn.Module):
 
 def generators(folder: Path) -> str:
     """Untrained ones."""
-    twins = build_generators(arm="syce", classes=(0, 1), channels=1, size=SIZE, seed=0, widths=(2, 2), last=1)
+    twins = CounterfactualGenerators(arm="syce", classes=(0, 1), channels=1, size=SIZE, seed=0, widths=(2, 2), last=1)
     save_generators(folder, twins, {"fingerprint": "open game", "classifier": "x"})
     return f"weights={folder}"
 

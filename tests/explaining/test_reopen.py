@@ -14,7 +14,7 @@ from PIL import Image
 import seewhy
 from games import picture, small_cnn
 from seewhy.cli import main
-from seewhy.nets.small_classifier import build_small, save_small
+from seewhy.nets.small_classifier import SmallClassifier, save_small
 
 SIDE = 32
 CARD = {
@@ -64,7 +64,7 @@ def onnx_in_a_subfolder(home: Path) -> str:
 def trained_folder(home: Path) -> str:
     """Write what ``seewhy train classifier`` would have written and return its Spec."""
     torch.manual_seed(0)
-    net = build_small(arch="plain", classes=2, channels=3, widths=(4, 8))
+    net = SmallClassifier(arch="plain", classes=2, channels=3, widths=(4, 8)).eval()
     torch.nn.init.normal_(net.last.weight, std=20.0)  # untrained, it would answer the same to every image
     save_small(home / "models" / "shapes", net, CARD)
     return "trained:folder=models/shapes"

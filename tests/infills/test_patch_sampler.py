@@ -181,4 +181,4 @@ def test_shipped_weights_beat_a_histogram(patch: int) -> None:
     net, _ = load_sampler(shipped(patch), patch=patch)
     photo = cv2.resize(_coffee(), (336, 224), interpolation=cv2.INTER_AREA)
     windows = cut_windows([photo], patch, 128, np.random.default_rng(0))
-    assert bits_per_subpixel(net, windows) < _histogram_bits(windows) - 2
+    assert bits_per_subpixel(net.log_likelihood, windows) < _histogram_bits(windows) - 2

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from seewhy.core.errors import RequestError
-from seewhy.nets.compact_sampler import CompactSampler, build_sampler, load_sampler, refinement
+from seewhy.nets.compact_sampler import CompactSampler, load_sampler, refinement
 from seewhy.nets.mixture import Mixture
 
 LEVELS = torch.arange(256)
@@ -19,7 +19,7 @@ LEVELS = torch.arange(256)
 
 def _net(patch: int) -> CompactSampler:
     """Return an untrained network that is the same in every test."""
-    return build_sampler(patch, seed=1).eval().requires_grad_(False)
+    return CompactSampler(patch, seed=1).eval().requires_grad_(False)
 
 
 def _pictures(*shape: int) -> Float[Tensor, "..."]:
@@ -172,7 +172,7 @@ def test_building_a_network_keeps_the_global_random_state() -> None:
     """Torch's global random state does not change, and the seed alone determines the weights."""
     torch.manual_seed(11)
     before = torch.get_rng_state()
-    first, second = (next(build_sampler(4, seed=3).parameters()) for _ in range(2))
+    first, second = (next(CompactSampler(4, seed=3).parameters()) for _ in range(2))
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(first, second)
 
@@ -180,7 +180,7 @@ def test_building_a_network_keeps_the_global_random_state() -> None:
 def test_unsupported_sizes_are_refused() -> None:
     """The error message names the size and those that there are."""
     with pytest.raises(RequestError, match="expected a patch of 4, 8 or 16 pixels, got 5"):
-        build_sampler(5)
+        CompactSampler(5)
 
 
 def test_missing_weights_say_how_to_train_them(tmp_path: Path) -> None:

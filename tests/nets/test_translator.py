@@ -9,7 +9,6 @@ from torch import Tensor
 from seewhy.core.errors import RequestError
 from seewhy.nets.counterfactual_generators import (
     CounterfactualGenerators,
-    build_generators,
     load_generators,
     save_generators,
 )
@@ -49,8 +48,10 @@ def test_any_size(size: tuple[int, int]) -> None:
 def test_a_residual_generator_starts_with_a_small_edit() -> None:
     """A residual generator learns the edit, not the image."""
     images = pictures(3, 3, 12, 12)
-    begun = build_generators(arm="cyce", classes=(0, 1), channels=1, size=(12, 12), widths=(4, 4))
-    plain = build_generators(arm="cyce", classes=(0, 1), channels=1, size=(12, 12), widths=(4, 4), residual=False)
+    begun = CounterfactualGenerators(arm="cyce", classes=(0, 1), channels=1, size=(12, 12), widths=(4, 4))
+    plain = CounterfactualGenerators(
+        arm="cyce", classes=(0, 1), channels=1, size=(12, 12), widths=(4, 4), residual=False
+    )
     assert difference(begun, images) < 0.01
     assert difference(plain, images) > 0.1
 
@@ -66,15 +67,15 @@ def test_the_generated_images_of_each_variant() -> None:
     """SyCE gives g0(x), g0(g0(x)) and g1(g0(x)); the stable image of CyCE is the input; the control has two heads."""
     images = pictures(2, 3, 8, 8)
     shape = {"classes": (3, 8), "channels": 1, "size": (8, 8), "widths": (4, 4), "residual": False}
-    syce = build_generators(arm="syce", **shape)  # type: ignore[arg-type]
+    syce = CounterfactualGenerators(arm="syce", **shape)  # type: ignore[arg-type]
     made = syce(images, 3, 8)
     for got, nets in ((made.adversarial, (0,)), (made.stable, (0, 0)), (made.cycle, (0, 1))):
         torch.testing.assert_close(got, by_hand(syce, images, *nets))
     back = syce(images, 8, 3)
     for got, nets in ((back.adversarial, (1,)), (back.stable, (1, 1)), (back.cycle, (1, 0))):
         torch.testing.assert_close(got, by_hand(syce, images, *nets))
-    torch.testing.assert_close(build_generators(arm="cyce", **shape)(images, 3, 8).stable, images)  # type: ignore[arg-type]
-    control = build_generators(arm="sagen", **shape)  # type: ignore[arg-type]
+    torch.testing.assert_close(CounterfactualGenerators(arm="cyce", **shape)(images, 3, 8).stable, images)  # type: ignore[arg-type]
+    control = CounterfactualGenerators(arm="sagen", **shape)  # type: ignore[arg-type]
     assert len(control.nets) == 1
     assert control(images, 3, 8).cycle is None
     torch.testing.assert_close(control(images, 3, 8), control(images, 8, 3))
@@ -92,7 +93,9 @@ def test_instance_norm_removes_brightness_and_contrast() -> None:
 def test_more_than_two_classes_share_a_generator() -> None:
     """The generator is conditioned on the target class; the stable image and the cycle image are identical."""
     images = pictures(2, 3, 8, 8)
-    generators = build_generators(arm="syce", classes=(5, 6, 7), channels=1, size=(8, 8), widths=(4, 4), residual=False)
+    generators = CounterfactualGenerators(
+        arm="syce", classes=(5, 6, 7), channels=1, size=(8, 8), widths=(4, 4), residual=False
+    )
     with torch.no_grad():
         for affine in generators.modules():
             if isinstance(affine, Affine):
@@ -109,7 +112,7 @@ def test_gradients_can_bring_values_back_into_range() -> None:
     """Clipping passes gradients that lead back into range, unlike the authors' code, and blocks those that lead out."""
     images, slopes = torch.full((1, 3, 4, 4), 0.5), {}
     for residual in (True, False):
-        generators = build_generators(
+        generators = CounterfactualGenerators(
             arm="cyce", classes=(0, 1), channels=1, size=(4, 4), widths=(2,), last=1, residual=residual
         )
         bias = generators.nets[0].heads[0][0].bias  # type: ignore[index, union-attr]
@@ -125,7 +128,7 @@ def test_gradients_can_bring_values_back_into_range() -> None:
 
 def test_saved_and_loaded(tmp_path: Path) -> None:
     """Loaded generators give the same images; those of another classifier are refused."""
-    generators = build_generators(arm="syce", classes=(3, 8), channels=1, size=(8, 8), widths=(4, 4), seed=5)
+    generators = CounterfactualGenerators(arm="syce", classes=(3, 8), channels=1, size=(8, 8), widths=(4, 4), seed=5)
     save_generators(tmp_path, generators, {"fingerprint": "mine", "classifier": "net"})
     again, card = load_generators(tmp_path, fingerprint="mine")
     images = pictures(2, 3, 8, 8)

@@ -17,7 +17,7 @@ from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target
 from seewhy.infills.plain import constant
 from seewhy.methods.counterfactual.generated import counterfactual
-from seewhy.nets.counterfactual_generators import Arm, CounterfactualGenerators, build_generators, save_generators
+from seewhy.nets.counterfactual_generators import Arm, CounterfactualGenerators, save_generators
 
 FACTS = {"fingerprint": "open game", "classifier": "x"}
 ARTEFACT = 0.125
@@ -46,7 +46,9 @@ def dimming(
     arm: Arm = "cyce", *, classes: tuple[int, int] = (0, 1), size: tuple[int, int] = (12, 10)
 ) -> CounterfactualGenerators:
     """Generators that bring what is brighter than 0.5 down to it, and leave pictures of the first class alone."""
-    generators = build_generators(arm=arm, classes=classes, channels=1, size=size, widths=(2, 2), last=1, norm="none")
+    generators = CounterfactualGenerators(
+        arm=arm, classes=classes, channels=1, size=size, widths=(2, 2), last=1, norm="none"
+    )
     with torch.no_grad():
         for name, weights in generators.named_parameters():
             weights.fill_(1.0 if name.endswith("factor") else 0.0)
@@ -123,7 +125,7 @@ def test_the_maps_match_the_papers_formulas(tmp_path: Path, arm: Arm, classes: t
     """SyCE: x_a = g(x), x_s = g(g(x)) with the generator of the image's class, or one conditional generator."""
     image = picture(12, 10)
     probe = make_probe(image, Bright(3))
-    generators = build_generators(
+    generators = CounterfactualGenerators(
         arm=arm, classes=classes, channels=3, size=(12, 10), widths=(4, 4), residual=False, seed=3
     )
     maps = run(generators, tmp_path, probe)
@@ -157,7 +159,7 @@ def test_findings_report_failures(tmp_path: Path) -> None:
     """Findings report a missing flip, a stable image of another class, lost colours and warnings from training."""
     coloured = spot()
     coloured[1, 3, 4] = 0.9
-    untrained = build_generators(arm="cyce", classes=(0, 1), channels=1, size=(12, 10), widths=(2, 2))
+    untrained = CounterfactualGenerators(arm="cyce", classes=(0, 1), channels=1, size=(12, 10), widths=(2, 2))
     facts = {"validation": {"flip": 0.31, "stable": 0.984}, "collapsed": "the generators hardly edit"}
     findings = run(untrained, tmp_path, make_probe(coloured), facts=facts).findings
     assert findings[0].startswith(

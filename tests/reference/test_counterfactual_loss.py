@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from seewhy.nets.counterfactual_generators import CounterfactualGenerators, build_critics, build_generators
+from seewhy.nets.counterfactual_generators import CounterfactualGenerators, build_critics
 from seewhy.training.counterfactual.loss import Batch, Losses, Weights
 from seewhy.training.counterfactual.plan import make_plan
 
@@ -60,7 +60,7 @@ def colour(x: Tensor) -> Tensor:
 
 def test_syce() -> None:
     """Test six terms, in both directions; an image with a different prediction has its own target."""
-    generators = build_generators(arm="syce", seed=1, **SHAPE)  # type: ignore[arg-type]
+    generators = CounterfactualGenerators(arm="syce", seed=1, **SHAPE)  # type: ignore[arg-type]
     critics = build_critics(generators, (3, 5), seed=2)
     x = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(3))
     predicted = (f(x) >= 0.5).long()
@@ -86,7 +86,7 @@ def test_syce() -> None:
 
 def test_cyce() -> None:
     """Test four terms."""
-    generators = build_generators(arm="cyce", seed=1, **SHAPE)  # type: ignore[arg-type]
+    generators = CounterfactualGenerators(arm="cyce", seed=1, **SHAPE)  # type: ignore[arg-type]
     critics = build_critics(generators, (3, 5), seed=2)
     x = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(3))
     predicted = (f(x) >= 0.5).long()
@@ -102,7 +102,7 @@ def test_cyce() -> None:
 
 def test_control_without_critic() -> None:
     """Both heads are penalised for their classes, their distance from the input and from each other."""
-    generators = build_generators(arm="sagen", seed=1, **SHAPE)  # type: ignore[arg-type]
+    generators = CounterfactualGenerators(arm="sagen", seed=1, **SHAPE)  # type: ignore[arg-type]
     x = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(3))
     predicted = torch.tensor([0, 0, 1, 0])
     weights = Weights(symmetry=3.0, near=2.0, flip=0.5)
@@ -117,7 +117,7 @@ def test_control_without_critic() -> None:
 
 def test_critic() -> None:
     """Test the logistic loss and the gradient penalty: squared distance from norm 1, between real and generated images."""
-    generators = build_generators(arm="syce", seed=1, **SHAPE)  # type: ignore[arg-type]
+    generators = CounterfactualGenerators(arm="syce", seed=1, **SHAPE)  # type: ignore[arg-type]
     critics = build_critics(generators, (3, 5), seed=2)
     draw = torch.Generator().manual_seed(3)
     real, made = (torch.rand(4, 1, 8, 8, generator=draw) for _ in range(2))
@@ -135,14 +135,15 @@ def test_logits_do_not_saturate() -> None:
     """Where the classifier is certain, probabilities give no gradient, but logits do."""
     for scores, moves in (("logits", True), ("probabilities", False)):
         logits = torch.tensor([[60.0, 0.0]], requires_grad=True)
-        losses = Losses(build_generators(arm="cyce", **SHAPE), torch.nn.ModuleList(), classify, Weights(scores=scores))  # type: ignore[arg-type]
+        generators = CounterfactualGenerators(arm="cyce", **SHAPE)  # type: ignore[arg-type]
+        losses = Losses(generators, torch.nn.ModuleList(), classify, Weights(scores=scores))  # type: ignore[arg-type]
         (slope,) = torch.autograd.grad(losses.entropy(logits, torch.tensor([1])), [logits])
         assert bool(slope.abs().max() > 0.1) == moves
 
 
 def test_noise_is_added_before_the_cycle() -> None:
     """With an identity generator, the cycle's error is that of the noise."""
-    generators = build_generators(arm="cyce", seed=1, **{**SHAPE, "residual": True})  # type: ignore[arg-type]
+    generators = CounterfactualGenerators(arm="cyce", seed=1, **{**SHAPE, "residual": True})  # type: ignore[arg-type]
     with torch.no_grad():
         for weight in generators.parameters():
             weight.zero_()

@@ -18,7 +18,7 @@ from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target, weight_matrix
 from seewhy.infills.plain import constant
 from seewhy.methods.counterfactual.path import counterfactual_path
-from seewhy.nets.counterfactual_generators import build_generators, save_generators
+from seewhy.nets.counterfactual_generators import CounterfactualGenerators, save_generators
 
 TARGETS: tuple[Target, ...] = (ClassEvidence(0), Contrast(0, 1))
 
@@ -143,7 +143,7 @@ def test_weights_generate_the_end_of_the_path(tmp_path: Path) -> None:
     probe = make_probe()
     source = int(probe.prediction.argmax())
     other = (source + 1) % 5
-    generators = build_generators(
+    generators = CounterfactualGenerators(
         arm="syce", classes=(source, other), channels=3, size=(12, 11), widths=(4, 4), residual=False
     )
     save_generators(tmp_path / "generators", generators, {"fingerprint": "open game", "classifier": "x"})

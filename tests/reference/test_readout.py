@@ -21,7 +21,7 @@ from seewhy.core.target import ClassEvidence, Contrast, Target
 from seewhy.images.sources import list_images
 from seewhy.infills.plain import constant
 from seewhy.methods.layers.iba_readout import gather, iba_readout
-from seewhy.nets.readout import Readout, build_readout, load_readout, save_readout
+from seewhy.nets.readout import Readout, load_readout, save_readout
 from seewhy.training.bottleneck.readout import Plan, Trained, train_readout
 
 SHAPES = [(8, 8, 7), (16, 6, 5), (5, 1, 1)]
@@ -48,7 +48,7 @@ class RedOrBlue(nn.Module):
 
 def random_readout(*, layers: tuple[str, ...] = ("0", "2"), **facts: object) -> tuple[Readout, dict[str, object]]:
     """Return a network with non-trivial weights, and its card."""
-    net, generator = build_readout(SHAPES, seed=3), torch.Generator().manual_seed(4)
+    net, generator = Readout(SHAPES, seed=3), torch.Generator().manual_seed(4)
     with torch.no_grad():
         for name, value in net.state_dict().items():
             if name.startswith("std"):
@@ -142,10 +142,10 @@ def test_before_training_nearly_everything_passes() -> None:
     """The logits are 5 plus small terms from the last weights, which depend on the seed only, not on torch's state."""
     state = torch.get_rng_state()
     sources = [torch.randn(2, *shape, generator=torch.Generator().manual_seed(0)) for shape in SHAPES]
-    assert float((build_readout(SHAPES)(sources) - 5).detach().abs().max()) < 0.01
+    assert float((Readout(SHAPES)(sources) - 5).detach().abs().max()) < 0.01
     assert torch.equal(torch.get_rng_state(), state)
-    assert torch.equal(build_readout(SHAPES).first.weight, build_readout(SHAPES).first.weight)
-    assert not torch.equal(build_readout(SHAPES).first.weight, build_readout(SHAPES, seed=1).first.weight)
+    assert torch.equal(Readout(SHAPES).first.weight, Readout(SHAPES).first.weight)
+    assert not torch.equal(Readout(SHAPES).first.weight, Readout(SHAPES, seed=1).first.weight)
 
 
 @pytest.mark.parametrize("inplace", [False, True])

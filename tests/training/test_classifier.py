@@ -15,7 +15,7 @@ from seewhy.cli.train_classifier import classifier as command
 from seewhy.core.errors import RequestError
 from seewhy.core.view import View
 from seewhy.images.collection import Collection, read_collection
-from seewhy.nets.small_classifier import build_small, load_small, usual_widths
+from seewhy.nets.small_classifier import SmallClassifier, load_small, usual_widths
 from seewhy.training.accuracy import area, evaluate, keep_classes
 from seewhy.training.augment import Augment
 from seewhy.training.classifier import Plan, Trained, shuffled, train_classifier
@@ -188,7 +188,7 @@ def test_performance_is_counted_per_class() -> None:
 @pytest.mark.parametrize("size", [(8, 8), (16, 40), (70, 65)])
 def test_networks_take_any_size(arch: str, channels: int, size: tuple[int, int]) -> None:
     """Networks take any size from 8 pixels; a grey one averages the channels, and gradients reach the image."""
-    net = build_small(arch=arch, classes=3, channels=channels, widths=usual_widths(size, 8))  # type: ignore[arg-type]
+    net = SmallClassifier(arch=arch, classes=3, channels=channels, widths=usual_widths(size, 8)).eval()  # type: ignore[arg-type]
     images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0), requires_grad=True)
     scores = net(images)
     assert scores.shape == (2, 3)

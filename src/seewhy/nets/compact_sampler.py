@@ -137,6 +137,7 @@ class CompactSampler(nn.Module):
         context: number of features that each hidden pixel receives about the whole ring; None for 64, or 24 if K = 16.
         summary: number of features that describe the whole ring; None for 192, or 128 if K = 16.
         components: number of logistics in each pixel's mixture.
+        seed: seed of the initial weights.
 
     Raises:
         RequestError: K is not 4, 8 or 16.
@@ -153,6 +154,7 @@ class CompactSampler(nn.Module):
         context: int | None = None,
         summary: int | None = None,
         components: int = 5,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         if patch not in {4, 8, 16}:
@@ -166,20 +168,21 @@ class CompactSampler(nn.Module):
         hidden = torch.zeros(side, side, dtype=torch.bool)
         hidden[patch : 2 * patch, patch : 2 * patch] = True
         self.register_buffer("hidden", hidden, persistent=False)
-        self.stem = nn.Sequential(
-            nn.Conv2d(5, 32, 4, stride=2, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(32, 32, 3, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(32, 64, 4, stride=2, padding=1),
-            nn.SiLU(),
-            nn.Flatten(),
-            nn.Linear(64 * (side // 4) ** 2, summary),
-            nn.SiLU(),
-        )
-        self.refine = nn.Linear(summary + 4, summary)
-        self.spread = nn.Linear(summary, patch * patch * context)
-        self.groups = nn.ModuleList(self._groups(~hidden, width=width, context=context, outputs=10 * components))
+        with fixed_seed(seed):
+            self.stem = nn.Sequential(
+                nn.Conv2d(5, 32, 4, stride=2, padding=1),
+                nn.SiLU(),
+                nn.Conv2d(32, 32, 3, padding=1),
+                nn.SiLU(),
+                nn.Conv2d(32, 64, 4, stride=2, padding=1),
+                nn.SiLU(),
+                nn.Flatten(),
+                nn.Linear(64 * (side // 4) ** 2, summary),
+                nn.SiLU(),
+            )
+            self.refine = nn.Linear(summary + 4, summary)
+            self.spread = nn.Linear(summary, patch * patch * context)
+            self.groups = nn.ModuleList(self._groups(~hidden, width=width, context=context, outputs=10 * components))
         order = torch.tensor([y * patch + x for group in refinement(patch) for y, x in group])
         self.register_buffer("order", order, persistent=False)
 
@@ -306,12 +309,6 @@ class CompactSampler(nn.Module):
         return [group for group in self.groups if isinstance(group, _Group)]
 
 
-def build_sampler(patch: int = 8, *, seed: int = 0, **settings: int) -> CompactSampler:
-    """Build an untrained network from a seed; the settings are those of `CompactSampler`."""
-    with fixed_seed(seed):
-        return CompactSampler(patch, **settings)
-
-
 def _remedy(patch: int | None) -> str:
     """Say how to train a sampler, for error messages."""
     option = "" if patch is None else f" --patch {patch}"
@@ -335,7 +332,7 @@ def load_sampler(folder: Path, *, patch: int | None = None) -> tuple[CompactSamp
     net, card = load_network(
         folder,
         WEIGHTS,
-        lambda card: build_sampler(card["patch"], **card["settings"]),
+        lambda card: CompactSampler(card["patch"], **card["settings"]),
         what="a patch sampler",
         remedy=_remedy(patch),
     )

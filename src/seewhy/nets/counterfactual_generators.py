@@ -54,7 +54,7 @@ class GeneratedBatch(NamedTuple):
 
 @final
 class CounterfactualGenerators(nn.Module):
-    """Counterfactual generators of stable and adversarial images, with one interface; built by `build_generators`.
+    """Counterfactual generators of stable and adversarial images, with one interface.
 
     With two classes there is one generator per source class, as in the paper. With more classes, all share one generator
     that is conditioned on the target class; its stable image and its cycle image are then identical.
@@ -64,35 +64,42 @@ class CounterfactualGenerators(nn.Module):
         classes: indices of the classes that the generators were trained for.
         channels: 1 for gray images, 3 for colour images.
         size: height and width of the images, in pixels.
-        widths: number of channels of each level of a generator.
+        widths: number of channels of each level of a generator; None for `usual_widths`.
         last: kernel size of the last convolution.
         residual: whether a generator outputs a change that is added to the image, instead of the image.
         norm: see `seewhy.nets.translator.Affine`.
+        seed: seed of the initial weights.
     """
 
     def __init__(
         self,
+        *,
         arm: Arm,
         classes: Sequence[int],
         channels: int,
-        size: tuple[int, int],
-        *,
-        widths: Sequence[int],
-        last: int,
-        residual: bool,
-        norm: Norm,
+        size: Sequence[int],
+        widths: Sequence[int] | None = None,
+        last: int = 3,
+        residual: bool = True,
+        norm: Norm = "instance",
+        seed: int = 0,
     ) -> None:
         super().__init__()
-        self.arm, self.classes, self.channels, self.size = arm, tuple(classes), channels, size
-        self.widths, self.last, self.residual, self.norm = tuple(widths), last, residual, norm
-        shared = len(self.classes) > 2
-        nets, conditions = (1, len(self.classes)) if shared else (2, 1)
-        if arm == "sagen":
-            nets, conditions = 1, conditions if shared else 1
-        heads = 2 if arm == "sagen" else 1
-        self.nets = nn.ModuleList(
-            UNet(channels, widths, last=last, conditions=conditions, heads=heads, norm=norm) for _ in range(nets)
+        height, width = size
+        self.arm, self.classes, self.channels, self.size = arm, tuple(classes), channels, (height, width)
+        self.widths, self.last, self.residual, self.norm = (
+            tuple(widths or usual_widths(self.size)),
+            last,
+            residual,
+            norm,
         )
+        conditions, heads = len(self.classes) if self.shared else 1, 2 if arm == "sagen" else 1
+        count = 1 if self.shared or arm == "sagen" else 2
+        with fixed_seed(seed):
+            self.nets = nn.ModuleList(
+                UNet(channels, self.widths, last=last, conditions=conditions, heads=heads, norm=norm)
+                for _ in range(count)
+            )
         if residual:
             for net in self.nets:
                 net.begin_small()  # type: ignore[operator]
@@ -186,25 +193,6 @@ def usual_widths(size: tuple[int, int], first: Sequence[int] = USUAL_WIDTHS) -> 
     return (*first, *[first[-1]] * (levels - len(first)))
 
 
-def build_generators(
-    *,
-    arm: Arm,
-    classes: Sequence[int],
-    channels: int,
-    size: tuple[int, int],
-    widths: Sequence[int] | None = None,
-    last: int = 3,
-    residual: bool = True,
-    norm: Norm = "instance",
-    seed: int = 0,
-) -> CounterfactualGenerators:
-    """Build untrained `CounterfactualGenerators`; ``widths`` are `usual_widths` unless given."""
-    with fixed_seed(seed):
-        return CounterfactualGenerators(
-            arm, classes, channels, size, widths=widths or usual_widths(size), last=last, residual=residual, norm=norm
-        )
-
-
 def build_critics(
     generators: CounterfactualGenerators, widths: Sequence[int] | None = None, *, seed: int
 ) -> nn.ModuleList:
@@ -229,7 +217,7 @@ def load_generators(folder: Path, *, fingerprint: str) -> tuple[CounterfactualGe
     return load_network(
         folder,
         TENSORS,
-        lambda card: build_generators(**{**card["networks"], "size": tuple(card["networks"]["size"])}),
+        lambda card: CounterfactualGenerators(**card["networks"]),
         what="generators",
         fingerprint=fingerprint,
         remedy=REMEDY,

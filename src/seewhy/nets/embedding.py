@@ -33,7 +33,7 @@ class Embedding(nn.Module):
     to gray first. RequestError if ``channels`` or ``size`` is out of range.
     """
 
-    def __init__(self, channels: int, size: tuple[int, int], dim: int) -> None:
+    def __init__(self, channels: int, size: tuple[int, int], *, dim: int = 64, seed: int = 0) -> None:
         super().__init__()
         if channels not in {1, 3} or not SMALLEST <= min(size) <= max(size) <= LARGEST:
             raise RequestError(
@@ -44,16 +44,17 @@ class Embedding(nn.Module):
         widths = [min(_WIDEST, _WIDTH * 2**level) for level in range(levels)]
         self._small = tuple(-(-side // 2**levels) for side in size)
         deep = widths[-1] * math.prod(self._small)
-        self.down = nn.ModuleList(
-            nn.Conv2d(before, after, 3, stride=2, padding=1)
-            for before, after in zip([channels, *widths[:-1]], widths, strict=True)
-        )
-        self.code = nn.Linear(deep, dim)
-        self.decode = nn.Linear(dim, deep)
-        self.up = nn.ModuleList(
-            nn.Conv2d(before, after, 3, padding=1)
-            for before, after in zip(widths[::-1], [*widths[-2::-1], channels], strict=True)
-        )
+        with fixed_seed(seed):
+            self.down = nn.ModuleList(
+                nn.Conv2d(before, after, 3, stride=2, padding=1)
+                for before, after in zip([channels, *widths[:-1]], widths, strict=True)
+            )
+            self.code = nn.Linear(deep, dim)
+            self.decode = nn.Linear(dim, deep)
+            self.up = nn.ModuleList(
+                nn.Conv2d(before, after, 3, padding=1)
+                for before, after in zip(widths[::-1], [*widths[-2::-1], channels], strict=True)
+            )
 
     def planes(self, images: Images) -> Planes:
         """Reduce images to the channels of the network."""
@@ -80,9 +81,3 @@ class Embedding(nn.Module):
     def codes(self, images: Images) -> Float[np.ndarray, "n d"]:
         """Return the codes of images as a NumPy array."""
         return self.encode(self.planes(images.to(self.code.weight.device))).double().cpu().numpy()
-
-
-def build_embedding(channels: int, size: tuple[int, int], *, dim: int = 64, seed: int = 0) -> Embedding:
-    """Build an untrained auto-encoder."""
-    with fixed_seed(seed):
-        return Embedding(channels, size, dim)

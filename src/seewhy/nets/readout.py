@@ -42,17 +42,18 @@ class Readout(nn.Module):
     Each feature of each source is standardised, and the sources are resized to the rows and columns of the first one, which
     is the layer with the bottleneck. The first convolution is applied per source before resizing. Both operations are linear
     and the resizing weights sum to 1, so the result is the same at a fraction of the cost. F is the number of channels of
-    all sources, C that of the first.
+    all sources, C that of the first. An untrained network passes nearly everything.
     """
 
-    def __init__(self, shapes: Sequence[Shape]) -> None:
+    def __init__(self, shapes: Sequence[Shape], *, seed: int = 0) -> None:
         super().__init__()
         self.shapes = tuple(shapes)
         self.channels = [channels for channels, _, _ in self.shapes]
         everything, out = sum(self.channels), self.channels[0]
-        self.first = nn.Conv2d(everything, everything // 2, 1)
-        self.second = nn.Conv2d(everything // 2, 2 * out, 1)
-        self.last = nn.Conv2d(2 * out, out, 1)
+        with fixed_seed(seed):
+            self.first = nn.Conv2d(everything, everything // 2, 1)
+            self.second = nn.Conv2d(everything // 2, 2 * out, 1)
+            self.last = nn.Conv2d(2 * out, out, 1)
         with torch.no_grad():
             self.last.weight.mul_(1e-3)
             self.last.get_parameter("bias").fill_(START)
@@ -91,12 +92,6 @@ class Readout(nn.Module):
         return information(self.deviation(features).flatten(0, 1), removed.flatten(0, 1)).view_as(features)
 
 
-def build_readout(shapes: Sequence[Shape], *, seed: int = 0) -> Readout:
-    """Build an untrained readout network, which passes nearly everything."""
-    with fixed_seed(seed):
-        return Readout(shapes)
-
-
 def save_readout(folder: Path, net: Readout, facts: Card) -> None:
     """Write weights and card; the card needs at least ``layers``, ``fingerprint`` and ``classifier``."""
     write_checkpoint(folder, TENSORS, net.state_dict(), {**facts, "shapes": net.shapes})
@@ -111,7 +106,7 @@ def load_readout(folder: Path, *, fingerprint: str) -> tuple[Readout, Card]:
     return load_network(
         folder,
         TENSORS,
-        lambda card: build_readout([(channels, rows, columns) for channels, rows, columns in card["shapes"]]),
+        lambda card: Readout([(channels, rows, columns) for channels, rows, columns in card["shapes"]]),
         what="readout weights",
         fingerprint=fingerprint,
         remedy=REMEDY,

@@ -4,6 +4,7 @@ It follows VGG (Simonyan, Zisserman, ICLR 2015) or ResNet (He et al., CVPR 2016)
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, final
 
@@ -26,7 +27,7 @@ _NARROWEST = 8  # minimum number of channels
 
 @final
 class SmallClassifier(nn.Module):
-    """Levels that halve the size down to 8 pixels, global average pooling, and a linear layer; built by `build_small`.
+    """Levels that halve the size down to 8 pixels, global average pooling, and a linear layer.
 
     Args:
         arch: ``plain`` or ``residual``.
@@ -35,23 +36,33 @@ class SmallClassifier(nn.Module):
         widths: number of channels of each level.
         color: mean of the training images, RGB in [0, 1].
         spread: standard deviation of the training images, RGB.
+        seed: seed of the initial weights.
     """
 
     mean: Tensor
     std: Tensor
 
     def __init__(
-        self, arch: Arch, classes: int, channels: int, widths: tuple[int, ...], *, color: Color, spread: Color
+        self,
+        *,
+        arch: Arch,
+        classes: int,
+        channels: int,
+        widths: Sequence[int],
+        color: Color = (0.5, 0.5, 0.5),
+        spread: Color = (0.25, 0.25, 0.25),
+        seed: int = 0,
     ) -> None:
         super().__init__()
-        self.settings = {"arch": arch, "classes": classes, "channels": channels, "widths": widths}
+        self.settings = {"arch": arch, "classes": classes, "channels": channels, "widths": tuple(widths)}
         self.channels = channels
         self.register_buffer("mean", torch.tensor(color)[:channels, None, None])
         self.register_buffer("std", torch.tensor(spread)[:channels, None, None])
         steps = zip((channels, *widths), widths, strict=False)
         level = _plain if arch == "plain" else _residual
-        self.levels = nn.Sequential(*(level(before, after, first=not n) for n, (before, after) in enumerate(steps)))
-        self.last = nn.Linear(widths[-1], classes)
+        with fixed_seed(seed):
+            self.levels = nn.Sequential(*(level(before, after, first=not n) for n, (before, after) in enumerate(steps)))
+            self.last = nn.Linear(widths[-1], classes)
 
     def forward(self, images: Images) -> Scores:
         """Return the logits of images in [0, 1]."""
@@ -100,21 +111,6 @@ def usual_widths(size: tuple[int, int], width: int) -> tuple[int, ...]:
     return tuple(max(min(_NARROWEST, width), width >> n) for n in reversed(range(levels)))
 
 
-def build_small(
-    *,
-    arch: Arch,
-    classes: int,
-    channels: int,
-    widths: tuple[int, ...],
-    color: Color = (0.5, 0.5, 0.5),
-    spread: Color = (0.25, 0.25, 0.25),
-    seed: int = 0,
-) -> SmallClassifier:
-    """Build an untrained `SmallClassifier` in evaluation mode."""
-    with fixed_seed(seed):
-        return SmallClassifier(arch, classes, channels, widths, color=color, spread=spread).eval()
-
-
 def save_small(folder: Path, net: SmallClassifier, facts: Card) -> None:
     """Write weights and card; the card needs at least ``fingerprint`` and ``classifier``."""
     write_checkpoint(folder, TENSORS, net.state_dict(), {**facts, "net": net.settings})
@@ -123,9 +119,5 @@ def save_small(folder: Path, net: SmallClassifier, facts: Card) -> None:
 def load_small(folder: Path) -> tuple[SmallClassifier, Card]:
     """Read a network written by `save_small`, and its card; RequestError if a file is missing or damaged."""
     return load_network(
-        folder,
-        TENSORS,
-        lambda card: build_small(**{**card["net"], "widths": tuple(card["net"]["widths"])}),
-        what="a classifier",
-        remedy=REMEDY,
+        folder, TENSORS, lambda card: SmallClassifier(**card["net"]), what="a classifier", remedy=REMEDY
     )

@@ -21,7 +21,7 @@ from seewhy.core.errors import RequestError
 from seewhy.core.view import View
 from seewhy.images.collection import Collection, split
 from seewhy.nets.checkpoints import CARD
-from seewhy.nets.small_classifier import TENSORS, Arch, SmallClassifier, build_small, save_small, usual_widths
+from seewhy.nets.small_classifier import TENSORS, Arch, SmallClassifier, save_small, usual_widths
 from seewhy.runtime.machine import installed
 from seewhy.training.accuracy import AT_ONCE, Performance, evaluate, labels_of
 from seewhy.training.augment import Augment
@@ -198,7 +198,7 @@ class _Job:
     def __post_init__(self) -> None:
         plan, rest = self.plan, self.rest
         self.labels, (self.color, spread) = labels_of(rest), _colors(rest)
-        self.net: SmallClassifier = build_small(
+        self.net: SmallClassifier = SmallClassifier(
             arch=plan.arch,
             classes=len(rest.classes),
             channels=rest.channels,

@@ -5,8 +5,8 @@ import torch
 from torch.nn import functional
 
 from seewhy.images.collection import Collection
-from seewhy.nets.embedding import Embedding, build_embedding
-from seewhy.training.loop import Progress, Run, no_progress
+from seewhy.nets.embedding import Embedding
+from seewhy.training.loop import Progress, no_progress
 
 BATCH = 64
 RATE = 1e-3
@@ -25,12 +25,12 @@ def train_embedding(
 
     Training takes about a minute on an idle CPU for images of 28 × 28.
     """
-    net = build_embedding(collection.channels, collection.size, dim=dim, seed=seed).to(device)
+    net = Embedding(collection.channels, collection.size, dim=dim, seed=seed).to(device)
     optimiser = torch.optim.Adam(net.parameters(), lr=RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     draw = np.random.default_rng(seed)
 
-    def take_step(_: int) -> str:
+    def take_step() -> str:
         chosen = draw.integers(len(collection), size=min(BATCH, len(collection)))
         planes = net.planes(collection.images(chosen).to(device))
         optimiser.zero_grad()
@@ -40,5 +40,6 @@ def train_embedding(
         schedule.step()
         return f"loss {loss.item():.4f}"
 
-    Run({"net": net}, [optimiser]).train(take_step, steps=steps, progress=progress)
+    for done in range(1, steps + 1):
+        progress(done, steps, take_step(), "")
     return net.eval().requires_grad_(requires_grad=False)

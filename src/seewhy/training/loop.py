@@ -42,19 +42,13 @@ def follow(average: nn.Module, net: nn.Module, decay: float, step: int) -> None:
         slow.lerp_(fast, 1 - keep)
 
 
-def _never(*evaluations: object) -> bool:
-    """Keep the first evaluation."""
-    del evaluations
-    return False
-
-
 @dataclass(eq=False)
 class Run(Generic[Evaluation]):
     """A training run between two steps: networks by the name that they have in a checkpoint, optimisers, evaluations."""
 
     networks: Mapping[str, nn.Module]
     optimisers: Sequence[torch.optim.Optimizer]
-    better: Callable[[Evaluation, Evaluation], bool] = _never
+    better: Callable[[Evaluation, Evaluation], bool]
     step: int = 0
     curve: list[Evaluation] = field(default_factory=list)
     best: int = -1  # place of the best evaluation in the curve
@@ -65,8 +59,8 @@ class Run(Generic[Evaluation]):
         *,
         steps: int,
         progress: Progress,
-        evaluate: Callable[[], None] | None = None,
-        every: int = 1,
+        evaluate: Callable[[], None],
+        every: int,
         ended: Callable[[], str] = lambda: "",
     ) -> str:
         """Train to the last step, or until ``ended`` gives a reason; return that reason, or an empty text.
@@ -83,7 +77,7 @@ class Run(Generic[Evaluation]):
         while self.step < steps and not (reason := ended()):
             loss = take_step(self.step)
             self.step += 1
-            if evaluate and (self.step % every == 0 or self.step == steps):
+            if self.step % every == 0 or self.step == steps:
                 evaluate()
             progress(self.step, steps, loss, str(self.curve[-1]) if self.curve else "")
         return reason

@@ -18,10 +18,10 @@ from seewhy.methods.layers._feature_maps import Layout, find
 from seewhy.methods.layers.iba import IBA_STRIDE
 from seewhy.methods.layers.iba_readout import gather
 from seewhy.nets.bottleneck import Counting
-from seewhy.nets.readout import Readout, build_readout, save_readout
+from seewhy.nets.readout import Readout, save_readout
 from seewhy.runtime.machine import installed
 from seewhy.training.bottleneck.statistics import bind_photo, check_measurable, view_photo
-from seewhy.training.loop import Progress, Run, check_settings, no_progress
+from seewhy.training.loop import Progress, check_settings, no_progress
 
 STRIDES = (IBA_STRIDE, 16.0, 32.0)
 """Strides in pixels of the layers that are read. The first is the layer of ``iba``, so that the maps are comparable.
@@ -106,7 +106,8 @@ def train_readout(
     names = tuple(dict.fromkeys(layers or [find(probe, None, stride=stride).layer for stride in STRIDES]))
     net = _build(probe, photos, names, plan, progress)
     job = _Job(probe, photos, find(probe, names[0], stride=None), names, plan, net)
-    Run({"net": net}, [job.adam]).train(job.take_step, steps=plan.steps, progress=progress)
+    for step in range(plan.steps):
+        progress(step + 1, plan.steps, job.take_step(step), "")
     save_readout(out, net, _facts(job))
     return Trained(names, tuple(job.losses))
 
@@ -120,7 +121,7 @@ def _build(probe: Probe, photos: Sequence[Path], layers: Sequence[str], plan: Pl
             count.add(source[0])
         progress(number, len(photos), "photos", "")
     spreads = [count.result().noise() for count in counting]
-    net = build_readout([(len(mean), *mean.shape[1:]) for mean, _ in spreads], seed=plan.seed)
+    net = Readout([(len(mean), *mean.shape[1:]) for mean, _ in spreads], seed=plan.seed)
     for number, (mean, std) in enumerate(spreads):
         for name, values in ((f"mean{number}", mean), (f"std{number}", std)):
             net.get_buffer(name).copy_(values)

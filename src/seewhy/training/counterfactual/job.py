@@ -14,11 +14,10 @@ from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
 from seewhy.core.metric import plain
 from seewhy.images.collection import Collection
-from seewhy.nets.checkpoints import Card, update_card, write_whole
+from seewhy.nets.checkpoints import CARD, Card, update_card, write_whole
 from seewhy.nets.counterfactual_generators import (
     CounterfactualGenerators,
     build_critics,
-    build_generators,
     save_generators,
 )
 from seewhy.runtime.machine import installed
@@ -29,9 +28,6 @@ from seewhy.training.loop import CHECKPOINT, Progress, Run, follow
 
 UNFINISHED = "not finished"
 """Value of the card's ``stopped`` field while training is unfinished."""
-
-RECORD = "training.json"
-"""File that records which training run a checkpoint belongs to."""
 
 LONGEST = 1.0
 """Gradients are clipped to this norm: without batch norm, a single batch can throw the generators far off."""
@@ -83,12 +79,13 @@ class Job:
         self.length = plan.length or max(1, rarest // plan.batch)
         self.steps = plan.epochs * self.length
         self.sums = [0.0, 0.0]  # losses of generators and critics since the last evaluation
-        self.facts = {**_about(classifier, plan, pictures, held_out), "source": source}
+        facts = {**_about(classifier, plan, pictures, held_out), "source": source}
+        self.facts: Card = json.loads(json.dumps(facts))  # as they are read from a card
 
     def _networks(self) -> tuple[CounterfactualGenerators, nn.ModuleList]:
         """Build generators and critics for images with the size and channels of the training images."""
         plan, some = self.plan, next(iter(self.pictures.values()))
-        generators = build_generators(
+        generators = CounterfactualGenerators(
             arm=plan.arm,
             classes=tuple(self.pictures),
             channels=some.channels,
@@ -123,7 +120,6 @@ class Job:
             stopped = stopped or "epochs"
             update_card(self.out, self._results(stopped))
             (self.out / CHECKPOINT).unlink(missing_ok=True)
-            (self.out / RECORD).unlink(missing_ok=True)
         except OSError as problem:
             raise RequestError(
                 f"cannot write to {self.out}: {problem.strerror}; free some space and run the same command again, which "
@@ -135,12 +131,16 @@ class Job:
     def _begin(self) -> None:
         """Create the folder, or resume from its checkpoint."""
         self.out.mkdir(parents=True, exist_ok=True)
-        record = json.dumps({name: self.facts[name] for name in ("fingerprint", "pictures", "plan")}, indent=2) + "\n"
-        file = self.out / RECORD
+        card = self.out / CARD
+        earlier = json.loads(card.read_text(encoding="utf-8")) if card.exists() else {"stopped": UNFINISHED}
+        if earlier.get("stopped") != UNFINISHED:
+            raise RequestError(
+                f"expected a folder without finished generators, got {self.out}, which holds finished generators; "
+                "choose another --out, or remove the folder"
+            )
         if not (self.out / CHECKPOINT).exists():
-            file.write_text(record, encoding="utf-8")
             return
-        if not file.exists() or file.read_text(encoding="utf-8") != record:
+        if any(earlier.get(name) != self.facts[name] for name in ("fingerprint", "pictures", "plan")):
             raise RequestError(
                 f"{self.out} holds the checkpoint of another training run (its classifier, images or settings differ); "
                 "repeat the original command to resume it, or choose another --out"
@@ -221,9 +221,7 @@ class Job:
 
     def ended(self) -> str:
         """Return why training ends early, or an empty text."""
-        if self.plan.schedule == "plateau" and self._falls()[1]:
-            return "plateau"
-        return "patience" if self.plan.patience is not None and self.run.stale >= self.plan.patience else ""
+        return "plateau" if self.plan.schedule == "plateau" and self._falls()[1] else ""
 
     def evaluate(self) -> None:
         """Evaluate the generators, keep them if they are the best so far, and write all files."""

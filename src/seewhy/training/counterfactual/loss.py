@@ -37,8 +37,6 @@ class Weights:
         penalty: weight of the gradient penalty of the critic, between real and generated images.
         noise: standard deviation of noise added to the adversarial image before the cycle, so that it cannot hide the
             input in an imperceptible pattern; 0 in the authors' code.
-        smooth: standard deviation of noise added to the adversarial image before it is classified. A change that flips
-            the class under noise is less often a pattern that only this classifier reacts to; 0 in the authors' code.
         scores: ``logits``, or ``probabilities`` as in the authors' code, whose gradient vanishes where the classifier
             is certain.
     """
@@ -52,7 +50,6 @@ class Weights:
     realism: float = 0.25
     penalty: float = 1.0
     noise: float = 0.0
-    smooth: float = 0.0
     scores: Literal["logits", "probabilities"] = "logits"
 
 
@@ -94,7 +91,7 @@ class Losses:
             return self._without_critic(batch, planes, first[1], first[0], push)
         adversarial = first[0]
         weights, noisy = self.weights, _noisy(adversarial, self.weights.noise, generator)
-        parts = [_noisy(adversarial, weights.smooth, generator)]
+        parts = [adversarial]
         loss = (
             weights.realism * self._logistic(adversarial, batch.target, -1) if weights.realism else planes.new_zeros(())
         )

@@ -47,7 +47,6 @@ class Plan:
     beta: float = 0.5
     average: float = 0.99
     schedule: Literal["cosine", "plateau"] = "cosine"
-    patience: int | None = None
     warm_up: float = 0.1
     weights: Weights = field(default_factory=Weights)
     augment: Augment = field(default_factory=Augment)
@@ -63,7 +62,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         _choice("arm", self.arm, get_args(Arm))
-        check_settings(self, ("epochs", "batch", "length", "patience"), lambda value: value >= 1, ">= 1")
+        check_settings(self, ("epochs", "batch", "length"), lambda value: value >= 1, ">= 1")
         check_settings(self, ("rate", "critic_rate"), lambda value: 0 < value <= 1, "above 0 and at most 1")
         names = ("beta", "average", "warm_up", "held_out")
         check_settings(self, names, lambda value: 0 <= value < 1, "from 0 to below 1")

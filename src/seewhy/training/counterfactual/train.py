@@ -1,6 +1,5 @@
 """Train the generators of `seewhy.methods.counterfactual` for a classifier, on the user's own images."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,9 +8,8 @@ import numpy as np
 from seewhy.core.classifier import Classifier, Differentiable
 from seewhy.core.errors import RequestError
 from seewhy.images.collection import Collection, read_collection, split
-from seewhy.nets.checkpoints import CARD
 from seewhy.training.counterfactual.evaluation import predicted
-from seewhy.training.counterfactual.job import UNFINISHED, Job, Trained
+from seewhy.training.counterfactual.job import Job, Trained
 from seewhy.training.counterfactual.plan import Plan
 from seewhy.training.loop import Progress, no_progress
 
@@ -58,7 +56,6 @@ def train_counterfactual(
             f"expected a classifier with gradients, got {classifier.name} with {classifier.access.name} access; "
             "for this classifier use --method nearest-counterfactual:reference=FOLDER, which needs no training"
         )
-    _refuse_finished(out)
     pictures = source if isinstance(source, Collection) else read_collection(source, view=classifier.view)
     chosen = read_classes(classifier, classes)
     train, held_out = split(pictures, share=plan.held_out, seed=plan.seed)
@@ -67,21 +64,11 @@ def train_counterfactual(
         classifier.scores,
         plan,
         out,
-        pictures=_sorted(classifier, train, chosen),
-        held_out=_held_out(classifier, held_out, chosen),
+        pictures=_by_class(classifier, train, chosen, fewest=FEWEST),
+        held_out=_by_class(classifier, held_out, chosen, fewest=2, most=_EVALUATED),
         source=pictures.source,
     )
     return job.train(progress)
-
-
-def _refuse_finished(out: Path) -> None:
-    """Raise RequestError if a folder holds finished generators."""
-    card = out / CARD
-    if card.exists() and json.loads(card.read_text(encoding="utf-8")).get("stopped") != UNFINISHED:
-        raise RequestError(
-            f"expected a folder without finished generators, got {out}, which holds finished generators; "
-            "choose another --out, or remove the folder"
-        )
 
 
 def read_classes(classifier: Classifier, asked: Sequence[int | str] | None) -> tuple[int, ...]:
@@ -116,32 +103,17 @@ def _class(text: int | str, labels: Sequence[str]) -> int:
     return index
 
 
-def _sorted(classifier: Classifier, pictures: Collection, classes: Sequence[int]) -> dict[int, Collection]:
-    """Group images by predicted class."""
+def _by_class(
+    classifier: Classifier, pictures: Collection, classes: Sequence[int], *, fewest: int, most: int | None = None
+) -> dict[int, Collection]:
+    """Group images by predicted class, and keep at most ``most`` of each."""
     predictions = predicted(classifier, pictures)
-    counts = {kind: int((predictions == kind).sum()) for kind in classes}
-    rarest = min(counts, key=counts.__getitem__)
-    if counts[rarest] < FEWEST:
-        names = ", ".join(f"{_name(classifier, kind)}: {count}" for kind, count in counts.items())
+    places = {kind: np.flatnonzero(predictions == kind)[:most] for kind in classes}
+    if min(map(len, places.values())) < fewest:
+        names = classifier.labels or [f"class {kind}" for kind in range(max(classes) + 1)]
+        counts = ", ".join(f"{names[kind]}: {len(where)}" for kind, where in places.items())
         raise RequestError(
-            f"expected at least {FEWEST} images predicted as each class, got {names} (of {len(pictures)}); "
+            f"expected at least {fewest} images predicted as each class, got {counts} (of {len(pictures)}); "
             "provide more images, or choose other --classes"
         )
-    return {kind: pictures.take(np.flatnonzero(predictions == kind)) for kind in classes}
-
-
-def _held_out(classifier: Classifier, pictures: Collection, classes: Sequence[int]) -> dict[int, Collection]:
-    """Group held-out images by predicted class, and keep at most the number used for evaluation."""
-    predictions = predicted(classifier, pictures)
-    found = {kind: np.flatnonzero(predictions == kind)[:_EVALUATED] for kind in classes}
-    missing = [_name(classifier, kind) for kind, where in found.items() if len(where) < 2]
-    if missing:
-        raise RequestError(
-            f"expected at least two held-out images predicted as {missing[0]}, got fewer; provide more images"
-        )
-    return {kind: pictures.take(where) for kind, where in found.items()}
-
-
-def _name(classifier: Classifier, kind: int) -> str:
-    """Return the name of a class."""
-    return classifier.labels[kind] if classifier.labels else f"class {kind}"
+    return {kind: pictures.take(where) for kind, where in places.items()}

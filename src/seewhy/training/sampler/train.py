@@ -8,10 +8,9 @@ function of ``(seed, t)``, so an interrupted run resumes exactly.
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -22,7 +21,7 @@ from torch import Tensor
 from seewhy.classifiers.settings import read_device
 from seewhy.core.errors import RequestError
 from seewhy.nets.checkpoints import Card, update_card, write_checkpoint
-from seewhy.nets.compact_sampler import ARCH, WEIGHTS, CompactSampler, build_sampler, load_sampler
+from seewhy.nets.compact_sampler import ARCH, WEIGHTS, CompactSampler, load_sampler
 from seewhy.runtime.machine import installed
 from seewhy.training.loop import CHECKPOINT, Progress, Run, check_settings, follow, no_progress
 from seewhy.training.sampler.photos import HELD_OUT_ONE_IN, SHORT_SIDE, VIEW, random_view, read_photos
@@ -76,23 +75,18 @@ class Result:
     curve: tuple[Evaluation, ...]
 
 
-@runtime_checkable
-class Likelihood(Protocol):
-    """A model with an exact likelihood of a hidden patch."""
-
-    def log_likelihood(
-        self, windows: Float[Tensor, "n 3 s s"], outside: Float[Tensor, "n s s"], patches: Float[Tensor, "n 3 k k"]
-    ) -> Float[Tensor, "n 3 k k"]:
-        """Return the log-likelihood in nats per sub-pixel; see `seewhy.nets.compact_sampler`."""
-        ...
+LogLikelihood = Callable[
+    [Float[Tensor, "n 3 s s"], Float[Tensor, "n s s"], Float[Tensor, "n 3 k k"]], Float[Tensor, "n 3 k k"]
+]
+"""Windows, what is outside, patches → log-likelihood in nats per sub-pixel; see `seewhy.nets.compact_sampler`."""
 
 
-def bits_per_subpixel(net: Likelihood, windows: Windows, *, batch: int = 256) -> float:
+def bits_per_subpixel(log_likelihood: LogLikelihood, windows: Windows, *, batch: int = 256) -> float:
     """Return the mean of -log2 q over all sub-pixels; uniform noise costs 8, and lower is better."""
     total = 0.0
     with torch.inference_mode():
         for part in batches(windows, batch):
-            total -= net.log_likelihood(part.windows, part.outside, part.patches).double().sum().item()
+            total -= log_likelihood(part.windows, part.outside, part.patches).double().sum().item()
     return total / windows.patches.numel() / math.log(2)
 
 
@@ -102,13 +96,15 @@ def schedule(step: int, steps: int) -> float:
     return min((step + 1) / rise, 0.5 * (1 + math.cos(math.pi * min(1, step / steps))))
 
 
-def descend(net: Likelihood, optimiser: torch.optim.Optimizer, batch: Windows, *, rate: float, half: bool) -> float:
+def descend(
+    log_likelihood: LogLikelihood, optimiser: torch.optim.Optimizer, batch: Windows, *, rate: float, half: bool
+) -> float:
     """Take one optimiser step on a batch, and return its bits per sub-pixel."""
     for group in optimiser.param_groups:
         group["lr"] = rate
     device = batch.windows.device.type
     with torch.autocast(device, dtype=torch.bfloat16, enabled=half):
-        nats = -net.log_likelihood(batch.windows, batch.outside, batch.patches).mean()
+        nats = -log_likelihood(batch.windows, batch.outside, batch.patches).mean()
     optimiser.zero_grad()
     nats.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_([value for group in optimiser.param_groups for value in group["params"]], 1.0)
@@ -157,7 +153,7 @@ def train_sampler(
     train, held_out = read_both(folders)
     train = _some(train, photos, plan.seed)
     net, begun_from = (
-        (build_sampler(plan.patch, seed=plan.seed), None) if begin is None else load_sampler(begin, patch=plan.patch)
+        (CompactSampler(plan.patch, seed=plan.seed), None) if begin is None else load_sampler(begin, patch=plan.patch)
     )
     photo_counts = {"trained_on": len(train), "held_out": len(held_out)}
     facts = _card(net, plan) | {"begun_from": begun_from, "photos": photo_counts}
@@ -207,7 +203,7 @@ class _Job:
         """Take one step on one batch, and update the moving average."""
         plan = self.plan
         rate = plan.rate * schedule(step, plan.steps)
-        bits = descend(self.net.train(), self.adam, self._batch(step), rate=rate, half=plan.half)
+        bits = descend(self.net.log_likelihood, self.adam, self._batch(step), rate=rate, half=plan.half)
         follow(self.average, self.net, 0.999, step + 1)
         self.trained += bits
         return f"{bits:.3f} bits"
@@ -227,9 +223,9 @@ class _Job:
         run = self.run
         # half precision halves the download
         weights = {name: value.half().cpu() for name, value in self.average.state_dict().items()}
-        shipped = build_sampler(self.plan.patch, **self.net.settings)
+        shipped = CompactSampler(self.plan.patch, **self.net.settings)
         shipped.load_state_dict(weights)
-        bits = bits_per_subpixel(shipped.eval(), self.held_out)
+        bits = bits_per_subpixel(shipped.log_likelihood, self.held_out)
         steps = run.step - (run.curve[-1].step if run.curve else 0)
         best = run.add(Evaluation(run.step, self.trained / max(1, steps), bits))
         self.trained = 0.0
