@@ -11,16 +11,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from seewhy.core.classifier import Classifier
-from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, normals
 from seewhy.methods.layers._feature_maps import Layout, find
 from seewhy.methods.layers.iba import IBA_STRIDE
 from seewhy.methods.layers.iba_readout import gather
-from seewhy.nets.bottleneck import Counting
+from seewhy.nets.bottleneck import Statistics
 from seewhy.nets.readout import Readout, save_readout
 from seewhy.runtime.machine import installed
-from seewhy.training.bottleneck.statistics import bind_photo, check_measurable, view_photo
+from seewhy.training.bottleneck.statistics import bind_first, measure_layers, view_photo
 from seewhy.training.loop import Progress, check_settings, no_progress
 
 STRIDES = (IBA_STRIDE, 16.0, 32.0)
@@ -98,13 +97,10 @@ def train_readout(
 
     Cost: one query per photo, then two per photo of each batch, one of them with a backward pass.
     """
-    check_measurable(classifier)
-    if not photos:
-        raise RequestError("expected at least one photo, got none; give a folder that contains photos")
-    plan = plan or Plan()
-    probe = bind_photo(classifier, view_photo(classifier, photos[0]))
+    plan, probe = plan or Plan(), bind_first(classifier, photos)
     names = tuple(dict.fromkeys(layers or [find(probe, None, stride=stride).layer for stride in STRIDES]))
-    net = _build(probe, photos, names, plan, progress)
+    statistics = measure_layers(probe, names, photos, progress)
+    net = _build(statistics, plan.seed).to(classifier.device)
     job = _Job(probe, photos, find(probe, names[0], stride=None), names, plan, net)
     for step in range(plan.steps):
         progress(step + 1, plan.steps, job.take_step(step), "")
@@ -112,20 +108,14 @@ def train_readout(
     return Trained(names, tuple(job.losses))
 
 
-def _build(probe: Probe, photos: Sequence[Path], layers: Sequence[str], plan: Plan, progress: Progress) -> Readout:
-    """Build the network, with the mean and standard deviation of each feature over the photos."""
-    counting = [Counting() for _ in (*layers, "scores")]
-    for number, path in enumerate(photos, 1):
-        sources = gather(probe, layers, view_photo(probe.classifier, path)[None])
-        for count, source in zip(counting, sources, strict=True):
-            count.add(source[0])
-        progress(number, len(photos), "photos", "")
-    spreads = [count.result().noise() for count in counting]
-    net = Readout([(len(mean), *mean.shape[1:]) for mean, _ in spreads], seed=plan.seed)
+def _build(statistics: Sequence[Statistics], seed: int) -> Readout:
+    """Build the network, with the mean and standard deviation of each feature of each layer."""
+    spreads = [of_layer.noise() for of_layer in statistics]
+    net = Readout([(len(mean), *mean.shape[1:]) for mean, _ in spreads], seed=seed)
     for number, (mean, std) in enumerate(spreads):
         for name, values in ((f"mean{number}", mean), (f"std{number}", std)):
             net.get_buffer(name).copy_(values)
-    return net.to(probe.image.device)
+    return net
 
 
 @dataclass(eq=False)

@@ -43,17 +43,9 @@ def measure(
 
     Cost: one query per photo, plus one.
     """
-    check_measurable(classifier)
-    place, counting = None, Counting()
-    for number, path in enumerate(photos, 1):
-        probe = bind_photo(classifier, view_photo(classifier, path))
-        place = place or find(probe, layer, stride=IBA_STRIDE)
-        features, _ = gather(probe, [place.layer], probe.image[None])  # gather also returns the scores
-        counting.add(features[0])
-        progress(number, len(photos), "photos", "")
-    if place is None:
-        raise RequestError("expected at least one photo, got none; give a folder that contains photos")
-    statistics = counting.result()
+    probe = bind_first(classifier, photos)
+    place = find(probe, layer, stride=IBA_STRIDE)
+    statistics = measure_layers(probe, [place.layer], photos, progress)[0]
     facts = {
         "what": "mean, standard deviation and root mean square where not 0, of each feature of a layer over photos",
         "layer": place.layer,
@@ -65,12 +57,19 @@ def measure(
     return place.layer, statistics
 
 
-def check_measurable(classifier: Classifier) -> None:
-    """Raise RequestError unless a classifier's layers are accessible and have a fixed shape."""
+def bind_first(classifier: Classifier, photos: Sequence[Path]) -> Probe:
+    """Bind a classifier and the first photo; the in-fill is a placeholder that is never used.
+
+    Raises:
+        RequestError: the layers are not accessible or have no fixed shape, or there is no photo.
+    """
     if classifier.access < Access.INTERNALS:
         raise RequestError(f"expected a classifier with accessible layers, got {classifier.name}; give a torch module")
     if classifier.view.size is None:
         raise RequestError(f"expected a classifier with a fixed input size, got {classifier.name}; give size=")
+    if not photos:
+        raise RequestError("expected at least one photo, got none; give a folder that contains photos")
+    return Probe(classifier, registry.infill("gray", classifier)[1], view_photo(classifier, photos[0]))
 
 
 def view_photo(classifier: Classifier, photo: Path) -> Image:
@@ -78,6 +77,12 @@ def view_photo(classifier: Classifier, photo: Path) -> Image:
     return apply_view(open_image(photo), classifier.view)[0].to(classifier.device)
 
 
-def bind_photo(classifier: Classifier, image: Image) -> Probe:
-    """Bind a classifier and a photo; the in-fill is a placeholder that is never used."""
-    return Probe(classifier, registry.infill("gray", classifier)[1], image)
+def measure_layers(probe: Probe, layers: Sequence[str], photos: Sequence[Path], progress: Progress) -> list[Statistics]:
+    """Measure the statistics of each layer over photos, and of the scores last."""
+    counting = [Counting() for _ in (*layers, "scores")]
+    for number, path in enumerate(photos, 1):
+        sources = gather(probe, layers, view_photo(probe.classifier, path)[None])
+        for count, source in zip(counting, sources, strict=True):
+            count.add(source[0])
+        progress(number, len(photos), "photos", "")
+    return [count.result() for count in counting]

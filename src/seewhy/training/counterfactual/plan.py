@@ -68,25 +68,32 @@ class Plan:
         check_settings(self, names, lambda value: 0 <= value < 1, "from 0 to below 1")
 
 
-_OF_ARM: Mapping[str, Weights] = {
-    "syce": Weights(),
-    "cyce": Weights(symmetry=0.0, cycle=10.0, stable=0.0),
-    "sagen": Weights(cycle=0.0, near=2.0, realism=0.0, penalty=0.0, back=0.0, stable=0.0),
+_USUAL: Mapping[str, Weights] = {
+    "syce": Weights(symmetry=15.0, cycle=5.0, stable=0.1, back=0.05, realism=1.5, noise=0.01),
+    "cyce": Weights(symmetry=0.0, cycle=15.0, stable=0.0, back=0.05, realism=1.5, noise=0.01),
+    "sagen": Weights(symmetry=15.0, cycle=0.0, near=2.0, stable=0.0, back=0.0, realism=0.0, penalty=0.0, noise=0.01),
+}
+"""Heavier weights than the authors', so that generated images look more like real ones and stay closer to the input."""
+
+_PAPER: Mapping[str, Weights] = {
+    "syce": Weights(scores="probabilities"),
+    "cyce": Weights(symmetry=0.0, cycle=10.0, stable=0.0, scores="probabilities"),
+    "sagen": Weights(cycle=0.0, near=2.0, stable=0.0, back=0.0, realism=0.0, penalty=0.0, scores="probabilities"),
 }
 
 
 def make_plan(arm: str = "syce", preset: str = "usual", **changes: object) -> Plan:
     """Make a plan from a preset and changes to fields of `Plan`, `Weights` and `Augment`.
 
-    The preset ``paper`` has the settings of the authors' released code, except for those with no effect there (batch norm
-    that is never trained, dropout that is never active).
+    The preset ``paper`` has the settings of the authors' released code for digits, except for those with no effect there
+    (batch norm that is never trained, dropout that is never active).
 
     Raises:
         RequestError: there is no such arm, preset or field, or a value is out of range.
     """
     _choice("arm", arm, get_args(Arm))
     _choice("preset", preset, get_args(Preset))
-    plan = (_usual if preset == "usual" else _paper)(arm, _OF_ARM[arm])
+    plan = _paper(arm) if preset == "paper" else Plan(arm=arm, weights=_USUAL[arm])  # type: ignore[arg-type]
     own, weights, augment = _sort(changes)
     return replace(
         plan,
@@ -96,21 +103,7 @@ def make_plan(arm: str = "syce", preset: str = "usual", **changes: object) -> Pl
     )
 
 
-def _usual(arm: str, weights: Weights) -> Plan:
-    """Return the default plan: heavier weights, so that generated images look more like real ones and stay closer to the input."""
-    louder = replace(
-        weights,
-        symmetry=1.5 * weights.symmetry,
-        cycle=(1.5 if arm == "cyce" else 2.5) * weights.cycle,
-        stable=10 * weights.stable,
-        back=10 * weights.back,
-        realism=6 * weights.realism,
-        noise=0.01,
-    )
-    return Plan(arm=arm, weights=louder)  # type: ignore[arg-type]
-
-
-def _paper(arm: str, weights: Weights) -> Plan:
+def _paper(arm: str) -> Plan:
     """Return the authors' released configuration for digits."""
     return Plan(
         arm=arm,  # type: ignore[arg-type]
@@ -123,7 +116,7 @@ def _paper(arm: str, weights: Weights) -> Plan:
         average=0.0,
         schedule="plateau",
         warm_up=0.0,
-        weights=replace(weights, scores="probabilities"),
+        weights=_PAPER[arm],
         augment=Augment(turn=5.0, zoom=0.2, shift=0.0, mirror="vertical"),
         widths=(16, 32, 64),
         critic_widths=(32, 64, 96),
