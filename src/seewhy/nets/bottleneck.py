@@ -29,13 +29,8 @@ TENSORS = "statistics.safetensors"
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """Statistics of each feature of a layer over images.
+    """Statistics of each feature of a layer over images; ``h`` and ``w`` are 1 for statistics per channel."""
 
-    Args:
-        mean: mean of each feature; ``h`` and ``w`` are 1 for statistics per channel.
-        std: standard deviation of each feature.
-        photos: number of images that the statistics were measured on.
-    """
 
     mean: Float[Tensor, "c #h #w"]
     std: Float[Tensor, "c #h #w"]

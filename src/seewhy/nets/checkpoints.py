@@ -74,12 +74,8 @@ def read_card(folder: Path, name: str, *, remedy: str) -> Card:
 def read_checkpoint(folder: Path, name: str, *, what: str, fingerprint: str | None, remedy: str) -> tuple[bytes, Card]:
     """Read the bytes of a tensor file, and its card.
 
-    Args:
-        folder: folder with the tensor file and its card.
-        name: name of the tensor file.
-        what: plural noun for the tensors, for error messages.
-        fingerprint: fingerprint of the classifier to explain; None accepts any.
-        remedy: how to create the checkpoint, for error messages.
+    ``what`` is a plural noun for the tensors and ``remedy`` says how to create them, for error messages. Without a
+    ``fingerprint``, those of any classifier are accepted.
 
     Raises:
         RequestError: a file is missing, does not match its card, or belongs to another classifier.

@@ -131,13 +131,9 @@ class _Group(nn.Module):
 class CompactSampler(nn.Module):
     """A model q(patch | ring) with an exact likelihood and a cost that is negligible beside the classifier's.
 
-    Args:
-        patch: side K of the patch in pixels: 4, 8 or 16.
-        width: number of hidden units per pixel.
-        context: number of features that each hidden pixel receives about the whole ring; None for 64, or 24 if K = 16.
-        summary: number of features that describe the whole ring; None for 192, or 128 if K = 16.
-        components: number of logistics in each pixel's mixture.
-        seed: seed of the initial weights.
+    ``patch`` is its side K in pixels, ``width`` the number of hidden units per pixel, and ``components`` that of logistics in
+    each pixel's mixture. ``summary`` features describe the whole ring (192, or 128 if K = 16), of which each hidden pixel
+    receives ``context`` (64, or 24 if K = 16).
 
     Raises:
         RequestError: K is not 4, 8 or 16.

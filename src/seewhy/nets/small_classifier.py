@@ -29,14 +29,8 @@ _NARROWEST = 8  # minimum number of channels
 class SmallClassifier(nn.Module):
     """Levels that halve the size down to 8 pixels, global average pooling, and a linear layer.
 
-    Args:
-        arch: ``plain`` or ``residual``.
-        classes: number of classes.
-        channels: number of input channels; 1 averages the three channels of an image, 3 uses all of them.
-        widths: number of channels of each level.
-        color: mean of the training images, RGB in [0, 1].
-        spread: standard deviation of the training images, RGB.
-        seed: seed of the initial weights.
+    With one channel, the three of an image are averaged. ``color`` and ``spread`` are the mean and the standard deviation of
+    the training images, by which an image is normalised.
     """
 
     mean: Tensor

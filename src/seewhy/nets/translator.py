@@ -81,13 +81,9 @@ class Chain(nn.Module):
 class UNet(nn.Module):
     """The generator: a U-Net whose last features have the size of the image.
 
-    Args:
-        channels: number of image channels, 1 or 3.
-        widths: number of channels of each level, from full size down; each level halves the sides.
-        last: kernel size of the last convolution; 1 in the authors' code leaves 2 × 2 block artefacts, 3 avoids them.
-        conditions: number of different edits that the network learns.
-        heads: number of output images; with more than one, each head has three convolutions of its own.
-        norm: ``none`` as in the authors' code, or ``instance``.
+    ``widths`` are the channels of each level, from full size down; each level halves the sides. ``last`` is the kernel size
+    of the last convolution: 1, as in the authors' code, leaves 2 × 2 block artefacts, and 3 avoids them. With several
+    ``conditions`` the network learns as many edits; with several ``heads``, each has three convolutions and an image of its own.
     """
 
     def __init__(

@@ -20,11 +20,9 @@ AT_ONCE = 256
 class Performance:
     """A classifier's performance on labelled images.
 
-    Args:
-        loss: cross-entropy in nats, averaged over the images of each class and then over classes.
-        accuracy: fraction of the images that are classified correctly.
-        auc: area under the ROC curve of the second class; None unless there are exactly two classes.
-        right: class → number of its images that are classified correctly, and number of its images.
+    ``loss`` is the cross-entropy in nats, averaged over the images of each class and then over classes; ``auc`` the area under
+    the ROC curve of the second of two classes, else None. ``right`` has for each class the number of its images that are
+    classified correctly, and the number of its images.
     """
 
     loss: float

@@ -279,16 +279,12 @@ def _notes(held_out: Performance, collection: Collection, test: Collection | Non
     if len(recognised) < 2:
         only = " and ".join(recognised) or "no class"
         notes.append(f"of the held-out images, {only} alone is recognised: try more images or a lower rate")
-    known = {_digest(picture) for picture in collection.pixels}
-    again = 0 if test is None else sum(_digest(picture) in known for picture in test.pixels)
+    known = {hashlib.sha256(picture.tobytes()).digest() for picture in collection.pixels}
+    tested = () if test is None else test.pixels
+    again = sum(hashlib.sha256(picture.tobytes()).digest() in known for picture in tested)
     if again:
         notes.append(f"{again} test images are also in the training data: the test accuracy is optimistic")
     return tuple(notes)
-
-
-def _digest(picture: np.ndarray) -> bytes:
-    """Return a hash of an image's pixels."""
-    return hashlib.sha256(picture.tobytes()).digest()
 
 
 def _facts(job: _Job, collection: Collection, test: Performance | None, view: View) -> dict[str, Any]:

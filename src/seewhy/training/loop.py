@@ -65,13 +65,8 @@ class Run(Generic[Evaluation]):
     ) -> str:
         """Train to the last step, or until ``ended`` gives a reason; return that reason, or an empty text.
 
-        Args:
-            take_step: takes the step of this number, and returns its loss as text.
-            steps: total number of steps, of which `step` have been taken.
-            progress: called after each step.
-            evaluate: called after each ``every`` steps and at the end; it calls `add`.
-            every: steps between evaluations.
-            ended: why training ends early; an empty text while it does not.
+        ``take_step`` takes the step of this number and returns its loss as text. ``evaluate`` is called after each
+        ``every`` steps and at the end, and calls `add`.
         """
         reason = ""
         while self.step < steps and not (reason := ended()):

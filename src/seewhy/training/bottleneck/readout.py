@@ -83,19 +83,9 @@ def train_readout(
     with noise in one layer. The cross-entropy is that of the class the classifier predicts; the authors use the photo's
     label. The classifier is not changed, and nothing is written before training ends.
 
-    Args:
-        classifier: network with accessible layers and a fixed input size.
-        photos: image files.
-        out: folder for the weights.
-        layers: names of the layers to read, bottleneck layer first; empty for the feature maps with strides nearest to
-            8, 16 and 32 pixels. The class scores are read as well.
-        plan: settings; None for the defaults.
-        progress: called after each photo that is measured and after each step.
-
-    Raises:
-        RequestError: the classifier, a layer or a photo cannot be read.
-
-    Cost: one query per photo, then two per photo of each batch, one of them with a backward pass.
+    Without names of ``layers``, those with strides nearest to 8, 16 and 32 pixels are read; the first has the bottleneck, and
+    the class scores are read as well. The cost is one query per photo, then two per photo of each batch, one of them with
+    a backward pass.
     """
     plan, probe = plan or Plan(), bind_first(classifier, photos)
     names = tuple(dict.fromkeys(layers or [find(probe, None, stride=stride).layer for stride in STRIDES]))

@@ -29,19 +29,8 @@ def measure(
 ) -> tuple[str, Statistics]:
     """Measure the mean and standard deviation of each feature of a layer over photos, and write them to a folder.
 
-    Nothing is written before all photos are processed.
-
-    Args:
-        classifier: network with accessible layers and a fixed input size.
-        photos: image files.
-        out: folder for ``statistics.safetensors`` and ``card.json``.
-        layer: name of the layer; None for the one that ``iba`` chooses.
-        progress: called after each photo.
-
-    Raises:
-        RequestError: the classifier, the layer or a photo cannot be read.
-
-    Cost: one query per photo, plus one.
+    The layer is the one that ``iba`` chooses, unless it is named. Nothing is written before all photos are processed. The
+    cost is one query per photo, plus one.
     """
     probe = bind_first(classifier, photos)
     place = find(probe, layer, stride=IBA_STRIDE)

@@ -137,14 +137,8 @@ def train_sampler(
     Training resumes from ``out/checkpoint.safetensors`` if it exists, and removes it at the end. The weights written
     are those of the evaluation with the fewest held-out bits; the card lists every evaluation.
 
-    Args:
-        folders: folders of photos, searched recursively; one photo in ten is held out, by the hash of its content.
-        out: folder for the weights, the card and the checkpoint.
-        plan: settings; None for the defaults.
-        device: torch device; None for the CPU.
-        begin: folder of a trained sampler to start from; None for random weights.
-        photos: use at most this many training photos, to measure the benefit of more; None for all.
-        progress: called after each step.
+    The folders are searched recursively; one photo in ten is held out, by the hash of its content. ``begin`` is the folder
+    of a trained sampler to start from, and ``photos`` the largest number of training photos, to measure the benefit of more.
 
     Raises:
         RequestError: there are too few photos, the device is not available, or the checkpoint belongs to another network.
