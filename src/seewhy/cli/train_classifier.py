@@ -8,7 +8,7 @@ import torch
 
 from seewhy.classifiers.settings import make_view
 from seewhy.cli import options
-from seewhy.cli.training import new_folder_option, rate_option, training_bar
+from seewhy.cli.training import new_folder_option, rate_option, setting_option, training_bar
 from seewhy.core.view import Fit, View
 from seewhy.images.collection import read_collection
 from seewhy.nets.small_classifier import Arch
@@ -25,16 +25,8 @@ from seewhy.training.classifier import Plan, Trained, train_classifier
 )
 @click.option("--classes", metavar="A,B", help="Keep only these classes, in this order.")
 @click.option("--size", metavar="N|HxW", help="Scale images to this size. Default: the size of the images.")
-@click.option(
-    "--fit",
-    default="crop",
-    show_default=True,
-    type=click.Choice(["crop", "stretch"]),
-    help="Fit images to --size in this way.",
-)
-@click.option(
-    "--arch", default=Plan.arch, show_default=True, type=click.Choice(get_args(Arch)), help="Use this architecture."
-)
+@setting_option("--fit", "crop", "Fit images to --size in this way.", ("crop", "stretch"))
+@setting_option("--arch", Plan.arch, "Use this architecture.", get_args(Arch))
 @click.option(
     "--mirror",
     metavar="AXIS",

@@ -8,7 +8,7 @@ import torch
 
 from seewhy import registry
 from seewhy.cli import options
-from seewhy.cli.training import half_option, new_folder_option, training_bar
+from seewhy.cli.training import half_option, new_folder_option, setting_option, training_bar
 from seewhy.nets.counterfactual_generators import Arm
 from seewhy.training.counterfactual.plan import Preset, make_plan, read_changes
 from seewhy.training.counterfactual.train import train_counterfactual
@@ -23,14 +23,8 @@ from seewhy.training.counterfactual.train import train_counterfactual
     help="Translate between these classes, by name or index. Default: both classes of a binary classifier.",
 )
 @new_folder_option
-@click.option("--arm", default="syce", show_default=True, type=click.Choice(get_args(Arm)), help="Train this system.")
-@click.option(
-    "--preset",
-    default="usual",
-    show_default=True,
-    type=click.Choice(get_args(Preset)),
-    help="Start from these settings.",
-)
+@setting_option("--arm", "syce", "Train this system.", get_args(Arm))
+@setting_option("--preset", "usual", "Start from these settings.", get_args(Preset))
 @options.count_option("--epochs", None, "Train for N epochs. Default: 12, or 60 with --preset paper.")
 @options.repeatable_option("--set", "settings", "NAME=VALUE", "Change another setting, such as realism=0.5.")
 @half_option

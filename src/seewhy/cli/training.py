@@ -25,10 +25,9 @@ def rate_option(default: float) -> Decorator:
     return click.option("--rate", metavar="X", default=default, show_default=True, help="Set the learning rate.")
 
 
-def setting_option(name: str, default: object, text: str, choices: Sequence[str] | None = None) -> Decorator:
-    """Make the option for a setting that has a default."""
-    kind = None if choices is None else click.Choice(choices)
-    return click.option(name, default=default, show_default=True, type=kind, help=text)
+def setting_option(name: str, default: str, text: str, choices: Sequence[str]) -> Decorator:
+    """Make the option for a setting that is one of several words."""
+    return click.option(name, default=default, show_default=True, type=click.Choice(choices), help=text)
 
 
 @contextmanager
