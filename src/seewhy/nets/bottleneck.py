@@ -31,7 +31,6 @@ TENSORS = "statistics.safetensors"
 class Statistics:
     """Statistics of each feature of a layer over images; ``h`` and ``w`` are 1 for statistics per channel."""
 
-
     mean: Float[Tensor, "c #h #w"]
     std: Float[Tensor, "c #h #w"]
     photos: int
