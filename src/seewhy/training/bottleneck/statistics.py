@@ -36,7 +36,7 @@ def measure(
     place = find(probe, layer, stride=IBA_STRIDE)
     statistics = measure_layers(probe, [place.layer], photos, progress)[0]
     facts = {
-        "what": "mean, standard deviation and root mean square where not 0, of each feature of a layer over photos",
+        "what": "mean and standard deviation of each feature of a layer over photos",
         "layer": place.layer,
         "classifier": classifier.name,
         "fingerprint": classifier.fingerprint,
