@@ -72,7 +72,7 @@ def test_one_finite_map_per_target(name: str) -> None:
         assert values.dtype == np.float32
         assert np.isfinite(values).all()
         assert key not in maps.stderr or (maps.stderr[key] >= 0).all()
-    assert maps.unit
+    assert maps.unit or registry.METHODS[name].control  # a control's numbers mean nothing
     assert maps.stopped_because == "complete"
 
 
