@@ -167,10 +167,10 @@ def compare_infills(
     Cost in queries: that of the method for each in-fill, and seven for the self-test.
 
     Example:
-        >>> import numpy as np
+        >>> import numpy as np, seewhy
         >>> halves = lambda images: [[p[:8].mean() / 255, 1 - p[:8].mean() / 255] for p in images]
         >>> photo = np.arange(768, dtype=np.int64).astype(np.uint8).reshape(16, 16, 3)
-        >>> found = compare_infills(halves, photo, ["gray", "telea"], method="occlusion:size=4", targets=0)
+        >>> found = seewhy.compare_infills(halves, photo, ["gray", "telea"], method="occlusion:size=4", targets=0)
         >>> [infill.queries.forward_images for infill in found.record.infills]
         [65, 65]
     """

@@ -38,20 +38,10 @@ _FLATTEST = 0.01  # smallest standard deviation used as a divisor
 
 @dataclass(frozen=True)
 class Plan:
-    """Settings for training a classifier.
+    """Settings for training a classifier; a number out of range is a RequestError.
 
-    Args:
-        arch: network architecture, ``plain`` or ``residual``.
-        width: number of channels of the deepest level.
-        epochs: number of epochs. One epoch shows as many images as there are, every class equally often, in at least
-            20 batches.
-        batch: images per step.
-        rate: peak learning rate of AdamW; it follows a cosine schedule.
-        augment: augmentation applied to training images.
-        seed: seed of the weights, the split, the batches and every random draw.
-
-    Raises:
-        RequestError: a number is out of range.
+    ``width`` is the number of channels of the deepest level. One epoch shows as many images as there are, every class
+    equally often, in at least 20 batches. ``rate`` is the peak learning rate of AdamW, which follows a cosine schedule.
     """
 
     arch: Arch = "plain"
@@ -112,14 +102,8 @@ def train_classifier(
     AdamW minimises the cross-entropy. The weights of the epoch with the lowest held-out loss are kept. Load the
     classifier with the Spec ``trained:folder=OUT``. Nothing is written before training ends.
 
-    Args:
-        collection: labelled images of two or more classes; each group is held out as a whole.
-        out: folder for the classifier; it is created.
-        plan: settings; None for the defaults.
-        test: labelled images of the same classes, evaluated once, at the end.
-        view: how the images were framed and how new ones will be; None scales and crops images of another size.
-        device: torch device; None for the CPU.
-        progress: called after each batch.
+    Each group of images is held out as a whole; ``test`` is evaluated once, at the end. ``view`` says how the images were
+    framed and how new ones will be; None scales and crops images of another size.
 
     Raises:
         RequestError: there are no labels or fewer than two classes; a class has fewer than ten images or none on one

@@ -34,15 +34,8 @@ def train_counterfactual(
     Charachon, Cournède, Hudelot, Ardon, FGCS 132, 2022. The classifier is not changed. Images are grouped by the class
     that the classifier predicts, whatever their labels. After each epoch the folder holds the best generators so far,
     ``curves.png``, a sheet of samples in ``epochs/`` and a checkpoint. The same call resumes after an interruption and
-    gives the same result as an uninterrupted run.
-
-    Args:
-        classifier: classifier with gradients and a fixed input size.
-        source: images; see `seewhy.images.collection.read_collection`. Labels are not needed.
-        out: folder for all output; it is created.
-        classes: two or more classes, by index or name; None if the classifier has exactly two.
-        plan: training settings; None for the defaults.
-        progress: called after each iteration.
+    gives the same result as an uninterrupted run. ``classes``, two or more by index or name, may be left out if the
+    classifier has exactly two.
 
     Raises:
         RequestError: the classifier gives no gradients or has no such class, it predicts too few images as one of the
