@@ -68,6 +68,11 @@ def audit_counterfactual(
         codes: an embedding that was trained without the classifier, for Fréchet distances; None to skip them.
         limit: use at most this many images, drawn with ``seed``.
         tau: change of intensity above which a pixel counts as changed.
+        seed: seed of the choice of images and of the noise.
+        batch_size: images per call.
+        device: where torch computes; None: where the classifier is.
+        trust: allow Specs that run code from a file.
+        progress: called with (images done, images in all).
 
     Returns:
         Figures of each direction and overall, with 95 % intervals, and findings in words.

@@ -31,18 +31,10 @@ _RATES = {"flip", "stable", "cycle", "variety", "change"}  # the smaller value o
 class Evaluation:
     """One evaluation on held-out images, after an epoch. Rates and errors are those of the worse direction.
 
-    Args:
-        step: iterations so far.
-        loss: mean training loss of the generators since the previous evaluation.
-        critic: the same of the critics.
-        flip: fraction of adversarial images with the target class.
-        stable: fraction of stable images that keep their class.
-        cycle: fraction of cycle images with the class of the input; nan if there are none.
-        kept: mean absolute difference between stable image and input.
-        cycled: mean absolute difference between cycle image and input; nan if there are none.
-        change: mean absolute difference between adversarial image and input.
-        variety: mean difference between two adversarial images, divided by that between two real ones.
-        held_out: held-out loss of the generators.
+    ``loss`` and ``critic`` are means of the training losses since the previous evaluation. ``flip``, ``stable`` and ``cycle``
+    are the fractions of images with the class that they should have; ``change``, ``kept`` and ``cycled`` the mean absolute
+    differences of those images to the input (nan without cycle images). ``variety`` is the mean difference between two
+    adversarial images, divided by that between two real ones.
     """
 
     step: int
