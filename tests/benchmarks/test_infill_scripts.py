@@ -273,7 +273,9 @@ def test_wilson_solves_its_equation(load: Load) -> None:
     for hits, trials in ((3, 10), (0, 5), (5, 5), (40, 50)):
         found = wilson(hits, trials)
         for rate in (found["low"], found["high"]):
-            assert abs(hits / trials - rate) == pytest.approx(1.959963984540054 * np.sqrt(rate * (1 - rate) / trials), abs=1e-9)
+            assert abs(hits / trials - rate) == pytest.approx(
+                1.959963984540054 * np.sqrt(rate * (1 - rate) / trials), abs=1e-9
+            )
     assert wilson(0, 0)["rate"] is None
 
 
