@@ -57,7 +57,7 @@ NOT_RUN = {
 SMALL: Mapping[str, Any] = {
     "audit": {"counterfactual": {"embedding_steps": 3}},
     "train": {
-        "classifier": {"epochs": 10, "batch": 8, "width": 8, "rate": 0.01},
+        "classifier": {"epochs": 10, "rate": 0.01},
         "counterfactual": {"epochs": 1, "settings": ("length=2", "widths=4+4", "critic_widths=4+4")},
         "sampler": {"steps": 2, "batch": 8, "check_every": 2},
         "readout": {"steps": 2, "batch": 2},

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 
 def cache_folder() -> Path:
     """Return ``$SEEWHY_CACHE``, or the platform's usual cache folder."""
+    import platformdirs  # noqa: PLC0415 - few calls need it
+
     own = os.environ.get("SEEWHY_CACHE")
     return Path(own).absolute() if own else platformdirs.user_cache_path("seewhy", appauthor=False)
 
