@@ -59,7 +59,7 @@ SMALL: Mapping[str, Any] = {
     "train": {
         "classifier": {"epochs": 10, "rate": 0.01},
         "counterfactual": {"epochs": 1, "settings": ("length=2", "widths=4+4", "critic_widths=4+4")},
-        "sampler": {"steps": 2, "batch": 8, "check_every": 2},
+        "sampler": {"steps": 2, "batch": 8},
         "readout": {"steps": 2, "batch": 2},
     },
 }
