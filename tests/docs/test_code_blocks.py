@@ -216,6 +216,7 @@ def stand_ins() -> dict[str, ModuleType]:
 def test_blocks_run(page: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every block does what the page says: Python runs, commands succeed or print the error that is shown."""
     namespace: dict[str, Any] = {"__name__": "page"}
+    torch.manual_seed(0)  # a page may make a network with random weights
     for block in blocks(page):
         place = f"{page.relative_to(ROOT)}:{block.line}"
         os.chdir(here)
