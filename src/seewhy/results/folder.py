@@ -14,6 +14,7 @@ from safetensors.numpy import load as tensors_of
 
 from seewhy.core.errors import RequestError
 from seewhy.core.metric import plain
+from seewhy.nets.checkpoints import write_whole
 from seewhy.results.codec import SCHEMA_VERSION, Json, from_json
 from seewhy.results.samples import Array
 
@@ -79,9 +80,7 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
-            partial = folder / f".{name}.partial"
-            partial.write_bytes(content)
-            partial.replace(folder / name)
+            write_whole(folder / name, content)
     except OSError as problem:
         raise RequestError(f"cannot write to {folder}: {problem.strerror}; choose another folder") from problem
     return folder
