@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from torch import Tensor, nn
 
 import seewhy
+from interrupting import interrupt_at
 from seewhy.cli.app import cli
 from seewhy.core.errors import RequestError
 from seewhy.images.collection import Collection, read_collection
@@ -67,14 +68,8 @@ def weights(folder: Path) -> dict[str, Tensor]:
 
 def interrupt(out: Path, plan: Plan, at: int) -> None:
     """Interrupt a training after an iteration."""
-
-    def progress(done: int, *facts: object) -> None:
-        del facts
-        if done == at:
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        train_counterfactual(network(), pictures(), out, plan=plan, progress=progress)
+        train_counterfactual(network(), pictures(), out, plan=plan, progress=interrupt_at(at))
 
 
 @pytest.mark.parametrize("arm", ["syce", "cyce", "sagen"])

@@ -9,6 +9,7 @@ import torch
 from click.testing import CliRunner
 
 from games import smooth_photos
+from interrupting import interrupt_at
 from seewhy.cli.train_sampler import sampler
 from seewhy.core.errors import RequestError
 from seewhy.infills.patch_sampler import patch_sampler
@@ -34,14 +35,9 @@ def _train(
 
 def _interrupt(folder: Path, out: Path, at: int) -> None:
     """Run the same training, and interrupt it after a step."""
-
-    def progress(done: int, *facts: object) -> None:
-        del facts
-        if done == at:
-            raise KeyboardInterrupt
-
+    plan = Plan(patch=4, steps=20, batch=32, check_every=10)
     with pytest.raises(KeyboardInterrupt):
-        train_sampler([folder], out, plan=Plan(patch=4, steps=20, batch=32, check_every=10), progress=progress)
+        train_sampler([folder], out, plan=plan, progress=interrupt_at(at))
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from torch import nn
 
 import seewhy
 from games import small_cnn, smooth_photos
+from interrupting import interrupt_at
 from seewhy.core.errors import RequestError
 from seewhy.images.open import open_image
 from seewhy.images.sources import list_images
@@ -55,14 +56,8 @@ def test_features_are_measured_before_they_are_overwritten(tmp_path: Path) -> No
 def test_an_interruption_writes_nothing(tmp_path: Path) -> None:
     """An interrupted measurement writes nothing."""
     photos = list_images([smooth_photos(tmp_path)])
-
-    def stop(done: int, *facts: object) -> None:
-        del facts
-        if done == 2:
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        measure(seewhy.classifier(small_cnn(), size=20), photos, tmp_path / "out", progress=stop)
+        measure(seewhy.classifier(small_cnn(), size=20), photos, tmp_path / "out", progress=interrupt_at(2))
     assert not (tmp_path / "out").exists()
 
 
