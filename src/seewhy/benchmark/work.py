@@ -107,10 +107,8 @@ class Runner:
             raise _ImageFailed(str(problem)) from problem
         classifier = self.plan.classifier
         image, frame = apply_view(picture, classifier.view)
-        size = list(picture.pixels.shape[:2])
-        name = key(
-            "image", installed("seewhy"), picture.sha256, [*size], classifier.fingerprint, classifier.view.describe()
-        )
+        size, view = list(picture.pixels.shape[:2]), classifier.view.describe()
+        name = key("image", installed("seewhy"), picture.sha256, size, classifier.fingerprint, view)
         viewed = Viewed(picture, image, frame, str(labelled.path))
         return ImageTask(viewed, region(labelled.boxes, frame), name)
 

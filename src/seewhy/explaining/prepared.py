@@ -1,6 +1,6 @@
 """What stands ready before an explanation: the image as the classifier sees it, and the classifier, tested and bound to a runtime."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -21,7 +21,7 @@ from seewhy.results.record import RuntimeInfo
 
 @dataclass(frozen=True, eq=False)
 class Viewed:
-    """A user's opened, its image ``(3, h, w)`` in [0, 1] and frame in a classifier's view, and its path if it came from a file."""
+    """A user's image: as it was opened, as a classifier sees it (``(3, h, w)`` in [0, 1]), and its path if it came from a file."""
 
     opened: OpenedImage
     image: Image
@@ -59,9 +59,8 @@ class PreparedClassifier:
 
     def info(self) -> RuntimeInfo:
         """Describe how the classifier is run, for the record."""
-        choice = {name: getattr(self.choice, name) for name in asdict(self.choice)}
         return RuntimeInfo(
-            **choice,
+            **vars(self.choice),
             engine=self.classifier.runtime,
             alone_or_in_batch=self.validation.agreement,
             device=str(self.original.device),

@@ -34,6 +34,7 @@ def report_html(data: ReportData, overview: bytes | None = None) -> str:
     """
     record = data.record
     warnings, notes = wording.notices(record)
+    scales = [scale_of(panel) for panel in data.maps]
     return render(
         "report.html",
         data=data,
@@ -43,7 +44,7 @@ def report_html(data: ReportData, overview: bytes | None = None) -> str:
         warnings=warnings,
         notes=notes,
         overview=png_as_jpeg_uri(overview_png(data) if overview is None else overview, widest=1400),
-        scales=_scales(data),
+        scales=list(dict.fromkeys(scales)),
         has_samples=data.samples is not None,
         sample_count=0 if data.samples is None else data.samples.patches.shape[1],
         meaning=_meaning(record),
@@ -51,7 +52,7 @@ def report_html(data: ReportData, overview: bytes | None = None) -> str:
         reading=wording.reading(data.maps),
         command=explain_command(record),
         recipe=recipe(record),
-        script_data=to_json(_script_data(data)),
+        script_data=to_json(_script_data(data, scales)),
     )
 
 
@@ -66,14 +67,12 @@ def _meaning(record: Record) -> str:
     return diagnostics.findings[0] if diagnostics.faithfulness is not None and diagnostics.findings else ""
 
 
-def _scales(data: ReportData) -> list[Scale]:
-    """Return the scales in the order in which the page numbers them."""
-    return list(dict.fromkeys(map(scale_of, data.maps)))
+def _script_data(data: ReportData, scales: Sequence[Scale]) -> dict[str, object]:
+    """Collect what ``viewer.js`` needs, given the scale of each map.
 
-
-def _script_data(data: ReportData) -> dict[str, object]:
-    """Collect what ``viewer.js`` needs; `grid` is the size of the embedded maps, and a map's `scale` an index."""
-    scales = _scales(data)
+    `grid` is the size of the embedded maps. A map's `scale` is an index of the page's scales, each of which it has once.
+    """
+    unique = list(dict.fromkeys(scales))
     return {
         "frame": {
             "box": data.frame.box,
@@ -81,8 +80,8 @@ def _script_data(data: ReportData) -> dict[str, object]:
             "grid": packed_size(data.frame.size),
             "photo": data.photo.shape[:2],
         },
-        "scales": [{"low": each.low, "high": each.high, "colours": base64_text(each.colours)} for each in scales],
-        "maps": [_map_data(panel, scales.index(scale_of(panel))) for panel in data.maps],
+        "scales": [{"low": each.low, "high": each.high, "colours": base64_text(each.colours)} for each in unique],
+        "maps": [_map_data(panel, unique.index(scale)) for panel, scale in zip(data.maps, scales, strict=True)],
         "samples": None if data.samples is None else _samples_data(data.samples),
     }
 

@@ -6,6 +6,7 @@ All measures are in points, 1/72 inch.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -69,7 +70,7 @@ class Row:
         """The width of all columns."""
         return len(self.tiles) * (self.cell + GAP) - GAP
 
-    @property
+    @cached_property
     def headings(self) -> list[list[Line]]:
         """The text above each image."""
         return [
