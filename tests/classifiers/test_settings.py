@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from seewhy.classifiers.labels import read_labels
 from seewhy.classifiers.settings import (
     Scaling,
     as_probabilities,
@@ -14,7 +15,6 @@ from seewhy.classifiers.settings import (
     make_scaling,
     make_view,
     read_device,
-    read_labels,
     read_size,
     read_triple,
 )

@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from seewhy.classifiers.labels import Labels, read_labels
 from seewhy.classifiers.settings import (
     Channels,
     Described,
-    Labels,
     Scaling,
     Size,
     Triple,
@@ -21,7 +21,6 @@ from seewhy.classifiers.settings import (
     digest,
     make_mean_color,
     make_view,
-    read_labels,
     source_of,
     tensor_bytes,
 )
@@ -129,7 +128,7 @@ def from_function(
 
     Args:
         function: takes an ``(n, h, w, 3)`` array, returns ``(n, k)`` numbers (array, lists or tensor).
-        labels: one name per class, or the path of a text file with one name per line.
+        labels: the names of the classes; see `seewhy.classifiers.labels.read_labels`.
         size: input side, or (height, width), in pixels; None passes each image at its native size.
         short_side: length in pixels to which the image's short side is resized before the centre crop; None for the
             minimum.

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
+from seewhy.classifiers.labels import Labels, own_labels, read_labels
 from seewhy.classifiers.settings import (
     Channels,
     Described,
-    Labels,
     Outputs,
     Scaling,
     Size,
@@ -23,7 +23,6 @@ from seewhy.classifiers.settings import (
     make_scaling,
     make_view,
     read_device,
-    read_labels,
     tensor_bytes,
 )
 from seewhy.core.access import Access
@@ -117,7 +116,8 @@ def from_module(
 
     Args:
         module: takes ``(n, 3, h, w)`` floats, returns ``(n, k)``; in eval mode.
-        labels: one name per class, or the path of a text file with one name per line.
+        labels: the names of the classes; see `seewhy.classifiers.labels.read_labels`. None: those in the module's
+            ``config.id2label``, as transformers keeps them, if it has any.
         size: input side, or (height, width), in pixels; None passes each image at its native size.
         short_side: length in pixels to which the image's short side is resized before the centre crop; None for the
             minimum.
@@ -151,7 +151,7 @@ def from_module(
     return TorchClassifier(
         module=module,
         name=name or type(module).__name__,
-        labels=read_labels(labels),
+        labels=own_labels(module) if labels is None else read_labels(labels),
         view=view,
         fingerprint=digest(*settings, *_state(module)),
         mean_color=make_mean_color(mean_color, scaling, channels),

@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from seewhy.classifiers.labels import Labels, declared_labels, read_labels
 from seewhy.classifiers.settings import (
     Channels,
     Described,
-    Labels,
     Outputs,
     Scaling,
     Size,
@@ -24,7 +24,6 @@ from seewhy.classifiers.settings import (
     make_mean_color,
     make_scaling,
     make_view,
-    read_labels,
     read_size,
 )
 from seewhy.core.access import Access
@@ -118,7 +117,8 @@ def onnx(
 
     Args:
         path: path of the ONNX file.
-        labels: one name per class, or the path of a text file with one name per line.
+        labels: the names of the classes; see `seewhy.classifiers.labels.read_labels`. None: those in the file's metadata,
+            under ``names`` or ``id2label``, if it has any.
         outputs: ``logits`` (a softmax is applied), ``probabilities`` or ``auto``. ``auto`` runs the graph on two images
             and treats rows that sum to 1 as probabilities; ``name`` and ``runtime`` state the result.
         mean: subtracted from the input, in the graph's range and channel order; None for 0.
@@ -163,7 +163,7 @@ def onnx(
     return OnnxClassifier(
         scorer=scorer,
         name=name or f"onnx:path={graph.file.name},outputs={kind}",
-        labels=read_labels(labels),
+        labels=declared_labels(graph.metadata) if labels is None else read_labels(labels),
         view=view,
         fingerprint=digest(*settings, *contents(graph.file)),
         mean_color=make_mean_color(mean_color, scaling, channels, top=top),

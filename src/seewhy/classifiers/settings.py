@@ -4,7 +4,6 @@ import hashlib
 import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, Protocol
 
 import torch
@@ -20,9 +19,6 @@ Size = int | str | tuple[int, int]
 
 Triple = float | str | Sequence[float]
 """One number for all channels, three numbers, or text: ``0.5`` or ``0.485/0.456/0.406``."""
-
-Labels = str | Path | Sequence[str]
-"""One name per class, or the path of a text file with one name per line."""
 
 Outputs = Literal["logits", "probabilities"]
 Channels = Literal["rgb", "bgr"]
@@ -132,19 +128,6 @@ def make_mean_color(mean_color: Triple | None, scaling: Scaling, channels: Chann
     red, green, blue = (value / top for value in scaling.mean)
     color = (red, green, blue) if channels == "rgb" else (blue, green, red)
     return color if min(color) >= 0 and max(color) > 0 else IMAGENET_MEAN
-
-
-def read_labels(labels: Labels | None) -> tuple[str, ...] | None:
-    """Return one name per class, as given or from a UTF-8 text file; trailing blank lines are ignored."""
-    if labels is None or not isinstance(labels, str | Path):
-        return None if labels is None else tuple(str(name) for name in labels)
-    try:
-        text = Path(labels).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RequestError(
-            f"expected a text file with one label per line, got {labels}: {error}; check the path"
-        ) from error
-    return tuple(line.strip() for line in text.rstrip().splitlines())
 
 
 def read_device(device: str | torch.device | None) -> torch.device | None:

@@ -1,5 +1,6 @@
 """The interface that every classifier implements."""
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -62,6 +63,19 @@ class Classifier(Protocol):
     def __call__(self, images: Images) -> Probabilities:
         """Return class probabilities, one row per image, for ``(n, 3, h, w)`` float32 in [0, 1], RGB, on ``device``."""
         ...
+
+
+def class_name(labels: Sequence[str] | None, index: int) -> str:
+    """Return the name of a class, with its index where two classes share the name; ``class INDEX`` where it has none.
+
+    Example:
+        >>> class_name(["crane", "dog", "crane"], 2)
+        'crane (class 2)'
+    """
+    name = labels[index] if labels else ""
+    if not (labels and name):
+        return f"class {index}"
+    return name if labels.count(name) == 1 else f"{name} (class {index})"
 
 
 Scores = Float[Tensor, "n k"]

@@ -15,7 +15,7 @@ from seewhy.core.attribution import BoolMap, GeneratedPixels, Map
 from seewhy.core.budget import Queries
 from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.core.view import Frame
-from seewhy.explaining.targets import TargetLike, as_text
+from seewhy.explaining.targets import TargetLike, as_list
 from seewhy.results import wording
 from seewhy.results.codec import JsonObject, json_bytes, to_json
 from seewhy.results.command import explain_command
@@ -123,16 +123,24 @@ class Explanation:
         return notebook_html(self.overview(), self.findings)
 
     def _key(self, target: TargetLike) -> str:
-        """Find the key of a map."""
-        text = as_text(target)
-        names = {info.label.lower(): info.key for info in self.targets} | {key: key for key in self.maps}
-        names |= {str(info.index): info.key for info in self.targets if info.kind == "class"}
+        """Find the key of the only map that a target means."""
+        (target,) = as_list(target)
+        infos = {info.key: info for info in self.targets}
         if isinstance(target, tuple):
-            ends = [names.get(str(end).lower(), f"class:{end}").removeprefix("class:") for end in target[1:]]
-            text = f"contrast:{'/'.join(ends)}"
-        if text in names or text.lower() in names:
-            return names.get(text) or names[text.lower()]
-        raise RequestError(f"expected a target with a map, got {text!r}; {did_you_mean(text, names)}")
+            known = {
+                part.label.lower(): part.index for part in (*self.predicted, *self.targets) if part.index is not None
+            }
+            target = "contrast:" + "/".join(str(known.get(str(end).lower(), end)) for end in target[1:])
+        text, number = str(target), f"class:{target}"
+        named = [key for key, info in infos.items() if text.lower() in {info.label.lower(), key}]
+        meant = {*(named if isinstance(target, str) else []), *({number} & infos.keys())}
+        if not meant:
+            names = [name for key, info in infos.items() for name in (info.label, key)]
+            raise RequestError(f"expected a target with a map, got {text!r}; {did_you_mean(text, names)}")
+        if len(meant) > 1:
+            keys = " or ".join(sorted(meant))
+            raise RequestError(f"expected one map, got {text!r}, which may mean {keys}; write one of these")
+        return meant.pop()
 
     def plot(self, targets: Sequence[TargetLike] | None = None, ax: "Axes | None" = None) -> "Figure | Axes":
         """Draw the image and its maps.

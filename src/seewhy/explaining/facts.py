@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seewhy.core.attribution import Attribution
-from seewhy.core.classifier import Classifier
+from seewhy.core.classifier import Classifier, class_name
 from seewhy.core.target import Target
 from seewhy.results.record import ClassifierInfo, ClassProbability, Extreme, TargetInfo
 from seewhy.runtime.machine import installed
@@ -38,8 +38,8 @@ def class_probabilities(
 
 
 def label(index: int, classifier: Classifier) -> str:
-    """Return the name of a class, or ``class INDEX`` where the classifier has no names."""
-    return classifier.labels[index] if classifier.labels else f"class {index}"
+    """Return the name of a class, as `seewhy.core.classifier.class_name`."""
+    return class_name(classifier.labels, index)
 
 
 def target_info(target: Target, classifier: Classifier, prediction: Prediction, maps: Attribution) -> TargetInfo:

@@ -1,9 +1,11 @@
 """What a user asks to have explained, turned into targets."""
 
-from collections.abc import Collection, Sequence
+import operator
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import SupportsIndex, cast
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -45,9 +47,36 @@ def parse_targets(
 
 def as_list(targets: TargetLike | Sequence[TargetLike]) -> list[TargetLike]:
     """Make a list of one target or several; a tuple that begins with ``"contrast"`` is one."""
-    if isinstance(targets, str | Integral) or (isinstance(targets, tuple) and targets[:1] == ("contrast",)):
-        return [cast("TargetLike", targets)]
-    return list(cast("Sequence[TargetLike]", targets))
+    single = isinstance(targets, str | Integral) or getattr(targets, "ndim", None) == 0
+    if single or (isinstance(targets, tuple) and targets[:1] == ("contrast",)):
+        return [_plain(targets)]
+    if not isinstance(targets, Iterable) or isinstance(targets, Mapping | bytes):
+        raise _not_a_target(targets)
+    return [_plain(target) for target in targets]
+
+
+def _plain(target: object) -> TargetLike:
+    """Turn integers and texts of NumPy, torch and others into Python's own, also inside a contrast; refuse anything else."""
+    if isinstance(target, tuple):
+        return cast("TargetLike", tuple(_plain(part) for part in target))
+    value = target.item() if isinstance(target, np.ndarray | np.generic | Tensor) and target.ndim == 0 else target
+    if isinstance(value, str):
+        return value
+    try:
+        index = operator.index(cast("SupportsIndex", value))
+    except TypeError:
+        raise _not_a_target(target) from None
+    if isinstance(value, bool):
+        raise _not_a_target(target)
+    return index
+
+
+def _not_a_target(target: object) -> RequestError:
+    """Return the error for what is neither an index nor a name."""
+    return RequestError(
+        f'expected a class index, a class name or "information" as target, got {target!r} ({type(target).__name__}); '
+        "give an integer such as 3, or a name"
+    )
 
 
 def _parse(target: TargetLike, labels: Sequence[str] | None) -> Target:
@@ -62,7 +91,14 @@ def _parse(target: TargetLike, labels: Sequence[str] | None) -> Target:
         return _contrast((kind, first, second), labels)
     if kind == "woe":
         return WeightOfEvidence(_class_index(rest, labels))
-    return Information() if target == "information" else ClassEvidence(_class_index(target, labels))
+    if target != "information":
+        return ClassEvidence(_class_index(target, labels))
+    if same := _named("information", labels or ()):
+        raise RequestError(
+            f"expected one target, got 'information', which is also the name of class {same[0]}; write class:{same[0]} for the "
+            "class, or leave targets out for the information"
+        )
+    return Information()
 
 
 def _contrast(target: tuple[str, ClassLike, ClassLike], labels: Sequence[str] | None) -> Contrast:
@@ -114,19 +150,37 @@ def _runner_up(prediction: Float[Tensor, " k"], predicted: int, rivals: Collecti
 
 
 def _class_index(which: ClassLike, labels: Sequence[str] | None) -> int:
-    """Find a class by index or by name, in any letter case; ``class:967`` is an index too."""
-    text = str(which).strip().removeprefix("class:")
-    if text.lstrip("-").isdigit():
-        if int(text) < 0 or (labels and int(text) >= len(labels)):
-            last = f" to {len(labels) - 1}" if labels else ""
-            raise RequestError(f"expected a class index from 0{last}, got {text}")
-        return int(text)
+    """Find a class by index or by name, in any letter case; ``class:967`` is an index, and so is a number that is no name."""
+    text, count = str(which).strip(), len(labels or ())
+    named = _named(text, labels or ()) if isinstance(which, str) else []
+    number = text.removeprefix("class:")
+    if not number.removeprefix("-").isdecimal():
+        return _by_name(text, named, labels)
+    index = int(number)
+    if number == text and named and (index not in named or len(named) > 1):
+        return _by_name(text, named if index >= count else [*dict.fromkeys([*named, index])], labels)
+    if index < 0 or (labels and index >= count):
+        last = f" to {count - 1}" if labels else ""
+        raise RequestError(f"expected a class index from 0{last}, got {text}")
+    return index
+
+
+def _by_name(text: str, meant: Sequence[int], labels: Sequence[str] | None) -> int:
+    """Return the only class that a text can mean."""
     if labels is None:
         raise RequestError(f"this classifier has no class names, got {text!r}; give a class index, counted from 0")
-    lowered = [label.lower() for label in labels]
-    if text.lower() not in lowered:
-        raise RequestError(f"unknown class {text!r}; {_nearest(text, lowered)}")
-    return lowered.index(text.lower())
+    if not meant:
+        raise RequestError(f"unknown class {text!r}; {_nearest(text, [label.lower() for label in labels])}")
+    if len(meant) > 1:
+        keys = " or ".join(f"class:{index}" for index in meant)
+        raise RequestError(f"expected one class, got {text!r}, which may mean {len(meant)} classes; write {keys}")
+    return meant[0]
+
+
+def _named(text: str, labels: Sequence[str]) -> list[int]:
+    """Return the classes with a name: spelt exactly so or, if there is none, in another letter case."""
+    exact = [index for index, label in enumerate(labels) if label == text]
+    return exact or [index for index, label in enumerate(labels) if label.lower() == text.lower()]
 
 
 def _nearest(text: str, labels: Sequence[str]) -> str:

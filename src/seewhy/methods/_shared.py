@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from seewhy.core.arrays import Seeds
 from seewhy.core.attribution import Map, as_map
+from seewhy.core.classifier import class_name
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Answers, Probe
 from seewhy.core.seeds import derive
@@ -78,16 +79,16 @@ def blocks(size: tuple[int, int], side: int) -> list[tuple[slice, slice]]:
     return [(slice(top, top + side), slice(left, left + side)) for top, left in corners]
 
 
-def class_name(probe: Probe, index: int) -> str:
-    """Return the label of a class in quotes, or its number if the classifier has no labels."""
+def quoted_class(probe: Probe, index: int) -> str:
+    """Return the name of a class in quotes, or its number if the classifier has no labels."""
     labels = probe.classifier.labels
-    return f"'{labels[index]}'" if labels else f"class {index}"
+    return f"'{class_name(labels, index)}'" if labels else class_name(labels, index)
 
 
 def requested_class(probe: Probe, target: Target) -> str:
     """Name the class of a target; a contrast gives "A over B"."""
-    name = class_name(probe, int(target.weights(probe.prediction).argmax()))
-    return f"{name} over {class_name(probe, target.other)}" if isinstance(target, Contrast) else name
+    name = quoted_class(probe, int(target.weights(probe.prediction).argmax()))
+    return f"{name} over {quoted_class(probe, target.other)}" if isinstance(target, Contrast) else name
 
 
 def incompleteness(key: str, output: str, total: float, change: float) -> list[str]:

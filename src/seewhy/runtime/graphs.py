@@ -60,6 +60,7 @@ class Graph:
     file: Path
     inputs: tuple[ImageInput, ...]
     outputs: tuple[str, ...]
+    metadata: Mapping[str, str]
     run: Run
 
     def output(self, name: str | None) -> str:
@@ -109,7 +110,8 @@ def open_graph(file: Path) -> Graph:
             "export it again"
         ) from error
     inputs = tuple(_image_input(entry.name, entry.type, entry.shape) for entry in session.get_inputs())
-    return Graph(file, inputs, tuple(entry.name for entry in session.get_outputs()), session.run)
+    outputs, metadata = session.get_outputs(), session.get_modelmeta().custom_metadata_map
+    return Graph(file, inputs, tuple(entry.name for entry in outputs), metadata, session.run)
 
 
 def _image_input(name: str, kind: str, shape: Sequence[int | str | None]) -> ImageInput:

@@ -13,7 +13,7 @@ from seewhy.core.attribution import GeneratedPixels
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast, Target
-from seewhy.methods._shared import class_name
+from seewhy.methods._shared import quoted_class
 from seewhy.nets.checkpoints import Card
 from seewhy.nets.counterfactual_generators import REMEDY, load_generators
 
@@ -54,7 +54,7 @@ def translate(probe: Probe, targets: Sequence[Target], weights: str | None) -> T
     if source not in generators.classes:
         raise RequestError(
             f"expected an image classified as {_list_classes(probe, generators.classes)}, the classes that {weights} was trained for, "
-            f"got {class_name(probe, source)}; choose another image, or train with --classes for this class"
+            f"got {quoted_class(probe, source)}; choose another image, or train with --classes for this class"
         )
     other = _other(probe, targets, source, generators.classes)
     with torch.no_grad():
@@ -69,12 +69,12 @@ def flip_finding(probe: Probe, other: int | None, answer: Float[Tensor, " k"]) -
     source, predicted = int(probe.prediction.argmax()), int(answer.argmax())
     wanted = predicted if other is None else other
     after, before = float(answer[wanted]), float(probe.prediction[wanted])
-    name, compared = class_name(probe, predicted), f"{after:.2f}, against {before:.2f} for the image"
+    name, compared = quoted_class(probe, predicted), f"{after:.2f}, against {before:.2f} for the image"
     if predicted == wanted != source:
         return f"The counterfactual is classified as {name}, with p = {compared}."
     failed = f"is still classified as {name}, with p = {compared}"
     if other is not None:
-        aim = class_name(probe, other)
+        aim = quoted_class(probe, other)
         failed = (
             f"did not flip the prediction to {aim}: the classifier predicts {name}, and p of {aim} is only {compared}"
         )
@@ -83,7 +83,7 @@ def flip_finding(probe: Probe, other: int | None, answer: Float[Tensor, " k"]) -
 
 def _list_classes(probe: Probe, classes: Sequence[int]) -> str:
     """List several classes by name."""
-    return " or ".join(class_name(probe, index) for index in classes)
+    return " or ".join(quoted_class(probe, index) for index in classes)
 
 
 def _other(probe: Probe, targets: Sequence[Target], source: int, classes: Sequence[int]) -> int:
@@ -104,7 +104,7 @@ def _other(probe: Probe, targets: Sequence[Target], source: int, classes: Sequen
     if other not in rivals:
         raise RequestError(
             f"expected {_list_classes(probe, rivals)} as the other class, as the generators were trained for it, got "
-            f"{class_name(probe, other)}; request contrast:{source}/{rivals[0]}, or train with --classes for this class"
+            f"{quoted_class(probe, other)}; request contrast:{source}/{rivals[0]}, or train with --classes for this class"
         )
     return other
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from seewhy.core.attribution import Attribution, as_map
 from seewhy.core.probe import Probe
 from seewhy.core.target import Contrast, Target
-from seewhy.methods._shared import class_name, reserve
+from seewhy.methods._shared import quoted_class, reserve
 from seewhy.methods.counterfactual._translation import flip_finding, translate
 from seewhy.nets.checkpoints import CARD
 
@@ -90,7 +90,7 @@ def _unstable(probe: Probe, answers: Float[Tensor, "n k"]) -> list[str]:
     source = int(probe.prediction.argmax())
     text = "The stable image is classified as {}, not {}: the map also shows artefacts of the generators."
     others = [predicted for predicted in answers.argmax(1).tolist() if predicted != source]
-    return [text.format(class_name(probe, other), class_name(probe, source)) for other in others]
+    return [text.format(quoted_class(probe, other), quoted_class(probe, source)) for other in others]
 
 
 def _extent(change: Float[Tensor, "h w"]) -> str:

@@ -12,7 +12,7 @@ from seewhy.core.probe import Probe
 from seewhy.core.target import Contrast, Target
 from seewhy.core.view import View
 from seewhy.images.collection import Collection, read_collection
-from seewhy.methods._shared import allow, at_least, class_name, requested_class, wins
+from seewhy.methods._shared import allow, at_least, quoted_class, requested_class, wins
 from seewhy.methods.counterfactual._references import References
 from seewhy.methods.counterfactual._swap_search import Swap, most_queries
 
@@ -212,15 +212,17 @@ def _sentence(references: References, best: Found) -> str:
         )
     return (
         f"With {swap.area:.1%} of the image taken from reference image {best.index}{labelled}, the classifier predicts "
-        f"{class_name(probe, swap.other)}{confident}. The change is {change:.3f} of full brightness on average. {choice}"
+        f"{quoted_class(probe, swap.other)}{confident}. The change is {change:.3f} of full brightness on average. {choice}"
     )
 
 
 def _no_reference(references: References, other: int | None) -> str:
     """State which prediction no reference image got, and which predictions they got."""
     probe = references.probe
-    wanted = "any class other than that of the image" if other is None else class_name(probe, other)
-    predictions = ", ".join(f"{class_name(probe, index)} for {count}" for index, count in references.predictions()[:3])
+    wanted = "any class other than that of the image" if other is None else quoted_class(probe, other)
+    predictions = ", ".join(
+        f"{quoted_class(probe, index)} for {count}" for index, count in references.predictions()[:3]
+    )
     source = int(probe.prediction.argmax())
     possible = [index for index, _ in references.predictions() if index not in {source, other}]
     request = f"request contrast:{source}/{possible[0]}, " if possible else ""

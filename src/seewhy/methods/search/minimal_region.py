@@ -12,7 +12,7 @@ from seewhy.core.attribution import Attribution, BoolMap, Map
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Answers, Probe
 from seewhy.core.target import Target
-from seewhy.methods._shared import at_least, blocks, class_name, requested_class, seeds, wins
+from seewhy.methods._shared import at_least, blocks, quoted_class, requested_class, seeds, wins
 from seewhy.methods.sampling.rise import rise
 
 _FINEST = 1000
@@ -162,7 +162,7 @@ def find_regions(probe: Probe, target: Target, guide: Map, *, tile: int, samples
         return Regions(infill_alone, kept[-1], removed[-1], areas, tester.stopped)
     finding = (
         f"{areas['sufficient'][-1]:.1%} of the image is sufficient for {wanted}; removing {areas['necessary'][-1]:.1%} "
-        f"changes the prediction to {class_name(probe, tester.instead)}."
+        f"changes the prediction to {quoted_class(probe, tester.instead)}."
     )
     return Regions(finding, kept[-1], removed[-1], areas, tester.stopped)
 
