@@ -1,9 +1,8 @@
 """Small classifiers with known weights, as a torch module, as a function and as an ONNX file."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import jaxtyping
 import numpy as np
 import onnx
 import pytest
@@ -12,14 +11,6 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 CLASSES = 4
-
-
-@pytest.fixture
-def unchecked() -> Iterator[None]:
-    """Disable run-time type checks, as in a user's installation, so that the package's own messages appear."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """What a user asks to have explained."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -39,6 +41,71 @@ def test_an_index_of_any_integer_type_is_one_target() -> None:
     """NumPy's integers are numbers too."""
     assert [target.key for target in parse_targets(np.int64(2), LABELS, information=True)] == ["class:2"]
     assert keys([np.uint8(1), ("contrast", np.int32(0), 1)]) == ["class:1", "contrast:0/1"]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        2,
+        np.int64(2),
+        np.array(2),
+        np.uint8(2),
+        torch.tensor(2),
+        torch.tensor(2, dtype=torch.int16),
+        np.str_("tabby cat"),
+    ],
+)
+def test_one_target_of_any_integer_or_text_type(target: Any) -> None:
+    """What an ``argmax`` returns is a target, alone, in a list and in a contrast."""
+    for form in (target, [target], (target,), ("contrast", target, 1)):
+        (parsed,) = parse_targets(form, LABELS, information=True)
+        assert parsed.classes[0] == 2
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("targets", [np.array([2, 0]), torch.tensor([2, 0]), range(2, -1, -2), {2: "a", 0: "b"}.keys()])
+def test_several_targets_in_any_sequence(targets: Any) -> None:
+    """Arrays, tensors, ranges and views."""
+    assert keys(targets) == ["class:2", "class:0"]
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    "target",
+    [
+        2.0,
+        np.float64(2),
+        torch.tensor(2.0),
+        True,
+        np.bool_(True),
+        torch.tensor(True),
+        None,
+        object(),
+        b"cat",
+        {"cat": 1},
+        [[1]],
+    ],
+    ids=str,
+)
+def test_what_is_no_target(target: Any) -> None:
+    """Floats, booleans and objects are refused, with the type in the message."""
+    forms: list[Any] = [[target], ("contrast", target, 1)]
+    for form in forms if target is None else [target, *forms]:
+        with pytest.raises(RequestError, match=r"expected a class index, a class name or .information. as target, got"):
+            parse_targets(form, LABELS, information=True)
+
+
+def test_text_that_may_mean_two_things() -> None:
+    """A name in two letter cases, a number that is also a name, and a class named information."""
+    exact = parse_targets(["Crane", "crane"], ["Crane", "crane"], information=True)
+    assert [target.key for target in exact] == ["class:0", "class:1"]
+    for text, labels in (("CRANE", ["Crane", "crane"]), ("1", ["1", "0"]), ("a", ["a", "a"])):
+        with pytest.raises(RequestError, match=r"write class:0 or class:1"):
+            parse_targets(text, labels, information=True)
+    assert parse_targets("1", ["0", "1"], information=True)[0].key == "class:1"
+    assert parse_targets("30", ["10", "20", "30"], information=True)[0].key == "class:2"
+    with pytest.raises(RequestError, match=r"also the name of class 1; write class:1"):
+        parse_targets("information", ["noise", "Information"], information=True)
 
 
 def test_contrasts_by_text_and_tuple() -> None:

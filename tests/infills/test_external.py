@@ -2,10 +2,9 @@
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import jaxtyping
 import numpy as np
 import onnx
 import pytest
@@ -39,14 +38,6 @@ def keeps(height: int = 20, width: int = 17) -> Float[Tensor, "2 h w"]:
 def levels(pixels: Tensor) -> set[float]:
     """Return the set of 8-bit levels in an image."""
     return set((pixels * 255).round().flatten().tolist())
-
-
-@pytest.fixture
-def unchecked() -> Iterator[None]:
-    """Turn runtime type checks off, as for users, so that the error messages of seewhy are tested."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def recording(log: list[tuple[np.ndarray, ...]]) -> Callable[..., np.ndarray]:

@@ -10,16 +10,14 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from seewhy.classifiers.labels import Labels, read_labels
+from seewhy.classifiers.scaling import Scaling, Triple, make_mean_color
 from seewhy.classifiers.settings import (
     Channels,
     Described,
-    Scaling,
     Size,
-    Triple,
     as_probabilities,
     check_choice,
     digest,
-    make_mean_color,
     make_view,
     source_of,
     tensor_bytes,

@@ -9,18 +9,15 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from seewhy.classifiers.labels import Labels, own_labels, read_labels
+from seewhy.classifiers.scaling import Scale, Scaling, Triple, make_mean_color, make_scaling
 from seewhy.classifiers.settings import (
     Channels,
     Described,
     Outputs,
-    Scaling,
     Size,
-    Triple,
     as_probabilities,
     check_choice,
     digest,
-    make_mean_color,
-    make_scaling,
     make_view,
     read_device,
     tensor_bytes,
@@ -106,6 +103,7 @@ def from_module(
     fit: Fit = "crop",
     mean: Triple | None = None,
     std: Triple | None = None,
+    scale: Scale = "auto",
     outputs: Outputs = "logits",
     channels: Channels = "rgb",
     device: str | torch.device | None = None,
@@ -122,8 +120,10 @@ def from_module(
         short_side: length in pixels to which the image's short side is resized before the centre crop; None for the
             minimum.
         fit: ``crop`` or ``stretch``.
-        mean: subtracted from images in [0, 1], in the order of ``channels``; None for 0.
+        mean: subtracted from the pixels, in the range that ``scale`` names and the order of ``channels``; None for 0.
         std: divisor after the subtraction; None for 1.
+        scale: value of white before ``mean`` and ``std``: ``unit`` is 1, ``255`` is 255; ``auto`` is 255 for a mean above 1,
+            otherwise 1.
         outputs: ``logits`` (a softmax is applied) or ``probabilities``.
         channels: channel order of the module's input.
         device: device to move the module to; None leaves it where it is.
@@ -143,7 +143,7 @@ def from_module(
     check_choice("outputs", outputs, ("logits", "probabilities"))
     check_choice("channels", channels, ("rgb", "bgr"))
     check_eval(module)
-    place, scaling = read_device(device), make_scaling(mean, std)
+    place, scaling = read_device(device), make_scaling(mean, std, scale)
     view = make_view(size, short_side, fit)
     module = module if place is None else module.to(place)
     kind = f"{type(module).__module__}.{type(module).__qualname__}"

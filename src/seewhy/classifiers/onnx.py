@@ -11,18 +11,15 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from seewhy.classifiers.labels import Labels, declared_labels, read_labels
+from seewhy.classifiers.scaling import Scale, Scaling, Triple, make_mean_color, make_scaling, read_white
 from seewhy.classifiers.settings import (
     Channels,
     Described,
     Outputs,
-    Scaling,
     Size,
-    Triple,
     as_probabilities,
     check_choice,
     digest,
-    make_mean_color,
-    make_scaling,
     make_view,
     read_size,
 )
@@ -36,7 +33,6 @@ from seewhy.runtime.engines import in_batches
 from seewhy.runtime.graphs import Graph, ImageInput, contents, open_graph, runtime_name
 
 Layout = Literal["nchw", "nhwc"]
-Scale = Literal["auto", "unit", "255"]
 
 _PROBE_SIZE = (224, 224)
 """Size of the test images for a graph with an open input size."""
@@ -45,13 +41,12 @@ _PROBE_SIZE = (224, 224)
 @final
 @dataclass(frozen=True, eq=False)
 class Scorer:
-    """An ONNX graph and its preprocessing: channel order, value of white (``top``: 1 or 255), then ``scaling``."""
+    """An ONNX graph and its preprocessing: channel order, then ``scaling``."""
 
     graph: Graph
     output: str
     layout: Layout
     scaling: Scaling
-    top: float
     channels: Channels
 
     @property
@@ -74,8 +69,8 @@ class Scorer:
     def _array(self, images: Images) -> Shaped[np.ndarray, "n x y z"]:
         """Convert images to the graph's channel order, range, layout and type."""
         pixels = images.flip(1) if self.channels == "bgr" else images
-        pixels = pixels if self.top == 1 else pixels * self.top
-        pixels = pixels.round().clamp(0, 255) if self.input.dtype == np.uint8 else self.scaling.apply(pixels)
+        pixels = self.scaling.apply(pixels)
+        pixels = pixels.round().clamp(0, 255) if self.input.dtype == np.uint8 else pixels
         pixels = pixels.permute(0, 2, 3, 1) if self.layout == "nhwc" else pixels
         return np.ascontiguousarray(pixels.numpy().astype(self.input.dtype))
 
@@ -124,7 +119,7 @@ def onnx(
         mean: subtracted from the input, in the graph's range and channel order; None for 0.
         std: divisor after the subtraction; None for 1.
         scale: value of white before ``mean`` and ``std``: ``unit`` is 1, ``255`` is 255; ``auto`` is 255 for a graph
-            that takes uint8, otherwise 1.
+            that takes uint8 and for a mean above 1, otherwise 1.
         channels: channel order of the graph's input.
         size: input side, or (height, width), in pixels; required only if the graph leaves one dimension open. If it
             leaves both open and no size is given, each image is passed at its native size.
@@ -154,19 +149,18 @@ def onnx(
         )
     order = _layout(graph.inputs[0].axes, layout)
     axes = graph.inputs[0].axes[2:] if order == "nchw" else graph.inputs[0].axes[1:3]
-    top = _top(scale, graph.inputs[0].dtype, scaled=mean is not None or std is not None)
-    scaling = make_scaling(mean, std, top=top)
+    scaling = _scaling(mean, std, scale, graph.inputs[0].dtype)
     view = _view((axes[0], axes[1]), size, short_side, fit)
-    scorer = Scorer(graph, graph.output(output), order, scaling, top, channels)
+    scorer = Scorer(graph, graph.output(output), order, scaling, channels)
     kind = _read_outputs(scorer, view.size) if outputs == "auto" else outputs
-    settings = (graph.inputs, scorer.output, order, view, scaling, top, channels, kind)
+    settings = (graph.inputs, scorer.output, order, view, scaling, channels, kind)
     return OnnxClassifier(
         scorer=scorer,
         name=name or f"onnx:path={graph.file.name},outputs={kind}",
         labels=declared_labels(graph.metadata) if labels is None else read_labels(labels),
         view=view,
         fingerprint=digest(*settings, *contents(graph.file)),
-        mean_color=make_mean_color(mean_color, scaling, channels, top=top),
+        mean_color=make_mean_color(mean_color, scaling, channels),
         channels=channels,
         outputs=kind,
         runtime=f"{runtime_name()}, outputs are {kind}" + (" (found by running it)" if outputs == "auto" else ""),
@@ -191,12 +185,13 @@ def _layout(axes: Sequence[int | None], layout: Literal["auto", "nchw", "nhwc"])
     return order
 
 
-def _top(scale: Scale, dtype: type[np.generic], *, scaled: bool) -> float:
-    """Return the value of white: 1 or 255."""
-    check_choice("scale", scale, ("auto", "unit", "255"))
-    if dtype == np.uint8 and (scaled or scale == "unit"):
+def _scaling(mean: Triple | None, std: Triple | None, scale: Scale, dtype: type[np.generic]) -> Scaling:
+    """Return the normalisation; a graph that takes uint8 does its own."""
+    if dtype != np.uint8:
+        return make_scaling(mean, std, scale)
+    if mean is not None or std is not None or (scale != "auto" and read_white(scale) == 1):
         raise RequestError("expected no mean, no std and no scale=unit for a graph that takes uint8; omit them")
-    return 255.0 if scale == "255" or dtype == np.uint8 else 1.0
+    return Scaling(white=255.0)
 
 
 def _view(axes: tuple[int | None, int | None], size: Size | None, short_side: int | None, fit: Fit) -> View:

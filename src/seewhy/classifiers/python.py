@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from seewhy.classifiers.function import Dtype, Function, FunctionClassifier, Returns, from_function
 from seewhy.classifiers.module import TorchClassifier, from_module
-from seewhy.classifiers.settings import Channels, Size, Triple
+from seewhy.classifiers.scaling import Scale, Triple
+from seewhy.classifiers.settings import Channels, Size
 from seewhy.core.errors import RequestError
 from seewhy.core.view import Fit
 from seewhy.runtime.code import find, noting
@@ -28,6 +29,7 @@ def python(
     fit: Fit = "crop",
     mean: Triple | None = None,
     std: Triple | None = None,
+    scale: Scale = "auto",
     outputs: Returns | None = None,
     classes: int | None = None,
     channels: Channels | None = None,
@@ -53,6 +55,7 @@ def python(
         fit: ``crop`` or ``stretch``.
         mean: as in `from_module`; modules only.
         std: as in `from_module`; modules only.
+        scale: as in `from_module`; modules only.
         outputs: ``logits`` or ``probabilities``; for functions also ``labels`` or ``top-k``, see `from_function`. None
             means ``logits`` for a module and ``probabilities`` for a function.
         classes: number of classes, for ``labels`` and ``top-k``; functions only.
@@ -77,7 +80,7 @@ def python(
         code = _with_weights(_build(code, object), Path(weights))
     common: dict[str, Any] = {"labels": labels, "size": size, "short_side": short_side, "fit": fit, "outputs": outputs}
     common |= {"channels": channels, "name": name or object, "mean_color": mean_color}
-    of_modules = {"mean": mean, "std": std, "device": device}
+    of_modules = {"mean": mean, "std": std, "scale": None if scale == "auto" else scale, "device": device}
     of_functions = {"classes": classes, "dtype": dtype, "batch": batch, "fixed": fixed or None}
     if isinstance(code, nn.Module):
         return from_module(code, **_given(common | of_modules, of_functions, "modules"))

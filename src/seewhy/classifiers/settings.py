@@ -2,7 +2,7 @@
 
 import hashlib
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -10,15 +10,12 @@ import torch
 from torch import Tensor
 
 from seewhy.core.arrays import Probabilities
-from seewhy.core.classifier import IMAGENET_MEAN, Color
+from seewhy.core.classifier import Color
 from seewhy.core.errors import ClassifierError, RequestError
 from seewhy.core.view import Fit, View
 
 Size = int | str | tuple[int, int]
 """One side, (height, width), or text: ``224`` or ``224x320``."""
-
-Triple = float | str | Sequence[float]
-"""One number for all channels, three numbers, or text: ``0.5`` or ``0.485/0.456/0.406``."""
 
 Outputs = Literal["logits", "probabilities"]
 Channels = Literal["rgb", "bgr"]
@@ -65,69 +62,6 @@ def make_view(size: Size | None, short_side: int | None, fit: Fit) -> View:
     if short_side is not None or fit == "stretch":
         raise RequestError(f"expected a size for short_side={short_side}, fit={fit!r}, got none; set size=")
     return View.native()
-
-
-def read_triple(setting: str, value: Triple) -> Color:
-    """Return three finite numbers, one per channel."""
-    parts: Iterable[str | float] = (
-        value.split("/") if isinstance(value, str) else [value] if isinstance(value, int | float) else value
-    )
-    try:
-        numbers = [float(part) for part in parts]
-    except (TypeError, ValueError):
-        numbers = []
-    if len(numbers) == 1:
-        numbers *= 3
-    if len(numbers) != 3 or not bool(torch.tensor(numbers).isfinite().all()):
-        raise RequestError(f"expected {setting} as one or three numbers, got {value!r}; write 0.485/0.456/0.406")
-    return numbers[0], numbers[1], numbers[2]
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """Input normalisation of a network: ``(x - mean) / std`` per channel, in the network's channel order.
-
-    Raises:
-        RequestError: a ``std`` is not positive.
-    """
-
-    mean: Color = (0.0, 0.0, 0.0)
-    std: Color = (1.0, 1.0, 1.0)
-
-    def __post_init__(self) -> None:
-        if min(self.std) <= 0:
-            raise RequestError(f"expected std > 0, got {self.std}; omit it for no division")
-
-    def apply(self, images: Tensor) -> Tensor:
-        """Normalise ``(n, 3, h, w)`` images in float32."""
-        column = images.new_tensor([self.mean, self.std])[:, :, None, None]
-        return (images - column[0]) / column[1]
-
-
-def make_scaling(mean: Triple | None, std: Triple | None, *, top: float = 1.0) -> Scaling:
-    """Read ``mean`` (None for 0) and ``std`` (None for 1), in the range of the images from 0 to ``top``, white."""
-    middle = (0.0, 0.0, 0.0) if mean is None else read_triple("mean", mean)
-    spread = (1.0, 1.0, 1.0) if std is None else read_triple("std", std)
-    if max(middle) > top:
-        raise RequestError(
-            f"expected mean in the range of images in [0, {top:g}], got {middle}; divide mean and std by 255"
-        )
-    return Scaling(middle, spread)
-
-
-def make_mean_color(mean_color: Triple | None, scaling: Scaling, channels: Channels, *, top: float = 1.0) -> Color:
-    """Determine the mean colour of the training images, RGB in [0, 1].
-
-    The given colour takes precedence, then the normalisation mean if it is a valid colour, then the ImageNet mean.
-    """
-    if mean_color is not None:
-        color = read_triple("mean_color", mean_color)
-        if not 0 <= min(color) <= max(color) <= 1:
-            raise RequestError(f"expected mean_color in [0, 1], got {color}; divide by 255")
-        return color
-    red, green, blue = (value / top for value in scaling.mean)
-    color = (red, green, blue) if channels == "rgb" else (blue, green, red)
-    return color if min(color) >= 0 and max(color) > 0 else IMAGENET_MEAN
 
 
 def read_device(device: str | torch.device | None) -> torch.device | None:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from seewhy.classifiers.settings import read_size, read_triple
+from seewhy.classifiers.scaling import read_triple
+from seewhy.classifiers.settings import read_size
 from seewhy.core.classifier import Color
 from seewhy.core.errors import RequestError
 from seewhy.core.view import Fit

@@ -127,9 +127,8 @@ class Explanation:
         (target,) = as_list(target)
         infos = {info.key: info for info in self.targets}
         if isinstance(target, tuple):
-            known = {
-                part.label.lower(): part.index for part in (*self.predicted, *self.targets) if part.index is not None
-            }
+            known: dict[str, int | None] = {part.label.lower(): part.index for part in self.predicted}
+            known |= {info.label.lower(): info.index for info in self.targets if info.kind == "class"}
             target = "contrast:" + "/".join(str(known.get(str(end).lower(), end)) for end in target[1:])
         text, number = str(target), f"class:{target}"
         named = [key for key, info in infos.items() if text.lower() in {info.label.lower(), key}]
