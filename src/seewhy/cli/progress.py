@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from seewhy.results.codec import JsonObject
@@ -17,25 +17,31 @@ Watch = Callable[[str], Callable[[int, int], None]]
 messages = Console(stderr=True, highlight=False)
 
 
+def display(*, quiet: bool = False) -> Progress:
+    """Make a display of progress bars: title, bar, count, the field ``note``, elapsed and remaining time."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=messages, disable=quiet, transient=True)
+
+
 @contextmanager
 def bars(*, quiet: bool, unit: str = "queries") -> Iterator[Watch]:
     """Show progress bars: a title starts one and returns the function that moves it; ``unit`` names what is counted."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=messages, disable=quiet, transient=True) as progress:
+    with display(quiet=quiet) as progress:
 
         def watch(title: str) -> Callable[[int, int], None]:
-            task = progress.add_task(title, total=None, rate="")
+            task = progress.add_task(title, total=None, note="")
 
             def move(done: int, planned: int) -> None:
                 elapsed = progress.tasks[task].elapsed or 0
                 rate = f"{done / elapsed:.0f} {unit}/s" if elapsed > 0 else ""
-                progress.update(task, completed=done, total=planned or None, rate=rate)
+                progress.update(task, completed=done, total=planned or None, note=rate)
 
             return move
 

@@ -5,10 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from seewhy.cli.options import INTERRUPTED, Decorator
-from seewhy.cli.progress import messages
+from seewhy.cli.progress import display, messages
 
 new_folder_option = click.option(
     "--out",
@@ -37,20 +36,12 @@ def training_bar(out: Path | None = None) -> Iterator[Callable[[int, int, str, s
     Args:
         out: folder of a training that can be resumed; an interruption says so and exits with its status.
     """
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[loss]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=messages, transient=True) as bar:
-        task, last = bar.add_task("training", total=None, loss=""), ""
+    with display() as bar:
+        task, last = bar.add_task("training", total=None, note=""), ""
 
         def move(done: int, planned: int, loss: str, evaluation: str) -> None:
             nonlocal last
-            bar.update(task, completed=done, total=planned, loss=loss)
+            bar.update(task, completed=done, total=planned, note=loss)
             if evaluation != last:
                 messages.print(f"step {done}: {evaluation}")
                 last = evaluation

@@ -1,4 +1,4 @@
-"""Progress on stderr: one line that is written over."""
+"""Progress on stderr: one line that is written over, also in notebooks, where the bars of rich need ipywidgets."""
 
 import sys
 import time

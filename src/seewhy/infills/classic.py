@@ -13,7 +13,7 @@ from jaxtyping import Bool, UInt8
 
 from seewhy.core.arrays import Image, Images, Keep, Seeds, compose
 from seewhy.core.errors import RequestError
-from seewhy.infills.holes import check_colour
+from seewhy.infills.holes import check_three_channels
 
 Pixels = UInt8[np.ndarray, "h w 3"]
 Hole = Bool[np.ndarray, "h w"]
@@ -36,7 +36,7 @@ class Inpainted:
 
         If no pixel is kept, there is nothing to continue and the mean colour is used.
         """
-        check_colour(image)
+        check_three_channels(image)
         pixels = (image.permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8, order="C")
         mean = np.broadcast_to(pixels.mean((0, 1)).round().astype(np.uint8), pixels.shape)
         holes = (keep < 1).cpu().numpy()

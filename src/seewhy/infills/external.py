@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from seewhy.core.arrays import Image, Images, Keep, Seeds, compose
 from seewhy.core.errors import RequestError
-from seewhy.infills.holes import check_colour
+from seewhy.infills.holes import check_three_channels
 from seewhy.runtime.code import find, noting
 
 Paint = Callable[..., object]
@@ -40,7 +40,7 @@ class Inpainter:
 
         The function is not called for rows without a hole.
         """
-        check_colour(image)
+        check_three_channels(image)
         filled, holes = image.repeat(len(keep), 1, 1, 1), (keep < 1).flatten(1).any(1)
         if bool(holes.any()):
             images, kept = self._framed(image, keep[holes])

@@ -31,7 +31,7 @@ def _span(touched: Tensor) -> tuple[Tensor, Tensor]:
     return first, torch.where(touched.any(1), last - first + 1, 0)
 
 
-def check_colour(image: Image) -> None:
+def check_three_channels(image: Image) -> None:
     """Raise if an image does not have three channels."""
     if len(image) != 3:
         raise RequestError(f"expected a colour image, got {len(image)} channels; choose another in-fill such as blur")

@@ -13,7 +13,7 @@ from torch.nn import functional
 from seewhy.core.arrays import Image, Images, Keep, Seeds, compose
 from seewhy.core.errors import RequestError
 from seewhy.core.seeds import derive, uniforms
-from seewhy.infills.holes import bounding_boxes, check_colour
+from seewhy.infills.holes import bounding_boxes, check_three_channels
 from seewhy.infills.patch_sampler import Trained, network, patch_sampler
 
 _ROWS = 16  # rows filled together: bounds the memory for any batch size
@@ -62,7 +62,7 @@ class Inpaint:
         any of its neighbours is drawn, and its pixels are known from then on. Kept pixels inside a tile are hidden from the
         network; the drawn tile is corrected to match them (see `_bent`).
         """
-        check_colour(image)
+        check_three_channels(image)
         parts = zip(torch.split(keep, _ROWS), torch.split(seeds, _ROWS), strict=True)
         return torch.cat([self._fill(image, *part) for part in parts])
 

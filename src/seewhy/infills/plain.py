@@ -52,11 +52,11 @@ def gray(*, color: Color = IMAGENET_MEAN) -> Painted:
         >>> gray()(torch.zeros(3, 1, 1), torch.zeros(1, 1, 1), torch.zeros(1, dtype=torch.int64))[0, 0].item()
         0.48627451062202454
     """
-    _check_color(color)
+    _check_range(color)
     return Painted(lambda image: torch.tensor(color, dtype=image.dtype, device=image.device)[:, None, None])
 
 
-def _check_color(color: Color) -> None:
+def _check_range(color: Color) -> None:
     """Raise if a channel is outside [0, 1]."""
     if not all(0 <= channel <= 1 for channel in color):
         raise RequestError(f"expected a color with channels in [0, 1], got {color}")
@@ -125,7 +125,7 @@ def rise_blur(*, color: Color = IMAGENET_MEAN) -> Painted:
         >>> rise_blur()(torch.ones(3, 12, 12), torch.zeros(1, 12, 12), torch.zeros(1, dtype=torch.int64)).max().item()
         1.0
     """
-    _check_color(color)
+    _check_range(color)
     return Painted(_once(lambda image: _near_box_blur(image, color)))
 
 
