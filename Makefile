@@ -43,6 +43,7 @@ bench: .venv/.installed
 	$(BIN)/python benchmarks/backends.py $(PHOTOS)/coffee.jpg --network small --rounds 1 --json
 	$(BIN)/python benchmarks/throughput.py $(PHOTOS)/coffee.jpg --queries 100 --rounds 1 --json
 	$(BIN)/python benchmarks/cold_start.py $(PHOTOS)/coffee.jpg --repeats 1 --json
+	$(BIN)/python benchmarks/import_time.py --repeats 6 --json
 	$(BIN)/python benchmarks/infill_cost.py $(PHOTOS)/coffee.jpg --rounds 5 --infill patch-sampler --infill telea --json
 	@mkdir -p $(DEMO)
 	$(BIN)/python benchmarks/contact_sheet.py $(PHOTOS)/coffee.jpg --out $(DEMO)/contact_sheet.png --json
@@ -61,9 +62,8 @@ else
 endif
 ifdef BOXES
 	$(BIN)/python benchmarks/false_evidence.py $(BOXES) --json
-	$(BIN)/python benchmarks/pointing.py $(BOXES) --json
 else
-	@echo "benchmarks/false_evidence.py and pointing.py need photos with boxes (labels.csv and images/): make bench BOXES=FOLDER"
+	@echo "benchmarks/false_evidence.py needs photos with boxes (labels.csv and images/): make bench BOXES=FOLDER"
 endif
 
 docs: .venv/.installed

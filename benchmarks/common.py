@@ -109,22 +109,17 @@ def about_infills(specs: Sequence[str], classifier: seewhy.Classifier) -> list[R
 
 def interval(values: Sequence[float]) -> Row:
     """Return the mean and its 95 % bootstrap interval, ``mean, low, high``; see `seewhy.core.intervals`."""
-    return _row(intervals.mean(np.asarray(values, np.float64)), "mean")
+    return _row(intervals.mean(np.asarray(values, np.float64)))
 
 
 def bootstrap(columns: Float[np.ndarray, "n c"], statistic: intervals.Statistic) -> Row:
     """Return a statistic of the column means with its 95 % bootstrap interval, ``mean, low, high``."""
-    return _row(intervals.bootstrap(np.asarray(columns, np.float64), statistic), "mean")
+    return _row(intervals.bootstrap(np.asarray(columns, np.float64), statistic))
 
 
-def wilson(hits: int, trials: int) -> Row:
-    """Return the fraction of hits and its 95 % score interval, ``rate, low, high``."""
-    return _row(intervals.wilson(hits, trials), "rate")
-
-
-def _row(found: intervals.Interval, name: str) -> Row:
+def _row(found: intervals.Interval) -> Row:
     """Write an interval as columns; None where a number is not finite (no rows, or a fraction of nothing)."""
-    values = {name: found.value, "low": found.low, "high": found.high}
+    values = {"mean": found.value, "low": found.low, "high": found.high}
     return {key: value if math.isfinite(value) else None for key, value in values.items()}
 
 

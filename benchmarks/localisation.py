@@ -1,24 +1,26 @@
 """Does the evidence fall on the object? Cut-outs with exact alpha are pasted off-centre onto synthetic textures.
 
-Claim: the fraction of the positive PMI mass of the top class that falls on the object is well above the object's
-fraction of the area; the same holds for the information (IG).
+Claim: the share of the positive PMI of the top class that falls on the object is well above the object's share of the
+area; the same holds for the information (IG).
 
 Protocol: each cut-out is scaled and pasted into a corner region of a synthetic texture (power-law noise in one colour),
-both chosen by its own seed, so the object's pixels in the classifier's view are known. The negative part of the map is
-set to zero, and the rest is weighted with the object's alpha. RISE has no zero (its values are all probabilities), so
-its minimum is subtracted first. ``top_area`` uses as many of the highest pixels as the object has, and ``pointing``
-only the highest (ties averaged); these two need no zero. For a random map, all three equal ``area`` on average.
+both chosen by its own seed, so the object's pixels in the classifier's view are known: those with alpha >= 0.5.
+``seewhy score`` compares them with the maps: ``energy-in-box`` is the share of the positive values on the object and
+``ratio`` that share over the object's share of the area; ``box-ratio`` uses as many of the highest pixels as the object
+has, and ``pointing`` only the highest, without a tolerance. RISE has no zero (its values are all probabilities), so its
+minimum is subtracted first; the last two need no zero. For a random map, all but ``ratio`` equal ``area`` on average.
 
 ``python benchmarks/localisation.py FOLDER [--method SPEC]... [--infill SPEC]... [--out DIR] [--json]``; FOLDER holds
 ``labels.csv`` with the columns file and class_idx, and ``images/`` with RGBA images. The defaults use 6,332 queries per
-image.
+image. For photos with boxes, and for methods by other metrics, see ``compare_methods.py``.
 """
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
-import numpy as np
 from common import (
     Asked,
     Row,
@@ -31,14 +33,10 @@ from common import (
     pairs,
     publish,
 )
-from jaxtyping import Float
-from PIL import Image
 from scenes import Scene, read_scenes
 
 import seewhy
-from seewhy.core.attribution import Map
-from seewhy.images.open import open_image
-from seewhy.images.view import apply_view
+from seewhy.core.metric import plain
 
 DEFAULT: tuple[Asked, ...] = (
     ("pmi", "patch-sampler"),
@@ -49,38 +47,32 @@ DEFAULT: tuple[Asked, ...] = (
     ("rise:masks=500", "gray"),
 )
 ALL_POSITIVE = {"rise"}
-"""Methods whose maps are never negative, so that "positive mass" would be meaningless."""
+"""Methods whose maps are never negative, so that "positive values" would be meaningless."""
 
-FIGURES = ("share", "ratio", "top_area", "pointing")
-
-
-def measure(values: Map, alpha: Float[np.ndarray, "h w"]) -> Row:
-    """Return how much of a map lies on the object; None for fractions of a map without positive values."""
-    area, positive = float(alpha.mean()), values.astype(np.float64).clip(min=0)
-    share = float((positive * alpha).sum() / positive.sum()) if positive.any() else None
-    highest = np.argsort(-values, axis=None, kind="stable")[: max(1, round(float(alpha.sum())))]
-    return {
-        "share": share,
-        "ratio": None if share is None else share / area,
-        "top_area": float(alpha.flat[highest].mean()),
-        "pointing": float((alpha[values == values.max()] >= 0.5).mean()),
-    }
+METRICS = {"energy-in-box": "energy-in-box", "box-ratio": "box-ratio:largest=1", "pointing": "pointing:tolerance=0"}
+FIGURES = ("energy-in-box", "ratio", "box-ratio", "pointing")
 
 
-def examine(classifier: seewhy.Classifier, scene: Scene, asked: Asked) -> tuple[list[Row], Map]:
-    """Explain one image with one method; return rows for the top class and the information, and the class's map."""
+def examine(classifier: seewhy.Classifier, scene: Scene, asked: Asked, out: Path | None) -> list[Row]:
+    """Explain one image with one method; return rows for the top class and the information."""
     explanation = seewhy.explain(classifier, scene.pixels, method=asked[0], infill=asked[1])
-    top, infill = explanation.predicted[0], explanation.record.infill.spec
-    fixed: Row = {"file": scene.file, "method": asked[0], "infill": infill, "right": top.index == scene.label}
-    fixed |= {"top": top.label, "p": top.probability, "area": float(scene.alpha.mean())}
+    if out is not None:
+        explanation.save(out / Path(scene.file).stem / re.sub(r"\W+", "-", f"{asked[0]} {asked[1] or ''}").strip("-"))
+    top, region = explanation.predicted[0], scene.alpha >= 0.5
+    fixed: Row = {"file": scene.file, "method": asked[0], "infill": explanation.record.infill.spec}
+    fixed |= {"right": top.index == scene.label, "top": top.label, "p": top.probability, "area": float(region.mean())}
     fixed |= {"queries": explanation.queries.forward_images, "seconds": explanation.seconds}
-    rows, shown = [], explanation.maps[f"class:{top.index}"]
+    if explanation.record.method.name in ALL_POSITIVE:
+        maps = {key: values - values.min() for key, values in explanation.maps.items()}
+        explanation = replace(explanation, maps=maps)
+    rows = []
     for target, key in (("class", f"class:{top.index}"), ("information", "information")):
         if key in explanation.maps:
-            values = explanation.maps[key]
-            values = values - values.min() if explanation.record.method.name in ALL_POSITIVE else values
-            rows.append(fixed | {"target": target} | measure(values, scene.alpha))
-    return rows, shown
+            scores = seewhy.score(classifier, explanation, list(METRICS.values()), region=region, targets=key)
+            row = dict(zip(METRICS, (plain(score.value) for score in scores), strict=True))
+            share = row["energy-in-box"]
+            rows.append(fixed | {"target": target, **row, "ratio": None if share is None else share / fixed["area"]})
+    return rows
 
 
 def summarise(measurements: Sequence[Row]) -> list[Row]:
@@ -99,22 +91,6 @@ def summarise(measurements: Sequence[Row]) -> list[Row]:
     return rows
 
 
-def save(scenes: Sequence[Scene], maps: Sequence[Map], view: seewhy.View, out: Path) -> None:
-    """Write the images, and a sheet of each view beside the first method's map, red for and blue against the class."""
-    out.mkdir(parents=True, exist_ok=True)
-    side = 224
-    sheet = Image.new("RGB", (8 * side, side * -(-len(scenes) // 4)), "white")
-    for number, (scene, values) in enumerate(zip(scenes, maps, strict=True)):
-        Image.fromarray(scene.pixels).save(out / f"{number:02}-{Path(scene.file).stem}.png")
-        seen = apply_view(open_image(scene.pixels), view)[0].permute(1, 2, 0).numpy() * 255
-        level = (values / (np.abs(values).max() or 1) * 255).astype(np.int64)
-        colours = np.stack([255 - (-level).clip(0), 255 - np.abs(level), 255 - level.clip(0)], axis=2)
-        for column, pixels in enumerate((seen, colours)):
-            tile = Image.fromarray(pixels.round().astype(np.uint8)).resize((side, side))
-            sheet.paste(tile, (side * (2 * (number % 4) + column), side * (number // 4)))
-    sheet.save(out / "sheet.png")
-
-
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @classifier_option("efficientnet-lite0")
@@ -127,7 +103,7 @@ def save(scenes: Sequence[Scene], maps: Sequence[Map], view: seewhy.View, out: P
     show_default=True,
     help="Longer side of the object, as a fraction of the view's shorter side.",
 )
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the images and a sheet.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the explanations.")
 @json_option
 def main(
     folder: Path,
@@ -147,14 +123,9 @@ def main(
     asked, model = pairs(methods, infills, DEFAULT), seewhy.classifier(classifier)
     scenes = read_scenes(folder, model.view, scale, limit)
     measurements: list[Row] = []
-    maps: list[Map] = []
     for number, scene in enumerate(scenes):
-        found = [examine(model, scene, one) for one in asked]
-        measurements += [row for rows, _ in found for row in rows]
-        maps.append(found[0][1])
+        measurements += [row for one in asked for row in examine(model, scene, one, out)]
         click.echo(f"{number + 1}/{len(scenes)} {scene.file}: {measurements[-1]['top']}", err=True)
-    if out is not None:
-        save(scenes, maps, model.view, out)
     firsts = [next(row for row in measurements if row["file"] == scene.file) for scene in scenes]
     figures: Row = {
         "benchmark": "localisation",
@@ -165,10 +136,9 @@ def main(
         "protocol": (
             f"{len(scenes)} cut-outs on synthetic textures in a corner region, longer side {scale:g} of the view; "
             f"{model.name}, {model.view.describe()}; top class of each image, right or not (rows 'right': only where "
-            "it is the labelled one); share = positive mass × alpha over positive mass, ratio = share over area, "
-            "top_area = mean alpha of the highest pixels, as many as the object has, pointing = fraction of the "
-            "highest pixels with alpha >= 0.5; the minimum of RISE is subtracted; low and high: 95 % bootstrap over "
-            "images, 2,000 resamples, seed 0"
+            f"it is the labelled one); metrics: {', '.join(METRICS.values())}; ratio: energy-in-box over area; the "
+            "object: alpha >= 0.5; the minimum of RISE is subtracted; low and high: 95 % bootstrap over images, 2,000 "
+            "resamples, seed 0"
         ),
         **environment(),
     }

@@ -25,6 +25,7 @@ from seewhy.core.probe import Probe, no_progress
 from seewhy.core.target import ClassEvidence
 from seewhy.explaining.request import bind, prepare
 from seewhy.images.collection import Collection
+from seewhy.nets.checkpoints import write_whole
 
 METRICS = ("iou", "ncc", "iou-percentiles")
 COUNTERFACTUAL = ("counterfactual", "counterfactual-path", "nearest-counterfactual")
@@ -135,9 +136,7 @@ def kept(path: Path, work: Callable[[], list[Row]]) -> list[Row]:
     """Return rows from a file, or compute and write them, so that an interrupted run resumes."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(".partial")
-        fresh.write_text(json.dumps(work(), indent=0, allow_nan=False) + "\n", encoding="utf-8")
-        fresh.replace(path)
+        write_whole(path, json.dumps(work(), indent=0, allow_nan=False).encode() + b"\n")
     rows: list[Row] = json.loads(path.read_text(encoding="utf-8"))
     return rows
 

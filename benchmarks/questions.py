@@ -17,7 +17,7 @@ from seewhy.core.seeds import derive
 from seewhy.core.target import ClassEvidence, Information
 from seewhy.images.open import open_image
 from seewhy.images.view import apply_view
-from seewhy.methods.windows._windows import Answers
+from seewhy.methods.windows import _windows
 from seewhy.methods.windows.pmi import evidence
 
 BATCH = 8
@@ -56,18 +56,15 @@ def removed(
     return Windows(size, size).keep(positions, *picture).repeat_interleave(samples, dim=0), seeds
 
 
-def ask(probe: Probe, size: int, positions: Positions, samples: int) -> Answers:
+def ask(probe: Probe, size: int, positions: Positions, samples: int) -> _windows.Answers:
     """Fill in each window and query the classifier.
 
     Returns:
         ``(m, s, k)`` probabilities; one sample if the in-fill is deterministic.
     """
-    samples = samples if probe.infill.stochastic else 1
-    answers = []
-    for part in torch.split(positions.to(probe.image.device), BATCH):
-        found = probe(*removed(part, samples, size, probe.size, probe.seed))
-        answers.append(found.reshape(len(part), samples, -1))
-    return torch.cat(answers)
+    samples, windows = samples if probe.infill.stochastic else 1, Windows(size, size)
+    parts = torch.split(positions, BATCH)
+    return torch.cat([_windows.ask(probe, windows, samples, part)[1] for part in parts])
 
 
 def scores(probe: Probe, size: int, positions: Positions, samples: int) -> Float[np.ndarray, "m 2"]:

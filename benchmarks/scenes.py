@@ -1,7 +1,6 @@
 """Images with an object at a known location: cut-outs pasted on a background, and photos with boxes or trimaps."""
 
 import hashlib
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -15,7 +14,7 @@ from PIL import Image
 
 import seewhy
 from seewhy.core.probe import as_distributions
-from seewhy.images.labelled import LABELS, read_boxes, read_labels, restored
+from seewhy.images.labelled import Labelled, list_labelled, region
 from seewhy.images.open import open_image
 from seewhy.images.view import apply_view
 from seewhy.training.sampler.photos import is_held_out
@@ -49,13 +48,6 @@ class Scene:
     pixels: Pixels
     alpha: Float[np.ndarray, "h w"]
     seed: int
-
-
-def read_rows(folder: Path) -> list[dict[str, str]]:
-    """Read the rows of the folder's ``labels.csv``."""
-    if not (folder / LABELS).is_file():
-        raise click.UsageError(f"expected {LABELS} in {folder}, got none; see benchmarks/scenes.py for its columns")
-    return read_labels(folder)
 
 
 def in_view(alpha: UInt8[np.ndarray, "h w"], view: seewhy.View) -> Float[np.ndarray, "a b"]:
@@ -131,11 +123,11 @@ def read_scenes(
 ) -> list[Scene]:
     """Compose an image from each cut-out in ``labels.csv``; the seed is the row number."""
     scenes = []
-    for seed, row in enumerate(read_rows(folder)[:limit]):
-        with Image.open(folder / "images" / row["file"]) as cutout:
+    for seed, labelled in enumerate(list_labelled(folder)[:limit]):
+        with Image.open(labelled.path) as cutout:
             picture, alpha = paste(cutout.convert("RGBA"), view, scale, seed, ground)
         seen = in_view(np.asarray(alpha), view)
-        scenes.append(Scene(row["file"], int(row["class_idx"]), np.asarray(picture), seen, seed))
+        scenes.append(Scene(labelled.path.name, labelled.label, np.asarray(picture), seen, seed))
     return scenes
 
 
@@ -143,50 +135,41 @@ def read_located(folder: Path, view: seewhy.View, *, everything: bool, limit: in
     """Yield the photos of ``labels.csv`` whose object is known from boxes or from a trimap.
 
     Args:
-        folder: folder with ``labels.csv`` (``file``, optionally ``class_idx``), ``images/``, and either ``trimaps/``
-            (PNG files of the same name: 1 object, 2 background, 3 border) or a column whose name starts with ``boxes``:
-            ``x0 y0 x1 y1`` as fractions of the image, several boxes separated by ``;``. With ``orig_w`` and ``orig_h``
-            the image is resized to that size.
+        folder: folder of photos, see `seewhy.images.labelled.list_labelled`; without boxes, ``trimaps/`` holds PNG files
+            of the same names: 1 object, 2 background, 3 border.
         view: the classifier's view.
         everything: whether to include photos that the sampler may have been trained on.
         limit: largest number of photos; None for all.
     """
 
     def scenes() -> Iterator[Scene]:
-        for row in read_rows(folder):
-            content = (folder / "images" / row["file"]).read_bytes()
+        for labelled in list_labelled(folder):
+            content = labelled.path.read_bytes()
             if everything or is_held_out(content):
-                yield _located(folder, row, content, view)
+                yield _located(folder, labelled, content, view)
 
     return islice(scenes(), limit)
 
 
-def _located(folder: Path, row: dict[str, str], content: bytes, view: seewhy.View) -> Scene:
+def _located(folder: Path, labelled: Labelled, content: bytes, view: seewhy.View) -> Scene:
     """Read one photo; its seed is derived from its content."""
-    size = (int(row["orig_h"]), int(row["orig_w"])) if "orig_w" in row else None
-    pixels = restored(open_image(content), size).pixels
-    alpha = in_view(_object(folder, row, pixels.shape[0], pixels.shape[1]), view)
-    label = int(row["class_idx"]) if "class_idx" in row else None
+    pixels = labelled.open().pixels
+    height, width = pixels.shape[:2]
+    inside = region(labelled.boxes, view.frame(height, width))
+    if inside is None:
+        alpha = in_view(_trimap(folder / "trimaps" / f"{labelled.path.stem}.png", height, width), view)
+    else:
+        alpha = inside.astype(np.float32)
     seed = int.from_bytes(hashlib.sha256(content).digest()[:8])
-    return Scene(row["file"], label, pixels, alpha, seed)
+    return Scene(labelled.path.name, labelled.label, pixels, alpha, seed)
 
 
-def _object(folder: Path, row: dict[str, str], height: int, width: int) -> UInt8[np.ndarray, "h w"]:
-    """Return an array that is white on the object: the trimap's object and border, or the inside of the boxes."""
-    if (folder / "trimaps").is_dir():
-        with Image.open(folder / "trimaps" / Path(row["file"]).with_suffix(".png").name) as trimap:
-            levels = np.asarray(trimap)
-        if levels.shape != (height, width):
-            raise click.UsageError(
-                f"expected a trimap of {width} × {height} for {row['file']}, got {trimap.size}; resize it"
-            )
-        return np.where(levels == BACKGROUND, 0, 255).astype(np.uint8)
-    boxes = next((value for column, value in row.items() if column.startswith("boxes")), None)
-    if boxes is None:
-        raise click.UsageError(
-            f"expected trimaps/ or a column boxes… in {folder}/labels.csv, got {', '.join(row)}; add one"
-        )
-    white = np.zeros((height, width), np.uint8)
-    for x0, y0, x1, y1 in read_boxes(boxes):
-        white[int(y0 * height) : math.ceil(y1 * height), int(x0 * width) : math.ceil(x1 * width)] = 255
-    return white
+def _trimap(path: Path, height: int, width: int) -> UInt8[np.ndarray, "h w"]:
+    """Return an array that is white on the object of a trimap and on its border."""
+    if not path.is_file():
+        raise click.UsageError(f"expected boxes in the column boxes_norm, or a trimap {path}, got neither; add one")
+    with Image.open(path) as trimap:
+        levels = np.asarray(trimap)
+    if levels.shape != (height, width):
+        raise click.UsageError(f"expected a trimap of {width} × {height}, got {trimap.size} in {path}; resize it")
+    return np.where(levels == BACKGROUND, 0, 255).astype(np.uint8)

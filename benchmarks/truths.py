@@ -1,5 +1,6 @@
 """Reference maps: a photo with a prepared classifier, and the full map of `pmi`, computed once and cached."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -24,6 +25,7 @@ from seewhy.explaining.request import Request, bind, prepare
 from seewhy.explaining.targets import default_targets
 from seewhy.methods.windows._windows import Answers, ask
 from seewhy.methods.windows.pmi import evidence
+from seewhy.nets.checkpoints import write_whole
 
 KINDS = ("full", "first", "second", "corrected", "variance")
 """What is stored for each window: the evidence from all samples, from the first half and from the second half, the
@@ -159,10 +161,9 @@ class Truth:
     def save(self, path: Path) -> None:
         """Write the result to a file, atomically."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".part")
-        with unfinished.open("wb") as file:
-            np.savez(file, **{**asdict(self), "keys": np.array(self.keys)})
-        unfinished.replace(path)
+        file = io.BytesIO()
+        np.savez(file, **{**asdict(self), "keys": np.array(self.keys)})
+        write_whole(path, file.getvalue())
 
     @classmethod
     def load(cls, path: Path) -> "Truth":

@@ -10,6 +10,8 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+import seewhy
+
 NAMES = (
     "allocator",
     "backends",
@@ -25,6 +27,7 @@ NAMES = (
     "grad_cam_agreement",
     "iba_statistics",
     "ibisa_choice",
+    "import_time",
     "infill_cost",
     "learning_curve",
     "localisation",
@@ -32,7 +35,6 @@ NAMES = (
     "overhead",
     "partial_recompute",
     "pmi_queries",
-    "pointing",
     "rise_estimators",
     "rules",
     "sample_scores",
@@ -55,26 +57,23 @@ def test_help(load: Load, name: str) -> None:
     assert "--json" in result.output
 
 
-def test_localisation(run: Run, cutouts: Path, classifier: str, tmp_path: Path) -> None:
-    """A classifier of red finds red discs; images and a sheet are written."""
+def test_localisation(run: Run, load: Load, cutouts: Path, classifier: str, tmp_path: Path) -> None:
+    """A classifier of red finds red discs, also by RISE, whose smallest value counts as zero; explanations are saved."""
     asked = ("--method", "pmi:size=8", "--method", "rise:masks=60", "--infill", "gray")
     out = tmp_path / "out"
     figures = run("localisation", cutouts, "--classifier", classifier, "--scale", 0.8, *asked, "--out", out)
     assert figures["right"] == len(figures["pictures"]) == 2
-    pmi = next(row for row in figures["summary"] if row["target"] == "class" and row["method"] == "pmi:size=8")
+    pmi, rise = (
+        next(row for row in figures["summary"] if (row["target"], row["method"]) == ("class", method))
+        for method in ("pmi:size=8", "rise:masks=60")
+    )
     assert pmi["ratio"] > 1
-    assert pmi["share_low"] <= pmi["share"] <= pmi["share_high"]
-    assert {path.name for path in out.iterdir()} == {"00-one.png", "01-two.png", "sheet.png"}
-
-
-def test_localisation_measures_by_alpha(load: Load) -> None:
-    """A map equal to the alpha lies on the object, and its opposite does not."""
-    alpha = np.zeros((4, 4), np.float32)
-    alpha[0, 0] = 1
-    measure = load("localisation").measure
-    assert measure(alpha, alpha) == {"share": 1.0, "ratio": 16.0, "top_area": 1.0, "pointing": 1.0}
-    assert measure(1 - alpha, alpha) == {"share": 0.0, "ratio": 0.0, "top_area": 0.0, "pointing": 0.0}
-    assert measure(-alpha, alpha)["share"] is None
+    assert pmi["energy-in-box_low"] <= pmi["energy-in-box"] <= pmi["energy-in-box_high"]
+    saved = [seewhy.load(out / name / "rise-masks-60-gray", seewhy.Explanation) for name in ("one", "two")]
+    maps = [found.maps[f"class:{found.predicted[0].index}"] for found in saved]
+    scenes = load("localisation").read_scenes(cutouts, seewhy.classifier(classifier).view, 0.8, None)
+    shares = [(m - m.min())[s.alpha >= 0.5].sum() / (m - m.min()).sum() for m, s in zip(maps, scenes, strict=True)]
+    assert rise["energy-in-box"] == pytest.approx(np.mean(shares), rel=1e-4)
 
 
 def test_localisation_is_deterministic(load: Load, cutouts: Path) -> None:
@@ -170,6 +169,15 @@ def test_interval(load: Load) -> None:
     assert found["low"] < 3.0 < found["high"]
     assert found == common.interval([1.0, 2.0, 3.0, 6.0])
     assert common.interval([]) == {"mean": None, "low": None, "high": None}
+
+
+def test_import_time(load: Load, tmp_path: Path) -> None:
+    """A library that a module should not load is named; the median lies between its order statistics."""
+    script = load("import_time")
+    light, heavy = (script.once(module, str(tmp_path)) for module in ("json", "json, rich.table"))
+    assert (light["loaded"], heavy["loaded"]) == ([], ["rich"])
+    assert min(light["wall_ms"], heavy["processor_ms"]) > 0
+    assert script.middle([3.0, 1.0, 2.0, 6.0, 5.0, 4.0], "ms") == {"ms": 3.5, "ms_low": 1, "ms_high": 6}
 
 
 def test_the_allocator_does_not_change_the_output(load: Load, classifier: str) -> None:

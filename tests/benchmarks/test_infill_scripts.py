@@ -87,7 +87,7 @@ def test_a_classifier_of_gray_has_false_evidence_with_gray(run: Run, boxed: Path
 
 def test_photos_without_room_are_skipped(run: Run, boxed: Path, named: Callable[[str], str]) -> None:
     """A photo with too few positions off the object is counted but not evaluated."""
-    rows = [{"file": "0.png", "boxes": "0 0 1 1"}, {"file": "1.png", "boxes": "0 0 0.1 0.1;0.9 0.9 1 1"}]
+    rows = [{"file": "0.png", "boxes_norm": "0 0 1 1"}, {"file": "1.png", "boxes_norm": "0 0 0.1 0.1;0.9 0.9 1 1"}]
     write_labels(boxed, rows)
     asked = ("--infill", "gray", "--size", 4, "--all")
     figures = run("false_evidence", boxed, "--classifier", named("left"), *asked)
@@ -184,7 +184,7 @@ def test_a_folder_without_objects_is_refused(load: Load, photo: Path, tmp_path: 
     (tmp_path / "images").mkdir()
     photo.rename(tmp_path / "images" / "photo.png")
     write_labels(tmp_path, [{"file": "photo.png"}])
-    with pytest.raises(click.UsageError, match="expected trimaps/ or a column boxes"):
+    with pytest.raises(click.UsageError, match="expected boxes in the column boxes_norm, or a trimap"):
         next(load("scenes").read_located(tmp_path, seewhy.View.native(), everything=True))
 
 
@@ -229,54 +229,6 @@ def test_ratios_by_hand(load: Load) -> None:
     assert (two["ratio"], two["times"]) == (2, 1)
     assert (two["low"], two["median"], two["high"]) == (1, 2, 3)
     assert three["ratio"] is three["median"] is None
-
-
-def test_pointing(run: Run, named: Callable[[str], str], boxed: Path) -> None:
-    """A white square on black: the highest window lies on it, where one box is and the other is not."""
-    pixels = np.zeros((32, 32, 3), np.uint8)
-    pixels[4:12, 4:12] = 255
-    for name in ("0.png", "1.png", "2.png"):
-        Image.fromarray(pixels).save(boxed / "images" / name)
-    box, elsewhere = "0.125 0.125 0.375 0.375", "0.9 0.9 1 1"
-    rows = [("0.png", 0, box), ("1.png", 0, elsewhere), ("2.png", 1, box), ("0.png", 0, "0 0 1 1")]
-    write_labels(boxed, [dict(zip(("file", "class_idx", "boxes"), row, strict=True)) for row in rows])
-    asked = ("--infill", "constant:value=0", "--size", 4, "--step", 4, "--all")
-    figures = run("pointing", boxed, "--classifier", named("left"), *asked)
-    assert (figures["photos_played"], figures["another_top_class"], figures["unsuitable"]) == (2, 1, 1)
-    assert [(row["map"], row["hits"], row["rate"]) for row in figures["rates"]] == [
-        ("pmi", 1, 0.5),
-        ("information", 1, 0.5),
-    ]
-
-
-def test_the_tolerance_of_the_pointing_game(load: Load) -> None:
-    """A centre 15 pixels from the object is a hit, one 16 pixels away is not; chance is the fraction of hits."""
-    script = load("pointing")
-    alpha = np.zeros((8, 64), np.float32)
-    alpha[:, :10] = 1
-    positions = script.grid(8, 64, 8, 1)
-    near = script.near_object(alpha, positions, 8)
-    centres = positions[:, 1].numpy() + 4
-    assert np.array_equal(near, centres - 9 <= 15)
-
-
-def test_the_grid_is_centred(load: Load) -> None:
-    """The margins at both ends are equal to within a pixel, and no window leaves the image."""
-    tops, lefts = load("pointing").grid(30, 41, 8, 10).T
-    assert sorted(set(tops.tolist())) == [1, 11, 21]
-    assert sorted(set(lefts.tolist())) == [1, 11, 21, 31]
-
-
-def test_wilson_solves_its_equation(load: Load) -> None:
-    """The ends of the interval are the rates from which the observed one is 1.96 standard errors away."""
-    wilson = load("common").wilson
-    for hits, trials in ((3, 10), (0, 5), (5, 5), (40, 50)):
-        found = wilson(hits, trials)
-        for rate in (found["low"], found["high"]):
-            assert abs(hits / trials - rate) == pytest.approx(
-                1.959963984540054 * np.sqrt(rate * (1 - rate) / trials), abs=1e-9
-            )
-    assert wilson(0, 0)["rate"] is None
 
 
 def test_infill_cost(run: Run, photo: Path, classifier: str) -> None:
