@@ -30,7 +30,7 @@ from seewhy.core.probe import SUM_TOLERANCE
 from seewhy.core.view import Fit, View
 from seewhy.runtime.code import noting
 from seewhy.runtime.engines import in_batches
-from seewhy.runtime.graphs import Graph, ImageInput, Scale, contents, open_graph, runtime_name
+from seewhy.runtime.graphs import Graph, ImageInput, contents, open_graph, runtime_name
 
 Layout = Literal["nchw", "nhwc"]
 

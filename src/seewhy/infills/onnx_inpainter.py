@@ -12,9 +12,9 @@ from jaxtyping import Shaped
 from seewhy.core.errors import RequestError
 from seewhy.infills.external import Inpainter, Kept, Pixels
 from seewhy.runtime.code import noting
-from seewhy.runtime.graphs import Graph, ImageInput, Scale, contents, open_graph
+from seewhy.runtime.graphs import Graph, ImageInput, contents, open_graph
 
-SignedScale = Literal[Scale, "signed"]
+Range = Literal["auto", "unit", "signed", "255"]
 Order = Literal["auto", "image-first", "hole-first"]
 
 _RANGES = {"unit": (0.0, 1.0), "signed": (-1.0, 1.0), "255": (0.0, 255.0)}
@@ -75,8 +75,8 @@ def onnx_inpainter(
     path: str | Path,
     hole: float,
     kept: float,
-    scale: SignedScale = "auto",
-    output_scale: SignedScale = "auto",
+    scale: Range = "auto",
+    output_scale: Range = "auto",
     order: Order = "auto",
     image: str | None = None,
     output: str | None = None,

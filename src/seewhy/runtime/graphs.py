@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
 
 import numpy as np
 import torch
@@ -25,9 +24,6 @@ _TYPES: dict[str, type[np.generic]] = {
     "tensor(uint8)": np.uint8,
 }
 """Supported input types: ONNX Runtime's name → NumPy type."""
-
-Scale = Literal["auto", "unit", "255"]
-"""Range of a graph's images: 0 to 1, 0 to 255, or ``auto``: what the type of the input implies."""
 
 _MODEL = "network.onnx"
 
