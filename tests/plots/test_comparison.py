@@ -67,7 +67,7 @@ def test_the_page_says_how_far_in_fills_agree(monkeypatch: pytest.MonkeyPatch) -
     for part in (
         "espresso: partly robust",
         "Information: partly robust",
-        "Mean rank correlation 0.55; noise alone would leave 0.90",
+        "Mean rank correlation 0.55; noise alone would limit it to 0.90",
         "2 blur:sigma=10",
         "0.90",
         "of maps scaled to one height",

@@ -65,7 +65,7 @@ def _numbered(record: InfillComparisonRecord, data: Sequence[ReportData], key: s
 
 def _heading(target: ComparedTarget, width: float) -> Heading:
     """Say how far the in-fills agree about a target."""
-    noise = "" if target.expected is None else f"; noise alone would leave {wording.correlation(target.expected)}"
+    noise = "" if target.expected is None else f"; noise alone would limit it to {wording.correlation(target.expected)}"
     subtitle = f"Mean rank correlation {wording.correlation(target.correlation)}{noise}"
     return section(f"{target.label}: {wording.agreement(target.level)}", subtitle, width)
 
