@@ -15,6 +15,7 @@ of another package (see ``rivals.py``), scored by the same metrics.
 SPEC]... [--mobilenet FILE] [--method SPEC]... [--metric SPEC]... [--limit N] [--rival NAME]... [--seed N] [--threads N]
 [--json]``; FOLDER holds ``labels.csv`` and ``images/``; ``--mobilenet`` adds a second network, see ``networks.py``. An
 interrupted run resumes. The defaults use about 15,000 queries per photo and network.
+In-fills are compared by methods such as ``--method pmi@patch-sampler --method pmi@gray``, also in the pointing game.
 """
 
 import re

@@ -8,7 +8,8 @@ file (``--all`` uses the others too). In the classifier's view, the same windows
 are drawn by a seed of the photo, uniformly from all positions inside the view that touch no pixel of the object or of a
 trimap's border. A photo's figure is the mean over its windows. The table shows the mean over photos and the paired
 difference to the first in-fill, both with bootstrap intervals over photos, the median window, and the fraction of
-windows above 0.01 nats.
+windows above 0.01 nats. No metric of the registry measures this: they judge maps, and this judges the in-fill of a
+window.
 
 What a fair comparison requires, and what this one cannot tell:
 

@@ -2,7 +2,8 @@
 
 Claim: with the learned in-fill, the information (IG) on the object exceeds that off it by a larger factor than with
 gray, noise or blur. This is the counterpart of ``false_evidence.py``: an in-fill that restores what was removed has no
-false evidence there, and no true evidence here.
+false evidence there, and no true evidence here. As there, single windows are judged, and not the maps that the metrics
+of the registry judge.
 
 Protocol: each cut-out is pasted into a corner region of a synthetic texture, as in ``localisation.py``, or, with
 ``--backgrounds``, of a crop of a photo held out from the sampler's training (of eight crops, the one classified with
