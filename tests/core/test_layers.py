@@ -160,8 +160,8 @@ def test_layers_are_listed_for_one_query() -> None:
     """Names and shapes of the layers cost one query."""
     probe = open_probe()
     found = probe.layers()
-    assert found["0"] == (1, 8, 8, 7)
-    assert found["6"] == (1, 5)
+    assert found["0"] == [(1, 8, 8, 7)]
+    assert found["6"] == [(1, 5)]
     assert probe.queries.forward_images == 1
 
 

@@ -271,7 +271,7 @@ def test_grad_cam_after_the_last_attention_is_zero() -> None:
         ((1, 64, 7, 7), (7, 7, None)),
         ((1, 64, 1, 1), None),
         ((1, 1000), None),
-        ((1, 7, 7, 768), None),
+        ((1, 7, 7, 768), (7, 7, None)),
         ((1, 300, 768), None),
     ],
 )

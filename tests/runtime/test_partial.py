@@ -1,6 +1,8 @@
 """Partial recomputation gives the output of the full network."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
 import pytest
@@ -8,11 +10,12 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
+from games import small_cnn
 from seewhy.core.errors import RequestError
 from seewhy.runtime.partial import Partial, split
 from seewhy.runtime.partial.locality import cuts
 from seewhy.runtime.partial.route import cheapest, extract, places
-from seewhy.runtime.partial.stages import assemble
+from seewhy.runtime.partial.stages import _trace, assemble
 
 SIDE, BOX = 61, 5
 Build = Callable[[], nn.Module]
@@ -305,3 +308,25 @@ def test_steps_that_are_not_local_end_the_first_part(step: Callable[[Tensor], Te
     traced = fx.symbolic_trace(Net().eval())
     names = [cut.node.name for cut in cuts(traced, picture(40, 40).float()[None])]
     assert set(names) <= {"relu"}
+
+
+def test_tracing_leaves_other_threads_alone() -> None:
+    """torch.fx patches every module while it traces; another thread that runs one gets its answers all the same."""
+    deep = nn.Sequential(*(nn.Sequential(nn.Conv2d(3, 3, 3, 1, 1), nn.ReLU()) for _ in range(100))).eval()
+    other, image = small_cnn(), torch.rand(1, 3, 20, 17, generator=torch.Generator())
+    truth, answers, stop = other(image), [], threading.Event()
+
+    def keep_asking() -> None:
+        while not stop.is_set():
+            answers.append(other(image))
+
+    with ThreadPoolExecutor() as pool:
+        asking = pool.submit(keep_asking)
+        try:
+            traced = _trace(deep)
+        finally:
+            stop.set()
+        asking.result()
+    assert answers
+    assert all(torch.equal(answer, truth) for answer in answers)
+    assert sum(node.op == "call_module" for node in traced.graph.nodes) == 200

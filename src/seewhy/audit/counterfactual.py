@@ -21,6 +21,7 @@ from seewhy.audit.counterfactual_work import (
 from seewhy.classifiers.validation import validate_classifier
 from seewhy.core.arrays import Images
 from seewhy.core.classifier import Classifier
+from seewhy.core.context import plain_torch
 from seewhy.core.errors import RequestError
 from seewhy.core.metric import plain
 from seewhy.core.probe import Progress, no_progress
@@ -40,6 +41,7 @@ TAU = 0.05
 """Default threshold: a pixel is changed if its intensity in [0, 1] differs by more than this."""
 
 
+@plain_torch()
 def audit_counterfactual(
     classifier: ClassifierLike,
     generators: Generators | str | Path,

@@ -16,6 +16,7 @@ from seewhy.audit.rules_report import RulesReport, keep_worst, summarise
 from seewhy.classifiers.tuning import Log, RuntimeRequest, no_log
 from seewhy.core.arrays import Image
 from seewhy.core.classifier import Classifier
+from seewhy.core.context import plain_torch
 from seewhy.core.errors import RequestError
 from seewhy.core.infill import Infill
 from seewhy.core.probe import as_distributions
@@ -33,6 +34,7 @@ _TOGETHER = 64
 """About this many images are made before they are shown: whole batches, whatever the number of rules."""
 
 
+@plain_torch()
 def audit_rules(
     classifier: ClassifierLike,
     source: str | Path,

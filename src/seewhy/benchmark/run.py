@@ -10,6 +10,7 @@ import numpy as np
 from seewhy.benchmark.plan import plan_benchmark
 from seewhy.benchmark.work import ImageTask, Runner
 from seewhy.classifiers.tuning import Log, no_log
+from seewhy.core.context import plain_torch
 from seewhy.core.errors import RequestError
 from seewhy.explaining.progress import ProgressLike, showing
 from seewhy.images.labelled import Labelled, list_labelled
@@ -23,6 +24,7 @@ from seewhy.results.samples import display_copy
 CACHE, IMAGES = "cache", "images"
 
 
+@plain_torch()
 def compare(
     classifier: ClassifierLike,
     source: str | Path,

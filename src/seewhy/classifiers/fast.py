@@ -1,6 +1,5 @@
 """Classifiers executed by a faster runtime, and the runtimes available for a classifier."""
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import final
@@ -14,6 +13,7 @@ from seewhy.classifiers.settings import Described, digest, source_of
 from seewhy.core.access import Access
 from seewhy.core.arrays import Image, Images, Probabilities
 from seewhy.core.classifier import Classifier
+from seewhy.core.layers import copied
 from seewhy.runtime import graphs, openvino
 from seewhy.runtime.cache import Cache
 from seewhy.runtime.engines import BATCHES, Answer, Candidate, Engine
@@ -118,7 +118,7 @@ def _plain(network: Callable[[Images], Probabilities]) -> Answer:
 
 def _channels_last(network: nn.Module) -> nn.Module:
     """Copy a network with its weights and inputs in channels-last memory format; the original is not modified."""
-    laid = copy.deepcopy(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    laid = copied(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     laid.register_forward_pre_hook(
         lambda _, inputs: tuple(images.contiguous(memory_format=torch.channels_last) for images in inputs)
     )

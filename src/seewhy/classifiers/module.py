@@ -26,6 +26,7 @@ from seewhy.core.access import Access
 from seewhy.core.arrays import Images, Probabilities
 from seewhy.core.classifier import Scores
 from seewhy.core.errors import ClassifierError
+from seewhy.core.layers import copied
 from seewhy.core.view import Fit
 from seewhy.runtime.code import noting
 
@@ -145,7 +146,7 @@ def from_module(
     check_eval(module)
     place, scaling = read_device(device), make_scaling(mean, std, scale)
     view = make_view(size, short_side, fit)
-    module = module if place is None else module.to(place)
+    module = _outside_inference_mode(module if place is None else module.to(place))
     kind = f"{type(module).__module__}.{type(module).__qualname__}"
     settings = (kind, view, scaling, outputs, channels)
     return TorchClassifier(
@@ -161,6 +162,12 @@ def from_module(
         outputs=outputs,
         channels=channels,
     )
+
+
+def _outside_inference_mode(module: nn.Module) -> nn.Module:
+    """Copy a module that was made in inference mode: gradients cannot pass its weights."""
+    inside = any(tensor.is_inference() for tensor in (*module.parameters(), *module.buffers()))
+    return copied(module) if inside else module
 
 
 def check_eval(module: nn.Module) -> None:

@@ -1,6 +1,5 @@
 """An untrained counterpart of a classifier: a copy with shuffled weights."""
 
-from copy import deepcopy
 from dataclasses import replace
 
 import torch
@@ -8,6 +7,7 @@ import torch
 from seewhy.classifiers.module import TorchClassifier
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
+from seewhy.core.layers import copied
 
 
 @torch.no_grad()
@@ -24,7 +24,7 @@ def randomised(classifier: Classifier, seed: int) -> TorchClassifier:
         raise RequestError(
             f"expected a torch module, whose weights can be shuffled, got {classifier.name}; omit this metric"
         )
-    module, generator = deepcopy(classifier.module), torch.Generator().manual_seed(seed % 2**63)
+    module, generator = copied(classifier.module), torch.Generator().manual_seed(seed % 2**63)
     for weights in module.parameters():
         shuffled = torch.randperm(weights.numel(), generator=generator).to(weights.device)
         weights.copy_(weights.flatten()[shuffled].view_as(weights))

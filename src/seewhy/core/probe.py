@@ -137,13 +137,16 @@ class Probe:
         The images may have an autograd graph, for example from `seewhy.core.arrays.blend`.
 
         Raises:
-            RequestError: the classifier offers no gradients.
+            RequestError: the classifier offers no gradients, or the images have a graph that its network cuts off.
         """
         if not isinstance(self.classifier, Differentiable):
             raise RequestError(f"expected a classifier with gradients, got {self.classifier.name}; use a torch module")
         self._count(len(images))
         with torch.enable_grad():
-            return self.classifier.scores(images)
+            scores = self.classifier.scores(images)
+        if images.requires_grad:
+            require_gradient(scores, images, "the image")
+        return scores
 
     def gradient(self, value: Tensor, of: Sequence[Tensor], images: int) -> tuple[Tensor, ...]:
         """Return the gradient of a scalar computed from `scores`; counts as one backward call of ``images`` images."""
@@ -155,8 +158,8 @@ class Probe:
         """Record and optionally modify the output of a layer during `scores`; see `seewhy.core.layers.watching`."""
         return watching(self._module(), layer, change)
 
-    def layers(self) -> dict[str, tuple[int, ...]]:
-        """Return the output shape of each layer for the image; costs one query."""
+    def layers(self) -> dict[str, list[tuple[int, ...]]]:
+        """Return the output shapes of each layer for the image, one per call of the layer; costs one query."""
         with torch.no_grad():
             return shapes(self._module(), lambda: self.scores(self.image[None]))
 
@@ -214,6 +217,26 @@ class Probe:
         self._images += images
         self._calls += 1
         self.progress(self._images, self.planned)
+
+
+def require_gradient(scores: Scores, of: Tensor, name: str) -> None:
+    """Refuse a network that cuts its scores off from a tensor; an optimisation would follow its penalties alone.
+
+    Raises:
+        RequestError: the autograd graph does not lead from the scores to the tensor.
+    """
+    graph: set[torch.autograd.graph.Node] = set()
+    left = [scores.grad_fn]
+    while left:
+        node = left.pop()
+        if node is not None and node not in graph:
+            graph.add(node)
+            left += [before for before, _ in node.next_functions]
+    if not of.requires_grad or torch.autograd.graph.get_gradient_edge(of).node not in graph:
+        raise RequestError(
+            f"expected scores with a gradient with respect to {name}, got none: the module calls no_grad, inference_mode or "
+            "detach in its forward; leave that out, or choose a method without gradients, such as rise"
+        )
 
 
 def as_distributions(answers: Tensor, rows: int) -> Answers:

@@ -9,6 +9,7 @@ from typing import Unpack
 from safetensors.numpy import save as write_tensors
 
 from seewhy.core.attribution import BoolMap, Map
+from seewhy.core.context import plain_torch
 from seewhy.core.errors import ClassifierError, RequestError
 from seewhy.core.infill import Infill
 from seewhy.core.probe import Progress
@@ -130,6 +131,7 @@ class Variant:
     optional: bool
 
 
+@plain_torch()
 def compare_infills(
     classifier: ClassifierLike,
     image: ImageLike,

@@ -10,6 +10,7 @@ from torch.nn.functional import interpolate
 from seewhy import registry
 from seewhy.classifiers.tuning import RuntimeChoice, RuntimeRequest, tune
 from seewhy.core.classifier import Classifier
+from seewhy.core.context import plain_torch
 from seewhy.core.errors import RequestError
 from seewhy.runtime.extras import extras
 from seewhy.runtime.machine import installed
@@ -27,6 +28,7 @@ def examine() -> dict[str, dict[str, str]]:
     }
 
 
+@plain_torch()
 def tune_here(
     source: str = registry.DEFAULT_CLASSIFIER, *, device: str | None = None, trust: bool = False
 ) -> RuntimeChoice:

@@ -12,6 +12,7 @@ from torch import Tensor
 from seewhy import registry
 from seewhy.core.attribution import Attribution
 from seewhy.core.budget import Budget
+from seewhy.core.context import plain_torch
 from seewhy.core.infill import Infill
 from seewhy.core.probe import Progress, no_progress
 from seewhy.explaining.diagnostics.faithfulness import check_faithfulness
@@ -34,6 +35,7 @@ Batch = Shaped[np.ndarray, "n h w c"] | Float[Tensor, "n c h w"]
 """Images of one size in one array or tensor."""
 
 
+@plain_torch()
 def explain(
     classifier: ClassifierLike,
     image: ImageLike,
@@ -118,7 +120,7 @@ def warn_of(texts: Iterable[str], viewed: Viewed) -> None:
     """Warn the caller of the public function; how the image was opened is no warning."""
     for text in texts:
         if text not in viewed.opened.notes:
-            warnings.warn(text, stacklevel=3)
+            warnings.warn(text, stacklevel=4)  # past `plain_torch`, which wraps that function
 
 
 def explain_many(
@@ -157,18 +159,19 @@ def explain_many(
         >>> [found.record.image.name for found in explain_many(halves, batch, method="occlusion:size=8", check=False)]
         ['image 0', 'image 1']
     """
-    request = prepare(classifier, **options)
+    with plain_torch():
+        request = prepare(classifier, **options)
+    prepared: PreparedClassifier | None = None
 
-    def explanations() -> Iterator[Explanation]:
-        prepared: PreparedClassifier | None = None
-        for image, name in _named(images):
-            viewed = open_viewed(request.classifier, image, max_megapixels=max_megapixels, name=name)
-            prepared = prepared or prepare_classifier(request, viewed.image)
-            with showing(progress, viewed.opened.name) as tick:
-                explanation = explain_viewed(request, viewed, prepared=prepared, progress=tick)
-            yield explanation
+    @plain_torch()
+    def explanation(image: ImageLike, name: str | None) -> Explanation:
+        nonlocal prepared
+        viewed = open_viewed(request.classifier, image, max_megapixels=max_megapixels, name=name)
+        prepared = prepared or prepare_classifier(request, viewed.image)
+        with showing(progress, viewed.opened.name) as tick:
+            return explain_viewed(request, viewed, prepared=prepared, progress=tick)
 
-    return explanations()
+    return (explanation(image, name) for image, name in _named(images))
 
 
 def _named(images: str | Path | Batch | Iterable[ImageLike]) -> Iterator[tuple[ImageLike, str | None]]:

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from seewhy.core.attribution import Attribution
+from seewhy.core.context import plain_torch
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target
@@ -16,6 +17,7 @@ from seewhy.images.open import ImageLike
 from seewhy.registry import ClassifierLike
 
 
+@plain_torch()
 def from_map(
     saliency: Shaped[np.ndarray, "..."],
     image: ImageLike,

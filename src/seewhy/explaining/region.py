@@ -6,6 +6,7 @@ from pathlib import Path
 
 from seewhy import registry
 from seewhy.core.budget import Budget
+from seewhy.core.context import plain_torch
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target
@@ -41,6 +42,7 @@ class RegionReport:
         return write_files(Path(folder), {"region.png": self.explanation.overview(), FILE: json_bytes(self.record)})
 
 
+@plain_torch()
 def region(
     classifier: ClassifierLike | None,
     explanation: Explanation | str | Path,

@@ -10,6 +10,7 @@ from jaxtyping import Bool
 from seewhy.classifiers.tuning import RuntimeRequest, tune
 from seewhy.core.budget import Queries
 from seewhy.core.classifier import Classifier
+from seewhy.core.context import plain_torch
 from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.core.metric import MetricInput, MetricResult
 from seewhy.core.probe import Probe, Progress
@@ -36,6 +37,7 @@ Region = Bool[np.ndarray, "h w"] | Sequence[Box]
 """Where the object is: booleans in the classifier's view, or boxes ``(x0, y0, x1, y1)`` as shares of the full image."""
 
 
+@plain_torch()
 def score(
     classifier: ClassifierLike | None,
     explanation: Explanation | str | Path,

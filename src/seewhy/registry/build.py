@@ -10,6 +10,7 @@ from seewhy.classifiers.function import from_function
 from seewhy.classifiers.module import from_module
 from seewhy.classifiers.transforms import with_transform
 from seewhy.core.classifier import Classifier
+from seewhy.core.context import plain_torch
 from seewhy.core.errors import RequestError
 from seewhy.core.infill import Infill
 from seewhy.core.settings import require, schema
@@ -38,6 +39,7 @@ def infill(spec: str | Spec, classifier: Classifier, *, trust: bool = True) -> t
     return bound.full(settings), bound.row.run(**settings)
 
 
+@plain_torch()
 def classifier(
     source: ClassifierLike = DEFAULT_CLASSIFIER,
     *,

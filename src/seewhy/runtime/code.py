@@ -7,14 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+from seewhy.core.context import callers_defaults
 from seewhy.core.errors import RequestError, did_you_mean
 
 
 @contextmanager
 def noting(note: str) -> Iterator[None]:
-    """Add a note to any exception from the code inside, which others wrote, and let it propagate."""
+    """Run code that others wrote, with the caller's defaults of torch; add a note to any exception, and let it propagate."""
     try:
-        yield
+        with callers_defaults():
+            yield
     except BaseException as error:
         error.add_note(note)
         raise

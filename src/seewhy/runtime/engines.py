@@ -1,13 +1,15 @@
 """Candidate runtimes of a network, which can be built, timed and compared with the original."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from seewhy.core.arrays import Images, Probabilities
 from seewhy.core.errors import RequestError
+from seewhy.core.locks import fork_safe_lock
 
 Answer = Callable[[Images], Probabilities]
 """Maps ``(n, 3, h, w)`` float32 images in [0, 1], RGB, to ``(n, k)`` probabilities for any n; includes normalisation
@@ -56,6 +58,21 @@ class Candidate:
     batches: tuple[int, ...] = BATCHES
     box: int | None = None
     tolerance: float = TOLERANCE
+
+
+_converting = fork_safe_lock()
+
+
+@contextmanager
+def converting(network: nn.Module) -> Iterator[None]:
+    """Let torch trace or export a network: one at a time, as it keeps globals, and with the mode of each layer put back."""
+    with _converting:
+        modes = [(part, part.training) for part in network.modules()]
+        try:
+            yield
+        finally:
+            for part, mode in modes:
+                part.training = mode
 
 
 def in_batches(run: Callable[[Images], Tensor], images: Images, size: int | None, *, fixed: bool) -> Tensor:

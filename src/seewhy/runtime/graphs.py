@@ -16,7 +16,7 @@ from torch import nn
 from seewhy.core.arrays import Images, Probabilities
 from seewhy.core.errors import RequestError
 from seewhy.runtime.cache import Cache
-from seewhy.runtime.engines import Answer, missing
+from seewhy.runtime.engines import Answer, converting, missing
 
 _TYPES: dict[str, type[np.generic]] = {
     "tensor(float)": np.float32,
@@ -144,7 +144,7 @@ def from_network(network: nn.Module, size: tuple[int, int], cache: Cache, key: s
 
 def _export(network: nn.Module, size: tuple[int, int], file: Path) -> None:
     """Write a network as an ONNX file for any batch size."""
-    with torch.no_grad(), warnings.catch_warnings():
+    with torch.no_grad(), converting(network), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter without extra dependencies is deprecated and warns
         torch.onnx.export(
             network,

@@ -14,7 +14,7 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from seewhy.runtime.cache import Cache
-from seewhy.runtime.engines import Answer, Candidate, Engine, missing
+from seewhy.runtime.engines import Answer, Candidate, Engine, converting, missing
 from seewhy.runtime.graphs import Run
 from seewhy.runtime.machine import installed
 
@@ -82,7 +82,7 @@ def _convert(network: nn.Module, shape: Sequence[int], file: Path) -> None:
     openvino = _openvino()
     frontend = importlib.import_module("openvino.frontend")
     decoders = importlib.import_module("openvino.frontend.pytorch.ts_decoder")
-    with torch.no_grad(), warnings.catch_warnings():
+    with torch.no_grad(), converting(network), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing warns about shape checks; the agreement is measured later
         traced = torch.jit.trace(network, torch.zeros(2, *shape), check_trace=False)  # type: ignore[no-untyped-call]
         decoder = decoders.TorchScriptPythonDecoder(traced)  # owns the weights, so it must outlive the model

@@ -17,6 +17,7 @@ from seewhy.classifiers.module import TorchClassifier
 from seewhy.classifiers.settings import read_device
 from seewhy.classifiers.trained import as_classifier
 from seewhy.core.classifier import Color
+from seewhy.core.context import plain_torch
 from seewhy.core.errors import RequestError
 from seewhy.core.view import View
 from seewhy.images.collection import Collection, split
@@ -87,6 +88,7 @@ class Trained:
     notes: tuple[str, ...]
 
 
+@plain_torch()
 def train_classifier(
     collection: Collection,
     out: Path,

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from seewhy.core.context import plain_torch
 from seewhy.images.collection import Collection
 from seewhy.nets.embedding import Embedding
 from seewhy.training.loop import Progress, no_progress
@@ -12,6 +13,7 @@ BATCH = 64
 RATE = 1e-3
 
 
+@plain_torch()
 def train_embedding(
     collection: Collection,
     *,

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seewhy.core.attribution import Attribution
 from seewhy.core.errors import RequestError
-from seewhy.core.probe import Probe
+from seewhy.core.probe import Probe, require_gradient
 from seewhy.core.seeds import normals
 from seewhy.core.target import Target, weight_matrix
 from seewhy.methods._shared import at_least, enlarge, name_maps, positive, reserve, seeds
@@ -77,7 +77,7 @@ def iba(
     known = None
     if statistics is not None:
         known, layer = load_statistics(Path(statistics), layer=layer, fingerprint=probe.classifier.fingerprint)
-    where = find(probe, layer, stride=IBA_STRIDE)
+    where = find(probe, layer, stride=IBA_STRIDE, once=True)
     bits, traces = [], {}
     for target, column in zip(targets, weights.T, strict=True):
         neck = _Bottleneck.start(probe, where, known, sigma)
@@ -144,7 +144,9 @@ class _Bottleneck:
             return self.where.output(self._mix(features, noise), output).to(output.dtype)
 
         with self.probe.watching(self.where.layer, disturb) as seen:
-            return self.probe.scores(self.probe.image.expand(samples, -1, -1, -1))
+            scores = self.probe.scores(self.probe.image.expand(samples, -1, -1, -1))
+        require_gradient(scores, seen[0], f"layer {self.where.layer}")
+        return scores
 
     def _mix(self, features: Float[Tensor, "n c h w"], noise: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Replace a fraction of the features with noise of the same mean and standard deviation."""

@@ -91,15 +91,14 @@ def gather(probe: Probe, layers: Sequence[str], images: Images) -> list[Source]:
 def _lay_out(layer: str, outputs: Sequence[Tensor], size: tuple[int, int]) -> Source:
     """Arrange a layer's last output as a map; a vector becomes a single position, which is broadcast later."""
     shape = tuple(outputs[-1].shape) if outputs else ()
+    if (found := layout(layer, shape, size)) is not None:
+        return found.features(outputs[-1])
     if len(shape) == 4:
         return outputs[-1]
     if len(shape) == 2:
         return outputs[-1][:, :, None, None]
-    found = layout(layer, shape, size)
-    if found is None:
-        got = f"output shape {shape}" if outputs else "no output, as it did not run"
-        raise RequestError(f"expected a layer that outputs a map or a vector, got {layer} with {got}; leave it out")
-    return found.features(outputs[-1])
+    got = f"output shape {shape}" if outputs else "no output, as it did not run"
+    raise RequestError(f"expected a layer that outputs a map or a vector, got {layer} with {got}; leave it out")
 
 
 def _check_targets(probe: Probe, targets: Sequence[Target]) -> None:

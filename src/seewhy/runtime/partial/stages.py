@@ -3,6 +3,7 @@
 Values near an edge of a crop that is not an edge of the image are wrong, and are never used.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -15,7 +16,7 @@ from torch import Tensor, fx, nn
 
 from seewhy.core.arrays import Image, Images, Probabilities
 from seewhy.core.errors import RequestError
-from seewhy.runtime.engines import FAILURES, Engine
+from seewhy.runtime.engines import FAILURES, Engine, converting
 from seewhy.runtime.partial.route import Axis, Place, Span, cheapest, extract, places
 
 Compile = Callable[[nn.Module, Tensor], Engine]
@@ -170,10 +171,31 @@ def assemble(
     return (*stages, Stage(features[0], rows, columns, rest, compile_part(rest, features.clone())))
 
 
+class _Tracer(fx.Tracer):
+    """Traces what the calling thread runs: torch.fx takes calls of all modules in all threads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.thread = threading.get_ident()
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Tensor], args: tuple[object, ...], kwargs: dict[str, object]
+    ) -> object:
+        """Run a module of another thread as it is."""
+        own = threading.get_ident() == self.thread
+        return super().call_module(m, forward, args, kwargs) if own else forward(*args, **kwargs)
+
+    def getattr(self, attr: str, attr_val: object, parameter_proxy_cache: dict[str, fx.Proxy]) -> object:
+        """Give another thread the attribute of its module as it is."""
+        own = threading.get_ident() == self.thread
+        return super().getattr(attr, attr_val, parameter_proxy_cache) if own else attr_val
+
+
 def _trace(network: nn.Module) -> fx.GraphModule:
     """Trace a network with torch.fx."""
     try:
-        return fx.symbolic_trace(network)
+        with converting(network):
+            return fx.GraphModule(network, _Tracer().trace(network))
     except FAILURES as error:  # the user's code can fail in any way on a symbolic input
         raise RequestError(
             f"expected a network that torch.fx can trace, got {type(network).__name__}: {error}; run the full network"

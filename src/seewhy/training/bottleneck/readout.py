@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from seewhy.core.classifier import Classifier
+from seewhy.core.context import plain_torch
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, normals
 from seewhy.methods.layers._feature_maps import Layout, find
@@ -68,6 +69,7 @@ class Trained:
     losses: tuple[Losses, ...]
 
 
+@plain_torch()
 def train_readout(
     classifier: Classifier,
     photos: Sequence[Path],
@@ -88,10 +90,10 @@ def train_readout(
     a backward pass.
     """
     plan, probe = plan or Plan(), bind_first(classifier, photos)
-    names = tuple(dict.fromkeys(layers or [find(probe, None, stride=stride).layer for stride in STRIDES]))
+    names = tuple(dict.fromkeys(layers or [find(probe, None, stride=stride, once=True).layer for stride in STRIDES]))
     statistics = measure_layers(probe, names, photos, progress)
     net = _build(statistics, plan.seed).to(classifier.device)
-    job = _Job(probe, photos, find(probe, names[0], stride=None), names, plan, net)
+    job = _Job(probe, photos, find(probe, names[0], stride=None, once=True), names, plan, net)
     for step in range(plan.steps):
         progress(step + 1, plan.steps, job.take_step(step), "")
     save_readout(out, net, _facts(job))

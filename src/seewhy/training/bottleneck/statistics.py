@@ -7,6 +7,7 @@ from seewhy import registry
 from seewhy.core.access import Access
 from seewhy.core.arrays import Image
 from seewhy.core.classifier import Classifier
+from seewhy.core.context import plain_torch
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.images.open import open_image
@@ -19,6 +20,7 @@ from seewhy.runtime.machine import installed
 from seewhy.training.loop import Progress, no_progress
 
 
+@plain_torch()
 def measure(
     classifier: Classifier,
     photos: Sequence[Path],
@@ -33,7 +35,7 @@ def measure(
     cost is one query per photo, plus one.
     """
     probe = bind_first(classifier, photos)
-    place = find(probe, layer, stride=IBA_STRIDE)
+    place = find(probe, layer, stride=IBA_STRIDE, once=True)
     statistics = measure_layers(probe, [place.layer], photos, progress)[0]
     facts = {
         "what": "mean and standard deviation of each feature of a layer over photos",

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from seewhy.core.classifier import Classifier, Differentiable
+from seewhy.core.context import plain_torch
 from seewhy.core.errors import RequestError
 from seewhy.images.collection import Collection, read_collection, split
 from seewhy.training.counterfactual.evaluation import predicted
@@ -19,6 +20,7 @@ FEWEST = 20
 _EVALUATED = 256  # largest number of held-out images per class for the evaluation after each epoch
 
 
+@plain_torch()
 def train_counterfactual(
     classifier: Classifier,
     source: Collection | str | Path,

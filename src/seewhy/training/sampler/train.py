@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from seewhy.classifiers.settings import read_device
+from seewhy.core.context import plain_torch
 from seewhy.core.errors import RequestError
 from seewhy.nets.checkpoints import Card, update_card, write_checkpoint
 from seewhy.nets.compact_sampler import ARCH, WEIGHTS, CompactSampler, load_sampler
@@ -122,6 +123,7 @@ def read_both(folders: Sequence[Path]) -> tuple[list[Image.Image], list[Image.Im
     return train, held_out
 
 
+@plain_torch()
 def train_sampler(
     folders: Sequence[Path],
     out: Path,
