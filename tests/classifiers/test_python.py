@@ -2,18 +2,21 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+import seewhy
 from seewhy.classifiers.function import FunctionClassifier
 from seewhy.classifiers.module import TorchClassifier
 from seewhy.classifiers.python import python
 from seewhy.core.errors import ClassifierError, RequestError
 
 CODE = """
+import seewhy
 import torch
 from torch import nn
 
@@ -29,6 +32,7 @@ class Net(nn.Sequential):
 
 net = build().eval()
 learning = build().train()
+finished = seewhy.classifier(net, size=(8, 6), labels=["no", "yes"])
 number = 7
 """
 
@@ -68,6 +72,25 @@ def test_function(code: Path) -> None:
     assert isinstance(classifier, FunctionClassifier)
     assert (classifier.labels, classifier.outputs, classifier.dtype) == (("no", "yes"), "probabilities", "float32")
     assert classifier(torch.zeros(3, 3, 4, 4)).tolist() == [[0.25, 0.75]] * 3
+
+
+def test_finished_classifier() -> None:
+    """A classifier that the user's code has made keeps its view and labels, and can be opened again."""
+    classifier = seewhy.classifier("seewhy_user:finished")
+    assert isinstance(classifier, TorchClassifier)
+    assert (classifier.view.size, classifier.labels, classifier.spec) == ((8, 6), ("no", "yes"), "seewhy_user:finished")
+    images = torch.rand(2, 3, 8, 6)
+    assert torch.equal(classifier(images), python(object="seewhy_user:net", size="8x6")(images))
+
+
+@pytest.mark.parametrize("setting", ["weights", "size", "fit", "name", "mean", "scale", "classes", "fixed"])
+def test_a_finished_classifier_takes_no_settings(setting: str) -> None:
+    """Each is refused, and the message says where to set it."""
+    values: dict[str, Any] = {"fit": "stretch", "scale": "255", "classes": 3, "fixed": True}
+    with pytest.raises(
+        RequestError, match=rf"seewhy_user:finished, a finished classifier, got {setting}=.*; omit it, or"
+    ):
+        python(object="seewhy_user:finished", **{setting: values.get(setting, "3")})
 
 
 @pytest.mark.parametrize("builder", ["build", "Net"])

@@ -10,10 +10,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from seewhy.classifiers.function import Dtype, Function, FunctionClassifier, Returns, from_function
-from seewhy.classifiers.module import TorchClassifier, from_module
+from seewhy.classifiers.function import Dtype, Function, Returns, from_function
+from seewhy.classifiers.module import from_module
 from seewhy.classifiers.scaling import Scale, Triple
 from seewhy.classifiers.settings import Channels, Size
+from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
 from seewhy.core.view import Fit
 from seewhy.runtime.code import find, noting
@@ -39,13 +40,13 @@ def python(
     fixed: bool = False,
     name: str | None = None,
     mean_color: Triple | None = None,
-) -> TorchClassifier | FunctionClassifier:
+) -> Classifier:
     """Import user code and wrap the named object as a classifier. This runs the code, so the caller must trust it.
 
     Args:
         object: ``module:attribute``; modules in the working directory are found. A ``torch.nn.Module`` instance, a
             function of ``(n, h, w, 3)`` arrays, or, with ``weights``, a callable without arguments that builds a
-            module.
+            module. What `seewhy.classifier` returned is used as it is, and takes no settings.
         weights: a state dict for the module that is built: a safetensors file, or a file saved by ``torch.save`` with
             plain tensors only. One level of ``{"state_dict": ...}`` and the prefix ``module.`` are removed.
         labels: path of a text file with one name per line.
@@ -76,15 +77,29 @@ def python(
         ``python(object="my_code:net", size=224, mean=0.5, std=0.5)``, or ``--classifier python:object=my_code:net,size=224``
     """
     code = find(object)
-    if weights is not None:
-        code = _with_weights(_build(code, object), Path(weights))
-    common: dict[str, Any] = {"labels": labels, "size": size, "short_side": short_side, "fit": fit, "outputs": outputs}
-    common |= {"channels": channels, "name": name or object, "mean_color": mean_color}
+    common: dict[str, Any] = {"labels": labels, "size": size, "short_side": short_side, "outputs": outputs}
+    common |= {"fit": None if fit == "crop" else fit, "channels": channels, "name": name, "mean_color": mean_color}
     of_modules = {"mean": mean, "std": std, "scale": None if scale == "auto" else scale, "device": device}
     of_functions = {"classes": classes, "dtype": dtype, "batch": batch, "fixed": fixed or None}
+    if isinstance(code, Classifier):
+        return _finished(code, object, {"weights": weights} | common | of_modules | of_functions)
+    if weights is not None:
+        code = _with_weights(_build(code, object), Path(weights))
+    common["name"] = name or object
     if isinstance(code, nn.Module):
         return from_module(code, **_given(common | of_modules, of_functions, "modules"))
     return from_function(_function(code, object), **_given(common | of_functions, of_modules, "functions"))
+
+
+def _finished(classifier: Classifier, text: str, settings: dict[str, Any]) -> Classifier:
+    """Return a classifier that the user's code has made, after rejecting settings, which it cannot take any more."""
+    stray = [f"{setting}={value}" for setting, value in settings.items() if value is not None]
+    if stray:
+        raise RequestError(
+            f"expected no settings for {text}, a finished classifier, got {stray[0]}; "
+            "omit it, or pass it to seewhy.classifier in that file"
+        )
+    return classifier
 
 
 def _given(own: dict[str, Any], foreign: dict[str, Any], kind: str) -> dict[str, Any]:

@@ -39,8 +39,10 @@ class Preprocessing:
 def read_transform(transform: object) -> Preprocessing:
     """Read the preprocessing that a network was evaluated with.
 
-    Images are resized bicubically, also where the transform says bilinear, which changes a photo by about one grey level.
-    The resized long side is rounded where torchvision truncates it, so that the crop may show a pixel more or less.
+    Images are resized bicubically, also where the transform says bilinear, which changes a photo by one or two grey levels.
+    Where the sides do not divide evenly, the crop may lie up to a pixel beside torchvision's, which changes fine detail by
+    several levels: the view rounds the resized long side and rounds an odd margin down, torchvision truncates the former
+    and rounds the latter to even.
 
     Args:
         transform: a torchvision preset (``weights.transforms()``); a ``torchvision.transforms.Compose``, v1 or v2, of

@@ -17,7 +17,7 @@ CLASSIFIERS: dict[str, ClassifierRow] = {
     "efficientnet-lite2": ClassifierRow(efficientnet_lite2, f"{_IMAGENET}, 260 pixels", _PAPER, extra="demo"),
     "onnx": ClassifierRow(onnx, "an ONNX file: onnx:path=model.onnx, or the path alone", extra="onnx"),
     "python": ClassifierRow(
-        python, "your own function or torch module: module:attribute, or python:object=…", runs_code=True
+        python, "your own function, torch module or classifier: module:attribute, or python:object=…", runs_code=True
     ),
     "trained": ClassifierRow(trained, "a network trained by seewhy train classifier: trained:folder=DIR"),
 }
