@@ -7,33 +7,9 @@ from seewhy.classifiers.settings import (
     as_probabilities,
     check_choice,
     digest,
-    make_view,
     read_device,
-    read_size,
 )
 from seewhy.core.errors import ClassifierError, RequestError
-
-
-@pytest.mark.parametrize(("given", "read"), [(8, (8, 8)), ("8", (8, 8)), ("8x9", (8, 9)), ((8, 9), (8, 9))])
-def test_sizes(given: int | str | tuple[int, int], read: tuple[int, int]) -> None:
-    """A size is one number, two numbers, or text."""
-    assert read_size(given) == read
-
-
-@pytest.mark.parametrize("text", ["big", "1x2x3", ""])
-def test_wrong_size(text: str) -> None:
-    """Invalid text shows how to write a size."""
-    with pytest.raises(RequestError, match=r"expected size=SIDE or size=HEIGHTxWIDTH.*write size=224"):
-        read_size(text)
-
-
-def test_native_view_takes_no_short_side() -> None:
-    """Cropping and stretching require a size."""
-    assert make_view(None, None, "crop").size is None
-    with pytest.raises(RequestError, match=r"set size="):
-        make_view(None, 256, "crop")
-    with pytest.raises(RequestError, match=r"set size="):
-        make_view(None, None, "stretch")
 
 
 @pytest.mark.parametrize("device", ["nope", "cuda:99"])

@@ -11,6 +11,7 @@ from seewhy.classifiers.trained import as_classifier, trained
 from seewhy.core.access import Access
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
+from seewhy.core.view import View
 from seewhy.nets.small_classifier import TENSORS, SmallClassifier, save_small
 
 CARD = {
@@ -44,7 +45,7 @@ def test_the_spec_gives_the_classifier(folder: Path, net: SmallClassifier) -> No
     assert isinstance(found, Classifier)
     assert found.access is Access.INTERNALS
     assert (found.name, found.labels, found.mean_color) == ("plain on shapes", ("round", "square"), (0.1, 0.2, 0.3))
-    assert found.view.describe() == "stretched to 12 × 16"
+    assert found.view.describe() == "stretched to 12 × 16, bicubic"
     assert torch.equal(found(images), net(images).softmax(1))
 
 
@@ -55,6 +56,23 @@ def test_the_fingerprint_is_that_of_the_weights(folder: Path, net: SmallClassifi
     with torch.no_grad():
         net.last.bias[0] += 1e-3
     assert first != as_classifier(net, CARD).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("settings", "view"),
+    [
+        ({"fit": "crop"}, View((12, 16), short_side=16)),
+        ({"fit": "crop", "short_side": 20}, View((12, 16), short_side=20)),
+        ({"fit": "stretch"}, View((12, 16), "stretch")),
+        (vars(View((12, 16))), View((12, 16))),
+        (vars(View((12, 16), "pad", pad_color=(0.0, 0.5, 1.0))), View((12, 16), "pad", pad_color=(0.0, 0.5, 1.0))),
+    ],
+)
+def test_cards_keep_the_view(folder: Path, settings: dict[str, object], view: View) -> None:
+    """A card has the whole view; one of an earlier version is read as that version did."""
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps(card | settings))
+    assert trained(folder=str(folder)).view == view
 
 
 def test_a_damaged_folder_is_refused(folder: Path) -> None:

@@ -211,7 +211,7 @@ def test_views_frame_any_picture() -> None:
     [
         {"size": None},
         {"size": (8, 8), "fit": "native"},
-        {"size": (8, 8), "short_side": 7},
+        {"size": (8, 8), "fit": "stretch", "short_side": 9},
         {"size": (0, 8)},
     ],
 )

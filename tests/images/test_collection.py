@@ -166,10 +166,10 @@ def test_gray_of_16_bits_stays_so(tmp_path: Path) -> None:
 def test_levels_of_16_bits_are_resized() -> None:
     """A uniform image keeps its level; where bicubic interpolation overshoots, levels are clipped."""
     plain = np.full((4, 4, 3), 40001, np.uint16)
-    assert (resized(plain, View((2, 2), "stretch").frame(4, 4)) == 40001).all()
+    assert (resized(plain, View((2, 2), "stretch")) == 40001).all()
     edge = np.zeros((4, 4, 1), np.uint16)
     edge[:, 2:] = 65535
-    wide = resized(edge, View((4, 16), "stretch").frame(4, 4))[0, :, 0]
+    wide = resized(edge, View((4, 16), "stretch"))[0, :, 0]
     assert (wide[:8] < 32768).all()
     assert (wide[8:] > 32767).all()
     assert (wide[0], wide[-1]) == (0, 65535)
@@ -177,9 +177,9 @@ def test_levels_of_16_bits_are_resized() -> None:
 
 def test_one_channel_is_resized_as_three_are() -> None:
     """Resizing one channel gives the same result as resizing three equal channels."""
-    frame = View((9, 4), "stretch").frame(5, 7)
-    three = resized(np.repeat(GRAY[0][..., None], 3, axis=2), frame)
-    np.testing.assert_array_equal(np.repeat(resized(GRAY[0][..., None], frame), 3, axis=2), three)
+    view = View((9, 4), "stretch")
+    three = resized(np.repeat(GRAY[0][..., None], 3, axis=2), view)
+    np.testing.assert_array_equal(np.repeat(resized(GRAY[0][..., None], view), 3, axis=2), three)
 
 
 @pytest.mark.parametrize(

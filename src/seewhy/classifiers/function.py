@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, final, get_args
+from typing import Literal, Unpack, final, get_args
 
 import numpy as np
 import torch
@@ -14,18 +14,16 @@ from seewhy.classifiers.scaling import Scaling, Triple, make_mean_color
 from seewhy.classifiers.settings import (
     Channels,
     Described,
-    Size,
     as_probabilities,
     check_choice,
     digest,
-    make_view,
     source_of,
     tensor_bytes,
 )
+from seewhy.classifiers.views import ViewSettings, make_view
 from seewhy.core.access import Access
 from seewhy.core.arrays import Images, Probabilities
 from seewhy.core.errors import ClassifierError, RequestError
-from seewhy.core.view import Fit
 from seewhy.runtime.code import noting
 from seewhy.runtime.engines import in_batches
 
@@ -110,9 +108,6 @@ def from_function(
     function: Function,
     *,
     labels: Labels | None = None,
-    size: Size | None = None,
-    short_side: int | None = None,
-    fit: Fit = "crop",
     dtype: Dtype = "uint8",
     channels: Channels = "rgb",
     outputs: Returns = "probabilities",
@@ -121,16 +116,13 @@ def from_function(
     fixed: bool = False,
     name: str | None = None,
     mean_color: Triple | None = None,
+    **view: Unpack[ViewSettings],
 ) -> FunctionClassifier:
     """Wrap any callable as a classifier.
 
     Args:
         function: takes an ``(n, h, w, 3)`` array, returns ``(n, k)`` numbers (array, lists or tensor).
         labels: the names of the classes; see `seewhy.classifiers.labels.read_labels`.
-        size: input side, or (height, width), in pixels; None passes each image at its native size.
-        short_side: length in pixels to which the image's short side is resized before the centre crop; None for the
-            minimum.
-        fit: ``crop`` or ``stretch``.
         dtype: ``uint8``, 0 to 255, or ``float32``, 0 to 1.
         channels: channel order of the input array.
         outputs: ``probabilities``; ``logits`` (a softmax is applied); ``labels``: the index of the predicted class,
@@ -142,6 +134,7 @@ def from_function(
             outputs are dropped.
         name: name shown in results; None for the function's own name.
         mean_color: mean colour of the training images, RGB in [0, 1]; None for that of ImageNet.
+        **view: ``size``, ``fit``, ``interpolation`` and the other settings of `seewhy.classifiers.views.ViewSettings`.
 
     Raises:
         RequestError: a setting is invalid.
@@ -158,14 +151,14 @@ def from_function(
         raise RequestError(
             f"expected batch >= 1 images, got {batch}; use batch=8 for a function that takes 8 images at once"
         )
-    view, names = make_view(size, short_side, fit), read_labels(labels)
+    rule, names = make_view(**view), read_labels(labels)
     classes = _count(outputs, classes, names)
-    settings = (view, dtype, channels, outputs, *([] if classes is None else [classes]))
+    settings = (rule, dtype, channels, outputs, *([] if classes is None else [classes]))
     return FunctionClassifier(
         function=function,
         name=name or str(getattr(function, "__qualname__", type(function).__qualname__)),
         labels=names,
-        view=view,
+        view=rule,
         fingerprint=digest(*settings, *_identity(function)),
         mean_color=make_mean_color(mean_color, Scaling(), "rgb"),
         dtype=dtype,

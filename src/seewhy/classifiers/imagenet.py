@@ -47,7 +47,7 @@ def efficientnet_lite0(*, device: str | torch.device | None = None) -> TorchClas
 
     Example:
         >>> efficientnet_lite0().view.describe()
-        'short side 256, centre crop 224 × 224'
+        'short side 256, centre crop 224 × 224, bicubic'
     """
     return _build(0, device)
 

@@ -1,7 +1,7 @@
 """Wrap a ``torch.nn.Module`` as a classifier."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import Unpack, final
 
 import torch
 from torch import Tensor, nn
@@ -14,20 +14,18 @@ from seewhy.classifiers.settings import (
     Channels,
     Described,
     Outputs,
-    Size,
     as_probabilities,
     check_choice,
     digest,
-    make_view,
     read_device,
     tensor_bytes,
 )
+from seewhy.classifiers.views import ViewSettings, make_view
 from seewhy.core.access import Access
 from seewhy.core.arrays import Images, Probabilities
 from seewhy.core.classifier import Scores
 from seewhy.core.errors import ClassifierError
 from seewhy.core.layers import copied
-from seewhy.core.view import Fit
 from seewhy.runtime.code import noting
 
 
@@ -99,9 +97,6 @@ def from_module(
     module: nn.Module,
     *,
     labels: Labels | None = None,
-    size: Size | None = None,
-    short_side: int | None = None,
-    fit: Fit = "crop",
     mean: Triple | None = None,
     std: Triple | None = None,
     scale: Scale = "auto",
@@ -110,6 +105,7 @@ def from_module(
     device: str | torch.device | None = None,
     name: str | None = None,
     mean_color: Triple | None = None,
+    **view: Unpack[ViewSettings],
 ) -> TorchClassifier:
     """Wrap a torch module as a classifier.
 
@@ -117,10 +113,6 @@ def from_module(
         module: takes ``(n, 3, h, w)`` floats, returns ``(n, k)``; in eval mode.
         labels: the names of the classes; see `seewhy.classifiers.labels.read_labels`. None: those in the module's
             ``config.id2label``, as transformers keeps them, if it has any.
-        size: input side, or (height, width), in pixels; None passes each image at its native size.
-        short_side: length in pixels to which the image's short side is resized before the centre crop; None for the
-            minimum.
-        fit: ``crop`` or ``stretch``.
         mean: subtracted from the pixels, in the range that ``scale`` names and the order of ``channels``; None for 0.
         std: divisor after the subtraction; None for 1.
         scale: value of white before ``mean`` and ``std``: ``unit`` is 1, ``255`` is 255; ``auto`` is 255 for a mean above 1,
@@ -131,6 +123,7 @@ def from_module(
         name: name shown in results; None for the name of the module's type.
         mean_color: mean colour of the training images, RGB in [0, 1]; None for ``mean`` if that is a valid colour,
             otherwise that of ImageNet.
+        **view: ``size``, ``fit``, ``interpolation`` and the other settings of `seewhy.classifiers.views.ViewSettings`.
 
     Raises:
         RequestError: a setting is invalid, or the device is not available.
@@ -145,15 +138,15 @@ def from_module(
     check_choice("channels", channels, ("rgb", "bgr"))
     check_eval(module)
     place, scaling = read_device(device), make_scaling(mean, std, scale)
-    view = make_view(size, short_side, fit)
+    rule = make_view(**view)
     module = _outside_inference_mode(module if place is None else module.to(place))
     kind = f"{type(module).__module__}.{type(module).__qualname__}"
-    settings = (kind, view, scaling, outputs, channels)
+    settings = (kind, rule, scaling, outputs, channels)
     return TorchClassifier(
         module=module,
         name=name or type(module).__name__,
         labels=own_labels(module) if labels is None else read_labels(labels),
-        view=view,
+        view=rule,
         fingerprint=digest(*settings, *_state(module)),
         mean_color=make_mean_color(mean_color, scaling, channels),
         device=place or _reference_tensor(module).device,

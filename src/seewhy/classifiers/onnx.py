@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, final
+from typing import Literal, Unpack, final
 
 import numpy as np
 import torch
@@ -16,18 +16,16 @@ from seewhy.classifiers.settings import (
     Channels,
     Described,
     Outputs,
-    Size,
     as_probabilities,
     check_choice,
     digest,
-    make_view,
-    read_size,
 )
+from seewhy.classifiers.views import ViewSettings, make_view, read_size
 from seewhy.core.access import Access
 from seewhy.core.arrays import Images, Probabilities
 from seewhy.core.errors import ClassifierError, RequestError
 from seewhy.core.probe import SUM_TOLERANCE
-from seewhy.core.view import Fit, View
+from seewhy.core.view import View
 from seewhy.runtime.code import noting
 from seewhy.runtime.engines import in_batches
 from seewhy.runtime.graphs import Graph, ImageInput, contents, open_graph, runtime_name
@@ -100,13 +98,11 @@ def onnx(
     std: Triple | None = None,
     scale: Scale = "auto",
     channels: Channels = "rgb",
-    size: Size | None = None,
-    short_side: int | None = None,
-    fit: Fit = "crop",
     layout: Literal["auto", "nchw", "nhwc"] = "auto",
     output: str | None = None,
     name: str | None = None,
     mean_color: Triple | None = None,
+    **view: Unpack[ViewSettings],
 ) -> OnnxClassifier:
     """Wrap an ONNX file as a classifier; input properties that the graph declares are read from it.
 
@@ -121,16 +117,13 @@ def onnx(
         scale: value of white before ``mean`` and ``std``: ``unit`` is 1, ``255`` is 255; ``auto`` is 255 for a graph
             that takes uint8 and for a mean above 1, otherwise 1.
         channels: channel order of the graph's input.
-        size: input side, or (height, width), in pixels; required only if the graph leaves one dimension open. If it
-            leaves both open and no size is given, each image is passed at its native size.
-        short_side: length in pixels to which the image's short side is resized before the centre crop; None for the
-            minimum.
-        fit: ``crop`` or ``stretch``.
         layout: order of the axes; ``auto`` infers it from the graph's input shape.
         output: name of the output to read, if there are several.
         name: name shown in results; None for a Spec with the file name and the interpretation of the outputs.
         mean_color: mean colour of the training images, RGB in [0, 1]; None for ``mean`` if that is a valid colour,
             otherwise that of ImageNet.
+        **view: ``size``, ``fit``, ``interpolation`` and the other settings of `seewhy.classifiers.views.ViewSettings`; ``size`` is
+            required only if the graph leaves one dimension open.
 
     Raises:
         RequestError: the extra ``onnx`` is missing, the file cannot be run, or a setting is invalid.
@@ -150,15 +143,15 @@ def onnx(
     order = _layout(graph.inputs[0].axes, layout)
     axes = graph.inputs[0].axes[2:] if order == "nchw" else graph.inputs[0].axes[1:3]
     scaling = _scaling(mean, std, scale, graph.inputs[0].dtype)
-    view = _view((axes[0], axes[1]), size, short_side, fit)
+    rule = _view((axes[0], axes[1]), view)
     scorer = Scorer(graph, graph.output(output), order, scaling, channels)
-    kind = _read_outputs(scorer, view.size) if outputs == "auto" else outputs
-    settings = (graph.inputs, scorer.output, order, view, scaling, channels, kind)
+    kind = _read_outputs(scorer, rule.size) if outputs == "auto" else outputs
+    settings = (graph.inputs, scorer.output, order, rule, scaling, channels, kind)
     return OnnxClassifier(
         scorer=scorer,
         name=name or f"onnx:path={graph.file.name},outputs={kind}",
         labels=declared_labels(graph.metadata) if labels is None else read_labels(labels),
-        view=view,
+        view=rule,
         fingerprint=digest(*settings, *contents(graph.file)),
         mean_color=make_mean_color(mean_color, scaling, channels),
         channels=channels,
@@ -194,17 +187,17 @@ def _scaling(mean: Triple | None, std: Triple | None, scale: Scale, dtype: type[
     return Scaling(white=255.0)
 
 
-def _view(axes: tuple[int | None, int | None], size: Size | None, short_side: int | None, fit: Fit) -> View:
+def _view(axes: tuple[int | None, int | None], settings: ViewSettings) -> View:
     """Return the view that matches height and width of the graph's input, where it fixes them."""
     height, width = axes
-    if size is None:
-        if (height is None) != (width is None):
-            raise RequestError(f"expected a size for a graph with input {axes}; add size=HEIGHTxWIDTH")
-        return make_view(None if height is None or width is None else (height, width), short_side, fit)
-    wanted = read_size(size)
-    if any(axis not in {None, side} for axis, side in zip(axes, wanted, strict=True)):
-        raise RequestError(f"expected the graph's own size {axes}, got size={wanted}; omit size=")
-    return make_view(wanted, short_side, fit)
+    size = settings.get("size")
+    if size is None and height is not None and width is not None:
+        settings = {**settings, "size": (height, width)}
+    elif size is None and (height is not None or width is not None):
+        raise RequestError(f"expected a size for a graph with input {axes}; add size=HEIGHTxWIDTH")
+    elif size is not None and any(axis not in {None, side} for axis, side in zip(axes, read_size(size), strict=True)):
+        raise RequestError(f"expected the graph's own size {axes}, got size={read_size(size)}; omit size=")
+    return make_view(**settings)
 
 
 def _read_outputs(scorer: Scorer, size: tuple[int, int] | None) -> Outputs:

@@ -3,7 +3,7 @@
 import inspect
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from safetensors import SafetensorError
@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from seewhy.classifiers.function import Dtype, Function, Returns, from_function
 from seewhy.classifiers.module import from_module
 from seewhy.classifiers.scaling import Scale, Triple
-from seewhy.classifiers.settings import Channels, Size
+from seewhy.classifiers.settings import Channels
+from seewhy.classifiers.views import ViewSettings
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
-from seewhy.core.view import Fit
 from seewhy.runtime.code import find, noting
 
 
@@ -25,9 +25,6 @@ def python(
     object: str,  # noqa: A002 - the setting's public name
     weights: str | Path | None = None,
     labels: str | Path | None = None,
-    size: Size | None = None,
-    short_side: int | None = None,
-    fit: Fit = "crop",
     mean: Triple | None = None,
     std: Triple | None = None,
     scale: Scale = "auto",
@@ -40,6 +37,7 @@ def python(
     fixed: bool = False,
     name: str | None = None,
     mean_color: Triple | None = None,
+    **view: Unpack[ViewSettings],
 ) -> Classifier:
     """Import user code and wrap the named object as a classifier. This runs the code, so the caller must trust it.
 
@@ -50,10 +48,6 @@ def python(
         weights: a state dict for the module that is built: a safetensors file, or a file saved by ``torch.save`` with
             plain tensors only. One level of ``{"state_dict": ...}`` and the prefix ``module.`` are removed.
         labels: path of a text file with one name per line.
-        size: input side in pixels, or ``HEIGHTxWIDTH``; None passes each image at its native size.
-        short_side: length in pixels to which the image's short side is resized before the centre crop; None for the
-            minimum.
-        fit: ``crop`` or ``stretch``.
         mean: as in `from_module`; modules only.
         std: as in `from_module`; modules only.
         scale: as in `from_module`; modules only.
@@ -67,6 +61,7 @@ def python(
         fixed: whether the function takes exactly ``batch`` images; functions only.
         name: name shown in results; None for ``object``.
         mean_color: mean colour of the training images, RGB in [0, 1].
+        **view: ``size``, ``fit``, ``interpolation`` and the other settings of `seewhy.classifiers.views.ViewSettings`.
 
     Raises:
         RequestError: the module or attribute does not exist, it is not a classifier, a setting does not apply to it, or
@@ -77,8 +72,8 @@ def python(
         ``python(object="my_code:net", size=224, mean=0.5, std=0.5)``, or ``--classifier python:object=my_code:net,size=224``
     """
     code = find(object)
-    common: dict[str, Any] = {"labels": labels, "size": size, "short_side": short_side, "outputs": outputs}
-    common |= {"fit": None if fit == "crop" else fit, "channels": channels, "name": name, "mean_color": mean_color}
+    common: dict[str, Any] = {"labels": labels, "outputs": outputs, **view}
+    common |= {"channels": channels, "name": name, "mean_color": mean_color}
     of_modules = {"mean": mean, "std": std, "scale": None if scale == "auto" else scale, "device": device}
     of_functions = {"classes": classes, "dtype": dtype, "batch": batch, "fixed": fixed or None}
     if isinstance(code, Classifier):

@@ -12,10 +12,7 @@ from torch import Tensor
 from seewhy.core.arrays import Probabilities
 from seewhy.core.classifier import Color
 from seewhy.core.errors import ClassifierError, RequestError
-from seewhy.core.view import Fit, View
-
-Size = int | str | tuple[int, int]
-"""One side, (height, width), or text: ``224`` or ``224x320``."""
+from seewhy.core.view import View
 
 Outputs = Literal["logits", "probabilities"]
 Channels = Literal["rgb", "bgr"]
@@ -40,28 +37,6 @@ def check_choice(setting: str, value: str, choices: Sequence[str]) -> None:
     """Reject a value that is not one of the choices."""
     if value not in choices:
         raise RequestError(f"expected {setting}={' or '.join(choices)}, got {value!r}; choose one of them")
-
-
-def read_size(size: Size) -> tuple[int, int]:
-    """Return height and width in pixels."""
-    if isinstance(size, tuple):
-        return size
-    try:
-        sides = [int(part) for part in str(size).split("x")]
-    except ValueError:
-        sides = []
-    if len(sides) not in {1, 2}:
-        raise RequestError(f"expected size=SIDE or size=HEIGHTxWIDTH in pixels, got {size!r}; write size=224")
-    return sides[0], sides[-1]
-
-
-def make_view(size: Size | None, short_side: int | None, fit: Fit) -> View:
-    """Return the view for the settings; without a size, images are left unchanged."""
-    if size is not None:
-        return View(read_size(size), fit, short_side)
-    if short_side is not None or fit == "stretch":
-        raise RequestError(f"expected a size for short_side={short_side}, fit={fit!r}, got none; set size=")
-    return View.native()
 
 
 def read_device(device: str | torch.device | None) -> torch.device | None:

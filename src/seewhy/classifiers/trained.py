@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from seewhy.classifiers.module import TorchClassifier, from_module
+from seewhy.classifiers.views import ViewSettings
 from seewhy.core.errors import RequestError
 from seewhy.nets.checkpoints import Card
 from seewhy.nets.small_classifier import REMEDY, SmallClassifier, load_small
@@ -35,10 +36,17 @@ def as_classifier(net: SmallClassifier, card: Card, *, device: str | torch.devic
     return from_module(
         net,
         labels=card["labels"],
-        size=tuple(card["size"]),
-        short_side=card["short_side"],
-        fit=card["fit"],
+        **_view(card),
         device=device,
         name=card["classifier"],
         mean_color=card["mean_color"],
     )
+
+
+def _view(card: Card) -> ViewSettings:
+    """Return the view of a card; earlier versions, whose cards have fewer settings, cropped more of an oblong input."""
+    view: ViewSettings = {"size": card["size"], "fit": card["fit"], "short_side": card["short_side"]}
+    if "interpolation" not in card:
+        view["short_side"] = card["short_side"] or (max(card["size"]) if card["fit"] == "crop" else None)
+        return view
+    return view | {name: card[name] for name in ViewSettings.__annotations__}  # type: ignore[return-value]

@@ -6,7 +6,7 @@ from typing import get_args
 import click
 import torch
 
-from seewhy.classifiers.settings import make_view
+from seewhy.classifiers.views import make_view
 from seewhy.cli import options
 from seewhy.cli.training import new_folder_option, rate_option, setting_option, training_bar
 from seewhy.core.view import Fit, View
@@ -63,7 +63,7 @@ def classifier(
     """
     torch.set_num_threads(threads)
     plan = Plan(arch=arch, epochs=epochs, rate=rate, augment=Augment(mirror=mirror), seed=seed)
-    pictures = read_collection(source, view=make_view(size, None, fit))
+    pictures = read_collection(source, view=make_view(size=size, fit=fit))
     if classes is not None:
         pictures = keep_classes(pictures, [name.strip() for name in classes.split(",")])
     view = View(pictures.size, fit)

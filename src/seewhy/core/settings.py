@@ -4,7 +4,7 @@ import inspect
 import types
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, Unpack, get_args, get_origin, get_type_hints
 
 from seewhy.core.errors import RequestError, did_you_mean
 
@@ -16,10 +16,20 @@ AUTO = "auto"
 
 
 def schema(function: Callable[..., object]) -> dict[str, tuple[Any, object]]:
-    """Return setting → (type, default) for each keyword-only argument of a function."""
+    """Return setting → (type, default) for each keyword-only argument of a function.
+
+    ``**settings: Unpack[Group]`` stands for the settings of a typed dictionary, each declared as ``Annotated[type, default]``.
+    """
     hints = get_type_hints(function)
-    parameters = inspect.signature(function).parameters.values()
-    return {p.name: (hints[p.name], p.default) for p in parameters if p.kind is p.KEYWORD_ONLY}
+    known: dict[str, tuple[Any, object]] = {}
+    for parameter in inspect.signature(function).parameters.values():
+        hint = hints.get(parameter.name)
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            known[parameter.name] = (hint, parameter.default)
+        elif get_origin(hint) is Unpack:
+            group = get_type_hints(get_args(hint)[0], include_extras=True)
+            known |= {name: (annotated.__origin__, annotated.__metadata__[0]) for name, annotated in group.items()}
+    return known
 
 
 def bind(function: Callable[..., object], settings: Mapping[str, str], owner: str) -> dict[str, object]:

@@ -17,7 +17,7 @@ from seewhy.images.labelled import LABELS, Labelled, list_labelled
 from seewhy.images.open import Levels, open_levels
 from seewhy.images.packed import Packed, Stack, check_bytes, name_classes, read_idx, read_npz, without_colour
 from seewhy.images.sources import images_in, list_images
-from seewhy.images.view import resized
+from seewhy.images.view import nearest, resized
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,14 +112,13 @@ def _read(path: Path, view: View) -> Packed:
 def _framed(packed: Packed, view: View) -> Packed:
     """Resize the images and regions of an array file to the view's size."""
     here = packed.pixels.shape[1:3]
-    if view.size in {None, here}:
-        return packed
     frame = view.frame(*here)
-    pixels = np.stack([resized(image, frame) for image in packed.pixels])
+    if frame.resized == frame.size == here:
+        return packed
+    pixels = np.stack([resized(image, view) for image in packed.pixels])
     if packed.regions is None:
         return packed._replace(pixels=pixels)
-    inside = [resized(region[..., None].astype(np.uint8), frame, nearest=True)[..., 0] for region in packed.regions]
-    return packed._replace(pixels=pixels, regions=np.stack(inside).astype(bool))
+    return packed._replace(pixels=pixels, regions=np.stack([nearest(region, frame) for region in packed.regions]))
 
 
 def _read_folder(folder: Path, view: View) -> Packed:
@@ -176,8 +175,8 @@ def _open(file: Labelled, view: View) -> Levels:
     """Open one image at its original aspect ratio and apply the view."""
     pixels = open_levels(file.path)
     if file.size is not None and file.size != pixels.shape[:2]:
-        pixels = resized(pixels, View(file.size, "stretch").frame(*pixels.shape[:2]))
-    return resized(pixels, view.frame(*pixels.shape[:2]))
+        pixels = resized(pixels, View(file.size, "stretch"))
+    return resized(pixels, view)
 
 
 def split(collection: Collection, *, share: float = 0.2, seed: int = 0) -> tuple[Collection, Collection]:

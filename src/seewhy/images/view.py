@@ -1,55 +1,147 @@
 """Convert images to the classifier's input view."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
-from jaxtyping import UInt8, UInt16
+from jaxtyping import Bool, Float, Float32, Int, Shaped, UInt8, UInt16
 from PIL import Image as Pillow
 
 from seewhy.core.arrays import Image
 from seewhy.core.view import Frame, View
 from seewhy.images.open import Levels, OpenedImage
 
-Seen = UInt8[np.ndarray, "rows columns c"] | UInt16[np.ndarray, "rows columns c"]
+Seen = UInt8[np.ndarray, "rows columns k"] | UInt16[np.ndarray, "rows columns k"]
 """Pixel levels at the size of the classifier's view."""
+
+Shown = Shaped[np.ndarray, "..."]
+"""Levels or values of a whole image or of a part of it."""
+
+_LARGEST_WHOLE = 2**24  # pixels of a resized image that is made before it is cropped
+_CUBIC = -0.75  # the sharpness of cv2.INTER_CUBIC and torch's bicubic; Pillow's is -0.5
 
 
 def apply_view(opened: OpenedImage, view: View) -> tuple[Image, Frame]:
     """Convert an opened image to the classifier's input.
 
-    The box on the image is resized to the input size in one bicubic step. The result equals resizing the full image and
-    cropping it, but a long thin image never becomes a huge intermediate image.
+    The result equals resizing the full image to 8-bit levels and cropping it. A long thin image never becomes a huge
+    intermediate image: there, levels may differ by one.
 
     Returns:
         ``(3, h, w)`` float32 in [0, 1], and the part of the image that it shows. An image that was passed as a tensor and
-        already has the right size is returned bit for bit.
+        is not resized is returned bit for bit.
     """
-    height, width = opened.pixels.shape[:2]
-    frame = view.frame(height, width)
-    if opened.tensor is not None and _is_whole(frame):
-        return opened.tensor.clone(), frame
-    pixels = resized(opened.pixels, frame)
-    return torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1).contiguous(), frame
+    frame = view.frame(*opened.pixels.shape[:2])
+    if opened.tensor is not None and frame.resized == frame.image_size:
+        inside = _cut(opened.tensor.permute(1, 2, 0).numpy(), frame)
+    else:
+        inside = _resampled(opened.pixels, frame, view).astype(np.float32) / 255
+    return torch.from_numpy(_padded(inside, frame, view.pad_color)).permute(2, 0, 1).contiguous(), frame
 
 
-def _is_whole(frame: Frame) -> bool:
-    """Return whether the frame shows the full image at its own size."""
-    height, width = frame.image_size
-    return frame.box == (0.0, 0.0, float(width), float(height)) and frame.size == frame.image_size
+def resized(pixels: Levels, view: View) -> Seen:
+    """Bring an image into a view, as levels of the same depth; see `apply_view`."""
+    frame = view.frame(*pixels.shape[:2])
+    inside, color = _resampled(pixels, frame, view), view.pad_color
+    if color is None:
+        return _padded(inside, frame, None)
+    if inside.shape[2] == 1 and len(set(color)) > 1:
+        inside = np.repeat(inside, 3, axis=2)
+    white = float(np.iinfo(pixels.dtype).max)
+    return _padded(inside, frame, [float(round(value * white)) for value in color])
 
 
-def resized(pixels: Levels, frame: Frame, *, nearest: bool = False) -> Seen:
-    """Resize the part of an image that a frame shows to the frame's size; ``nearest`` is for values that must not blend."""
-    if _is_whole(frame):
-        return pixels
-    left, top, right, bottom = frame.box
-    height, width = frame.image_size
-    # The far edge may lie a rounding error outside the image, which Pillow refuses.
-    box = (max(0.0, left), max(0.0, top), min(float(width), right), min(float(height), bottom))
-    size = (frame.size[1], frame.size[0])
-    how = Pillow.Resampling.NEAREST if nearest else Pillow.Resampling.BICUBIC
+def nearest(inside: Bool[np.ndarray, "height width"], frame: Frame) -> Bool[np.ndarray, "rows columns"]:
+    """Bring a region of an image into a view that has this frame; the padding does not belong to it."""
+    rule = View(frame.size, "stretch", interpolation="nearest")
+    return _padded(_resampled(inside[:, :, None].astype(np.uint8), frame, rule), frame, None)[:, :, 0].astype(bool)
+
+
+def _padded(inside: Shown, frame: Frame, color: Sequence[float] | None) -> Shown:
+    """Put the part of the image that is seen into the input; around it is the colour, None for black."""
+    if inside.shape[:2] == frame.size:
+        return inside
+    canvas = np.zeros((*frame.size, inside.shape[2]), inside.dtype)
+    canvas[:] = 0 if color is None else color[: inside.shape[2]]
+    top, left = (max(0, -start) for start in frame.offset)
+    canvas[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
+    return canvas
+
+
+def _cut(pixels: Shown, frame: Frame) -> Shown:
+    """Return the part of the resized image that is seen."""
+    (top, bottom), (left, right) = frame.visible
+    return pixels[top:bottom, left:right]
+
+
+def _resampled(pixels: Levels, frame: Frame, view: View) -> Seen:
+    """Resize an image and return the part that is seen, as levels of the same depth."""
+    if frame.resized == frame.image_size:
+        return _cut(pixels, frame)
+    if not view.antialias:
+        return _as_levels(_sampled(pixels, frame, view.interpolation), pixels)
+    how = Pillow.Resampling[view.interpolation.upper()]
     if pixels.dtype == np.uint8 and pixels.shape[2] == 3:
-        return np.asarray(Pillow.fromarray(pixels).resize(size, how, box=box))
+        return _reduced(Pillow.fromarray(pixels), frame, how)
     exact = pixels if pixels.dtype == np.uint8 else pixels.astype(np.float32)  # Pillow cannot resample uint16
-    planes = [np.asarray(Pillow.fromarray(plane).resize(size, how, box=box)) for plane in exact.transpose(2, 0, 1)]
-    levels: Seen = np.rint(np.stack(planes, axis=2)).clip(0, np.iinfo(pixels.dtype).max).astype(pixels.dtype)
+    planes = [_reduced(Pillow.fromarray(plane), frame, how) for plane in exact.transpose(2, 0, 1)]
+    return _as_levels(np.stack(planes, axis=2), pixels)
+
+
+def _as_levels(values: Shown, like: Levels) -> Seen:
+    """Round values to levels of the same depth as those of the image."""
+    levels: Seen = np.rint(values).clip(0, np.iinfo(like.dtype).max).astype(like.dtype)
     return levels
+
+
+def _reduced(image: Pillow.Image, frame: Frame, how: Pillow.Resampling) -> Shaped[np.ndarray, "..."]:
+    """Resize with Pillow: the whole image before the crop, or, where that would be huge, a box of it."""
+    rows, columns = frame.resized
+    if rows * columns <= _LARGEST_WHOLE:
+        return _cut(np.asarray(image.resize((columns, rows), how)), frame)
+    (top, bottom), (left, right) = frame.visible
+    per_x, per_y = image.width / columns, image.height / rows
+    # The far edge may lie a rounding error outside the image, which Pillow refuses.
+    box = (left * per_x, top * per_y, min(image.width, right * per_x), min(image.height, bottom * per_y))
+    return np.asarray(image.resize((right - left, bottom - top), how, box=box))
+
+
+def _sampled(pixels: Levels, frame: Frame, interpolation: str) -> Float32[np.ndarray, "..."]:
+    """Sample an image at the centres of the pixels that are seen, without a filter against aliasing."""
+    values = pixels.astype(np.float32)
+    ratios = [side / whole for side, whole in zip(frame.resized, frame.image_size, strict=True)]
+    for axis in sorted((0, 1), key=lambda axis: ratios[axis]):  # what shrinks comes first
+        start, stop = frame.visible[axis]
+        places, weights = _taps(np.arange(start, stop), 1 / ratios[axis], interpolation)
+        near = [values.take(place.clip(0, values.shape[axis] - 1), axis) for place in places]
+        shape = [-1, 1, 1] if axis == 0 else [1, -1, 1]
+        values = np.einsum("t...,t...->...", near, [w.reshape(shape) for w in weights])
+    return values
+
+
+def _taps(
+    outputs: Int[np.ndarray, " m"], step: float, interpolation: str
+) -> tuple[list[Int[np.ndarray, " m"]], list[Float32[np.ndarray, " m"]]]:
+    """Return which pixels of a row each output combines, and their weights; ``step`` is the distance of two outputs."""
+    if interpolation == "nearest":  # unlike the others, not from pixel centre to pixel centre: so do OpenCV and torch
+        return [np.floor(outputs * step).astype(np.int64)], [np.ones(len(outputs), np.float32)]
+    at = (outputs + 0.5) * step - 0.5
+    first = np.floor(at).astype(np.int64)
+    offsets = (0, 1) if interpolation == "bilinear" else (-1, 0, 1, 2)
+    kernel = _linear if interpolation == "bilinear" else _cubic
+    return [first + offset for offset in offsets], [
+        kernel(np.abs(at - first - offset)).astype(np.float32) for offset in offsets
+    ]
+
+
+def _linear(distance: Float[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
+    """Return the weight of a pixel at a distance from 0 to 1."""
+    return 1 - distance
+
+
+def _cubic(distance: Float[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
+    """Return the weight of a pixel at a distance from 0 to 2."""
+    near = ((_CUBIC + 2) * distance - (_CUBIC + 3)) * distance**2 + 1
+    far = ((distance - 5) * distance + 8) * distance * _CUBIC - 4 * _CUBIC
+    weights: Float[np.ndarray, " m"] = np.where(distance <= 1, near, far)
+    return weights
