@@ -123,8 +123,10 @@ def _taps(
     outputs: Int[np.ndarray, " m"], step: float, interpolation: str
 ) -> tuple[list[Int[np.ndarray, " m"]], list[Float32[np.ndarray, " m"]]]:
     """Return which pixels of a row each output combines, and their weights; ``step`` is the distance of two outputs."""
-    if interpolation == "nearest":  # unlike the others, not from pixel centre to pixel centre: so do OpenCV and torch
-        return [np.floor(outputs * step).astype(np.int64)], [np.ones(len(outputs), np.float32)]
+    if interpolation == "nearest":  # not from pixel centre to pixel centre, and in 32 bits: as torch does
+        return [np.floor(outputs.astype(np.float32) * np.float32(step)).astype(np.int64)], [
+            np.ones(len(outputs), np.float32)
+        ]
     at = (outputs + 0.5) * step - 0.5
     first = np.floor(at).astype(np.int64)
     offsets = (0, 1) if interpolation == "bilinear" else (-1, 0, 1, 2)
