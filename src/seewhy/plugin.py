@@ -20,7 +20,8 @@ Settings are keyword-only and typed; the signature defines ``name:key=value``. A
 the same name.
 """
 
-from seewhy.classifiers.settings import as_probabilities, digest
+from seewhy.classifiers.answers import as_probabilities
+from seewhy.classifiers.settings import digest
 from seewhy.classifiers.views import make_view
 from seewhy.core.access import Access
 from seewhy.core.arrays import Image, Images, Keep, Probabilities, Seeds, compose

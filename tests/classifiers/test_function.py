@@ -94,7 +94,7 @@ def test_logits(images: Tensor) -> None:
         (lambda _: [["a", "b"]] * 5, "got list"),
         (lambda _: [0.5, 0.5], r"shape \(5, classes\), got \(2,\)"),
         (lambda _: [[0.5, 0.5]], r"shape \(5, classes\), got \(1, 2\)"),
-        (lambda _: [[0.5]] * 5, "at least 2 classes"),
+        (lambda _: [[0.5]] * 5, "returns one number per image"),
     ],
 )
 def test_what_it_may_not_return(function: Function, message: str, images: Tensor) -> None:

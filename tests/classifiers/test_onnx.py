@@ -43,7 +43,7 @@ def test_contract(export: Export) -> None:
     assert isinstance(classifier, Classifier)
     assert classifier.access is Access.PROBABILITIES
     assert classifier.name == "onnx:path=net.onnx,outputs=probabilities"
-    assert classifier.runtime.endswith("cpu, outputs are probabilities (found by running it)")
+    assert classifier.runtime.endswith("cpu, outputs are probabilities (recognised)")
     assert (classifier.view.size, classifier.labels) == ((12, 16), ("a", "b", "c", "d"))
 
 
@@ -110,10 +110,13 @@ def test_outputs(net: nn.Module, export: Export, images: Tensor) -> None:
     assert said.runtime.endswith("outputs are probabilities")
 
 
-def test_sigmoid_outputs(export: Export) -> None:
-    """Values in [0, 1] that do not sum to 1 are neither, and no interpretation is guessed."""
-    with pytest.raises(ClassifierError, match=r"may be independent sigmoid outputs.*set outputs="):
-        onnx(path=export(ends="Sigmoid"))
+def test_sigmoid_outputs(export: Export, images: Tensor, net: nn.Module) -> None:
+    """A graph that ends in a sigmoid has independent labels, one of which is explained."""
+    with pytest.raises(RequestError, match=r"expected the label to explain, because 4 independent labels.*label=0"):
+        onnx(path=export(ends="Sigmoid"))(images)
+    opened = onnx(path=export(ends="Sigmoid"), labels=list("abcd"), label="c")
+    assert (opened.outputs, opened.labels) == ("sigmoid", ("not c", "c"))
+    torch.testing.assert_close(opened(images)[:, 1], net(images)[:, 2].sigmoid(), atol=1e-5, rtol=0)
 
 
 def test_output_with_two_axes_of_length_one(images: Tensor, tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from games import tall_cnn
 from seewhy.classifiers import tuning
+from seewhy.classifiers.answers import Outputs
 from seewhy.classifiers.fast import PARTIAL, RUNTIMES, FastClassifier, candidates
 from seewhy.classifiers.function import from_function
 from seewhy.classifiers.module import TorchClassifier, from_module
 from seewhy.classifiers.onnx import onnx
-from seewhy.classifiers.settings import Channels, Outputs
+from seewhy.classifiers.settings import Channels
 from seewhy.classifiers.tuning import RuntimeRequest, tune
 from seewhy.core.access import Access
 from seewhy.core.classifier import Classifier

@@ -150,6 +150,8 @@ def around_windows(classifier: Classifier, image: Image, box: int | None, cache:
     size = classifier.view.size
     if box is None or size is None or not (isinstance(classifier, TorchClassifier) and _converts(classifier)):
         return []
+    if classifier.reading.label is not None or classifier.outputs == "sigmoid":  # its last step is no standard layer
+        return []
 
     def build() -> Partial:
         def engine(piece: nn.Module, example: Tensor) -> Engine:
@@ -169,7 +171,7 @@ def _in_layers(classifier: TorchClassifier) -> nn.Module:
     mean, std = torch.tensor([classifier.scaling.mean, classifier.scaling.std])
     scale = nn.Conv2d(3, 3, 1)
     scale.load_state_dict({"weight": (order / std[:, None])[:, :, None, None], "bias": -mean / std})
-    end = nn.Softmax(1) if classifier.outputs == "logits" else nn.Identity()
+    end = nn.Identity() if classifier.outputs == "probabilities" else nn.Softmax(1)
     return nn.Sequential(scale, classifier.module, nn.Flatten(), end)
 
 

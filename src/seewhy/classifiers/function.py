@@ -2,19 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Unpack, final, get_args
+from typing import Literal, Unpack, final
 
 import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from seewhy.classifiers.answers import LabelLike, Outputs, Reading, Rows, as_rows, make_reading
+from seewhy.classifiers.endings import Ending
 from seewhy.classifiers.labels import Labels, read_labels
 from seewhy.classifiers.scaling import Scaling, Triple, make_mean_color
 from seewhy.classifiers.settings import (
     Channels,
     Described,
-    as_probabilities,
     check_choice,
     digest,
     source_of,
@@ -28,8 +29,11 @@ from seewhy.runtime.code import noting
 from seewhy.runtime.engines import in_batches
 
 Dtype = Literal["uint8", "float32"]
-Returns = Literal["probabilities", "logits", "labels", "top-k"]
-"""What a function returns: a number per class, the predicted class, or the top-k classes with their probabilities."""
+Fewer = Literal["labels", "top-k"]
+"""What a function returns that does not tell all probabilities: the predicted class, or the top-k classes with theirs."""
+
+Returns = Outputs | Fewer
+"""What a function returns; see `seewhy.classifiers.answers.Outputs` and `Fewer`."""
 
 Function = Callable[..., object]
 """Maps an ``(n, h, w, 3)`` uint8 or float32 array to ``(n, k)`` numbers, as an array, a list or a tensor; see
@@ -50,6 +54,7 @@ class FunctionClassifier(Described):
     dtype: Dtype
     channels: Channels
     outputs: Returns
+    reading: Reading
     classes: int | None
     batch: int | None
     fixed: bool
@@ -62,8 +67,15 @@ class FunctionClassifier(Described):
 
     def __call__(self, images: Images) -> Probabilities:
         """Return class probabilities. If the function returns labels, the predicted class gets 1 and all others 0."""
-        scores = in_batches(self._call, images.detach().cpu(), self.batch, fixed=self.fixed)
-        return as_probabilities(scores, len(images), "logits" if self.outputs == "logits" else "probabilities")
+        return self.reading.probabilities(self.raw(images), len(images))
+
+    def raw(self, images: Images) -> Rows:
+        """Return what the function returns; of labels and top-k classes, the probabilities that they stand for."""
+        return in_batches(self._call, images.detach().cpu(), self.batch, fixed=self.fixed)
+
+    def observed(self, images: Images) -> tuple[Rows, Ending]:
+        """Return what the function returns; how it computes that is unknown."""
+        return self.raw(images), ()
 
     def _call(self, images: Images) -> Float[Tensor, "n k"]:
         """Call the function once, with a copy of the images in its input format."""
@@ -101,7 +113,7 @@ def _as_rows(answer: object, rows: int) -> Float[Tensor, "n k"]:
         )
     # Copy, because the function may reuse its output buffer in the next call.
     numbers = torch.tensor(array.astype(np.float32))
-    return as_probabilities(numbers, rows, "probabilities")  # only checks the shape; a softmax comes later
+    return as_rows(numbers, rows)
 
 
 def from_function(
@@ -110,7 +122,8 @@ def from_function(
     labels: Labels | None = None,
     dtype: Dtype = "uint8",
     channels: Channels = "rgb",
-    outputs: Returns = "probabilities",
+    outputs: Returns | None = None,
+    label: LabelLike | None = None,
     classes: int | None = None,
     batch: int | None = None,
     fixed: bool = False,
@@ -125,9 +138,12 @@ def from_function(
         labels: the names of the classes; see `seewhy.classifiers.labels.read_labels`.
         dtype: ``uint8``, 0 to 255, or ``float32``, 0 to 1.
         channels: channel order of the input array.
-        outputs: ``probabilities``; ``logits`` (a softmax is applied); ``labels``: the index of the predicted class,
-            ``(n,)``; or ``top-k``: for each image, a pair of the most probable classes and their probabilities. The
-            remaining probability is spread evenly over the other classes.
+        outputs: what the function returns: ``probabilities``; ``logits`` (a softmax is applied); ``log-probabilities``;
+            ``sigmoid`` for independent labels or the one probability of a yes/no class; ``labels``: the index of the
+            predicted class, ``(n,)``; or ``top-k``: for each image, a pair of the most probable classes and their
+            probabilities. The remaining probability is spread evenly over the other classes. One number per image is
+            the class "yes" as opposed to "no". None for ``probabilities``, which the self-test checks.
+        label: the one of several independent labels to explain, by name or index; the classes are then "not X" and "X".
         classes: number of classes, for ``labels`` and ``top-k``; None uses the number of ``labels``.
         batch: maximum number of images per call; None for any number.
         fixed: whether the function takes exactly ``batch`` images. Smaller batches are then padded with repeats, whose
@@ -144,7 +160,6 @@ def from_function(
         >>> classifier(torch.zeros(2, 3, 8, 8)).tolist()
         [[0.25, 0.75], [0.25, 0.75]]
     """
-    check_choice("outputs", outputs, get_args(Returns))
     check_choice("channels", channels, ("rgb", "bgr"))
     check_choice("dtype", dtype, ("uint8", "float32"))
     if (batch is None and fixed) or (batch is not None and batch < 1):
@@ -153,25 +168,37 @@ def from_function(
         )
     rule, names = make_view(**view), read_labels(labels)
     classes = _count(outputs, classes, names)
-    settings = (rule, dtype, channels, outputs, *([] if classes is None else [classes]))
+    reading = _reading(outputs, names, label)
+    kind = outputs or reading.outputs
+    settings = (rule, dtype, channels, kind, *reading.identity[1:], *([] if classes is None else [classes]))
     return FunctionClassifier(
         function=function,
         name=name or str(getattr(function, "__qualname__", type(function).__qualname__)),
-        labels=names,
+        labels=reading.names,
         view=rule,
         fingerprint=digest(*settings, *_identity(function)),
         mean_color=make_mean_color(mean_color, Scaling(), "rgb"),
         dtype=dtype,
         channels=channels,
-        outputs=outputs,
+        outputs=kind,
+        reading=reading,
         classes=classes,
         batch=batch,
         fixed=fixed,
-        access=_ACCESS.get(outputs, Access.PROBABILITIES),
+        access=_ACCESS.get(kind, Access.PROBABILITIES),
     )
 
 
-def _count(outputs: Returns, classes: int | None, names: tuple[str, ...] | None) -> int | None:
+def _reading(outputs: Returns | None, names: tuple[str, ...] | None, label: LabelLike | None) -> Reading:
+    """Return how the answers are read; labels and top-k classes are converted to probabilities before."""
+    if outputs == "labels" or outputs == "top-k":  # noqa: PLR1714 - mypy narrows the type
+        if label is not None:
+            raise RequestError(f"expected label= only for independent labels, got outputs={outputs!r}; name a target")
+        return Reading("probabilities", given=names)
+    return make_reading(outputs, "probabilities", names, label)
+
+
+def _count(outputs: Returns | None, classes: int | None, names: tuple[str, ...] | None) -> int | None:
     """Determine the number of classes if the output does not."""
     if outputs not in _ACCESS:
         if classes is not None:

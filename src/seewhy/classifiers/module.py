@@ -1,5 +1,6 @@
 """Wrap a ``torch.nn.Module`` as a classifier."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Unpack, final
 
@@ -8,13 +9,13 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
+from seewhy.classifiers.answers import LabelLike, Outputs, Reading, Rows, as_rows, make_reading
+from seewhy.classifiers.endings import Ending, ending_of_tensor
 from seewhy.classifiers.labels import Labels, own_labels, read_labels
 from seewhy.classifiers.scaling import Scale, Scaling, Triple, make_mean_color, make_scaling
 from seewhy.classifiers.settings import (
     Channels,
     Described,
-    Outputs,
-    as_probabilities,
     check_choice,
     digest,
     read_device,
@@ -37,9 +38,14 @@ class TorchClassifier(Described):
     module: nn.Module
     dtype: torch.dtype
     scaling: Scaling
-    outputs: Outputs
+    reading: Reading
     channels: Channels
     access: Access = Access.INTERNALS
+
+    @property
+    def outputs(self) -> Outputs:
+        """What the module returns."""
+        return self.reading.outputs
 
     @property
     def network(self) -> nn.Module:
@@ -53,29 +59,54 @@ class TorchClassifier(Described):
 
     def __call__(self, images: Images) -> Probabilities:
         """Return class probabilities; differentiable."""
-        return as_probabilities(self._scores(images), len(images), self.outputs)
+        return self.reading.probabilities(self._answer(images), len(images))
 
     def scores(self, images: Images) -> Scores:
         """Return logits, or log-probabilities if the module returns probabilities; see `__call__`."""
-        raw = self._scores(images)
-        probabilities = as_probabilities(raw, len(images), self.outputs)
-        if self.outputs == "logits":
-            return raw.flatten(1).float()
-        return probabilities.clamp(min=torch.finfo(torch.float32).tiny).log()
+        return self.reading.scores(self._answer(images), len(images))
 
-    def _scores(self, images: Images) -> Tensor:
+    def raw(self, images: Images) -> Rows:
+        """Return what the module returns."""
+        return as_rows(self._answer(images), len(images))
+
+    def observed(self, images: Images) -> tuple[Rows, Ending]:
+        """Return what the module returns, and its last operations, which autograd records where it can."""
+        weights = list(self.module.parameters())
+        graph = not any(weight.is_inference() for weight in weights)
+        frozen = bool(weights) and not any(weight.requires_grad for weight in weights)
+        with torch.inference_mode(mode=not graph), torch.set_grad_enabled(graph):
+            answer = self._answer(images.clone().requires_grad_(graph and frozen))
+        return as_rows(answer.detach(), len(images)), ending_of_tensor(answer)
+
+    def _answer(self, images: Images) -> Tensor:
         """Preprocess the images and run the module."""
         pixels = images.to(self.device)
         pixels = pixels.flip(1) if self.channels == "bgr" else pixels
         with noting(f"while the module {self.name} was called with images of shape {tuple(images.shape)}"):
             answer = self.module(self.scaling.apply(pixels).to(self.dtype))
-        answer = getattr(answer, "logits", answer)
+        answer = _only(answer)
         if not isinstance(answer, Tensor):
             raise ClassifierError(
-                f"expected the module to return a tensor or an object with .logits, got {type(answer).__name__}; "
+                f"expected the module to return one tensor, or logits by that name, got {_parts(answer)}; "
                 "wrap the module in one that returns the class scores"
             )
         return answer
+
+
+def _only(answer: object) -> object:
+    """Return the logits of an answer with several parts, or its only part."""
+    if isinstance(answer, Mapping):
+        answer = answer.get("logits", next(iter(answer.values())) if len(answer) == 1 else answer)
+    answer = getattr(answer, "logits", answer)
+    return answer[0] if isinstance(answer, tuple | list) and len(answer) == 1 else answer
+
+
+def _parts(answer: object) -> str:
+    """Describe what a module returned."""
+    names = list(answer) if isinstance(answer, Mapping) else getattr(answer, "_fields", ())
+    if names:
+        return f"{type(answer).__name__} of {', '.join(map(str, names))}"
+    return f"{type(answer).__name__} of {len(answer)}" if isinstance(answer, tuple | list) else type(answer).__name__
 
 
 @final
@@ -100,7 +131,8 @@ def from_module(
     mean: Triple | None = None,
     std: Triple | None = None,
     scale: Scale = "auto",
-    outputs: Outputs = "logits",
+    outputs: Outputs | None = None,
+    label: LabelLike | None = None,
     channels: Channels = "rgb",
     device: str | torch.device | None = None,
     name: str | None = None,
@@ -117,7 +149,10 @@ def from_module(
         std: divisor after the subtraction; None for 1.
         scale: value of white before ``mean`` and ``std``: ``unit`` is 1, ``255`` is 255; ``auto`` is 255 for a mean above 1,
             otherwise 1.
-        outputs: ``logits`` (a softmax is applied) or ``probabilities``.
+        outputs: what the module returns: ``logits`` (a softmax is applied), ``probabilities``, ``log-probabilities``, or
+            ``sigmoid`` for independent labels or the one probability of a yes/no class. One number per image is the
+            class "yes" as opposed to "no". None for ``logits``, which the self-test checks.
+        label: the one of several independent labels to explain, by name or index; the classes are then "not X" and "X".
         channels: channel order of the module's input.
         device: device to move the module to; None leaves it where it is.
         name: name shown in results; None for the name of the module's type.
@@ -134,25 +169,26 @@ def from_module(
         >>> round(from_module(net, size=8)(torch.ones(1, 3, 8, 8)).sum().item(), 6)
         1.0
     """
-    check_choice("outputs", outputs, ("logits", "probabilities"))
+    names = own_labels(module) if labels is None else read_labels(labels)
+    reading = make_reading(outputs, "logits", names, label)
     check_choice("channels", channels, ("rgb", "bgr"))
     check_eval(module)
     place, scaling = read_device(device), make_scaling(mean, std, scale)
     rule = make_view(**view)
     module = _outside_inference_mode(module if place is None else module.to(place))
     kind = f"{type(module).__module__}.{type(module).__qualname__}"
-    settings = (kind, rule, scaling, outputs, channels)
+    settings = (kind, rule, scaling, *reading.identity, channels)
     return TorchClassifier(
         module=module,
         name=name or type(module).__name__,
-        labels=own_labels(module) if labels is None else read_labels(labels),
+        labels=reading.names,
         view=rule,
         fingerprint=digest(*settings, *_state(module)),
         mean_color=make_mean_color(mean_color, scaling, channels),
         device=place or _reference_tensor(module).device,
         dtype=_reference_tensor(module).dtype,
         scaling=scaling,
-        outputs=outputs,
+        reading=reading,
         channels=channels,
     )
 

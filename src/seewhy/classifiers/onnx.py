@@ -10,25 +10,26 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from seewhy.classifiers.answers import Outputs, Reading, Rows, as_rows, make_reading
+from seewhy.classifiers.endings import Ending, ending_of_graph
 from seewhy.classifiers.labels import Labels, declared_labels, read_labels
+from seewhy.classifiers.recognition import recognise
 from seewhy.classifiers.scaling import Scale, Scaling, Triple, make_mean_color, make_scaling, read_white
 from seewhy.classifiers.settings import (
     Channels,
     Described,
-    Outputs,
-    as_probabilities,
     check_choice,
     digest,
 )
 from seewhy.classifiers.views import ViewSettings, make_view, read_size
 from seewhy.core.access import Access
 from seewhy.core.arrays import Images, Probabilities
-from seewhy.core.errors import ClassifierError, RequestError
-from seewhy.core.probe import SUM_TOLERANCE
+from seewhy.core.errors import RequestError
 from seewhy.core.view import View
 from seewhy.runtime.code import noting
 from seewhy.runtime.engines import in_batches
 from seewhy.runtime.graphs import Graph, ImageInput, contents, open_graph, runtime_name
+from seewhy.runtime.onnx_nodes import onnx_nodes
 
 Layout = Literal["nchw", "nhwc"]
 
@@ -46,6 +47,7 @@ class Scorer:
     layout: Layout
     scaling: Scaling
     channels: Channels
+    ending: Ending = ()
 
     @property
     def input(self) -> ImageInput:
@@ -62,7 +64,7 @@ class Scorer:
         with noting(f"while the ONNX graph was run on an array of shape {array.shape}, {array.dtype}"):
             (answer,) = self.graph.run([self.output], {self.input.name: array})
         scores = torch.from_numpy(np.array(answer, dtype=np.float32))
-        return as_probabilities(scores, len(images), "probabilities")  # only checks the shape
+        return as_rows(scores, len(images))
 
     def _array(self, images: Images) -> Shaped[np.ndarray, "n x y z"]:
         """Convert images to the graph's channel order, range, layout and type."""
@@ -80,20 +82,34 @@ class OnnxClassifier(Described):
 
     scorer: Scorer
     channels: Channels
-    outputs: Outputs
+    reading: Reading
     runtime: str
     access: Access = Access.PROBABILITIES
 
+    @property
+    def outputs(self) -> Outputs:
+        """What the graph returns."""
+        return self.reading.outputs
+
     def __call__(self, images: Images) -> Probabilities:
         """Return class probabilities."""
-        return as_probabilities(self.scorer(images), len(images), self.outputs)
+        return self.reading.probabilities(self.scorer(images), len(images))
+
+    def raw(self, images: Images) -> Rows:
+        """Return what the graph returns."""
+        return self.scorer(images)
+
+    def observed(self, images: Images) -> tuple[Rows, Ending]:
+        """Return what the graph returns, and its last operations."""
+        return self.raw(images), self.scorer.ending
 
 
 def onnx(
     *,
     path: str | Path,
     labels: Labels | None = None,
-    outputs: Literal["auto", "logits", "probabilities"] = "auto",
+    outputs: Outputs | Literal["auto"] = "auto",
+    label: int | str | None = None,
     mean: Triple | None = None,
     std: Triple | None = None,
     scale: Scale = "auto",
@@ -110,8 +126,10 @@ def onnx(
         path: path of the ONNX file.
         labels: the names of the classes; see `seewhy.classifiers.labels.read_labels`. None: those in the file's metadata,
             under ``names`` or ``id2label``, if it has any.
-        outputs: ``logits`` (a softmax is applied), ``probabilities`` or ``auto``. ``auto`` runs the graph on two images
-            and treats rows that sum to 1 as probabilities; ``name`` and ``runtime`` state the result.
+        outputs: what the graph returns: ``logits`` (a softmax is applied), ``probabilities``, ``log-probabilities``,
+            ``sigmoid`` for independent labels or the one probability of a yes/no class, or ``auto``. ``auto`` reads the
+            last operation of the graph and its outputs for two images; ``name`` and ``runtime`` state the result.
+        label: the one of several independent labels to explain, by name or index; the classes are then "not X" and "X".
         mean: subtracted from the input, in the graph's range and channel order; None for 0.
         std: divisor after the subtraction; None for 1.
         scale: value of white before ``mean`` and ``std``: ``unit`` is 1, ``255`` is 255; ``auto`` is 255 for a graph
@@ -127,36 +145,38 @@ def onnx(
 
     Raises:
         RequestError: the extra ``onnx`` is missing, the file cannot be run, or a setting is invalid.
-        ClassifierError: the interpretation of the outputs is ambiguous.
+        ClassifierError: the outputs could be several kinds, and the setting is needed.
 
     Example:
         ``onnx(path="model.onnx", mean="0.485/0.456/0.406", std="0.229/0.224/0.225")``
     """
-    check_choice("outputs", outputs, ("auto", "logits", "probabilities"))
     check_choice("channels", channels, ("rgb", "bgr"))
     graph = open_graph(Path(path))
     if len(graph.inputs) != 1:
-        names = ", ".join(entry.name for entry in graph.inputs)
+        several = ", ".join(entry.name for entry in graph.inputs)
         raise RequestError(
-            f"expected a graph with one input, got {len(graph.inputs)} ({names}); export the classifier alone"
+            f"expected a graph with one input, got {len(graph.inputs)} ({several}); export the classifier alone"
         )
+    names = declared_labels(graph.metadata) if labels is None else read_labels(labels)
+    stated = None if outputs == "auto" else make_reading(outputs, outputs, names, label)
     order = _layout(graph.inputs[0].axes, layout)
     axes = graph.inputs[0].axes[2:] if order == "nchw" else graph.inputs[0].axes[1:3]
     scaling = _scaling(mean, std, scale, graph.inputs[0].dtype)
     rule = _view((axes[0], axes[1]), view)
-    scorer = Scorer(graph, graph.output(output), order, scaling, channels)
-    kind = _read_outputs(scorer, rule.size) if outputs == "auto" else outputs
-    settings = (graph.inputs, scorer.output, order, rule, scaling, channels, kind)
+    ending = ending_of_graph(onnx_nodes(graph.file), graph.output(output))
+    scorer = Scorer(graph, graph.output(output), order, scaling, channels, ending)
+    reading = stated or recognise(_answers(scorer, rule.size), ending, names, label)
+    settings = (graph.inputs, scorer.output, order, rule, scaling, channels, *reading.identity)
     return OnnxClassifier(
         scorer=scorer,
-        name=name or f"onnx:path={graph.file.name},outputs={kind}",
-        labels=declared_labels(graph.metadata) if labels is None else read_labels(labels),
+        name=name or f"onnx:path={graph.file.name},outputs={reading.outputs}",
+        labels=reading.names,
         view=rule,
         fingerprint=digest(*settings, *contents(graph.file)),
         mean_color=make_mean_color(mean_color, scaling, channels),
         channels=channels,
-        outputs=kind,
-        runtime=f"{runtime_name()}, outputs are {kind}" + (" (found by running it)" if outputs == "auto" else ""),
+        reading=reading,
+        runtime=f"{runtime_name()}, outputs are {reading.outputs}" + ("" if stated else " (recognised)"),
     )
 
 
@@ -200,17 +220,9 @@ def _view(axes: tuple[int | None, int | None], settings: ViewSettings) -> View:
     return make_view(**settings)
 
 
-def _read_outputs(scorer: Scorer, size: tuple[int, int] | None) -> Outputs:
-    """Distinguish probabilities from logits by the outputs for two images: noise, and a ramp from black to white."""
+def _answers(scorer: Scorer, size: tuple[int, int] | None) -> Rows:
+    """Run the graph on two images: noise, and a ramp from black to white."""
     height, width = size or _PROBE_SIZE
     noise = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0))
     ramp = torch.linspace(0, 1, width).expand(1, 3, height, width)
-    scores = scorer(torch.cat([noise, ramp]))
-    if bool((scores < 0).any()) or bool((scores > 1 + SUM_TOLERANCE).any()):
-        return "logits"
-    if bool(((scores.sum(1) - 1).abs() <= SUM_TOLERANCE).all()):
-        return "probabilities"
-    raise ClassifierError(
-        f"expected probabilities that sum to 1 or logits, got values in [0, 1] that sum to {float(scores[0].sum()):.4g}; "
-        "these may be independent sigmoid outputs, or logits that happen to be small: set outputs="
-    )
+    return scorer(torch.cat([noise, ramp]))

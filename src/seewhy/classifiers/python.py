@@ -29,6 +29,7 @@ def python(
     std: Triple | None = None,
     scale: Scale = "auto",
     outputs: Returns | None = None,
+    label: int | str | None = None,
     classes: int | None = None,
     channels: Channels | None = None,
     device: str | None = None,
@@ -51,8 +52,10 @@ def python(
         mean: as in `from_module`; modules only.
         std: as in `from_module`; modules only.
         scale: as in `from_module`; modules only.
-        outputs: ``logits`` or ``probabilities``; for functions also ``labels`` or ``top-k``, see `from_function`. None
-            means ``logits`` for a module and ``probabilities`` for a function.
+        outputs: ``logits``, ``probabilities``, ``log-probabilities`` or ``sigmoid``; for functions also ``labels`` or
+            ``top-k``, see `from_function`. None means ``logits`` for a module and ``probabilities`` for a function,
+            which the self-test checks.
+        label: the one of several independent labels to explain, by name or index; the classes are then "not X" and "X".
         classes: number of classes, for ``labels`` and ``top-k``; functions only.
         channels: ``rgb`` or ``bgr``; None for ``rgb``.
         device: device to run on; modules only.
@@ -72,7 +75,7 @@ def python(
         ``python(object="my_code:net", size=224, mean=0.5, std=0.5)``, or ``--classifier python:object=my_code:net,size=224``
     """
     code = find(object)
-    common: dict[str, Any] = {"labels": labels, "outputs": outputs, **view}
+    common: dict[str, Any] = {"labels": labels, "outputs": outputs, "label": label, **view}
     common |= {"channels": channels, "name": name, "mean_color": mean_color}
     of_modules = {"mean": mean, "std": std, "scale": None if scale == "auto" else scale, "device": device}
     of_functions = {"classes": classes, "dtype": dtype, "batch": batch, "fixed": fixed or None}

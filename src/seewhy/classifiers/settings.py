@@ -1,4 +1,4 @@
-"""Settings shared by the classifier adapters, given as values or text, and conversion of outputs to probabilities."""
+"""Settings shared by the classifier adapters, given as values or text."""
 
 import hashlib
 import inspect
@@ -9,12 +9,10 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from seewhy.core.arrays import Probabilities
 from seewhy.core.classifier import Color
-from seewhy.core.errors import ClassifierError, RequestError
+from seewhy.core.errors import RequestError
 from seewhy.core.view import View
 
-Outputs = Literal["logits", "probabilities"]
 Channels = Literal["rgb", "bgr"]
 
 CPU = torch.device("cpu")
@@ -50,25 +48,6 @@ def read_device(device: str | torch.device | None) -> torch.device | None:
         reason = str(error).splitlines()[0]
         raise RequestError(f"expected an available device, got {str(device)!r}: {reason}; try device=cpu") from error
     return wanted
-
-
-def as_probabilities(scores: Tensor, rows: int, outputs: Outputs) -> Probabilities:
-    """Check the shape of the output for ``rows`` images, and apply a softmax to logits.
-
-    An invalid distribution is left for the self-test to report.
-    """
-    if scores.ndim == 4 and scores.shape[2:] == (1, 1):
-        scores = scores.flatten(1)
-    if scores.ndim != 2 or len(scores) != rows:
-        raise ClassifierError(
-            f"expected outputs of shape ({rows}, classes), got {tuple(scores.shape)}; return one row per image"
-        )
-    if scores.shape[1] < 2:
-        raise ClassifierError(
-            "expected at least 2 classes, got 1 number per image; "
-            "return (1 - p, p) as outputs='probabilities', or (0, z) as outputs='logits'"
-        )
-    return scores.float().softmax(1) if outputs == "logits" else scores.float()
 
 
 def digest(*parts: object) -> str:

@@ -7,7 +7,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from seewhy.classifiers.answers import Raw, Rows
+from seewhy.classifiers.endings import Ending
 from seewhy.classifiers.module import check_eval
+from seewhy.classifiers.recognition import check_reading
 from seewhy.core.access import Access
 from seewhy.core.arrays import Image, Images
 from seewhy.core.classifier import Classifier
@@ -49,10 +52,8 @@ def validate_classifier(classifier: Classifier, image: Image) -> Validation:
     """
     _check_module(classifier)
     image = image.to(classifier.device)
-    alone = _query(classifier, image[None])
+    (alone, again, batch), ending = _ask(classifier, image)
     _check_labels(classifier, alone.shape[1])
-    again = _query(classifier, image[None])
-    batch = _query(classifier, _variants(image))
     if again.shape != alone.shape or batch.shape[1:] != alone.shape[1:]:
         raise ClassifierError(
             f"expected {alone.shape[1]} classes in each call, got {again.shape[1]} and {batch.shape[1]}; "
@@ -63,9 +64,31 @@ def validate_classifier(classifier: Classifier, image: Image) -> Validation:
     _check_batch(agreement)
     if classifier.access < Access.PROBABILITIES:  # labels may be the same for all variants, and show no softmax
         return Validation((), agreement, 2 + len(batch))
-    outputs, channels = getattr(classifier, "outputs", "logits"), getattr(classifier, "channels", "rgb")
-    suspicions = (_constant(batch), _softmax_twice(batch, outputs), _swapped(batch, channels))
+    channels = getattr(classifier, "channels", "rgb")
+    suspicions = (_constant(batch), _softmax_twice(batch, ending), _swapped(batch, channels))
     return Validation(tuple(text for text in suspicions if text is not None), agreement, 2 + len(batch))
+
+
+def _ask(classifier: Classifier, image: Image) -> tuple[list[Tensor], Ending]:
+    """Query the classifier on the image alone, again, and on the batch, and check what its answers are."""
+    variants = _variants(image)
+    if not isinstance(classifier, Raw):
+        return [_query(classifier, images) for images in (image[None], image[None], variants)], ()
+    first, ending = classifier.observed(image[None])
+    raw = first, classifier.raw(image[None]), classifier.raw(variants)
+    _check_axis(first, raw[2])
+    check_reading(classifier.reading, raw[2], ending)
+    return [as_distributions(classifier.reading.probabilities(rows, len(rows)), len(rows)) for rows in raw], ending
+
+
+def _check_axis(alone: Float[Tensor, "1 j"], batch: Rows) -> None:
+    """Check that no softmax runs over the images of a batch, which leaves 1 for every class of a single image."""
+    sums = batch.sum(0)
+    if alone.shape[1] > 1 and bool((alone == 1).all()) and bool(((sums - 1).abs() <= 1e-3).all()):
+        raise ClassifierError(
+            "expected an output that does not depend on the rest of the batch, got probabilities that sum to 1 over the "
+            "images of a batch; this looks like a softmax over dim=0: use dim=1"
+        )
 
 
 def _query(classifier: Classifier, images: Images) -> Answers:
@@ -133,24 +156,27 @@ def _constant(batch: Answers) -> str | None:
     )
 
 
-def _softmax_twice(batch: Answers, outputs: str) -> str | None:
-    """Detect probabilities that are a softmax of probabilities.
+def _softmax_twice(batch: Answers, ending: Ending) -> str | None:
+    """Detect probabilities that are a softmax of probabilities, by the end of the network or by their values.
 
     The logarithms of such a row, shifted to sum to 1, are the original probabilities, so all of them are >= 0. This
     does not hold for the logits of a trained network. The logits of an untrained network are nearly equal and have no
     peak.
     """
     classes = batch.shape[1]
+    largest, ceiling = batch.amax(1), math.e / (math.e + classes - 1)
+    if ending[1:2] == ("sigmoid",) and ending[0].endswith("probabilities"):
+        return "looks like a softmax of sigmoids, which makes all classes nearly equally probable; remove the softmax"
     logs = _logs(batch)
     first: Float[Tensor, "n k"] = logs + (1 - logs.sum(1, keepdim=True)) / classes
-    peaked = float(first.max()) > 1.5 / classes
-    if classes < 3 or not peaked or float(first.min()) < -0.1 / classes:
+    peaked = float(first.max()) > 0.5 + 1.2 / classes
+    by_values = "logits" not in ending and classes > 2 and peaked and float(first.min()) >= -0.1 / classes
+    saturated = classes == 2 and float(largest.max()) <= ceiling + 1e-4 and int((largest >= ceiling - 1e-3).sum()) > 1
+    if not (by_values or saturated or (ending[1:2] == ("probabilities",) and ending[0].endswith("probabilities"))):
         return None
-    advice = "pass outputs='probabilities'" if outputs == "logits" else "remove one of them"
-    largest, ceiling = float(batch.max()), math.e / (math.e + classes - 1)
     return (
-        f"looks like softmax was applied twice: the largest of {classes} probabilities is {largest:.2g}, "
-        f"and no image can give more than {ceiling:.2g}; {advice}"
+        f"looks like softmax was applied twice: the largest of {classes} probabilities is {float(largest.max()):.2g}, "
+        f"and no image can give more than {ceiling:.2g}; remove one of them"
     )
 
 
