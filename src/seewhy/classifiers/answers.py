@@ -93,18 +93,18 @@ class Reading:
 
     def _explained(self, raw: Rows) -> Float[Tensor, "n j"]:
         """Select the label to explain, if there is one; otherwise all classes."""
-        numbers = raw.shape[1]
-        if numbers == 1 and not self.stated:
+        if raw.shape[1] == 1 and not self.stated:
             raise ClassifierError(ONE_NUMBER)
-        self._check_labels(numbers)
+        self._check_labels(raw)
         if self.label is not None:
             return raw[:, self.label, None]
-        if self.outputs == "sigmoid" and numbers > 1:
-            raise no_label(self.given, numbers)
+        if self.outputs == "sigmoid" and raw.shape[1] > 1:
+            raise no_label(self.given, raw.shape[1])
         return raw
 
-    def _check_labels(self, numbers: int) -> None:
+    def _check_labels(self, raw: Rows) -> None:
         """Check that there is a name per number, or two names for one number."""
+        numbers = raw.shape[1]
         if self.label is not None and self.label >= numbers:
             raise RequestError(f"expected label= from 0 to {numbers - 1}, got {self.label}; name one of the outputs")
         if self.given is not None and len(self.given) != numbers and (numbers, len(self.given)) != (1, 2):

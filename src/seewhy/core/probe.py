@@ -267,7 +267,7 @@ def rounding(rows: Answers) -> float:
     """Return how far the sum of a row can be from the true one if all values were rounded to 1 to 4 decimals; otherwise 0.
 
     Example:
-        >>> rounding(torch.tensor([[0.33, 0.33, 0.33]]))
+        >>> round(rounding(torch.tensor([[0.33, 0.33, 0.33]])), 3)
         0.015
     """
     for decimals in range(1, 5):
