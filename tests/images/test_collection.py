@@ -152,6 +152,7 @@ def test_files_are_seen_as_explain_sees_them(tmp_path: Path) -> None:
 def test_gray_of_16_bits_stays_so(tmp_path: Path) -> None:
     """16-bit gray is read, rotated upright and resized without conversion to 8 bits."""
     deep = (GRAY[0].astype(np.uint16) << 8) + np.arange(7, dtype=np.uint16)
+    deep[0, 0] = 65535
     path = save(deep, tmp_path / "a.png")
     np.testing.assert_array_equal(open_levels(path), deep[..., None])
     turned = Image.Exif()

@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import torch
 from PIL import Image
 
 from seewhy.core.errors import RequestError
-from seewhy.images.open import open_image
+from seewhy.images.open import ImageLike, open_image
 
 RAMP = (np.arange(6 * 8 * 3) * 255 // 143).astype(np.uint8).reshape(6, 8, 3)
 
@@ -72,14 +73,14 @@ def test_tensor() -> None:
 @pytest.mark.parametrize(
     ("tensor", "message"),
     [
-        (torch.zeros(4, 4), r"shape \(3, h, w\), got \(4, 4\)"),
-        (torch.zeros(1, 3, 4, 4), r"shape \(3, h, w\), got \(1, 3, 4, 4\)"),
-        (torch.zeros(4, 4, 3), r"shape \(3, h, w\), got \(4, 4, 3\)"),
-        (torch.zeros(3, 4, 4, dtype=torch.uint8), "float tensor in .0, 1., got torch.uint8; write tensor / 255"),
-        (torch.full((3, 4, 4), torch.nan), "finite values in .0, 1., got NaN or infinity"),
-        (torch.full((3, 4, 4), 128.0), "got 128 to 128; divide by 255"),
-        (torch.full((3, 4, 4), -1.5), "got -1.5 to -1.5; undo its normalisation"),
-        (torch.zeros(3, 1, 4), "at least 2 × 2 pixels, got 4 × 1"),
+        (torch.zeros(4, 4), r"shape \(c, h, w\) with 1, 3 or 4 channels, got \(4, 4\)"),
+        (torch.zeros(1, 3, 5, 5), r"got \(1, 3, 5, 5\); permute or index it"),
+        (torch.zeros(4, 4, 3), r"got \(4, 4, 3\); permute or index it"),
+        (torch.zeros(3, 5, 5, dtype=torch.int64), "got int64; convert them"),
+        (torch.full((3, 5, 5), torch.nan), "finite values in .0, 1., got NaN or infinity"),
+        (torch.full((3, 5, 5), 128.0), "got 128 to 128 in image; divide by 255"),
+        (torch.full((3, 5, 5), -1.5), "got -1.5 to -1.5 in image; undo its normalisation"),
+        (torch.zeros(3, 1, 5), "at least 2 × 2 pixels, got 5 × 1"),
     ],
 )
 def test_wrong_tensors(tensor: torch.Tensor, message: str) -> None:
@@ -91,11 +92,14 @@ def test_wrong_tensors(tensor: torch.Tensor, message: str) -> None:
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (RAMP / 255, "expected a uint8 array, 0 to 255, got float64; convert it"),
-        (RAMP.astype(np.int64), "got int64"),
-        (RAMP[..., 0], r"shape \(h, w, 3\), got \(6, 8\)"),
-        (np.zeros((4, 4, 4), np.uint8), r"shape \(h, w, 3\), got \(4, 4, 4\)"),
-        (np.zeros((3, 4, 4), np.uint8), r"shape \(h, w, 3\), got \(3, 4, 4\)"),
+        (RAMP.astype(float), "got 0 to 255 in image; divide by 255, or give the values of black and white"),
+        (RAMP / 255 - 1, "got -1 to 0 in image; undo its normalisation"),
+        (RAMP / np.array([255, np.nan, 255]), "got NaN or infinity in image"),
+        (RAMP.astype(np.int64), "got int64; convert them"),
+        (RAMP > 3, "got bool; convert them"),
+        (np.zeros((5, 5, 2), np.uint8), r"1, 3 or 4 channels, got \(5, 5, 2\); pass one image"),
+        (np.zeros((3, 5, 5), np.uint8), r"1, 3 or 4 channels, got \(3, 5, 5\); move the channels to the end"),
+        (np.zeros((1, 4, 4, 3), np.uint8), r"got \(1, 4, 4, 3\); pass one image"),
         (np.zeros((1, 1, 3), np.uint8), "at least 2 × 2 pixels, got 1 × 1"),
         (np.zeros((0, 0, 3), np.uint8), "at least 2 × 2 pixels, got 0 × 0"),
         (np.array([None]), "shape"),
@@ -109,7 +113,7 @@ def test_wrong_arrays(array: np.ndarray, message: str) -> None:
 
 def test_something_else() -> None:
     """An unsupported object is refused, and the message states its type."""
-    with pytest.raises(RequestError, match=r"path, bytes, PIL image, array or tensor, got int"):
+    with pytest.raises(RequestError, match=r"path, file object, bytes, PIL image, array or tensor, got int"):
         inspect.unwrap(open_image)(7)  # past the run-time type check of the tests
 
 
@@ -204,12 +208,99 @@ def test_16_bit(kind: str) -> None:
 
 
 def test_32_bit() -> None:
-    """32-bit integers are accepted if they fit in 16 bits; floats are refused."""
+    """32-bit integers are accepted if they fit in 16 bits, floats if they lie in [0, 1]; a window admits any floats."""
     assert open_image(Image.fromarray(np.full((2, 2), 65535, np.int32))).pixels.max() == 255
     with pytest.raises(RequestError, match=r"with values 70000 to 70000; save it as PNG"):
         open_image(Image.fromarray(np.full((2, 2), 70000, np.int32)))
-    with pytest.raises(RequestError, match=r"with 32-bit floats; save it as PNG"):
-        open_image(Image.fromarray(np.zeros((2, 2), np.float32)))
+    floats = Image.fromarray(np.array([[0, 0.5], [0.5, 1]], np.float32))
+    assert open_image(floats).pixels[..., 0].tolist() == [[0, 128], [128, 255]]
+    with pytest.raises(RequestError, match=r"got -100 to 300 in image; undo its normalisation, or give the values"):
+        open_image(Image.fromarray(np.array([[-100, 300], [0, 0]], np.float32)))
+    opened = open_image(Image.fromarray(np.array([[-100, 300], [50, 100]], np.float32)), window=(-100.0, 100.0))
+    assert opened.pixels[..., 0].tolist() == [[0, 255], [191, 255]]
+    assert opened.notes == ("scaled to 8 bits: -100 is black, 100 is white, as stated by window",)
+
+
+def colours_of_16_bits(levels: np.ndarray) -> bytes:
+    """Return a PNG with 16 bits per channel, which Pillow cannot write."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    height, width, channels = levels.shape
+    start = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", start) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "colour PNG", "array", "gray array", "PIL"])
+def test_fewer_bits_in_16_keep_their_levels(bits: int, form: str) -> None:
+    """The largest value of the fewest usual bits that hold the image is white, and the notes say so."""
+    levels = np.linspace(0, 2**bits - 1, 64 * 64).round().reshape(64, 64).astype(np.uint16)
+    sources: dict[str, Callable[[], bytes | np.ndarray | Image.Image]] = {
+        "PNG": lambda: encoded(Image.fromarray(levels)),
+        "TIFF": lambda: encoded(Image.fromarray(levels), "TIFF"),
+        "colour PNG": lambda: colours_of_16_bits(np.stack([levels] * 3, axis=2)),
+        "array": lambda: np.stack([levels] * 3, axis=2),
+        "gray array": lambda: levels,
+        "PIL": lambda: Image.fromarray(levels),
+    }
+    opened = open_image(sources[form]())
+    np.testing.assert_array_equal(
+        opened.pixels, np.rint(levels / (2**bits - 1) * 255).astype(np.uint8)[..., None].repeat(3, 2)
+    )
+    (note,) = opened.notes
+    assert (
+        note == "scaled from 16 to 8 bits"
+        if bits == 16
+        else note.startswith(f"scaled from {bits} bits in 16 to 8 bits")
+    )
+
+
+def test_a_window_is_followed_and_noted() -> None:
+    """Values beyond it are clipped; it applies to every type of pixel."""
+    for levels in (np.array([[0, 1000], [2000, 4095]], np.uint16), np.array([[-50, 1000], [2000, 9000]], np.int16)):
+        opened = open_image(levels, window=(1000.0, 3000.0))
+        assert opened.pixels[..., 0].tolist() == [[0, 0], [128, 255]]
+        assert opened.notes == ("scaled to 8 bits: 1000 is black, 3000 is white, as stated by window",)
+    assert open_image(np.array([[100, 150], [200, 250]], np.uint8), window=(100.0, 200.0)).pixels[..., 0].tolist() == [
+        [0, 128],
+        [255, 255],
+    ]
+    for wrong in ((3000.0, 1000.0), (0.0, 0.0), (0.0, float("nan"))):
+        with pytest.raises(RequestError, match=r"expected a window of two numbers, black below white"):
+            open_image(RAMP, window=wrong)
+
+
+def test_arrays_and_tensors_of_every_kind() -> None:
+    """Gray, colour and transparent pixels, as floats or 8 bits, as arrays, tensors and file objects."""
+    gray, unit = RAMP[..., 0], (RAMP / 255).astype(np.float32)
+    alpha = np.concatenate([RAMP, np.full((6, 8, 1), 51, np.uint8)], axis=2)
+    sources: list[tuple[ImageLike, np.ndarray]] = [
+        (gray, np.stack([gray] * 3, axis=2)),
+        (gray[..., None], np.stack([gray] * 3, axis=2)),
+        (unit, RAMP),
+        (unit.astype(np.float64), RAMP),
+        (alpha, np.rint(255 + 0.2 * (RAMP - 255.0))),
+        (alpha / 255, np.rint(255 + 0.2 * (RAMP - 255.0))),
+        (torch.from_numpy(gray)[None], np.stack([gray] * 3, axis=2)),
+        (torch.from_numpy(RAMP).permute(2, 0, 1), RAMP),
+        (io.BytesIO(encoded(Image.fromarray(RAMP))), RAMP),
+    ]
+    for source, pixels in sources:
+        np.testing.assert_array_equal(open_image(source).pixels, pixels)
+    assert open_image(alpha).notes == ("transparency laid on white",)
+    exact = open_image(unit).tensor
+    assert exact is not None
+    assert torch.equal(exact, torch.from_numpy(unit).permute(2, 0, 1))
+
+
+def test_a_file_opened_as_text(tmp_path: Path) -> None:
+    """A file object must be binary."""
+    (tmp_path / "a.txt").write_text("a", encoding="utf-8")
+    with (tmp_path / "a.txt").open(encoding="utf-8") as file, pytest.raises(RequestError, match=r"open it with 'rb'"):
+        open_image(cast("ImageLike", file))
 
 
 def transparent(mode: str) -> Image.Image:

@@ -12,6 +12,7 @@ from seewhy.cli.tables import agreement_table
 from seewhy.core.budget import Budget
 from seewhy.explaining.compare_infills import InfillComparison, compare_variants, prepare_variants
 from seewhy.explaining.prepared import PreparedClassifier, Viewed
+from seewhy.images.levels import Window
 from seewhy.images.sources import list_images
 from seewhy.results.folder import claim
 from seewhy.results.infill_comparison import FILE
@@ -28,6 +29,7 @@ from seewhy.results.infill_comparison import FILE
 @click.option(
     "--budget", metavar="N", type=int, help="Use at most N queries per in-fill, the unmodified image included."
 )
+@options.window_option
 @options.run_options
 @options.out_option("seewhy-compared")
 def compare_infills(
@@ -38,6 +40,7 @@ def compare_infills(
     infills: tuple[str, ...],
     budget: int | None,
     max_megapixels: float,
+    window: Window | None,
     out: Path,
     as_json: bool,
     quiet: bool,
@@ -63,6 +66,7 @@ def compare_infills(
         work,
         lambda result, folder: [agreement_table(result.record), f"image: {folder}/comparison.png"],
         max_megapixels=max_megapixels,
+        window=window,
         as_json=as_json,
         quiet=quiet,
     )

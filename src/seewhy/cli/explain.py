@@ -15,6 +15,7 @@ from seewhy.explaining.explain import explain_viewed
 from seewhy.explaining.explanation import FILE, Explanation
 from seewhy.explaining.prepared import PreparedClassifier, Viewed
 from seewhy.explaining.request import prepare
+from seewhy.images.levels import Window
 from seewhy.images.sources import list_images
 from seewhy.results.folder import claim
 
@@ -51,6 +52,7 @@ class _Options(options.RunOptions):
 @click.option(
     "--check/--no-check", default=True, help="Compare the map with random regions. This takes 45 more queries."
 )
+@options.window_option
 @options.run_options
 @options.out_option("seewhy-out")
 def explain(
@@ -61,6 +63,7 @@ def explain(
     seconds: float | None,
     tolerance: float | None,
     max_megapixels: float,
+    window: Window | None,
     out: Path,
     as_json: bool,
     quiet: bool,
@@ -84,6 +87,7 @@ def explain(
         work,
         _readable,
         max_megapixels=max_megapixels,
+        window=window,
         as_json=as_json,
         quiet=quiet,
     )

@@ -14,6 +14,7 @@ from seewhy.explaining.compare_infills import InfillComparison
 from seewhy.explaining.explanation import Explanation
 from seewhy.explaining.prepared import PreparedClassifier, Viewed, open_viewed, prepare_classifier
 from seewhy.explaining.request import Request
+from seewhy.images.levels import Window
 from seewhy.results.folder import publish
 
 R = TypeVar("R", Explanation, InfillComparison)
@@ -30,6 +31,7 @@ def work_through(
     readable: Callable[[R, Path], Sequence[Table | str]],
     *,
     max_megapixels: float,
+    window: Window | None,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -42,7 +44,7 @@ def work_through(
     prepared: PreparedClassifier | None = None
     for folder, path in folders.items():
         try:
-            viewed = open_viewed(request.classifier, path, max_megapixels=max_megapixels)
+            viewed = open_viewed(request.classifier, path, max_megapixels=max_megapixels, window=window)
             prepared = prepared or prepare_classifier(request, viewed.image, no_log if quiet else messages.print)
             with bars(quiet=quiet) as watch:
                 result = work(viewed, prepared, watch)

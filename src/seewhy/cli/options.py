@@ -8,6 +8,8 @@ from typing import Protocol, TypedDict, TypeVar, runtime_checkable
 import click
 
 from seewhy import registry
+from seewhy.core.errors import RequestError
+from seewhy.images.levels import Window
 
 DONE, WRONG, SOME_FAILED, INTERRUPTED = 0, 2, 3, 130
 """Exit statuses."""
@@ -132,6 +134,23 @@ max_megapixels_option = click.option(
     default=200.0,
     show_default=True,
     help="Refuse images with more megapixels.",
+)
+
+
+def _read_window(_context: click.Context, _option: click.Parameter, text: str | None) -> Window | None:
+    """Read the values of black and white."""
+    try:
+        low, high = map(float, text.split("/")) if text else (0.0, 0.0)
+    except ValueError:
+        raise RequestError(f"expected --window LOW/HIGH, got {text!r}; write 0/4095") from None
+    return (low, high) if text else None
+
+
+window_option = click.option(
+    "--window",
+    metavar="LOW/HIGH",
+    callback=_read_window,
+    help="Show this value of the image as black, and this one as white. Default: from the number of its bits.",
 )
 trust_option = click.option("--trust", is_flag=True, help="Allow a Spec that runs code from a file.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print results as JSON, one object per line.")

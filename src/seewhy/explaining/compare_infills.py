@@ -27,6 +27,7 @@ from seewhy.explaining.explanation import Explanation, read_explanation
 from seewhy.explaining.prepared import PreparedClassifier, Viewed, open_viewed, prepare_classifier
 from seewhy.explaining.progress import ProgressLike, showing
 from seewhy.explaining.request import Question, Request, follow, prepare
+from seewhy.images.levels import Window
 from seewhy.images.open import ImageLike
 from seewhy.registry import ClassifierLike
 from seewhy.results.codec import JsonObject, json_bytes, to_json
@@ -138,6 +139,7 @@ def compare_infills(
     infills: Sequence[str | Infill] | None = None,
     *,
     max_megapixels: float = 200.0,
+    window: Window | None = None,
     progress: ProgressLike = False,
     **question: Unpack[Question],
 ) -> InfillComparison:
@@ -151,6 +153,7 @@ def compare_infills(
         image: as for `seewhy.explain`.
         infills: two or more Specs or in-fills; None: those of `INFILLS` that can fill the method's holes.
         max_megapixels: as for `seewhy.explain`.
+        window: as for `seewhy.explain`.
         progress: as for `seewhy.explain`, in-fill by in-fill.
         question: other arguments of `seewhy.explain`: ``method``, ``targets`` (None: the predicted class, and the information where
             the method has it), ``budget`` of each in-fill, ``seed``, ``batch_size``, ``runtime``, ``trust`` and ``device``.
@@ -177,7 +180,7 @@ def compare_infills(
         [65, 65]
     """
     variants = prepare_variants(classifier, infills, **question)
-    viewed = open_viewed(variants[0].request.classifier, image, max_megapixels=max_megapixels)
+    viewed = open_viewed(variants[0].request.classifier, image, max_megapixels=max_megapixels, window=window)
     prepared = prepare_classifier(variants[0].request, viewed.image)
     with showing(progress, viewed.opened.name) as tick:
         comparison = compare_variants(variants, viewed, prepared=prepared, watch=lambda _: tick)

@@ -25,6 +25,7 @@ from seewhy.explaining.progress import ProgressLike, showing
 from seewhy.explaining.request import MethodLike, Options, Request, bind, prepare
 from seewhy.explaining.samples import ask_generated, checked_images, collect_samples
 from seewhy.explaining.targets import TargetLike
+from seewhy.images.levels import Window
 from seewhy.images.open import ImageLike, OpenedImage
 from seewhy.images.sources import list_images
 from seewhy.registry import Bound, ClassifierLike, Method
@@ -48,6 +49,7 @@ def explain(
     batch_size: int | None = None,
     runtime: str = "auto",
     max_megapixels: float = 200.0,
+    window: Window | None = None,
     check_infill: bool = False,
     check: bool = True,
     trust: bool = True,
@@ -59,7 +61,8 @@ def explain(
     Args:
         classifier: a Spec such as ``"efficientnet-lite0"``, a ``torch.nn.Module``, a function on ``(n, h, w, 3)`` uint8
             batches, or what `seewhy.classifier` returned.
-        image: a path, bytes, a PIL image, an ``(h, w, 3)`` uint8 array or a ``(3, h, w)`` float tensor in [0, 1].
+        image: a path, a file object, bytes, a PIL image, an array ``(h, w)`` or ``(h, w, c)`` of uint8, uint16 or floats in
+            [0, 1], or a tensor ``(c, h, w)``; see `seewhy.images.open.open_image`.
         method: a Spec, such as ``"pmi:size=8,stride=1,samples=8"``, see ``seewhy list methods``; or a function of your own,
             ``(probe, targets) → Attribution``.
         targets: class indices or names, ``"information"``, ``"woe:CLASS"``, ``("contrast", a, b)``; None: the three most
@@ -71,6 +74,8 @@ def explain(
         runtime: what runs a torch module or an ONNX file: ``"auto"`` is the fastest runtime here that gives the same answers,
             ``"eager"`` the classifier unchanged; see ``docs/explanation/runtimes.md``.
         max_megapixels: size limit in megapixels; larger images are refused before they are decoded.
+        window: the values of the image that are black and white, such as ``(0, 4095)``; None: from the type of its pixels and, for
+            16 bits, from the largest value, which the record then says.
         check_infill: fill the same windows with two in-fills of another kind, and warn where the map changes; see
             ``record.diagnostics.infill_check``.
         check: check the map against random regions: is the highlighted region necessary, and sufficient? See
@@ -108,7 +113,7 @@ def explain(
         check_infill=check_infill,
         check=check,
     )
-    viewed = open_viewed(request.classifier, image, max_megapixels=max_megapixels)
+    viewed = open_viewed(request.classifier, image, max_megapixels=max_megapixels, window=window)
     prepared = prepare_classifier(request, viewed.image)
     with showing(progress, viewed.opened.name) as tick:
         explanation = explain_viewed(request, viewed, prepared=prepared, progress=tick)
@@ -128,6 +133,7 @@ def explain_many(
     images: str | Path | Batch | Iterable[ImageLike],
     *,
     max_megapixels: float = 200.0,
+    window: Window | None = None,
     progress: ProgressLike = False,
     **options: Unpack[Options],
 ) -> Iterator[Explanation]:
@@ -140,6 +146,7 @@ def explain_many(
         images: a folder, a file, a batch ``(n, h, w, 3)`` or ``(n, 3, h, w)``, or anything that yields images as `seewhy.explain`
             takes them.
         max_megapixels: as for `seewhy.explain`.
+        window: as for `seewhy.explain`; give it where 16-bit images of different brightness are to be shown alike.
         progress: as for `seewhy.explain`, image by image.
         options: the other arguments of `seewhy.explain`: ``method``, ``targets``, ``infill``, ``budget`` of each image, ``seed``,
             ``batch_size``, ``runtime``, ``check_infill``, ``check``, ``trust`` and ``device``.
@@ -166,7 +173,7 @@ def explain_many(
     @plain_torch()
     def explanation(image: ImageLike, name: str | None) -> Explanation:
         nonlocal prepared
-        viewed = open_viewed(request.classifier, image, max_megapixels=max_megapixels, name=name)
+        viewed = open_viewed(request.classifier, image, max_megapixels=max_megapixels, name=name, window=window)
         prepared = prepared or prepare_classifier(request, viewed.image)
         with showing(progress, viewed.opened.name) as tick:
             return explain_viewed(request, viewed, prepared=prepared, progress=tick)
@@ -228,7 +235,7 @@ def explain_viewed(
 def _image_info(opened: OpenedImage, source: str | None) -> ImageInfo:
     """Describe an image; ``source`` is its path as the user wrote it, or None."""
     height, width = opened.pixels.shape[:2]
-    return ImageInfo(opened.name, opened.sha256, width, height, tuple(opened.notes), source)
+    return ImageInfo(opened.name, opened.sha256, width, height, tuple(opened.notes), source, opened.window)
 
 
 def _method_info(method: Bound[Method], maps: Attribution) -> MethodInfo:

@@ -14,6 +14,7 @@ from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
 from seewhy.core.view import Frame
 from seewhy.explaining.request import Request
+from seewhy.images.levels import Window
 from seewhy.images.open import ImageLike, OpenedImage, open_image
 from seewhy.images.view import apply_view
 from seewhy.results.record import RuntimeInfo
@@ -30,10 +31,15 @@ class Viewed:
 
 
 def open_viewed(
-    classifier: Classifier, image: ImageLike, *, max_megapixels: float = 200.0, name: str | None = None
+    classifier: Classifier,
+    image: ImageLike,
+    *,
+    max_megapixels: float = 200.0,
+    name: str | None = None,
+    window: Window | None = None,
 ) -> Viewed:
     """Open an image and bring it into a classifier's view; ``name`` replaces its file name in results."""
-    opened = open_image(image, max_megapixels=max_megapixels, name=name)
+    opened = open_image(image, max_megapixels=max_megapixels, name=name, window=window)
     shown, frame = apply_view(opened, classifier.view)
     return Viewed(opened, shown, frame, str(image) if isinstance(image, str | Path) else None)
 

@@ -43,6 +43,8 @@ def _words(
         return None
     words = ["seewhy", command, image, "--classifier", classifier, "--method", method]
     words += [word for infill in named for word in ("--infill", infill)]
+    if record.image.window is not None:
+        words += ["--window", "/".join(f"{value:g}" for value in record.image.window)]
     words += ["--seed", str(record.seed), "--runtime", record.runtime.name]
     words += [word for target in record.requested or () for word in ("--target", target)]
     if _needs_trust(classifier, named):

@@ -16,7 +16,10 @@ from seewhy.runtime.tune import Timing
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """The image that was explained: sizes are in pixels, ``notes`` say what was done to open it, ``source`` is its path, if any."""
+    """The image that was explained: sizes are in pixels, ``notes`` say what was done to open it, ``source`` is its path, if any.
+
+    ``window`` are the values of black and white, if the user gave them.
+    """
 
     name: str
     sha256: str
@@ -24,6 +27,7 @@ class ImageInfo:
     height: int
     notes: tuple[str, ...] = ()
     source: str | None = None
+    window: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
