@@ -257,7 +257,9 @@ def test_too_little_time_still_covers_the_image() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"size": 25}, "sides of at least 25 pixels, got 24"),
+        ({"size": 25}, "sides of at least 25 pixels, got 24; choose size=6 or less"),
+        ({"size": 24}, "smaller than the image of 24 × 24 pixels, got size=24; choose size=6 or less"),
+        ({"size": (4, 24)}, "smaller than the image of 24 × 24 pixels, got size=24"),
         ({"size": 4, "stride": 5}, "stride from 1 to size=4, got 5"),
         ({"size": 0}, "size >= 1"),
         ({"size": 4, "samples": 0}, "samples >= 1"),

@@ -177,7 +177,7 @@ def from_module(
     rule = make_view(**view)
     module = _outside_inference_mode(module if place is None else module.to(place))
     kind = f"{type(module).__module__}.{type(module).__qualname__}"
-    settings = (kind, rule, scaling, *reading.identity, channels)
+    settings = (kind, rule, *scaling.identity, *reading.identity, channels)
     return TorchClassifier(
         module=module,
         name=name or type(module).__name__,

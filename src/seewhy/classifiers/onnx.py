@@ -166,7 +166,7 @@ def onnx(
     ending = ending_of_graph(onnx_nodes(graph.file), graph.output(output))
     scorer = Scorer(graph, graph.output(output), order, scaling, channels, ending)
     reading = stated or recognise(_answers(scorer, rule.size), ending, names, label)
-    settings = (graph.inputs, scorer.output, order, rule, scaling, channels, *reading.identity)
+    settings = (graph.inputs, scorer.output, order, rule, *scaling.identity, channels, *reading.identity)
     return OnnxClassifier(
         scorer=scorer,
         name=name or f"onnx:path={graph.file.name},outputs={reading.outputs}",

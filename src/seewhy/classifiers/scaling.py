@@ -1,7 +1,7 @@
 """How pixels become the numbers that a network was trained on: range, mean and standard deviation."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -33,11 +33,16 @@ class Scaling:
 
     mean: Color = _PLAIN
     std: Color = _UNIT
-    white: float = 1.0
+    white: float = field(default=1.0, repr=False)
 
     def __post_init__(self) -> None:
         if min(self.std) <= 0:
             raise RequestError(f"expected std > 0, got {self.std}; omit it for no division")
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What goes into a classifier's fingerprint; a white of 1 leaves it as it was before there was a white."""
+        return (self,) if self.white == 1 else (self, self.white)
 
     def apply(self, images: Tensor) -> Tensor:
         """Normalise ``(n, 3, h, w)`` images in [0, 1], in float32."""

@@ -48,7 +48,8 @@ class Windows:
         """Return the positions along one axis and their levels: level 0 covers the whole axis, higher levels refine it."""
         if length < self.size:
             raise RequestError(
-                f"expected an image with sides of at least {self.size} pixels, got {length}; choose size={length} or less"
+                f"expected an image with sides of at least {self.size} pixels, got {length}; "
+                f"choose size={max(1, length // 4)} or less"
             )
         positions = [*range(0, length - self.size, self.stride), length - self.size]
         coarse = self.size // self.stride
@@ -57,6 +58,14 @@ class Windows:
         ]
         levels[-1] = 0
         return positions, levels
+
+    def check_smaller(self, height: int, width: int) -> None:
+        """Refuse a window that is the whole image: it says how much the image matters, but not which part of it."""
+        if self.size == height == width:
+            raise RequestError(
+                f"expected windows smaller than the image of {height} × {width} pixels, got size={self.size}; "
+                f"choose size={max(1, self.size // 4)} or less"
+            )
 
     def positions(self, height: int, width: int) -> Positions:
         """List the windows from coarse to fine; a prefix of at least `covering` windows covers the image about evenly."""

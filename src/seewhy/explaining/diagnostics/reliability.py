@@ -2,7 +2,9 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
 
 from seewhy.core.attribution import Attribution
 from seewhy.explaining.diagnostics.faithfulness import meaning
@@ -15,6 +17,9 @@ ENOUGH = 0.7
 
 _NAMED = re.compile(r"class:\d+|contrast:\d+/\d+")
 """A target's key in a method's finding; the reader knows it by its label."""
+
+_ROUNDING = 1e-6
+"""Differences that rounding explains: relative to the largest value and, in nats and probabilities, absolute."""
 
 SMALL = 0.05
 """Nats: a spot that makes a class less than 5 % more or less likely."""
@@ -32,14 +37,32 @@ def diagnose(
     labels = {target.key: target.label for target in targets}
     shares = {key: maps.reliability(key) for key in labels}
     expected = {key: None if share is None else math.sqrt(share) for key, share in shares.items()}
+    flat = {target.key: target.label for target in targets if _is_flat(maps, target.key)}
     findings = (
+        *_nothing_to_see(flat.values()),
         *([meaning(faithfulness)] if faithfulness else []),
         *_doubts(targets, classes),
         *(_NAMED.sub(lambda match: labels.get(match[0], match[0]), finding) for finding in maps.findings),
-        *_trust(expected, labels),
+        *_trust({key: value for key, value in expected.items() if key not in flat}, labels),
         *_sizes(maps, targets),
     )
     return Diagnostics(expected, tuple(maps.window_effects), faithfulness, infill_check, findings)
+
+
+def _is_flat(maps: Attribution, key: str) -> bool:
+    """Return whether a map has one value everywhere, up to rounding."""
+    values = maps.values[key]
+    spread, largest = float(np.ptp(values)), float(np.abs(values).max())
+    rounding = _ROUNDING if maps.unit in {"nats", "probability"} else 0.0
+    return spread <= max(rounding, _ROUNDING * largest)
+
+
+def _nothing_to_see(labels: Iterable[str]) -> list[str]:
+    """Name the maps that do not tell one part of the image from another."""
+    named = ", ".join(labels)
+    return (
+        [f"No part of the image matters more than another to {named}: the map is the same everywhere."] if named else []
+    )
 
 
 def _doubts(targets: Sequence[TargetInfo], classes: int) -> list[str]:

@@ -41,10 +41,15 @@ def read_settings(
     """Return the sides of the windows and the number of in-fills drawn for each, chosen within the budget if None.
 
     A deterministic in-fill is drawn once.
+
+    Raises:
+        RequestError: the settings contradict each other, or a window is the whole image.
     """
     sizes = (size,) if isinstance(size, int) else size
     if len(set(sizes)) < len(sizes):
         raise RequestError(f"expected different sizes, got {sizes}; give each size once")
+    for side in sizes:
+        Windows(side, side).check_smaller(*probe.size)
     if stride is not None and len(sizes) > 1:
         raise RequestError(f"expected one size with a stride, got {sizes}; omit stride")
     if samples is not None:
