@@ -191,7 +191,7 @@ def test_one_channel_is_resized_as_three_are() -> None:
         (COLOUR, COLOUR),
         (COLOUR.transpose(0, 3, 1, 2), COLOUR),
         (np.repeat(GRAY[..., None], 3, axis=3), GRAY[..., None]),
-        (GRAY.astype(">u2"), GRAY[..., None].astype(np.uint16)),
+        (GRAY.astype(">u2"), GRAY[..., None].astype(np.uint16) * 257),
         (GRAY > 99, ((GRAY > 99) * 255)[..., None].astype(np.uint8)),
         (GRAY / 255, GRAY[..., None].astype(np.uint16) * 257),
         ((GRAY / 255).astype(np.float32), GRAY[..., None].astype(np.uint16) * 257),

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Int64, Shaped, UInt8, UInt16
 
 from seewhy.core.errors import RequestError
+from seewhy.images.levels import to_16_bits
 
 Stack = UInt8[np.ndarray, "n h w _"] | UInt16[np.ndarray, "n h w _"]
 """Images of one size: one or three channels, 8 or 16 bits."""
@@ -153,7 +154,10 @@ def _load(path: Path) -> dict[str, np.ndarray]:
 
 
 def _pixels(array: np.ndarray, where: str) -> Stack:
-    """Convert images from any common layout and type to ``(n, h, w, c)`` with 8 or 16 bits; floats get 16 bits."""
+    """Convert images from any common layout and type to ``(n, h, w, c)`` with 8 or 16 bits; floats get 16 bits.
+
+    Fewer bits in 16 are stretched to 16, as `seewhy.images.open.open_levels` does, by the largest value of all images.
+    """
     if array.ndim == 3:
         array = array[..., None]
     elif array.ndim == 4 and array.shape[3] not in {1, 3}:
@@ -163,7 +167,9 @@ def _pixels(array: np.ndarray, where: str) -> Stack:
             f"expected images of shape (n, h, w), (n, h, w, 3) or (n, 3, h, w) in {where}, got {array.shape}; "
             "reshape them"
         )
-    if array.dtype.kind == "f":
+    if array.dtype.kind == "u" and array.dtype.itemsize == 2:
+        array = to_16_bits(array)
+    elif array.dtype.kind == "f":
         low, high = float(array.min()), float(array.max())
         if not 0 <= low <= high <= 1:  # NaN fails too
             hint = "divide by 255" if low >= 0 and high > 2 else "check how they were computed"
