@@ -20,8 +20,6 @@ import seewhy
 import torch
 from torch import nn
 
-import seewhy
-
 def build():
     return nn.Sequential(nn.Conv2d(3, 2, 1), nn.Dropout(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
@@ -33,8 +31,6 @@ class Net(nn.Sequential):
         super().__init__(*build())
 
 net = build().eval()
-ready = seewhy.classifier(net, size=(8, 9), mean=0.5, labels=["a", "b"], name="mine")
-called = seewhy.classifier(logits_of_function, size=7)
 learning = build().train()
 finished = seewhy.classifier(net, size=(8, 6), labels=["no", "yes"])
 number = 7
@@ -58,23 +54,6 @@ def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def state() -> dict[str, Tensor]:
     """Weights for the module that ``build`` builds."""
     return {"0.weight": torch.ones(2, 3, 1, 1), "0.bias": torch.tensor([0.0, 1.0])}
-
-
-@pytest.mark.parametrize(("attribute", "size"), [("ready", (8, 9)), ("called", (7, 7))])
-def test_a_finished_classifier_is_used_as_it_is(attribute: str, size: tuple[int, int]) -> None:
-    """It keeps its view, names and preprocessing; settings beside it are refused."""
-    text = f"seewhy_user:{attribute}"
-    opened = seewhy.classifier(text)
-    own = getattr(sys.modules["seewhy_user"], attribute)
-    assert (opened.view.size, opened.labels, opened.fingerprint) == (size, own.labels, own.fingerprint)
-    assert opened.spec == text
-    for setting in ("size=224", "outputs=logits", "fit=stretch", "mean=0.5", "dtype=float32", "name=other"):
-        with pytest.raises(
-            RequestError, match=r"expected no settings for seewhy_user:.*, a finished classifier"
-        ):
-            seewhy.classifier(f"python:object={text},{setting}")
-    with pytest.raises(RequestError, match=r"got device=cpu"):
-        seewhy.classifier(text, device="cpu")
 
 
 def test_module() -> None:

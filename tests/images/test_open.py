@@ -254,7 +254,7 @@ def test_fewer_bits_in_16_keep_their_levels(bits: int, form: str) -> None:
     assert (
         note == "scaled from 16 to 8 bits"
         if bits == 16
-        else note.startswith(f"scaled from {bits} bits in 16 to 8 bits")
+        else note.startswith(f"scaled from {bits} to 8 bits: the largest of the 16-bit values is {2**bits - 1}")
     )
 
 

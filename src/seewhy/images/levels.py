@@ -59,7 +59,8 @@ def describe(levels: Shaped[np.ndarray, "..."], window: Window, *, given: bool) 
         return f"scaled to 8 bits: {low} is black, {high} is white, as stated by window"
     if high == "65535":
         return "scaled from 16 to 8 bits"
-    return f"scaled from {int(window[1]).bit_length()} bits in 16 to 8 bits: the largest value is {levels.max()}, {high} is white"
+    bits = int(window[1]).bit_length()
+    return f"scaled from {bits} to 8 bits: the largest of the 16-bit values is {levels.max()}, so {high} is white"
 
 
 def to_unit(values: Shaped[np.ndarray, "..."], window: Window) -> Float[np.ndarray, "..."]:
