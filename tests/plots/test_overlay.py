@@ -3,7 +3,7 @@
 import numpy as np
 
 from seewhy.core.view import Frame
-from seewhy.plots.overlay import draw_map, fade_outside, ghost, lay_in, lay_over, place, resize, resize_frame
+from seewhy.plots.overlay import draw_map, fade_outside, ghost, lay_in, lay_over, place, resize
 from seewhy.plots.scales import Scale
 
 
@@ -30,7 +30,7 @@ def test_an_unknown_pixel_does_not_spread() -> None:
 
 def test_a_frame_scales_with_its_picture() -> None:
     """Half the picture, half the box; the classifier's input stays what it is."""
-    frame = resize_frame(Frame((10.0, 0.0, 110.0, 100.0), (224, 224), (100, 120)), 50, 60)
+    frame = Frame((10.0, 0.0, 110.0, 100.0), (224, 224), (100, 120)).scaled(50, 60)
     assert frame == Frame((5.0, 0.0, 55.0, 50.0), (224, 224), (50, 60))
 
 

@@ -18,7 +18,7 @@ from seewhy.registry import ClassifierLike
 from seewhy.results.benchmark import FILE, ROWS, TABLE, BenchmarkResult, ScoreRow, SummaryRow, caveats, flat, summarise
 from seewhy.results.codec import json_bytes
 from seewhy.results.folder import check_free, table_csv, write_files
-from seewhy.results.report_data import MapPanel
+from seewhy.results.report_data import MapPanel, with_margin
 from seewhy.results.samples import display_copy
 
 CACHE, IMAGES = "cache", "images"
@@ -137,10 +137,12 @@ def _contact_sheet(runner: Runner, task: ImageTask, row: ScoreRow) -> bytes:
         MapPanel(title, title, "", values.astype(np.float32), None, plan.methods[title].method.row.signed, work.unit)
         for title, (work, values) in runner.maps(task).items()
     ]
+    photo, frame = with_margin(display_copy(viewed.opened.pixels), viewed.frame, plan.classifier.view.pad_color)
     sheet = contact_sheet(
-        display_copy(viewed.opened.pixels),
-        viewed.frame,
+        photo,
+        frame,
         panels,
+        size=viewed.frame.image_size,
         title=row.image,
         subtitle=f"{row.label} {row.probability:.3f}",
         footer=f"{plan.classifier.name}  ·  seed {plan.seed}",

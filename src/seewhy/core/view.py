@@ -86,6 +86,17 @@ class Frame:
         shares = [(stop - start) / side for (start, stop), side in zip(self.visible, self.size, strict=True)]
         return 1 - math.prod(shares)
 
+    def scaled(self, height: int, width: int) -> "Frame":
+        """Return the same view of the same image after the image is resized to a height and width in pixels.
+
+        Example:
+            >>> Frame((10.0, 0.0, 110.0, 100.0), (224, 224), (100, 120)).scaled(50, 60).box
+            (5.0, 0.0, 55.0, 50.0)
+        """
+        down, across = height / self.image_size[0], width / self.image_size[1]
+        left, top, right, bottom = self.box
+        return Frame((left * across, top * down, right * across, bottom * down), self.size, (height, width))
+
     def _axes(self, tall: float, wide: float) -> Iterable[tuple[int, int, float]]:
         """Combine image side, input side and extent of the box for both axes."""
         return zip(self.image_size, self.size, (tall, wide), strict=True)
@@ -199,8 +210,9 @@ class View:
         resized = self._resized(height, width)
         top, left = (self._start(side - need) for side, need in zip(resized, self.size, strict=True))
         bottom, right = top + self.size[0], left + self.size[1]
-        per_y, per_x = height / resized[0], width / resized[1]
-        return Frame((left * per_x, top * per_y, right * per_x, bottom * per_y), self.size, image_size)
+        left, right = (column * width / resized[1] for column in (left, right))
+        top, bottom = (row * height / resized[0] for row in (top, bottom))
+        return Frame((left, top, right, bottom), self.size, image_size)
 
     def _resized(self, height: int, width: int) -> Sides:
         """Return the height and width to which an image is resized before the crop or the padding."""

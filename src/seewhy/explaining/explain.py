@@ -16,6 +16,7 @@ from seewhy.core.context import plain_torch
 from seewhy.core.infill import Infill
 from seewhy.core.probe import Progress, no_progress
 from seewhy.explaining.diagnostics.faithfulness import check_faithfulness
+from seewhy.explaining.diagnostics.framing import framing_findings, framing_warnings
 from seewhy.explaining.diagnostics.infill_check import ask_other_infills, complaints
 from seewhy.explaining.diagnostics.reliability import diagnose
 from seewhy.explaining.explanation import Explanation
@@ -205,9 +206,11 @@ def explain_viewed(
     faithful = check_faithfulness(probe, maps, infos) if request.check else None
     names = {info.key: info.label for info in infos if info.key in {"information", f"class:{predicted[0].index}"}}
     images = checked_images(maps.generated, probe.size)
+    frame, rule = viewed.frame, original.view.describe()
+    framing = framing_findings(frame, maps.values, infos)
     record = Record(
         image=_image_info(viewed.opened, viewed.source),
-        view=ViewInfo(original.view.describe(), viewed.frame.size, viewed.frame.box),
+        view=ViewInfo(rule, frame.size, frame.box, original.view.pad_color),
         classifier=classifier_info(original, len(prediction)),
         runtime=prepared.info(),
         predicted=predicted,
@@ -221,11 +224,16 @@ def explain_viewed(
         queries=probe.queries,
         seconds=seconds,
         stopped_because=maps.stopped_because,
-        diagnostics=diagnose(maps, infos, len(prediction), faithfulness=faithful, infill_check=other),
+        diagnostics=diagnose(maps, infos, len(prediction), faithfulness=faithful, infill_check=other, framing=framing),
         sampled=class_probabilities(maps.sampled.classes if maps.sampled else (), original, prediction),
         generated=ask_generated(probe, targets, images),
         traces={name: tuple(values) for name, values in maps.traces.items()},
-        warnings=(*prepared.validation.warnings, *viewed.opened.notes, *complaints(other, names)),
+        warnings=(
+            *prepared.validation.warnings,
+            *viewed.opened.notes,
+            *framing_warnings(frame, rule),
+            *complaints(other, names),
+        ),
         versions=versions(),
     )
     samples = collect_samples(viewed.opened.pixels, probe, maps.sampled)

@@ -41,12 +41,12 @@ def comparison_png(
     sign_conflict: Mapping[str, BoolMap],
 ) -> bytes:
     """Draw the parts of a `seewhy.InfillComparison` as a PNG file; the same bytes for the same arguments."""
-    photo, frame = data[0].photo, data[0].frame
+    photo, frame, image = data[0].photo, data[0].frame, data[0].record.image
     blocks: list[Row | Heading] = []
     for target in record.targets:
         panels = _numbered(record, data, target.key)
         tiles = [
-            photo_tile(photo, frame),
+            photo_tile(photo, frame, (image.height, image.width)),
             *(map_tile(photo, frame, panel) for panel in panels),
             _disagreement_tile(photo, frame, disagreement[target.key], sign_conflict.get(target.key)),
         ]

@@ -14,22 +14,10 @@ _OUTSIDE = 0.35
 _SIDE = 800
 
 
-def resize_frame(frame: Frame, height: int, width: int) -> Frame:
-    """Return the same view of the same image after the image is resized to a height and width in pixels.
-
-    Example:
-        >>> resize_frame(Frame((10.0, 0.0, 110.0, 100.0), (224, 224), (100, 120)), 50, 60).box
-        (5.0, 0.0, 55.0, 50.0)
-    """
-    down, across = height / frame.image_size[0], width / frame.image_size[1]
-    left, top, right, bottom = frame.box
-    return Frame((left * across, top * down, right * across, bottom * down), frame.size, (height, width))
-
-
 def at_display_size(photo: Photo, frame: Frame) -> tuple[UInt8[np.ndarray, "tall wide 3"], Frame]:
     """Resize a photo, and its frame with it, so that its longer side has 800 pixels: a map on it is then smooth."""
     height, width = (max(1, round(_SIDE * side / max(photo.shape[:2]))) for side in photo.shape[:2])
-    return resize(photo, height, width), resize_frame(frame, height, width)
+    return resize(photo, height, width), frame.scaled(height, width)
 
 
 def place(values: Float32[np.ndarray, "h w"], frame: Frame) -> Float32[np.ndarray, "height width"]:

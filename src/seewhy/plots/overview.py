@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 from seewhy.core.view import Frame
 from seewhy.plots.figures import png
 from seewhy.plots.outlines import draw_outlines
-from seewhy.plots.overlay import at_display_size, draw_map, fade_outside, lay_in, resize_frame, seen
+from seewhy.plots.overlay import at_display_size, draw_map, fade_outside, lay_in, seen
 from seewhy.plots.scales import Scale, scale_of
 from seewhy.plots.sheets import Tile, rows, sheet
 from seewhy.results import wording
@@ -33,13 +33,14 @@ def overview_figure(data: ReportData, targets: Sequence[str] | None = None) -> F
         subtitle="  ·  ".join([record.image.name, *classes]),
         footer=wording.footer(record),
         images=data.images,
+        size=(record.image.height, record.image.width),
     )
 
 
 def plot_on_axes(axes: Axes, data: ReportData, key: str) -> Axes:
     """Draw the map of a target over the photo on the caller's axes, with its title."""
     panel = _panel(data, key)
-    map_on_axes(axes, data.photo, resize_frame(data.frame, *data.photo.shape[:2]), panel, scale_of(panel))
+    map_on_axes(axes, data.photo, data.frame.scaled(*data.photo.shape[:2]), panel, scale_of(panel))
     axes.set_title(panel.title)
     return axes
 
@@ -64,15 +65,17 @@ def contact_sheet(
     subtitle: str,
     footer: str,
     images: Sequence[ImagePanel] = (),
+    size: tuple[int, int] | None = None,
 ) -> Figure:
     """Draw a photo, or a smaller copy of it, and at least one map of it side by side, each on its own scale.
 
-    Of `images` those that the method made are shown, and not the input in the classifier's view.
+    Of `images` those that the method made are shown, and not the input in the classifier's view. `size` is the height and
+    width of the picture, None for those of the photo.
     """
-    frame = resize_frame(frame, *photo.shape[:2])
+    frame = frame.scaled(*photo.shape[:2])
     others = sorted((each for each in images if each.name != "input"), key=lambda each: each.name != "stable")
     tiles = [
-        photo_tile(photo, frame),
+        photo_tile(photo, frame, size),
         *(_generated_tile(photo, frame, panel) for panel in others),
         *(map_tile(photo, frame, panel) for panel in maps),
     ]
@@ -80,9 +83,9 @@ def contact_sheet(
     return sheet(blocks, title=title, subtitle=subtitle, reading=wording.caption(maps), footer=footer)
 
 
-def photo_tile(photo: Photo, frame: Frame) -> Tile:
-    """Return the tile of the photo itself."""
-    height, width = photo.shape[:2]
+def photo_tile(photo: Photo, frame: Frame, size: tuple[int, int] | None = None) -> Tile:
+    """Return the tile of the photo itself; ``size`` as in `contact_sheet`."""
+    height, width = size or photo.shape[:2]
     part = "" if seen(frame).all() else ", input framed"
 
     def draw(axes: Axes) -> None:

@@ -32,11 +32,15 @@ class ImageInfo:
 
 @dataclass(frozen=True)
 class ViewInfo:
-    """The part of the image that the classifier saw: ``box`` is its left, top, right and bottom in the image's own pixels."""
+    """The part of the image that the classifier saw: ``box`` is its left, top, right and bottom in the image's own pixels.
+
+    Where the box reaches beyond the image, the classifier saw ``pad_color``, RGB in [0, 1]; None for black.
+    """
 
     rule: str
     size: tuple[int, int]
     box: tuple[float, float, float, float]
+    pad_color: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)

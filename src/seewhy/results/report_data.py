@@ -1,7 +1,7 @@
 """Everything that the overview and the report show, as plain values: drawing needs neither a classifier nor a method."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
@@ -9,7 +9,7 @@ from jaxtyping import Float, Float32, Int, UInt8
 from seewhy.core.attribution import BoolMap, GeneratedPixels, Map
 from seewhy.core.view import Frame
 from seewhy.results.record import ClassProbability, Record, TargetInfo
-from seewhy.results.samples import QuerySamples
+from seewhy.results.samples import DISPLAY_SIDE, QuerySamples, display_copy
 
 Photo = UInt8[np.ndarray, "height width 3"]
 """RGB, 0 to 255."""
@@ -74,7 +74,10 @@ class ImagePanel:
 
 @dataclass(frozen=True, eq=False)
 class ReportData:
-    """Everything that the overview and the report show; the ``images`` are the input and those that the method made, if any."""
+    """Everything that the overview and the report show; the ``images`` are the input and those that the method made, if any.
+
+    The photo includes the margin of a padded input.
+    """
 
     photo: Photo
     frame: Frame
@@ -107,17 +110,45 @@ def report_data(
         )
         for target in record.targets
     )
-    shown = replace(record.frame, image_size=samples.photo.shape[:2], box=_box(record, samples))
+    photo, shown = with_margin(samples.photo, record.frame, record.view.pad_color)
     images = _images(record, samples, generated) if generated else ()
-    return ReportData(samples.photo, shown, panels, record, _sample_table(record, samples), images)
+    return ReportData(photo, shown, panels, record, _sample_table(record, samples), images)
 
 
-def _box(record: Record, samples: QuerySamples) -> tuple[float, float, float, float]:
-    """Bring the box that the classifier saw to the size of the photo that is shown."""
-    height, width = samples.photo.shape[:2]
-    down, across = height / record.image.height, width / record.image.width
-    left, top, right, bottom = record.view.box
-    return left * across, top * down, right * across, bottom * down
+def with_margin(
+    photo: Photo, frame: Frame, color: Sequence[float] | None
+) -> tuple[UInt8[np.ndarray, "tall wide 3"], Frame]:
+    """Add the margin that a padded input shows around an image to a photo of it, and return the frame on the larger photo.
+
+    Args:
+        photo: the image or a smaller copy of it; it is reduced further where the margin is much larger than the image.
+        frame: what the classifier saw of the image.
+        color: of the margin, RGB in [0, 1]; None for black.
+    """
+    larger = max(_margins(frame)[1]) * max(photo.shape[:2]) / max(frame.image_size)
+    if larger > DISPLAY_SIDE:
+        photo = display_copy(photo, round(max(photo.shape[:2]) * DISPLAY_SIDE / larger))
+    fitted = frame.scaled(*photo.shape[:2])
+    (above, before), (tall, wide) = _margins(fitted)
+    if (tall, wide) == photo.shape[:2]:
+        return photo, fitted
+    canvas = np.empty((tall, wide, 3), np.uint8)
+    canvas[:] = 0 if color is None else np.rint(np.multiply(color, 255))
+    canvas[above : above + photo.shape[0], before : before + photo.shape[1]] = photo
+    left, top, right, bottom = fitted.box
+    box = (left + before, top + above, right + before, bottom + above)
+    return canvas, Frame(box, frame.size, (tall, wide))
+
+
+def _margins(frame: Frame) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the margins above and at the left of an image, and height and width with all margins, in whole pixels."""
+    left, top, right, bottom = frame.box
+    height, width = frame.image_size
+    above, before = round(max(0.0, -top)), round(max(0.0, -left))
+    return (above, before), (
+        above + height + round(max(0.0, bottom - height)),
+        before + width + round(max(0.0, right - width)),
+    )
 
 
 def _subtitle(target: TargetInfo, unit: str) -> str:

@@ -59,10 +59,10 @@ class QuerySamples:
         return cls(named["photo"], named["image"], sampled, patches)
 
 
-def display_copy(photo: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "a b 3"]:
-    """Shrink a large image for display; a small one is returned unchanged."""
-    factor = DISPLAY_SIDE / max(photo.shape[:2])
+def display_copy(photo: UInt8[np.ndarray, "H W 3"], side: int = DISPLAY_SIDE) -> UInt8[np.ndarray, "a b 3"]:
+    """Shrink an image for display to at most ``side`` pixels per side; a small one is returned unchanged."""
+    factor = side / max(photo.shape[:2])
     if factor >= 1:
         return photo
-    height, width = (max(1, round(side * factor)) for side in photo.shape[:2])
+    height, width = (max(1, round(length * factor)) for length in photo.shape[:2])
     return np.asarray(PillowImage.fromarray(photo).resize((width, height), PillowImage.Resampling.LANCZOS))

@@ -32,8 +32,12 @@ def diagnose(
     *,
     faithfulness: FaithfulnessCheck | None,
     infill_check: InfillCheck | None,
+    framing: Sequence[str] = (),
 ) -> Diagnostics:
-    """Judge the maps of a run by their own standard errors, and put what was measured into words."""
+    """Judge the maps of a run by their own standard errors, and put what was measured into words.
+
+    ``framing`` is what `seewhy.explaining.diagnostics.framing` found.
+    """
     labels = {target.key: target.label for target in targets}
     shares = {key: maps.reliability(key) for key in labels}
     expected = {key: None if share is None else math.sqrt(share) for key, share in shares.items()}
@@ -42,6 +46,7 @@ def diagnose(
         *_nothing_to_see(flat.values()),
         *([meaning(faithfulness)] if faithfulness else []),
         *_doubts(targets, classes),
+        *framing,
         *(_NAMED.sub(lambda match: labels.get(match[0], match[0]), finding) for finding in maps.findings),
         *_trust({key: value for key, value in expected.items() if key not in flat}, labels),
         *_sizes(maps, targets),
