@@ -209,10 +209,9 @@ class View:
             return Frame((0.0, 0.0, float(width), float(height)), image_size, image_size)
         resized = self._resized(height, width)
         top, left = (self._start(side - need) for side, need in zip(resized, self.size, strict=True))
-        bottom, right = top + self.size[0], left + self.size[1]
-        left, right = (column * width / resized[1] for column in (left, right))
-        top, bottom = (row * height / resized[0] for row in (top, bottom))
-        return Frame((left, top, right, bottom), self.size, image_size)
+        first, last = (left * width / resized[1], (left + self.size[1]) * width / resized[1])
+        upper, lower = (top * height / resized[0], (top + self.size[0]) * height / resized[0])
+        return Frame((first, upper, last, lower), self.size, image_size)
 
     def _resized(self, height: int, width: int) -> Sides:
         """Return the height and width to which an image is resized before the crop or the padding."""
