@@ -54,6 +54,6 @@ def test_a_margin_is_never_huge(shape: tuple[int, int]) -> None:
     photo = display_copy(np.full((*shape, 3), 200, np.uint8))
     for view in (View((224, 224), short_side=1), View((224, 224), "pad"), View((8, 1000), "pad")):
         shown, frame = with_margin(photo, view.frame(*shape), None)
-        assert max(shown.shape[:2]) <= DISPLAY_SIDE * 1.01
+        assert max(shown.shape[:2]) <= DISPLAY_SIDE * 1.05
         assert frame.image_size == shown.shape[:2]
         assert (shown == 200).any()
