@@ -177,7 +177,7 @@ def test_what_the_choice_is_told(monkeypatch: pytest.MonkeyPatch, method: str, b
         return tune(classifier, image, request)
 
     monkeypatch.setattr(preparing, "tune", listen)
-    for budget in (None, 77):
+    for budget in (None, 300):
         request = prepare(tall(), method=method, infill="gray", budget=budget, runtime="eager")
         preparing.prepare_classifier(request, open_viewed(request.classifier, picture(112, 112)).image)
         assert told["box"] == box

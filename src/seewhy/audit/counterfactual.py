@@ -87,6 +87,8 @@ def audit_counterfactual(
     direction.
     """
     started = time.monotonic()
+    if batch_size < 1 or (limit is not None and limit < 1):
+        raise RequestError(f"expected batch_size and limit of at least 1, got {batch_size} and {limit}")
     if not 0 <= tau < 1:
         raise RequestError(
             f"expected tau from 0 to less than 1, a change of intensity, got {tau}; {TAU} is the default"

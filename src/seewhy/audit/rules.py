@@ -91,7 +91,7 @@ def audit_rules(
     if not questions:
         raise RequestError("expected at least one rule, got none; see seewhy list rules")
     infill_spec, filler = registry.infill(infill, asked, trust=trust)
-    photos = list_labelled(source, only)[:limit]
+    photos = list_labelled(source, only, limit)
     if any(rule.row.region for rule in bound) and not any(photo.boxes for photo in photos):
         raise RequestError(
             f"expected boxes for a rule about regions, got none; give {source}/labels.csv with boxes_norm"

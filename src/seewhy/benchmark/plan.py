@@ -3,12 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import torch
+
 from seewhy import registry
-from seewhy.classifiers.tuning import RuntimeRequest
+from seewhy.classifiers.tuning import RuntimeRequest, options_for
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
+from seewhy.core.metric import MetricInput
 from seewhy.core.spec import Spec
 from seewhy.explaining.bound_metric import BoundMetric, bind_metric
+from seewhy.explaining.rehearsal import check_settings, rehearse_metric
 from seewhy.explaining.request import Request, prepare
 from seewhy.explaining.score import DEFAULT_METRICS, LOCATED
 from seewhy.registry import ClassifierLike
@@ -29,6 +34,21 @@ class BenchmarkPlan:
     controls: tuple[str, ...]
     seed: int
     runtime_request: RuntimeRequest
+
+    def check(self) -> None:
+        """Refuse, before any work, settings that no image of the classifier's size can have; asks nothing.
+
+        A classifier of images of any size has none to check them with: there a method or a metric fails image by image.
+        """
+        size = self.classifier.view.size
+        if size is None:
+            return
+        image, ramp = torch.full((3, *size), 0.5), np.linspace(0, 1, size[0] * size[1], dtype=np.float32).reshape(size)
+        options_for(self.classifier, image, self.runtime_request)
+        for request in self.methods.values():
+            check_settings(request, image)
+        for metric in self.metrics.values():
+            rehearse_metric(metric, self.classifier, image, ramp, MetricInput(0, ramp < ramp.mean()))
 
     def record(self) -> PlanRecord:
         """Write down all that is asked."""

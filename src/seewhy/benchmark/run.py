@@ -76,7 +76,7 @@ def compare(
 
     Cost in queries: those of the methods and metrics for each image, one for its class, and seven for the self-test.
     """
-    entries = list_labelled(source, only)[:limit]
+    entries = list_labelled(source, only, limit)
     _refuse_equal_names(entries)
     located = any(entry.boxes for entry in entries)
     plan = plan_benchmark(
@@ -92,6 +92,7 @@ def compare(
     )
     folder = Path(out)
     check_free(folder, FILE)
+    plan.check()
     write_files(folder, {FILE: json_bytes(plan.record())})
     rows: list[ScoreRow] = []
     with showing(progress, "compare") as tick:

@@ -10,6 +10,15 @@ from seewhy.core.errors import RequestError
 from seewhy.core.layers import copied
 
 
+def with_weights(classifier: Classifier) -> TorchClassifier:
+    """Return a classifier whose weights can be shuffled, or raise `RequestError`."""
+    if not isinstance(classifier, TorchClassifier):
+        raise RequestError(
+            f"expected a torch module, whose weights can be shuffled, got {classifier.name}; omit this metric"
+        )
+    return classifier
+
+
 @torch.no_grad()
 def randomised(classifier: Classifier, seed: int) -> TorchClassifier:
     """Copy a classifier and shuffle the values within each of its parameters, which preserves their scale.
@@ -20,10 +29,7 @@ def randomised(classifier: Classifier, seed: int) -> TorchClassifier:
     Raises:
         RequestError: the classifier is not a torch module, so its weights are not accessible.
     """
-    if not isinstance(classifier, TorchClassifier):
-        raise RequestError(
-            f"expected a torch module, whose weights can be shuffled, got {classifier.name}; omit this metric"
-        )
+    classifier = with_weights(classifier)
     module, generator = copied(classifier.module), torch.Generator().manual_seed(seed % 2**63)
     for weights in module.parameters():
         shuffled = torch.randperm(weights.numel(), generator=generator).to(weights.device)

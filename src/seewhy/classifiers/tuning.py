@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 
@@ -79,8 +80,9 @@ class RuntimeRequest:
     def __post_init__(self) -> None:
         if self.runtime not in RUNTIMES:
             raise RequestError(f"unknown runtime {self.runtime!r}; {did_you_mean(self.runtime, RUNTIMES)}")
-        if self.batch_size is not None and self.batch_size < 1:
-            raise RequestError(f"expected batch_size >= 1, got {self.batch_size}")
+        size = self.batch_size
+        if size is not None and not (isinstance(size, Integral) and size >= 1):
+            raise RequestError(f"expected batch_size >= 1, a whole number, got {size!r}")
 
 
 @torch.no_grad()
@@ -114,7 +116,7 @@ def tune(
     cache, image = cache or default_cache(), image.to(classifier.device)
     if request.runtime == "auto" and queries is not None and queries < _MIN_QUERIES_PARTIAL:
         box = None
-    options = [*candidates(classifier, cache), *around_windows(classifier, image, box, cache)]
+    options = options_for(classifier, image, request, box=box, cache=cache)
     job = _Job(classifier, image, box, request, options, cache, clock or _clock(classifier.device))
     if request.runtime in {"eager", options[0].name}:
         return job.native("requested")
@@ -123,6 +125,26 @@ def tune(
     if queries is not None and (known := job.recall()):
         return known
     return job.search(queries, log) if request.runtime == "auto" else job.requested()
+
+
+def options_for(
+    classifier: Classifier, image: Image, request: RuntimeRequest, *, box: int | None = None, cache: Cache | None = None
+) -> list[Candidate]:
+    """List the runtimes of a classifier for an image in its view, its native one first; nothing is run.
+
+    Raises:
+        RequestError: the requested runtime is none of them.
+    """
+    cache = cache or default_cache()
+    options = [*candidates(classifier, cache), *around_windows(classifier, image, box, cache)]
+    names = dict.fromkeys(["auto", "eager", *(option.name for option in options)])
+    if request.runtime not in names:
+        raise RequestError(
+            f"expected a runtime that can run {classifier.name}: {', '.join(names)}, got {request.runtime}; "
+            "converters need a float32 torch module or an ONNX file of a fixed size, on its device, "
+            f"and {PARTIAL} needs such a module and a method that queries windows"
+        )
+    return options
 
 
 def _clock(device: torch.device) -> Clock:
@@ -189,14 +211,6 @@ class _Job:
 
     def requested(self) -> tuple[Classifier, RuntimeChoice]:
         """Test only the requested candidate; nothing replaces it."""
-        names = [option.name for option in self.options]
-        if self.request.runtime not in names:
-            raise RequestError(
-                f"expected a runtime that can run {self.classifier.name}: "
-                f"auto, {', '.join(dict.fromkeys(['eager', *names]))}, got {self.request.runtime}; "
-                "converters need a float32 torch module or an ONNX file of a fixed size, on its device, "
-                f"and {PARTIAL} needs such a module and a method that queries windows"
-            )
         option = self._option(self.request.runtime)
         images = self._images()
         timing, answer = attempt(option, images, ask(self.classifier, images), self.clock, self._batches())

@@ -10,7 +10,7 @@ from seewhy.cli.images import work_through
 from seewhy.cli.progress import Watch
 from seewhy.cli.tables import agreement_table
 from seewhy.core.budget import Budget
-from seewhy.explaining.compare_infills import InfillComparison, compare_variants, prepare_variants
+from seewhy.explaining.compare_infills import InfillComparison, compare_variants, prepare_variants, to_check
 from seewhy.explaining.prepared import PreparedClassifier, Viewed
 from seewhy.images.levels import Window
 from seewhy.images.sources import list_images
@@ -65,6 +65,7 @@ def compare_infills(
         variants[0].request,
         work,
         lambda result, folder: [agreement_table(result.record), f"image: {folder}/comparison.png"],
+        together=to_check(variants),
         max_megapixels=max_megapixels,
         window=window,
         as_json=as_json,

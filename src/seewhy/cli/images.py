@@ -30,6 +30,7 @@ def work_through(
     work: Work[R],
     readable: Callable[[R, Path], Sequence[Table | str]],
     *,
+    together: Sequence[Request] | None = None,
     max_megapixels: float,
     window: Window | None,
     as_json: bool,
@@ -38,14 +39,15 @@ def work_through(
     """Carry out work on each image, and return the exit status; an image that fails is listed at the end.
 
     ``folders`` tells where the result of an image is written (folder → image). The classifier is prepared for the request on the
-    first image. ``readable`` returns a result, which is now in its folder, as tables and sentences.
+    first image, once the requests that are carried out ``together`` are checked. ``readable`` returns a result, which is now in its folder, as tables and sentences.
     """
     failures: list[str] = []
     prepared: PreparedClassifier | None = None
     for folder, path in folders.items():
         try:
             viewed = open_viewed(request.classifier, path, max_megapixels=max_megapixels, window=window)
-            prepared = prepared or prepare_classifier(request, viewed.image, no_log if quiet else messages.print)
+            log = no_log if quiet else messages.print
+            prepared = prepared or prepare_classifier(request, viewed.image, log, together=together)
             with bars(quiet=quiet) as watch:
                 result = work(viewed, prepared, watch)
             publish(result.save, folder)

@@ -1,6 +1,7 @@
 """Limits on the cost and the precision of an explanation, and query counts."""
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 from seewhy.core.errors import RequestError
 
@@ -31,10 +32,11 @@ class Budget:
     tolerance: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("queries", "seconds", "tolerance"):
+        for name, kind in (("queries", Integral), ("seconds", Real), ("tolerance", Real)):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise RequestError(f"expected {name} > 0, got {value}; omit it for no limit")
+            if value is not None and not (isinstance(value, kind) and float(value) > 0):
+                whole = " as a whole number" if kind is Integral else ""
+                raise RequestError(f"expected {name} > 0{whole}, got {value!r}; omit it for no limit")
 
 
 @dataclass(frozen=True)

@@ -35,3 +35,16 @@ class Infill(Protocol):
             ``(n, c, h, w)`` in [0, 1].
         """
         ...
+
+
+@runtime_checkable
+class Limited(Protocol):
+    """Additional interface of an in-fill that cannot fill every hole."""
+
+    def check(self, image: Image, keep: Keep) -> None:
+        """Refuse, before any work, holes that it cannot fill; arguments as for `Infill`.
+
+        Raises:
+            RequestError: the in-fill cannot fill one of the holes; the message says which holes it can fill.
+        """
+        ...

@@ -15,7 +15,7 @@ from seewhy.core.arrays import Image, Images, Keep, Seeds
 from seewhy.core.budget import Budget, Queries
 from seewhy.core.classifier import Classifier, Differentiable, Open, Scores
 from seewhy.core.errors import ClassifierError, RequestError
-from seewhy.core.infill import Infill
+from seewhy.core.infill import Infill, Limited
 from seewhy.core.layers import Change, shapes, watching
 
 Answers = Float[Tensor, "n k"]
@@ -125,6 +125,11 @@ class Probe:
     def show(self, images: Images) -> Answers:
         """Query the classifier on given images, ``(n, 3, h, w)`` in [0, 1], batch by batch."""
         return torch.cat([self._query(batch) for batch in torch.split(images, self.batch_size)])
+
+    def check_holes(self, keep: Keep) -> None:
+        """Refuse an in-fill that cannot fill the holes; costs no query, and fills nothing."""
+        if isinstance(self.infill, Limited):
+            self.infill.check(self.image, keep)
 
     def fill(self, seeds: Seeds) -> Images:
         """Return the in-fill of a fully removed image, ``(n, 3, h, w)``, one per seed; costs no query."""

@@ -11,7 +11,7 @@ from safetensors.numpy import save as write_tensors
 from seewhy.core.attribution import BoolMap, Map
 from seewhy.core.context import plain_torch
 from seewhy.core.errors import ClassifierError, RequestError
-from seewhy.core.infill import Infill
+from seewhy.core.infill import Infill, Limited
 from seewhy.core.probe import Progress
 from seewhy.explaining.diagnostics.agreement import (
     AGREE,
@@ -181,7 +181,7 @@ def compare_infills(
     """
     variants = prepare_variants(classifier, infills, **question)
     viewed = open_viewed(variants[0].request.classifier, image, max_megapixels=max_megapixels, window=window)
-    prepared = prepare_classifier(variants[0].request, viewed.image)
+    prepared = prepare_classifier(variants[0].request, viewed.image, together=to_check(variants))
     with showing(progress, viewed.opened.name) as tick:
         comparison = compare_variants(variants, viewed, prepared=prepared, watch=lambda _: tick)
     warn_of(comparison.record.warnings, viewed)
@@ -207,6 +207,15 @@ def prepare_variants(
         before = sum(variant.request.infill_info.name == name for variant in variants)
         variants.append(Variant(name + (f"-{before + 1}" if before else ""), title, request, optional=infills is None))
     return variants
+
+
+def to_check(variants: Sequence[Variant]) -> list[Request]:
+    """List the requests that are wrong if a method refuses them; in-fills that may be skipped may be refused for their holes."""
+    return [
+        variant.request
+        for variant in variants
+        if not (variant.optional and isinstance(variant.request.infill, Limited))
+    ]
 
 
 def compare_variants(

@@ -10,8 +10,10 @@ from seewhy.core.context import plain_torch
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target
-from seewhy.explaining.explain import explain
+from seewhy.explaining.explain import explain_viewed, warn_of
 from seewhy.explaining.explanation import Explanation
+from seewhy.explaining.prepared import open_viewed, prepare_classifier
+from seewhy.explaining.request import prepare
 from seewhy.explaining.targets import TargetLike
 from seewhy.images.open import ImageLike
 from seewhy.registry import ClassifierLike
@@ -53,16 +55,21 @@ def from_map(
         >>> from_map(np.eye(16), photo, halves, 0, name="diagonal", check=False)
         Explanation(image: class 1 0.584; diagonal, 1 map, 1 query)
     """
+    values = np.asarray(saliency, dtype=np.float32)
 
     def method(probe: Probe, targets: Sequence[Target]) -> Attribution:
-        values = np.asarray(saliency, dtype=np.float32)
-        if values.shape != probe.size or not np.isfinite(values).all():
-            raise RequestError(
-                f"expected a map of {probe.size} finite numbers, as the classifier sees the image, got {values.shape}; "
-                "resize it, or sum over its channels"
-            )
         probe.prediction  # noqa: B018 - every explanation begins with this query
         return Attribution({targets[0].key: values}, {}, unit, {}, "complete")
 
     method.__name__ = name
-    return explain(classifier, image, method=method, targets=target, runtime="eager", check=check)
+    request = prepare(classifier, method=method, targets=target, runtime="eager", check=check)
+    viewed = open_viewed(request.classifier, image)
+    size = viewed.image.shape[1:]
+    if values.shape != size or not np.isfinite(values).all():
+        raise RequestError(
+            f"expected a map of {tuple(size)} finite numbers, as the classifier sees the image, got {values.shape}; "
+            "resize it, or sum over its channels"
+        )
+    explanation = explain_viewed(request, viewed, prepared=prepare_classifier(request, viewed.image))
+    warn_of(explanation.record.warnings, viewed)
+    return explanation

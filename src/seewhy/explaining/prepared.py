@@ -1,18 +1,20 @@
 """What stands ready before an explanation: the image as the classifier sees it, and the classifier, tested and bound to a runtime."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from seewhy.classifiers.fast import FastClassifier
-from seewhy.classifiers.tuning import Log, RuntimeChoice, RuntimeRequest, no_log, tune
+from seewhy.classifiers.tuning import Log, RuntimeChoice, RuntimeRequest, no_log, options_for, tune
 from seewhy.classifiers.validation import Validation, validate_classifier
 from seewhy.core.access import Access
 from seewhy.core.arrays import Image
 from seewhy.core.classifier import Classifier
 from seewhy.core.errors import RequestError
 from seewhy.core.view import Frame
+from seewhy.explaining.rehearsal import check_answers, check_settings
 from seewhy.explaining.request import Request
 from seewhy.images.levels import Window
 from seewhy.images.open import ImageLike, OpenedImage, open_image
@@ -74,11 +76,16 @@ class PreparedClassifier:
         )
 
 
-def prepare_classifier(request: Request, image: Image, log: Log = no_log) -> PreparedClassifier:
-    """Test the classifier of a request on an image and choose how it is run, once for many images.
+def prepare_classifier(
+    request: Request, image: Image, log: Log = no_log, *, together: Sequence[Request] | None = None
+) -> PreparedClassifier:
+    """Check a request, test its classifier on an image and choose how it is run, once for many images.
 
-    A method that needs more than probabilities runs the classifier unchanged.
+    Requests that are carried out ``together`` are all checked first; None: this one. A method that needs more than probabilities runs the classifier unchanged.
     """
+    for checked in (request,) if together is None else together:
+        check_settings(checked, image)
+        check_answers(checked, image)
     method, runtime = request.method, request.runtime
     if method.row.access > Access.PROBABILITIES:
         if runtime not in {"auto", "eager"}:
@@ -103,6 +110,7 @@ def validate_and_tune(
     log: Log = no_log,
 ) -> PreparedClassifier:
     """Test a classifier on an image, then choose how it is run; see `seewhy.classifiers.tuning.tune`."""
+    options_for(classifier, image, wanted, box=box)  # refuses the runtime before the self-test
     validation = validate_classifier(classifier, image)
     tuned, choice = tune(classifier, image, wanted, queries=queries, box=box, log=log)
     return PreparedClassifier(classifier, validation, tuned, choice)

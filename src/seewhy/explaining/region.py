@@ -6,14 +6,16 @@ from pathlib import Path
 
 from seewhy import registry
 from seewhy.core.budget import Budget
+from seewhy.core.classifier import Classifier
 from seewhy.core.context import plain_torch
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
-from seewhy.core.target import Target
+from seewhy.core.target import ClassEvidence, Target
 from seewhy.explaining.explanation import Explanation
 from seewhy.explaining.progress import ProgressLike, showing
+from seewhy.explaining.rehearsal import Rehearsal, until_first_query
 from seewhy.explaining.reopen import reopen
-from seewhy.explaining.targets import TargetLike, check_classes, default_targets, parse_targets
+from seewhy.explaining.targets import TargetLike, default_targets, parse_targets
 from seewhy.methods.search.minimal_region import minimal_region_of
 from seewhy.registry import ClassifierLike
 from seewhy.results.codec import as_settings, json_bytes
@@ -84,11 +86,14 @@ def region(
     opened = reopen(explanation, classifier, trust=trust, device=device)
     saved, original = opened.explanation, opened.classifier
     spec, filler = registry.infill(infill, original, trust=trust)
+    chosen = None if targets is None else _parsed(targets, original, saved)
+    limits, likely = Budget(budget), ClassEvidence(0)  # any target will do for the checks
+    maps_of = {likely.key: next(iter(saved.maps.values())), **saved.maps}
+    trial = Rehearsal(original, filler, opened.image, budget=limits, batch_size=batch_size)
+    until_first_query(lambda: minimal_region_of(trial, chosen or [likely], maps_of, tile=tile, samples=samples))
     with showing(progress, "region") as tick:
-        probe = Probe(
-            original, filler, opened.image, seed=seed, budget=Budget(budget), batch_size=batch_size, progress=tick
-        )
-        maps = minimal_region_of(probe, _targets(targets, probe, saved), saved.maps, tile=tile, samples=samples)
+        probe = Probe(original, filler, opened.image, seed=seed, budget=limits, batch_size=batch_size, progress=tick)
+        maps = minimal_region_of(probe, chosen or _predicted(probe, saved), saved.maps, tile=tile, samples=samples)
     record = RegionRecord(
         findings=tuple(maps.findings),
         areas={name: float(where.mean()) for name, where in maps.outlines.items()},
@@ -102,18 +107,26 @@ def region(
     return RegionReport(replace(saved, outlines=maps.outlines), record)
 
 
-def _targets(
-    targets: TargetLike | Sequence[TargetLike] | None, probe: Probe, explanation: Explanation
+def _parsed(
+    targets: TargetLike | Sequence[TargetLike], classifier: Classifier, explanation: Explanation
 ) -> tuple[Target, ...]:
     """Read the targets, and make sure that each has a map."""
-    if targets is None:
-        chosen = default_targets(probe.prediction, information=False, classes=1)
-    else:
-        chosen = parse_targets(targets, probe.classifier.labels, information=False)
-        check_classes(chosen, len(probe.prediction))
-    for target in chosen:
+    chosen = parse_targets(targets, classifier.labels, information=False)
+    _check_maps(chosen, explanation)
+    return chosen
+
+
+def _predicted(probe: Probe, explanation: Explanation) -> tuple[Target, ...]:
+    """Return the predicted class as the target."""
+    chosen = default_targets(probe.prediction, information=False, classes=1)
+    _check_maps(chosen, explanation)
+    return chosen
+
+
+def _check_maps(targets: Sequence[Target], explanation: Explanation) -> None:
+    """Refuse a target without a map."""
+    for target in targets:
         if target.key not in explanation.maps:
             raise RequestError(
                 f"expected a target with a map, got {target.key}; there are {', '.join(explanation.maps)}"
             )
-    return chosen

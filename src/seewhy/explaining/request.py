@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from numbers import Integral
 from typing import TypedDict
 
 from seewhy import registry
@@ -100,11 +101,12 @@ def prepare(
     check: bool = True,
 ) -> Request:
     """Check a question before any work starts; see `seewhy.explain` and `seewhy.classifier` for arguments and errors."""
+    _check_types(method, infill, budget, seed)
+    RuntimeRequest(runtime, batch_size)  # raises on an unknown runtime, or a batch size that is not a positive number
     opened = registry.classifier(classifier, trust=trust, device=device)
     bound = bind_method(method)
     _check_access(opened, bound)
     filler, about = build_infill(infill or bound.row.usual_infill(bound.settings), opened, trust=trust)
-    RuntimeRequest(runtime, batch_size)  # raises on an unknown runtime or a batch size below 1
     if not -(2**63) <= seed < 2**63:
         raise RequestError(f"expected a seed of 64 bits, from -2**63 to 2**63 - 1, got {seed}")
     parsed = None if targets is None else parse_targets(targets, opened.labels, information=bound.row.information)
@@ -115,13 +117,25 @@ def prepare(
         infill_info=about,
         targets=parsed,
         requested=None if targets is None else tuple(map(as_text, as_list(targets))),
-        budget=Budget(queries=budget) if isinstance(budget, int) else budget or Budget(),
+        budget=budget if isinstance(budget, Budget) else Budget(queries=None if budget is None else int(budget)),
         seed=seed,
         batch_size=batch_size,
         runtime=runtime,
         check_infill=check_infill,
         check=check,
     )
+
+
+def _check_types(method: object, infill: object, budget: object, seed: object) -> None:
+    """Refuse what the arguments of a function with type hints cannot be, as not everybody checks types."""
+    if not (isinstance(method, str) or callable(method)):
+        raise RequestError(f"expected a method as a Spec or a function, got {method!r}; see seewhy.methods()")
+    if not (infill is None or isinstance(infill, str | Infill)):
+        raise RequestError(f"expected an in-fill as a Spec or an Infill, got {infill!r}; see seewhy.infills()")
+    if not (budget is None or isinstance(budget, Integral | Budget)):
+        raise RequestError(f"expected a budget as a whole number or a Budget, got {budget!r}; write budget=1000")
+    if not isinstance(seed, Integral):
+        raise RequestError(f"expected a seed as a whole number, got {seed!r}; write seed=0")
 
 
 def bind_method(method: MethodLike) -> Bound[Method]:
@@ -134,7 +148,7 @@ def bind_method(method: MethodLike) -> Bound[Method]:
     def run(probe: Probe, targets: Sequence[Target]) -> Attribution:
         return method(probe, targets)
 
-    return Bound(Method(run=run, summary="a function of the caller's", paper=""), Spec(name), {})
+    return Bound(Method(run=run, summary="a function of the caller's", paper="", rehearsed=False), Spec(name), {})
 
 
 def _check_access(classifier: Classifier, method: Bound[Method]) -> None:

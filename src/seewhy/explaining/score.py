@@ -18,6 +18,7 @@ from seewhy.explaining.bound_metric import BoundMetric, Reexplainer, bind_metric
 from seewhy.explaining.explanation import Explanation
 from seewhy.explaining.prepared import expected_queries
 from seewhy.explaining.progress import ProgressLike, showing
+from seewhy.explaining.rehearsal import rehearse_metric
 from seewhy.explaining.reopen import Reopened, reopen
 from seewhy.explaining.request import Request
 from seewhy.explaining.targets import parse_targets
@@ -89,6 +90,10 @@ def score(
     _check_region(bound, where)
     request = opened.request(trust=trust) if any(metric.row.reexplains for metric in bound) else None
     watched = _watched(opened.explanation, [targets] if isinstance(targets, str) else targets)
+    for target, index in watched:
+        case = MetricInput(index, where, None, opened.explanation.generated)
+        for metric in bound:
+            rehearse_metric(metric, opened.classifier, opened.image, opened.explanation.maps[target.key], case)
     queries = len(watched) * sum(_cost(metric, opened, request) for metric in bound)
     tuned, choice = tune(opened.classifier, opened.image, RuntimeRequest(runtime, batch_size), queries=queries)
     batched = None if request is None else replace(request, batch_size=choice.batch_size)

@@ -59,7 +59,7 @@ def region(boxes: Sequence[Box], frame: Frame) -> Bool[np.ndarray, "h w"] | None
     return inside
 
 
-def list_labelled(source: str | Path, only: str | Path | None = None) -> list[Labelled]:
+def list_labelled(source: str | Path, only: str | Path | None = None, limit: int | None = None) -> list[Labelled]:
     """List the images of a folder, with annotations from its ``labels.csv`` if present.
 
     Args:
@@ -67,17 +67,20 @@ def list_labelled(source: str | Path, only: str | Path | None = None) -> list[La
             in its subfolder ``images/``) and optionally ``class_idx``, ``boxes_norm`` (``x0 y0 x1 y1`` as fractions of the
             full image, several separated by ``;``), ``orig_w`` and ``orig_h``.
         only: text file with the names of the files to use, one per line, in this order; None uses all files.
+        limit: use at most this many images.
 
     Raises:
-        RequestError: there is no image, a line of ``labels.csv`` cannot be read, or a listed name does not exist.
+        RequestError: ``limit`` is below 1, there is no image, a line of ``labels.csv`` cannot be read, or a listed name does not exist.
     """
+    if limit is not None and limit < 1:
+        raise RequestError(f"expected limit >= 1 images, got {limit}; leave it out for all")
     folder = Path(source)
     if (folder / LABELS).is_file():
         inside = folder / "images" if (folder / "images").is_dir() else folder
         known = [_line(inside, number, row) for number, row in enumerate(read_labels(folder), 2)]
     else:
         known = [Labelled(path) for path in list_images([folder])]
-    return known if only is None else _chosen(known, Path(only))
+    return (known if only is None else _chosen(known, Path(only)))[:limit]
 
 
 def _chosen(known: Sequence[Labelled], only: Path) -> list[Labelled]:

@@ -71,6 +71,11 @@ class PatchSampler:
         sums = [trained.checksum for trained in self.networks]
         return sums[0] if len(sums) == 1 else hashlib.sha256("".join(sums).encode()).hexdigest()
 
+    def check(self, image: Image, keep: Keep) -> None:
+        """Implement `seewhy.core.infill.Limited`."""
+        for index in torch.unique(self._choose(bounding_boxes(keep))).tolist():
+            _check_image(image, self.networks[index].patch)
+
     @torch.no_grad()
     def __call__(self, image: Image, keep: Keep, seeds: Seeds) -> Images:
         """Implement `seewhy.core.infill.Infill`: fill the hole of each row, where keep is below 1, with a drawn patch.
@@ -103,6 +108,16 @@ class PatchSampler:
         return (hole[:, None] > sides).sum(1)
 
 
+def _check_image(image: Image, patch: int) -> None:
+    """Refuse an image that is not in colour or smaller than a patch."""
+    channels, height, width = image.shape
+    if channels != 3 or min(height, width) < patch:
+        raise RequestError(
+            f"expected a colour image of at least {patch} × {patch} pixels, "
+            f"got {channels} channels, {height} × {width}; choose another in-fill such as blur"
+        )
+
+
 class _Drawn(NamedTuple):
     """Drawn patches, and the row and column of each patch's top left corner in the image."""
 
@@ -113,13 +128,9 @@ class _Drawn(NamedTuple):
 
 def _draw(trained: Trained, image: Image, seeds: Seeds, boxes: Boxes) -> _Drawn:
     """Draw patches from one network over holes that it covers, centred on the hole where the image allows."""
-    channels, height, width = image.shape
+    _, height, width = image.shape
     patch = trained.patch
-    if channels != 3 or min(height, width) < patch:
-        raise RequestError(
-            f"expected a colour image of at least {patch} × {patch} pixels, "
-            f"got {channels} channels, {height} × {width}; choose another in-fill such as blur"
-        )
+    _check_image(image, patch)
     net = network(trained, str(image.device))
     top, left, tall, wide = boxes.unbind(1)
     rows = (top - (patch - tall) // 2).clamp(0, height - patch)

@@ -74,6 +74,8 @@ class Method(Entry):
         needs: what the user has to provide besides the classifier, in words; without it the method does not run.
         generated: names of the images that it generates with the map.
         small: settings for a quick run on a small image, as in a Spec; the contract tests use them.
+        rehearsed: whether a request is checked by a run up to the first query; not where a function of the caller's may do
+            anything before it.
     """
 
     run: Callable[..., Attribution]
@@ -93,6 +95,7 @@ class Method(Entry):
     needs: str = ""
     generated: tuple[str, ...] = ()
     small: str = ""
+    rehearsed: bool = True
 
     def cost(
         self,

@@ -30,7 +30,7 @@ def claim(out: Path, images: Sequence[Path], record: str) -> list[Path]:
     Raises:
         RequestError: ``out`` cannot be written, or a folder holds something other than a result of this kind.
     """
-    _try_writing(out)
+    check_writable(out)
     folders: list[Path] = []
     for image in images:
         folder, number = out / image.stem, 1
@@ -48,7 +48,7 @@ def check_free(folder: Path, record: str) -> None:
         raise RequestError(f"{folder} exists and holds no {record}; choose another --out")
 
 
-def _try_writing(out: Path) -> None:
+def check_writable(out: Path) -> None:
     """Write and remove something in the nearest folder that exists, so that a failure leaves nothing behind."""
     nearest = next(parent for parent in (out.absolute(), *out.absolute().parents) if parent.exists())
     try:

@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Sequence
-from typing import Any
+from types import ModuleType
 
 import torch
 from jaxtyping import Float
@@ -40,6 +40,7 @@ def integrated_gradients(probe: Probe, targets: Sequence[Target], *, steps: int 
     """
     at_least(steps=(steps, 1))
     reserve(probe, 3 + len(targets) * steps, hint="fewer steps or targets")
+    attr = _captum()
     weights = weight_matrix(targets, probe.prediction).float()
     baseline = probe.fill(seeds(probe, 0))
     with torch.no_grad():
@@ -47,20 +48,30 @@ def integrated_gradients(probe: Probe, targets: Sequence[Target], *, steps: int 
     values: dict[str, Map] = {}
     findings: list[str] = []
     for target, column, change in zip(targets, weights.T, (now - before).tolist(), strict=True):
-        shares = _integrate(probe, baseline, column, steps).double().sum(0)
+        shares = _integrate(attr, probe, baseline, column, steps).double().sum(0)
         values[target.key] = as_map(shares)
         findings += incompleteness(target.key, "score", float(shares.sum()), change)
     return Attribution(values, {}, "score", {"steps": steps}, "complete", findings=tuple(findings))
 
 
-def _integrate(probe: Probe, baseline: Images, column: Float[Tensor, " k"], steps: int) -> Float[Tensor, "c h w"]:
-    """Run captum's Integrated Gradients; every image goes through the probe."""
+def _captum() -> ModuleType:
+    """Import captum's attribution methods."""
     try:
-        attr: Any = importlib.import_module("captum.attr")
+        return importlib.import_module("captum.attr")
     except ModuleNotFoundError as error:
         raise RequestError(
             "expected the package captum for integrated-gradients, got none installed; run: pip install 'seewhy[captum]'"
         ) from error
+
+
+def _integrate(
+    attr: ModuleType,
+    probe: Probe,
+    baseline: Images,
+    column: Float[Tensor, " k"],
+    steps: int,
+) -> Float[Tensor, "c h w"]:
+    """Run captum's Integrated Gradients; every image goes through the probe."""
 
     def score(images: Images) -> Float[Tensor, " n"]:
         return probe.scores(images) @ column

@@ -80,6 +80,13 @@ def _even(grid: tuple[int, ...], size: tuple[int, int]) -> bool:
     return _inside(grid, size) and 1 / _UNEVEN < (grid[0] * size[1]) / (grid[1] * size[0]) < _UNEVEN
 
 
+def check_layer(probe: Probe, layer: str | None) -> None:
+    """Refuse a layer that does not exist, with the closest names; costs no query."""
+    if layer is not None:
+        with probe.watching(layer):
+            pass
+
+
 def find(probe: Probe, layer: str | None, *, stride: float | None, once: bool = False) -> Layout:
     """Return the requested layer, or choose one; with ``once`` only among those that run once for an image.
 
@@ -88,9 +95,7 @@ def find(probe: Probe, layer: str | None, *, stride: float | None, once: bool = 
     a full block rather than a part that a shortcut bypasses). In a transformer no layer is chosen, because all its
     maps have the same size. Costs one query.
     """
-    if layer is not None:
-        with probe.watching(layer):  # raises for a layer that does not exist, before any query
-            pass
+    check_layer(probe, layer)
     shapes = probe.layers()
     maps = {
         name: found

@@ -10,7 +10,7 @@ from seewhy.core.attribution import Attribution
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target, weight_matrix
 from seewhy.methods._shared import enlarge, name_maps, reserve
-from seewhy.methods.layers._feature_maps import Feature, Layout, find
+from seewhy.methods.layers._feature_maps import Feature, Layout, check_layer, find
 
 Weigh = Callable[[Feature, Feature], Float[Tensor, "n c"]]
 """Computes a weight for each channel from the activations and the gradient of the score with respect to them."""
@@ -68,6 +68,7 @@ def grad_cam_plus_plus(probe: Probe, targets: Sequence[Target], *, layer: str | 
 
 def _cam(probe: Probe, targets: Sequence[Target], layer: str | None, weigh: Weigh) -> Attribution:
     """Compute the map of each target from its own forward and backward pass."""
+    check_layer(probe, layer)
     reserve(probe, 2 + len(targets), hint="fewer targets")
     weights = weight_matrix(targets, probe.prediction).float()
     where = find(probe, layer, stride=None)

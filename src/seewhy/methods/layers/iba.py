@@ -14,7 +14,7 @@ from seewhy.core.probe import Probe, require_gradient
 from seewhy.core.seeds import normals
 from seewhy.core.target import Target, weight_matrix
 from seewhy.methods._shared import at_least, enlarge, name_maps, positive, reserve, seeds
-from seewhy.methods.layers._feature_maps import Layout, find
+from seewhy.methods.layers._feature_maps import Layout, check_layer, find
 from seewhy.nets.bottleneck import Statistics, bits_per_pixel, information, load_statistics, smooth
 
 IBA_STRIDE = 8.0
@@ -73,10 +73,11 @@ def iba(
     at_least(steps=(steps, 1), samples=(samples, 1), beta=(beta, 0), sigma=(sigma, 0))
     positive(rate=rate)
     reserve(probe, 2 + len(targets) * steps * samples, hint="fewer targets")
-    weights = weight_matrix(targets, probe.prediction).float()
     known = None
     if statistics is not None:
         known, layer = load_statistics(Path(statistics), layer=layer, fingerprint=probe.classifier.fingerprint)
+    check_layer(probe, layer)
+    weights = weight_matrix(targets, probe.prediction).float()
     where = find(probe, layer, stride=IBA_STRIDE, once=True)
     bits, traces = [], {}
     for target, column in zip(targets, weights.T, strict=True):

@@ -48,8 +48,8 @@ def iba_readout(probe: Probe, targets: Sequence[Target], *, weights: str | None 
     if weights is None:
         raise RequestError(f"expected weights=FOLDER of a trained readout, got none; {REMEDY}")
     reserve(probe, 2, hint="another method")
-    _check_targets(probe, targets)
     net, card = load_readout(Path(weights), fingerprint=probe.classifier.fingerprint)
+    _check_targets(probe, targets)
     net = net.to(probe.image.device)
     sources = gather(probe, card["layers"], probe.image[None])
     if tuple(tuple(source.shape[1:]) for source in sources) != net.shapes:

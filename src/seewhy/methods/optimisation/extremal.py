@@ -97,8 +97,8 @@ def extremal_perturbation(
         raise RequestError(
             f"expected areas between 0 and 1, got {areas}; write areas=0.05+0.1 for 5 % and 10 % of the image"
         )
-    at_least(iterations=(iterations, 1), step=(step, 1))
-    positive(sigma=sigma)
+    at_least(iterations=(iterations, 1), step=(step, 1), weight=(weight, 0))
+    positive(sigma=sigma, rate=rate)
     shown = len(targets) * len(areas)  # in each step, and once more at the end
     wanted, fewest = shown * (1 + iterations), 2 * shown
     steps = allow(probe, wanted, fewest=fewest, hint="fewer targets or areas", multiple=shown) // shown - 1

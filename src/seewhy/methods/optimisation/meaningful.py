@@ -15,7 +15,7 @@ from seewhy.core.probe import Probe
 from seewhy.core.seeds import uniforms
 from seewhy.core.target import Target, weight_matrix
 from seewhy.infills.plain import gaussian_blur
-from seewhy.methods._shared import allow, at_least, enlarge, seeds
+from seewhy.methods._shared import allow, at_least, enlarge, positive, seeds
 from seewhy.methods.optimisation._perturbation import Game, Learned, attribution, finding, region
 
 Grid = Float[Tensor, "a b"]
@@ -72,6 +72,8 @@ def meaningful_perturbation(
     Cost: one query, and for each target ``36 + iterations`` queries with ``iterations`` backward passes.
     """
     at_least(iterations=(iterations, 1), cells=(cells, 2), sigma=(sigma, 0), jitter=(jitter, 1))
+    at_least(lambda1=(lambda1, 0), lambda2=(lambda2, 0))
+    positive(beta=beta, rate=rate)
     around = _RADII + 1  # queries for the start and the final evaluation
     wanted, fewest = (len(targets) * (around + steps) for steps in (iterations, 1))
     steps = allow(probe, wanted, fewest=fewest, hint="fewer targets", multiple=len(targets)) // len(targets) - around

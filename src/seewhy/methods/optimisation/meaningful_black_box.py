@@ -12,7 +12,7 @@ from seewhy.core.attribution import Attribution
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import uniforms
 from seewhy.core.target import Target, weight_matrix
-from seewhy.methods._shared import allow, at_least, enlarge, seeds
+from seewhy.methods._shared import allow, at_least, enlarge, positive, seeds
 from seewhy.methods.optimisation._perturbation import Game, Learned, attribution, finding, region
 
 _REACH = 0.2
@@ -60,7 +60,8 @@ def meaningful_black_box(
 
     Cost: one query, and for each target ``1 + 2 steps``.
     """
-    at_least(steps=(steps, 1), cells=(cells, 1))
+    at_least(steps=(steps, 1), cells=(cells, 1), area_weight=(area_weight, 0))
+    positive(rate=rate)
     pair = 2 * len(targets)
     final = 1 + len(targets)  # one query for the prediction, and one for each learned region
     made = allow(probe, pair * steps, fewest=pair, hint="fewer targets", first=final, multiple=pair) // pair

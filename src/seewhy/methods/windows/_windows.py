@@ -40,30 +40,44 @@ def read_settings(
 ) -> tuple[tuple[int, ...], int]:
     """Return the sides of the windows and the number of in-fills drawn for each, chosen within the budget if None.
 
-    A deterministic in-fill is drawn once.
+    A deterministic in-fill is drawn once. Everything is checked here, before the first query.
 
     Raises:
-        RequestError: the settings contradict each other, or a window is the whole image.
+        RequestError: the settings contradict each other, a window is the whole image, or the budget is too small.
     """
     sizes = (size,) if isinstance(size, int) else size
+    _check_windows(sizes, stride, samples)
+    steps = [Windows(side, side if stride is None else stride) for side in sizes]
+    covering = sum(windows.covering(*probe.size) for windows in steps)
+    for windows in steps:
+        windows.check_smaller(*probe.size)
+        probe.check_holes(windows.keep(windows.positions(*probe.size)[:1], *probe.size))
+    drawn = _samples(probe, steps, samples, covering, adaptive=stride is None)
+    fewest = 1 + drawn * covering
+    probe.affordable(fewest, smallest=fewest, hint=how_to_afford(drawn))
+    return sizes, drawn
+
+
+def _check_windows(sizes: tuple[int, ...], stride: int | None, samples: int | None) -> None:
+    """Reject settings that contradict each other."""
     if len(set(sizes)) < len(sizes):
         raise RequestError(f"expected different sizes, got {sizes}; give each size once")
-    for side in sizes:
-        Windows(side, side).check_smaller(*probe.size)
     if stride is not None and len(sizes) > 1:
         raise RequestError(f"expected one size with a stride, got {sizes}; omit stride")
     if samples is not None:
         at_least(samples=(samples, 1))
-    if not probe.infill.stochastic:
-        return sizes, 1
+
+
+def _samples(probe: Probe, steps: Sequence[Windows], samples: int | None, covering: int, *, adaptive: bool) -> int:
+    """Return the number of in-fills drawn for each window."""
     limit = probe.budget.queries
+    if not probe.infill.stochastic:
+        return 1
     if samples is not None or limit is None:
-        return sizes, samples or (ADAPTIVE_SAMPLES if stride is None else SAMPLES)
-    if stride is not None:
-        windows = len(Windows(sizes[0], stride).positions(*probe.size))
-        return sizes, max(2, min(2 * SAMPLES, (limit - 1) // windows))
-    start = sum(Windows(side, side).covering(*probe.size) for side in sizes)
-    return sizes, ADAPTIVE_SAMPLES if limit >= 1 + ADAPTIVE_SAMPLES * start else 1
+        return samples or (ADAPTIVE_SAMPLES if adaptive else SAMPLES)
+    if not adaptive:
+        return max(2, min(2 * SAMPLES, (limit - 1) // len(steps[0].positions(*probe.size))))
+    return ADAPTIVE_SAMPLES if limit >= 1 + ADAPTIVE_SAMPLES * covering else 1
 
 
 def how_to_afford(samples: int) -> str:

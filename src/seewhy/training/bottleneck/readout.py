@@ -14,11 +14,12 @@ from seewhy.core.classifier import Classifier
 from seewhy.core.context import plain_torch
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, normals
-from seewhy.methods.layers._feature_maps import Layout, find
+from seewhy.methods.layers._feature_maps import Layout, check_layer, find
 from seewhy.methods.layers.iba import IBA_STRIDE
 from seewhy.methods.layers.iba_readout import gather
 from seewhy.nets.bottleneck import Statistics
 from seewhy.nets.readout import Readout, save_readout
+from seewhy.results.folder import check_writable
 from seewhy.runtime.machine import installed
 from seewhy.training.bottleneck.statistics import bind_first, measure_layers, view_photo
 from seewhy.training.loop import Progress, check_settings, no_progress
@@ -89,7 +90,10 @@ def train_readout(
     the class scores are read as well. The cost is one query per photo, then two per photo of each batch, one of them with
     a backward pass.
     """
+    check_writable(out)
     plan, probe = plan or Plan(), bind_first(classifier, photos)
+    for layer in layers:
+        check_layer(probe, layer)
     names = tuple(dict.fromkeys(layers or [find(probe, None, stride=stride, once=True).layer for stride in STRIDES]))
     statistics = measure_layers(probe, names, photos, progress)
     net = _build(statistics, plan.seed).to(classifier.device)

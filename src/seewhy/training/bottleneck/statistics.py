@@ -16,6 +16,7 @@ from seewhy.methods.layers._feature_maps import find
 from seewhy.methods.layers.iba import IBA_STRIDE
 from seewhy.methods.layers.iba_readout import gather
 from seewhy.nets.bottleneck import Counting, Statistics, save_statistics
+from seewhy.results.folder import check_writable
 from seewhy.runtime.machine import installed
 from seewhy.training.loop import Progress, no_progress
 
@@ -34,6 +35,7 @@ def measure(
     The layer is the one that ``iba`` chooses, unless it is named. Nothing is written before all photos are processed. The
     cost is one query per photo, plus one.
     """
+    check_writable(out)
     probe = bind_first(classifier, photos)
     place = find(probe, layer, stride=IBA_STRIDE, once=True)
     statistics = measure_layers(probe, [place.layer], photos, progress)[0]

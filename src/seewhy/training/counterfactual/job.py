@@ -130,14 +130,8 @@ class Job:
 
     def _begin(self) -> None:
         """Create the folder, or resume from its checkpoint."""
+        earlier = check_unfinished(self.out)
         self.out.mkdir(parents=True, exist_ok=True)
-        card = self.out / CARD
-        earlier = json.loads(card.read_text(encoding="utf-8")) if card.exists() else {"stopped": UNFINISHED}
-        if earlier.get("stopped") != UNFINISHED:
-            raise RequestError(
-                f"expected a folder without finished generators, got {self.out}, which holds finished generators; "
-                "choose another --out, or remove the folder"
-            )
         if not (self.out / CHECKPOINT).exists():
             return
         if any(earlier.get(name) != self.facts[name] for name in ("fingerprint", "pictures", "plan")):
@@ -269,6 +263,18 @@ class Job:
             title = " to ".join(self.facts["classes"][generators.classes.index(kind)] for kind in (source, target))
             sheet[title] = {name: images.cpu().numpy() for name, images in rows.items() if images is not None}
         return sheet
+
+
+def check_unfinished(out: Path) -> Card:
+    """Refuse a folder with finished generators, and return the card of an unfinished run."""
+    card = out / CARD
+    earlier: Card = json.loads(card.read_text(encoding="utf-8")) if card.exists() else {"stopped": UNFINISHED}
+    if earlier.get("stopped") != UNFINISHED:
+        raise RequestError(
+            f"expected a folder without finished generators, got {out}, which holds finished generators; "
+            "choose another --out, or remove the folder"
+        )
+    return earlier
 
 
 def _about(

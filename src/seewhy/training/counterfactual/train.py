@@ -9,8 +9,9 @@ from seewhy.core.classifier import Classifier, Differentiable
 from seewhy.core.context import plain_torch
 from seewhy.core.errors import RequestError
 from seewhy.images.collection import Collection, read_collection, split
+from seewhy.results.folder import check_writable
 from seewhy.training.counterfactual.evaluation import predicted
-from seewhy.training.counterfactual.job import Job, Trained
+from seewhy.training.counterfactual.job import Job, Trained, check_unfinished
 from seewhy.training.counterfactual.plan import Plan
 from seewhy.training.loop import Progress, no_progress
 
@@ -51,6 +52,8 @@ def train_counterfactual(
             f"expected a classifier with gradients, got {classifier.name} with {classifier.access.name} access; "
             "for this classifier use --method nearest-counterfactual:reference=FOLDER, which needs no training"
         )
+    check_writable(out)
+    check_unfinished(out)
     pictures = source if isinstance(source, Collection) else read_collection(source, view=classifier.view)
     chosen = read_classes(classifier, classes)
     train, held_out = split(pictures, share=plan.held_out, seed=plan.seed)
