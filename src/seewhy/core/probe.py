@@ -22,7 +22,7 @@ Answers = Float[Tensor, "n k"]
 """Class probabilities in float64; each row sums to 1 within float64 precision."""
 
 Progress = Callable[[int, int], None]
-"""Callback invoked after each batch with the number of queries done and planned."""
+"""Callback invoked before each batch with the number of queries, those of the batch included, and the number planned."""
 
 
 _FILL_BATCH = 32  # images filled in at once if memory allows: a learned in-fill is inefficient on small batches
@@ -65,7 +65,7 @@ class Probe:
         seed: seed of the run; each query derives its own seed from it.
         budget: when to stop.
         batch_size: images per batch; affects the speed, not the result.
-        progress: callback invoked after each batch.
+        progress: callback invoked before each batch is asked.
     """
 
     classifier: Classifier

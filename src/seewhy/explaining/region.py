@@ -13,7 +13,7 @@ from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Target
 from seewhy.explaining.explanation import Explanation
 from seewhy.explaining.progress import ProgressLike, showing
-from seewhy.explaining.rehearsal import Rehearsal, until_first_query
+from seewhy.explaining.rehearsal import rehearsing, until_first_query
 from seewhy.explaining.reopen import reopen
 from seewhy.explaining.targets import TargetLike, default_targets, parse_targets
 from seewhy.methods.search.minimal_region import minimal_region_of
@@ -89,7 +89,7 @@ def region(
     chosen = None if targets is None else _parsed(targets, original, saved)
     limits, likely = Budget(budget), ClassEvidence(0)  # any target will do for the checks
     maps_of = {likely.key: next(iter(saved.maps.values())), **saved.maps}
-    trial = Rehearsal(original, filler, opened.image, budget=limits, batch_size=batch_size)
+    trial = rehearsing(original, filler, opened.image, budget=limits)
     until_first_query(lambda: minimal_region_of(trial, chosen or [likely], maps_of, tile=tile, samples=samples))
     with showing(progress, "region") as tick:
         probe = Probe(original, filler, opened.image, seed=seed, budget=limits, batch_size=batch_size, progress=tick)

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import NoReturn, final
+from dataclasses import dataclass
+from typing import final
 
 import torch
 
@@ -10,49 +11,65 @@ from seewhy.classifiers.randomised import with_weights
 from seewhy.core.access import Access
 from seewhy.core.arrays import Image, Images, Keep, Seeds
 from seewhy.core.attribution import Map
+from seewhy.core.budget import Budget
 from seewhy.core.classifier import Classifier
-from seewhy.core.infill import Limited
+from seewhy.core.infill import Infill, Limited
 from seewhy.core.metric import MetricInput
-from seewhy.core.probe import Answers, Probe
+from seewhy.core.probe import Probe
 from seewhy.core.target import Target
 from seewhy.explaining.bound_metric import BoundMetric
 from seewhy.explaining.request import Request
 from seewhy.explaining.targets import default_targets
 
 
-@final
-class Rehearsal(Probe):
-    """A probe that ends a run at the first in-fill, or at the first query after those that are ``free``."""
-
-    free = 0
-
-    def __call__(self, keep: Keep, seeds: Seeds) -> Answers:
-        """End the run, after a check that the in-fill can fill the holes."""
-        del seeds
-        self._end(keep)
-
-    def fill(self, seeds: Seeds) -> Images:
-        """End the run, after a check that the in-fill can fill the whole image."""
-        self._end(torch.zeros(len(seeds), *self.size))
-
-    def _end(self, keep: Keep) -> NoReturn:
-        self.check_holes(keep)
-        raise _End
-
-    def _count(self, images: int) -> None:
-        """End the run at a query that is not free."""
-        if self.free == 0:
-            raise _End
-        self.free -= 1
-        super()._count(images)
-
-
 class _End(BaseException):  # so that no method catches it
     """Ends a rehearsal."""
 
 
+@final
+@dataclass(frozen=True)
+class _Unfilled:
+    """An in-fill that ends a rehearsal where it would fill something, after a check that it can."""
+
+    infill: Infill
+
+    @property
+    def stochastic(self) -> bool:
+        """As the in-fill."""
+        return self.infill.stochastic
+
+    @property
+    def checksum(self) -> str | None:
+        """As the in-fill."""
+        return self.infill.checksum
+
+    def check(self, image: Image, keep: Keep) -> None:
+        """As the in-fill, if it checks anything."""
+        if isinstance(self.infill, Limited):
+            self.infill.check(image, keep)
+
+    def __call__(self, image: Image, keep: Keep, seeds: Seeds) -> Images:
+        """Fill nothing."""
+        del seeds
+        self.check(image, keep)
+        raise _End
+
+
+def rehearsing(
+    classifier: Classifier, infill: Infill, image: Image, *, seed: int = 0, budget: Budget | None = None, free: int = 0
+) -> Probe:
+    """Return a probe that ends a run at the first in-fill, or at the first query after those that are ``free``."""
+
+    def end(done: int, planned: int) -> None:  # a probe calls it before it asks
+        del planned
+        if done > free:
+            raise _End
+
+    return Probe(classifier, _Unfilled(infill), image, seed=seed, budget=budget or Budget(), progress=end)
+
+
 def until_first_query(run: Callable[[], object]) -> None:
-    """Run something that asks a `Rehearsal`, as far as it comes."""
+    """Run something that asks a `rehearsing` probe, as far as it comes."""
     with suppress(_End):
         run()
 
@@ -65,7 +82,7 @@ def check_settings(request: Request, image: Image) -> None:
     """
     row = request.method.row
     if row.rehearsed:
-        probe, targets = _rehearsal(request, image), request.targets or _likely(request)
+        probe, targets = _bound(request, image), request.targets or _likely(request)
         until_first_query(lambda: row.run(probe, targets, **request.method.settings))
 
 
@@ -83,16 +100,15 @@ def check_answers(request: Request, image: Image) -> None:
     unnamed = request.targets is not None and request.classifier.labels is None
     holes = isinstance(request.infill, Limited) and not row.windows(settings) and not row.needs
     if layers or unnamed or holes:
-        probe = _rehearsal(request, image)
-        probe.free = 2 if layers else 1
+        probe = _bound(request, image, free=2 if layers else 1)
         targets = request.targets_for(probe)
         if row.rehearsed:
             until_first_query(lambda: row.run(probe, targets, **settings))
 
 
-def _rehearsal(request: Request, image: Image) -> Rehearsal:
+def _bound(request: Request, image: Image, *, free: int = 0) -> Probe:
     """Bind a request to an image, for checks only."""
-    return Rehearsal(request.classifier, request.infill, image, seed=request.seed, budget=request.budget)
+    return rehearsing(request.classifier, request.infill, image, seed=request.seed, budget=request.budget, free=free)
 
 
 def _likely(request: Request) -> Sequence[Target]:
@@ -113,7 +129,7 @@ def rehearse_metric(metric: BoundMetric, classifier: Classifier, image: Image, v
         raise _End
 
     probe, again_case = (
-        Rehearsal(classifier, metric.infill, image),
+        rehearsing(classifier, metric.infill, image),
         MetricInput(case.target, case.region, again, case.generated),
     )
     until_first_query(lambda: metric.row.run(probe, values, again_case, **metric.bound.settings))
