@@ -187,13 +187,13 @@ def test_the_classifier_is_tested_once(home: Path, capsys: pytest.CaptureFixture
         "counting:count",
         "--trust",
         "--method",
-        "occlusion:size=32,stride=32",
+        "occlusion:size=20,stride=20",
         "--batch-size",
         "2",
         "--no-check",
     )
     run("explain", "one.png", "two.png", *words, capsys=capsys)
-    assert sys.modules["counting"].calls == [1, 1, 5, 1, 1, 1, 1]
+    assert sys.modules["counting"].calls == [1, 1, 5, 1, 2, 2, 1, 2, 2]
 
 
 def test_an_earlier_explanation_is_replaced_anything_else_is_not(
