@@ -35,6 +35,7 @@ NAMES = (
     "overhead",
     "partial_recompute",
     "pmi_queries",
+    "real_networks",
     "rise_estimators",
     "rules",
     "sample_scores",
@@ -187,3 +188,24 @@ def test_the_allocator_does_not_change_the_output(load: Load, classifier: str) -
     assert back["digest"] == kept["digest"]
     assert min(back["queries_per_second"], kept["queries_per_second"]) > 0
     assert back["kept"] is False
+
+
+def test_real_networks(run: Run, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each case is compared on three pictures of a photo, and packages that are missing are named."""
+    script = load("real_networks")
+    photo = Path(__file__).parents[2] / "examples" / "photos" / "coffee.jpg"
+
+    def mean(picture: Any) -> Any:
+        return np.array([0.25, 0.75 if picture.width > picture.height else 0.5], np.float32)
+
+    def case() -> list[Any]:
+        return [("even", seewhy.classifier(lambda images: [[0.25, 0.75]] * len(images), size=8), "size=8", mean)]
+
+    def absent() -> list[Any]:
+        raise ModuleNotFoundError("No module named 'absent'")
+
+    monkeypatch.setattr(script, "PACKAGES", {"here": case, "absent": absent})
+    found = run("real_networks", str(photo))
+    (row,) = found["networks"]
+    assert (row["pictures"], row["largest"], row["at"], row["off"]) == (3, 0.25, "coffee.jpg tall", 1)
+    assert found["missing"] == [{"package": "absent", "because": "No module named 'absent'"}]

@@ -158,17 +158,37 @@ def cubic(t: float) -> dict[int, float]:
 @pytest.mark.parametrize("shape", [(31, 50), (100, 60), (12, 90)])
 @pytest.mark.parametrize("kernel", ["bilinear", "bicubic", "nearest"])
 def test_without_antialiasing_single_points_are_sampled(kernel: Any, shape: tuple[int, int]) -> None:
-    """The result is that of the definition, and of torch, in whose words ``nearest`` means the pixel at ``floor(x · scale)``."""
+    """The result is that of the definition, and of torch, in whose words ``nearest`` means the pixel at ``floor(x · scale)``.
+
+    A level of 8-bit images is rounded to the nearest one, but for ``bilinear``, where OpenCV's integers may round down.
+    """
     view = View((24, 30), "stretch", interpolation=kernel, antialias=False)
     pixels = COFFEE[: shape[0], : shape[1]]
     seen = resized(pixels, view)
     tensor = torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None]
     corners = {} if kernel == "nearest" else {"align_corners": False}
     torchs = torch.nn.functional.interpolate(tensor, (24, 30), mode=kernel, **corners)[0].permute(1, 2, 0).numpy()
-    assert np.abs(seen - torchs.clip(0, 255)).max() < 0.51
+    bound = 0.9 if kernel == "bilinear" else 0.51
+    assert np.abs(seen - torchs.clip(0, 255)).max() < bound
+    deep = resized(pixels.astype(np.uint16) * 257, view) / 257
+    assert np.abs(deep - torchs.clip(0, 255)).max() < 0.01
     if kernel != "nearest":
         replica = by_points(pixels, 24, 30, cubic if kernel == "bicubic" else lambda t: {0: 1 - t, 1: t})
-        assert np.abs(seen - replica.clip(0, 255)).max() < 0.51
+        assert np.abs(seen - replica.clip(0, 255)).max() < bound
+
+
+@pytest.mark.parametrize("size", [(24, 30), (50, 75), (200, 70), (64, 64), (7, 300)])
+@pytest.mark.parametrize("shape", [(31, 50), (100, 150), (400, 600), (12, 90)])
+def test_opencv(shape: tuple[int, int], size: tuple[int, int]) -> None:
+    """Without antialiasing, ``bilinear`` is ``cv2.resize``, level by level; ``bicubic`` rounds a few levels otherwise."""
+    cv2 = pytest.importorskip("cv2")
+    pixels = np.ascontiguousarray(COFFEE[: shape[0], : shape[1]])
+    linear = resized(pixels, View(size, "stretch", interpolation="bilinear", antialias=False))
+    np.testing.assert_array_equal(linear, cv2.resize(pixels, size[::-1]))
+    grey = resized(pixels[:, :, :1], View(size, "stretch", interpolation="bilinear", antialias=False))
+    np.testing.assert_array_equal(grey, linear[:, :, :1])
+    cubed = resized(pixels, View(size, "stretch", antialias=False)).astype(int)
+    assert np.abs(cubed - cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_CUBIC)).max() <= 1
 
 
 def test_a_crop_without_antialiasing_is_part_of_the_whole() -> None:

@@ -117,7 +117,8 @@ class View:
             1. Without any of these three settings, ``crop`` and ``pad`` take 1: as much of the image as possible is seen.
         interpolation: kernel of the resize.
         antialias: whether the kernel widens when an image is reduced, as in Pillow. False samples the image at single
-            points, as ``cv2.resize`` and ``torch.nn.functional.interpolate`` do; ``nearest``, ``bilinear``, ``bicubic``.
+            points, as ``cv2.resize`` and ``torch.nn.functional.interpolate`` do; ``nearest`` (torch's), ``bilinear``
+            (OpenCV's, which torch's equals to a level of 255), ``bicubic``.
         pad_color: RGB in [0, 1] around an image that does not fill the input; None for black.
         crop_offset: how half a pixel is rounded where the crop cannot be centred exactly: ``round`` to even, as
             torchvision does, or ``floor``, as transformers and most own code do.

@@ -108,6 +108,8 @@ def _reduced(image: Pillow.Image, frame: Frame, how: Pillow.Resampling) -> Shape
 
 def _sampled(pixels: Levels, frame: Frame, interpolation: str) -> Float32[np.ndarray, "..."]:
     """Sample an image at the centres of the pixels that are seen, without a filter against aliasing."""
+    if interpolation == "bilinear" and pixels.dtype == np.uint8:
+        return _in_integers(pixels, frame)
     values = pixels.astype(np.float32)
     ratios = [side / whole for side, whole in zip(frame.resized, frame.image_size, strict=True)]
     for axis in sorted((0, 1), key=lambda axis: ratios[axis]):  # what shrinks comes first
@@ -119,6 +121,28 @@ def _sampled(pixels: Levels, frame: Frame, interpolation: str) -> Float32[np.nda
     return values
 
 
+def _in_integers(pixels: UInt8[np.ndarray, "h w k"], frame: Frame) -> Float32[np.ndarray, "..."]:
+    """Interpolate linearly as OpenCV does with 8-bit levels: in integers, which rounds an eighth of the levels down by one."""
+    rows, columns = (
+        _taps(np.arange(*seen), 1 / (side / whole), "bilinear")
+        for seen, side, whole in zip(frame.visible, frame.resized, frame.image_size, strict=True)
+    )
+    height, width = (side - 1 for side in frame.image_size)
+    total = np.full(1, 2, np.int32)
+    for row, down in zip(*rows, strict=True):
+        near = pixels[row.clip(0, height)].astype(np.int32)
+        parts = [near[:, c.clip(0, width)] * _fixed(w)[:, None] for c, w in zip(*columns, strict=True)]
+        total = total + ((_fixed(down)[:, None, None] * ((parts[0] + parts[1]) >> 4)) >> 16)
+    levels: Float32[np.ndarray, "..."] = (total >> 2).astype(np.float32)
+    return levels
+
+
+def _fixed(weights: Float32[np.ndarray, " m"]) -> Int[np.ndarray, " m"]:
+    """Return weights as integers with 11 bits after the point."""
+    whole: Int[np.ndarray, " m"] = np.rint(weights * 2048).astype(np.int32)
+    return whole
+
+
 def _taps(
     outputs: Int[np.ndarray, " m"], step: float, interpolation: str
 ) -> tuple[list[Int[np.ndarray, " m"]], list[Float32[np.ndarray, " m"]]]:
@@ -127,7 +151,7 @@ def _taps(
         return [np.floor(outputs.astype(np.float32) * np.float32(step)).astype(np.int64)], [
             np.ones(len(outputs), np.float32)
         ]
-    at = (outputs + 0.5) * step - 0.5
+    at = ((outputs + 0.5) * step - 0.5).astype(np.float32)
     first = np.floor(at).astype(np.int64)
     offsets = (0, 1) if interpolation == "bilinear" else (-1, 0, 1, 2)
     kernel = _linear if interpolation == "bilinear" else _cubic
