@@ -11,6 +11,7 @@ import pytest
 
 import seewhy
 from seewhy import registry
+from seewhy.classifiers.views import make_view
 from seewhy.cli.app import cli
 from seewhy.core.settings import schema
 
@@ -79,6 +80,19 @@ def test_every_method_is_described_with_its_settings(name: str) -> None:
     wanted = list(schema(registry.METHODS[name].run))
     reference = section((DOCS / "reference/methods.md").read_text(encoding="utf-8"), name)
     assert re.findall(r"^\| `([a-z_0-9]+)` \| .+ \| .+ \|$", reference, re.MULTILINE) == wanted
+
+
+def test_settings_of_views_in_the_table_are_accepted() -> None:
+    """Every row from preprocessing to settings has settings that make a view."""
+    page = (DOCS / "start/your-own-model.md").read_text(encoding="utf-8")
+    table = page.split("| your preprocessing says | settings |")[1].split("\n\n")[0].splitlines()[2:]
+    rows = [line.split("|")[2].strip() for line in table]
+    assert len(rows) > 12
+    for row in rows:
+        if row != "the same":
+            settings = eval(f"dict({row.split('`')[1]})", {"dict": dict})  # noqa: S307 - our own page
+            assert "size" in settings, row
+            assert make_view(**settings).describe()
 
 
 def test_every_public_name_is_in_the_overview() -> None:
