@@ -292,6 +292,15 @@ def test_lists_name_every_row(capsys: pytest.CaptureFixture[str]) -> None:
         assert rows[name]["summary"]
 
 
+def test_the_doctor_checks_a_classifier(capsys: pytest.CaptureFixture[str]) -> None:
+    """Pictures of known class show whether a classifier is wired up rightly; wrong ones are an error of the request."""
+    code, said, _ = run("doctor", "--check", "imagenet", "--json", capsys=capsys)
+    assert (code, json.loads(said)) == (0, {"checked": "right on 4 of 4 pictures of known class"})
+    code, _, problem = run("doctor", "--check", "nowhere", capsys=capsys)
+    assert code == 2
+    assert "expected check=imagenet or a folder of labelled pictures" in problem
+
+
 def test_the_doctor_answers(capsys: pytest.CaptureFixture[str]) -> None:
     """Versions, machine, extras and speed."""
     found = json.loads(run("doctor", "--json", capsys=capsys)[1])

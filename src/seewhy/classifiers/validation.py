@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from seewhy.classifiers.answers import Raw, Rows
 from seewhy.classifiers.endings import Ending
-from seewhy.classifiers.module import check_eval
+from seewhy.classifiers.module import TorchClassifier, check_eval
 from seewhy.classifiers.recognition import check_reading
+from seewhy.classifiers.wiring import unlike_training
 from seewhy.core.access import Access
 from seewhy.core.arrays import Image, Images
 from seewhy.core.classifier import Classifier
@@ -44,7 +45,8 @@ def validate_classifier(classifier: Classifier, image: Image) -> Validation:
     """Query a classifier on a natural image in its view and on simple variants of it.
 
     Contradictions raise an error; suspected problems are returned. This costs 7 queries in 3 calls: the image alone, twice, and
-    a batch of five: noise, the image, the image with red and blue swapped, its negative, and its mirror image.
+    a batch of five: noise, the image, the image with red and blue swapped, its negative, and its mirror image. The layers of a torch
+    module up to its first batch norm also run on the image, six times.
 
     Raises:
         ClassifierError: an output is not a distribution over as many classes as there are labels, changes when the call
@@ -65,7 +67,8 @@ def validate_classifier(classifier: Classifier, image: Image) -> Validation:
     if classifier.access < Access.PROBABILITIES:  # labels may be the same for all variants, and show no softmax
         return Validation((), agreement, 2 + len(batch))
     channels = getattr(classifier, "channels", "rgb")
-    suspicions = (_constant(batch), _softmax_twice(batch, ending), _swapped(batch, channels))
+    unlike = unlike_training(classifier, image) if isinstance(classifier, TorchClassifier) else None
+    suspicions = (unlike, _constant(batch), _softmax_twice(batch, ending), _swapped(batch, channels))
     return Validation(tuple(text for text in suspicions if text is not None), agreement, 2 + len(batch))
 
 

@@ -8,6 +8,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from seewhy import registry
+from seewhy.classifiers.known import check_known
 from seewhy.classifiers.tuning import RuntimeChoice, RuntimeRequest, tune
 from seewhy.core.classifier import Classifier
 from seewhy.core.context import plain_torch
@@ -42,6 +43,11 @@ def tune_here(
     smooth = interpolate(colours, classifier.view.size or (224, 224), mode="bilinear")[0]
     box = min(registry.METHODS[registry.DEFAULT_METHOD].windows({}))
     return tune(classifier, (smooth * 255).round() / 255, RuntimeRequest(), box=box)[1]
+
+
+def check_here(source: str, pictures: str, *, device: str | None = None, trust: bool = False) -> str:
+    """Check a classifier on pictures of known class, and say how many are right; see `seewhy.classifiers.known.check_known`."""
+    return check_known(registry.classifier(source, trust=trust, device=device), pictures)
 
 
 def _machine() -> dict[str, str]:

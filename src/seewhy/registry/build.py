@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from seewhy.classifiers.function import from_function
+from seewhy.classifiers.known import CheckLike, check_known
 from seewhy.classifiers.module import from_module
 from seewhy.classifiers.transforms import with_transform
 from seewhy.core.classifier import Classifier
@@ -45,6 +46,7 @@ def classifier(
     *,
     trust: bool = True,
     device: str | torch.device | None = None,
+    check: CheckLike | None = None,
     **settings: Any,  # noqa: ANN401
 ) -> Classifier:
     """Open a classifier.
@@ -55,6 +57,10 @@ def classifier(
         trust: allow Specs that run code from a file (``module:attribute``). In Python you have run code already, so this
             is on; the command line turns it off unless told ``--trust``.
         device: where torch computes; None leaves it to the classifier.
+        check: a few pictures of known class on which the classifier should be right: a dict path → class, a list of
+            (image, class), a folder with a subfolder per class or a ``labels.csv``, or ``"imagenet"`` for four pictures in
+            the package. Finds what answers alone cannot show: labels that are shifted or in another order, another framing,
+            channel order or normalisation. Costs about 12 queries per picture; see `seewhy.classifiers.known.check_known`.
         settings: for a module or a function: ``labels=, size=, mean=, std=, outputs=, channels=, dtype=``; see
             `seewhy.classifiers.module.from_module` and `seewhy.classifiers.function.from_function`. ``transform=`` takes
             size, crop and normalisation from torchvision's ``weights.transforms()`` and the like; see
@@ -65,6 +71,7 @@ def classifier(
 
     Raises:
         RequestError: the Spec or a setting is unknown, a file is missing, or an extra is not installed.
+        ClassifierError: the classifier is wrong on the pictures of ``check``; the message names the likely mistake.
 
     Example:
         >>> classifier(lambda images: [[0.5, 0.5]] * len(images)).access.name
@@ -72,6 +79,14 @@ def classifier(
     """
     if device is not None:
         settings["device"] = device
+    opened = _open(source, trust=trust, settings=settings)
+    if check is not None:
+        check_known(opened, check)
+    return opened
+
+
+def _open(source: ClassifierLike, *, trust: bool, settings: dict[str, Any]) -> Classifier:
+    """Open a classifier from a Spec, a module or a function."""
     if isinstance(source, str):
         return _from_spec(source, trust=trust, settings=settings)
     if isinstance(source, torch.nn.Module):
