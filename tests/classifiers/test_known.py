@@ -47,7 +47,7 @@ def check(
     pictures: CheckLike = PICTURES, order: tuple[int, ...] = (0, 1, 2, 3), **settings: object
 ) -> seewhy.Classifier:
     """Open the network with a check."""
-    return seewhy.classifier(ColorNet(order), check=pictures, **{**RIGHT, **settings})
+    return seewhy.classifier(ColorNet(order), check=pictures, **{**RIGHT, **settings})  # type: ignore[arg-type]
 
 
 def test_right() -> None:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from seewhy.classifiers.module import from_module
 from seewhy.classifiers.validation import validate_classifier
 
-IMAGENET = {"mean": "0.485/0.456/0.406", "std": "0.229/0.224/0.225"}
+IMAGENET: dict[str, object] = {"mean": "0.485/0.456/0.406", "std": "0.229/0.224/0.225"}
 USUAL: list[dict[str, object]] = [{}, {"mean": 0.5, "std": 0.5}, IMAGENET, {"scale": 255.0}]
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from seewhy.classifiers.imagenet import imagenet_labels
 from seewhy.classifiers.module import TorchClassifier
+from seewhy.classifiers.settings import Channels
 from seewhy.classifiers.wiring import usual_scalings
 from seewhy.core.access import Access
 from seewhy.core.classifier import Classifier
@@ -247,7 +248,7 @@ def _resized(classifier: TorchClassifier, pictures: Sequence[OpenedImage], given
 
 def _rewired(classifier: TorchClassifier) -> Iterator[tuple[str, str, TorchClassifier]]:
     """Yield the other channel order, and other normalisations."""
-    turned = "rgb" if classifier.channels == "bgr" else "bgr"
+    turned: Channels = "rgb" if classifier.channels == "bgr" else "bgr"
     yield "the wrong channel order", f"channels={turned}", replace(classifier, channels=turned)
     for text, scaling in usual_scalings(classifier.channels).items():
         if scaling != classifier.scaling:
