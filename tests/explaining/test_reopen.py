@@ -143,6 +143,9 @@ def test_settings_given_in_python_are_part_of_the_spec(home: Path) -> None:
     typed = seewhy.classifier(spec, outputs="probabilities", mean=0.5)
     assert typed.spec == "onnx:path=models/net.onnx,outputs=probabilities,mean=0.5"
     assert seewhy.classifier(typed.spec).fingerprint == typed.fingerprint
+    sized = seewhy.classifier(spec, size=(SIDE, SIDE), std=[0.5, 0.25, 1.0])
+    assert sized.spec == f"onnx:path=models/net.onnx,size={SIDE}x{SIDE},std=0.5/0.25/1.0"
+    assert seewhy.classifier(sized.spec).fingerprint == sized.fingerprint
     assert seewhy.classifier(spec, labels=["a", "b", "c,d"]).spec is None
 
 

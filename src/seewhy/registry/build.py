@@ -17,7 +17,7 @@ from seewhy.core.infill import Infill
 from seewhy.core.settings import require, schema
 from seewhy.core.spec import Spec
 from seewhy.registry.rows import ClassifierRow, InfillRow
-from seewhy.registry.tables import Bound, as_text, lookup
+from seewhy.registry.tables import Bound, as_text, joint, lookup
 
 ClassifierLike = str | Classifier | torch.nn.Module | Callable[..., object]
 """A Spec, what `classifier` returned, a torch module, or a function of image batches."""
@@ -122,7 +122,12 @@ def _reopening(text: str, bound: Bound[ClassifierRow], settings: Mapping[str, ob
         read = lookup("classifiers", Spec.parse(str(spec))).settings
     except RequestError:
         return None
-    return str(spec) if all(read.get(name) == value for name, value in settings.items()) else None
+
+    def same(name: str, value: object) -> bool:
+        in_text = isinstance(value, tuple | list) and joint(known[name][0]) and read.get(name) == typed[name]
+        return read.get(name) == value or bool(in_text)
+
+    return str(spec) if all(same(name, value) for name, value in settings.items()) else None
 
 
 def _check_trust(row: ClassifierRow | InfillRow, text: str, *, trust: bool) -> None:

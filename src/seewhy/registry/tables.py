@@ -1,6 +1,6 @@
 """Find a row by what a user typed: one way for every kind of row."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import entry_points
@@ -142,17 +142,25 @@ def resolved(row: Row, settings: Mapping[str, object]) -> dict[str, str]:
 
 
 def as_text(value: object, hint: Any) -> str:  # noqa: ANN401 - a type hint is anything
-    """Write a setting as a user would type it: a list of any length is joined by ``+``, a fixed tuple by ``/``.
+    """Write a setting as a user would type it: a list of any length is joined by ``+``, a fixed tuple by ``/``, a size by ``x``.
 
     Example:
-        >>> as_text((8, 16), tuple[int, ...]), as_text(None, int | None)
-        ('8+16', 'auto')
+        >>> as_text((8, 16), tuple[int, ...]), as_text(None, int | None), as_text((8, 16), int | str | Sequence[int])
+        ('8+16', 'auto', '8x16')
     """
     if value is None:
         return AUTO
     if value is REQUIRED:
         return "required"
+    if isinstance(value, tuple | list) and (between := joint(hint)):
+        return between.join(map(str, value))
     if isinstance(value, tuple):
         fixed = get_origin(hint) is tuple and ... not in get_args(hint)
         return ("/" if fixed else "+").join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def joint(hint: Any) -> str:  # noqa: ANN401 - a type hint is anything
+    """Return what joins the numbers of a setting that is also taken as text: ``8x16``, ``0.5/0.5/0.5``; empty for others."""
+    parts = get_args(hint)
+    return "x" if Sequence[int] in parts else "/" if Sequence[float] in parts else ""
