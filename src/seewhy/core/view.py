@@ -1,7 +1,7 @@
 """How a user's image is mapped to the classifier's input, and where the input's pixels lie on the original image."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
@@ -56,8 +56,8 @@ class Frame:
     def resized(self) -> Sides:
         """Height and width to which the whole image is resized."""
         left, top, right, bottom = self.box
-        rows, columns = (round(whole * side / extent) for whole, side, extent in self._axes(bottom - top, right - left))
-        return rows, columns
+        height, width = self.image_size
+        return round(height * self.size[0] / (bottom - top)), round(width * self.size[1] / (right - left))
 
     @property
     def offset(self) -> tuple[int, int]:
@@ -96,10 +96,6 @@ class Frame:
         down, across = height / self.image_size[0], width / self.image_size[1]
         left, top, right, bottom = self.box
         return Frame((left * across, top * down, right * across, bottom * down), self.size, (height, width))
-
-    def _axes(self, tall: float, wide: float) -> Iterable[tuple[int, int, float]]:
-        """Combine image side, input side and extent of the box for both axes."""
-        return zip(self.image_size, self.size, (tall, wide), strict=True)
 
 
 @dataclass(frozen=True, repr=False)
@@ -148,13 +144,14 @@ class View:
         self._check_use()
 
     def __repr__(self) -> str:
-        """Return a text that earlier versions would give where the rule is theirs: it is part of fingerprints."""
+        """Return a text that earlier versions would give where the rule is theirs: it is part of fingerprints.
+
+        They resized to the longer side of an input, so that one that is not square needs another text.
+        """
         scaled = self.short_side or self.resize or self.crop_pct
-        covering = (
-            self.fit == "crop" and not scaled and len(set(self.size or ())) == 2
-        )  # was resized to the longer side
+        oblong = self.fit == "crop" and not scaled and len(set(self.size or ())) == 2
         rest = [f"{name}={getattr(self, name)!r}" for name in self._given() if name != "short_side"]
-        rest += ["crop_pct=1.0"] if covering else []
+        rest += ["crop_pct=1.0"] if oblong else []
         shared = [f"size={self.size!r}", f"fit={self.fit!r}", f"short_side={self.short_side!r}"]
         return f"View({', '.join(shared + rest)})"
 

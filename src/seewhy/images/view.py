@@ -17,6 +17,9 @@ Seen = UInt8[np.ndarray, "rows columns k"] | UInt16[np.ndarray, "rows columns k"
 Shown = Shaped[np.ndarray, "..."]
 """Levels or values of a whole image or of a part of it."""
 
+Places = Int[np.ndarray, " m"]
+Weights = Float32[np.ndarray, " m"]
+
 _LARGEST_WHOLE = 2**24  # pixels of a resized image that is made before it is cropped
 _CUBIC = -0.75  # the sharpness of cv2.INTER_CUBIC and torch's bicubic; Pillow's is -0.5
 
@@ -137,27 +140,22 @@ def _in_integers(pixels: UInt8[np.ndarray, "h w k"], frame: Frame) -> Float32[np
     return levels
 
 
-def _fixed(weights: Float32[np.ndarray, " m"]) -> Int[np.ndarray, " m"]:
+def _fixed(weights: Weights) -> Places:
     """Return weights as integers with 11 bits after the point."""
-    whole: Int[np.ndarray, " m"] = np.rint(weights * 2048).astype(np.int32)
+    whole: Places = np.rint(weights * 2048).astype(np.int32)
     return whole
 
 
-def _taps(
-    outputs: Int[np.ndarray, " m"], step: float, interpolation: str
-) -> tuple[list[Int[np.ndarray, " m"]], list[Float32[np.ndarray, " m"]]]:
+def _taps(outputs: Int[np.ndarray, " m"], step: float, interpolation: str) -> tuple[list[Places], list[Weights]]:
     """Return which pixels of a row each output combines, and their weights; ``step`` is the distance of two outputs."""
     if interpolation == "nearest":  # not from pixel centre to pixel centre, and in 32 bits: as torch does
-        return [np.floor(outputs.astype(np.float32) * np.float32(step)).astype(np.int64)], [
-            np.ones(len(outputs), np.float32)
-        ]
+        place = np.floor(outputs.astype(np.float32) * np.float32(step)).astype(np.int64)
+        return [place], [np.ones(len(outputs), np.float32)]
     at = ((outputs + 0.5) * step - 0.5).astype(np.float32)
     first = np.floor(at).astype(np.int64)
-    offsets = (0, 1) if interpolation == "bilinear" else (-1, 0, 1, 2)
-    kernel = _linear if interpolation == "bilinear" else _cubic
-    return [first + offset for offset in offsets], [
-        kernel(np.abs(at - first - offset)).astype(np.float32) for offset in offsets
-    ]
+    kernel, offsets = (_linear, (0, 1)) if interpolation == "bilinear" else (_cubic, (-1, 0, 1, 2))
+    places = [first + offset for offset in offsets]
+    return places, [kernel(np.abs(at - place)).astype(np.float32) for place in places]
 
 
 def _linear(distance: Float[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
