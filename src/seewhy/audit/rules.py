@@ -22,6 +22,7 @@ from seewhy.core.infill import Infill
 from seewhy.core.probe import as_distributions
 from seewhy.core.seeds import derive
 from seewhy.core.view import View
+from seewhy.explaining.announcement import announce
 from seewhy.explaining.facts import classifier_info, label
 from seewhy.explaining.prepared import PreparedClassifier, validate_and_tune
 from seewhy.explaining.progress import ProgressLike, showing
@@ -198,13 +199,19 @@ class _Audit:
         for shot, question, before, after in pairs:
             self._compare(shot, question, (gallery[before], gallery[after]), (answers[before], answers[after]))
 
+    def _prepare(self, image: Image) -> PreparedClassifier:
+        """Test the classifier, choose how it is run, and say what a long audit costs."""
+        expected = self.expected
+        prepared = validate_and_tune(self.classifier, image, self.runtime_request, queries=expected, log=self.log)
+        announce("audit", image, queries=expected, pace=prepared.pace, batch=prepared.choice.batch_size)
+        self.prepared = prepared
+        return prepared
+
     def _ask(self, images: Sequence[Image]) -> list[Float[Tensor, " k"]]:
         """Show images, those of one size in batches; the first one prepares the classifier."""
         if not images:
             return []
-        self.prepared = prepared = self.prepared or validate_and_tune(
-            self.classifier, images[0], self.runtime_request, queries=self.expected, log=self.log
-        )
+        prepared = self.prepared or self._prepare(images[0])
         answers: list[Float[Tensor, " k"]] = []
         for _, alike in groupby(images, key=lambda image: image.shape):
             for batch in torch.split(torch.stack(list(alike)), prepared.choice.batch_size):

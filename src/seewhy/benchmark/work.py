@@ -20,11 +20,13 @@ from seewhy.benchmark.store import (
     write_work,
 )
 from seewhy.classifiers.tuning import Log, no_log
+from seewhy.core.arrays import Image
 from seewhy.core.attribution import Attribution, GeneratedPixels, Map
 from seewhy.core.errors import RequestError
 from seewhy.core.metric import MetricInput, MetricResult
 from seewhy.core.probe import Probe, Progress, as_distributions, no_progress
 from seewhy.core.target import ClassEvidence
+from seewhy.explaining.announcement import announce
 from seewhy.explaining.bound_metric import BoundMetric, Reexplainer
 from seewhy.explaining.facts import label
 from seewhy.explaining.prepared import PreparedClassifier, Viewed, expected_queries, validate_and_tune
@@ -132,10 +134,19 @@ class Runner:
         if self._prepared is None:
             plan, classifier, image = self.plan, self.plan.classifier, task.viewed.image
             each = sum(expected_queries(request, image) for request in plan.methods.values())
-            self._prepared = validate_and_tune(
-                classifier, image, plan.runtime_request, queries=each * self.images, log=self.log
-            )
+            queries = each * self.images
+            self._prepared = validate_and_tune(classifier, image, plan.runtime_request, queries=queries, log=self.log)
+            self._announce(self._prepared, image, queries)
         return self._prepared
+
+    def _announce(self, prepared: PreparedClassifier, image: Image, queries: int) -> None:
+        """Say what a long benchmark costs, its scores included, before it begins."""
+        metrics = self.plan.metrics.values()
+        size = (image.shape[1], image.shape[2])
+        scores = sum(metric.row.cost(metric.bound.settings, size).forward for metric in metrics)
+        queries += scores * len(self.plan.methods) * self.images
+        batch = prepared.choice.batch_size
+        announce("compare", image, queries=queries, pace=prepared.pace, batch=batch)
 
     def _name(self, task: ImageTask, request: Request) -> str:
         """Name an explanation."""

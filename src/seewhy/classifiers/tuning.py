@@ -117,7 +117,7 @@ def tune(
     if request.runtime == "auto" and queries is not None and queries < _MIN_QUERIES_PARTIAL:
         box = None
     options = options_for(classifier, image, request, box=box, cache=cache)
-    job = _Job(classifier, image, box, request, options, cache, clock or _clock(classifier.device))
+    job = _Job(classifier, image, box, request, options, cache, clock or clock_of(classifier.device))
     if request.runtime in {"eager", options[0].name}:
         return job.native("requested")
     if request.runtime == "auto" and len(options) == 1:
@@ -147,7 +147,7 @@ def options_for(
     return options
 
 
-def _clock(device: torch.device) -> Clock:
+def clock_of(device: torch.device) -> Clock:
     """Return a clock that synchronises with the device on CUDA."""
 
     def synchronised() -> float:

@@ -1,5 +1,6 @@
 """The command line: each command reads its arguments and calls one function."""
 
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -20,6 +21,7 @@ from seewhy.cli.train_counterfactual import counterfactual
 from seewhy.cli.train_layers import iba, readout
 from seewhy.cli.train_sampler import sampler
 from seewhy.core.errors import RequestError
+from seewhy.explaining.announcement import logger
 from seewhy.runtime.machine import keep_freed_memory
 
 
@@ -32,6 +34,8 @@ def cli() -> None:
     failed, and 130 after an interruption.
     """
     keep_freed_memory()
+    if logging.lastResort is not None:  # to stderr
+        logger.addHandler(logging.lastResort)
 
 
 @cli.group()

@@ -47,7 +47,9 @@ def work_through(
         try:
             viewed = open_viewed(request.classifier, path, max_megapixels=max_megapixels, window=window)
             log = no_log if quiet else messages.print
-            prepared = prepared or prepare_classifier(request, viewed.image, log, together=together)
+            if prepared is None:
+                prepared = prepare_classifier(request, viewed.image, log, together=together)
+                warn(prepared.validation.warnings)
             with bars(quiet=quiet) as watch:
                 result = work(viewed, prepared, watch)
             publish(result.save, folder)
@@ -58,7 +60,7 @@ def work_through(
             messages.print(f"interrupted: {done} of {len(folders)} images done, in {folder.parent}")
             return INTERRUPTED
         else:
-            warn(result.record.warnings)
+            warn(text for text in result.record.warnings if text not in prepared.validation.warnings)
             facts = {key: value for key, value in result.to_json().items() if key not in _HIDDEN}
             show({**facts, "folder": str(folder)}, *readable(result, folder), as_json=as_json, quiet=quiet)
     warn(failures, "error")

@@ -1,5 +1,6 @@
 """Options that several commands share, each written once."""
 
+import logging
 from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
@@ -9,6 +10,7 @@ import click
 
 from seewhy import registry
 from seewhy.core.errors import RequestError
+from seewhy.explaining.announcement import logger
 from seewhy.images.levels import Window
 
 DONE, WRONG, SOME_FAILED, INTERRUPTED = 0, 2, 3, 130
@@ -154,7 +156,16 @@ window_option = click.option(
 )
 trust_option = click.option("--trust", is_flag=True, help="Allow a Spec that runs code from a file.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print results as JSON, one object per line.")
-quiet_option = click.option("--quiet", is_flag=True, help="Print neither progress nor tables.")
+
+
+def _quieten(context: click.Context, option: click.Parameter, value: bool) -> bool:
+    """Also keep the package from announcing long runs."""
+    del context, option
+    logger.setLevel(logging.ERROR if value else logging.NOTSET)
+    return value
+
+
+quiet_option = click.option("--quiet", is_flag=True, callback=_quieten, help="Print neither progress nor tables.")
 threads_option = click.option("--threads", default=1, show_default=True, help="Use this many processor threads.")
 
 output_options = in_order(json_option, quiet_option)

@@ -54,6 +54,11 @@ def no_progress(done: int, planned: int) -> None:
     del done, planned
 
 
+def together(image: Image, batch: int) -> int:
+    """Return how many images are filled at once for batches of a size; see `Probe.rows`."""
+    return batch * max(1, min(_FILL_BATCH, _FILL_BYTES // image.nbytes) // batch)
+
+
 @dataclass(eq=False)
 class Probe:
     """Query one classifier about one image, in batches and within a budget, and count the queries.
@@ -87,8 +92,7 @@ class Probe:
     @property
     def rows(self) -> int:
         """Best number of queries per call: whole batches, enough for the in-fill, within the memory limit."""
-        together = min(_FILL_BATCH, _FILL_BYTES // self.image.nbytes)
-        return self.batch_size * max(1, together // self.batch_size)
+        return together(self.image, self.batch_size)
 
     @property
     def queries(self) -> Queries:

@@ -182,9 +182,10 @@ def compare_infills(
     variants = prepare_variants(classifier, infills, **question)
     viewed = open_viewed(variants[0].request.classifier, image, max_megapixels=max_megapixels, window=window)
     prepared = prepare_classifier(variants[0].request, viewed.image, together=to_check(variants))
+    warn_of(prepared.validation.warnings, viewed)
     with showing(progress, viewed.opened.name) as tick:
         comparison = compare_variants(variants, viewed, prepared=prepared, watch=lambda _: tick)
-    warn_of(comparison.record.warnings, viewed)
+    warn_of(comparison.record.warnings, viewed, said=prepared.validation.warnings)
     return comparison
 
 

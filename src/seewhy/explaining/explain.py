@@ -1,7 +1,7 @@
 """Explain images: the main job, from a request to an `Explanation`."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -96,7 +96,7 @@ def explain(
         UserWarning: the classifier seems to be set up wrongly, and the message names the likely mistake; or
             ``check_infill`` found that the map changes.
 
-    Cost in queries: that of the method (see its documentation), seven for the self-test, and those of
+    Cost in queries: that of the method (see its documentation), up to two to check the request, seven for the self-test, and those of
     `seewhy.classifiers.tuning.tune`, which makes none for a function. Beyond ``budget``: 45 for ``check``, up to four per window or
     two per grid for ``check_infill``, and one per image that the method generates; the record has the numbers.
     """
@@ -116,16 +116,17 @@ def explain(
     )
     viewed = open_viewed(request.classifier, image, max_megapixels=max_megapixels, window=window)
     prepared = prepare_classifier(request, viewed.image)
+    warn_of(prepared.validation.warnings, viewed)  # before the run, which may be long
     with showing(progress, viewed.opened.name) as tick:
         explanation = explain_viewed(request, viewed, prepared=prepared, progress=tick)
-    warn_of(explanation.record.warnings, viewed)
+    warn_of(explanation.record.warnings, viewed, said=prepared.validation.warnings)
     return explanation
 
 
-def warn_of(texts: Iterable[str], viewed: Viewed) -> None:
-    """Warn the caller of the public function; how the image was opened is no warning."""
+def warn_of(texts: Iterable[str], viewed: Viewed, *, said: Collection[str] = ()) -> None:
+    """Warn the caller of the public function; how the image was opened is no warning, and nothing is said twice."""
     for text in texts:
-        if text not in viewed.opened.notes:
+        if text not in viewed.opened.notes and text not in said:
             warnings.warn(text, stacklevel=4)  # past `plain_torch`, which wraps that function
 
 
@@ -156,8 +157,12 @@ def explain_many(
         One explanation per image, in order.
 
     Raises:
-        RequestError: anything is wrong with the request, at once; or an image cannot be read, when its turn comes.
+        RequestError: anything is wrong with the request, at once or at the first image; or an image cannot be read, when its
+            turn comes.
         ClassifierError: the classifier contradicts its own description.
+
+    Warns:
+        UserWarning: the classifier seems to be set up wrongly; before the first image is explained.
 
     Cost in queries: for each image as for `seewhy.explain`; the self-test is asked once.
 
@@ -175,7 +180,9 @@ def explain_many(
     def explanation(image: ImageLike, name: str | None) -> Explanation:
         nonlocal prepared
         viewed = open_viewed(request.classifier, image, max_megapixels=max_megapixels, name=name, window=window)
-        prepared = prepared or prepare_classifier(request, viewed.image)
+        if prepared is None:
+            prepared = prepare_classifier(request, viewed.image)
+            warn_of(prepared.validation.warnings, viewed)
         with showing(progress, viewed.opened.name) as tick:
             return explain_viewed(request, viewed, prepared=prepared, progress=tick)
 

@@ -11,12 +11,13 @@ from seewhy.core.context import plain_torch
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Target
+from seewhy.explaining.announcement import announce
 from seewhy.explaining.explanation import Explanation
 from seewhy.explaining.progress import ProgressLike, showing
 from seewhy.explaining.rehearsal import rehearsing, until_first_query
 from seewhy.explaining.reopen import reopen
 from seewhy.explaining.targets import TargetLike, default_targets, parse_targets
-from seewhy.methods.search.minimal_region import minimal_region_of
+from seewhy.methods.search.minimal_region import minimal_region_of, most_queries
 from seewhy.registry import ClassifierLike
 from seewhy.results.codec import as_settings, json_bytes
 from seewhy.results.folder import write_files
@@ -91,6 +92,9 @@ def region(
     maps_of = {likely.key: next(iter(saved.maps.values())), **saved.maps}
     trial = rehearsing(original, filler, opened.image, budget=limits)
     until_first_query(lambda: minimal_region_of(trial, chosen or [likely], maps_of, tile=tile, samples=samples))
+    drawn = (samples or 3) if filler.stochastic else 1
+    most = len(chosen or [likely]) * most_queries(trial.size, tile, drawn)
+    announce("region", opened.image, queries=min(budget or most, most), pace=opened.pace, batch=batch_size)
     with showing(progress, "region") as tick:
         probe = Probe(original, filler, opened.image, seed=seed, budget=limits, batch_size=batch_size, progress=tick)
         maps = minimal_region_of(probe, chosen or _predicted(probe, saved), saved.maps, tile=tile, samples=samples)

@@ -23,6 +23,12 @@ class Reopened:
     classifier: Classifier
     image: Image
 
+    @property
+    def pace(self) -> float:
+        """About how many seconds a query takes: as long as those of the explanation took."""
+        record = self.explanation.record
+        return record.seconds / max(1, record.queries.forward_images)
+
     def request(self, *, trust: bool) -> Request:
         """Ask the explanation's question again.
 

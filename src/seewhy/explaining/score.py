@@ -14,6 +14,7 @@ from seewhy.core.context import plain_torch
 from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.core.metric import MetricInput, MetricResult
 from seewhy.core.probe import Probe, Progress
+from seewhy.explaining.announcement import announce
 from seewhy.explaining.bound_metric import BoundMetric, Reexplainer, bind_metric
 from seewhy.explaining.explanation import Explanation
 from seewhy.explaining.prepared import expected_queries
@@ -95,6 +96,7 @@ def score(
         for metric in bound:
             rehearse_metric(metric, opened.classifier, opened.image, opened.explanation.maps[target.key], case)
     queries = len(watched) * sum(_cost(metric, opened, request) for metric in bound)
+    announce("score", opened.image, queries=queries, pace=opened.pace)
     tuned, choice = tune(opened.classifier, opened.image, RuntimeRequest(runtime, batch_size), queries=queries)
     batched = None if request is None else replace(request, batch_size=choice.batch_size)
     with showing(progress, "score") as tick:

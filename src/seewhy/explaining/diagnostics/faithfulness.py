@@ -22,6 +22,7 @@ TAKEN, LEFT = 0.1, 0.3
 """The share of the view that is removed, and the share that is kept alone. (With 10 % alone hardly any class is recognised.)"""
 
 DRAWS = 20
+QUERIES = 1 + 2 * (2 + DRAWS)
 """The number of random regions; their 2.5 % and 97.5 % quantiles show what chance does."""
 
 FINE = 256
