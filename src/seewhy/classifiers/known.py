@@ -11,8 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from seewhy.classifiers.function import FunctionClassifier
 from seewhy.classifiers.imagenet import imagenet_labels
 from seewhy.classifiers.module import TorchClassifier
+from seewhy.classifiers.onnx import OnnxClassifier
+from seewhy.classifiers.scaling import Scaling
 from seewhy.classifiers.settings import Channels
 from seewhy.classifiers.wiring import usual_scalings
 from seewhy.core.access import Access
@@ -83,6 +86,8 @@ def check_known(classifier: Classifier, check: CheckLike) -> str:
     opened, classes = [picture for picture, _ in pictures], tuple(right for _, right in pictures)
     answers = _answers(classifier, opened, classifier.view)
     given = Alternative("", "", answers, classes)
+    if -float(_shares(given).mean()) < _GAIN:  # no other wiring can gain that much
+        return f"right on {_hits(given)} of {len(classes)} pictures of known class"
     best = max(_alternatives(classifier, opened, given), key=lambda other: _gain(given, other))
     right = f"right on {_hits(given)} of {len(classes)} pictures of known class"
     if _explains(given, best):
@@ -199,8 +204,8 @@ def _alternatives(classifier: Classifier, pictures: Sequence[OpenedImage], given
         yield Alternative("another framing", text, _answers(classifier, pictures, view), given.classes)
     if isinstance(classifier, TorchClassifier):
         yield from _resized(classifier, pictures, given)
-        for mistake, text, other in _rewired(classifier):
-            yield Alternative(mistake, text, _answers(other, pictures, classifier.view), given.classes)
+    for mistake, text, other in _rewired(classifier):
+        yield Alternative(mistake, text, _answers(other, pictures, classifier.view), given.classes)
 
 
 def _relabelled(classifier: Classifier, given: Alternative) -> Iterator[Alternative]:
@@ -246,10 +251,25 @@ def _resized(classifier: TorchClassifier, pictures: Sequence[OpenedImage], given
                 yield Alternative("another input size", f"size={side}", answers, given.classes)
 
 
-def _rewired(classifier: TorchClassifier) -> Iterator[tuple[str, str, TorchClassifier]]:
-    """Yield the other channel order, and other normalisations."""
-    turned: Channels = "rgb" if classifier.channels == "bgr" else "bgr"
-    yield "the wrong channel order", f"channels={turned}", replace(classifier, channels=turned)
-    for text, scaling in usual_scalings(classifier.channels).items():
-        if scaling != classifier.scaling:
-            yield "another input normalisation", text, replace(classifier, scaling=scaling)
+def _rewired(classifier: Classifier) -> Iterator[tuple[str, str, Classifier]]:
+    """Yield the other channel order, and other normalisations, of a classifier that has these settings."""
+    if isinstance(classifier, TorchClassifier | FunctionClassifier | OnnxClassifier):
+        turned: Channels = "rgb" if classifier.channels == "bgr" else "bgr"
+        yield "the wrong channel order", f"channels={turned}", _turned(classifier, turned)
+    if isinstance(classifier, TorchClassifier | OnnxClassifier):
+        for text, scaling in usual_scalings(classifier.channels).items():
+            yield "another input normalisation", text, _scaled(classifier, scaling)
+
+
+def _turned(classifier: TorchClassifier | FunctionClassifier | OnnxClassifier, channels: Channels) -> Classifier:
+    """Return a classifier with another channel order."""
+    if isinstance(classifier, OnnxClassifier):
+        return replace(classifier, scorer=replace(classifier.scorer, channels=channels))
+    return replace(classifier, channels=channels)
+
+
+def _scaled(classifier: TorchClassifier | OnnxClassifier, scaling: Scaling) -> Classifier:
+    """Return a classifier with another normalisation."""
+    if isinstance(classifier, OnnxClassifier):
+        return replace(classifier, scorer=replace(classifier.scorer, scaling=scaling))
+    return replace(classifier, scaling=scaling)
