@@ -86,7 +86,7 @@ def test_the_record_holds_how_it_was_made() -> None:
     assert record.infill.spec == "donor"
     assert record.seed == 5
     assert record.runtime.agreement < 1e-5
-    assert record.versions["torch"] == torch.__version__
+    assert torch.__version__.startswith(record.versions["torch"] or "none")  # which lacks "+cu130" and the like
     assert record.classifier.fingerprint
     assert answer.to_json()["command"] is None  # an array and a module have no name to type
 
