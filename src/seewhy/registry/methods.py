@@ -18,6 +18,7 @@ from seewhy.methods.optimisation.extremal import extremal_perturbation
 from seewhy.methods.optimisation.ibisa import ibisa
 from seewhy.methods.optimisation.meaningful import meaningful_perturbation
 from seewhy.methods.optimisation.meaningful_black_box import meaningful_black_box
+from seewhy.methods.sampling.additive import additive
 from seewhy.methods.sampling.aise import aise
 from seewhy.methods.sampling.faded_rise import faded_rise
 from seewhy.methods.sampling.hsic import hsic
@@ -68,6 +69,17 @@ METHODS: dict[str, Method] = {
         linear=True,
         anytime=True,
         small="masks=400,cells=3",
+    ),
+    "additive": Method(
+        run=additive,
+        summary="each pixel's share in the score of randomly covered pictures, for and against, with a smooth prior",
+        paper="after Slack, Hilgard, Singh, Lakkaraju, NeurIPS 2021, and Covert, Lee, AISTATS 2021",
+        infill="blur",
+        queries=lambda run: Cost(1 + run["samples"]),
+        information=True,
+        signed=True,
+        anytime=True,
+        small="samples=200",
     ),
     "ibisa": Method(
         run=ibisa,
