@@ -42,9 +42,9 @@ def additive(probe: Probe, targets: Sequence[Target], *, samples: int = 600, sco
     The model is ``v(keep) = v₀ + Σ keep(pixel) map(pixel) + noise``, where v is the score of the picture with
     everything else filled in. Its prior is a Gaussian process: neighbouring pixels have similar values. Over which
     distance, and how noisy the scores are, is learned from the scores (mean over priors, weighted by their marginal
-    likelihood). Random grids of 4, 5, 7, 10 and 14
-    cells per side with soft edges are shown in pairs of complements, each keeping 10 to 90 % of its cells. After Covert, Lee (AISTATS 2021: pairs) and Slack, Hilgard, Singh,
-    Lakkaraju (NeurIPS 2021: LIME and SHAP with credible intervals).
+    likelihood). Random grids of 4, 5, 7, 10 and 14 cells per side with soft edges are shown in pairs of complements, each
+    keeping 10 to 90 % of its cells. After Covert, Lee (AISTATS 2021: pairs) and Slack, Hilgard, Singh, Lakkaraju
+    (NeurIPS 2021: LIME and SHAP with credible intervals).
 
     Args:
         probe: the classifier, in-fill, image, seed and budget, bound together.
