@@ -147,7 +147,9 @@ def smooth_worlds(lattice: Lattice, length: float, count: int, seed: int) -> Ten
     sides = lattice.down.shape[1], lattice.across.shape[1]
     variance, directions = torch.linalg.eigh(covariance(sides, length) + LEVEL**2)
     root = directions * variance.clamp(min=0).sqrt()
-    return torch.randn(count, len(root), generator=torch.Generator().manual_seed(seed), dtype=torch.float64) @ root.T
+    numbers = torch.randn(count, len(root), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    worlds: Tensor = numbers @ root.T
+    return worlds
 
 
 def test_a_planted_additive_world_returns_its_values() -> None:

@@ -100,7 +100,7 @@ def posteriors(sums: Sums, lattice: Lattice) -> Iterator[Posterior]:
         weights = torch.cat([fit.likelihoods for fit in fits]).softmax(0)
         means = torch.cat([fit.means for fit in fits], 1)
         mean = means @ weights
-        spreads = (weight @ fit.spreads for weight, fit in zip(weights.split(len(RATIOS)), fits, strict=True))
+        spreads = (weight @ fit.spreads for weight, fit in zip(torch.split(weights, len(RATIOS)), fits, strict=True))
         within = (prior.axes * spread.sqrt() for prior, spread in zip(priors, spreads, strict=True))
         yield Posterior(lattice, mean, torch.cat([*within, (means - mean[:, None]) * weights.sqrt()], 1))
 
