@@ -13,6 +13,7 @@ from click.testing import CliRunner
 import seewhy
 
 NAMES = (
+    "additive_choice",
     "allocator",
     "backends",
     "black_box_frontier",
