@@ -56,7 +56,7 @@ def draw(seed: int, numbers: Int[Tensor, " n"], size: tuple[int, int]) -> SoftGr
     own, odd = derive(seed, 2 * pair), numbers % 2
     scale = torch.tensor(SCALES, dtype=torch.float64, device=numbers.device)[pair % len(SCALES)]
     side = (math.sqrt(size[0] * size[1]) / scale).clamp(min=1)
-    rows, columns = (1 + math.ceil(length / float(_smallest(size))) for length in size)
+    rows, columns = (1 + math.ceil(length / _smallest(size)) for length in size)
     start = uniforms(derive(seed, numbers[:1] * 0), 1, stream=2)[:, 0].double()
     fraction = _LEAST + (_MOST - _LEAST) * ((start + pair.double() * _GOLDEN) % 1)
     kept = (uniforms(own, rows * columns) < fraction[:, None]).double().view(-1, rows, columns)
