@@ -9,8 +9,8 @@ from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast
+from seewhy.images.regions import split
 from seewhy.infills.plain import constant
-from seewhy.methods.sampling._segments import split
 from seewhy.methods.sampling.leave_one_out import leave_one_out
 
 BLACK = constant(value=0.0)

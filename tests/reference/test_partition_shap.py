@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import product
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -113,3 +114,37 @@ def test_a_budget_shortens_the_run_and_a_tiny_one_is_rejected() -> None:
         partition_shap(Probe(Game(pixel_logits), constant(value=0.0), picture(), budget=Budget(queries=3)), [])
     with pytest.raises(RequestError, match="even number"):
         partition_shap(Probe(Game(pixel_logits), constant(value=0.0), picture()), [ClassEvidence(0)], samples=3)
+
+
+def cancelling(images: Tensor) -> Tensor:
+    """Return logits that the top left quarter raises and the top right one lowers by as much."""
+    raised = 4 * (images[:, 0, 0, 0] - images[:, 0, 0, 15])
+    return torch.stack([raised, torch.zeros_like(raised)], dim=1)
+
+
+@pytest.mark.parametrize("tree", ["halves", "picture"])
+def test_parts_that_cancel_are_found(tree: Literal["halves", "picture"]) -> None:
+    """The whole image changes nothing, and neither does its upper half; the two pixels within it do."""
+    image = picture(16, 16) * 0.1
+    image[:, 0, 0] = image[:, 0, 15] = 1
+    probe = Probe(Game(cancelling, classes=2), constant(value=0.0), image)
+    values = partition_shap(probe, [ClassEvidence(0)], samples=500, tree=tree).values["class:0"]
+    assert probe.queries.forward_images == 502
+    assert divmod(int(values.argmax()), 16)[0] < 8 > divmod(int(values.argmin()), 16)[0]
+    assert values.max() > 0.01
+    assert values.sum() == pytest.approx(0, abs=1e-6)
+
+
+def test_the_tree_of_the_picture_gives_its_owen_values() -> None:
+    """A region of one colour that decides has all the value, and its border is that of the picture."""
+    image = torch.zeros(3, 16, 16)
+    image[:, 3:9, 4:11] = 1
+    probe = Probe(
+        Game(lambda images: torch.stack([images[:, 0, 5, 6] * 3, images[:, 0, 5, 6] * 0], 1)),
+        constant(value=0.0),
+        image,
+    )
+    values = partition_shap(probe, [ClassEvidence(0)], samples=20, tree="picture").values["class:0"]
+    gain = float(probe.prediction[0]) - 0.5
+    assert values[3:9, 4:11].sum() == pytest.approx(gain, abs=1e-6)
+    np.testing.assert_allclose(values[image[0].numpy() == 0], 0, atol=1e-9)

@@ -15,9 +15,10 @@ from seewhy.core.budget import Budget
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import ClassEvidence, Contrast
+from seewhy.images.regions import Shape, split
 from seewhy.infills.plain import constant
 from seewhy.methods.sampling._sampling_designs import coin_tosses
-from seewhy.methods.sampling._segments import Shape, fade, split
+from seewhy.methods.sampling._segments import fade
 from seewhy.methods.sampling.faded_rise import effects, faded_rise
 from seewhy.methods.sampling.kernel_shap import drawn_sets, every_set, kernel_shap
 from seewhy.methods.sampling.lime import lime, local_model

@@ -155,7 +155,7 @@ METHODS: dict[str, Method] = {
     ),
     "partition-shap": Method(
         run=partition_shap,
-        summary="Owen values: fair shares of the probability over a hierarchy of halves of the image",
+        summary="Owen values: fair shares of the probability over a tree of parts of the image",
         paper="Lundberg, Lee, NeurIPS 2017, and Owen, 1977",
         infill="blur",
         queries=lambda run: Cost(2 + run["samples"]),

@@ -1,50 +1,8 @@
-"""Shapes that are kept or removed: superpixels or the cells of a grid, their blur, and a Gaussian window."""
+"""The soft edges of segments, and a Gaussian window."""
 
-from typing import Literal
-
-import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
-
-from seewhy.core.arrays import Image
-from seewhy.core.errors import RequestError
-
-Shape = Literal["slic", "grid"]
-
-Labels = Int[Tensor, "h w"]
-"""The segment number of each pixel, consecutive from 0."""
-
-
-def split(image: Image, count: int, shape: Shape) -> Labels:
-    """Split an image into about ``count`` segments.
-
-    ``slic`` groups neighbouring pixels of similar colour (Achanta et al., TPAMI 2012; scikit-image, compactness 10).
-    ``grid`` cuts as many rows as columns, and has no optional dependency.
-    """
-    _, height, width = image.shape
-    if not 1 <= count <= height * width:
-        raise RequestError(f"expected segments from 1 to {height * width}, the pixels of the image, got {count}")
-    if shape == "slic":
-        return _slic(image, count)
-    side = min(round(count**0.5), height, width)
-    down, across = (torch.arange(length, device=image.device) * side // length for length in (height, width))
-    labels: Labels = down[:, None] * side + across
-    return labels
-
-
-def _slic(image: Image, count: int) -> Labels:
-    """Return superpixels, numbered consecutively."""
-    try:
-        from skimage.segmentation import slic  # noqa: PLC0415 - optional dependency
-    except ImportError:
-        raise RequestError(
-            "expected the package scikit-image for shape=slic, got none installed; "
-            "run: pip install 'seewhy[segments]', or choose shape=grid"
-        ) from None
-    pixels = image.permute(1, 2, 0).cpu().double().numpy()
-    numbers = np.unique(slic(pixels, n_segments=count, compactness=10, start_label=0), return_inverse=True)[1]
-    return torch.from_numpy(numbers.reshape(pixels.shape[:2])).to(image.device)
 
 
 def fade(values: Float[Tensor, "n h w"], sigma: float) -> Float[Tensor, "n h w"]:

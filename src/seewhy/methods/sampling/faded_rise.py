@@ -9,10 +9,12 @@ from torch import Tensor
 from seewhy.core.attribution import Attribution
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target, weight_matrix
+from seewhy.images.partition_tree import Labels
+from seewhy.images.regions import Shape, split
 from seewhy.methods._shared import allow, at_least, name_maps, stop_reason
 from seewhy.methods.sampling._linear import Fit, least_squares
 from seewhy.methods.sampling._sampling_designs import Design, Outputs, ask_design, coin_tosses, even_samples
-from seewhy.methods.sampling._segments import Labels, Shape, fade, split
+from seewhy.methods.sampling._segments import fade
 
 _FEWEST = 8
 """Minimum number of queries to estimate the variance between pairs."""
@@ -39,7 +41,7 @@ def faded_rise(
         probe: the classifier, in-fill, image, seed and budget, bound together.
         targets: classes and contrasts.
         segments: approximate number of segments, 1 or more.
-        shape: ``slic`` superpixels (needs scikit-image), or the cells of a ``grid``.
+        shape: ``slic`` superpixels (needs scikit-image), parts of a ``tree`` grown from the picture, or cells of a ``grid``.
         samples: number of queries, an even number of at least 8; the budget may reduce it.
         softness: standard deviation of the blur in units of the mean segment side, 0 or more; 0 leaves the edges
             hard.

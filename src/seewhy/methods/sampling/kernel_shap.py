@@ -11,10 +11,10 @@ from seewhy.core.attribution import Attribution
 from seewhy.core.probe import Probe
 from seewhy.core.seeds import derive, mix, uniforms
 from seewhy.core.target import Target, weight_matrix
+from seewhy.images.regions import Shape, split
 from seewhy.methods._shared import allow, name_maps, stop_reason
 from seewhy.methods.sampling._linear import Fit, least_squares
 from seewhy.methods.sampling._sampling_designs import Design, Outputs, ask_design, even_samples, with_complements
-from seewhy.methods.sampling._segments import Shape, split
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
 """The fractional parts of its multiples fill the unit interval evenly, for any number of them."""
@@ -35,7 +35,7 @@ def kernel_shap(
         probe: the classifier, in-fill, image, seed and budget, bound together.
         targets: classes and contrasts.
         segments: approximate number of segments, 1 or more.
-        shape: ``slic`` superpixels (needs scikit-image), or the cells of a ``grid``.
+        shape: ``slic`` superpixels (needs scikit-image), parts of a ``tree`` grown from the picture, or cells of a ``grid``.
         samples: number of sets queried: an even number, at least twice the number of segments or all sets; the budget
             may reduce it.
 

@@ -7,9 +7,9 @@ import torch
 from seewhy.core.attribution import Attribution
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target, weight_matrix
+from seewhy.images.regions import Shape, split
 from seewhy.methods._shared import name_maps, reserve
 from seewhy.methods.sampling._sampling_designs import ask_design
-from seewhy.methods.sampling._segments import Shape, split
 
 
 def leave_one_out(probe: Probe, targets: Sequence[Target], *, segments: int = 50, shape: Shape = "slic") -> Attribution:
@@ -22,7 +22,7 @@ def leave_one_out(probe: Probe, targets: Sequence[Target], *, segments: int = 50
         probe: the classifier, in-fill, image, seed and budget, bound together.
         targets: classes and contrasts.
         segments: approximate number of segments, 1 or more.
-        shape: ``slic`` superpixels (needs scikit-image), or the cells of a ``grid``.
+        shape: ``slic`` superpixels (needs scikit-image), parts of a ``tree`` grown from the picture, or cells of a ``grid``.
 
     Returns:
         Maps of probability: each pixel has the drop of its segment, undivided; positive supports the class.

@@ -8,10 +8,10 @@ from seewhy.core.attribution import Attribution
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target, weight_matrix
+from seewhy.images.regions import Shape, split
 from seewhy.methods._shared import allow, name_maps, stop_reason
 from seewhy.methods.sampling._linear import Fit, least_squares
 from seewhy.methods.sampling._sampling_designs import Design, Outputs, ask_design, coin_tosses, even_samples
-from seewhy.methods.sampling._segments import Shape, split
 
 
 def lime(
@@ -35,7 +35,7 @@ def lime(
         probe: the classifier, in-fill, image, seed and budget, bound together.
         targets: classes and contrasts.
         segments: approximate number of segments, 1 or more.
-        shape: ``slic`` superpixels (needs scikit-image), or the cells of a ``grid``.
+        shape: ``slic`` superpixels (needs scikit-image), parts of a ``tree`` grown from the picture, or cells of a ``grid``.
         samples: number of queries: an even number, at least the number of segments plus 2; the budget may reduce it.
         width: width of the kernel, above 0.
         ridge: penalty on the squared coefficients, 0 or more.
