@@ -29,14 +29,16 @@ def explanation_table(record: Record) -> Table:
     lines.append(f"{wording.queries(record.queries)} · {record.seconds:.1f} s · {record.stopped_because}")
     if check is not None:
         lines.append(f"agree: rank correlation with {check.names}, {check.queries:,} more queries")
-    unit = f" ({record.unit})" if record.unit else ""
+    units = {record.unit_of(target) for target in record.targets}
+    unit = f" ({record.unit})" if record.unit and len(units) == 1 else ""
     title = f"{record.image.name}: strongest {what}{unit} at row, column of the view"
     table = _table(title, "\n".join(lines), ("p", most, "at", least, "at", *(["agree"] if check else [])))
     agrees = {each.key: wording.correlation(each.correlation) for each in check.targets} if check else {}
     for target in record.targets:
         points = (*_point(target.highest, 1), *_point(target.lowest, -1))
         agree = [agrees.get(target.key, "")] if check else []
-        table.add_row(target.label, wording.probability(target.probability), *points, *agree)
+        label = target.label if len(units) == 1 else f"{target.label} ({record.unit_of(target)})"
+        table.add_row(label, wording.probability(target.probability), *points, *agree)
     return table
 
 

@@ -13,6 +13,9 @@ Map = Float[np.ndarray, "h w"]
 BoolMap = Bool[np.ndarray, "h w"]
 """A region: True for the pixels that belong to it."""
 
+RegionMap = Int[np.ndarray, "h w"]
+"""The number of the region of each pixel, consecutive from 0."""
+
 GeneratedPixels = Float[np.ndarray, "3 h w"]
 """A generated image that is part of an explanation, such as a counterfactual; in the classifier's view, RGB in [0, 1]."""
 
@@ -85,6 +88,30 @@ def reliability(values: Map, error: Map, *, predicted: bool) -> float:
     return variance / (variance + noise) if predicted else max(0.0, 1 - noise / variance)
 
 
+@dataclass(frozen=True)
+class Region:
+    """A region of the image in the order of a search, with the evidence that it adds to the regions before it.
+
+    Args:
+        target: key of the target for which the order was found.
+        number: the region's number in `Attribution.region_map`.
+        evidence: point-wise conditional mutual information, nats: the log probability of the target with this region and those
+            before it shown, minus that without it. A contrast takes the log odds of its two classes, a weight of evidence the
+            log odds of the class, the information the expectation under the prediction.
+        shown: what is left of the target, 0 to 1, with this region and those before it shown alone: the probability of a class,
+            the share of the first class in the probability of a contrast's two, ``exp(-KL)`` for the information.
+        hidden: the same with these regions filled in and all others shown.
+        suffices: whether these regions alone are enough, as the method's settings define it.
+    """
+
+    target: str
+    number: int
+    evidence: float
+    shown: float
+    hidden: float
+    suffices: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Attribution:
     """The result of one method on one request.
@@ -106,6 +133,10 @@ class Attribution:
         generated: name → a generated image that is part of the explanation, such as a counterfactual. If only one can
             be compared with the input image, the first is used. The classifier is queried on each of them after the
             method has finished.
+        regions: the regions of the image in the order of a search, target by target.
+        region_map: ``(h, w)`` number of the region of each pixel, for methods that return regions.
+        units: the unit of each map whose unit differs from ``unit``.
+        unsigned: keys of maps without a sign, for methods whose other maps have one.
     """
 
     values: Mapping[str, Map]
@@ -120,6 +151,10 @@ class Attribution:
     traces: Mapping[str, Sequence[float]] = field(default_factory=dict)
     outlines: Mapping[str, BoolMap] = field(default_factory=dict)
     generated: Mapping[str, GeneratedPixels] = field(default_factory=dict)
+    regions: tuple[Region, ...] = ()
+    region_map: RegionMap | None = None
+    units: Mapping[str, str] = field(default_factory=dict)
+    unsigned: tuple[str, ...] = ()
 
     def reliability(self, key: str) -> float | None:
         """Return the fraction of a map's variance that is not error, see `reliability`; None without standard errors."""

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -17,6 +17,7 @@ from seewhy.core.classifier import Classifier, Differentiable, Open, Scores
 from seewhy.core.errors import ClassifierError, RequestError
 from seewhy.core.infill import Infill, Limited
 from seewhy.core.layers import Change, shapes, watching
+from seewhy.core.view import Frame
 
 Answers = Float[Tensor, "n k"]
 """Class probabilities in float64; each row sums to 1 within float64 precision."""
@@ -71,6 +72,7 @@ class Probe:
         budget: when to stop.
         batch_size: images per batch; affects the speed, not the result.
         progress: callback invoked before each batch is asked.
+        frame: the part of the user's image that the image shows; None: all of it, at its own size.
     """
 
     classifier: Classifier
@@ -80,6 +82,7 @@ class Probe:
     budget: Budget = field(default_factory=Budget)
     batch_size: int = 4
     progress: Progress = no_progress
+    frame: Frame | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -197,6 +200,17 @@ class Probe:
         if limit < smallest:
             raise RequestError(f"a budget of {limit} queries is too small; expected at least {smallest}, or {hint}")
         return min(queries, limit)
+
+    @contextmanager
+    def limited(self, queries: int, share: float) -> Iterator[None]:
+        """Give the first part of a method at most so many queries, that of the image included, a share of the time, and no tolerance."""
+        whole = self.budget
+        limit = queries if whole.queries is None else min(queries, whole.queries)
+        self.budget = Budget(limit, None if whole.seconds is None else share * whole.seconds)
+        try:
+            yield
+        finally:
+            self.budget = whole
 
     def why_stop(self, error: Callable[[], float] | None = None, *, done: int = 0) -> str | None:
         """Return the reason to stop if time is up or the map is precise enough, or None to continue.

@@ -60,7 +60,7 @@ class Reexplainer:
         """Explain again, with another seed or with a copy of the classifier, a torch module, whose weights are shuffled."""
         chosen = self.request.seed if seed is None else seed
         original, method = self.request.classifier, self.request.method
-        asked = self.fast if method.row.access <= Access.PROBABILITIES else original
+        asked = self.fast if registry.access_of(method) <= Access.PROBABILITIES else original
         if randomise:
             asked = randomised(original, chosen)
         probe = bind(replace(self.request, classifier=asked, seed=chosen), self.image, no_progress)

@@ -203,7 +203,7 @@ def explain_viewed(
 ) -> Explanation:
     """Carry out a request on one image with a prepared classifier; raises as `explain` does."""
     request, original = prepared.for_image(request, viewed.image), prepared.original
-    probe = bind(request, viewed.image, progress)
+    probe = bind(request, viewed.image, progress, viewed.frame)
     targets = request.targets_for(probe)
     maps: Attribution = request.method.row.run(probe, targets, **request.method.settings)
     seconds = round(probe.seconds, 3)  # what follows asks more, and is not the run
@@ -242,9 +242,12 @@ def explain_viewed(
             *complaints(other, names),
         ),
         versions=versions(),
+        regions=maps.regions,
     )
     samples = collect_samples(viewed.opened.pixels, probe, maps.sampled)
-    return Explanation(dict(maps.values), dict(maps.stderr), record, samples, dict(maps.outlines), images)
+    return Explanation(
+        dict(maps.values), dict(maps.stderr), record, samples, dict(maps.outlines), images, maps.region_map
+    )
 
 
 def _image_info(opened: OpenedImage, source: str | None) -> ImageInfo:

@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from PIL import Image
 from safetensors.numpy import save as write_tensors
 
-from seewhy.core.attribution import BoolMap, GeneratedPixels, Map
+from seewhy.core.attribution import BoolMap, GeneratedPixels, Map, Region, RegionMap
 from seewhy.core.budget import Queries
 from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.core.view import Frame
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FILE = "explanation.json"
 _MAPS, _SAMPLES = "maps.safetensors", "answers.safetensors"
-_STDERR, _OUTLINE, _GENERATED = "stderr/", "outline/", "generated/"
+_STDERR, _OUTLINE, _GENERATED, _REGIONS = "stderr/", "outline/", "generated/", "regions"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +47,7 @@ class Explanation:
         outlines: ``TARGET/NAME`` → a region that is drawn on the target's map, where the method finds regions.
         generated: name → an image that the method made, such as a counterfactual, ``(3, h, w)`` in [0, 1] in the classifier's
             view; ``record.generated`` has the classifier's answers to it.
+        region_map: ``(h, w)`` number of the region of each pixel, where the method returns `regions`; else None.
     """
 
     maps: Mapping[str, Map]
@@ -55,6 +56,7 @@ class Explanation:
     samples: QuerySamples
     outlines: Mapping[str, BoolMap] = field(default_factory=dict)
     generated: Mapping[str, GeneratedPixels] = field(default_factory=dict)
+    region_map: RegionMap | None = None
 
     @property
     def frame(self) -> Frame:
@@ -90,6 +92,15 @@ class Explanation:
     def targets(self) -> tuple[TargetInfo, ...]:
         """What each map explains, in order: ``key``, ``label``, ``kind``, the ``highest`` and ``lowest`` point of the map."""
         return self.record.targets
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """The regions of the image in the order of a search, target by target; empty for methods that do not search.
+
+        Each has the ``evidence`` that it adds in nats, what is ``shown`` and ``hidden`` so far, and whether that ``suffices``;
+        ``explanation.region_map == region.number`` is where it lies.
+        """
+        return self.record.regions
 
     @property
     def findings(self) -> tuple[str, ...]:
@@ -237,6 +248,7 @@ class Explanation:
             **{_STDERR + key: values for key, values in self.stderr.items()},
             **{_OUTLINE + key: where for key, where in self.outlines.items()},
             **{_GENERATED + name: image for name, image in self.generated.items()},
+            **({} if self.region_map is None else {_REGIONS: self.region_map.astype(np.int32)}),
         }
 
 
@@ -267,4 +279,4 @@ def read_explanation(folder: Path) -> Explanation:
             )
     stderr = {key: tensors[_STDERR + key] for key in maps if _STDERR + key in tensors}
     outlines = {key.removeprefix(_OUTLINE): where for key, where in tensors.items() if key.startswith(_OUTLINE)}
-    return Explanation(maps, stderr, record, shown, outlines, generated)
+    return Explanation(maps, stderr, record, shown, outlines, generated, tensors.get(_REGIONS))

@@ -55,6 +55,8 @@ def target_info(target: Target, classifier: Classifier, prediction: Prediction, 
         index=index,
         other=other,
         probability=float(prediction[index]) if likely else None,
+        unit=maps.units.get(target.key),
+        signed=False if target.key in maps.unsigned else None,
     )
 
 

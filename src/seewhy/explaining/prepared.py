@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from seewhy import registry
 from seewhy.classifiers.fast import FastClassifier
 from seewhy.classifiers.tuning import Log, RuntimeChoice, RuntimeRequest, clock_of, no_log, options_for, tune
 from seewhy.classifiers.validation import Validation, validate_classifier
@@ -76,7 +77,7 @@ class PreparedClassifier:
 
         A method that needs more than probabilities runs the classifier unchanged.
         """
-        asked = self.classifier if request.method.row.access <= Access.PROBABILITIES else self.original
+        asked = self.classifier if registry.access_of(request.method) <= Access.PROBABILITIES else self.original
         if isinstance(asked, FastClassifier):
             asked = asked.on(image)
         return replace(request, classifier=asked, batch_size=self.choice.batch_size, runtime=self.choice.name)
@@ -104,10 +105,10 @@ def prepare_classifier(
         check_settings(checked, image)
         check_answers(checked, image)
     method, runtime = request.method, request.runtime
-    if method.row.access > Access.PROBABILITIES:
+    if registry.access_of(method) > Access.PROBABILITIES:
         if runtime not in {"auto", "eager"}:
             raise RequestError(
-                f"{method.name} needs {method.row.access.name} and runs the classifier unchanged, got runtime={runtime}; "
+                f"{method.name} needs {registry.access_of(method).name} and runs the classifier unchanged, got runtime={runtime}; "
                 "leave the runtime out"
             )
         runtime = "eager"

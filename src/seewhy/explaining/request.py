@@ -17,6 +17,7 @@ from seewhy.core.infill import Infill
 from seewhy.core.probe import Probe, Progress
 from seewhy.core.spec import Spec
 from seewhy.core.target import Target
+from seewhy.core.view import Frame
 from seewhy.explaining.targets import TargetLike, as_list, as_text, check_classes, default_targets, parse_targets
 from seewhy.registry import Bound, ClassifierLike, Method
 from seewhy.results.record import InfillInfo
@@ -153,12 +154,12 @@ def bind_method(method: MethodLike) -> Bound[Method]:
 
 def _check_access(classifier: Classifier, method: Bound[Method]) -> None:
     """Refuse a method that needs to see more of the classifier than there is to see."""
-    if classifier.access < method.row.access:
+    if classifier.access < registry.access_of(method):
         rows: dict[str, Method] = registry.table("methods")
         fitting = sorted(name for name, row in rows.items() if row.access <= classifier.access and not row.control)
         hint = f"these work with it: {', '.join(fitting)}" if fitting else "no method works with it"
         raise RequestError(
-            f"{method.name} needs {method.row.access.name}, this classifier gives {classifier.access.name}; {hint}"
+            f"{method.name} needs {registry.access_of(method).name}, this classifier gives {classifier.access.name}; {hint}"
         )
 
 
@@ -170,8 +171,8 @@ def build_infill(infill: str | Infill, classifier: Classifier, *, trust: bool = 
     return infill, InfillInfo(type(infill).__name__, None, infill.checksum, infill.stochastic)
 
 
-def bind(request: Request, image: Image, progress: Progress) -> Probe:
-    """Bind a request to an image ``(3, h, w)`` in the classifier's view."""
+def bind(request: Request, image: Image, progress: Progress, frame: Frame | None = None) -> Probe:
+    """Bind a request to an image ``(3, h, w)`` in the classifier's view; the frame says what it shows of the user's image."""
     return Probe(
         request.classifier,
         request.infill,
@@ -180,6 +181,7 @@ def bind(request: Request, image: Image, progress: Progress) -> Probe:
         budget=request.budget,
         batch_size=request.batch_size or PLAIN_BATCH,
         progress=progress,
+        frame=frame,
     )
 
 

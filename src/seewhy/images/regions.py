@@ -10,7 +10,7 @@ from PIL import Image as Pillow
 
 from seewhy.core.arrays import Image
 from seewhy.core.errors import RequestError
-from seewhy.core.view import Frame
+from seewhy.core.view import Frame, View
 from seewhy.images.partition_tree import Labels, grow
 
 Shape = Literal["slic", "tree", "grid"]
@@ -57,12 +57,12 @@ def _numbered(values: Shaped[np.ndarray, "h w"]) -> Labels:
     return torch.from_numpy(np.unique(values, return_inverse=True)[1].reshape(values.shape))
 
 
-def read_regions(path: str | Path, frame: Frame) -> Labels:
+def read_regions(path: str | Path, frame: Frame | View) -> Labels:
     """Read regions that a user drew: every distinct colour or number is one region, wherever it lies.
 
     Args:
         path: an image file of the size of the explained image, or of the classifier's view of it.
-        frame: how the explained image is brought into that view.
+        frame: how the explained image is brought into that view; or, where its size is not known, the view: then the file has it.
 
     Raises:
         RequestError: the file cannot be read, has another size, or has one colour or more than 1,000.
@@ -74,6 +74,8 @@ def read_regions(path: str | Path, frame: Frame) -> Labels:
         raise RequestError(f"expected an image of regions, got {path}: {problem}; check the path") from problem
     if drawn.ndim == 3:
         drawn = np.unique(drawn.reshape(-1, drawn.shape[2]), axis=0, return_inverse=True)[1].reshape(drawn.shape[:2])
+    if isinstance(frame, View):
+        frame = frame.frame(*drawn.shape)
     if drawn.shape not in {frame.image_size, frame.size}:
         expected = " or ".join(f"{width} x {height}" for height, width in (frame.image_size, frame.size))
         raise RequestError(

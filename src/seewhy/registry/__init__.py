@@ -11,7 +11,7 @@ from seewhy.registry.methods import METHODS
 from seewhy.registry.metrics import METRICS
 from seewhy.registry.rows import ClassifierRow, InfillRow, Method, Metric, Rule
 from seewhy.registry.rules import RULES
-from seewhy.registry.tables import Bound, Row, lookup, resolved, table
+from seewhy.registry.tables import Bound, Row, access_of, lookup, resolved, table
 
 __all__ = [
     "CLASSIFIERS",
@@ -31,6 +31,7 @@ __all__ = [
     "Row",
     "Rule",
     "Run",
+    "access_of",
     "classifier",
     "infill",
     "lookup",

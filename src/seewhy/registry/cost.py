@@ -10,6 +10,7 @@ from seewhy.core.features import Windows
 from seewhy.core.settings import schema
 from seewhy.methods.sampling.aise import PRESETS
 from seewhy.methods.search.minimal_region import fewest, most_queries
+from seewhy.methods.search.search import longest
 from seewhy.methods.windows._refine import PER_WINDOW, Lattice
 from seewhy.methods.windows._windows import SAMPLES
 
@@ -132,6 +133,13 @@ def minimal_region(run: Run) -> Cost:
     bisection = fewest(run.size, samples)
     pruning = math.ceil((most_queries(run.size, run["tile"], samples) - bisection) / 3)
     return Cost(1 + run["guide_queries"] + run.targets * (bisection + pruning), approximate=True)
+
+
+def search(run: Run) -> Cost:
+    """Return the expected cost: the first map, and about 80 % of the sets that a search may ask about."""
+    count = run["regions"] if isinstance(run["regions"], int) else 10
+    sets = 0.8 * longest(count, run["window"]) * (run["samples"] or 1 if run.stochastic else 1)
+    return Cost(1 + run["queries"] + run.targets * math.ceil(sets), approximate=True)
 
 
 def nearest_counterfactual(run: Run) -> Cost:

@@ -29,10 +29,12 @@ from seewhy.methods.sampling.partition_shap import partition_shap
 from seewhy.methods.sampling.rise import rise
 from seewhy.methods.sampling.sobol import sobol
 from seewhy.methods.search.minimal_region import minimal_region
+from seewhy.methods.search.search import search
 from seewhy.methods.windows.occlusion import occlusion
 from seewhy.methods.windows.pmi import pmi
 from seewhy.registry import cost
 from seewhy.registry.cost import Cost
+from seewhy.registry.nested import calling
 from seewhy.registry.rows import Method
 
 _window = partial(Method, queries=cost.windows, signed=True, linear=True, anytime=True)
@@ -233,6 +235,16 @@ METHODS: dict[str, Method] = {
         queries=cost.minimal_region,
         predicted_only=True,
         linear=True,
+    ),
+    "search": Method(
+        run=calling(search),
+        summary="the best order of the image's regions, and the evidence that each adds to those before it, in nats",
+        paper="after Chen et al., ICLR 2024, and MDA, ICLR 2025",
+        infill="blur",
+        queries=cost.search,
+        predicted_only=True,
+        calls="first",
+        small="regions=9,shape=grid,first=rise:cells=3,queries=60,window=3",
     ),
     "nearest-counterfactual": Method(
         run=nearest_counterfactual,

@@ -73,6 +73,7 @@ class Method(Entry):
         control: whether it ignores the classifier and serves for comparison only.
         needs: what the user has to provide besides the classifier, in words; without it the method does not run.
         generated: names of the images that it generates with the map.
+        calls: the setting that is the Spec of another method, which it runs.
         small: settings for a quick run on a small image, as in a Spec; the contract tests use them.
         rehearsed: whether a request is checked by a run up to the first query; not where a function of the caller's may do
             anything before it.
@@ -94,6 +95,7 @@ class Method(Entry):
     control: bool = False
     needs: str = ""
     generated: tuple[str, ...] = ()
+    calls: str | None = None
     small: str = ""
     rehearsed: bool = True
 

@@ -6,6 +6,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Generic, Literal, TypeVar, cast, get_args, get_origin, overload
 
+from seewhy.core.access import Access
 from seewhy.core.errors import RequestError, did_you_mean
 from seewhy.core.settings import AUTO, REQUIRED, bind, schema
 from seewhy.core.spec import Spec
@@ -13,6 +14,7 @@ from seewhy.registry.classifiers import CLASSIFIERS
 from seewhy.registry.infills import INFILLS
 from seewhy.registry.methods import METHODS
 from seewhy.registry.metrics import METRICS
+from seewhy.registry.nested import as_spec
 from seewhy.registry.rows import ClassifierRow, InfillRow, Method, Metric, Rule
 from seewhy.registry.rules import RULES
 
@@ -133,6 +135,13 @@ def _strengths(*, strengths: tuple[float, ...]) -> None:
 def _read(row: Row, spec: Spec) -> dict[str, object]:
     """Read the settings of a Spec as the types that the row's function declares."""
     return bind(row.run, spec.settings, spec.name)
+
+
+def access_of(bound: Bound[Method]) -> Access:
+    """Return what a method needs from the classifier, with that of the method that it calls."""
+    called = schema(bound.row.run)[bound.row.calls][1] if bound.row.calls else None
+    text = bound.settings.get(bound.row.calls or "", called)
+    return bound.row.access if text is None else max(bound.row.access, lookup("methods", as_spec(str(text))).row.access)
 
 
 def resolved(row: Row, settings: Mapping[str, object]) -> dict[str, str]:

@@ -30,7 +30,7 @@ def recipe(record: Record) -> list[tuple[str, list[Row]]]:
         ("Method", _method(record.method)),
         ("In-fill", _infill(record)),
         ("Seed", [("", str(record.seed))]),
-        ("Targets", [(target.label, _target(target, record.unit)) for target in record.targets]),
+        ("Targets", [(target.label, _target(target, record.unit_of(target))) for target in record.targets]),
         ("Budget", _budget(record.budget)),
         ("Cost", _cost(record)),
         ("Reliability", _reliability(record)),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from seewhy.core.attribution import Region
 from seewhy.core.budget import Budget, Queries
 from seewhy.core.view import Frame
 from seewhy.results.codec import SCHEMA_VERSION, Setting
@@ -93,7 +94,7 @@ class Extreme:
 
 @dataclass(frozen=True)
 class TargetInfo:
-    """What one map explains; a contrast compares the class ``index`` with the class ``other``."""
+    """What one map explains; a contrast compares the class ``index`` with the class ``other``. ``unit`` and ``signed`` where they differ from the record's."""
 
     key: str
     label: str
@@ -103,6 +104,8 @@ class TargetInfo:
     index: int | None = None
     other: int | None = None
     probability: float | None = None
+    unit: str | None = None
+    signed: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -172,7 +175,17 @@ class Record:
     traces: Mapping[str, tuple[float, ...]]
     warnings: tuple[str, ...]
     versions: Mapping[str, str | None]
+    regions: tuple[Region, ...] = ()
     schema_version: int = SCHEMA_VERSION
+
+    def unit_of(self, target: TargetInfo) -> str:
+        """Return the unit of a map."""
+        return self.unit if target.unit is None else target.unit
+
+    def diverging(self, target: TargetInfo) -> bool:
+        """Return whether a map has a sign, for and against, or only a strength."""
+        signed = self.method.signed if target.signed is None else target.signed
+        return (target.kind == "contrast" and target.signed is None) or (signed and target.kind != "information")
 
     @property
     def frame(self) -> Frame:

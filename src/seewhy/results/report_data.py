@@ -101,11 +101,11 @@ def report_data(
         MapPanel(
             key=target.key,
             title=target.label,
-            subtitle=_subtitle(target, record.unit),
+            subtitle=_subtitle(target, record.unit_of(target)),
             values=maps[target.key],
             stderr=stderr.get(target.key),
-            diverging=target.kind == "contrast" or (record.method.signed and target.kind != "information"),
-            unit=record.unit,
+            diverging=record.diverging(target),
+            unit=record.unit_of(target),
             outlines=_outlines(target.key, outlines),
         )
         for target in record.targets

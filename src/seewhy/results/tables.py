@@ -31,6 +31,7 @@ def as_dataset(maps: Mapping[str, Map], stderr: Mapping[str, Map], record: Recor
         coords={
             "target": list(maps),
             "label": ("target", [record.target(key).label for key in maps]),
+            "unit": ("target", [record.unit_of(record.target(key)) for key in maps]),
             "row": top + (np.arange(rows) + 0.5) * (bottom - top) / rows,
             "column": left + (np.arange(columns) + 0.5) * (right - left) / columns,
         },
