@@ -24,6 +24,7 @@ NAMES = (
     "counterfactual_digits",
     "counterfactual_mri",
     "counterfactual_shortcut",
+    "evidence_frontier",
     "false_evidence",
     "grad_cam_agreement",
     "iba_statistics",
@@ -87,6 +88,24 @@ def test_localisation_is_deterministic(load: Load, cutouts: Path) -> None:
     assert (one[0].pixels != one[1].pixels).any()
     assert one[0].alpha.sum() > 0
     assert one[0].alpha[32, 32] == 0
+
+
+def test_evidence_frontier(run: Run, cutouts: Path, classifier: str) -> None:
+    """Red discs, with boxes around half of each: every method is measured on the same photos, within its budget."""
+    lines = ["file,class_idx,boxes_norm", *(f"{name}.png,0,0.1 0.1 0.9 0.5" for name in ("one", "two"))]
+    (cutouts / "labels.csv").write_text("\n".join(lines), encoding="utf-8")
+    methods = ("--method", "evidence:regions=9", "--method", "center", "--budget", 60)
+    figures = run("evidence_frontier", cutouts, "--classifier", classifier, *methods, "--runtime", "eager")
+    evidence, center = figures["summary"]
+    assert evidence["queries"] <= 60
+    assert center["queries"] == 1
+    assert len(figures["rows"]) == 4
+    first = figures["rows"][0]
+    assert first["gain_rise"] == pytest.approx(first["insertion_rise"] - first["deletion"])
+    assert evidence["to_first"].startswith("+0.000")
+    assert center["gain"] == pytest.approx(
+        np.mean([row["gain"] for row in figures["rows"] if row["method"] == "center"])
+    )
 
 
 def test_memory(run: Run, photo: Path) -> None:

@@ -27,9 +27,11 @@ def explanation_table(record: Record) -> Table:
     check = record.diagnostics.infill_check
     lines = [record.method.spec, f"in-fill {record.infill}", *wording.generated(record)]
     lines.append(f"{wording.queries(record.queries)} · {record.seconds:.1f} s · {record.stopped_because}")
+    units = dict.fromkeys(record.unit_of(target) for target in record.targets)
+    if len(units) > 1:
+        lines += [f"{', '.join(_labels(record, name))}: {name}" for name in units]
     if check is not None:
         lines.append(f"agree: rank correlation with {check.names}, {check.queries:,} more queries")
-    units = {record.unit_of(target) for target in record.targets}
     unit = f" ({record.unit})" if record.unit and len(units) == 1 else ""
     title = f"{record.image.name}: strongest {what}{unit} at row, column of the view"
     table = _table(title, "\n".join(lines), ("p", most, "at", least, "at", *(["agree"] if check else [])))
@@ -37,9 +39,13 @@ def explanation_table(record: Record) -> Table:
     for target in record.targets:
         points = (*_point(target.highest, 1), *_point(target.lowest, -1))
         agree = [agrees.get(target.key, "")] if check else []
-        label = target.label if len(units) == 1 else f"{target.label} ({record.unit_of(target)})"
-        table.add_row(label, wording.probability(target.probability), *points, *agree)
+        table.add_row(target.label, wording.probability(target.probability), *points, *agree)
     return table
+
+
+def _labels(record: Record, unit: str) -> list[str]:
+    """Return the labels of the maps of a unit."""
+    return [target.label for target in record.targets if record.unit_of(target) == unit]
 
 
 def faithfulness_table(check: FaithfulnessCheck) -> Table:

@@ -13,6 +13,9 @@ Map = Float[np.ndarray, "h w"]
 BoolMap = Bool[np.ndarray, "h w"]
 """A region: True for the pixels that belong to it."""
 
+SHARE = "share of the evidence"
+"""The unit of maps that show what was still missing when a region was shown, 0 to 1."""
+
 RegionMap = Int[np.ndarray, "h w"]
 """The number of the region of each pixel, consecutive from 0."""
 

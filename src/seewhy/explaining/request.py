@@ -77,13 +77,14 @@ class Request:
             check_classes(self.targets, len(probe.prediction))
             return self.targets
         row, settings = self.method.row, self.method.settings
-        return default_targets(
+        usual = default_targets(
             probe.prediction,
             information=row.information,
             classes=row.classes,
             contrast=row.contrast,
             rivals=row.rivals(settings) if row.rivals else None,
         )
+        return tuple(sorted(usual, key=lambda target: target.kind == "information")) if row.first_leads else usual
 
 
 def prepare(

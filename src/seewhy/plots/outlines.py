@@ -12,8 +12,8 @@ from seewhy.core.attribution import BoolMap
 from seewhy.core.view import Frame
 from seewhy.plots.figures import TICK
 
-COLOURS = ("#b00054", "#181a1e", "#005ca0")
-"""Of the first, second and third region; each line has a white rim, so that it is seen on any photo."""
+COLOURS = ("#b00054", "#181a1e", "#005ca0", "#8a5a00")
+"""Of the first to the fourth region; each line has a white rim, so that it is seen on any photo."""
 
 _RIM, _LINE = 4.0, 1.8
 

@@ -17,12 +17,13 @@ from jaxtyping import Float, Float32, UInt8
 from matplotlib import colormaps
 from matplotlib.ticker import MaxNLocator
 
+from seewhy.core.attribution import SHARE
 from seewhy.results.report_data import INTENSITY, MapPanel
 
 GROUND = (234, 234, 232)
 """What a colour bar is painted on: the tone of a greyed photo, so that bar and map look alike."""
 
-_NAMES = {"nats": "evidence", INTENSITY: "change"}
+_NAMES = {"nats": "evidence", INTENSITY: "change", SHARE: "missing"}
 _STEPS = 254
 _STRONGEST = 0.9
 
@@ -98,7 +99,7 @@ def scale_of(panel: MapPanel) -> Scale:
     """Return the scale of a map, which depends on that map alone."""
     finite = panel.values[np.isfinite(panel.values)]
     information = panel.key == "information"
-    low, high = _limits(finite, diverging=panel.diverging, from_zero=information or panel.unit == INTENSITY)
+    low, high = _limits(finite, diverging=panel.diverging, from_zero=information or panel.unit in {INTENSITY, SHARE})
     name = "information" if information else _NAMES.get(panel.unit, "attribution")
     return Scale(name, panel.unit, low, high, panel.diverging)
 

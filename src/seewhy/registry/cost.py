@@ -142,6 +142,13 @@ def search(run: Run) -> Cost:
     return Cost(1 + run["queries"] + run.targets * math.ceil(sets), approximate=True)
 
 
+def evidence(run: Run) -> Cost:
+    """Return the expected cost: the additive maps, and about 80 % of the sets that a search may ask about."""
+    begin = 1 + min(run["grids"], 2 * run["queries"] // 5)
+    sets = search(replace(run, settings={**run.settings, "queries": 0}, targets=1)).forward
+    return Cost(min(run["queries"], begin + sets), approximate=True)
+
+
 def nearest_counterfactual(run: Run) -> Cost:
     """Return the expected cost: about 80 queries for each candidate, its search among the references included."""
     return Cost(1 + 80 * run["candidates"] * run.targets, approximate=True)

@@ -28,6 +28,7 @@ from seewhy.methods.sampling.lime import lime
 from seewhy.methods.sampling.partition_shap import partition_shap
 from seewhy.methods.sampling.rise import rise
 from seewhy.methods.sampling.sobol import sobol
+from seewhy.methods.search.evidence import evidence
 from seewhy.methods.search.minimal_region import minimal_region
 from seewhy.methods.search.search import search
 from seewhy.methods.windows.occlusion import occlusion
@@ -47,6 +48,17 @@ _cam = partial(
 _superpixel = partial(Method, signed=True, linear=True, small="segments=9,shape=grid,samples=60", extra="segments")
 
 METHODS: dict[str, Method] = {
+    "evidence": Method(
+        run=evidence,
+        summary="the regions that carry the predicted class, in order and in nats, and a signed map of every other target",
+        paper="after Chen et al., ICLR 2024, and Slack et al., NeurIPS 2021",
+        infill="blur",
+        queries=cost.evidence,
+        information=True,
+        signed=True,
+        first_leads=True,
+        small="queries=300,grids=100,regions=9,shape=grid,window=3",
+    ),
     "pmi": _window(
         run=pmi,
         summary="evidence for each class, and information, from the probabilities with and without each patch",

@@ -74,6 +74,8 @@ class Method(Entry):
         needs: what the user has to provide besides the classifier, in words; without it the method does not run.
         generated: names of the images that it generates with the map.
         calls: the setting that is the Spec of another method, which it runs.
+        first_leads: whether the first target is searched for and the others are not; the usual targets then begin with the
+            predicted class, not with the information.
         small: settings for a quick run on a small image, as in a Spec; the contract tests use them.
         rehearsed: whether a request is checked by a run up to the first query; not where a function of the caller's may do
             anything before it.
@@ -96,6 +98,7 @@ class Method(Entry):
     needs: str = ""
     generated: tuple[str, ...] = ()
     calls: str | None = None
+    first_leads: bool = False
     small: str = ""
     rehearsed: bool = True
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from seewhy.core.attribution import SHARE
 from seewhy.core.budget import Queries
 from seewhy.results.diagnostics import AgreementLevel, Chance
 from seewhy.results.record import Record
@@ -179,8 +180,12 @@ def _caption_signed(maps: Sequence[MapPanel]) -> list[str]:
 
 def _caption_unsigned(maps: Sequence[MapPanel]) -> list[str]:
     """Explain the colours of maps without a sign; empty where the signed ones are all there is to explain."""
+    missing = ["Share of the evidence: the darker, the more was still missing when the region was shown."]
+    share = missing if any(panel.unit == SHARE for panel in maps) else []
     if any(panel.key == "information" for panel in maps):
-        return ["Information: how much the whole prediction depends on a region; darker is more."]
+        return [*share, "Information: how much the whole prediction depends on a region; darker is more."]
+    if share:
+        return share
     if any(panel.unit == INTENSITY and not panel.diverging for panel in maps):
         return ["Unsigned: the darker the colour, the larger the change."]
     return [] if any(panel.diverging for panel in maps) else ["The darker the colour, the more important the region."]
@@ -190,6 +195,11 @@ def _read_strength(panel: MapPanel) -> str:
     """Explain the values of a map without a sign."""
     if panel.unit == INTENSITY:
         return "The darker the colour, the more the pixel changes in the counterfactual (1 = from black to white)."
+    if panel.unit == SHARE:
+        return (
+            "Regions were shown one after the other, the most important first. The darker the colour, the more of the evidence was "
+            "still missing when the region was shown: 1 at first, near 0 once the regions before it suffice."
+        )
     return f"The darker the colour, the more important the region (unit: {panel.unit or 'none'})."
 
 

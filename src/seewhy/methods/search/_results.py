@@ -15,9 +15,6 @@ from seewhy.images.partition_tree import Labels
 from seewhy.methods._shared import requested_class
 from seewhy.methods.search._chain import Chain, evidence
 
-SHARE = "share of the evidence"
-"""The unit of a search's map."""
-
 _TINY = 0.01
 """A target whose worth in the whole image is smaller has little to explain, and a smaller relative change is none."""
 

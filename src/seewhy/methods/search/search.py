@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seewhy.core.access import Access
-from seewhy.core.attribution import Attribution, Map
+from seewhy.core.attribution import SHARE, Attribution, Map
 from seewhy.core.errors import RequestError
 from seewhy.core.probe import Probe
 from seewhy.core.target import Target
@@ -16,7 +16,7 @@ from seewhy.images.partition_tree import Labels
 from seewhy.images.regions import Shape, read_regions, split
 from seewhy.methods._shared import at_least
 from seewhy.methods.search._chain import Asker, Chain, worth_of
-from seewhy.methods.search._results import SHARE, Found, found
+from seewhy.methods.search._results import Found, found
 
 Explain = Callable[[str, Probe, Sequence[Target]], Attribution]
 """Runs another method, given its Spec."""
@@ -35,7 +35,7 @@ def search(
     *,
     regions: int | str = 50,
     shape: Shape = "tree",
-    first: str = "rise",
+    first: str = "additive",
     queries: int = 300,
     window: int = 8,
     enough: float = 0.97,
@@ -82,8 +82,7 @@ def search(
     ``samples``; about three quarters of that where the search ends early.
     """
     at_least(queries=(queries, 2), window=(window, 1), samples=(1 if samples is None else samples, 1))
-    if not 0.5 < enough < 1:
-        raise RequestError(f"expected enough between 0.5 and 1, got {enough}; leave it out for the default")
+    check_enough(enough)
     labels = regions_of(probe, regions, shape)
     count, drawn = int(labels.max()) + 1, draws(probe, samples)
     each = drawn * longest(count, window)
@@ -131,6 +130,12 @@ def together(results: Sequence[Found], labels: Labels, settings: dict[str, objec
         regions=tuple(region for each in results for region in each.regions),
         region_map=labels.cpu().numpy(),
     )
+
+
+def check_enough(enough: float) -> None:
+    """Reject a share that does not separate enough from too little."""
+    if not 0.5 < enough < 1:
+        raise RequestError(f"expected enough between 0.5 and 1, got {enough}; leave it out for the default")
 
 
 def regions_of(probe: Probe, regions: int | str, shape: Shape) -> Labels:
