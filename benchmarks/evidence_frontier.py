@@ -1,9 +1,9 @@
 """What does a search for the evidence find, beside other methods, for a number of queries?
 
-Claim: none by itself; the script draws the table of `docs/explanation/evidence.md`.
+Claim: none by itself; the script measures `evidence` and `search` beside other methods, at any budget, on photos that it has never seen.
 
 Protocol: photos with boxes from the command line, in order, whose predicted class is the labelled one; that class is explained by
-every method with its usual in-fill, once without a budget and once for each ``--budget``. ``deletion`` into gray, ``insertion``
+every method with its usual in-fill, at each ``--budget``, or without one. ``deletion`` into gray, ``insertion``
 from a blur of sigma 10 (``insertion``) and from the blur of RISE's authors (``insertion_rise``), 28 steps each; ``gain`` and
 ``gain_rise`` are insertion minus deletion. ``mean_noise`` is insertion from the mean colour minus deletion into noise: in-fills that
 no method here searched with. ``energy`` is the share of the map's positive values in the boxes; a uniform map scores ``area``.

@@ -66,7 +66,7 @@ class Asker:
         own = seeds(self.probe, 0, self.samples)
         keep = sets.to(self.labels.device, torch.float32)[:, self.labels].repeat_interleave(self.samples, dim=0)
         self.room -= len(keep)
-        return self.probe(keep, own.repeat(len(sets))).view(len(sets), self.samples, -1).mean(1)
+        return self.probe(keep, own.repeat(len(sets))).view(len(sets), self.samples, -1).mean(1).cpu()
 
     def affords(self, sets: int) -> bool:
         """Return whether so many sets are within the room that is left."""

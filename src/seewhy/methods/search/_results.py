@@ -60,6 +60,11 @@ def found(probe: Probe, target: Target, chain: Chain, labels: Labels, first: Map
     )
 
 
+def named(probe: Probe, target: Target) -> str:
+    """Name a target in a sentence."""
+    return "the prediction" if isinstance(target, Information) else requested_class(probe, target)
+
+
 def draw(regions: Set, labels: Labels) -> BoolMap:
     """Return the pixels of a set of regions."""
     return regions[labels.cpu()].numpy()
@@ -102,7 +107,7 @@ def _second_set(chain: Chain) -> Set | None:
 
 def _findings(probe: Probe, target: Target, chain: Chain, second: Set | None) -> list[str]:
     """Say which sets suffice and which are needed, or why there is nothing to find."""
-    name = "the prediction" if isinstance(target, Information) else requested_class(probe, target)
+    name = named(probe, target)
     shown, hidden = chain.share(chain.shown), chain.share(chain.hidden)
     whole = float(chain.worth(chain.whole[None])[0])
     doubts = _no_answer(name, whole, nothing=float(shown[0]))

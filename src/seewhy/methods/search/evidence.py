@@ -11,10 +11,10 @@ from seewhy.core.ranks import spearman
 from seewhy.core.target import Target
 from seewhy.images.partition_tree import Labels
 from seewhy.images.regions import Shape
-from seewhy.methods._shared import at_least, requested_class
+from seewhy.methods._shared import at_least
 from seewhy.methods.sampling.additive import UNITS, Estimate, estimate
 from seewhy.methods.search._chain import Asker
-from seewhy.methods.search._results import Found, found
+from seewhy.methods.search._results import Found, found, named
 from seewhy.methods.search.search import chain_of, check_enough, draws, fitting, regions_of, together
 
 _GRIDS = 10
@@ -86,7 +86,7 @@ def evidence(
         probe, first, labels, maps[first.key], Asker(probe, labels, drawn, room), window=width, enough=enough
     )
     result = _with_opposition(
-        found(probe, first, chain, labels, maps[first.key]), additive, labels, requested_class(probe, first)
+        found(probe, first, chain, labels, maps[first.key]), additive, labels, named(probe, first)
     )
     settings = {"queries": queries, "grids": additive.samples, "regions": regions, "shape": shape, "window": width}
     searched = together([result], labels, {**settings, "enough": enough, "samples": drawn}, additive.stopped_because)

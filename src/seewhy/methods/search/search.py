@@ -172,8 +172,8 @@ def chain_of(
     """Search for the order of regions for one target, given the first map."""
     areas, means = region_means(labels, first)
     ranked = sorted(range(len(areas)), key=lambda region: -means[region])
-    worth = worth_of(target, probe.prediction)
-    return Chain(ask, worth, window, enough, areas, probe.prediction).run(ranked)
+    whole = probe.prediction.cpu()
+    return Chain(ask, worth_of(target, whole), window, enough, areas, whole).run(ranked)
 
 
 def region_means(labels: Labels, values: Map) -> tuple[Float[Tensor, " r"], list[float]]:
