@@ -268,8 +268,9 @@ def test_settings_out_of_range(settings: dict[str, Any], why: str) -> None:
     with pytest.raises(RequestError, match="budget"):
         run(world(mixed), budget=Budget(queries=3))
     bound = registry.lookup("methods", "search:first=rise")
+    probe = Probe(world(mixed), BLACK, torch.ones(3, 12, 12), budget=Budget(queries=60))
     with pytest.raises(RequestError, match="first map from rise: a budget"):
-        bound.row.run(Probe(world(mixed), BLACK, torch.ones(3, 12, 12), budget=Budget(queries=60)), [ClassEvidence(0)])
+        bound.row.run(probe, [ClassEvidence(0)], **bound.settings)
 
 
 def test_the_first_map_is_that_of_any_method() -> None:
