@@ -3,6 +3,7 @@
 from dataclasses import fields, replace
 
 import records
+from seewhy.core.attribution import Region
 from seewhy.core.budget import Budget
 from seewhy.results.diagnostics import AlternativeInfill, InfillCheck, SkippedInfill
 from seewhy.results.recipe import recipe
@@ -82,4 +83,13 @@ def test_no_value_is_empty() -> None:
     table = recipe(bare)
     assert all(rows and all(value for _, value in rows) for _, rows in table)
     assert [name for name, _ in dict(table)["Image"]] == ["", "size", "SHA-256"]
-    assert len(fields(Record)) == 22  # a new field of the record belongs into the recipe, or on the page
+    assert len(fields(Record)) == 23  # a new field of the record belongs into the recipe, or on the page
+
+
+def test_the_regions_of_a_search_are_counted() -> None:
+    """How many, how many suffice, and their evidence; nothing for targets without a search."""
+    plain = records.record()
+    key = plain.targets[0].key
+    regions = (Region(key, 4, 1.5, 0.4, 0.6, suffices=False), Region(key, 2, 0.5, 0.9, 0.1, suffices=True))
+    rows = _rows(replace(plain, regions=regions))["Regions"]
+    assert rows == [(plain.targets[0].label, "2 in order, 2 suffice, 2 nats together")]

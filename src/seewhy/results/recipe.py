@@ -35,6 +35,7 @@ def recipe(record: Record) -> list[tuple[str, list[Row]]]:
         ("Cost", _cost(record)),
         ("Reliability", _reliability(record)),
         ("In-fill check", _infill_check(check) if check else []),
+        ("Regions", [(target.label, _regions(record, target.key)) for target in record.targets]),
         ("Traces", [(name, _trace(values)) for name, values in record.traces.items()]),
         ("Runtime", _runtime(record.runtime)),
         ("Versions", [(name, version or "from source") for name, version in record.versions.items()]),
@@ -129,6 +130,14 @@ def _infill_check(check: InfillCheck) -> list[Row]:
     """Return one row per alternative in-fill, also for those that could not be used."""
     used = [(infill.spec, f"{infill.queries:,} queries, {seconds(infill.seconds)}") for infill in check.infills]
     return [*used, *((infill.spec, f"skipped: {infill.because}") for infill in check.skipped)]
+
+
+def _regions(record: Record, key: str) -> str:
+    """Count the regions that a search chose, those that suffice, and their evidence."""
+    chosen = [region for region in record.regions if region.target == key]
+    enough = next((f", {place} suffice" for place, region in enumerate(chosen, 1) if region.suffices), "")
+    nats = sum(region.evidence for region in chosen)
+    return f"{len(chosen)} in order{enough}, {_number(nats, 3)} nats together" if chosen else ""
 
 
 def _trace(values: tuple[float, ...]) -> str:
