@@ -39,7 +39,7 @@ def module(id2label: object = None) -> nn.Module:
         {"cat": 0, "dog": 1, "cow": 2},
         {"cow": 2, "dog": 1, "cat": 0},
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_forms_of_labels(labels: Any) -> None:
     """A sequence in class order, id2label with keys of any integer type or text, and label2id."""

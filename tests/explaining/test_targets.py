@@ -85,7 +85,7 @@ def test_several_targets_in_any_sequence(targets: Any) -> None:
         {"cat": 1},
         [[1]],
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_is_no_target(target: Any) -> None:
     """Floats, booleans and objects are refused, with the type in the message."""
