@@ -120,7 +120,7 @@ def test_a_function_is_left_as_it_is(images: Tensor, cache: Cache, runtime: str)
     ("arguments", "message"),
     [
         (("opnvino", None), "unknown runtime 'opnvino'; did you mean openvino"),
-        (("auto", 0), "expected batch_size >= 1, got 0"),
+        (("auto", 0), "expected batch_size >= 1, a whole number, got 0"),
     ],
 )
 def test_invalid_requests(arguments: tuple[str, int | None], message: str) -> None:
