@@ -24,8 +24,8 @@ import numpy as np
 import torch
 from common import Row, json_option, publish
 from networks import mobilenet_v2
-from real_networks import cifar_resnet, squeezenet
 from torch import Tensor, nn
+from trained_networks import cifar_resnet, squeezenet
 
 import seewhy
 from seewhy.classifiers.validation import validate_classifier
@@ -206,7 +206,7 @@ def wrong_cases(weights: Path | None) -> Iterator[Case]:
     """Yield classifiers that are wired up wrongly."""
     yield from wrong_inputs()
     if weights is not None:
-        yield from wrong_inputs_of_real_networks(weights)
+        yield from wrong_inputs_of_trained_networks(weights)
     yield from wrong_modes()
     yield from wrong_softmaxes()
     yield from wrong_kinds()
@@ -226,7 +226,7 @@ def wrong_inputs() -> Iterator[Case]:
     yield Case("Lite1, no mean and std", lambda: lite(1), {"size": 240}, SCALE)
 
 
-def wrong_inputs_of_real_networks(weights: Path) -> Iterator[Case]:
+def wrong_inputs_of_trained_networks(weights: Path) -> Iterator[Case]:
     """Yield the same for the networks in the folder; for those without batch norms, pictures of known class show it."""
     squeeze = {"size": 227, "short_side": 256}
     yield Case("MobileNetV2, BGR", lambda: mobilenet(weights), LITE | HALF | {"channels": "bgr"}, CHANNELS, "imagenet")

@@ -140,3 +140,9 @@ def test_shipped() -> None:
     module = classifier.module  # type: ignore[attr-defined]
     with pytest.raises(ClassifierError, match=r"labels in another order .* in the order of ImageNet"):
         seewhy.classifier(module, size=224, mean=0.5, std=0.5, labels=sorted(imagenet_labels()), check="imagenet")
+
+
+def test_a_class_beyond_the_last() -> None:
+    """A picture of another classifier's class is refused before anything is concluded from it."""
+    with pytest.raises(RequestError, match=r"expected a class from 0 to 3 for the picture image of check=, got 281"):
+        seewhy.classifier(ColorNet(), size=40, mean=0.5, std=0.5, check=[(picture("red", 0), 281)])

@@ -49,6 +49,7 @@ PAGES = [
 
 NOT_RUN = {
     "seewhy explain photo.jpg --seconds 60": "takes as long as it says",
+    "--check photos/": "needs pictures of the classes of the user's network",
     "--infill onnx-inpainter:path=lama.onnx": "needs the user's in-painting network",
     "--infill onnx-inpainter:path=migan.onnx": "needs the user's in-painting network",
 }
@@ -138,6 +139,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         (folder / name).parent.mkdir(exist_ok=True)
         small.save(folder / name)
+    small.quantize(3).save(folder / "dog_leash_rest.png")
     (folder / "photos/labels.csv").write_text("file,class_idx,boxes_norm\ncat.jpg,281,0.1 0.2 0.5 0.9\ndog.jpg,207,\n")
     pixels, labels = digits()
     for name in ("train", "test"):

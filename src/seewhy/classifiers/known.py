@@ -85,6 +85,12 @@ def check_known(classifier: Classifier, check: CheckLike) -> str:
     pictures = read_known(check, classifier)
     opened, classes = [picture for picture, _ in pictures], tuple(right for _, right in pictures)
     answers = _answers(classifier, opened, classifier.view)
+    for picture, known in pictures:
+        if min(known) >= answers.shape[1]:
+            raise RequestError(
+                f"expected a class from 0 to {answers.shape[1] - 1} for the picture {picture.name} of check=, got {min(known)}; "
+                "give pictures of the classifier's own classes"
+            )
     given = Alternative("", "", answers, classes)
     if -float(_shares(given).mean()) < _GAIN:  # no other wiring can gain that much
         return f"right on {_hits(given)} of {len(classes)} pictures of known class"
