@@ -16,22 +16,23 @@ read at most half. ``--rise N`` adds `rise` with N masks and its usual in-fill.
 photo and network.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from unittest.mock import patch
 
 import click
-import numpy as np
 import torch
-from black_box_frontier import Subject
+from black_box_frontier import Subject, known, subjects
 from common import (
     Row,
     classifier_option,
     environment,
+    finite,
     interval,
     json_option,
+    photo_options,
     publish,
     runtime_option,
     settle,
@@ -42,9 +43,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 import seewhy
-from seewhy import registry
 from seewhy.core.attribution import Map, as_map
-from seewhy.core.metric import MetricInput
 from seewhy.core.probe import Answers
 from seewhy.core.seeds import derive
 from seewhy.core.target import ClassEvidence
@@ -138,12 +137,7 @@ def _mirrored(values: Float[Tensor, "n k"]) -> Float[Tensor, "twice k"]:
 
 def judge(subject: Subject, values: Map) -> Row:
     """Score a map by every measure."""
-    case = MetricInput(subject.label, subject.inside)
-    row: Row = {
-        name: registry.METRICS[metric].run(subject.probe(infill), values, case).value
-        for name, (metric, infill) in MEASURES.items()
-    }
-    row["gain"] = row["insertion"] - row["deletion"]
+    row = subject.measure(values, MEASURES)
     return row | {"gain_rise": row["insertion_rise"] - row["deletion"]}
 
 
@@ -156,16 +150,15 @@ def examine(subject: Subject, names: Sequence[str], rise: int | None) -> Iterato
             asked[variant.infill] = Asked.of(subject, variant.infill, SAMPLES)
         found = asked[variant.infill]
         values = found.map(subject.label, variant)
-        row: Row = {"photo": subject.name, "variant": name, "samples": variant.samples, "agreement": None}
+        row: Row = {"photo": subject.name, "variant": name, "samples": variant.samples, "agreement": math.nan}
         if 2 * variant.samples <= SAMPLES:
             other = found.map(subject.label, variant, start=variant.samples)
             row["agreement"] = float(spearmanr(values.ravel(), other.ravel())[0])
         yield row | judge(subject, values)
     if rise is not None:
-        method = registry.lookup("methods", f"rise:masks={rise}")
-        maps = method.row.run(subject.probe(method.row.infill), [ClassEvidence(subject.label)], **method.settings)
-        row = {"photo": subject.name, "variant": f"rise {rise}", "samples": rise, "agreement": None}
-        yield row | judge(subject, maps.values[f"class:{subject.label}"])
+        values, _ = subject.explain(f"rise:masks={rise}", None)
+        row = {"photo": subject.name, "variant": f"rise {rise}", "samples": rise, "agreement": math.nan}
+        yield row | judge(subject, values)
 
 
 def summarise(rows: Sequence[Row]) -> list[Row]:
@@ -177,20 +170,13 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
         gain = interval([row["gain"] for row in some])
         line |= {"gain": gain["mean"], "low": gain["low"], "high": gain["high"]}
         for key in ("gain_rise", "deletion", "insertion", "insertion_rise", "mass", "agreement"):
-            known = [row[key] for row in some if row[key] is not None]
-            line[key] = float(np.mean(known)) if known else None
+            line[key] = known([row[key] for row in some])
         lines.append(line)
     return lines
 
 
 @click.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "--only",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Text file with one photo name per line.",
-)
-@click.option("--photos", default=12, show_default=True, type=click.IntRange(min=1), help="Number of photos.")
+@photo_options(12)
 @click.option(
     "--variant", "names", multiple=True, type=click.Choice(list(VARIANTS)), default=list(VARIANTS), help="Repeatable."
 )
@@ -214,18 +200,15 @@ def main(
     """Print the figures of each variant."""
     settle(threads)
     model = seewhy.classifier(classifier)
-    listed = None if only is None else only.read_text(encoding="utf-8").split()
-    chosen = [photo for photo in list_labelled(folder) if listed is None or photo.path.name in listed]
-    subjects = (Subject.open(photo, model, runtime) for photo in chosen)
     rows: list[Row] = []
-    for subject in islice((each for each in subjects if each is not None), photos):
+    for subject in subjects(list_labelled(folder, only), model, runtime, photos):
         rows += examine(subject, names, rise)
         click.echo(subject.name, err=True)
     figures: Row = {
         "benchmark": "additive_choice",
         "photos": len({row["photo"] for row in rows}),
         "variants": summarise(rows),
-        "measurements": rows,
+        "measurements": finite(rows),
         "protocol": f"predicted class, correctly classified photos, {model.name}, 28 steps, one seed",
         **environment(),
     }

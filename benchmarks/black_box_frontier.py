@@ -16,7 +16,7 @@ The controls do not use the classifier.
 [--threads N] [--classifier SPEC] [--json]``; the folder has a ``labels.csv`` with classes and boxes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +26,10 @@ from common import (
     Row,
     classifier_option,
     environment,
+    finite,
     interval,
     json_option,
+    photo_options,
     publish,
     runtime_option,
     settle,
@@ -105,27 +107,33 @@ class Subject:
         built = registry.infill(infill, self.classifier)[1]
         return Probe(self.classifier, built, self.image, budget=Budget(queries=budget), batch_size=_BATCH)
 
-    def run(self, text: str, budget: int | None) -> Row:
-        """Run a method and evaluate its map."""
+    def explain(self, text: str, budget: int | None) -> tuple[Map, Row]:
+        """Run a method; return its map and what it cost."""
         method = registry.lookup("methods", text)
         probe = self.probe(method.row.usual_infill(method.settings), budget)
         probe.prediction  # noqa: B018 - the property runs the first query
         maps = method.row.run(probe, [ClassEvidence(self.label)], **method.settings)
-        row = {
-            "photo": self.name,
-            "method": method.name,
-            "budget": budget or 1,
-            "queries": probe.queries.forward_images,
-        }
-        return {**row, "seconds": probe.seconds, **self.score(maps.values[f"class:{self.label}"])}
+        cost = {"queries": probe.queries.forward_images, "seconds": probe.seconds}
+        return maps.values[f"class:{self.label}"], {"photo": self.name, "method": text, "budget": budget, **cost}
 
-    def score(self, values: Map) -> Row:
-        """Evaluate a map."""
-        given, found = MetricInput(self.label, self.inside), {}
-        for name in MEASURES:
-            metric = registry.METRICS[name]
-            found[name] = metric.run(self.probe(metric.infill), values, given).value
-        return {**found, "gain": found["insertion"] - found["deletion"]}
+    def measure(self, values: Map, measures: Mapping[str, tuple[str, str]]) -> Row:
+        """Evaluate a map by measures: name of the column → metric and in-fill; the gain is insertion minus deletion."""
+        given = MetricInput(self.label, self.inside)
+        row: Row = {
+            name: registry.METRICS[metric].run(self.probe(infill), values, given).value
+            for name, (metric, infill) in measures.items()
+        }
+        return {**row, "gain": row["insertion"] - row["deletion"]}
+
+    def run(self, text: str, budget: int | None) -> Row:
+        """Run a method and evaluate its map."""
+        values, row = self.explain(text, budget)
+        named = {"method": registry.lookup("methods", text).name, "budget": budget or 1}
+        return {
+            **row,
+            **named,
+            **self.measure(values, {name: (name, registry.METRICS[name].infill) for name in MEASURES}),
+        }
 
 
 def summarise(rows: Sequence[Row]) -> list[Row]:
@@ -163,15 +171,7 @@ def subjects(photos: Sequence[Labelled], model: seewhy.Classifier, runtime: str,
 
 
 @click.command()
-@click.argument("folder", type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "--only",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Text file with the names of the photos to use.",
-)
-@click.option(
-    "--photos", default=15, show_default=True, type=click.IntRange(min=1), help="Number of correctly classified photos."
-)
+@photo_options(15)
 @click.option(
     "--budget",
     "budgets",
@@ -217,7 +217,7 @@ def main(
     figures: Row = {
         "benchmark": "black_box_frontier",
         "summary": summarise(rows),
-        "rows": [{key: None if value != value else value for key, value in row.items()} for row in rows],  # noqa: PLR0124 - NaN
+        "rows": finite(rows),
         "area": float(np.mean(areas)),
         "protocol": (
             f"{len(areas)} photos whose predicted class by {model.name} is the labelled one, which is explained; one "

@@ -4,7 +4,9 @@ import json
 import math
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import click
@@ -74,6 +76,29 @@ def classifier_option(default: str) -> Callable[[Callable[..., Any]], Callable[.
     )
 
 
+def photo_options(photos: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the argument for a folder of labelled photos, and the options for which and how many of them."""
+    path = partial(click.Path, exists=True, path_type=Path)
+    added = (
+        click.argument("folder", type=path()),
+        click.option("--only", type=path(dir_okay=False), help="Text file with the names of the photos to use."),
+        click.option(
+            "--photos",
+            default=photos,
+            show_default=True,
+            type=click.IntRange(min=1),
+            help="Number of correctly classified photos.",
+        ),
+    )
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(added):
+            command = option(command)
+        return command
+
+    return decorate
+
+
 def pairs(methods: Sequence[str], infills: Sequence[str], default: Sequence[Asked]) -> list[Asked]:
     """Return all pairs of the requested methods and in-fills, or the script's own list if none are requested."""
     if not methods and not infills:
@@ -128,6 +153,14 @@ def largest_difference(
 ) -> float:
     """Return the largest difference between two sets of maps with the same keys, over targets and pixels."""
     return max(float(np.abs(values.astype(np.float64) - other[key]).max()) for key, values in one.items())
+
+
+def finite(rows: Sequence[Row]) -> list[Row]:
+    """Return rows as JSON can hold them: None for NaN."""
+    return [
+        {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
+        for row in rows
+    ]
 
 
 def publish(figures: Row, *, as_json: bool, unprinted: Sequence[str] = ()) -> None:

@@ -24,8 +24,10 @@ from common import (
     Row,
     classifier_option,
     environment,
+    finite,
     interval,
     json_option,
+    photo_options,
     publish,
     runtime_option,
     settle,
@@ -33,10 +35,6 @@ from common import (
 )
 
 import seewhy
-from seewhy import registry
-from seewhy.core.attribution import Map
-from seewhy.core.metric import MetricInput
-from seewhy.core.target import ClassEvidence
 from seewhy.images.labelled import list_labelled
 
 METHODS = (
@@ -63,24 +61,10 @@ SHOWN = ("queries", "deletion", "insertion", "insertion_rise", "gain_rise", "mea
 
 def run(subject: Subject, text: str, budget: int | None) -> Row:
     """Run a method and measure its map."""
-    method = registry.lookup("methods", text)
-    probe = subject.probe(method.row.usual_infill(method.settings), budget)
-    probe.prediction  # noqa: B018 - every explanation begins with this query
-    maps = method.row.run(probe, [ClassEvidence(subject.label)], **method.settings)
-    facts = {"photo": subject.name, "method": text, "budget": budget, "queries": probe.queries.forward_images}
-    return {**facts, "seconds": probe.seconds, **measured(subject, maps.values[f"class:{subject.label}"])}
-
-
-def measured(subject: Subject, values: Map) -> Row:
-    """Measure a map by every column."""
-    case = MetricInput(subject.label, subject.inside)
-    row: Row = {
-        name: registry.METRICS[metric].run(subject.probe(infill), values, case).value
-        for name, (metric, infill) in MEASURES.items()
-    }
+    values, row = subject.explain(text, budget)
+    row |= subject.measure(values, MEASURES)
     return {
         **row,
-        "gain": row["insertion"] - row["deletion"],
         "gain_rise": row["insertion_rise"] - row["deletion"],
         "mean_noise": row["insertion_mean"] - row["deletion_noise"],
     }
@@ -99,11 +83,7 @@ def summarise(rows: Sequence[Row]) -> Iterator[Row]:
 
 
 @click.command()
-@click.argument("folder", type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "--only", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Text file with the photos to use."
-)
-@click.option("--photos", default=8, show_default=True, type=click.IntRange(min=1), help="Correctly classified photos.")
+@photo_options(8)
 @click.option(
     "--method", "methods", multiple=True, default=METHODS, show_default=True, help="Spec of a method; repeatable."
 )
@@ -138,7 +118,7 @@ def main(
     figures: Row = {
         "benchmark": "evidence_frontier",
         "summary": list(summarise(rows)),
-        "rows": [{key: None if value != value else value for key, value in row.items()} for row in rows],  # noqa: PLR0124 - NaN
+        "rows": finite(rows),
         "area": float(np.mean(areas)),
         "protocol": (
             f"{len(areas)} photos whose predicted class by {model.name} is the labelled one; usual in-fills, seed 0; 28 steps; "

@@ -85,17 +85,12 @@ def check_known(classifier: Classifier, check: CheckLike) -> str:
     pictures = read_known(check, classifier)
     opened, classes = [picture for picture, _ in pictures], tuple(right for _, right in pictures)
     answers = _answers(classifier, opened, classifier.view)
-    for picture, known in pictures:
-        if min(known) >= answers.shape[1]:
-            raise RequestError(
-                f"expected a class from 0 to {answers.shape[1] - 1} for the picture {picture.name} of check=, got {min(known)}; "
-                "give pictures of the classifier's own classes"
-            )
+    _check_classes(pictures, answers.shape[1])
     given = Alternative("", "", answers, classes)
-    if -float(_shares(given).mean()) < _GAIN:  # no other wiring can gain that much
-        return f"right on {_hits(given)} of {len(classes)} pictures of known class"
-    best = max(_alternatives(classifier, opened, given), key=lambda other: _gain(given, other))
     right = f"right on {_hits(given)} of {len(classes)} pictures of known class"
+    if -float(_shares(given).mean()) < _GAIN:  # no other wiring can gain that much
+        return right
+    best = max(_alternatives(classifier, opened, given), key=lambda other: _gain(given, other))
     if _explains(given, best):
         raise ClassifierError(
             f"expected a classifier that is right on pictures of known class, got one that is {right}; this looks like "
@@ -107,6 +102,16 @@ def check_known(classifier: Classifier, check: CheckLike) -> str:
             "channel order, normalisation or order of labels explains it: check the weights and the classes of the pictures"
         )
     return right
+
+
+def _check_classes(pictures: Sequence[Known], count: int) -> None:
+    """Refuse pictures of classes that the classifier does not have."""
+    for picture, right in pictures:
+        if min(right) >= count:
+            raise RequestError(
+                f"expected a class from 0 to {count - 1} for the picture {picture.name} of check=, got {min(right)}; "
+                "give pictures of the classifier's own classes"
+            )
 
 
 def read_known(check: CheckLike, classifier: Classifier) -> list[Known]:

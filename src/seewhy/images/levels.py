@@ -1,5 +1,7 @@
 """Bring pixel values of more than 8 bits to the 256 levels that are explained, and say which value became white."""
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Float, Integer, Shaped, UInt16
 from PIL import Image
@@ -84,8 +86,8 @@ def raw_mode(image: Image.Image) -> str:
     return first if isinstance(first, str) else ""
 
 
-def deep_colours(high: Image.Image, low: Image.Image) -> UInt16[np.ndarray, "h w c"] | None:
-    """Decode a file with 16 bits per colour channel, opened twice by Pillow, which alone would drop the low bytes.
+def deep_colours(high: Image.Image, reopen: Callable[[], Image.Image]) -> UInt16[np.ndarray, "h w c"] | None:
+    """Decode a file with 16 bits per colour channel, which Pillow has to open twice, as it drops the low bytes.
 
     Returns:
         All 16 bits; None where the file does not have them in colour.
@@ -93,6 +95,7 @@ def deep_colours(high: Image.Image, low: Image.Image) -> UInt16[np.ndarray, "h w
     swapped = _LOW_BYTES.get(raw_mode(high))
     if swapped is None:
         return None
+    low = reopen()
     low.tile = [tile._replace(args=_with_mode(tile.args, swapped)) for tile in low.tile]  # type: ignore[attr-defined]
     high.load()
     low.load()

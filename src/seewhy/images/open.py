@@ -56,9 +56,6 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, Typ
 
 _ON_WHITE = "transparency laid on white"
 
-_USUAL: dict[str, Window] = {"u1": (0.0, 255.0), "u2": (0.0, 65535.0)}
-"""Black and white of each integer type; those of floats are 0 and 1."""
-
 Stored = UInt8[np.ndarray, "h w c"] | UInt16[np.ndarray, "h w c"] | Float[np.ndarray, "h w c"]
 """Pixels as stored: one, three or four channels of 8 bits, 16 bits or floats."""
 
@@ -197,7 +194,7 @@ def _levels(data: bytes, name: str, max_megapixels: float) -> tuple[Stored, tupl
             ) from error
         _check_size(*image.size, max_megapixels)
         _check_still(image, name, notes)
-        deep = deep_colours(image, Image.open(io.BytesIO(data)))
+        deep = deep_colours(image, lambda: Image.open(io.BytesIO(data)))
         stored = _convert(image, name, notes) if deep is None else _turned(deep, image.getexif(), notes)
     return stored, tuple(dict.fromkeys(notes))
 
@@ -291,7 +288,7 @@ def _finish(stored: Stored, name: str, window: Window | None, notes: tuple[str, 
         notes = (*notes, _ON_WHITE)
     if window is not None or stored.dtype == np.uint16:
         levels = stored[:, :, :3]
-        notes = (*notes, describe(levels, window or find_window(levels), given=window is not None))
+        notes = (*notes, describe(levels, window or _black_and_white(levels), given=window is not None))
     if stored.dtype == np.uint8 and window is None and stored.shape[2] < 4:
         return np.ascontiguousarray(np.broadcast_to(stored, (*stored.shape[:2], 3))), notes
     return np.rint(_to_unit_rgb(stored, window) * 255).astype(np.uint8), notes
@@ -299,10 +296,8 @@ def _finish(stored: Stored, name: str, window: Window | None, notes: tuple[str, 
 
 def _to_unit_rgb(stored: Stored, window: Window | None) -> Float[np.ndarray, "h w 3"]:
     """Return RGB from 0 to 1 in float64: gray is repeated, and transparent pixels are laid on white."""
-    usual = _USUAL.get(stored.dtype.kind + str(stored.dtype.itemsize), (0.0, 1.0))
     levels = stored[:, :, :3]
-    found = find_window(levels) if stored.dtype == np.uint16 else usual
-    colours = np.broadcast_to(to_unit(levels, window or found), (*stored.shape[:2], 3))
+    colours = np.broadcast_to(to_unit(levels, window or _black_and_white(levels)), (*stored.shape[:2], 3))
     if stored.shape[2] < 4:
         return colours
     opaque: Float[np.ndarray, "h w 3"] = 1 + _alpha(stored) * (colours - 1)
@@ -312,8 +307,14 @@ def _to_unit_rgb(stored: Stored, window: Window | None) -> Float[np.ndarray, "h 
 def _alpha(stored: Stored) -> Float[np.ndarray, "h w 1"]:
     """Return how opaque each pixel is, from 0 to 1; values of fewer than 16 bits have an alpha of as many bits."""
     opacity = stored[:, :, 3:]
-    usual = _USUAL.get(stored.dtype.kind + str(stored.dtype.itemsize), (0.0, 1.0))
-    return to_unit(opacity, find_window(opacity) if stored.dtype == np.uint16 else usual)
+    return to_unit(opacity, _black_and_white(opacity))
+
+
+def _black_and_white(values: Stored) -> Window:
+    """Return the values of black and white where none are given: those of the type, or, of 16 bits, of the fewest usual bits."""
+    if values.dtype == np.uint16:
+        return find_window(values)
+    return (0.0, 255.0) if values.dtype == np.uint8 else (0.0, 1.0)
 
 
 def _check_floats(values: Stored, window: Window | None, name: str) -> None:

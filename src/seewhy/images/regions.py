@@ -6,11 +6,11 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import Shaped
-from PIL import Image as Pillow
 
 from seewhy.core.arrays import Image
 from seewhy.core.errors import RequestError
 from seewhy.core.view import Frame, View
+from seewhy.images.open import open_levels
 from seewhy.images.partition_tree import Labels, grow
 
 Shape = Literal["slic", "tree", "grid"]
@@ -68,12 +68,11 @@ def read_regions(path: str | Path, frame: Frame | View) -> Labels:
         RequestError: the file cannot be read, has another size, or has one colour or more than 1,000.
     """
     try:
-        with Pillow.open(path) as opened:
-            drawn = np.asarray(opened)
-    except OSError as problem:
-        raise RequestError(f"expected an image of regions, got {path}: {problem}; check the path") from problem
-    if drawn.ndim == 3:
-        drawn = np.unique(drawn.reshape(-1, drawn.shape[2]), axis=0, return_inverse=True)[1].reshape(drawn.shape[:2])
+        levels = open_levels(Path(path))
+    except RequestError as problem:
+        raise RequestError(f"expected an image of regions, got {path}: {problem}") from problem
+    height, width, channels = levels.shape
+    drawn = np.unique(levels.reshape(-1, channels), axis=0, return_inverse=True)[1].reshape(height, width)
     if isinstance(frame, View):
         frame = frame.frame(*drawn.shape)
     if drawn.shape not in {frame.image_size, frame.size}:
