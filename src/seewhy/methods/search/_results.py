@@ -115,20 +115,21 @@ def _findings(probe: Probe, target: Target, chain: Chain, second: Set | None) ->
         doubts = [f"No region changes {name} by more than {_TINY:.0%}, shown or hidden: the map means nothing."]
     if doubts:
         return doubts
+    kept = name if isinstance(target, Information) else f"the probability of {name}"
     sentences = []
     if chain.sufficient is not None:
         share = chain.sufficient[0] / float(chain.areas.sum())
         sentences.append(
-            f"{share:.0%} of the image alone keeps {chain.enough:.0%} of {name} or more ({_count(chain.sufficient[1])})."
+            f"{share:.0%} of the image alone keeps {chain.enough:.0%} or more of {kept} ({_count(chain.sufficient[1])})."
         )
     else:
         sentences.append(
-            f"No set of regions that was tried keeps {chain.enough:.0%} of {name} alone; at best {float(shown.max()):.0%}."
+            f"No set of regions that was tried keeps {chain.enough:.0%} of {kept} alone; at best {float(shown.max()):.0%}."
         )
     if chain.necessary is not None:
         share = chain.necessary[0] / float(chain.areas.sum())
         sentences.append(
-            f"Without {share:.0%} of the image {1 - chain.enough:.0%} of {name} or less is left ({_count(chain.necessary[1])})."
+            f"With {share:.0%} of the image hidden ({_count(chain.necessary[1])}), {1 - chain.enough:.0%} or less of {kept} is left."
         )
     if second is not None:
         area = float(chain.areas[second].sum() / chain.areas.sum())
